@@ -1,0 +1,107 @@
+//! Facts: what happened to bytes, told by the data plane. Delivered at least once and in order per object; every fact is
+//! idempotent. `Completed` and `Removed` wait in the journal while the control plane is away.
+
+use serde::{Deserialize, Serialize};
+
+use crate::grant::Ticket;
+use crate::{ObjectId, Span};
+
+/// Body of `POST /line/facts`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct FactBatch {
+    /// [`line::VERSION`](crate::line::VERSION).
+    pub version: u16,
+    /// This run of the data plane (random). Reservations of earlier runs are void.
+    pub run: u64,
+    /// In order.
+    pub facts: Vec<Fact>,
+}
+
+/// One thing that happened.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "fact", rename_all = "snake_case")]
+pub enum Fact {
+    /// Bytes were accepted. Only the newest one of an object matters.
+    Progress(Presence),
+    /// All bytes are there, synced per durability, checksums matched. Happens once per object, may be told twice.
+    Completed(Presence),
+    /// A creation-with-upload was refused after its body began: the upload never existed.
+    Discarded {
+        /// The upload.
+        object: ObjectId,
+    },
+    /// The bytes are gone and their space is given back (answers an order, a grant, or a failed upload).
+    Removed {
+        /// The object.
+        object: ObjectId,
+    },
+    /// A grant with a budget ended: this many bytes of it were stored, the rest is released.
+    Settled {
+        /// The grant.
+        ticket: Ticket,
+        /// Bytes stored under it.
+        stored: u64,
+    },
+    /// A delivery ended.
+    Served {
+        /// The object.
+        object: ObjectId,
+        /// The grant.
+        ticket: Ticket,
+        /// From the grant.
+        receiver: String,
+        /// What was promised to the client; `None` for an empty file.
+        span: Option<Span>,
+        /// Every byte of it was handed to the transport and the response ended without error.
+        whole: bool,
+        /// Unix milliseconds.
+        at_unix_ms: u64,
+    },
+    /// Everything the store holds; sent in pages after the control plane (re)started or asked for it.
+    Inventory {
+        /// This page.
+        objects: Vec<Presence>,
+        /// Nothing follows: whatever the control plane knows and no page named has no bytes.
+        last: bool,
+    },
+}
+
+/// What is there of one object.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Presence {
+    /// The object.
+    pub object: ObjectId,
+    /// Bytes received, all ranges.
+    pub received: u64,
+    /// Bytes received without a gap from 0.
+    pub contiguous: u64,
+    /// Received spans, for `available_chunks`; empty when complete (then it is the whole).
+    #[serde(default)]
+    pub spans: crate::SpanSet,
+    /// Final length once known (declared, or set later by a deferred upload).
+    pub length: Option<u64>,
+    /// All there.
+    pub complete: bool,
+    /// Last accepted byte, or completion; Unix milliseconds.
+    pub at_unix_ms: u64,
+}
+
+/// Body of `POST /line/claim`: a held-back delivery has only its last block left.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Claim {
+    /// The grant.
+    pub ticket: Ticket,
+    /// The object.
+    pub object: ObjectId,
+    /// From the grant.
+    pub receiver: String,
+    /// The whole delivery, last block included; `None` for an empty file.
+    pub span: Option<Span>,
+}
+
+/// Answer to a [`Claim`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Verdict {
+    /// `false`: someone else has it; close the connection short of `Content-Length`.
+    pub go: bool,
+}

@@ -1,0 +1,141 @@
+//! A grant: the control plane's permission to move bytes, with everything the data plane needs to act and to answer.
+//!
+//! The data plane may repeat a grant with `cache_ms > 0` for equal requests (same method, target, `Host`, credential
+//! fields, `Origin`, method override, presence of `Range`) until that time passed or the epoch rose above `epoch`.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{ObjectId, Span};
+
+/// Names one decision; facts that settle it carry it back. Unique within one run of the control plane.
+pub type Ticket = u64;
+
+/// A reply header field, name in the spelling to send.
+pub type Field = (String, String);
+
+/// What the control plane answers when the data plane shall act itself.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Grant {
+    /// [`line::VERSION`](crate::line::VERSION).
+    pub version: u16,
+    /// Carried back in the facts this grant leads to.
+    pub ticket: Ticket,
+    /// Dies when the epoch in [`Orders`](crate::order::Orders) rises above it.
+    pub epoch: u64,
+    /// How long equal requests may reuse it, in milliseconds; 0 = this request only.
+    pub cache_ms: u64,
+    /// Put on every reply under this grant, success or refusal (CORS, `Tus-Resumable`).
+    #[serde(default)]
+    pub headers: Vec<Field>,
+    /// What to do.
+    pub act: Act,
+}
+
+/// What a grant permits.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Act {
+    /// TUS PATCH, or POST with a body (creation-with-upload).
+    Append(Append),
+    /// TUS HEAD.
+    State(State),
+    /// GET or HEAD of content.
+    Serve(Serve),
+    /// End writers, remove the bytes, answer with these words.
+    Remove(Remove),
+    /// Build a final upload out of parts, then answer with these words.
+    Concat(Concat),
+    /// Send the request again with its body, at most this many bytes (else 413).
+    Forward {
+        /// Largest body the handler takes.
+        bytes_max: u64,
+    },
+}
+
+/// Permission to add bytes to one upload. TUS words the reply (contract tus.md Part A).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Append {
+    /// The upload.
+    pub object: ObjectId,
+    /// Declared length; `None` while deferred (then an `Upload-Length` on the PATCH sets it).
+    pub length: Option<u64>,
+    /// Largest length a deferred upload may reach.
+    pub length_max: Option<u64>,
+    /// `tus.parallel_writes`: the table of easytransfer.md 2.4; else every offset mismatch is 409.
+    pub parallel: bool,
+    /// Bytes that may be stored under this grant; `None` = no limit is set. Settled by
+    /// [`Fact::Settled`](crate::Fact::Settled), which releases what was not used.
+    pub budget: Option<u64>,
+    /// `Upload-Expires` = time of the last accepted byte + this, sent while incomplete. `None` = never expires.
+    pub expires_after_s: Option<u64>,
+    /// POST: the body goes to offset 0 and success is 201 with these fields (`Location`, …); a refusal (too long,
+    /// checksum) reports [`Fact::Discarded`](crate::Fact::Discarded). `None`: PATCH, success is 204.
+    pub created: Option<Vec<Field>>,
+}
+
+/// Permission to tell how far an upload is (TUS HEAD).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct State {
+    /// The upload.
+    pub object: ObjectId,
+    /// Declared length; `None` while deferred.
+    pub length: Option<u64>,
+    /// As in [`Append::expires_after_s`].
+    pub expires_after_s: Option<u64>,
+    /// When the upload was created, Unix milliseconds: the base of `Upload-Expires` until a byte arrives.
+    pub created_unix_ms: u64,
+    /// `Upload-Metadata`, `Upload-Concat`, … exactly as the client gave them.
+    pub fields: Vec<Field>,
+}
+
+/// Permission to send content.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Serve {
+    /// The object.
+    pub object: ObjectId,
+    /// Declared length: the total of `Content-Range`, also while incomplete. `None` = deferred and still unknown.
+    pub length: Option<u64>,
+    /// Present when the control plane knows the object to be complete (the data plane may know it earlier).
+    pub complete: bool,
+    /// Strong validator with its quotes; equal for all answers about this object.
+    pub etag: String,
+    /// `Content-Type`, `Content-Disposition`, `X-Retention-*`, …: on 200 and 206.
+    pub fields: Vec<Field>,
+    /// `?chunk=N`: this span only, answered 200; 404 until all of it is there.
+    pub chunk: Option<Span>,
+    /// Bytes nobody may have any more (consumed chunks): a range that touches them is 410.
+    #[serde(default)]
+    pub consumed: Vec<Span>,
+    /// Who receives, for adding up the ranges of one receiver; opaque to the data plane.
+    pub receiver: String,
+    /// `download_once`: keep the last block back until [`Claim`](crate::fact::Claim) was answered with yes.
+    pub hold_last: bool,
+    /// Report the end of each delivery as [`Fact::Served`](crate::Fact::Served).
+    pub report: bool,
+}
+
+/// Permission to remove an object.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Remove {
+    /// The object.
+    pub object: ObjectId,
+    /// Status of the reply once the bytes are unreachable.
+    pub status: u16,
+    /// Fields of the reply.
+    pub fields: Vec<Field>,
+    /// Body of the reply.
+    pub body: String,
+}
+
+/// Permission to build `object` from the bytes of `parts`, in order.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Concat {
+    /// The final upload.
+    pub object: ObjectId,
+    /// Each part and its length; the same part may stand more than once.
+    pub parts: Vec<(ObjectId, u64)>,
+    /// Status of the reply once the final is complete.
+    pub status: u16,
+    /// Fields of the reply (`Location`, …).
+    pub fields: Vec<Field>,
+}

@@ -1,0 +1,23 @@
+//! The words both planes share.
+//!
+//! *Absent on purpose:* no I/O, no runtime, no clock, no policy. The data plane and the control plane both depend on
+//! this crate and never on each other; whatever they must agree on stands here and nothing else does.
+//!
+//! Reading order: [`id`] and [`span`] are the nouns; [`grant`] is what the control plane answers to a decision;
+//! [`fact`] is what the data plane reports; [`order`] is what the control plane wants done; [`line`] names the paths and
+//! header fields between them; [`tus`] and [`ranges`] parse the heads that both planes judge.
+#![forbid(unsafe_code)]
+
+pub mod fact;
+pub mod grant;
+pub mod id;
+pub mod line;
+pub mod order;
+pub mod ranges;
+pub mod span;
+pub mod tus;
+
+pub use fact::Fact;
+pub use grant::Grant;
+pub use id::ObjectId;
+pub use span::{Span, SpanSet};

@@ -1,0 +1,44 @@
+//! The line between the planes: plain HTTP/1.1 over a Unix socket; the data plane is always the one that asks.
+//!
+//! # What travels
+//!
+//! | call | request | answer |
+//! |---|---|---|
+//! | decide | the client's own method and target, its head rebuilt (hop-by-hop and `Etransfer-*` fields dropped), no body, plus [`PEER`], [`LISTENER`], [`BODY`] and [`LINE`]` : decide` | an ordinary response, relayed whole; or a [`Grant`](crate::Grant) as [`GRANT_MEDIA_TYPE`] |
+//! | attached | the same, [`LINE`]` : attached`, with the client's body (sent after a decide was answered by [`Act::Forward`](crate::grant::Act::Forward)) | an ordinary response, relayed whole |
+//! | facts | `POST `[`FACTS_PATH`], [`FactBatch`](crate::fact::FactBatch) | 204; anything else: sent again |
+//! | orders | `POST `[`ORDERS_PATH`], [`OrdersQuery`](crate::order::OrdersQuery); held open until there is news or 20 s passed | [`Orders`](crate::order::Orders) |
+//! | claim | `POST `[`CLAIM_PATH`], [`Claim`](crate::fact::Claim): may the last block of this delivery be sent? | [`Verdict`](crate::fact::Verdict) |
+//!
+//! A decide carries no body, unlike the `Expect: 100-continue` form first drawn for this line: a server that answers early
+//! while a body is announced has to close the connection, so every grant would cost a new one. The two-step form keeps
+//! one connection per core alive, and curl can drive either side with plain requests.
+//!
+//! The calls other than decide and attached carry [`LINE`]` : call`; without it the control plane answers 404, and the
+//! data plane drops every `Etransfer-*` field a client sends, so no client can speak them.
+//!
+//! # Read your writes
+//!
+//! A decide never overtakes facts: the data plane delivers every fact queued before the request was read, then asks.
+//! If the line is down, the client gets 503 with `Retry-After`.
+
+/// Says which of the calls this is: `decide`, `attached` or `call`.
+pub const LINE: &str = "etransfer-line";
+/// Peer address of the client's connection, `ip:port`.
+pub const PEER: &str = "etransfer-peer";
+/// Local address of the client's connection, `ip:port`.
+pub const LISTENER: &str = "etransfer-listener";
+/// How the client framed its body: `none`, `chunked`, or a decimal length. The body itself stays with the data plane.
+pub const BODY: &str = "etransfer-body";
+/// Every field name with this prefix belongs to the line and is dropped from what clients send.
+pub const FIELD_PREFIX: &str = "etransfer-";
+/// Media type of a grant.
+pub const GRANT_MEDIA_TYPE: &str = "application/vnd.etransfer.grant+json";
+/// Where facts are posted.
+pub const FACTS_PATH: &str = "/line/facts";
+/// Where orders are fetched.
+pub const ORDERS_PATH: &str = "/line/orders";
+/// Where a held-back last block is asked for.
+pub const CLAIM_PATH: &str = "/line/claim";
+/// The version both sides speak; a mismatch stops the data plane at start with both numbers named.
+pub const VERSION: u16 = 1;

@@ -1,0 +1,79 @@
+//! Orders: what the control plane wants done with bytes outside any client request. Repeated until a fact confirms them.
+
+use serde::{Deserialize, Serialize};
+
+use crate::ObjectId;
+
+/// Body of `POST /line/orders`: a long poll.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct OrdersQuery {
+    /// [`line::VERSION`](crate::line::VERSION).
+    pub version: u16,
+    /// This run of the data plane.
+    pub run: u64,
+    /// `control_run` of the last answer seen; 0 at first. When it differs from the control plane's own, the answer comes
+    /// at once and asks for the inventory.
+    pub control_run: u64,
+    /// Epoch the data plane lives by; an answer comes at once when it is old.
+    pub epoch: u64,
+    /// Sequence number of the last order carried out.
+    pub after: u64,
+    /// How the data plane is.
+    pub node: NodeFacts,
+}
+
+/// What the data plane tells about itself; shown by `/api/info` and the advertisement of endpoints.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct NodeFacts {
+    /// `ring` or `readiness`.
+    pub engine: String,
+    /// Number of cores at work.
+    pub cores: usize,
+    /// Bound addresses, `ip:port`.
+    pub addresses: Vec<String>,
+    /// Why the node no longer trusts its disk (P6); `None` = healthy.
+    pub degraded: Option<String>,
+    /// Bytes free on the file system of the objects.
+    pub disk_free: u64,
+    /// Size of that file system in bytes.
+    pub disk_size: u64,
+}
+
+/// Answer to [`OrdersQuery`].
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Orders {
+    /// This run of the control plane (random, not 0).
+    pub control_run: u64,
+    /// Grants with a smaller epoch are void from now on.
+    pub epoch: u64,
+    /// Send [`Fact::Inventory`](crate::Fact::Inventory), all pages.
+    pub inventory: bool,
+    /// In sequence.
+    pub orders: Vec<Order>,
+}
+
+/// One order.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Order {
+    /// Ascending within one run of the control plane.
+    pub sequence: u64,
+    /// What to do.
+    pub what: What,
+}
+
+/// What to do.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum What {
+    /// Remove the bytes; confirmed by [`Fact::Removed`](crate::Fact::Removed), also when there were none.
+    Remove {
+        /// The object.
+        object: ObjectId,
+        /// Leave it alone (no fact) when a writer is active or a byte was accepted after this time, Unix milliseconds:
+        /// expiry never hits a living upload (T-EXP-4).
+        unless_written_since_unix_ms: Option<u64>,
+        /// Let running deliveries finish before the space is given back (`download_once`, rule 4 of easytransfer.md §3
+        /// cuts them instead).
+        finish_readers: bool,
+    },
+}

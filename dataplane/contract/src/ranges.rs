@@ -1,0 +1,1 @@
+//! The `Range` header of a download (RFC 9110 §14, contract easytransfer §2.8).

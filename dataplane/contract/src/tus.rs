@@ -1,0 +1,1 @@
+//! Heads of TUS requests (contract tus.md Part A), judged the same way by both planes.

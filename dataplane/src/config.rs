@@ -1,0 +1,91 @@
+//! What the data plane is told at start. Filled by `et` from the one configuration tree; nothing here is re-read.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Everything a data plane needs to run.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Addresses to listen on, one `SO_REUSEPORT` listener per core each. Port 0: any free port, the same for all cores.
+    pub addresses: Vec<SocketAddr>,
+    /// How many cores; `None` = every CPU in the allowed mask.
+    pub cores: Option<usize>,
+    /// The storage directory; `objects/`, `journal/` are made below it (0700).
+    pub storage: PathBuf,
+    /// The control plane's Unix socket.
+    pub line: PathBuf,
+    /// When acknowledged bytes are synced.
+    pub durability: Durability,
+    /// Which door bytes take to the disk.
+    pub write_mode: WriteMode,
+    /// Which engine to use.
+    pub engine: EngineChoice,
+    /// How long running bodies may take to end after SIGTERM.
+    pub grace: Duration,
+    /// Bounds (reliability.md P16, §4).
+    pub limits: Limits,
+}
+
+/// When bytes are synced (reliability.md P2).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Durability {
+    /// Never: the kernel writes back when it likes.
+    None,
+    /// Before the final acknowledgement of an object.
+    #[default]
+    Complete,
+    /// Before every acknowledgement.
+    Every,
+}
+
+/// Which door bytes take to the disk (`io.md` §1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum WriteMode {
+    /// Direct for bodies of 256 KiB and more, buffered below.
+    #[default]
+    Auto,
+    /// Direct wherever whole blocks are written.
+    Direct,
+    /// Always through the page cache.
+    Buffered,
+}
+
+/// Which engine to use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum EngineChoice {
+    /// The ring; readiness when io_uring is refused.
+    #[default]
+    Auto,
+    /// The ring or no start.
+    Ring,
+    /// Readiness (epoll).
+    Readiness,
+}
+
+/// Bounds of one data plane.
+#[derive(Debug, Clone)]
+pub struct Limits {
+    /// Open client connections over all cores; beyond it new ones get 503 and are closed.
+    pub connections_max: usize,
+    /// A head must be complete this long after its first byte (408).
+    pub head_timeout: Duration,
+    /// A keep-alive connection without a request is closed silently after this.
+    pub keep_alive_timeout: Duration,
+    /// A body without a byte for this long is cut, its prefix kept (T-PAT-13).
+    pub body_idle_timeout: Duration,
+    /// A body slower than this over `body_idle_timeout` is cut, bytes per second.
+    pub body_rate_min: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connections_max: 20_000,
+            head_timeout: Duration::from_secs(10),
+            keep_alive_timeout: Duration::from_secs(75),
+            body_idle_timeout: Duration::from_secs(30),
+            body_rate_min: 1024,
+        }
+    }
+}
