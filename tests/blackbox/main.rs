@@ -1,1 +1,7 @@
-//! Black-box tests.
+//! Black-box tests: the real program in a directory of its own on a free port, driven through its sockets and its command
+//! line, by raw bytes and by other people's clients. `ET_ENGINE=ring|readiness` picks the engine (P20), `ET_BIN` the
+//! program; without it the `et` of the same build is used.
+
+#![allow(missing_docs, reason = "tests: the names are the documentation")]
+
+mod support;

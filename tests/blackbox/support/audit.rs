@@ -1,0 +1,48 @@
+//! The end-of-test audit (P13): an idle server holds no client connection, no removed file, and no more descriptors than
+//! it did before the test.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::wait;
+
+/// Connections between the planes are opened when first needed and kept: this many more than at the start are no leak.
+pub const SLACK: usize = 12;
+
+/// What the descriptors of a process stand for.
+pub fn open_files(pid: u32) -> Vec<String> {
+    let Ok(entries) = std::fs::read_dir(format!("/proc/{pid}/fd")) else { return Vec::new() };
+    let links = entries.filter_map(|entry| std::fs::read_link(entry.ok()?.path()).ok());
+    links.map(|path: PathBuf| path.to_string_lossy().into_owned()).collect()
+}
+
+/// What should not be there, after a fair time for closing.
+pub fn leftovers(pid: u32, port: u16) -> Vec<String> {
+    let mut last = Vec::new();
+    let clean = wait::within(Duration::from_secs(15), || {
+        last = look(pid, port);
+        last.is_empty().then_some(())
+    });
+    if clean.is_some() { Vec::new() } else { last }
+}
+
+fn look(pid: u32, port: u16) -> Vec<String> {
+    let open = open_files(pid);
+    let mut found: Vec<String> =
+        open.iter().filter(|name| name.ends_with(" (deleted)")).map(|name| format!("still open: {name}")).collect();
+    let inodes: Vec<&str> =
+        open.iter().filter_map(|name| name.strip_prefix("socket:[").and_then(|rest| rest.strip_suffix(']'))).collect();
+    for table in ["tcp", "tcp6"] {
+        let text = std::fs::read_to_string(format!("/proc/{pid}/net/{table}")).unwrap_or_default();
+        for line in text.lines().skip(1) {
+            let field: Vec<&str> = line.split_whitespace().collect();
+            let [_, local, _, state, .., ] = field[..] else { continue };
+            let ours = local.rsplit(':').next().and_then(|p| u16::from_str_radix(p, 16).ok()) == Some(port);
+            const LISTEN: &str = "0A";
+            if ours && state != LISTEN && field.get(9).is_some_and(|inode| inodes.contains(inode)) {
+                found.push(format!("client connection still open (state {state}): {line}"));
+            }
+        }
+    }
+    found
+}

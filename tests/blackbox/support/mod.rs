@@ -1,0 +1,12 @@
+//! The kit: a node, a raw client, an oracle, and the audit at the end. Each piece has a control that it must catch.
+
+pub mod audit;
+pub mod node;
+pub mod oracle;
+pub mod raw;
+pub mod tus;
+pub mod wait;
+
+pub use node::{Node, OTHER_TOKEN, Role, TOKEN};
+pub use oracle::Oracle;
+pub use raw::{Conn, DEADLINE, NoReply, Reply, Request};

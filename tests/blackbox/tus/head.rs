@@ -1,0 +1,111 @@
+//! A3: what HEAD tells about an upload, and that it changes nothing.
+
+use crate::support::tus::{head, metadata, patch_head, tus};
+use crate::support::{Node, Oracle, Request};
+
+#[test]
+fn the_offset_is_told_when_new_half_and_complete() {
+    let node = Node::start();
+    let content = Oracle(3).bytes(0..10_000);
+    let upload = node.create(10_000);
+    for (from, to) in [(0, 0), (0, 5_000), (5_000, 10_000)] {
+        if to > from {
+            node.patch(&upload, from as u64, &content[from..to]).is(204);
+        }
+        let reply = node.head(&upload).is(200);
+        assert_eq!(reply.number("Upload-Offset"), to as u64);
+        assert_eq!(reply.number("Upload-Length"), 10_000);
+        assert_eq!(reply.number("X-Received-Bytes"), to as u64);
+        let ranges = (to > 0).then(|| format!("0-{to}"));
+        assert_eq!(reply.header("X-Received-Ranges").map(str::to_owned), ranges);
+    }
+}
+
+#[test]
+fn what_is_not_there_is_404_without_an_offset() {
+    let node = Node::start();
+    let upload = node.create(5);
+    node.send(&tus("DELETE", &upload.path)).is(204);
+    for path in ["/tus/00000000000000000000000000000000", "/tus/short", &upload.path] {
+        let reply = node.send(&tus("HEAD", path)).is_any(&[404, 410]);
+        assert_eq!(reply.header("Upload-Offset"), None);
+        assert!(path == upload.path || reply.status == 404, "{reply:?}");
+    }
+}
+
+#[test]
+fn an_answer_to_head_is_never_cached() {
+    let node = Node::start();
+    let upload = node.create(5);
+    assert_eq!(node.head(&upload).is(200).field("Cache-Control"), "no-store");
+    let unknown = node.send(&tus("HEAD", "/tus/00000000000000000000000000000000")).is(404);
+    assert_eq!(unknown.field("Cache-Control"), "no-store");
+    let foreign = node.send(&head(&upload).without("X-API-Token")).is(401);
+    assert_eq!(foreign.field("Cache-Control"), "no-store");
+}
+
+#[test]
+fn metadata_comes_back_byte_for_byte() {
+    let node = Node::start();
+    let long = metadata(&[("long", &"v".repeat(2048))]);
+    for given in [
+        "filename dGVzdC50eHQ=,filetype dGV4dC9wbGFpbg==",
+        "z YQ==,filename YQ==,a Yg==",
+        "filename YQ==,blob //79AAEC",
+        "filename YQ==,empty ,valueless",
+        "valueless,filename YQ==",
+        &format!("filename YQ==,{long}"),
+        "filename 5paH5Lu2LnR4dA==",
+    ] {
+        let upload = node.create_with(|request| request.header("Upload-Length", "5").header("Upload-Metadata", given));
+        assert_eq!(node.head(&upload).is(200).field("Upload-Metadata"), given.trim_end());
+    }
+    let upload = node.create(5);
+    assert_eq!(node.head(&upload).is(200).header("Upload-Metadata"), None, "none was given");
+}
+
+#[test]
+fn metadata_comes_back_after_completion_and_a_restart() {
+    let mut node = Node::start();
+    let given = "filename YQ==,blob //79AAEC,valueless";
+    let upload = node.create_with(|request| request.header("Upload-Length", "2").header("Upload-Metadata", given));
+    node.patch(&upload, 0, b"ab").is(204);
+    assert_eq!(node.head(&upload).field("Upload-Metadata"), given);
+    node.kill_and_start_again();
+    assert_eq!(node.head(&upload).is(200).field("Upload-Metadata"), given);
+}
+
+#[test]
+fn an_offset_told_during_a_stalled_patch_is_one_the_next_patch_is_accepted_at() {
+    let node = Node::start();
+    let content = Oracle(4).bytes(0..1_000_000);
+    let upload = node.create(1_000_000);
+    let mut stalled = node.connect();
+    stalled.send_head(&patch_head(&upload, 0).header("Content-Length", "1000000"));
+    stalled.send(&content[..300_000]);
+    let offset = node.offset(&upload);
+    assert!(offset <= 300_000, "{offset}");
+    node.patch(&upload, offset, &content[offset as usize..]).is(204);
+    node.whole(&upload, &content);
+}
+
+#[test]
+fn head_has_no_body_and_changes_nothing() {
+    let node = Node::start();
+    let content = Oracle(5).bytes(0..100);
+    let upload = node.create_with(|request| {
+        let once = metadata(&[("filename", "once.bin"), ("retention", "download_once")]);
+        request.header("Upload-Length", "100").header("Upload-Metadata", once)
+    });
+    node.patch(&upload, 0, &content).is(204);
+    let before = node.get(&upload.file()).is(200).json();
+    let mut conn = node.connect();
+    for _ in 0..1_000 {
+        let reply = conn.ask(&head(&upload)).is(200);
+        assert!(reply.header("Content-Length").is_none_or(|n| n == "0"), "{reply:?}");
+        assert_eq!(reply.number("Upload-Offset"), 100);
+    }
+    assert_eq!(node.get(&upload.file()).is(200).json(), before);
+    // The connection is in step: a body would have been read as the next reply.
+    conn.ask(&Request::get("/api/health")).is(200);
+}

@@ -1,0 +1,17 @@
+//! Every line of the TUS contract's Part A, one file per section; `table.rs` maps requirement id to test.
+
+mod checksum;
+mod concatenation;
+mod creation;
+mod deferred;
+mod expiration;
+mod head;
+mod locks;
+mod metadata;
+mod options;
+mod order;
+mod patch;
+mod patch_interrupted;
+mod table;
+mod termination;
+mod versions;
