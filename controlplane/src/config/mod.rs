@@ -1,0 +1,252 @@
+//! Configuration of the whole node (contract easytransfer.md §9): found, layered, checked, and able to say where each
+//! value came from.
+//!
+//! Must stay true: nothing here is re-read while the node runs; a secret is never printed; an unknown key is reported
+//! with its path and ignored, an unreadable value stops the start with all faults named.
+
+mod choice;
+mod reader;
+mod setting;
+pub mod size;
+mod tree;
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+
+pub use choice::{Backend, Durability, Engine, Host, LogLevel, Network, Policy, TokenPolicy, WriteMode};
+pub use reader::{Fault, Layers, Shown, Source};
+pub use setting::{Hours, Secret, Setting, Size};
+pub use tree::{Auth, Config, Limits, Retention, Server, Storage, Uploads};
+
+use reader::Reader;
+
+/// A configuration and what there is to say about it.
+#[derive(Debug)]
+pub struct Loaded {
+    /// The settings.
+    pub config: Config,
+    /// Every value with its source, in reading order.
+    pub shown: Vec<Shown>,
+    /// Keys nobody knows.
+    pub unknown: Vec<String>,
+    /// The file that was read.
+    pub file: Option<PathBuf>,
+    /// A file named by `ETRANSFER_CONFIG` that does not exist.
+    pub missing: Option<PathBuf>,
+}
+
+/// The configuration cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("read {path}: {source}")]
+    Read {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The file is no YAML map.
+    #[error("{path} is not a YAML map: {reason}")]
+    Parse {
+        /// Which file.
+        path: PathBuf,
+        /// Where and why.
+        reason: String,
+    },
+    /// Values that cannot be read, or contradict each other; one line each.
+    #[error("{}", .0.iter().map(Fault::to_string).collect::<Vec<_>>().join("\n"))]
+    Faults(Vec<Fault>),
+}
+
+/// Finds the file (contract §9.1), then layers it with the process environment and `flags`.
+pub fn load(
+    named: Option<&Path>,
+    flags: BTreeMap<&'static str, (&'static str, String)>,
+) -> Result<Loaded, ConfigError> {
+    let environment: BTreeMap<String, String> = std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?.to_ascii_uppercase(), value.into_string().ok()?)))
+        .filter_map(|(name, value)| Some((name.strip_prefix("ETRANSFER_")?.to_owned(), value)))
+        .collect();
+    let (path, missing) = discover(named, &environment, std::env::home_dir().as_deref());
+    let file = path.as_deref().map(read_file).transpose()?;
+    let mut loaded = from_layers(Layers { file: path.clone().zip(file), environment, flags })?;
+    loaded.file = path;
+    loaded.missing = missing;
+    Ok(loaded)
+}
+
+/// The settings that `layers` amount to.
+pub fn from_layers(layers: Layers) -> Result<Loaded, ConfigError> {
+    let mut reader = Reader::new(layers);
+    let config = Config::read(&mut reader);
+    let (shown, mut faults, unknown) = reader.finish();
+    faults.extend(contradictions(&config, &shown));
+    if !faults.is_empty() {
+        return Err(ConfigError::Faults(faults));
+    }
+    Ok(Loaded { config, shown, unknown, file: None, missing: None })
+}
+
+/// Text of a configuration file as a tree.
+pub fn parse_yaml(text: &str) -> Result<Value, String> {
+    if text.lines().all(|line| line.trim().is_empty() || line.trim_start().starts_with('#')) {
+        return Ok(Value::Object(Default::default()));
+    }
+    match serde_saphyr::from_str::<Value>(text) {
+        Ok(Value::Null) => Ok(Value::Object(Default::default())),
+        Ok(value @ Value::Object(_)) => Ok(value),
+        Ok(_) => Err("the top level is no map".into()),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+impl Config {
+    /// All defaults.
+    pub fn defaults() -> Self {
+        Self::read(&mut Reader::new(Layers::default()))
+    }
+
+    /// Where the node listens.
+    pub fn addresses(&self) -> Vec<SocketAddr> {
+        self.server.hosts.iter().map(|host| SocketAddr::new(host.0, self.server.port)).collect()
+    }
+
+    /// The storage directory as an absolute path.
+    pub fn storage_path(&self) -> PathBuf {
+        std::path::absolute(&self.storage.path).unwrap_or_else(|_| self.storage.path.clone())
+    }
+
+    /// Where the control plane keeps what is its own.
+    pub fn state_path(&self) -> PathBuf {
+        self.storage_path().join("state")
+    }
+
+    /// The Unix socket between the planes. A socket path holds at most 107 bytes; below a deeper storage directory it
+    /// moves to the temporary directory, under a name made from the storage path, so both planes still agree on it.
+    pub fn line_socket(&self) -> PathBuf {
+        if let Some(path) = &self.server.line_socket {
+            return std::path::absolute(path).unwrap_or_else(|_| path.clone());
+        }
+        let path = self.storage_path().join("line").join("control.sock");
+        if path.as_os_str().len() <= SOCKET_PATH_MAX {
+            return path;
+        }
+        let user = rustix::process::getuid().as_raw();
+        let name = crc32fast::hash(path.as_os_str().as_encoded_bytes());
+        std::env::temp_dir().join(format!("etransfer-{user}-{name:08x}")).join("control.sock")
+    }
+}
+
+/// `sun_path` less its NUL, with room to spare for a temporary name beside it.
+const SOCKET_PATH_MAX: usize = 100;
+
+fn discover(
+    named: Option<&Path>,
+    environment: &BTreeMap<String, String>,
+    home: Option<&Path>,
+) -> (Option<PathBuf>, Option<PathBuf>) {
+    if let Some(path) = named {
+        return (Some(path.to_owned()), None);
+    }
+    let mut missing = None;
+    if let Some(path) = environment.get("CONFIG").filter(|path| !path.is_empty()).map(PathBuf::from) {
+        if path.is_file() {
+            return (Some(path), None);
+        }
+        missing = Some(path);
+    }
+    let places = ["config.yaml".into(), "config/config.yaml".into()];
+    let places = places.into_iter().chain(home.map(|home| home.join(".etransfer/server.yaml")));
+    (places.into_iter().find(|path: &PathBuf| path.is_file()), missing)
+}
+
+fn read_file(path: &Path) -> Result<Value, ConfigError> {
+    let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
+    parse_yaml(&text).map_err(|reason| ConfigError::Parse { path: path.to_owned(), reason })
+}
+
+/// Values that are readable one by one and make no sense together.
+fn contradictions(config: &Config, shown: &[Shown]) -> Vec<Fault> {
+    let source = |path: &str| shown.iter().find(|shown| shown.path == path).map(|shown| shown.source.clone());
+    let fault = |path: &str, expected: &str| Fault {
+        path: path.into(),
+        source: source(path).unwrap_or(Source::Default),
+        expected: expected.into(),
+    };
+    let mut faults = Vec::new();
+    if config.retention.default == Policy::Ttl && config.retention.default_ttl.is_none() {
+        faults.push(fault("retention.default_ttl", "seconds, because retention.default is ttl"));
+    }
+    if config.server.chunk_size.0 == 0 {
+        faults.push(fault("server.chunk_size", "a size above 0"));
+    }
+    if config.server.hosts.is_empty() {
+        faults.push(fault("server.host", "at least one IP address"));
+    }
+    if config.retention.cleanup_interval.is_zero() {
+        faults.push(fault("cleanup_interval", "a duration above 0"));
+    }
+    let without_seconds =
+        |policy: &TokenPolicy| policy.policy == Policy::Ttl && policy.ttl.or(config.retention.default_ttl).is_none();
+    if config.retention.token_policies.values().any(without_seconds) {
+        faults.push(fault("retention.token_policies", "default_ttl beside default_retention: ttl"));
+    }
+    if let Some(url) = &config.server.public_url {
+        let rest = url.strip_prefix("http://").or_else(|| url.strip_prefix("https://"));
+        let plain = |rest: &str| !rest.is_empty() && rest.bytes().all(|byte| (0x21..0x7f).contains(&byte));
+        if !rest.is_some_and(plain) {
+            faults.push(fault("server.public_url", "a URL such as https://files.example.org"));
+        }
+    }
+    if config.state == Backend::Redis {
+        faults.push(fault("state.backend", "memory or file: this release has no redis backend yet"));
+    }
+    faults
+}
+
+impl Loaded {
+    /// The settings in force as YAML, each line with its source; secrets masked.
+    pub fn to_yaml(&self) -> String {
+        let all: Vec<(&Shown, &str)> = self.shown.iter().map(|shown| (shown, shown.path)).collect();
+        let mut text = String::new();
+        print_section(&all, 0, &mut text);
+        text
+    }
+
+    /// Keys that were set although nothing obeys them yet.
+    pub fn without_effect(&self) -> impl Iterator<Item = &Shown> {
+        self.shown.iter().filter(|shown| !shown.in_effect && shown.source != Source::Default)
+    }
+}
+
+/// Prints settings whose remaining path stands beside them; a section is printed whole where it first appears.
+fn print_section(settings: &[(&Shown, &str)], depth: usize, text: &mut String) {
+    let indent = "  ".repeat(depth);
+    let mut printed = Vec::new();
+    for (shown, path) in settings {
+        match path.split_once('.') {
+            None => {
+                let note = if shown.in_effect { "" } else { ", not in effect yet" };
+                *text += &format!("{indent}{path}: {}  # {}{note}\n", shown.value, shown.source);
+            }
+            Some((section, _)) if printed.contains(&section) => {}
+            Some((section, _)) => {
+                printed.push(section);
+                let inside: Vec<(&Shown, &str)> = settings
+                    .iter()
+                    .filter_map(|(shown, path)| Some((*shown, path.split_once('.')?)))
+                    .filter_map(|(shown, (name, rest))| (name == section).then_some((shown, rest)))
+                    .collect();
+                *text += &format!("{indent}{section}:\n");
+                print_section(&inside, depth + 1, text);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,245 @@
+//! The layers a value can come from, and which one won: flag > `ETRANSFER_*` > file > default (contract §9.2).
+//!
+//! Every key that exists passes through [`Reader::get`] once; what the file holds beyond those keys is reported with its
+//! path and ignored. Faults are collected, so an operator sees all of them at the first start.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::path::PathBuf;
+
+use serde_json::{Map, Value};
+
+use super::setting::{Expected, Setting};
+
+/// Names one key: where it stands in the file, and its field name (environment, and verbatim below `server`).
+#[derive(Debug, Clone, Copy)]
+pub struct Key {
+    /// Path in the file, parts joined by dots.
+    pub path: &'static str,
+    /// Field name: `ETRANSFER_<FIELD>`, `server.<field>`.
+    pub field: &'static str,
+}
+
+/// Where a value came from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Source {
+    /// Nobody said anything.
+    Default,
+    /// The configuration file.
+    File(PathBuf),
+    /// An environment variable.
+    Environment(String),
+    /// A flag of the command line.
+    Flag(String),
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Default => f.write_str("default"),
+            Self::File(path) => write!(f, "{}", path.display()),
+            Self::Environment(name) => f.write_str(name),
+            Self::Flag(name) => f.write_str(name),
+        }
+    }
+}
+
+/// One value that is in force.
+#[derive(Debug, Clone)]
+pub struct Shown {
+    /// Path in the file.
+    pub path: &'static str,
+    /// Printable; secrets masked.
+    pub value: Value,
+    /// Who said so.
+    pub source: Source,
+    /// Whether anything obeys it yet.
+    pub in_effect: bool,
+}
+
+/// A value that cannot be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fault {
+    /// Path in the file.
+    pub path: String,
+    /// Who said so.
+    pub source: Source,
+    /// What would be right.
+    pub expected: String,
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} (from {}): expected {}", self.path, self.source, self.expected)
+    }
+}
+
+/// What the three outer layers say.
+#[derive(Debug, Default)]
+pub struct Layers {
+    /// The file, if there is one.
+    pub file: Option<(PathBuf, Value)>,
+    /// The process environment: names without `ETRANSFER_`, upper case.
+    pub environment: BTreeMap<String, String>,
+    /// Flags that were given: path of the key → (flag, text).
+    pub flags: BTreeMap<&'static str, (&'static str, String)>,
+}
+
+/// Hands out values and remembers what it handed out.
+pub struct Reader {
+    layers: Layers,
+    asked: BTreeSet<String>,
+    shown: Vec<Shown>,
+    faults: Vec<Fault>,
+}
+
+impl Reader {
+    /// A reader over `layers`.
+    pub fn new(layers: Layers) -> Self {
+        Self { layers, asked: BTreeSet::new(), shown: Vec::new(), faults: Vec::new() }
+    }
+
+    /// The value of `key`, from the strongest layer that names it.
+    pub fn get<T: Setting>(&mut self, path: &'static str, field: &'static str, default: T) -> T {
+        self.take(Key { path, field }, default, true)
+    }
+
+    /// A key that is accepted although nothing obeys it yet.
+    pub fn later<T: Setting>(&mut self, path: &'static str, field: &'static str, default: T) {
+        self.take(Key { path, field }, default, false);
+    }
+
+    /// Everything handed out, in the order asked; what went wrong; what the layers hold that nobody asked for.
+    pub fn finish(self) -> (Vec<Shown>, Vec<Fault>, Vec<String>) {
+        let mut unknown = Vec::new();
+        if let Some((_, file)) = &self.layers.file {
+            self.unasked(file, "", &mut unknown);
+        }
+        let asked_names = self.asked.iter().filter_map(|name| name.strip_prefix("env "));
+        let asked_names: Vec<&str> = asked_names.collect();
+        for name in self.layers.environment.keys() {
+            let known = asked_names
+                .iter()
+                .any(|asked| name == asked || name.strip_prefix(asked).is_some_and(|rest| rest.starts_with("__")));
+            if !known && !CLIENT_NAMES.contains(&name.as_str()) {
+                unknown.push(format!("ETRANSFER_{name}"));
+            }
+        }
+        (self.shown, self.faults, unknown)
+    }
+
+    fn take<T: Setting>(&mut self, key: Key, default: T, in_effect: bool) -> T {
+        let (value, source) = match self.find::<T>(key) {
+            None => (default, Source::Default),
+            Some((Ok(value), source)) => (value, source),
+            Some((Err(expected), source)) => {
+                self.faults.push(Fault { path: key.path.into(), source: source.clone(), expected: expected.0 });
+                (default, source)
+            }
+        };
+        self.shown.push(Shown { path: key.path, value: value.to_value(), source, in_effect });
+        value
+    }
+
+    fn find<T: Setting>(&mut self, key: Key) -> Option<(Result<T, Expected>, Source)> {
+        let name = key.field.to_ascii_uppercase();
+        let verbatim = format!("server.{}", key.field);
+        self.asked.extend([key.path.to_owned(), verbatim.clone(), format!("env {name}")]);
+        if let Some((flag, text)) = self.layers.flags.get(key.path) {
+            return Some((T::from_text(text), Source::Flag((*flag).to_owned())));
+        }
+        if let Some(text) = self.layers.environment.get(&name).filter(|text| !text.is_empty()) {
+            return Some((T::from_text(text), Source::Environment(format!("ETRANSFER_{name}"))));
+        }
+        if let Some(map) = self.nested(&name) {
+            return Some((T::from_value(&map), Source::Environment(format!("ETRANSFER_{name}__*"))));
+        }
+        let (path, file) = self.layers.file.as_ref()?;
+        let value = [key.path, &verbatim].into_iter().find_map(|path| lookup(file, path))?;
+        Some((T::from_value(value), Source::File(path.clone())))
+    }
+
+    /// Map entries as `FIELD__key__key=value` (contract §9.4).
+    fn nested(&self, name: &str) -> Option<Value> {
+        let prefix = format!("{name}__");
+        let mut root = Map::new();
+        for (variable, text) in self.layers.environment.range(prefix.clone()..) {
+            let Some(rest) = variable.strip_prefix(&prefix) else { break };
+            let mut at = &mut root;
+            let parts: Vec<String> = rest.split("__").map(str::to_ascii_lowercase).collect();
+            let (last, parents) = parts.split_last()?;
+            for part in parents {
+                at = at.entry(part.clone()).or_insert_with(|| Value::Object(Map::new())).as_object_mut()?;
+            }
+            at.insert(last.clone(), Value::String(text.clone()));
+        }
+        (!root.is_empty()).then_some(Value::Object(root))
+    }
+
+    fn unasked(&self, value: &Value, path: &str, unknown: &mut Vec<String>) {
+        if self.asked.contains(path) {
+            return;
+        }
+        match value {
+            Value::Object(entries) => {
+                for (key, value) in entries {
+                    let path = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
+                    self.unasked(value, &path, unknown);
+                }
+            }
+            // An empty section is as good as absent.
+            Value::Null => {}
+            _ => unknown.push(path.to_owned()),
+        }
+    }
+}
+
+/// Environment names that belong to the client and to discovery.
+const CLIENT_NAMES: [&str; 3] = ["CONFIG", "TOKEN", "SERVER"];
+
+fn lookup<'a>(file: &'a Value, path: &str) -> Option<&'a Value> {
+    path.split('.').try_fold(file, |at, part| at.get(part)).filter(|value| !value.is_null())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn layers() -> Layers {
+        Layers {
+            file: Some((
+                "config.yaml".into(),
+                json!({"server": {"port": 1, "nope": 2, "chunk_size": "4K"}, "auth": null, "cors": {}, "x": {"y": 1}}),
+            )),
+            environment: [("WORKERS".to_owned(), "3".to_owned()), ("TYPO".to_owned(), "3".to_owned())].into(),
+            flags: [("server.port", ("--port", "9".to_owned()))].into(),
+        }
+    }
+
+    #[test]
+    fn section_9_2_flag_beats_environment_beats_file_beats_default() {
+        let mut reader = Reader::new(layers());
+        assert_eq!(reader.get("server.port", "port", 5u16), 9);
+        assert_eq!(reader.get("server.workers", "workers", 1usize), 3);
+        assert_eq!(reader.get("server.chunk", "chunk_size", crate::config::Size(1)).0, 4096);
+        assert!(reader.get("auth.enabled", "auth_enabled", true), "an empty section is absent");
+        let (shown, faults, unknown) = reader.finish();
+        assert_eq!(faults, []);
+        assert_eq!(unknown, ["server.nope", "x.y", "ETRANSFER_TYPO"]);
+        let sources: Vec<String> = shown.iter().map(|shown| shown.source.to_string()).collect();
+        assert_eq!(sources, ["--port", "ETRANSFER_WORKERS", "config.yaml", "default"]);
+    }
+
+    #[test]
+    fn a_fault_names_key_source_and_what_is_expected() {
+        let mut layers = layers();
+        layers.flags.clear();
+        layers.environment.insert("PORT".into(), "65536".into());
+        let mut reader = Reader::new(layers);
+        reader.get("server.port", "port", 5u16);
+        let (_, faults, _) = reader.finish();
+        assert_eq!(faults[0].to_string(), "server.port (from ETRANSFER_PORT): expected an integer from 0 to 65535");
+    }
+}

@@ -1,0 +1,114 @@
+//! The whole of configuration: the example file, precedence, contradictions.
+
+use super::*;
+
+fn yaml(text: &str) -> Layers {
+    Layers { file: Some(("test.yaml".into(), parse_yaml(text).unwrap())), ..Layers::default() }
+}
+
+fn example() -> Value {
+    parse_yaml(include_str!("../../../config.example.yaml")).unwrap()
+}
+
+#[test]
+fn the_example_file_names_every_key_and_its_default() {
+    let defaults = from_layers(Layers::default()).unwrap();
+    let layers = Layers { file: Some(("config.example.yaml".into(), example())), ..Layers::default() };
+    let loaded = from_layers(layers).unwrap();
+    assert_eq!(loaded.unknown, Vec::<String>::new());
+    for (ours, shown) in defaults.shown.iter().zip(&loaded.shown) {
+        assert_eq!(ours.path, shown.path);
+        assert_eq!(ours.value, shown.value, "{}", ours.path);
+        let text = include_str!("../../../config.example.yaml");
+        let name = shown.path.rsplit('.').next().unwrap();
+        assert!(text.contains(&format!("{name}:")), "{} is missing", shown.path);
+        if !ours.value.is_null() {
+            assert!(shown.source != Source::Default || ours.value == Value::Array(vec![]), "{} is missing", ours.path);
+        }
+    }
+}
+
+#[test]
+fn section_9_3_keys_stand_under_server_too() {
+    let loaded = from_layers(yaml(
+        "server:\n  storage_path: /srv\n  upload_expiration_hours: 2\n  cors_origins: [\"https://a\"]\nstorage:\n",
+    ))
+    .unwrap();
+    assert_eq!(loaded.config.storage.path, Path::new("/srv"));
+    assert_eq!(loaded.config.uploads.expiration.as_secs(), 7200);
+    assert_eq!(loaded.config.cors_origins, ["https://a"]);
+    assert!(loaded.unknown.is_empty());
+}
+
+#[test]
+fn section_9_3_unknown_keys_are_named_and_ignored() {
+    let loaded = from_layers(yaml("storage: {pathh: /srv}\nfoo: 1\n")).unwrap();
+    let mut unknown = loaded.unknown;
+    unknown.sort();
+    assert_eq!(unknown, ["foo", "storage.pathh"]);
+}
+
+#[test]
+fn every_fault_is_named_with_its_source() {
+    let error =
+        from_layers(yaml("server: {port: x, chunk_size: 0}\nretention: {default: ttl}\nstate: {backend: redis}"))
+            .unwrap_err();
+    let text = error.to_string();
+    for part in ["server.port (from test.yaml)", "server.chunk_size", "retention.default_ttl", "state.backend"] {
+        assert!(text.contains(part), "{part} in {text}");
+    }
+}
+
+#[test]
+fn a_ttl_policy_of_a_token_needs_seconds_from_somewhere() {
+    let policy = "retention: {token_policies: {tok: {default_retention: ttl}}}";
+    assert!(from_layers(yaml(policy)).is_err());
+    let policy = "retention: {default_ttl: 60, token_policies: {tok: {default_retention: ttl}}}";
+    assert!(from_layers(yaml(policy)).is_ok());
+}
+
+#[test]
+fn printed_settings_are_yaml_again_and_hide_secrets() {
+    let mut layers = yaml("auth: {tokens: [hunter2]}\nserver: {port: 1}\n");
+    layers.environment.insert("WORKERS".into(), "2".into());
+    let text = from_layers(layers).unwrap().to_yaml();
+    assert!(!text.contains("hunter2") && text.contains("***"));
+    assert!(text.contains("  workers: 2  # ETRANSFER_WORKERS"), "{text}");
+    let again = parse_yaml(&text).unwrap();
+    assert_eq!(again["server"]["port"], 1);
+}
+
+#[test]
+fn section_9_4_map_entries_come_from_the_environment_one_by_one() {
+    let environment = [
+        ("TOKEN_RETENTION_POLICIES__tok__default_retention", "ttl"),
+        ("TOKEN_RETENTION_POLICIES__tok__default_ttl", "60"),
+    ];
+    let environment = environment.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+    let loaded = from_layers(Layers { environment, ..Layers::default() }).unwrap();
+    let policy = loaded.config.retention.token_policies[&Secret::new("tok")];
+    assert_eq!(policy, TokenPolicy { policy: Policy::Ttl, ttl: Some(60) });
+    assert!(loaded.unknown.is_empty());
+}
+
+#[test]
+fn section_9_1_discovery() {
+    let dir = tempfile::tempdir().unwrap();
+    let home = dir.path().join("home");
+    std::fs::create_dir_all(home.join(".etransfer")).unwrap();
+    std::fs::write(home.join(".etransfer/server.yaml"), "").unwrap();
+    let gone = dir.path().join("gone.yaml");
+    let environment = [("CONFIG".to_owned(), gone.to_string_lossy().into_owned())].into();
+    let (found, missing) = discover(None, &environment, Some(&home));
+    assert_eq!((found, missing), (Some(home.join(".etransfer/server.yaml")), Some(gone.clone())));
+    assert_eq!(discover(Some(&gone), &environment, Some(&home)).0, Some(gone));
+}
+
+#[test]
+fn a_deep_storage_directory_moves_the_socket_to_a_short_path() {
+    let mut config = Config::defaults();
+    config.storage.path = format!("/{}", "d".repeat(120)).into();
+    let first = config.line_socket();
+    assert!(first.as_os_str().len() <= SOCKET_PATH_MAX);
+    assert_eq!(first, config.line_socket());
+}

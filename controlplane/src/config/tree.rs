@@ -1,0 +1,229 @@
+//! The one typed tree of settings, for both planes; read once, checked once, then immutable.
+//!
+//! [`Config::read`] is the list of all keys: path in the file, field name, default. `config.example.yaml` is tested
+//! against it.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::choice::{Backend, Durability, Engine, Host, LogLevel, Network, Policy, TokenPolicy, WriteMode};
+use super::reader::Reader;
+use super::setting::{Anything, Hours, Secret, Size};
+
+/// Everything an operator can say.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Addresses, cores, the engine.
+    pub server: Server,
+    /// Where bytes live and how they get there.
+    pub storage: Storage,
+    /// Where the catalogue lives.
+    pub state: Backend,
+    /// Who may come in.
+    pub auth: Auth,
+    /// How long files live.
+    pub retention: Retention,
+    /// Incomplete uploads.
+    pub uploads: Uploads,
+    /// `tus.parallel_writes`: the table of easytransfer.md §2.4.
+    pub parallel_writes: bool,
+    /// `quota.reject_impossible`: 413 at creation for what can never fit the node.
+    pub reject_impossible: bool,
+    /// `cors.origins`; `*` echoes whoever asks.
+    pub cors_origins: Vec<String>,
+    /// `network.advertised_endpoints`, as given.
+    pub advertised_endpoints: Vec<String>,
+    /// Bounds of the data plane.
+    pub limits: Limits,
+    /// `logging.level`.
+    pub log_level: LogLevel,
+}
+
+/// `server.*`
+#[derive(Debug, Clone)]
+pub struct Server {
+    /// Addresses to listen on.
+    pub hosts: Vec<Host>,
+    /// Port on each of them; 0 = any free one.
+    pub port: u16,
+    /// Cores to use; 0 and 1 = all.
+    pub workers: usize,
+    /// How bytes are moved.
+    pub engine: Engine,
+    /// The Unix socket between the planes; `None` = below the storage directory.
+    pub line_socket: Option<PathBuf>,
+    /// How long running bodies may take to end after SIGTERM.
+    pub grace: Duration,
+    /// Scheme and authority of every `Location` and link.
+    pub public_url: Option<String>,
+    /// Peers whose `X-Forwarded-*` is believed.
+    pub trusted_proxies: Vec<Network>,
+    /// Largest single file.
+    pub max_upload_size: Option<Size>,
+    /// The chunk size that is reported to clients; storage does not care.
+    pub chunk_size: Size,
+}
+
+/// `storage.*`
+#[derive(Debug, Clone)]
+pub struct Storage {
+    /// The storage directory.
+    pub path: PathBuf,
+    /// Most bytes stored on this node.
+    pub max_storage_size: Option<Size>,
+    /// When acknowledged bytes are synced.
+    pub durability: Durability,
+    /// Which door bytes take to the disk.
+    pub write_mode: WriteMode,
+}
+
+/// `auth.*`
+#[derive(Debug, Clone)]
+pub struct Auth {
+    /// `false` opens every path to everybody.
+    pub enabled: bool,
+    /// Static tokens.
+    pub tokens: Vec<Secret>,
+}
+
+/// `retention.*`
+#[derive(Debug, Clone)]
+pub struct Retention {
+    /// For uploads that do not say.
+    pub default: Policy,
+    /// Seconds for `ttl` uploads that do not say.
+    pub default_ttl: Option<u64>,
+    /// Defaults per static token.
+    pub token_policies: BTreeMap<Secret, TokenPolicy>,
+    /// How often the sweep runs.
+    pub cleanup_interval: Duration,
+}
+
+/// `uploads.*`
+#[derive(Debug, Clone)]
+pub struct Uploads {
+    /// An incomplete upload lives this long after its last accepted byte.
+    pub expiration: Duration,
+    /// An expired upload answers 410 for this long, then 404.
+    pub tombstone: Duration,
+    /// Most incomplete uploads at once; beyond it creation is 429.
+    pub open_max: usize,
+}
+
+/// `limits.*` (reliability.md §4, P16)
+#[derive(Debug, Clone)]
+pub struct Limits {
+    /// Open client connections over all cores.
+    pub connections: usize,
+    /// A head must be complete this long after its first byte.
+    pub head_timeout: Duration,
+    /// An idle keep-alive connection is closed after this.
+    pub keep_alive_timeout: Duration,
+    /// A body without a byte for this long is cut.
+    pub body_idle_timeout: Duration,
+    /// A body slower than this over that time is cut, bytes per second.
+    pub body_rate_min: Size,
+}
+
+impl Config {
+    /// Asks for every key there is.
+    pub(super) fn read(r: &mut Reader) -> Self {
+        let config = Self {
+            server: Server::read(r),
+            storage: Storage {
+                path: r.get("storage.path", "storage_path", "./storage".into()),
+                max_storage_size: r.get("storage.max_storage_size", "max_storage_size", None),
+                durability: r.get("storage.durability", "durability", Durability::Complete),
+                write_mode: r.get("storage.write_mode", "write_mode", WriteMode::Auto),
+            },
+            state: r.get("state.backend", "state_backend", Backend::File),
+            auth: Auth {
+                enabled: r.get("auth.enabled", "auth_enabled", true),
+                tokens: r.get("auth.tokens", "auth_tokens", Vec::new()),
+            },
+            retention: Retention {
+                default: r.get("retention.default", "default_retention", Policy::Permanent),
+                default_ttl: r.get("retention.default_ttl", "default_retention_ttl", None),
+                token_policies: r.get("retention.token_policies", "token_retention_policies", BTreeMap::new()),
+                cleanup_interval: r.get("cleanup_interval", "cleanup_interval", Duration::from_secs(3600)),
+            },
+            uploads: Uploads {
+                expiration: r
+                    .get("upload_expiration_hours", "upload_expiration_hours", Hours(Duration::from_secs(86_400)))
+                    .0,
+                tombstone: r.get("uploads.tombstone", "uploads_tombstone", Duration::from_secs(86_400)),
+                open_max: r.get("uploads.open_max", "uploads_open_max", 100_000),
+            },
+            parallel_writes: r.get("tus.parallel_writes", "tus_parallel_writes", true),
+            reject_impossible: r.get("quota.reject_impossible", "quota_reject_impossible", false),
+            cors_origins: r.get("cors.origins", "cors_origins", vec!["*".to_owned()]),
+            advertised_endpoints: r.get("network.advertised_endpoints", "advertised_endpoints", Vec::new()),
+            limits: Limits::read(r),
+            log_level: r.get("logging.level", "log_level", LogLevel::Info),
+        };
+        later(r);
+        config
+    }
+}
+
+impl Server {
+    fn read(r: &mut Reader) -> Self {
+        Self {
+            hosts: r.get("server.host", "host", vec![Host::ANY]),
+            port: r.get("server.port", "port", 8765),
+            workers: r.get("server.workers", "workers", 1),
+            engine: r.get("server.engine", "engine", Engine::Auto),
+            line_socket: r.get("server.line_socket", "line_socket", None),
+            grace: r.get("server.grace", "grace", Duration::from_secs(20)),
+            public_url: r.get("server.public_url", "public_url", None),
+            trusted_proxies: r.get("server.trusted_proxies", "trusted_proxies", Vec::new()),
+            max_upload_size: r.get("server.max_upload_size", "max_upload_size", None),
+            chunk_size: r.get("server.chunk_size", "chunk_size", Size(4 << 20)),
+        }
+    }
+}
+
+impl Limits {
+    fn read(r: &mut Reader) -> Self {
+        let seconds = Duration::from_secs;
+        Self {
+            connections: r.get("limits.connections", "limits_connections", 20_000),
+            head_timeout: r.get("limits.head_timeout", "limits_head_timeout", seconds(10)),
+            keep_alive_timeout: r.get("limits.keep_alive_timeout", "limits_keep_alive_timeout", seconds(75)),
+            body_idle_timeout: r.get("limits.body_idle_timeout", "limits_body_idle_timeout", seconds(30)),
+            body_rate_min: r.get("limits.body_rate_min", "limits_body_rate_min", Size(1024)),
+        }
+    }
+}
+
+/// Keys of contract §9.3 that are read and shown, and that nothing obeys yet.
+fn later(r: &mut Reader) {
+    let nothing = || Anything(serde_json::Value::Null);
+    r.later("server.config_watch", "config_watch", false);
+    r.later("server.config_watch_interval", "config_watch_interval", 30u64);
+    r.later("state.redis_url", "redis_url", None::<Secret>);
+    r.later("retention.allow_permanent", "allow_permanent_retention", true);
+    r.later("network.interfaces", "interfaces", Vec::<String>::new());
+    r.later("network.prefer_ipv4", "prefer_ipv4", true);
+    r.later("user_system.enabled", "user_system_enabled", false);
+    r.later("user_system.oidc.issuer_url", "oidc_issuer_url", nothing());
+    r.later("user_system.oidc.client_id", "oidc_client_id", nothing());
+    r.later("user_system.oidc.client_secret", "oidc_client_secret", None::<Secret>);
+    r.later("user_system.oidc.callback_url", "oidc_callback_url", nothing());
+    r.later("user_system.oidc.scope", "oidc_scope", nothing());
+    r.later("user_system.oidc.provider", "oidc_provider", nothing());
+    r.later("user_system.oidc.corp_id", "dingtalk_corp_id", nothing());
+    r.later("user_system.database.backend", "user_db_backend", nothing());
+    r.later("user_system.database.path", "user_db_path", nothing());
+    r.later("user_system.database.mysql.host", "mysql_host", nothing());
+    r.later("user_system.database.mysql.port", "mysql_port", nothing());
+    r.later("user_system.database.mysql.user", "mysql_user", nothing());
+    r.later("user_system.database.mysql.password", "mysql_password", None::<Secret>);
+    r.later("user_system.database.mysql.database", "mysql_database", nothing());
+    r.later("user_system.role_quotas", "role_quotas", nothing());
+    r.later("tasks.max_concurrent", "max_concurrent_tasks", 50usize);
+    r.later("sinks.presets", "sink_presets", None::<Secret>);
+    r.later("google_api_key", "google_api_key", None::<Secret>);
+    r.later("surfaces", "surfaces", None::<Secret>);
+}
