@@ -14,6 +14,9 @@
 //! while a body is announced has to close the connection, so every grant would cost a new one. The two-step form keeps
 //! one connection per core alive, and curl can drive either side with plain requests.
 //!
+//! A decide or attached for HEAD travels as GET with [`METHOD`]` : HEAD`: an answer to HEAD has no body, so it could not
+//! carry a grant. The client, of course, gets its answer without a body.
+//!
 //! The calls other than decide and attached carry [`LINE`]` : call`; without it the control plane answers 404, and the
 //! data plane drops every `Etransfer-*` field a client sends, so no client can speak them.
 //!
@@ -30,6 +33,8 @@ pub const PEER: &str = "etransfer-peer";
 pub const LISTENER: &str = "etransfer-listener";
 /// How the client framed its body: `none`, `chunked`, or a decimal length. The body itself stays with the data plane.
 pub const BODY: &str = "etransfer-body";
+/// The client's own method, sent only when it is `HEAD` (then the request line says `GET`).
+pub const METHOD: &str = "etransfer-method";
 /// Every field name with this prefix belongs to the line and is dropped from what clients send.
 pub const FIELD_PREFIX: &str = "etransfer-";
 /// Media type of a grant.
