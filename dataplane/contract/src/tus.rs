@@ -1,1 +1,0 @@
-//! Heads of TUS requests (contract tus.md Part A), judged the same way by both planes.
