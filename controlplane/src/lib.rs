@@ -4,4 +4,7 @@
 //! the line (`etransfer_contract::line`), everything it wants done with bytes is a grant or an order.
 #![forbid(unsafe_code)]
 
+pub mod catalogue;
+pub mod clock;
 pub mod config;
+pub mod retention;

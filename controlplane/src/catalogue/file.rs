@@ -1,0 +1,341 @@
+//! The durable catalogue: one redb file, one writer thread, one commit for everything that waits (group commit).
+//!
+//! Order: the change enters the index in memory, the writer commits it together with whatever else waits, then its asker
+//! is told. A crash before the commit loses a change nobody was told of; redb's own pages are checksummed and its commit
+//! is one switch of the root, so a torn commit is the previous state.
+//!
+//! `durability: none` commits without a sync: the pages are the kernel's, so a killed process loses nothing, a power cut
+//! may. Otherwise every commit ends with a sync, also for a creation at level `complete`: a completion that was
+//! acknowledged is worth nothing when the name of the file is gone.
+//!
+//! A catalogue that is *new* beside objects that are not (the file was lost or moved) must not cost them: they are noted
+//! as kept and never taken for orphans.
+
+use std::collections::HashSet;
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::mpsc;
+use std::time::Duration;
+
+use etransfer_contract::ObjectId;
+use redb::backends::FileBackend;
+use redb::{Database, ReadableDatabase, ReadableTable, StorageBackend, TableDefinition};
+use tokio::sync::oneshot;
+
+use super::codec::{self, Damaged};
+use super::{Change, Commit, Keeper, NotKept, Record};
+
+/// Records by id; values as [`codec`] writes them.
+const RECORDS: TableDefinition<'_, &[u8; 16], &[u8]> = TableDefinition::new("records.1");
+/// Objects that are never taken for orphans.
+const KEPT: TableDefinition<'_, &[u8; 16], ()> = TableDefinition::new("kept.1");
+/// Changes in one commit.
+const BATCH_MAX: usize = 4096;
+/// Pause before a commit that failed is tried again.
+const RETRY: Duration = Duration::from_secs(1);
+/// Page cache of redb; the index in memory answers every read, so it only helps writes.
+const CACHE_BYTES: usize = 16 << 20;
+
+/// The catalogue file cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// It cannot be opened or created.
+    #[error("open the catalogue {path}: {reason}")]
+    Open {
+        /// The file.
+        path: PathBuf,
+        /// What redb or the disk said.
+        reason: String,
+    },
+    /// One of its records is damaged (P18, P19).
+    #[error("the catalogue {path} has a damaged record for {id:?}: {reason}")]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// Whose record.
+        id: ObjectId,
+        /// How.
+        reason: Damaged,
+    },
+}
+
+/// What an opened catalogue holds.
+pub struct Opened {
+    /// The writer.
+    pub keeper: FileKeeper,
+    /// Every record.
+    pub records: Vec<Record>,
+    /// Objects that are never taken for orphans.
+    pub kept: HashSet<ObjectId>,
+    /// The file did not exist before.
+    pub is_new: bool,
+}
+
+/// Hands changes to the writer thread; dropping it lets the writer finish and end.
+pub struct FileKeeper {
+    queue: Option<mpsc::Sender<Waiting>>,
+    writer: Option<std::thread::JoinHandle<()>>,
+}
+
+struct Waiting {
+    changes: Vec<Change>,
+    tell: oneshot::Sender<Result<(), NotKept>>,
+}
+
+/// Opens or creates the catalogue at `path`.
+pub fn open(path: &Path, sync: bool) -> Result<Opened, OpenError> {
+    let wrong = |error: &dyn std::fmt::Display| OpenError::Open { path: path.to_owned(), reason: error.to_string() };
+    let is_new = !path.exists();
+    let database = open_database(path, sync).map_err(|error| wrong(&error))?;
+    let (records, kept) = read_all(&database, path)?;
+    if is_new && let Some(parent) = path.parent() {
+        File::open(parent).and_then(|directory| directory.sync_all()).map_err(|error| wrong(&error))?;
+    }
+    let (queue, waiting) = mpsc::channel();
+    let mut writer = Writer { path: path.to_owned(), sync, database: Some(database), unkept: Vec::new() };
+    let thread = std::thread::Builder::new()
+        .name("catalogue".into())
+        .spawn(move || writer.run(&waiting))
+        .map_err(|error| wrong(&error))?;
+    Ok(Opened { keeper: FileKeeper { queue: Some(queue), writer: Some(thread) }, records, kept, is_new })
+}
+
+impl Keeper for FileKeeper {
+    fn write(&self, changes: Vec<Change>) -> Commit {
+        let (tell, told) = oneshot::channel();
+        if let Some(queue) = &self.queue {
+            // A send that fails drops `tell`, which the waiter sees as "its writer has ended".
+            let _ = queue.send(Waiting { changes, tell });
+        }
+        Commit::Waiting(told)
+    }
+}
+
+impl Drop for FileKeeper {
+    fn drop(&mut self) {
+        drop(self.queue.take());
+        if let Some(writer) = self.writer.take() {
+            let _ = writer.join();
+        }
+    }
+}
+
+struct Writer {
+    path: PathBuf,
+    sync: bool,
+    /// `None` after an error: redb does not trust a file that failed once, so it is opened afresh.
+    database: Option<Database>,
+    /// Changes of failed commits, oldest first; written before anything newer.
+    unkept: Vec<Change>,
+}
+
+impl Writer {
+    fn run(&mut self, queue: &mpsc::Receiver<Waiting>) {
+        loop {
+            let first = if self.unkept.is_empty() {
+                queue.recv().map_err(|_| mpsc::RecvTimeoutError::Disconnected)
+            } else {
+                queue.recv_timeout(RETRY)
+            };
+            let mut batch: Vec<Waiting> = match first {
+                Ok(waiting) => vec![waiting],
+                Err(mpsc::RecvTimeoutError::Timeout) => Vec::new(),
+                Err(mpsc::RecvTimeoutError::Disconnected) => break,
+            };
+            batch.extend(queue.try_iter().take(BATCH_MAX - 1));
+            self.unkept.extend(batch.iter_mut().flat_map(|waiting| std::mem::take(&mut waiting.changes)));
+            let outcome = self.commit();
+            if let Err(error) = &outcome {
+                tracing::error!(path = %self.path.display(), %error, "write the catalogue");
+            }
+            for waiting in batch {
+                // Whoever asked may be gone; the change stands all the same.
+                let _ = waiting.tell.send(outcome.clone());
+            }
+        }
+        if !self.unkept.is_empty() && self.commit().is_err() {
+            tracing::error!(path = %self.path.display(), changes = self.unkept.len(), "changes were not kept");
+        }
+    }
+
+    fn commit(&mut self) -> Result<(), NotKept> {
+        let outcome = self.try_commit();
+        match &outcome {
+            Ok(()) => self.unkept.clear(),
+            Err(_) => self.database = None,
+        }
+        outcome.map_err(|error| NotKept { reason: error.to_string() })
+    }
+
+    fn try_commit(&mut self) -> Result<(), redb::Error> {
+        let database = match &mut self.database {
+            Some(database) => database,
+            none => none.insert(open_database(&self.path, self.sync)?),
+        };
+        let write = database.begin_write()?;
+        {
+            let mut records = write.open_table(RECORDS)?;
+            let mut kept = write.open_table(KEPT)?;
+            for change in &self.unkept {
+                match change {
+                    Change::Put(record) => {
+                        records.insert(record.id.as_bytes(), codec::encode(record).as_slice())?;
+                    }
+                    Change::Delete(id) => {
+                        records.remove(id.as_bytes())?;
+                    }
+                    Change::Keep(ids) => {
+                        for id in ids {
+                            kept.insert(id.as_bytes(), ())?;
+                        }
+                    }
+                }
+            }
+        }
+        write.commit()?;
+        Ok(())
+    }
+}
+
+fn open_database(path: &Path, sync: bool) -> Result<Database, redb::Error> {
+    use std::os::unix::fs::OpenOptionsExt;
+    let file =
+        File::options().read(true).write(true).create(true).truncate(false).mode(0o600).open(path).map_err(io_error)?;
+    let backend = FileBackend::new(file)?;
+    let database =
+        Database::builder().set_cache_size(CACHE_BYTES).create_with_backend(Backend { file: backend, sync })?;
+    // The tables exist from the start, so a reader never meets a file without them.
+    let write = database.begin_write()?;
+    write.open_table(RECORDS)?;
+    write.open_table(KEPT)?;
+    write.commit()?;
+    Ok(database)
+}
+
+fn io_error(error: io::Error) -> redb::Error {
+    redb::Error::Io(error)
+}
+
+fn read_all(database: &Database, path: &Path) -> Result<(Vec<Record>, HashSet<ObjectId>), OpenError> {
+    let wrong = |error: redb::Error| OpenError::Open { path: path.to_owned(), reason: error.to_string() };
+    let read = database.begin_read().map_err(|error| wrong(error.into()))?;
+    let table = read.open_table(RECORDS).map_err(|error| wrong(error.into()))?;
+    let mut records = Vec::new();
+    for row in table.iter().map_err(|error| wrong(error.into()))? {
+        let (id, bytes) = row.map_err(|error| wrong(error.into()))?;
+        let id = ObjectId::from_bytes(*id.value());
+        let record =
+            codec::decode(bytes.value()).map_err(|reason| OpenError::Damaged { path: path.to_owned(), id, reason })?;
+        records.push(record);
+    }
+    let table = read.open_table(KEPT).map_err(|error| wrong(error.into()))?;
+    let mut kept = HashSet::new();
+    for row in table.iter().map_err(|error| wrong(error.into()))? {
+        let (id, ()) = row.map(|(id, _)| (id, ())).map_err(|error| wrong(error.into()))?;
+        kept.insert(ObjectId::from_bytes(*id.value()));
+    }
+    Ok((records, kept))
+}
+
+/// redb's file, with the sync left out when nothing is promised about power cuts.
+#[derive(Debug)]
+struct Backend {
+    file: FileBackend,
+    sync: bool,
+}
+
+type Bounds = std::ops::Bound<u64>;
+
+impl StorageBackend for Backend {
+    fn len(&self) -> io::Result<u64> {
+        self.file.len()
+    }
+
+    fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
+        self.file.read(offset, out)
+    }
+
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        self.file.set_len(len)
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        if self.sync { self.file.sync_data() } else { Ok(()) }
+    }
+
+    fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
+        self.file.write(offset, data)
+    }
+
+    fn close(&self) -> io::Result<()> {
+        self.file.close()
+    }
+
+    fn try_lock_range(&self, start: Bounds, end: Bounds) -> Result<bool, redb::BackendError> {
+        self.file.try_lock_range(start, end)
+    }
+
+    fn unlock_range(&self, start: Bounds, end: Bounds) -> Result<(), redb::BackendError> {
+        self.file.unlock_range(start, end)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::catalogue::tests::record;
+
+    fn id(byte: u8) -> ObjectId {
+        ObjectId::from_bytes([byte; 16])
+    }
+
+    fn write(keeper: &FileKeeper, changes: Vec<Change>) {
+        match keeper.write(changes) {
+            Commit::Done => {}
+            Commit::Waiting(told) => told.blocking_recv().unwrap().unwrap(),
+        }
+    }
+
+    #[test]
+    fn what_was_committed_is_there_after_reopening() {
+        for sync in [false, true] {
+            let dir = tempfile::tempdir().unwrap();
+            let path = dir.path().join("catalogue.redb");
+            let opened = open(&path, sync).unwrap();
+            assert!(opened.is_new && opened.records.is_empty());
+            let puts = (0..20).map(|byte| Change::Put(Box::new(record(id(byte), 1)))).collect();
+            write(&opened.keeper, puts);
+            write(&opened.keeper, vec![Change::Delete(id(3)), Change::Keep(vec![id(99)])]);
+            drop(opened);
+            let opened = open(&path, sync).unwrap();
+            assert_eq!((opened.is_new, opened.records.len()), (false, 19));
+            assert!(opened.kept.contains(&id(99)) && !opened.records.iter().any(|record| record.id == id(3)));
+        }
+    }
+
+    #[test]
+    fn p1_an_acknowledged_change_survives_without_a_clean_close() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("catalogue.redb");
+        let opened = open(&path, false).unwrap();
+        write(&opened.keeper, vec![Change::Put(Box::new(record(id(1), 1)))]);
+        // What a killed process leaves behind is what the kernel has of the file now.
+        let copy = dir.path().join("copy.redb");
+        std::fs::copy(&path, &copy).unwrap();
+        assert_eq!(open(&copy, false).unwrap().records.len(), 1);
+    }
+
+    #[test]
+    fn p18_a_damaged_record_stops_the_start_and_is_named() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("catalogue.redb");
+        let database = open_database(&path, false).unwrap();
+        let write = database.begin_write().unwrap();
+        write.open_table(RECORDS).unwrap().insert(id(5).as_bytes(), [1u8, 0, 0, 0, 0, b'{'].as_slice()).unwrap();
+        write.commit().unwrap();
+        drop(database);
+        let error = open(&path, false).err().unwrap().to_string();
+        assert!(error.contains("0505"), "{error}");
+    }
+}

@@ -1,0 +1,100 @@
+//! The catalogue: names, policies and states of everything; where it is kept is one trait with two answers.
+//!
+//! * [`record`] what is known about one object, [`codec`] how it is written down
+//! * [`shelf`] the index in memory, the same for every backend
+//! * [`Keeper`] what a backend does: [`Memory`] forgets at exit, [`file`] does not
+//!
+//! Must stay true: nobody is told of a change before [`Commit::wait`] returned; after that it survives SIGKILL at every
+//! durability level, and a power cut unless `durability` is `none`.
+
+pub mod codec;
+pub mod file;
+pub mod record;
+pub mod shelf;
+
+use etransfer_contract::ObjectId;
+use tokio::sync::oneshot;
+
+pub use record::{Keep, Kind, Record};
+pub use shelf::{Entry, Shelf, Totals};
+
+/// One change to what is kept.
+#[derive(Debug, Clone)]
+pub enum Change {
+    /// Added or changed.
+    Put(Box<Record>),
+    /// Taken away.
+    Delete(ObjectId),
+    /// Objects found on disk by a catalogue that was new: never removed (see [`file`]).
+    Keep(Vec<ObjectId>),
+}
+
+/// A backend.
+pub trait Keeper: Send + Sync {
+    /// Starts to write changes down; all of them or none.
+    fn write(&self, changes: Vec<Change>) -> Commit;
+}
+
+/// A write under way.
+#[derive(Debug)]
+pub enum Commit {
+    /// Nothing to wait for.
+    Done,
+    /// The writer tells.
+    Waiting(oneshot::Receiver<Result<(), NotKept>>),
+}
+
+/// The change could not be written down; it is tried again, and counts as not made for whoever asked.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the catalogue cannot be written: {reason}")]
+pub struct NotKept {
+    /// What the disk said.
+    pub reason: String,
+}
+
+impl Commit {
+    /// Until it would survive a kill.
+    pub async fn wait(self) -> Result<(), NotKept> {
+        match self {
+            Self::Done => Ok(()),
+            Self::Waiting(receiver) => {
+                receiver.await.unwrap_or_else(|_| Err(NotKept { reason: "its writer has ended".into() }))
+            }
+        }
+    }
+}
+
+/// Keeps nothing: the index in memory is all there is.
+#[derive(Debug, Default)]
+pub struct Memory;
+
+impl Keeper for Memory {
+    fn write(&self, _: Vec<Change>) -> Commit {
+        Commit::Done
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use crate::config::Policy;
+
+    /// An incomplete upload of 100 bytes.
+    pub(crate) fn record(id: ObjectId, created_ms: u64) -> Record {
+        Record {
+            id,
+            created_ms,
+            filename: "naïve \"name\".txt".into(),
+            mime: None,
+            checksum: String::new(),
+            metadata: Some("filename YQ==".into()),
+            length: Some(100),
+            keep: Keep { policy: Policy::Permanent, ttl_s: None },
+            kind: Kind::File,
+            completed_ms: None,
+            download_count: 0,
+            once: crate::retention::once::Once::default(),
+            idempotency_key: None,
+        }
+    }
+}

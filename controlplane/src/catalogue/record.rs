@@ -1,0 +1,90 @@
+//! What is known about one upload or file, beside its bytes: the unit that is stored.
+//!
+//! Must stay true: how many bytes are there is *not* in here (the data plane knows, and says so again after a restart);
+//! whatever decides who may still get the file is, so that a restart gives nothing out twice.
+
+use etransfer_contract::ObjectId;
+use serde::{Deserialize, Serialize};
+
+use crate::config::Policy;
+use crate::retention::once::Once;
+
+/// One upload or file.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Record {
+    /// Its name for ever.
+    pub id: ObjectId,
+    /// Unix milliseconds.
+    pub created_ms: u64,
+    /// Display name; never a path.
+    pub filename: String,
+    /// From `filetype`, a valid media type.
+    pub mime: Option<String>,
+    /// From `checksum`: free text, never verified.
+    pub checksum: String,
+    /// `Upload-Metadata` exactly as it came.
+    pub metadata: Option<String>,
+    /// Declared length; `None` while deferred.
+    pub length: Option<u64>,
+    /// What happens to it once complete.
+    pub keep: Keep,
+    /// Its part in concatenation.
+    pub kind: Kind,
+    /// When all bytes were there; Unix milliseconds.
+    pub completed_ms: Option<u64>,
+    /// Full downloads so far.
+    pub download_count: u64,
+    /// Who got what of a `download_once` file.
+    #[serde(default)]
+    pub once: Once,
+    /// `Idempotency-Key` of the creating request (T-CON-10).
+    #[serde(default)]
+    pub idempotency_key: Option<String>,
+}
+
+/// Retention policy with its seconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Keep {
+    /// Which policy.
+    pub policy: Policy,
+    /// Seconds after completion; `Some` whenever the policy is `ttl`.
+    pub ttl_s: Option<u64>,
+}
+
+/// Part in concatenation (tus.md A11).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Kind {
+    /// An ordinary upload.
+    File,
+    /// Made to become part of a final; never listed, downloaded or consumed.
+    Partial,
+    /// Built from partials.
+    Final {
+        /// `Upload-Concat` exactly as received.
+        header: String,
+    },
+}
+
+impl Record {
+    /// All bytes are there.
+    pub const fn is_complete(&self) -> bool {
+        self.completed_ms.is_some()
+    }
+
+    /// Appears as a file or upload. Partials never do, finals only when they are whole.
+    pub fn is_listed(&self) -> bool {
+        match self.kind {
+            Kind::File => true,
+            Kind::Partial => false,
+            Kind::Final { .. } => self.is_complete(),
+        }
+    }
+
+    /// When a complete `ttl` file goes; Unix milliseconds.
+    pub fn ttl_ends_ms(&self) -> Option<u64> {
+        match self.keep.policy {
+            Policy::Ttl => Some(self.completed_ms?.saturating_add(self.keep.ttl_s?.saturating_mul(1000))),
+            Policy::Permanent | Policy::DownloadOnce => None,
+        }
+    }
+}

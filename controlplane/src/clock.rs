@@ -1,0 +1,82 @@
+//! Wall time, and whether to believe it.
+//!
+//! Times that are stored or shown are Unix milliseconds. A sweep that deletes asks [`Clock::is_steady`] first: when wall
+//! and monotonic time drifted apart by an hour or more since the last sweep, that sweep deletes nothing (P11).
+
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+/// A disagreement of this much between the two clocks is a step.
+const STEP: Duration = Duration::from_secs(3600);
+
+/// The node's clock.
+#[derive(Debug)]
+pub struct Clock {
+    seen: Mutex<(Instant, u64)>,
+}
+
+impl Default for Clock {
+    fn default() -> Self {
+        Self { seen: Mutex::new((Instant::now(), wall_ms())) }
+    }
+}
+
+impl Clock {
+    /// Unix milliseconds.
+    pub fn now_ms(&self) -> u64 {
+        wall_ms()
+    }
+
+    /// Compares both clocks since the last call; `false` after a step, once.
+    pub fn is_steady(&self) -> bool {
+        let (now, wall) = (Instant::now(), wall_ms());
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let (then, wall_then) = std::mem::replace(&mut *seen, (now, wall));
+        let passed = now.duration_since(then).as_millis() as u64;
+        let off = wall.abs_diff(wall_then.saturating_add(passed));
+        let steady = Duration::from_millis(off) < STEP;
+        if !steady {
+            tracing::warn!(off_ms = off, "the clock was stepped; nothing expires in this sweep");
+        }
+        steady
+    }
+}
+
+fn wall_ms() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64)
+}
+
+/// `2026-11-20T12:19:03.114410`: UTC, no zone suffix, six fraction digits (contract §1.1).
+pub fn iso(unix_ms: u64) -> String {
+    let time = i64::try_from(unix_ms).ok().and_then(|ms| jiff::Timestamp::from_millisecond(ms).ok());
+    time.unwrap_or(jiff::Timestamp::MAX).strftime("%Y-%m-%dT%H:%M:%S%.6f").to_string()
+}
+
+/// `Fri, 20 Nov 2026 12:19:03 GMT` (T-EXP-2).
+pub fn imf(unix_ms: u64) -> String {
+    // Past the year 9999 there is no IMF-fixdate; that far nothing expires.
+    let ms = unix_ms.min(253_402_300_799_000);
+    httpdate::fmt_http_date(UNIX_EPOCH + Duration::from_millis(ms))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn section_1_1_times() {
+        assert_eq!(iso(1_795_177_143_114), "2026-11-20T12:19:03.114000");
+        assert_eq!(iso(0), "1970-01-01T00:00:00.000000");
+        assert_eq!(imf(1_795_177_143_114), "Fri, 20 Nov 2026 12:19:03 GMT");
+        assert!(!iso(u64::MAX).is_empty() && imf(u64::MAX).ends_with("GMT"));
+    }
+
+    #[test]
+    fn p11_a_step_is_noticed_once() {
+        let clock = Clock::default();
+        assert!(clock.is_steady());
+        clock.seen.lock().unwrap().1 -= 2 * 3_600_000;
+        assert!(!clock.is_steady());
+        assert!(clock.is_steady());
+    }
+}

@@ -1,0 +1,88 @@
+//! Which policy an upload gets: its own metadata > the policy of the presented token > the node's default (§3).
+
+use crate::catalogue::Keep;
+use crate::config::{Policy, Retention, TokenPolicy};
+
+/// What the client wrote into the metadata.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Wish<'a> {
+    /// `retention`
+    pub policy: Option<&'a str>,
+    /// `retention_ttl`
+    pub ttl: Option<&'a str>,
+}
+
+/// The wish cannot be granted: 400.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Unclear {
+    /// `retention_ttl` is no number of seconds.
+    #[error("retention_ttl is not a number of seconds")]
+    NotSeconds,
+    /// `ttl` without seconds, and nobody else says how many.
+    #[error("retention ttl needs retention_ttl")]
+    NoSeconds,
+}
+
+/// The policy of a new upload.
+pub fn choose(wish: Wish<'_>, token: Option<TokenPolicy>, node: &Retention) -> Result<Keep, Unclear> {
+    let fallback = token.map_or(node.default, |token| token.policy);
+    let policy = match wish.policy {
+        None | Some("") => fallback,
+        Some("permanent") => Policy::Permanent,
+        Some("download_once") => Policy::DownloadOnce,
+        Some("ttl") => Policy::Ttl,
+        Some(other) => {
+            tracing::info!(retention = ?other, "unknown retention, taken as permanent");
+            Policy::Permanent
+        }
+    };
+    let seconds = match wish.ttl.map(str::trim) {
+        None | Some("") => None,
+        Some(text) if text.bytes().all(|byte| byte.is_ascii_digit()) => {
+            Some(text.parse::<u64>().map_err(|_| Unclear::NotSeconds)?)
+        }
+        Some(_) => return Err(Unclear::NotSeconds),
+    };
+    let ttl_s = match policy {
+        Policy::Ttl => {
+            let others = || token.and_then(|token| token.ttl).or(node.default_ttl);
+            Some(seconds.or_else(others).ok_or(Unclear::NoSeconds)?)
+        }
+        Policy::Permanent | Policy::DownloadOnce => seconds,
+    };
+    Ok(Keep { policy, ttl_s })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Config;
+
+    #[test]
+    fn section_3_choice_of_the_policy() {
+        use Policy::{DownloadOnce, Permanent, Ttl};
+        let mut node = Config::defaults().retention;
+        let once = Some(TokenPolicy { policy: DownloadOnce, ttl: None });
+        let hour = Some(TokenPolicy { policy: Ttl, ttl: Some(3600) });
+        let keep = |policy, ttl_s| Ok(Keep { policy, ttl_s });
+        let wish = |policy, ttl| Wish { policy, ttl };
+        for (wish, token, expected) in [
+            (wish(None, None), None, keep(Permanent, None)),
+            (wish(None, None), once, keep(DownloadOnce, None)),
+            (wish(Some("permanent"), None), once, keep(Permanent, None)),
+            (wish(Some("whatever"), None), once, keep(Permanent, None)),
+            (wish(Some("ttl"), Some("60")), None, keep(Ttl, Some(60))),
+            (wish(Some("ttl"), None), hour, keep(Ttl, Some(3600))),
+            (wish(None, Some("5")), hour, keep(Ttl, Some(5))),
+            (wish(None, Some("5")), None, keep(Permanent, Some(5))),
+            (wish(Some("ttl"), None), None, Err(Unclear::NoSeconds)),
+            (wish(Some("ttl"), Some("soon")), None, Err(Unclear::NotSeconds)),
+            (wish(Some("ttl"), Some("-5")), None, Err(Unclear::NotSeconds)),
+            (wish(None, Some("x")), None, Err(Unclear::NotSeconds)),
+        ] {
+            assert_eq!(choose(wish, token, &node), expected, "{wish:?} {token:?}");
+        }
+        node.default_ttl = Some(7);
+        assert_eq!(choose(wish(Some("ttl"), None), once, &node), keep(Ttl, Some(7)));
+    }
+}
