@@ -5,3 +5,4 @@
 #![allow(missing_docs, reason = "tests: the names are the documentation")]
 
 mod support;
+mod tus;

@@ -1,7 +1,7 @@
 //! The end-of-test audit (P13): an idle server holds no client connection, no removed file, and no more descriptors than
 //! it did before the test.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::wait;
@@ -36,7 +36,7 @@ fn look(pid: u32, port: u16) -> Vec<String> {
         let text = std::fs::read_to_string(format!("/proc/{pid}/net/{table}")).unwrap_or_default();
         for line in text.lines().skip(1) {
             let field: Vec<&str> = line.split_whitespace().collect();
-            let [_, local, _, state, .., ] = field[..] else { continue };
+            let [_, local, _, state, ..] = field[..] else { continue };
             let ours = local.rsplit(':').next().and_then(|p| u16::from_str_radix(p, 16).ok()) == Some(port);
             const LISTEN: &str = "0A";
             if ours && state != LISTEN && field.get(9).is_some_and(|inode| inodes.contains(inode)) {
@@ -45,4 +45,30 @@ fn look(pid: u32, port: u16) -> Vec<String> {
         }
     }
     found
+}
+
+/// Every regular file below a directory, with what it occupies on disk in bytes.
+pub fn files_below(dir: &Path) -> Vec<(PathBuf, u64)> {
+    use std::os::unix::fs::MetadataExt as _;
+    let (mut found, mut rest) = (Vec::new(), vec![dir.to_path_buf()]);
+    while let Some(dir) = rest.pop() {
+        for entry in std::fs::read_dir(dir).into_iter().flatten().flatten() {
+            match entry.metadata() {
+                Ok(meta) if meta.is_dir() => rest.push(entry.path()),
+                Ok(meta) if meta.is_file() => found.push((entry.path(), meta.blocks() * 512)),
+                _ => {}
+            }
+        }
+    }
+    found
+}
+
+/// Disk space used by what is below a directory.
+pub fn blocks_below(dir: &Path) -> u64 {
+    files_below(dir).iter().map(|(_, bytes)| bytes).sum()
+}
+
+/// Object files: `objects/<2 hex>/<32 hex>`.
+pub fn objects_below(storage: &Path) -> Vec<PathBuf> {
+    files_below(&storage.join("objects")).into_iter().map(|(path, _)| path).collect()
 }

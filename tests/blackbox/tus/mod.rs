@@ -15,3 +15,11 @@ mod patch_interrupted;
 mod table;
 mod termination;
 mod versions;
+
+use crate::support::Request;
+use crate::support::tus::post;
+
+/// POST for an upload of this length.
+fn creation_request(length: u64) -> Request {
+    post().header("Upload-Length", length.to_string())
+}

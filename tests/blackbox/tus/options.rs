@@ -66,7 +66,9 @@ fn the_extensions_announced_are_the_ones_that_work() {
         }
         "expiration" => node.send(&post().header("Upload-Length", "5")).header("Upload-Expires").is_some(),
         "creation-defer-length" => node.send(&post().header("Upload-Defer-Length", "1")).status == 201,
-        "concatenation" => node.send(&post().header("Upload-Length", "5").header("Upload-Concat", "partial")).status == 201,
+        "concatenation" => {
+            node.send(&post().header("Upload-Length", "5").header("Upload-Concat", "partial")).status == 201
+        }
         "parallel-writes" => {
             let upload = node.create(8192);
             node.patch(&upload, 4096, b"x").status == 204

@@ -204,7 +204,9 @@ fn a_chunked_longer_body_is_400_and_the_surplus_is_never_stored() {
 fn chunked_bodies_work_in_any_split() {
     let node = Node::start();
     let content = Oracle(10).bytes(0..20_000);
-    for (chunk, pieces) in [(1, &[1usize][..]), (7, &[3, 1, 2]), (1_000, &[1_003]), (20_000, &[1, 19_000]), (4_096, &[4_096])] {
+    for (chunk, pieces) in
+        [(1, &[1usize][..]), (7, &[3, 1, 2]), (1_000, &[1_003]), (20_000, &[1, 19_000]), (4_096, &[4_096])]
+    {
         let upload = node.create(20_000);
         let mut conn = node.connect();
         let bytes = patch(&upload, 0, &content).chunked(chunk).bytes(conn.host());
@@ -220,7 +222,8 @@ fn hundred_continue_comes_after_the_head_checks_and_only_then() {
     let node = Node::start();
     let content = Oracle(11).bytes(0..50_000);
     let upload = node.create(50_000);
-    let expecting = |offset| patch_head(&upload, offset).header("Expect", "100-continue").header("Content-Length", "50000");
+    let expecting =
+        |offset| patch_head(&upload, offset).header("Expect", "100-continue").header("Content-Length", "50000");
     let mut conn = node.connect();
     conn.send_head(&expecting(1));
     let reply = conn.reply().is(409);
@@ -341,7 +344,8 @@ fn one_gibibyte_in_one_body() {
     assert_eq!(node.offset(&upload), length);
     for at in [0, 511, 1023] {
         let range = format!("bytes={}-{}", at << 20, ((at + 1) << 20) - 1);
-        let request = Request::get(&upload.download()).header("X-API-Token", crate::support::TOKEN).header("Range", range);
+        let request =
+            Request::get(&upload.download()).header("X-API-Token", crate::support::TOKEN).header("Range", range);
         assert!(node.send(&request).is(206).body == block, "block {at} differs");
     }
 }

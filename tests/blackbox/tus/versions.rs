@@ -5,7 +5,19 @@ use crate::support::{Node, Oracle, Reply, Request, TOKEN};
 
 /// Spellings that are no number here: sign, space, dot, hex, exponent, list, nothing, too long, too large.
 pub const NO_NUMBERS: [&str; 13] = [
-    "", "+5", "-1", "-0", "5 5", "5.0", "0x5", "5e0", "5,5", "five", "5;", "00000000000000000005", "9223372036854775808",
+    "",
+    "+5",
+    "-1",
+    "-0",
+    "5 5",
+    "5.0",
+    "0x5",
+    "5e0",
+    "5,5",
+    "five",
+    "5;",
+    "00000000000000000005",
+    "9223372036854775808",
 ];
 
 fn is_decimal(value: &str) -> bool {
@@ -52,7 +64,8 @@ fn every_answer_but_to_options_names_the_version() {
 #[test]
 fn another_version_is_412_and_nothing_is_processed() {
     let node = Node::start();
-    let reply = node.send(&post().without("Tus-Resumable").header("Tus-Resumable", "0.2.2").header("Upload-Length", "5"));
+    let reply =
+        node.send(&post().without("Tus-Resumable").header("Tus-Resumable", "0.2.2").header("Upload-Length", "5"));
     let reply = reply.is(412);
     assert_eq!(reply.field("Tus-Version"), "1.0.0");
     assert_eq!(reply.header("Location"), None, "errors carry no Location");
@@ -150,7 +163,8 @@ fn a_protocol_header_given_twice_is_400_even_when_both_agree() {
         }
         node.send(&twice).is(400);
     }
-    let concat = post().header("Upload-Length", "5").header("Upload-Concat", "partial").header("Upload-Concat", "partial");
+    let concat =
+        post().header("Upload-Length", "5").header("Upload-Concat", "partial").header("Upload-Concat", "partial");
     node.send(&concat).is(400);
     assert_eq!(node.listed(), 1);
 }
@@ -159,7 +173,10 @@ fn a_protocol_header_given_twice_is_400_even_when_both_agree() {
 fn header_names_compare_without_case() {
     let node = Node::start();
     let upload = node.create_with(|_| {
-        Request::new("POST", "/tus").header("x-api-token", TOKEN).header("tus-resumable", "1.0.0").header("UPLOAD-LENGTH", "5")
+        Request::new("POST", "/tus")
+            .header("x-api-token", TOKEN)
+            .header("tus-resumable", "1.0.0")
+            .header("UPLOAD-LENGTH", "5")
     });
     let lower = Request::new("PATCH", &upload.path)
         .header("x-api-token", TOKEN)
