@@ -1,0 +1,161 @@
+//! May this body be stored, and which of its bytes are new? The table of easytransfer.md 2.4 with T-PAT-1, T-PAT-6,
+//! T-PAT-9 and T-PAT-12, as one function over what was received and what running writers own.
+//!
+//! A refusal changes nothing. The order of the checks is tus.md A12: offset (409) before length (400).
+use etransfer_contract::span::OFFSET_MAX;
+use etransfer_contract::{Span, SpanSet};
+use event_listener::EventListener;
+
+/// Parallel writers start at multiples of this; a TUS client with a wrong offset hardly ever does.
+pub(super) const PARALLEL_ALIGNMENT: u64 = 4096;
+
+/// A body that asks to be stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Want {
+    /// `Upload-Offset`.
+    pub offset: u64,
+    /// Length of the body; `None` = chunked.
+    pub body: Option<u64>,
+    /// `tus.parallel_writes`.
+    pub parallel: bool,
+}
+
+/// Why a body is not stored. Nothing was changed.
+#[derive(Debug)]
+pub enum Refused {
+    /// The object is gone.
+    Removed,
+    /// 409: every byte of the body is there already.
+    Received {
+        /// The true offset.
+        contiguous: u64,
+    },
+    /// 409: not the offset to go on at.
+    Mismatch {
+        /// The true offset.
+        contiguous: u64,
+    },
+    /// 409: the offset lies beyond the length.
+    OffsetBeyond {
+        /// The true offset.
+        contiguous: u64,
+    },
+    /// 400: the body would reach beyond the length.
+    BeyondLength {
+        /// The length.
+        length: u64,
+    },
+    /// The object is complete: 409 when the body lies inside, else 400.
+    Complete {
+        /// It does.
+        inside: bool,
+        /// The length.
+        length: u64,
+    },
+    /// Another writer owns bytes of this body. Wait for the listener, then ask again.
+    Busy {
+        /// All those writers were silent for at least a second (T-LOCK-2).
+        silent: bool,
+        /// Fires when a writer of this object stored something or ended.
+        listener: EventListener,
+    },
+}
+
+/// What is decided.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Decision {
+    /// Go: these bytes are new. Bytes of the body below `end` that are not in `owned` are there already and are dropped.
+    Take {
+        owned: Vec<Span>,
+        end: u64,
+    },
+    /// Somebody owns some of these bytes, which the body would store.
+    Busy {
+        wanted: Vec<Span>,
+    },
+    Received,
+    Mismatch,
+    OffsetBeyond,
+    BeyondLength {
+        length: u64,
+    },
+    Complete {
+        inside: bool,
+        length: u64,
+    },
+}
+
+/// What is known when deciding.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Seen<'a> {
+    pub(super) received: &'a SpanSet,
+    /// Bytes that running writers own and have not yet stored.
+    pub(super) owned: &'a SpanSet,
+    pub(super) length: Option<u64>,
+    pub(super) complete: bool,
+}
+
+pub(super) fn decide(seen: Seen<'_>, want: Want) -> Decision {
+    let Want { offset, body, parallel } = want;
+    let contiguous = seen.received.contiguous();
+    if body == Some(0) && offset == contiguous {
+        return Decision::Take { owned: Vec::new(), end: offset };
+    }
+    let limit = seen.length.unwrap_or(OFFSET_MAX);
+    // A chunked body is taken to be as short as possible: one byte. What it turns out to be is judged as it comes.
+    let end = offset.saturating_add(body.unwrap_or(1));
+    if seen.complete {
+        return Decision::Complete { inside: end <= limit, length: limit };
+    }
+    if offset != contiguous {
+        if !parallel {
+            return Decision::Mismatch;
+        }
+        if offset > limit {
+            return Decision::OffsetBeyond;
+        }
+        if body == Some(0) {
+            return Decision::Mismatch;
+        }
+        let received = seen.received.end_of_run(offset);
+        if received > offset && received >= body.map_or(limit, |_| end) {
+            return Decision::Received;
+        }
+        if !offset.is_multiple_of(PARALLEL_ALIGNMENT) {
+            return Decision::Mismatch;
+        }
+    }
+    match body {
+        None if offset == contiguous && offset == limit => Decision::Take { owned: Vec::new(), end: limit },
+        _ if end > limit => Decision::BeyondLength { length: limit },
+        None => take_open_ended(seen, offset, limit),
+        Some(_) => take(seen, Span::new(offset, end).expect("not empty, and within the limit")),
+    }
+}
+
+/// The new bytes of a body of known length, if nobody else owns one of them.
+fn take(seen: Seen<'_>, body: Span) -> Decision {
+    let wanted = seen.received.missing(body);
+    if wanted.iter().any(|span| overlaps(seen.owned, *span)) {
+        return Decision::Busy { wanted };
+    }
+    Decision::Take { owned: wanted, end: body.end() }
+}
+
+/// A chunked body may store everything up to the next byte that somebody else owns; it has to wait only for its first.
+fn take_open_ended(seen: Seen<'_>, offset: u64, limit: u64) -> Decision {
+    let rest = Span::new(offset, limit).expect("the offset is below the limit");
+    let missing = seen.received.missing(rest);
+    let Some(first) = missing.first().map(|span| span.start()) else { return Decision::Received };
+    if seen.owned.end_of_run(first) > first {
+        return Decision::Busy { wanted: Span::at(first, 1).into_iter().collect() };
+    }
+    let foreign = seen.owned.iter().map(|span| span.start()).find(|start| *start > first);
+    let end = foreign.unwrap_or(limit).min(limit);
+    let below_end = Span::new(offset, end).expect("at least its first new byte is free");
+    Decision::Take { owned: missing.into_iter().filter_map(|span| span.intersect(below_end)).collect(), end }
+}
+
+fn overlaps(set: &SpanSet, span: Span) -> bool {
+    set.iter().any(|other| other.intersect(span).is_some())
+}

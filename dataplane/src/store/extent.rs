@@ -1,0 +1,144 @@
+//! CRC-32 of the bytes of one object, in extents: neighbours are combined, so a long upload costs one entry per 64 MiB.
+//!
+//! An extent also knows how far its bytes can be trusted, because that decides what survives a failed sync (P6) and what
+//! has to be read back after a power loss (P3). Only extents of equal trust are combined.
+use crc32fast::Hasher;
+use etransfer_contract::{Span, SpanSet};
+
+/// Longest extent that combining makes: the unit of loss when a CRC does not match.
+pub(super) const EXTENT_BYTES_MAX: u64 = 64 << 20;
+
+/// Whether bytes that a record claims are on the disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Trust {
+    /// A sync that succeeded, or an orderly end, covered them.
+    Durable,
+    /// Written during this boot of the machine: at least in the page cache.
+    Cached,
+    /// Written before the machine went down, never synced: to be compared with their CRC.
+    Suspect,
+}
+
+/// Bytes with one CRC.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Extent {
+    pub(super) span: Span,
+    pub(super) crc: u32,
+    /// Highest sequence number of the records it was combined from.
+    pub(super) sequence: u64,
+    pub(super) trust: Trust,
+}
+
+/// The extents of one object: sorted, disjoint.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Extents(Vec<Extent>);
+
+impl Extents {
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Extent> + '_ {
+        self.0.iter()
+    }
+
+    /// Which bytes have a CRC and satisfy `wanted`.
+    pub(super) fn spans(&self, wanted: impl Fn(&Extent) -> bool) -> SpanSet {
+        self.0.iter().filter(|extent| wanted(extent)).map(|extent| extent.span).collect()
+    }
+
+    /// Adds an extent and combines it with its neighbours. Older extents that overlap it are given up.
+    pub(super) fn insert(&mut self, extent: Extent) {
+        let first = self.0.partition_point(|other| other.span.end() <= extent.span.start());
+        let last = self.0.partition_point(|other| other.span.start() < extent.span.end());
+        self.0.splice(first..last, [extent]);
+        self.combine_at(first + 1);
+        self.combine_at(first);
+    }
+
+    /// Everything recorded up to `upto` is durable now.
+    pub(super) fn synced(&mut self, upto: u64) {
+        self.0.iter_mut().filter(|extent| extent.sequence <= upto).for_each(|extent| extent.trust = Trust::Durable);
+        let mut combined = Self(Vec::with_capacity(self.0.len()));
+        for extent in self.0.drain(..) {
+            combined.0.push(extent);
+            combined.combine_at(combined.0.len() - 1);
+        }
+        *self = combined;
+    }
+
+    /// Keeps only extents that lie wholly in `kept`.
+    pub(super) fn retain_within(&mut self, kept: &SpanSet) {
+        self.0.retain(|extent| kept.contains(extent.span));
+    }
+
+    /// Every suspect extent becomes durable if `matches`, else it is given up. Returns those.
+    pub(super) fn settle(&mut self, matches: impl Fn(Span, u32) -> bool) -> Vec<Span> {
+        let mut bad = Vec::new();
+        self.0.retain_mut(|extent| {
+            if extent.trust == Trust::Suspect && !matches(extent.span, extent.crc) {
+                bad.push(extent.span);
+                return false;
+            }
+            extent.trust = if extent.trust == Trust::Suspect { Trust::Durable } else { extent.trust };
+            true
+        });
+        bad
+    }
+
+    /// Joins the extent at `index` with the one before it, if they touch, are trusted alike and are small enough together.
+    fn combine_at(&mut self, index: usize) {
+        let Some([left, right]) = index.checked_sub(1).and_then(|before| self.0.get(before..=index)) else { return };
+        let joined = left.span.len() + right.span.len();
+        if left.span.end() != right.span.start() || left.trust != right.trust || joined > EXTENT_BYTES_MAX {
+            return;
+        }
+        let mut hasher = Hasher::new_with_initial_len(left.crc, left.span.len());
+        hasher.combine(&Hasher::new_with_initial_len(right.crc, right.span.len()));
+        let span = Span::new(left.span.start(), right.span.end()).expect("two spans that touch make one");
+        let sequence = left.sequence.max(right.sequence);
+        let (crc, trust) = (hasher.finalize(), left.trust);
+        self.0.splice(index - 1..=index, [Extent { span, crc, sequence, trust }]);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn extent(data: &[u8], start: usize, end: usize, sequence: u64, trust: Trust) -> Extent {
+        let span = Span::new(start as u64, end as u64).unwrap();
+        Extent { span, crc: crc32fast::hash(&data[start..end]), sequence, trust }
+    }
+
+    #[test]
+    fn neighbours_combine_to_the_crc_of_the_whole() {
+        let data: Vec<u8> = (0..10_000u32).map(|n| (n * 7 + n / 256) as u8).collect();
+        let mut extents = Extents::default();
+        for (start, end) in [(0, 100), (5000, 10_000), (100, 4000), (4000, 5000)] {
+            extents.insert(extent(&data, start, end, start as u64, Trust::Cached));
+        }
+        assert_eq!(extents.0, [extent(&data, 0, 10_000, 5000, Trust::Cached)]);
+    }
+
+    #[test]
+    fn unequal_trust_is_kept_apart_until_a_sync_makes_it_equal() {
+        let data = [7; 300];
+        let mut extents = Extents::default();
+        extents.insert(extent(&data, 0, 100, 1, Trust::Durable));
+        extents.insert(extent(&data, 100, 200, 2, Trust::Cached));
+        extents.insert(extent(&data, 250, 300, 9, Trust::Cached));
+        assert_eq!(extents.0.len(), 3);
+        extents.synced(2);
+        assert_eq!(extents.0, [extent(&data, 0, 200, 2, Trust::Durable), extent(&data, 250, 300, 9, Trust::Cached)]);
+        extents.retain_within(&[Span::new(0, 200).unwrap(), Span::new(250, 299).unwrap()].into_iter().collect());
+        assert_eq!(extents.0, [extent(&data, 0, 200, 2, Trust::Durable)]);
+    }
+
+    #[test]
+    fn combining_stops_at_the_largest_extent() {
+        let mut extents = Extents::default();
+        for start in 0..3 {
+            let span = Span::at(start * (EXTENT_BYTES_MAX / 2), EXTENT_BYTES_MAX / 2).unwrap();
+            extents.insert(Extent { span, crc: 0, sequence: start, trust: Trust::Cached });
+        }
+        assert_eq!(extents.0.len(), 2);
+        assert_eq!(extents.0[0].span.len(), EXTENT_BYTES_MAX);
+    }
+}

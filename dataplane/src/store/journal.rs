@@ -1,0 +1,353 @@
+//! One journal per core: appending records, rotating segments, and knowing what was synced.
+//!
+//! Appending is one inline write into preallocated room, under the journal's lock; it is made to be called from the byte
+//! path. Syncing is left to the caller, so that many records share one sync (group commit):
+//! [`Journal::sync_target`], `fdatasync` every file of it, [`Journal::mark_synced`].
+//!
+//! **Full disk (P7).** Each segment keeps its last eighth for records that give space back or end something, and the next
+//! segment is made ahead of time, so those go on when nothing can be allocated any more.
+use std::io;
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use etransfer_contract::ObjectId;
+use event_listener::{Event, EventListener};
+use rustix::fs::{AtFlags, FallocateFlags, Mode, OFlags};
+
+use super::lock::Lock;
+use super::record::{Change, Record};
+use super::segment::{BootId, FRAME_HEAD_BYTES, HEADER_BYTES, Header, Name, put_frame, write_all_at};
+
+/// Room for any frame but those [`extra_room`] knows.
+const SMALL_FRAME_BYTES: usize = 96;
+/// Smallest and largest segment: room for the largest append; offsets inside one fit 32 bits.
+const SEGMENT_BYTES: std::ops::RangeInclusive<u64> = 64 << 10..=1 << 30;
+/// Most records of one append.
+pub(super) const APPEND_MAX: usize = 256;
+
+const _: () = assert!(FRAME_HEAD_BYTES + 16 + 21 <= SMALL_FRAME_BYTES);
+const _: () = assert!((APPEND_MAX * SMALL_FRAME_BYTES) < 64 << 10 >> 1);
+
+/// How much one core's journal had taken in when a record was appended; compare with [`Journal::needs_sync`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Position {
+    core: u32,
+    /// Bytes appended since the start, over all segments.
+    at: u64,
+}
+
+impl Position {
+    /// Which journal has to be synced.
+    pub const fn core(self) -> usize {
+        self.core as usize
+    }
+}
+
+/// What to sync, and what is durable once all of it was.
+#[derive(Debug, Clone)]
+pub struct SyncTarget {
+    /// Usually one; more right after a rotation. Every one of them has to be synced successfully.
+    pub files: Vec<Arc<OwnedFd>>,
+    /// Give it to [`Journal::mark_synced`] after that.
+    pub position: Position,
+}
+
+/// What all journals of a store have in common.
+#[derive(Debug)]
+pub(super) struct Common {
+    pub(super) directory: OwnedFd,
+    pub(super) boot: BootId,
+    /// Last sequence number given out.
+    pub(super) sequence: AtomicU64,
+    /// Of new segments.
+    pub(super) generation: AtomicU64,
+    pub(super) segment_bytes: u64,
+    /// Bytes appended to all journals since the last checkpoint.
+    pub(super) appended: AtomicU64,
+    pub(super) read_only: AtomicBool,
+}
+
+/// The journal of one core. Any thread may append to it; the core that owns it does so without contention.
+#[derive(Debug)]
+pub struct Journal {
+    core: u32,
+    common: Arc<Common>,
+    inner: Lock<Inner>,
+    synced: AtomicU64,
+    synced_changed: Event,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    /// Absent only in a read-only store.
+    segment: Option<Segment>,
+    /// Made ahead, so that a full disk does not stop the journal.
+    spare: Option<Segment>,
+    /// Position at which the present segment starts.
+    base: u64,
+    /// Earlier segments and the positions they end at, until those were synced.
+    retired: Vec<(Arc<OwnedFd>, u64)>,
+    next_part: u32,
+    scratch: Vec<u8>,
+}
+
+/// A file being appended to.
+#[derive(Debug)]
+pub(super) struct Segment {
+    file: Arc<OwnedFd>,
+    name: Name,
+    seed: u32,
+    capacity: u64,
+    tail: u64,
+}
+
+/// What an append did.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Appended {
+    pub(super) position: Position,
+    /// Of the first record; the others follow.
+    pub(super) sequence: u64,
+    pub(super) at_unix_ms: u64,
+}
+
+impl Journal {
+    pub(super) fn new(core: u32, common: Arc<Common>) -> Self {
+        let (inner, synced_changed) = (Lock::new(Inner::default()), Event::new());
+        Self { core, common, inner, synced: AtomicU64::new(0), synced_changed }
+    }
+
+    /// Everything appended so far.
+    pub fn position(&self) -> Position {
+        let inner = self.inner.hold();
+        Position { core: self.core, at: inner.end() }
+    }
+
+    /// The segment being appended to; `None` only in a read-only store.
+    pub fn file(&self) -> Option<Arc<OwnedFd>> {
+        self.inner.hold().segment.as_ref().map(|segment| Arc::clone(&segment.file))
+    }
+
+    /// Whether `position` (of this journal) is not yet known to be durable.
+    pub fn needs_sync(&self, position: Position) -> bool {
+        assert_eq!(position.core, self.core, "a position belongs to one journal");
+        self.synced.load(Ordering::Acquire) < position.at
+    }
+
+    /// Everything appended so far is known to be durable.
+    pub fn is_synced(&self) -> bool {
+        !self.needs_sync(self.position())
+    }
+
+    /// What has to be synced to make everything appended so far durable.
+    pub fn sync_target(&self) -> SyncTarget {
+        let inner = self.inner.hold();
+        let mut files: Vec<_> = inner.retired.iter().map(|(file, _)| Arc::clone(file)).collect();
+        files.extend(inner.segment.as_ref().map(|segment| Arc::clone(&segment.file)));
+        SyncTarget { files, position: Position { core: self.core, at: inner.end() } }
+    }
+
+    /// All files of the [`SyncTarget`] with this position were synced successfully. A failed sync is never followed by
+    /// this, not even after a second one succeeded (P6): write a new checkpoint ([`Store::compact`](super::Store::compact)).
+    pub fn mark_synced(&self, position: Position) {
+        assert_eq!(position.core, self.core, "a position belongs to one journal");
+        let mut inner = self.inner.hold();
+        self.synced.fetch_max(position.at, Ordering::Release);
+        inner.retired.retain(|(_, end)| *end > position.at);
+        drop(inner);
+        self.synced_changed.notify(usize::MAX);
+    }
+
+    /// Fires when [`Journal::mark_synced`] was called: for waiters of a sync that someone else runs.
+    pub fn synced_changed(&self) -> EventListener {
+        self.synced_changed.listen()
+    }
+
+    /// Appends the records in order with one write: all of them, or an error and none counts.
+    pub(super) fn append(&self, object: ObjectId, changes: &[Change]) -> io::Result<Appended> {
+        let essential = changes.iter().all(Change::is_essential);
+        let records = changes.iter().map(|change| Record::Change { object, change: change.clone() });
+        self.append_records(records.collect(), essential)
+    }
+
+    /// As [`Journal::append`], for any records.
+    pub(super) fn append_records(&self, records: Vec<Record>, essential: bool) -> io::Result<Appended> {
+        if self.common.read_only.load(Ordering::Relaxed) {
+            return Err(io::ErrorKind::ReadOnlyFilesystem.into());
+        }
+        let at_unix_ms = super::clock::unix_ms();
+        let mut inner = self.inner.hold();
+        let room: usize = records.iter().map(|record| SMALL_FRAME_BYTES + extra_room(record)).sum();
+        self.make_room(&mut inner, room as u64, essential)?;
+        let count = records.len() as u64;
+        let sequence = self.common.sequence.fetch_add(count, Ordering::Relaxed) + 1;
+        let synced = self.synced.load(Ordering::Relaxed).saturating_sub(inner.base);
+        let Inner { segment, scratch, .. } = &mut *inner;
+        let segment = segment.as_mut().ok_or(io::ErrorKind::ReadOnlyFilesystem)?;
+        scratch.clear();
+        for (number, record) in records.iter().enumerate() {
+            put_frame(scratch, segment.seed, sequence + number as u64, at_unix_ms, synced as u32, record);
+        }
+        if let Err(error) = write_all_at(&segment.file, scratch, segment.tail) {
+            self.give_up_segment(&mut inner);
+            return Err(error);
+        }
+        segment.tail += scratch.len() as u64;
+        self.common.appended.fetch_add(scratch.len() as u64, Ordering::Relaxed);
+        Ok(Appended { position: Position { core: self.core, at: inner.end() }, sequence, at_unix_ms })
+    }
+
+    /// After a failed write nothing may be appended behind what it left: cut it off and go on in another file.
+    fn give_up_segment(&self, inner: &mut Inner) {
+        if let Some(segment) = &inner.segment {
+            let _ = write_all_at(&segment.file, &[0; 8], segment.tail);
+        }
+        if let Err(error) = self.rotate(inner) {
+            tracing::error!(core = self.core, %error, "the journal cannot go on in a new segment");
+            inner.base = inner.end();
+            inner.segment = None;
+        }
+    }
+
+    /// Makes sure that `bytes` fit, in a new segment if need be.
+    fn make_room(&self, inner: &mut Inner, bytes: u64, essential: bool) -> io::Result<()> {
+        let Some(segment) = &inner.segment else { return Err(io::ErrorKind::ReadOnlyFilesystem.into()) };
+        if segment.tail + bytes <= segment.capacity - segment.capacity / 8 {
+            return Ok(());
+        }
+        let fits = segment.tail + bytes <= segment.capacity;
+        match self.rotate(inner) {
+            Err(_) if essential && fits => Ok(()),
+            rotated => rotated,
+        }
+    }
+
+    /// Goes on in the spare segment, or in a new one.
+    fn rotate(&self, inner: &mut Inner) -> io::Result<()> {
+        let next = match inner.spare.take() {
+            Some(spare) => spare,
+            None => self.create(inner.take_part(), None)?,
+        };
+        inner.install(next);
+        Ok(())
+    }
+
+    /// Starts a new generation: later records go to files that the coming checkpoint does not replace. Blocking.
+    ///
+    /// `recycle` names an unused segment whose room serves when the disk is full.
+    pub(super) fn start_generation(&self, recycle: Option<Name>) -> io::Result<()> {
+        let (spare, part) = {
+            let mut inner = self.inner.hold();
+            (inner.spare.take(), inner.take_part())
+        };
+        let recycle = spare.as_ref().map(|spare| spare.name).or(recycle);
+        match self.create(part, recycle) {
+            Ok(next) => self.inner.hold().install(next),
+            Err(error) => {
+                self.inner.hold().spare = spare;
+                return Err(error);
+            }
+        }
+        if let Some(name) = recycle {
+            let _ = rustix::fs::unlinkat(&self.common.directory, name.to_string(), AtFlags::empty());
+        }
+        Ok(())
+    }
+
+    /// Where the present segment starts: everything before it is in older files.
+    pub(super) fn generation_start(&self) -> Position {
+        Position { core: self.core, at: self.inner.hold().base }
+    }
+
+    /// Makes the spare segment if there is none. Blocking, by one thread at a time; failing is no error while the present
+    /// segment has room.
+    pub(super) fn refill(&self) -> io::Result<()> {
+        let part = {
+            let mut inner = self.inner.hold();
+            if inner.spare.is_some() || inner.segment.is_none() {
+                return Ok(());
+            }
+            inner.take_part()
+        };
+        let made = self.create(part, None)?;
+        self.inner.hold().spare = Some(made);
+        Ok(())
+    }
+
+    /// A new segment of the present generation, header written, preallocated, its name durable.
+    fn create(&self, part: u32, recycle: Option<Name>) -> io::Result<Segment> {
+        let generation = self.common.generation.load(Ordering::Acquire);
+        let name = Name::Segment { generation, core: self.core, part };
+        let sequence = self.common.sequence.load(Ordering::Relaxed);
+        let header = Header { name, boot: self.common.boot, sequence };
+        create_segment(&self.common.directory, &header, self.common.segment_bytes, recycle)
+    }
+}
+
+impl Inner {
+    fn end(&self) -> u64 {
+        self.base + self.segment.as_ref().map_or(0, |segment| segment.tail)
+    }
+
+    /// A part number that no other segment of this core has.
+    fn take_part(&mut self) -> u32 {
+        self.next_part += 1;
+        self.next_part - 1
+    }
+
+    fn install(&mut self, next: Segment) {
+        let end = self.end();
+        if let Some(old) = self.segment.replace(next) {
+            self.retired.push((old.file, end));
+        }
+        self.base = end;
+    }
+}
+
+/// Room beyond [`SMALL_FRAME_BYTES`].
+fn extra_room(record: &Record) -> usize {
+    match record {
+        Record::Change { change: Change::Fallback { kept }, .. } => kept.len() * 16,
+        Record::Change { .. } | Record::Clean { .. } => 0,
+        Record::Snapshot { .. } | Record::Pieces { .. } | Record::Tombstone { .. } | Record::End { .. } => 0,
+    }
+}
+
+/// Tries smaller sizes when the disk is nearly full, and the room of `recycle` last.
+fn create_segment(directory: &OwnedFd, header: &Header, capacity: u64, recycle: Option<Name>) -> io::Result<Segment> {
+    let capacity = capacity.clamp(*SEGMENT_BYTES.start(), *SEGMENT_BYTES.end());
+    let text = header.name.to_string();
+    let mut flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+    let mut file = rustix::fs::openat(directory, &text, flags, Mode::RUSR | Mode::WUSR)?;
+    let mut made = prepare(&file, header, capacity);
+    if let (Err(_), Some(unused)) = (&made, recycle) {
+        rustix::fs::renameat(directory, unused.to_string(), directory, &text)?;
+        flags -= OFlags::CREATE | OFlags::EXCL;
+        file = rustix::fs::openat(directory, &text, flags, Mode::empty())?;
+        let size = rustix::fs::fstat(&file)?.st_size.unsigned_abs();
+        made = prepare(&file, header, size.max(*SEGMENT_BYTES.start()));
+    }
+    for smaller in [capacity / 8, *SEGMENT_BYTES.start()] {
+        if made.is_err() {
+            made = prepare(&file, header, smaller.max(*SEGMENT_BYTES.start()));
+        }
+    }
+    let (seed, capacity) = made.inspect_err(|_| {
+        let _ = rustix::fs::unlinkat(directory, &text, AtFlags::empty());
+    })?;
+    rustix::fs::fsync(directory)?;
+    Ok(Segment { file: Arc::new(file), name: header.name, seed, capacity, tail: HEADER_BYTES as u64 })
+}
+
+/// Room, header, synced: a segment that is in the directory is never without its header for long.
+fn prepare(file: &OwnedFd, header: &Header, capacity: u64) -> io::Result<(u32, u64)> {
+    match rustix::fs::fallocate(file, FallocateFlags::empty(), 0, capacity) {
+        Ok(()) => {}
+        Err(rustix::io::Errno::OPNOTSUPP | rustix::io::Errno::NOSYS) => rustix::fs::ftruncate(file, capacity)?,
+        Err(error) => return Err(error.into()),
+    }
+    let (bytes, seed) = header.encode();
+    write_all_at(file, &bytes, 0)?;
+    rustix::fs::fdatasync(file)?;
+    Ok((seed, capacity))
+}

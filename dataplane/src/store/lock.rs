@@ -1,0 +1,16 @@
+//! The one lock of the store. Held for a few memory operations, or for one inline journal write; never across a wait.
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// A mutex that goes on after a panic: every holder leaves its data whole before it calls anything that may panic.
+#[derive(Debug, Default)]
+pub(super) struct Lock<T>(Mutex<T>);
+
+impl<T> Lock<T> {
+    pub(super) const fn new(value: T) -> Self {
+        Self(Mutex::new(value))
+    }
+
+    pub(super) fn hold(&self) -> MutexGuard<'_, T> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,60 @@
+//! Bytes at rest: what is known about every object, who may write which byte, and the journals that remember it.
+//!
+//! *Absent on purpose:* no socket, no async runtime, no HTTP, no policy. Plain synchronous code that the byte path calls
+//! once per request or committed window, never once per buffer. File content is written by the byte path itself; this
+//! module only learns, through [`Claim::commit`], which bytes are now in the file.
+//!
+//! # What must stay true
+//!
+//! * **Never ahead** (P3). A record claims only bytes that are already in the file: data first, then
+//!   [`Claim::commit`]. The size of a file proves nothing; the records do.
+//! * **One owner per byte** (P4). [`Object::claim`] is the only way to own bytes, [`Claim`] gives them back when it is
+//!   dropped, and until then nobody else gets them, also when the claim was asked to end: a write that is still in the
+//!   kernel's hands lands before the bytes change owner (T-LOCK-3).
+//! * **Record, then publish.** A change is appended to a journal while the object's lock is held and becomes visible under
+//!   the same lock, so the sequence numbers of one object's records are in the order of its changes.
+//! * **Lock order**: object, then journal; object, then index. Nothing is locked while a file of an object is touched.
+//! * **Completion happens once** (P5): one [`Completion`] at a time, and none after one was finished.
+//! * **Removed stays removed** (P8): the tombstone is recorded before anything is unlinked and outlives compaction.
+//!
+//! # Reading order
+//!
+//! [`record`] and [`segment`] are the format; [`journal`] appends; [`known`] and [`extent`] are what records add up to;
+//! [`decide`] is the table of easytransfer.md 2.4; [`object`], [`claim`], [`completion`], [`reader`] are what the byte path
+//! holds; [`index`] finds objects; [`open`], [`replay`], [`verify`], [`walk`], [`checkpoint`] are start and compaction.
+mod checkpoint;
+mod claim;
+mod clock;
+mod completion;
+mod decide;
+mod extent;
+mod index;
+mod journal;
+mod known;
+mod lock;
+mod object;
+mod open;
+mod path;
+mod reader;
+mod record;
+mod replay;
+mod segment;
+mod verify;
+mod walk;
+mod whole;
+
+pub use claim::{Claim, CommitError};
+pub use completion::Completion;
+pub use decide::{Refused, Want};
+pub use index::Gone;
+pub use journal::{Journal, Position, SyncTarget};
+pub use object::{LengthRefused, Look, Object, SyncMark};
+pub use open::{OpenError, Replayed, StoreOptions};
+pub use path::ObjectPath;
+pub use reader::ReadGuard;
+pub use segment::Damage;
+pub use verify::Verified;
+pub use whole::{Audit, JournalError, Store};
+
+#[cfg(test)]
+mod tests;

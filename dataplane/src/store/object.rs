@@ -1,0 +1,407 @@
+//! One object: what is there of it, who writes it, who reads it. Shared by all cores, locked for a few instructions and
+//! one journal write at a time.
+use std::io;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use etransfer_contract::fact::Presence;
+use etransfer_contract::{ObjectId, Span, SpanSet};
+use event_listener::{Event, EventListener};
+
+use super::claim::{Claim, Lease, Writer};
+use super::clock::{millis, ticks_ms};
+use super::completion::Completion;
+use super::decide::{Decision, Refused, Seen, Want, decide};
+use super::extent::Trust;
+use super::index::{Index, Tally, Tombstone};
+use super::journal::{Appended, Journal, Position};
+use super::known::{Known, Stamp};
+use super::lock::Lock;
+use super::path::ObjectPath;
+use super::reader::ReadGuard;
+use super::record::{Change, KEPT_MAX};
+
+/// A writer that was silent this long gives way (T-LOCK-2).
+pub(super) const SILENT_MS: u64 = 1000;
+
+/// Bytes and who may touch them. Always behind an [`Arc`].
+#[derive(Debug)]
+pub struct Object {
+    id: ObjectId,
+    pub(super) state: Lock<State>,
+    /// A claim stored something or was released, the object completed or was removed.
+    pub(super) changed: Event,
+    removed: AtomicBool,
+    /// Readers have to stop.
+    pub(super) cut: AtomicBool,
+    pub(super) readers: AtomicUsize,
+    index: Weak<Index>,
+    pub(super) tally: Arc<Tally>,
+}
+
+/// What the object's lock guards.
+#[derive(Debug, Default)]
+pub(super) struct State {
+    pub(super) known: Known,
+    /// From a grant, not yet recorded: every first record takes it along.
+    pub(super) declared: Option<u64>,
+    pub(super) writers: Vec<Writer>,
+    /// A [`Completion`] is out.
+    pub(super) completing: bool,
+    /// Latest record in each journal that has one, for syncing all that an answer covers.
+    positions: Vec<Position>,
+    next_writer: u64,
+}
+
+/// One look at an object.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Look {
+    /// Once known.
+    pub length: Option<u64>,
+    /// Bytes received without a gap from 0: `Upload-Offset`.
+    pub contiguous: u64,
+    /// Bytes received.
+    pub received: u64,
+    /// All there, and recorded as such.
+    pub complete: bool,
+    /// Gone.
+    pub removed: bool,
+    /// Open claims.
+    pub writers: usize,
+    /// Last accepted byte or completion, Unix milliseconds; 0 = none yet.
+    pub written_unix_ms: u64,
+}
+
+/// Why a length is not taken.
+#[derive(Debug, thiserror::Error)]
+pub enum LengthRefused {
+    /// 400: it never changes once set (T-DEF-4).
+    #[error("the length is {declared} already")]
+    Other {
+        /// The length that stands.
+        declared: u64,
+    },
+    /// 400: bytes beyond it are there (T-DEF-5).
+    #[error("{present} bytes are there already")]
+    Below {
+        /// End of the last received byte.
+        present: u64,
+    },
+    /// The object is gone.
+    #[error("the object was removed")]
+    Removed,
+    /// It could not be recorded.
+    #[error("record the length: {0}")]
+    Journal(#[source] io::Error),
+}
+
+/// Everything stored when a data sync began; see [`Object::mark`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SyncMark(u64);
+
+impl Object {
+    pub(super) fn new(id: ObjectId, known: Known, index: Weak<Index>, tally: Arc<Tally>) -> Self {
+        Self {
+            id,
+            state: Lock::new(State { known, ..State::default() }),
+            changed: Event::new(),
+            removed: AtomicBool::new(false),
+            cut: AtomicBool::new(false),
+            readers: AtomicUsize::new(0),
+            index,
+            tally,
+        }
+    }
+
+    /// Its name.
+    pub fn id(&self) -> ObjectId {
+        self.id
+    }
+
+    /// Where its bytes live.
+    pub fn path(&self) -> ObjectPath {
+        ObjectPath::of(self.id)
+    }
+
+    /// How it is right now.
+    pub fn look(&self) -> Look {
+        let state = self.state.hold();
+        Look {
+            length: state.length(),
+            contiguous: state.known.received.contiguous(),
+            received: state.known.received.bytes(),
+            complete: state.known.complete,
+            removed: self.is_removed(),
+            writers: state.writers.len(),
+            written_unix_ms: state.known.written_unix_ms,
+        }
+    }
+
+    /// Which bytes are there.
+    pub fn spans(&self) -> SpanSet {
+        self.state.hold().known.received.clone()
+    }
+
+    /// End of the run of received bytes that holds `at`; `at` itself when that byte is absent.
+    pub fn end_of_run(&self, at: u64) -> u64 {
+        self.state.hold().known.received.end_of_run(at)
+    }
+
+    /// For the control plane.
+    pub fn presence(&self) -> Presence {
+        let state = self.state.hold();
+        state.known.presence(self.id, state.length())
+    }
+
+    /// `None` when no record names it: nobody would miss it after a restart.
+    pub(super) fn recorded_presence(&self) -> Option<Presence> {
+        let state = self.state.hold();
+        let recorded = state.known.sequence > 0 && !self.is_removed();
+        recorded.then(|| state.known.presence(self.id, state.length()))
+    }
+
+    /// End of the last received byte: the file is at least this long.
+    pub(super) fn end(&self) -> u64 {
+        self.state.hold().present()
+    }
+
+    pub(super) fn is_recorded(&self) -> bool {
+        self.state.hold().known.sequence > 0
+    }
+
+    /// Gone for ever.
+    pub fn is_removed(&self) -> bool {
+        self.removed.load(Ordering::Acquire)
+    }
+
+    /// What has to be synced before an answer may rely on the present state, over all journals (`durability: every`).
+    pub fn positions(&self) -> Vec<Position> {
+        self.state.hold().positions.clone()
+    }
+
+    /// The length a grant names. Recorded with the first byte; a length that is known already stands.
+    pub(super) fn adopt_length(&self, length: u64) {
+        let mut state = self.state.hold();
+        if state.length().is_none() && state.present() <= length {
+            state.declared = Some(length);
+            state.trim_writers(length);
+        }
+    }
+
+    /// Sets the length of a deferred upload and records it. Running writers lose what they own beyond it.
+    pub fn declare_length(&self, length: u64, journal: &Journal) -> Result<(), LengthRefused> {
+        let mut state = self.state.hold();
+        if self.is_removed() {
+            return Err(LengthRefused::Removed);
+        }
+        match state.length() {
+            Some(declared) if declared == length => return Ok(()),
+            Some(declared) => return Err(LengthRefused::Other { declared }),
+            None => {}
+        }
+        let present = state.present();
+        if length < present {
+            return Err(LengthRefused::Below { present });
+        }
+        let change = Change::Length { length };
+        self.record(&mut state, journal, &[change]).map_err(LengthRefused::Journal)?;
+        state.trim_writers(length);
+        drop(state);
+        self.changed.notify(usize::MAX);
+        Ok(())
+    }
+
+    /// Asks for the right to store a body; see [`Want`] and the table in [`decide`](super::decide).
+    pub fn claim(self: &Arc<Self>, want: Want) -> Result<Claim, Refused> {
+        let mut state = self.state.hold();
+        if self.is_removed() {
+            return Err(Refused::Removed);
+        }
+        let contiguous = state.known.received.contiguous();
+        let owned: SpanSet = state.writers.iter().flat_map(|writer| writer.owned.iter()).collect();
+        let (length, complete) = (state.length(), state.known.complete);
+        match decide(Seen { received: &state.known.received, owned: &owned, length, complete }, want) {
+            Decision::Take { owned, end } => {
+                let number = state.next_writer;
+                state.next_writer += 1;
+                let lease = Arc::new(Lease::new());
+                state.writers.push(Writer::new(number, &owned, Arc::clone(&lease)));
+                Ok(Claim::new(Arc::clone(self), number, lease, owned, end))
+            }
+            Decision::Busy { wanted } => {
+                let silent = state.owners_of(&wanted).all(|writer| writer.is_silent(SILENT_MS));
+                Err(Refused::Busy { silent, listener: self.changed.listen() })
+            }
+            Decision::Received => Err(Refused::Received { contiguous }),
+            Decision::Mismatch => Err(Refused::Mismatch { contiguous }),
+            Decision::OffsetBeyond => Err(Refused::OffsetBeyond { contiguous }),
+            Decision::BeyondLength { length } => Err(Refused::BeyondLength { length }),
+            Decision::Complete { inside, length } => Err(Refused::Complete { inside, length }),
+        }
+    }
+
+    /// Asks writers to end: those that own bytes of `which` (all, when `None`) and were silent for at least
+    /// `only_silent_for`. Returns how many of them are still open; they own their bytes until their claim is dropped, so
+    /// wait for [`Object::writers_changed`]. Until then they may still commit what they have stored.
+    pub fn end_writers(&self, which: Option<Span>, only_silent_for: Option<Duration>) -> usize {
+        let state = self.state.hold();
+        let concerned = |writer: &&Writer| {
+            which.is_none_or(|span| writer.owns_some_of(span))
+                && only_silent_for.is_none_or(|least| writer.is_silent(millis(least)))
+        };
+        state.writers.iter().filter(concerned).inspect(|writer| writer.lease.end()).count()
+    }
+
+    /// Fires when a claim stored something or was released, when the object completed, and when it was removed. Listen
+    /// first, then look.
+    pub fn writers_changed(&self) -> EventListener {
+        self.changed.listen()
+    }
+
+    /// The right to complete the object, for exactly one caller at a time: when the length is known, every byte is there,
+    /// and no writer has bytes left to store. Every writer tries this after it dropped its claim.
+    pub fn try_complete(self: &Arc<Self>) -> Option<Completion> {
+        let mut state = self.state.hold();
+        let length = state.length()?;
+        let whole = state.known.received.contiguous() == length;
+        let idle = state.writers.iter().all(|writer| writer.has_stored_all());
+        if !whole || !idle || state.known.complete || state.completing || self.is_removed() {
+            return None;
+        }
+        state.completing = true;
+        Some(Completion::new(Arc::clone(self), length))
+    }
+
+    /// Removes the object for ever: records the tombstone, ends its writers, cuts its readers. `true` for the first call.
+    ///
+    /// The caller then unlinks the file; before that it syncs `journal` unless durability is `none`, or a power loss could
+    /// keep the unlinking and forget the removal.
+    pub fn remove(&self, journal: &Journal) -> io::Result<bool> {
+        let first = self.retire(journal)?;
+        self.cut.store(true, Ordering::Release);
+        self.changed.notify(usize::MAX);
+        Ok(first)
+    }
+
+    /// As [`Object::remove`], but running deliveries may finish: they hold the file open. New ones are refused.
+    pub fn retire(&self, journal: &Journal) -> io::Result<bool> {
+        let mut state = self.state.hold();
+        if self.is_removed() {
+            return Ok(false);
+        }
+        let appended = self.record(&mut state, journal, &[Change::Remove])?;
+        self.removed.store(true, Ordering::Release);
+        state.writers.iter().for_each(|writer| writer.lease.end());
+        drop(state);
+        let Appended { sequence, at_unix_ms, .. } = appended;
+        if let Some(index) = self.index.upgrade() {
+            index.bury(self.id, Tombstone { sequence, at_unix_ms, confirmed: false });
+        }
+        self.changed.notify(usize::MAX);
+        Ok(true)
+    }
+
+    /// A place to read from; `None` when the object was removed.
+    pub fn read(self: &Arc<Self>) -> Option<ReadGuard> {
+        ReadGuard::new(Arc::clone(self))
+    }
+
+    /// Deliveries that are running.
+    pub fn readers(&self) -> usize {
+        self.readers.load(Ordering::Acquire)
+    }
+
+    /// Remembers what is stored now: take it before a data sync begins, give it to [`Object::synced`] after it succeeded.
+    pub fn mark(&self) -> SyncMark {
+        SyncMark(self.state.hold().known.sequence)
+    }
+
+    /// The file's data was synced: everything stored before `mark` is durable. Bounds what a failed sync takes back (P6)
+    /// and what has to be read back after a power loss.
+    pub fn synced(&self, mark: SyncMark, journal: &Journal) -> io::Result<Position> {
+        let mut state = self.state.hold();
+        if self.is_removed() {
+            return Ok(journal.position());
+        }
+        Ok(self.record(&mut state, journal, &[Change::Synced { upto: mark.0 }])?.position)
+    }
+
+    /// A write or sync of its file failed (P6): only bytes that an earlier sync covered still count. Running writers are
+    /// ended and cannot commit any more. Returns what is left.
+    pub fn distrust(&self, journal: &Journal) -> io::Result<SpanSet> {
+        let mut state = self.state.hold();
+        let durable = state.known.durable();
+        if self.is_removed() || state.known.complete {
+            return Ok(state.known.received.clone());
+        }
+        state.writers.iter().for_each(|writer| writer.lease.fence());
+        let kept = durable.iter().take(KEPT_MAX).collect();
+        let recorded = self.record(&mut state, journal, &[Change::Fallback { kept }]);
+        if recorded.is_err() {
+            // Not recorded, still not to be believed while this process lives.
+            state.known.keep_only(durable);
+        }
+        let left = state.known.received.clone();
+        drop(state);
+        self.changed.notify(usize::MAX);
+        recorded.map(|_| left)
+    }
+
+    /// Appends records and applies them, under the object's lock. The length goes along with the first.
+    pub(super) fn record(&self, state: &mut State, journal: &Journal, changes: &[Change]) -> io::Result<Appended> {
+        let length = state.declared.filter(|_| state.known.length.is_none());
+        let mut all: Vec<Change> = Vec::with_capacity(changes.len() + 1);
+        let first_is_range = matches!(changes.first(), Some(Change::Range { .. }));
+        all.extend(length.filter(|_| first_is_range).map(|length| Change::Length { length }));
+        all.extend_from_slice(changes);
+        let appended = journal.append(self.id, &all)?;
+        for (number, change) in all.iter().enumerate() {
+            let sequence = appended.sequence + number as u64;
+            let stamp = Stamp { sequence, at_unix_ms: appended.at_unix_ms, trust: Trust::Cached };
+            state.known.apply(stamp, change);
+        }
+        state.positions.retain(|position| position.core() != appended.position.core());
+        state.positions.push(appended.position);
+        Ok(appended)
+    }
+
+    /// The control plane has to hear of the completion.
+    pub(super) fn owe_completion(&self, sequence: u64) {
+        if let Some(index) = self.index.upgrade() {
+            index.owe(self.id, super::record::Told::Completed, sequence);
+        }
+    }
+}
+
+impl State {
+    pub(super) fn length(&self) -> Option<u64> {
+        self.known.length.or(self.declared)
+    }
+
+    /// End of the last received byte.
+    fn present(&self) -> u64 {
+        self.known.received.iter().last().map_or(0, Span::end)
+    }
+
+    /// Takes everything beyond `length` from the running writers.
+    fn trim_writers(&mut self, length: u64) {
+        if let Some(beyond) = Span::new(length, etransfer_contract::span::OFFSET_MAX) {
+            self.writers.iter_mut().for_each(|writer| writer.trim(beyond));
+        }
+    }
+
+    fn owners_of<'a>(&'a self, wanted: &'a [Span]) -> impl Iterator<Item = &'a Writer> {
+        self.writers.iter().filter(|writer| wanted.iter().any(|span| writer.owns_some_of(*span)))
+    }
+
+    pub(super) fn writer(&mut self, number: u64) -> Option<&mut Writer> {
+        self.writers.iter_mut().find(|writer| writer.number == number)
+    }
+}
+
+impl Writer {
+    fn is_silent(&self, least_ms: u64) -> bool {
+        ticks_ms().saturating_sub(self.lease.touched_ms()) >= least_ms
+    }
+}

@@ -1,0 +1,102 @@
+//! Reading bytes back and comparing them with the CRC their records carry: after a power loss (P3), and on request (P19).
+use std::io;
+use std::os::fd::OwnedFd;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use crc32fast::Hasher;
+use etransfer_contract::{ObjectId, Span, SpanSet};
+use rustix::fs::Advice;
+
+use super::extent::Trust;
+use super::known::Known;
+use super::lock::Lock;
+use super::path::ObjectPath;
+use super::segment::open_beneath;
+
+const CHUNK_BYTES: usize = 1 << 20;
+
+/// What reading an object back showed.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Verified {
+    /// Bytes that match.
+    pub good: u64,
+    /// Extents that cannot be read or do not match; the bad byte is somewhere inside.
+    pub damaged: Vec<Span>,
+    /// Received bytes without a CRC.
+    pub unknown: Vec<Span>,
+}
+
+/// Compares a file with what is recorded of it.
+pub(super) fn verify(objects: &OwnedFd, id: ObjectId, known: &Known) -> Verified {
+    let file = open_beneath(objects, ObjectPath::of(id).as_str());
+    if let Ok(file) = &file {
+        // The disk is asked, not the page cache; best effort.
+        let _ = rustix::fs::fadvise(file, 0, None, Advice::DontNeed);
+    }
+    let mut verified = Verified::default();
+    let mut covered = SpanSet::new();
+    for extent in known.extents.iter() {
+        covered.insert(extent.span);
+        let found = file.as_ref().ok().map(|file| crc_of(file, extent.span));
+        match found {
+            Some(Ok(crc)) if crc == extent.crc => verified.good += extent.span.len(),
+            Some(Ok(_) | Err(_)) | None => verified.damaged.push(extent.span),
+        }
+    }
+    verified.unknown = known.received.iter().flat_map(|span| covered.missing(span)).collect();
+    verified
+}
+
+/// After a power loss: what was not synced counts only if it reads back right. Returns the bytes given up.
+pub(super) fn settle_all(objects: &OwnedFd, doubtful: Vec<(ObjectId, &mut Known)>) -> u64 {
+    let threads = std::thread::available_parallelism().map_or(1, usize::from).min(8);
+    let given_up = AtomicUsize::new(0);
+    let queue = Lock::new(doubtful.into_iter());
+    std::thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(|| {
+                while let Some((id, known)) = { queue.hold().next() } {
+                    given_up.fetch_add(settle(objects, id, known) as usize, Ordering::Relaxed);
+                }
+            });
+        }
+    });
+    given_up.into_inner() as u64
+}
+
+/// Whether a power loss put something of this object in doubt.
+pub(super) fn is_doubtful(known: &Known) -> bool {
+    known.shaken || known.extents.iter().any(|extent| extent.trust == Trust::Suspect)
+}
+
+fn settle(objects: &OwnedFd, id: ObjectId, known: &mut Known) -> u64 {
+    let before = known.received.bytes();
+    let file = open_beneath(objects, ObjectPath::of(id).as_str()).ok();
+    let matches = |span, crc| file.as_ref().and_then(|file| crc_of(file, span).ok()) == Some(crc);
+    let bad = known.extents.settle(matches);
+    let mut kept = if known.shaken { known.durable() } else { known.received.clone() };
+    bad.into_iter().for_each(|span| kept.remove(span));
+    known.keep_only(kept);
+    known.synced = known.complete;
+    known.shaken = false;
+    before - known.received.bytes()
+}
+
+fn crc_of(file: &OwnedFd, span: Span) -> io::Result<u32> {
+    let mut hasher = Hasher::new();
+    let mut chunk = vec![0; CHUNK_BYTES.min(usize::try_from(span.len()).unwrap_or(CHUNK_BYTES))];
+    let mut at = span.start();
+    while at < span.end() {
+        let wanted = chunk.len().min(usize::try_from(span.end() - at).unwrap_or(CHUNK_BYTES));
+        match rustix::io::pread(file, &mut chunk[..wanted], at) {
+            Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+            Ok(count) => {
+                hasher.update(&chunk[..count]);
+                at += count as u64;
+            }
+            Err(rustix::io::Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(hasher.finalize())
+}

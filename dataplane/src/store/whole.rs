@@ -1,0 +1,261 @@
+//! The store as a whole: finding objects, the journals, compaction, the end.
+use std::io;
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use etransfer_contract::fact::Presence;
+use etransfer_contract::{Fact, ObjectId};
+
+use super::checkpoint;
+use super::clock::unix_ms;
+use super::index::{Gone, Index, Tally};
+use super::journal::{Common, Journal};
+use super::lock::Lock;
+use super::object::Object;
+use super::open::StoreOptions;
+use super::record::{Change, Record, Told};
+use super::verify::{Verified, verify};
+
+/// How long a confirmed removal is remembered: longer than any grant, link or retry of a client.
+const TOMBSTONE_MS: u64 = 7 * 24 * 3600 * 1000;
+/// How many removals are remembered at most; beyond it the oldest confirmed ones go early.
+const TOMBSTONES_MAX: usize = 1_000_000;
+
+/// Everything below one storage directory. One per process; shared by all cores.
+#[derive(Debug)]
+pub struct Store {
+    options: StoreOptions,
+    index: Arc<Index>,
+    common: Arc<Common>,
+    journals: Vec<Journal>,
+    objects: Arc<OwnedFd>,
+    /// Why the disk is no longer trusted.
+    degraded: Lock<Option<String>>,
+    /// One compaction at a time.
+    compaction: Lock<()>,
+    /// Held until the end: closing it lets another process in.
+    _lock: OwnedFd,
+}
+
+/// Why a checkpoint was not written. The journal goes on without it.
+#[derive(Debug, thiserror::Error)]
+#[error("write a checkpoint: {0}")]
+pub struct JournalError(#[from] io::Error);
+
+/// What is open right now (P13). After a test, all but the first three are 0.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Audit {
+    /// Live objects.
+    pub objects: usize,
+    /// Remembered removals.
+    pub tombstones: usize,
+    /// Journal bytes since the last checkpoint.
+    pub journal_bytes: u64,
+    /// Open claims.
+    pub writers: usize,
+    /// Open read guards.
+    pub readers: usize,
+    /// Completions taken and not finished.
+    pub completions: usize,
+    /// Facts the control plane has not confirmed.
+    pub unconfirmed: usize,
+}
+
+impl Store {
+    pub(super) fn assemble(
+        options: StoreOptions,
+        index: Arc<Index>,
+        common: Common,
+        objects: OwnedFd,
+        lock: OwnedFd,
+    ) -> Arc<Self> {
+        let common = Arc::new(common);
+        let journals = (0..options.cores.max(1)).map(|core| Journal::new(core as u32, Arc::clone(&common))).collect();
+        let (degraded, compaction) = (Lock::new(None), Lock::new(()));
+        Arc::new(Self {
+            options,
+            index,
+            common,
+            journals,
+            objects: Arc::new(objects),
+            degraded,
+            compaction,
+            _lock: lock,
+        })
+    }
+
+    /// The object, if it is not removed. `None`: no byte ever, or removed.
+    pub fn find(&self, id: ObjectId) -> Option<Arc<Object>> {
+        self.index.find(id)
+    }
+
+    /// The object, made if it never was. `length` (of a grant) counts unless one is known already.
+    pub fn find_or_create(&self, id: ObjectId, length: Option<u64>) -> Result<Arc<Object>, Gone> {
+        let object = self.index.find_or_create(id)?;
+        if let Some(length) = length {
+            object.adopt_length(length);
+        }
+        Ok(object)
+    }
+
+    /// Removes an object, also one that never was: a late writer shall not bring it to life. `true` for the first removal.
+    /// See [`Object::remove`] for what the caller does next.
+    pub fn remove(&self, id: ObjectId, journal: &Journal) -> io::Result<bool> {
+        match self.index.find_or_create(id) {
+            Ok(object) => object.remove(journal),
+            Err(Gone) => Ok(false),
+        }
+    }
+
+    /// Its removal is remembered.
+    pub fn is_removed(&self, id: ObjectId) -> bool {
+        self.index.is_removed(id)
+    }
+
+    /// What the store holds, in the order of ids: the page after `after`. A page shorter than `limit` is the last.
+    pub fn inventory(&self, after: Option<ObjectId>, limit: usize) -> Vec<Presence> {
+        self.index.inventory(after, limit)
+    }
+
+    /// Completions and removals that the control plane has not confirmed, oldest first; also those of earlier runs.
+    pub fn unconfirmed(&self) -> Vec<Fact> {
+        self.index.unconfirmed()
+    }
+
+    /// The control plane has this fact. Recorded without hurry: told twice is allowed, forgotten is not.
+    pub fn confirm(&self, core: usize, fact: &Fact) {
+        let (object, what) = match fact {
+            Fact::Completed(presence) => (presence.object, Told::Completed),
+            Fact::Removed { object } => (*object, Told::Removed),
+            Fact::Progress(_) | Fact::Discarded { .. } | Fact::Settled { .. } => return,
+            Fact::Served { .. } | Fact::Inventory { .. } => return,
+        };
+        if !self.index.confirm(object, what) {
+            return;
+        }
+        let change = Change::Confirmed { what };
+        let recorded = match self.index.find(object) {
+            Some(object) => {
+                let mut state = object.state.hold();
+                object.record(&mut state, self.journal(core), &[change]).map(|_| ())
+            }
+            None => self.journal(core).append(object, &[change]).map(|_| ()),
+        };
+        if let Err(error) = recorded {
+            tracing::debug!(%object, %error, "a confirmation was not recorded; the fact will be told again");
+        }
+    }
+
+    /// The directory that [`ObjectPath`](super::ObjectPath) is relative to; its 256 subdirectories exist.
+    pub fn objects_dir(&self) -> Arc<OwnedFd> {
+        Arc::clone(&self.objects)
+    }
+
+    /// The journal of a core.
+    pub fn journal(&self, core: usize) -> &Journal {
+        &self.journals[core]
+    }
+
+    pub(super) fn journals(&self) -> &[Journal] {
+        &self.journals
+    }
+
+    /// Why the node no longer trusts its disk; `None` = healthy.
+    pub fn degraded(&self) -> Option<String> {
+        self.degraded.hold().clone()
+    }
+
+    /// The disk failed (P6). The first reason stays until the restart.
+    pub fn degrade(&self, why: impl Into<String>) {
+        let why = why.into();
+        tracing::error!(why, "the store is degraded");
+        self.degraded.hold().get_or_insert(why);
+    }
+
+    /// Writes a checkpoint when enough was appended since the last, and makes spare segments. Blocking: not on a core.
+    pub fn compact_if_due(&self) -> Result<bool, JournalError> {
+        if self.common.read_only.load(Ordering::Relaxed) {
+            return Ok(false);
+        }
+        if self.common.appended.load(Ordering::Relaxed) < self.options.compact_above {
+            let _one = self.compaction.hold();
+            // Without a spare the journal still has the rest of its segment; the next call tries again.
+            let _ = self.journals.iter().try_for_each(Journal::refill);
+            return Ok(false);
+        }
+        self.compact().map(|()| true)
+    }
+
+    /// Goes on in new segments and writes all that is known into a checkpoint; then the older files go. Blocking. Also the
+    /// cure after a sync of a journal failed: nothing of the distrusted files is needed any more.
+    pub fn compact(&self) -> Result<(), JournalError> {
+        let one = self.compaction.hold();
+        self.forget_old_tombstones();
+        self.common.generation.fetch_add(1, Ordering::AcqRel);
+        self.journals.iter().try_for_each(|journal| journal.start_generation(None))?;
+        self.write_checkpoint()?;
+        let _ = self.journals.iter().try_for_each(Journal::refill);
+        drop(one);
+        Ok(())
+    }
+
+    /// A checkpoint of the present generation, which every journal has begun.
+    pub(super) fn write_checkpoint(&self) -> io::Result<()> {
+        let covered: Vec<_> = self.journals.iter().map(Journal::generation_start).collect();
+        let appended = self.common.appended.load(Ordering::Acquire);
+        let generation = self.common.generation.load(Ordering::Acquire);
+        checkpoint::write(&self.common, &self.index, generation)?;
+        covered.into_iter().for_each(|position| self.journals[position.core()].mark_synced(position));
+        self.common.appended.fetch_sub(appended, Ordering::AcqRel);
+        checkpoint::delete_older(&self.common.directory, generation)
+    }
+
+    fn forget_old_tombstones(&self) {
+        let mut before = unix_ms().saturating_sub(TOMBSTONE_MS);
+        if self.index.count().1 > TOMBSTONES_MAX {
+            let all = (0..=u8::MAX).flat_map(|byte| self.index.tombstones_in(byte));
+            let mut ages: Vec<u64> = all.map(|(_, tombstone)| tombstone.at_unix_ms).collect();
+            let surplus = ages.len().saturating_sub(TOMBSTONES_MAX);
+            before = before.max(*ages.select_nth_unstable(surplus).1);
+        }
+        self.index.sweep(before);
+    }
+
+    /// Reads an object back and compares it with the CRCs of its records (P19). Blocking. `None`: no such object.
+    pub fn verify(&self, id: ObjectId) -> Option<Verified> {
+        let object = self.find(id)?;
+        let known = object.state.hold().known.clone();
+        Some(verify(&self.objects, id, &known))
+    }
+
+    /// An orderly end, after all cores stopped: syncs the whole file system and records that nothing is in doubt. Without it
+    /// the next start after a reboot reads unsynced bytes back. Blocking.
+    pub fn close(&self) -> io::Result<()> {
+        let upto = self.common.sequence.load(Ordering::Acquire);
+        rustix::fs::syncfs(&*self.objects)?;
+        let position = self.journals[0].append_records(vec![Record::Clean { upto }], true)?.position;
+        for journal in &self.journals {
+            let target = journal.sync_target();
+            target.files.iter().try_for_each(rustix::fs::fdatasync)?;
+            journal.mark_synced(target.position);
+        }
+        debug_assert!(!self.journals[0].needs_sync(position), "the mark is synced last");
+        Ok(())
+    }
+
+    /// What is open right now.
+    pub fn audit(&self) -> Audit {
+        let (objects, tombstones) = self.index.count();
+        let tally = &self.index.tally;
+        Audit {
+            objects,
+            tombstones,
+            journal_bytes: self.common.appended.load(Ordering::Relaxed),
+            writers: Tally::read(&tally.writers),
+            readers: Tally::read(&tally.readers),
+            completions: Tally::read(&tally.completions),
+            unconfirmed: self.index.unconfirmed_count(),
+        }
+    }
+}
