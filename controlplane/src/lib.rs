@@ -7,4 +7,5 @@
 pub mod catalogue;
 pub mod clock;
 pub mod config;
+pub mod node;
 pub mod retention;

@@ -1,0 +1,202 @@
+//! Looking at one object, creating and deleting: where every time limit is enforced (§3 rule 6).
+
+use etransfer_contract::ObjectId;
+use etransfer_contract::fact::Claim;
+use etransfer_contract::grant::Ticket;
+
+use super::{Node, State};
+use crate::catalogue::{Change, Entry, NotKept, Record, Totals};
+use crate::retention::once::Delivery;
+use crate::retention::receiver::Receiver;
+
+/// What an id stands for at this moment.
+#[derive(Debug, Clone)]
+pub enum Look {
+    /// An upload or file.
+    There(Box<Entry>),
+    /// An incomplete upload that expired not long ago (410).
+    Expired,
+    /// Nothing (404).
+    Unknown,
+}
+
+/// Whether there is room below the node's limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Room {
+    /// No limit is set.
+    Unlimited,
+    /// This much was promised to the ticket.
+    Promised(u64),
+    /// Not enough: 507.
+    Full {
+        /// Stored and promised bytes.
+        used: u64,
+        /// The limit.
+        max: u64,
+    },
+    /// What is stored is not known yet (the data plane has not told): counts as full, for a moment.
+    Unknown,
+}
+
+/// One page of the list.
+#[derive(Debug)]
+pub struct Page {
+    /// Entries of the page.
+    pub entries: Vec<Entry>,
+    /// Entries on all pages.
+    pub total: usize,
+}
+
+impl Node {
+    /// What `id` stands for now. What has expired is sent away on the spot.
+    pub fn look(&self, id: ObjectId) -> Look {
+        let now = self.clock.now_ms();
+        let mut state = self.lock();
+        let Some(entry) = state.shelf.get(id) else {
+            let buried = state.tombstones.get(&id).is_some_and(|until| *until > now);
+            return if buried { Look::Expired } else { Look::Unknown };
+        };
+        if !state.is_over(entry, now) {
+            return Look::There(Box::new(entry.clone()));
+        }
+        let complete = entry.record.is_complete();
+        let changes = state.expire(id);
+        drop(state);
+        self.tell_news();
+        // Nobody is told of the removal: whether the write succeeds changes no answer.
+        drop(self.keep(changes));
+        if complete { Look::Unknown } else { Look::Expired }
+    }
+
+    /// Adds a record, and waits until it would survive a kill.
+    pub async fn create(&self, record: Record) -> Result<(), NotKept> {
+        let id = record.id;
+        self.lock().shelf.insert(record.clone());
+        let outcome = self.keep(vec![Change::Put(Box::new(record))]).wait().await;
+        if outcome.is_err() {
+            self.lock().shelf.remove(id);
+            drop(self.keep(vec![Change::Delete(id)]));
+        }
+        outcome
+    }
+
+    /// Takes a record away for good. `None`: somebody else did, or there was none.
+    pub async fn delete(&self, id: ObjectId) -> Result<Option<Record>, NotKept> {
+        let record = self.lock().shelf.remove(id);
+        if record.is_some() {
+            self.keep(vec![Change::Delete(id)]).wait().await?;
+        }
+        Ok(record)
+    }
+
+    /// Orders the bytes of an object away, for whoever cannot wait for a grant to do it.
+    pub fn order_removal(&self, id: ObjectId) {
+        self.lock().orders.remove(id, None);
+        self.tell_news();
+    }
+
+    /// Promises `bytes` to a grant, or as much of `at_most` as there is room for when the body tells no length.
+    pub fn reserve(&self, ticket: Ticket, bytes: Option<u64>, at_most: u64) -> Room {
+        let Some(max) = self.config.storage.max_storage_size.map(|size| size.0) else { return Room::Unlimited };
+        let mut state = self.lock();
+        if !state.inventory.is_known() {
+            return Room::Unknown;
+        }
+        let used = state.shelf.used();
+        let room = state.ledger.room(used, max);
+        let promised = bytes.unwrap_or_else(|| at_most.min(room));
+        if promised > room || (bytes.is_none() && promised == 0 && at_most > 0) {
+            return Room::Full { used: used + state.ledger.promised(), max };
+        }
+        state.ledger.promise(ticket, promised);
+        Room::Promised(promised)
+    }
+
+    /// Takes back a promise whose grant was never given.
+    pub fn unreserve(&self, ticket: Ticket) {
+        self.lock().ledger.settle(ticket);
+    }
+
+    /// Bytes that count against the limit.
+    pub fn used(&self) -> u64 {
+        self.lock().shelf.used()
+    }
+
+    /// Sums over what is listed; expired entries do not count.
+    pub fn totals(&self) -> Totals {
+        let now = self.clock.now_ms();
+        let state = self.lock();
+        let mut totals = state.shelf.totals();
+        for entry in state.shelf.due(now).filter(|entry| entry.record.is_listed() && state.is_over(entry, now)) {
+            let (count, bytes) = if entry.record.is_complete() {
+                (&mut totals.files, &mut totals.file_bytes)
+            } else {
+                (&mut totals.uploads, &mut totals.upload_bytes)
+            };
+            *count -= 1;
+            *bytes -= entry.received();
+        }
+        totals
+    }
+
+    /// Listed entries that `want` lets through: complete ones, incomplete ones, or both.
+    pub fn list(&self, complete: bool, incomplete: bool, skip: usize, take: usize) -> Page {
+        let now = self.clock.now_ms();
+        let totals = self.totals();
+        let total = if complete { totals.files } else { 0 } + if incomplete { totals.uploads } else { 0 };
+        let state = self.lock();
+        let wanted = |entry: &&Entry| {
+            (if entry.record.is_complete() { complete } else { incomplete }) && !state.is_over(entry, now)
+        };
+        let entries = state.shelf.newest().filter(wanted).skip(skip).take(take).cloned().collect();
+        Page { entries, total }
+    }
+
+    /// The final that an earlier request with the same idempotency key made.
+    pub fn by_key(&self, key: &str) -> Option<Entry> {
+        self.lock().shelf.by_key(key).cloned()
+    }
+
+    /// May the last block of a delivery be sent? The yes is on disk when this returns.
+    pub async fn claim(&self, claim: &Claim) -> Result<bool, NotKept> {
+        let Ok(receiver) = claim.receiver.parse::<Receiver>() else { return Ok(false) };
+        let now = self.clock.now_ms();
+        let (go, changes) = {
+            let mut state = self.lock();
+            let run = state.data_run;
+            let delivery = Delivery { ticket: claim.ticket, run, receiver: &receiver, span: claim.span };
+            let over = state.shelf.get(claim.object).is_none_or(|entry| state.is_over(entry, now));
+            if over {
+                return Ok(false);
+            }
+            let claimed = state.shelf.update(claim.object, |entry| {
+                let go = entry.record.once.claim(delivery, entry.record.length);
+                (go, Change::Put(Box::new(entry.record.clone())))
+            });
+            claimed.map_or((false, Vec::new()), |(go, change)| (go, if go { vec![change] } else { Vec::new() }))
+        };
+        self.keep(changes).wait().await.map(|()| go)
+    }
+}
+
+impl State {
+    /// Its time has passed. An incomplete upload is judged only when the data plane has told what it received last.
+    pub(super) fn is_over(&self, entry: &Entry, now_ms: u64) -> bool {
+        let due = self.shelf.due_ms(entry).is_some_and(|due| due <= now_ms);
+        due && (entry.record.is_complete() || self.inventory.is_known())
+    }
+
+    /// Sends an expired entry away. A complete one is gone at once; an incomplete one goes when the data plane confirms
+    /// that no writer is at it (T-EXP-4).
+    pub(super) fn expire(&mut self, id: ObjectId) -> Vec<Change> {
+        let Some(entry) = self.shelf.get(id) else { return Vec::new() };
+        if entry.record.is_complete() {
+            self.shelf.remove(id);
+            self.orders.remove(id, None);
+            return vec![Change::Delete(id)];
+        }
+        let since = entry.updated_ms();
+        self.orders.remove(id, Some(since));
+        Vec::new()
+    }
+}

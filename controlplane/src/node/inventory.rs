@@ -1,0 +1,102 @@
+//! Making up with the data plane after either side restarted.
+//!
+//! Until the last page of the first inventory came, nobody knows how much is stored or when an upload received its last
+//! byte: with a limit set nothing new is granted, and no incomplete upload expires.
+
+use std::collections::HashSet;
+
+use etransfer_contract::ObjectId;
+use etransfer_contract::fact::Presence;
+
+use super::State;
+use crate::catalogue::Change;
+
+/// How far the telling is.
+#[derive(Debug)]
+pub struct Inventory {
+    known: bool,
+    /// Asked for, and the last page is not here.
+    coming: bool,
+    seen: HashSet<ObjectId>,
+    /// The durable catalogue did not exist before this start: it may be the one that is wrong.
+    distrust_catalogue: bool,
+}
+
+impl Inventory {
+    /// Nothing was told yet.
+    pub fn new(distrust_catalogue: bool) -> Self {
+        Self { known: false, coming: false, seen: HashSet::new(), distrust_catalogue }
+    }
+
+    /// Everything was told at least once.
+    pub fn is_known(&self) -> bool {
+        self.known
+    }
+
+    /// It was asked for: pages follow.
+    pub fn ask(&mut self) {
+        self.coming = true;
+        self.seen.clear();
+    }
+
+    /// News of one object between the pages.
+    pub fn note(&mut self, object: ObjectId) {
+        if self.coming {
+            self.seen.insert(object);
+        }
+    }
+}
+
+impl State {
+    /// One page.
+    pub(super) fn take_page(&mut self, objects: Vec<Presence>, last: bool, changes: &mut Vec<Change>) {
+        let mut strangers = Vec::new();
+        for presence in objects {
+            let id = presence.object;
+            self.inventory.seen.insert(id);
+            if self.shelf.get(id).is_some() {
+                self.progress(presence, changes);
+            } else if self.inventory.distrust_catalogue && !self.kept.contains(&id) {
+                self.kept.insert(id);
+                self.shelf.haunt(id, presence.received);
+                strangers.push(id);
+            } else {
+                self.orphan(id, presence.received);
+            }
+        }
+        if !strangers.is_empty() {
+            tracing::error!(
+                objects = strangers.len(),
+                "the catalogue is new but the storage is not: these objects are kept and not served. Stop the node and \
+                 put the old state/catalogue.redb back, or remove the storage directory to begin afresh"
+            );
+            changes.push(Change::Keep(strangers));
+        }
+        if last {
+            self.finish_inventory();
+        }
+    }
+
+    /// Whatever no page named has no bytes.
+    fn finish_inventory(&mut self) {
+        let seen = std::mem::take(&mut self.inventory.seen);
+        let unseen: Vec<ObjectId> = self.shelf.ids().filter(|id| !seen.contains(id)).collect();
+        for id in unseen {
+            let lost = self.shelf.update(id, |entry| {
+                entry.presence = None;
+                entry.record.is_complete() && entry.record.length != Some(0)
+            });
+            if lost == Some(true) {
+                tracing::error!(object = %id, "a complete file has no bytes on disk; its record is kept");
+            }
+        }
+        let gone: Vec<ObjectId> = self.shelf.ghosts().filter(|id| !seen.contains(id)).collect();
+        for id in gone {
+            self.shelf.gone(id);
+            self.orders.confirm(id);
+        }
+        self.inventory.known = true;
+        self.inventory.coming = false;
+        self.inventory.distrust_catalogue = false;
+    }
+}

@@ -1,0 +1,229 @@
+//! What the control plane knows, and what may be done to it: the one shared state behind every route.
+//!
+//! * [`access`](self::access) looking, creating, deleting; time limits are enforced here, at each access
+//! * [`facts`](self::facts) what the data plane reports, applied idempotently
+//! * [`inventory`](self::inventory) making up with the data plane after a restart of either
+//! * [`sweep`](self::sweep) what expires without being asked for
+//! * [`ledger`], [`order_book`] promises of space, and orders
+//!
+//! Must stay true: one lock guards it all, held for memory work only and never across an await; a change is told to
+//! nobody before its [`Commit`] is there; a fact about something unknown creates nothing (T-TER-5).
+
+mod access;
+mod facts;
+mod inventory;
+pub mod ledger;
+pub mod order_book;
+mod sweep;
+
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use etransfer_contract::grant::Ticket;
+use etransfer_contract::line::VERSION;
+use etransfer_contract::order::{NodeFacts, Orders, OrdersQuery};
+use etransfer_contract::{ObjectId, SpanSet};
+use tokio::sync::watch;
+
+pub use access::{Look, Room};
+
+use crate::catalogue::{Change, Commit, Keeper, Record, Shelf};
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::retention::tally::Tally;
+use inventory::Inventory;
+use ledger::Ledger;
+use order_book::OrderBook;
+
+/// The state of the node.
+pub struct Node {
+    /// The settings.
+    pub config: Arc<Config>,
+    /// The clock.
+    pub clock: Clock,
+    keeper: Box<dyn Keeper>,
+    state: Mutex<State>,
+    tickets: AtomicU64,
+    run: u64,
+    epoch: AtomicU64,
+    news: watch::Sender<u64>,
+    plane: watch::Sender<NodeFacts>,
+}
+
+/// What the lock guards.
+struct State {
+    shelf: Shelf,
+    ledger: Ledger,
+    orders: OrderBook,
+    tally: Tally,
+    inventory: Inventory,
+    /// Objects without a record that are never removed: found by a catalogue that was new.
+    kept: HashSet<ObjectId>,
+    /// Expired uploads that still answer 410, with the time that ends.
+    tombstones: HashMap<ObjectId, u64>,
+    tombstone_order: VecDeque<ObjectId>,
+    /// The data plane's run.
+    data_run: u64,
+}
+
+/// What a node starts from.
+pub struct Beginning {
+    /// Where changes are written.
+    pub keeper: Box<dyn Keeper>,
+    /// What was there.
+    pub records: Vec<Record>,
+    /// Objects that are never taken for orphans.
+    pub kept: HashSet<ObjectId>,
+    /// A durable catalogue that did not exist before this start.
+    pub is_new_file: bool,
+}
+
+impl Node {
+    /// A node that continues from `beginning`.
+    pub fn new(config: Arc<Config>, beginning: Beginning) -> Self {
+        let mut shelf = Shelf::new(config.uploads.expiration);
+        beginning.records.into_iter().for_each(|record| shelf.insert(record));
+        let clock = Clock::default();
+        let run = random().max(1);
+        let state = State {
+            shelf,
+            ledger: Ledger::default(),
+            orders: OrderBook::default(),
+            tally: Tally::default(),
+            inventory: Inventory::new(beginning.is_new_file),
+            kept: beginning.kept,
+            tombstones: HashMap::new(),
+            tombstone_order: VecDeque::new(),
+            data_run: 0,
+        };
+        Self {
+            keeper: beginning.keeper,
+            state: Mutex::new(state),
+            // Tickets of an earlier run must not be taken for this run's.
+            tickets: AtomicU64::new(random() >> 1),
+            run,
+            epoch: AtomicU64::new(clock.now_ms()),
+            clock,
+            config,
+            news: watch::Sender::new(0),
+            plane: watch::Sender::new(NodeFacts::default()),
+        }
+    }
+
+    /// A ticket for a new grant.
+    pub fn ticket(&self) -> Ticket {
+        self.tickets.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// The epoch of grants made now.
+    pub fn epoch(&self) -> u64 {
+        self.epoch.load(Ordering::Relaxed)
+    }
+
+    /// What the data plane last said about itself.
+    pub fn plane(&self) -> NodeFacts {
+        self.plane.borrow().clone()
+    }
+
+    /// Follows what the data plane says about itself.
+    pub fn follow_plane(&self) -> watch::Receiver<NodeFacts> {
+        self.plane.subscribe()
+    }
+
+    /// Follows whether there is something to order.
+    pub fn follow_news(&self) -> watch::Receiver<u64> {
+        self.news.subscribe()
+    }
+
+    /// The answer to a poll; `None`: nothing new.
+    pub fn orders(&self, query: &OrdersQuery) -> Option<Orders> {
+        debug_assert_eq!(query.version, VERSION, "checked by the route");
+        self.plane.send_if_modified(|plane| {
+            let changed = *plane != query.node;
+            plane.clone_from(&query.node);
+            changed
+        });
+        let mut state = self.lock();
+        state.meet(query.run);
+        let is_stranger = query.control_run != self.run;
+        let orders = state.orders.after(if is_stranger { 0 } else { query.after });
+        let epoch = self.epoch();
+        if is_stranger {
+            state.inventory.ask();
+        }
+        let is_news = is_stranger || query.epoch != epoch || !orders.is_empty();
+        is_news.then_some(Orders { control_run: self.run, epoch, inventory: is_stranger, orders })
+    }
+
+    /// The answer to a poll that waited for nothing.
+    pub fn no_orders(&self) -> Orders {
+        Orders { control_run: self.run, epoch: self.epoch(), inventory: false, orders: Vec::new() }
+    }
+
+    /// Draws the name of a new object.
+    pub fn new_id(&self) -> ObjectId {
+        let mut bytes = [0; 16];
+        getrandom::fill(&mut bytes).expect("the kernel's random source does not fail once the machine is up");
+        ObjectId::from_bytes(bytes)
+    }
+
+    fn keep(&self, changes: Vec<Change>) -> Commit {
+        if changes.is_empty() { Commit::Done } else { self.keeper.write(changes) }
+    }
+
+    fn tell_news(&self) {
+        self.news.send_modify(|count| *count += 1);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    /// A data plane that started anew holds none of the old promises.
+    fn meet(&mut self, data_run: u64) {
+        if self.data_run != data_run {
+            self.data_run = data_run;
+            self.ledger.forget_all();
+        }
+    }
+
+    /// Bytes nobody has a record of: removed, unless a new catalogue must not judge them.
+    fn orphan(&mut self, object: ObjectId, bytes: u64) {
+        self.shelf.haunt(object, bytes);
+        if !self.kept.contains(&object) {
+            self.orders.remove(object, None);
+        }
+    }
+
+    fn bury(&mut self, object: ObjectId, until_ms: u64) {
+        const TOMBSTONES_MAX: usize = 100_000;
+        if self.tombstones.insert(object, until_ms).is_none() {
+            self.tombstone_order.push_back(object);
+        }
+        if self.tombstone_order.len() > TOMBSTONES_MAX {
+            self.tombstone_order.pop_front().map(|old| self.tombstones.remove(&old));
+        }
+    }
+}
+
+/// Random bits from the operating system.
+fn random() -> u64 {
+    let mut bytes = [0; 8];
+    getrandom::fill(&mut bytes).expect("the kernel's random source does not fail once the machine is up");
+    u64::from_le_bytes(bytes)
+}
+
+/// Received spans of an entry; the whole when complete.
+pub fn spans_of(entry: &crate::catalogue::Entry) -> SpanSet {
+    if entry.record.is_complete() {
+        entry.record.length.and_then(|length| etransfer_contract::Span::new(0, length)).into_iter().collect()
+    } else {
+        entry.presence.as_ref().map(|presence| presence.spans.clone()).unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,29 @@
+//! What expires without being asked for: `ttl` files past their time, uploads nobody continued, bytes nobody knows.
+
+use etransfer_contract::ObjectId;
+
+use super::Node;
+use crate::catalogue::{Change, Commit};
+
+impl Node {
+    /// One sweep; tells how many entries it sent away. Deletes nothing right after a step of the clock (P11).
+    pub fn sweep(&self) -> (usize, Commit) {
+        if !self.clock.is_steady() {
+            return (0, Commit::Done);
+        }
+        let now = self.clock.now_ms();
+        let mut state = self.lock();
+        let over: Vec<ObjectId> =
+            state.shelf.due(now).filter(|entry| state.is_over(entry, now)).map(|entry| entry.record.id).collect();
+        let cleaned = over.iter().filter(|id| !state.orders.is_ordered(**id)).count();
+        let changes: Vec<Change> = over.into_iter().flat_map(|id| state.expire(id)).collect();
+        let orphans: Vec<ObjectId> = state.shelf.ghosts().filter(|id| !state.kept.contains(id)).collect();
+        orphans.into_iter().for_each(|id| state.orders.remove(id, None));
+        state.tombstones.retain(|_, until| *until > now);
+        let tombstones = std::mem::take(&mut state.tombstone_order);
+        state.tombstone_order = tombstones.into_iter().filter(|id| state.tombstones.contains_key(id)).collect();
+        drop(state);
+        self.tell_news();
+        (cleaned, self.keep(changes))
+    }
+}

@@ -1,0 +1,207 @@
+//! The state behind the routes, driven by facts as a data plane would.
+
+use std::time::Duration;
+
+use etransfer_contract::Span;
+use etransfer_contract::fact::{Claim, Fact, FactBatch, Presence};
+use etransfer_contract::order::What;
+
+use super::*;
+use crate::catalogue::tests::record;
+use crate::catalogue::{Keep, Memory};
+use crate::config::{Policy, Size};
+use crate::retention::receiver::{Receiver, Who};
+
+fn node(change: impl FnOnce(&mut Config)) -> Node {
+    let mut config = Config::defaults();
+    change(&mut config);
+    let beginning =
+        Beginning { keeper: Box::new(Memory), records: Vec::new(), kept: HashSet::new(), is_new_file: false };
+    Node::new(Arc::new(config), beginning)
+}
+
+fn id(byte: u8) -> ObjectId {
+    ObjectId::from_bytes([byte; 16])
+}
+
+fn presence(object: ObjectId, received: u64, at_unix_ms: u64) -> Presence {
+    let spans = Span::new(0, received).into_iter().collect();
+    let complete = received == 100;
+    Presence { object, received, contiguous: received, spans, length: Some(100), complete, at_unix_ms }
+}
+
+async fn tell(node: &Node, facts: Vec<Fact>) {
+    node.apply(FactBatch { version: VERSION, run: 1, facts }).await.unwrap();
+}
+
+fn inventory(objects: Vec<Presence>) -> Fact {
+    Fact::Inventory { objects, last: true }
+}
+
+fn query(node: &Node) -> OrdersQuery {
+    let known = node.no_orders();
+    OrdersQuery {
+        version: VERSION,
+        run: 1,
+        control_run: known.control_run,
+        epoch: known.epoch,
+        after: 0,
+        node: NodeFacts::default(),
+    }
+}
+
+fn ordered(node: &Node) -> Vec<(ObjectId, Option<u64>)> {
+    let orders = node.orders(&query(node)).map_or(Vec::new(), |answer| answer.orders);
+    let removal = |What::Remove { object, unless_written_since_unix_ms }| (object, unless_written_since_unix_ms);
+    orders.into_iter().map(|order| removal(order.what)).collect()
+}
+
+async fn once_file(node: &Node) {
+    let keep = Keep { policy: Policy::DownloadOnce, ttl_s: None };
+    node.create(Record { keep, ..record(id(1), node.clock.now_ms()) }).await.unwrap();
+    tell(node, vec![Fact::Completed(presence(id(1), 100, node.clock.now_ms()))]).await;
+}
+
+fn served(ticket: Ticket, receiver: &Receiver, whole: bool) -> Fact {
+    let receiver = receiver.to_string();
+    Fact::Served { object: id(1), ticket, receiver, span: Span::new(0, 100), whole, at_unix_ms: ticket }
+}
+
+#[tokio::test]
+async fn facts_are_idempotent_and_create_nothing() {
+    let node = node(|_| {});
+    node.create(record(id(1), 1)).await.unwrap();
+    let now = node.clock.now_ms();
+    let facts =
+        vec![Fact::Progress(presence(id(1), 40, now)), Fact::Completed(presence(id(1), 100, now)), inventory(vec![])];
+    tell(&node, facts[..2].to_vec()).await;
+    tell(&node, facts[..2].to_vec()).await;
+    let Look::There(entry) = node.look(id(1)) else { panic!() };
+    assert_eq!((entry.record.completed_ms, entry.received()), (Some(now), 100));
+    assert_eq!(node.totals().file_bytes, 100);
+    tell(&node, vec![Fact::Progress(presence(id(9), 40, now))]).await;
+    assert!(matches!(node.look(id(9)), Look::Unknown), "T-TER-5: a late fact resurrects nothing");
+    assert_eq!(ordered(&node), [(id(9), None)]);
+    assert_eq!(node.used(), 140, "its bytes count until they are gone");
+    tell(&node, vec![Fact::Removed { object: id(9) }]).await;
+    assert_eq!((node.used(), ordered(&node)), (100, vec![]));
+}
+
+#[tokio::test]
+async fn section_3_rule_4_a_full_download_consumes_and_an_aborted_one_does_not() {
+    let node = node(|_| {});
+    once_file(&node).await;
+    let receiver = Receiver { who: Who::credential("a"), by_chunk: false };
+    let claim = |ticket| Claim { ticket, object: id(1), receiver: receiver.to_string(), span: Span::new(0, 100) };
+    assert!(node.claim(&claim(1)).await.unwrap());
+    assert!(!node.claim(&claim(2)).await.unwrap(), "one at a time");
+    tell(&node, vec![served(1, &receiver, false)]).await;
+    assert!(matches!(node.look(id(1)), Look::There(_)));
+    assert!(node.claim(&claim(3)).await.unwrap());
+    tell(&node, vec![served(3, &receiver, true)]).await;
+    assert!(matches!(node.look(id(1)), Look::Unknown));
+    assert_eq!(ordered(&node), [(id(1), None)]);
+    assert!(!node.claim(&claim(4)).await.unwrap());
+}
+
+#[tokio::test]
+async fn section_3_rule_6_ttl_is_enforced_at_the_access() {
+    let node = node(|_| {});
+    let now = node.clock.now_ms();
+    for (byte, completed) in [(1, now - 9_000), (2, now - 11_000)] {
+        let keep = Keep { policy: Policy::Ttl, ttl_s: Some(10) };
+        node.create(Record { keep, ..record(id(byte), 1) }).await.unwrap();
+        tell(&node, vec![Fact::Completed(presence(id(byte), 100, completed))]).await;
+    }
+    assert_eq!((node.totals().files, node.list(true, true, 0, 9).entries.len()), (1, 1));
+    assert!(matches!(node.look(id(1)), Look::There(_)));
+    assert!(matches!(node.look(id(2)), Look::Unknown));
+    assert_eq!(ordered(&node), [(id(2), None)]);
+    assert_eq!(node.sweep().0, 0, "the access sent it away already");
+}
+
+#[tokio::test]
+async fn section_3_rule_7_an_upload_expires_after_its_last_byte_and_only_when_the_data_plane_agrees() {
+    let node = node(|config| config.uploads.expiration = Duration::from_secs(10));
+    let now = node.clock.now_ms();
+    node.create(record(id(1), now - 60_000)).await.unwrap();
+    assert!(matches!(node.look(id(1)), Look::There(_)), "no inventory yet: nobody knows its last byte");
+    tell(&node, vec![inventory(vec![presence(id(1), 5, now - 5_000)])]).await;
+    assert!(matches!(node.look(id(1)), Look::There(_)));
+    tell(&node, vec![Fact::Progress(presence(id(1), 6, now - 11_000))]).await;
+    assert!(matches!(node.look(id(1)), Look::Expired));
+    assert_eq!(node.totals().uploads, 0);
+    assert_eq!(ordered(&node), [(id(1), Some(now - 11_000))]);
+    // T-EXP-4: a writer was active; its next byte brings the upload back.
+    tell(&node, vec![Fact::Progress(presence(id(1), 7, now))]).await;
+    assert!(matches!(node.look(id(1)), Look::There(_)));
+    tell(&node, vec![Fact::Removed { object: id(1) }]).await;
+    assert!(matches!(node.look(id(1)), Look::Expired), "T-EXP-3: 410 while the tombstone lasts");
+    assert_eq!(node.used(), 0);
+}
+
+#[tokio::test]
+async fn p9_promises_count_and_are_released() {
+    let node = node(|config| config.storage.max_storage_size = Some(Size(150)));
+    assert_eq!(node.reserve(1, Some(10), 100), Room::Unknown, "usage that cannot be read counts as full");
+    tell(&node, vec![inventory(vec![])]).await;
+    node.create(record(id(1), node.clock.now_ms())).await.unwrap();
+    assert_eq!(node.reserve(1, Some(100), 100), Room::Promised(100));
+    assert_eq!(node.reserve(2, Some(51), 100), Room::Full { used: 100, max: 150 });
+    assert_eq!(node.reserve(2, None, 100), Room::Promised(50));
+    assert_eq!(node.reserve(3, None, 100), Room::Full { used: 150, max: 150 });
+    assert_eq!(node.reserve(3, Some(0), 100), Room::Promised(0));
+    let settled = |ticket, stored| Fact::Settled { ticket, stored };
+    tell(&node, vec![Fact::Progress(presence(id(1), 60, 1)), settled(1, 60), settled(2, 0)]).await;
+    assert_eq!(node.reserve(4, Some(90), 100), Room::Promised(90));
+    tell(&node, vec![settled(4, 0), settled(4, 0)]).await;
+    assert_eq!(node.reserve(5, Some(91), 100), Room::Full { used: 60, max: 150 });
+    node.reserve(6, Some(90), 100);
+    node.apply(FactBatch { version: VERSION, run: 2, facts: vec![] }).await.unwrap();
+    assert_eq!(node.reserve(7, Some(90), 100), Room::Promised(90), "a new data plane holds no old promise");
+}
+
+#[tokio::test]
+async fn a_new_catalogue_never_removes_what_it_does_not_know() {
+    let beginning =
+        Beginning { keeper: Box::new(Memory), records: Vec::new(), kept: HashSet::new(), is_new_file: true };
+    let node = Node::new(Arc::new(Config::defaults()), beginning);
+    tell(&node, vec![inventory(vec![presence(id(1), 100, 1)])]).await;
+    assert_eq!(ordered(&node), []);
+    node.sweep();
+    assert_eq!((ordered(&node), node.used()), (vec![], 100));
+    let forgetful = super::tests::node(|_| {});
+    tell(&forgetful, vec![inventory(vec![presence(id(1), 100, 1)])]).await;
+    assert_eq!(ordered(&forgetful), [(id(1), None)], "a catalogue that forgot removes what it forgot");
+}
+
+#[tokio::test]
+async fn a_complete_file_without_bytes_keeps_its_record() {
+    let node = node(|_| {});
+    node.create(Record { completed_ms: Some(5), ..record(id(1), 1) }).await.unwrap();
+    tell(&node, vec![inventory(vec![])]).await;
+    assert!(matches!(node.look(id(1)), Look::There(_)));
+}
+
+#[tokio::test]
+async fn a_stranger_hears_everything_and_an_acquaintance_only_news() {
+    let node = node(|_| {});
+    let first = node.orders(&OrdersQuery { control_run: 0, epoch: 0, ..query(&node) }).unwrap();
+    assert!(first.inventory && first.control_run != 0);
+    assert!(node.orders(&query(&node)).is_none());
+    node.order_removal(id(1));
+    assert_eq!(node.orders(&query(&node)).unwrap().orders.len(), 1);
+    let done = OrdersQuery { after: 1, ..query(&node) };
+    assert!(node.orders(&done).is_none(), "told once per run of the data plane");
+}
+
+#[tokio::test]
+async fn section_3_full_downloads_are_counted_for_files_that_stay() {
+    let node = node(|_| {});
+    node.create(record(id(1), 1)).await.unwrap();
+    tell(&node, vec![Fact::Completed(presence(id(1), 100, 1))]).await;
+    let receiver = Receiver { who: Who::credential("a"), by_chunk: false };
+    tell(&node, vec![served(1, &receiver, true), served(1, &receiver, true), served(2, &receiver, false)]).await;
+    let Look::There(entry) = node.look(id(1)) else { panic!() };
+    assert_eq!(entry.record.download_count, 1);
+}
