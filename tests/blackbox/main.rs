@@ -4,5 +4,10 @@
 
 #![allow(missing_docs, reason = "tests: the names are the documentation")]
 
+mod auth;
+mod bad_input;
+mod download;
+mod files_api;
+mod retention;
 mod support;
 mod tus;

@@ -365,6 +365,11 @@ impl Conn {
         std::mem::take(&mut self.pending)
     }
 
+    /// What was read and not yet used.
+    pub fn take_pending(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.pending)
+    }
+
     /// Everything until the peer ends, or the deadline; `true` when the peer ended.
     pub fn drain(&mut self, wait: Duration) -> (Vec<u8>, bool) {
         let until = Instant::now() + wait;
