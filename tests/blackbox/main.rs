@@ -6,6 +6,7 @@
 
 mod auth;
 mod bad_input;
+mod clients;
 mod download;
 mod files_api;
 mod retention;
