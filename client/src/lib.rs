@@ -1,1 +1,43 @@
-//! The et client library.
+//! The client library: what the `et` command is made of, usable without it.
+//!
+//! *Absent on purpose:* no printing (progress goes through [`Progress`]), no async runtime, no configuration lookup (the
+//! binary decides where state lives and hands over paths).
+//!
+//! # Why blocking sockets and plain threads
+//!
+//! A transfer has at most 32 connections, each of which does one thing at a time. A thread per connection costs nothing
+//! at that number, lets the kernel move the bytes (`sendfile` up, `splice` down: no byte of a file passes through this
+//! process), and leaves one HTTP/1.1 implementation ([`http1`]) with one set of time limits for API calls and bulk
+//! alike. An async client would add a runtime and a copy, and still need its own path for the bulk bytes.
+//!
+//! Reading order: [`Address`] and [`Client`] talk to a server; [`upload`] and [`download`] move files; [`Cancel`] and
+//! [`Transfer`] end them early; [`Error`] says what went wrong and whether trying again helps.
+#![forbid(unsafe_code)]
+
+mod address;
+mod cancel;
+mod client;
+mod error;
+mod files;
+pub mod http1;
+mod key;
+mod patience;
+mod private;
+mod progress;
+mod slices;
+mod transfer;
+mod types;
+
+pub mod download;
+pub mod upload;
+
+pub use address::{Address, AddressFault};
+pub use cancel::Cancel;
+pub use client::{Client, NewUpload, UploadState};
+pub use error::{Error, Result};
+pub use private::{make_private_dir, read_json, write_private_json};
+pub use progress::{NoProgress, Note, Progress, Why};
+pub use transfer::Transfer;
+pub use types::{
+    DownloadInfo, FileInfo, FileList, FileMetadata, FileStatus, Retention, RetentionFault, ServerInfo, StorageInfo,
+};

@@ -1,1 +1,29 @@
-fn main() {}
+//! The `et` command: parse, run one command, end with a code that means something ([`exit`]).
+#![forbid(unsafe_code)]
+
+mod cli;
+mod command;
+mod display;
+mod exit;
+mod home;
+mod human;
+mod interrupt;
+mod printer;
+mod remote;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+fn main() -> ExitCode {
+    let cli = cli::Cli::parse(); // ends by itself with 2 on bad usage, 0 on --help
+    match command::run(cli.command) {
+        Ok(code) => code,
+        // Whoever read our output has had enough: a normal end.
+        Err(error) if exit::is_broken_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            printer::report(&error);
+            exit::code_for(&error).into()
+        }
+    }
+}

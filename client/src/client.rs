@@ -1,0 +1,387 @@
+//! The calls of the API, typed: one request and one answer each, no retries (callers that retry hold the patience).
+//!
+//! A token never leaves for another server: every URL the server hands out is reduced to its path and asked for at the
+//! configured address.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use etransfer_contract::{Span, SpanSet};
+use serde::de::DeserializeOwned;
+
+use crate::http1::{BODY_BYTES_MAX, Connection, Request, ResponseHead, WireError};
+use crate::types::{DownloadInfo, FileInfo, FileList, FileStatus, Retention, ServerInfo, StorageInfo};
+use crate::{Address, Cancel, Error, Result};
+
+/// Of every request to an upload.
+const TUS: (&str, &str) = ("Tus-Resumable", "1.0.0");
+/// The largest page every server gives.
+const PAGE_SIZE_MAX: u64 = 100;
+/// The server's words in an error are cut here.
+const DETAIL_CHARS_MAX: usize = 300;
+
+/// One server and how we present ourselves there.
+#[derive(Debug)]
+pub struct Client {
+    address: Address,
+    /// The token and its `Authorization` form.
+    credential: Option<(String, String)>,
+    cancel: Cancel,
+    idle: Mutex<Option<Connection>>,
+}
+
+/// What a new upload is.
+#[derive(Debug, Clone)]
+pub struct NewUpload<'a> {
+    /// Bytes.
+    pub length: u64,
+    /// Display name.
+    pub filename: &'a str,
+    /// `None`: the server's default.
+    pub retention: Option<Retention>,
+}
+
+/// How far an upload is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UploadState {
+    /// Bytes from 0 without a gap.
+    pub offset: u64,
+    /// `None` while deferred.
+    pub length: Option<u64>,
+    /// All that is there; just the prefix when the server tells no more.
+    pub received: SpanSet,
+}
+
+impl Client {
+    /// No connection is made before the first call.
+    pub fn new(address: Address, token: Option<&str>) -> Self {
+        let credential = token.map(|token| (token.to_owned(), format!("Bearer {token}")));
+        Self { address, credential, cancel: Cancel::new(), idle: Mutex::new(None) }
+    }
+
+    /// The same server and token for work that ends with `cancel`.
+    pub(crate) fn under(&self, cancel: &Cancel) -> Self {
+        let credential = self.credential.clone();
+        Self { address: self.address.clone(), credential, cancel: cancel.clone(), idle: Mutex::new(None) }
+    }
+
+    /// Which server.
+    pub fn address(&self) -> &Address {
+        &self.address
+    }
+
+    pub(crate) fn cancel(&self) -> &Cancel {
+        &self.cancel
+    }
+
+    /// `GET /api/health`.
+    pub fn health(&self) -> Result<()> {
+        self.get::<serde_json::Value>("/api/health", "the health check", "the health check").map(|_| ())
+    }
+
+    /// `GET /api/info`.
+    pub fn info(&self) -> Result<ServerInfo> {
+        self.get("/api/info", "server information", "server information")
+    }
+
+    /// `POST /api/auth/verify`: whether the server knows this token.
+    pub fn verify(&self, token: &str) -> Result<bool> {
+        #[derive(serde::Deserialize)]
+        struct Verdict {
+            valid: bool,
+        }
+        let what = "the token check";
+        let body = serde_json::json!({ "token": token }).to_string();
+        let fields = [("Content-Type", "application/json")];
+        let reply = self.call("POST", &self.at("/api/auth/verify"), &fields, Some(body.as_bytes()))?;
+        match self.accept(reply, what, what) {
+            Err(Error::Unauthorized { .. }) => Ok(false), // the seed wants a valid token to judge a token
+            other => Ok(other?.json::<Verdict>(what)?.valid),
+        }
+    }
+
+    /// `GET /api/files`.
+    pub fn list(&self, page: u64, page_size: u64, status: Option<FileStatus>) -> Result<FileList> {
+        let filter = match status {
+            None => "",
+            Some(FileStatus::Complete) => "&include_partial=false&status=complete",
+            Some(FileStatus::Partial) => "&status=partial",
+        };
+        let target = format!("/api/files?page={page}&page_size={page_size}{filter}");
+        self.get(&target, "the list of files", "the list of files")
+    }
+
+    /// `GET /api/files/{id}`.
+    pub fn file(&self, id: &str) -> Result<FileInfo> {
+        self.get(&format!("/api/files/{id}"), "file information", id)
+    }
+
+    /// `DELETE /api/files/{id}`.
+    pub fn delete(&self, id: &str) -> Result<()> {
+        let reply = self.call("DELETE", &self.at(&format!("/api/files/{id}")), &[], None)?;
+        self.accept(reply, "the deletion", id).map(|_| ())
+    }
+
+    /// `GET /api/storage`.
+    pub fn storage(&self) -> Result<StorageInfo> {
+        self.get("/api/storage", "storage information", "storage information")
+    }
+
+    /// `GET /api/files/{id}/info/download`.
+    pub fn download_info(&self, id: &str) -> Result<DownloadInfo> {
+        self.get(&format!("/api/files/{id}/info/download"), "download information", id)
+    }
+
+    /// `GET` of an empty file: there is nothing to keep of it, but the server learns that it was fetched.
+    pub(crate) fn fetch_empty(&self, id: &str) -> Result<()> {
+        let reply = self.call("GET", &self.at(&format!("/api/files/{id}/download")), &[], None)?;
+        let reply = self.accept(reply, "the file", id)?;
+        if reply.body.is_empty() { Ok(()) } else { Err(Error::RemoteChanged { id: id.to_owned() }) }
+    }
+
+    /// The whole id behind the start of one; 32 digits are taken as they are.
+    pub fn find(&self, start: &str) -> Result<String> {
+        let start = start.trim().to_ascii_lowercase();
+        if start.is_empty() || start.len() > 32 || !start.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+            return Err(Error::NotAnId { text: start });
+        }
+        if start.len() == 32 {
+            return Ok(start);
+        }
+        let mut fits = Vec::new();
+        let (mut page, mut seen) = (1, 0);
+        loop {
+            let list = self.list(page, PAGE_SIZE_MAX, None)?;
+            seen += list.files.len() as u64;
+            let ids = list.files.iter().map(|file| &file.file_id);
+            fits.extend(ids.filter(|id| id.starts_with(&start)).cloned());
+            if list.files.is_empty() || seen >= list.total {
+                break;
+            }
+            page += 1;
+        }
+        fits.sort();
+        fits.dedup(); // files that come meanwhile shift the pages
+        match fits.len() {
+            0 => Err(Error::NotFound { what: start }),
+            1 => Ok(fits.remove(0)),
+            count => Err(Error::Ambiguous { prefix: start, count }),
+        }
+    }
+
+    /// `POST /tus`: the path of the new upload.
+    pub fn create_upload(&self, new: &NewUpload<'_>) -> Result<String> {
+        let what = "the creation of an upload";
+        let (length, metadata) = (new.length.to_string(), metadata(new));
+        let fields = [TUS, ("Upload-Length", &length), ("Upload-Metadata", &metadata)];
+        let reply = self.call("POST", &self.at("/tus"), &fields, Some(&[]))?;
+        let reply = self.accept(reply, what, "/tus")?;
+        let location = reply.head.field("location").ok_or(Error::Nonsense { what, why: "no Location" })?;
+        path_of(location).ok_or(Error::Nonsense { what, why: "an odd Location" })
+    }
+
+    /// `HEAD` of an upload.
+    pub fn upload_state(&self, path: &str) -> Result<UploadState> {
+        let what = "the state of the upload";
+        let reply = self.call("HEAD", path, &[TUS], None)?;
+        let head = self.accept(reply, what, path)?.head;
+        let offset = head.number("upload-offset").ok_or(Error::Nonsense { what, why: "no Upload-Offset" })?;
+        let mut received: SpanSet = head.field("x-received-ranges").map(parse_ranges).unwrap_or_default();
+        Span::new(0, offset).into_iter().for_each(|prefix| received.insert(prefix));
+        Ok(UploadState { offset, length: head.number("upload-length"), received })
+    }
+
+    /// `DELETE` of an upload.
+    pub fn terminate_upload(&self, path: &str) -> Result<()> {
+        let reply = self.call("DELETE", path, &[TUS], None)?;
+        self.accept(reply, "the removal of the upload", path).map(|_| ())
+    }
+
+    /// A connection of one's own, for bulk.
+    pub(crate) fn connect(&self) -> Result<Connection> {
+        Connection::open(&self.address, &self.cancel).map_err(|source| self.unreachable(source))
+    }
+
+    /// A path of the API below the server's prefix.
+    pub(crate) fn at(&self, path: &str) -> String {
+        format!("{}{path}", self.address.prefix())
+    }
+
+    /// The fields of a request and who we are.
+    pub(crate) fn signed<'a>(&'a self, fields: &[(&'a str, &'a str)]) -> Vec<(&'a str, &'a str)> {
+        let mut all = fields.to_vec();
+        if let Some((token, bearer)) = &self.credential {
+            // Two generations of servers look in two places (contract 1.2).
+            all.extend([("X-API-Token", token.as_str()), ("Authorization", bearer.as_str())]);
+        }
+        all.push(("User-Agent", concat!("et/", env!("CARGO_PKG_VERSION"))));
+        all
+    }
+
+    /// The error for a request that got no usable answer.
+    pub(crate) fn unreachable(&self, source: WireError) -> Error {
+        match self.cancel.is_cancelled() {
+            true => Error::Interrupted,
+            false => Error::Unreachable { server: self.address.to_string(), source },
+        }
+    }
+
+    /// The error for an answer that is a refusal; `body` is what came with it.
+    pub(crate) fn refusal(&self, head: &ResponseHead, body: &[u8], what: &'static str, subject: &str) -> Error {
+        let detail = detail(body).unwrap_or_else(|| format!("status {}", head.status));
+        match head.status {
+            401 => Error::Unauthorized { server: self.address.to_string() },
+            403 => Error::Forbidden { detail },
+            404 | 410 => Error::NotFound { what: subject.to_owned() },
+            413 => Error::TooLarge { detail },
+            507 => Error::NoSpace { detail },
+            status => {
+                let retry_after = head.number("retry-after").map(Duration::from_secs);
+                Error::Refused { status, what, detail, retry_after }
+            }
+        }
+    }
+
+    fn accept(&self, reply: Reply, what: &'static str, subject: &str) -> Result<Reply> {
+        match reply.head.status {
+            200..=299 => Ok(reply),
+            _ => Err(self.refusal(&reply.head, &reply.body, what, subject)),
+        }
+    }
+
+    fn get<T: DeserializeOwned>(&self, path: &str, what: &'static str, subject: &str) -> Result<T> {
+        let reply = self.call("GET", &self.at(path), &[("Accept", "application/json")], None)?;
+        self.accept(reply, what, subject)?.json(what)
+    }
+
+    /// One request, one whole answer, over the kept connection while that is good.
+    fn call(&self, method: &str, target: &str, fields: &[(&str, &str)], body: Option<&[u8]>) -> Result<Reply> {
+        let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let mut connection = match idle.filter(Connection::is_reusable) {
+            Some(connection) => connection,
+            None => self.connect()?,
+        };
+        let fields = self.signed(fields);
+        let request = Request { method, target, fields: &fields, body_bytes: body.map(|body| body.len() as u64) };
+        let reply = exchange(&mut connection, &request, body).map_err(|source| self.unreachable(source))?;
+        *self.idle.lock().unwrap_or_else(PoisonError::into_inner) = Some(connection);
+        Ok(reply)
+    }
+}
+
+/// A whole answer.
+struct Reply {
+    head: ResponseHead,
+    body: Vec<u8>,
+}
+
+impl Reply {
+    fn json<T: DeserializeOwned>(&self, what: &'static str) -> Result<T> {
+        serde_json::from_slice(&self.body).map_err(|source| Error::Json { what, source })
+    }
+}
+
+fn exchange(
+    connection: &mut Connection,
+    request: &Request<'_>,
+    body: Option<&[u8]>,
+) -> std::result::Result<Reply, WireError> {
+    let body = body.filter(|body| !body.is_empty());
+    connection.send_head(request, body.is_some())?;
+    body.map_or(Ok(()), |body| connection.send_bytes(body))?;
+    let head = connection.read_head(request.method == "HEAD")?;
+    let body = connection.read_body(&head, BODY_BYTES_MAX)?;
+    Ok(Reply { head, body })
+}
+
+fn metadata(new: &NewUpload<'_>) -> String {
+    let mut pairs = vec![("filename", new.filename.to_owned())];
+    if let Some(retention) = new.retention {
+        pairs.push(("retention", retention.name().to_owned()));
+        if let Retention::Ttl { seconds } = retention {
+            pairs.push(("retention_ttl", seconds.to_string()));
+        }
+    }
+    let pairs: Vec<String> = pairs.iter().map(|(key, value)| format!("{key} {}", STANDARD.encode(value))).collect();
+    pairs.join(",")
+}
+
+/// The path of an absolute or rooted URL.
+fn path_of(url: &str) -> Option<String> {
+    let path = match url.split_once("://") {
+        Some((_, rest)) => &rest[rest.find('/')?..],
+        None => url,
+    };
+    let good = path.starts_with('/') && path.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'#');
+    good.then(|| path.to_owned())
+}
+
+/// `X-Received-Ranges`: `start-end` pairs, end exclusive. A pair that makes no sense is left out: it is sent again.
+fn parse_ranges(text: &str) -> SpanSet {
+    let pair = |pair: &str| {
+        let (start, end) = pair.trim().split_once('-')?;
+        Span::new(start.parse().ok()?, end.parse().ok()?)
+    };
+    text.split(',').filter_map(pair).collect()
+}
+
+/// The server's words, from any of the shapes of contract 1.4, fit for one line of a terminal.
+fn detail(body: &[u8]) -> Option<String> {
+    let json: serde_json::Value = serde_json::from_slice(body).ok()?;
+    let text = match (json.get("detail"), json.get("message")) {
+        (Some(serde_json::Value::String(text)), _) | (None, Some(serde_json::Value::String(text))) => text.clone(),
+        (Some(other), _) => other.to_string(),
+        (None, _) => return None,
+    };
+    Some(text.chars().filter(|c| !c.is_control()).take(DETAIL_CHARS_MAX).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_path_of_a_location_is_used() {
+        for (url, expected) in [
+            ("http://127.0.0.1:8765/tus/ab", Some("/tus/ab")),
+            ("https://elsewhere.example/p/tus/ab?x=1", Some("/p/tus/ab?x=1")),
+            ("/tus/ab", Some("/tus/ab")),
+            ("http://host", None),
+            ("tus/ab", None),
+            ("/tus/a b", None),
+            ("/tus/\u{e9}", None),
+        ] {
+            assert_eq!(path_of(url).as_deref(), expected, "{url:?}");
+        }
+    }
+
+    #[test]
+    fn received_ranges_are_read_end_exclusive_and_nonsense_is_left_out() {
+        assert_eq!(parse_ranges("0-2, 67108864-70000000").to_string(), "0-2,67108864-70000000");
+        assert_eq!(parse_ranges("5-5,9-3,x-4,-4,7,8-10").to_string(), "8-10");
+        assert_eq!(parse_ranges("").count(), 0);
+    }
+
+    #[test]
+    fn metadata_is_base64_of_utf8() {
+        let new = NewUpload { length: 1, filename: "test.txt", retention: Some(Retention::Ttl { seconds: 3600 }) };
+        assert_eq!(metadata(&new), "filename dGVzdC50eHQ=,retention dHRs,retention_ttl MzYwMA==");
+        assert_eq!(metadata(&NewUpload { length: 1, filename: "文", retention: None }), "filename 5paH");
+    }
+
+    #[test]
+    fn every_shape_of_refusal_has_its_words() {
+        for (body, expected) in [
+            (r#"{"detail":"no"}"#, Some("no")),
+            (r#"{"error":"Unauthorized","message":"token"}"#, Some("token")),
+            (r#"{"detail":[{"msg":"x"}]}"#, Some(r#"[{"msg":"x"}]"#)),
+            (r#"{"detail":"a\u001b[31mb"}"#, Some("a[31mb")),
+            ("plain", None),
+            ("{}", None),
+        ] {
+            assert_eq!(detail(body.as_bytes()).as_deref(), expected, "{body}");
+        }
+    }
+}

@@ -1,0 +1,81 @@
+//! `et download ID`: a file down, its path on stdout. Run again after any end, it continues.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::Args;
+use etransfer_client::download::{DownloadOptions, Downloader, Target};
+
+use crate::cli::{OutputArgs, PlaceArgs, RemoteArgs, TransferArgs};
+use crate::display::Display;
+use crate::home::Home;
+use crate::printer::Printer;
+use crate::{human, interrupt, remote};
+
+/// Arguments.
+#[derive(Debug, Args)]
+pub struct DownloadArgs {
+    /// Id of the file, or the start of it
+    #[arg(value_name = "ID")]
+    id: String,
+    #[command(flatten)]
+    place: PlaceArgs,
+    /// Replace what is there
+    #[arg(long, short)]
+    force: bool,
+    /// Accepted for older scripts; nothing is cached
+    #[arg(long, hide = true)]
+    no_cache: bool,
+    #[command(flatten)]
+    transfer: TransferArgs,
+    #[command(flatten)]
+    remote: RemoteArgs,
+    #[command(flatten)]
+    output: OutputArgs,
+}
+
+/// Downloads one file.
+pub fn run(args: &DownloadArgs) -> anyhow::Result<()> {
+    let printer = Printer::new(args.output);
+    let home = Home::of_user()?;
+    let client = remote::client(&args.remote, &home)?;
+    let options = DownloadOptions {
+        connections: args.transfer.connections,
+        slice_bytes: args.transfer.slice_bytes.as_deref().map(human::parse_size).transpose()?,
+        overwrite: args.force,
+        patience: Duration::from_secs(args.transfer.patience),
+        records: Some(home.downloads()),
+        ..DownloadOptions::default()
+    };
+    let cancel = interrupt::cancel_on_signal()?;
+    let id = client.find(&args.id)?;
+    let display = Arc::new(Display::new(printer, id.chars().take(8).collect()));
+    let downloaded = Downloader::new(client, options, display.clone()).download(&id, &target(&args.place), &cancel);
+    let time = display.finish();
+    let done = downloaded?;
+    let path = human::visible(&done.path.to_string_lossy());
+    if done.already {
+        printer.note(format_args!("{path}: already downloaded, unchanged since"));
+    } else {
+        let (size, rate) = (human::size(done.size), human::rate(done.size, time));
+        printer.note(format_args!("{path}: {size} in {:.1} s ({rate})", time.as_secs_f64()));
+    }
+    match printer.is_json() {
+        true => {
+            let path = done.path.to_string_lossy();
+            let already = done.already;
+            printer.json(&serde_json::json!({ "id": done.id, "path": path, "size": done.size, "already": already }))?;
+        }
+        false => printer.data(done.path.display())?,
+    }
+    Ok(())
+}
+
+fn target(place: &PlaceArgs) -> Target {
+    match (&place.output, &place.path) {
+        (Some(output), _) => Target::from_path(output),
+        (None, Some(directory)) => Target::Directory(directory.clone()),
+        (None, None) => Target::Directory(PathBuf::from(".")),
+    }
+}

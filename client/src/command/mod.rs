@@ -1,0 +1,29 @@
+//! One file per command: its arguments and what it does.
+
+pub mod delete;
+pub mod download;
+pub mod info;
+pub mod list;
+pub mod setup;
+pub mod status;
+pub mod upload;
+pub mod version;
+
+use std::process::ExitCode;
+
+use crate::cli::Command;
+
+/// Runs one command.
+pub fn run(command: Command) -> anyhow::Result<ExitCode> {
+    match command {
+        Command::Setup(args) => setup::run(&args)?,
+        Command::Upload(args) => upload::run(&args)?,
+        Command::Download(args) => download::run(&args)?,
+        Command::List(args) => list::run(&args)?,
+        Command::Info(args) => info::run(&args)?,
+        Command::Status(args) => status::run(&args)?,
+        Command::Delete(args) => delete::run(&args)?,
+        Command::Version(args) => version::run(&args)?,
+    }
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,161 @@
+//! One ranged GET, its bytes put where they belong.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::unix::fs::FileExt;
+
+use etransfer_contract::Span;
+
+use super::part::Part;
+use crate::http1::{Connection, Framing, Request, ResponseHead, WireError};
+use crate::progress::Meter;
+use crate::{Client, Error, Result};
+
+/// Bytes moved from socket to file at a time; also how often progress is told and recorded.
+pub(super) const BLOCK_BYTES: usize = 1024 * 1024;
+const WHAT: &str = "a range of the file";
+/// Largest body of a refusal worth reading.
+const ANSWER_BYTES_MAX: u64 = 64 * 1024;
+
+/// What a worker needs for all its ranges.
+pub(super) struct Fetch<'a> {
+    pub client: &'a Client,
+    pub id: &'a str,
+    pub part: &'a Part,
+    pub size: u64,
+    pub meter: &'a Meter<'a>,
+}
+
+impl Fetch<'_> {
+    /// Fetches `span`; `reached` is moved along with what is in the file, also when this fails.
+    pub fn range(&self, span: Span, kept: &mut Option<Connection>, block: &mut [u8], reached: &mut u64) -> Result<()> {
+        let mut connection = match kept.take().filter(Connection::is_reusable) {
+            Some(connection) => connection,
+            None => self.client.connect()?,
+        };
+        let broken = |error| self.client.unreachable(error);
+        let head = self.ask(&mut connection, span).map_err(broken)?;
+        if !matches!(head.status, 200 | 206) {
+            let body = connection.read_body(&head, ANSWER_BYTES_MAX).map_err(broken)?;
+            return Err(self.client.refusal(&head, &body, WHAT, self.id));
+        }
+        let granted = self.granted(&head, span)?;
+        self.receive(&mut connection, granted, block, reached)?;
+        connection.answer_read(&head);
+        *kept = Some(connection);
+        Ok(())
+    }
+
+    fn ask(&self, connection: &mut Connection, span: Span) -> std::result::Result<ResponseHead, WireError> {
+        let target = self.client.at(&format!("/api/files/{}/download", self.id));
+        let range = format!("bytes={}-{}", span.start(), span.end() - 1);
+        let etag = self.part.etag();
+        let mut fields = vec![("Range", range.as_str())];
+        fields.extend(etag.as_deref().map(|etag| ("If-Range", etag)));
+        let fields = self.client.signed(&fields);
+        connection.send_head(&Request { method: "GET", target: &target, fields: &fields, body_bytes: None }, false)?;
+        connection.read_head(false)
+    }
+
+    /// What the body is: the asked span or a first part of it, of the same version as everything before.
+    fn granted(&self, head: &ResponseHead, span: Span) -> Result<Span> {
+        let changed = || Error::RemoteChanged { id: self.id.to_owned() };
+        let Framing::Length(length) = head.framing else {
+            return Err(Error::Nonsense { what: WHAT, why: "no length" });
+        };
+        if !self.part.admits(head.field("etag")) {
+            return Err(changed());
+        }
+        let granted = if head.status == 200 {
+            Span::new(0, length) // the range was not honoured: fine when it was the whole file anyway
+        } else {
+            let (granted, total) = head.field("content-range").and_then(parse_content_range).unzip();
+            if total.flatten().is_some_and(|total| total != self.size) {
+                return Err(changed());
+            }
+            granted.filter(|granted| granted.len() == length)
+        };
+        match granted {
+            Some(granted) if granted.start() == span.start() && granted.end() <= span.end() => Ok(granted),
+            _ if head.status == 200 => Err(changed()),
+            _ => Err(Error::Nonsense { what: WHAT, why: "the Content-Range" }),
+        }
+    }
+
+    fn receive(&self, connection: &mut Connection, span: Span, block: &mut [u8], reached: &mut u64) -> Result<()> {
+        let early = connection.take_buffered(span.len());
+        self.store(&early, span.start(), reached)?;
+        let mut at = span.start() + early.len() as u64;
+        while at < span.end() {
+            let want = (span.end() - at).min(block.len() as u64) as usize;
+            let filled = fill(&mut connection.socket(), &mut block[..want]);
+            let (count, end) = match filled {
+                Ok(count) => (count, None),
+                Err((count, error)) => (count, Some(error)),
+            };
+            self.store(&block[..count], at, reached)?;
+            at += count as u64;
+            if let Some(error) = end {
+                return Err(self.client.unreachable(error));
+            }
+        }
+        Ok(())
+    }
+
+    fn store(&self, bytes: &[u8], at: u64, reached: &mut u64) -> Result<()> {
+        let Some(span) = Span::at(at, bytes.len() as u64) else { return Ok(()) };
+        write_at(&self.part.file, bytes, at).map_err(|source| Error::file("write", &self.part.path, source))?;
+        self.part.wrote(span);
+        self.meter.add(span.len());
+        *reached = span.end();
+        Ok(())
+    }
+}
+
+fn write_at(file: &File, bytes: &[u8], at: u64) -> io::Result<()> {
+    file.write_all_at(bytes, at)
+}
+
+/// Reads until `block` is full; on failure also tells what came before it.
+fn fill(socket: &mut impl Read, block: &mut [u8]) -> std::result::Result<usize, (usize, WireError)> {
+    let mut filled = 0;
+    while filled < block.len() {
+        match socket.read(&mut block[filled..]) {
+            Ok(0) => return Err((filled, WireError::Closed)),
+            Ok(count) => filled += count,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err((filled, error.into())),
+        }
+    }
+    Ok(filled)
+}
+
+/// `bytes 0-1/5` or `bytes 0-1/*`: the span and the total.
+fn parse_content_range(text: &str) -> Option<(Span, Option<u64>)> {
+    let (range, total) = text.strip_prefix("bytes ")?.split_once('/')?;
+    let (first, last) = range.split_once('-')?;
+    let span = Span::new(first.parse().ok()?, last.parse::<u64>().ok()?.checked_add(1)?)?;
+    let total = if total == "*" { None } else { Some(total.parse().ok()?) };
+    Some((span, total))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_content_range_is_read_or_refused() {
+        let span = |start, end| Span::new(start, end).unwrap();
+        for (text, expected) in [
+            ("bytes 0-1/5", Some((span(0, 2), Some(5)))),
+            ("bytes 3-4/*", Some((span(3, 5), None))),
+            ("bytes 4-3/5", None),
+            ("bytes */5", None),
+            ("items 0-1/5", None),
+            ("bytes 0-18446744073709551615/5", None),
+            ("bytes -1-4/5", None),
+        ] {
+            assert_eq!(parse_content_range(text), expected, "{text:?}");
+        }
+    }
+}

@@ -1,0 +1,199 @@
+//! Exit codes and hints: which number and which next step belong to which error, decided here and nowhere else.
+
+use std::io;
+use std::process::ExitCode;
+
+use etransfer_client::Error;
+
+/// How `et` ends. Documented in `cli::EXIT_CODES`; a test keeps the two equal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Code {
+    /// Anything without a number of its own.
+    Failure = 1,
+    /// Also what clap ends with.
+    Usage = 2,
+    /// No such file, no such id.
+    NotFound = 3,
+    /// Token missing, unknown, or without the right.
+    Unauthorised = 4,
+    /// No room here or there, or the file is larger than allowed.
+    NoSpace = 5,
+    /// No answer for as long as we were willing to wait.
+    Unreachable = 6,
+    /// Ctrl-C.
+    Interrupted = 130,
+}
+
+impl From<Code> for ExitCode {
+    fn from(code: Code) -> Self {
+        Self::from(code as u8)
+    }
+}
+
+/// Errors of the command line itself.
+#[derive(Debug, thiserror::Error)]
+pub enum CliError {
+    /// Neither given nor saved.
+    #[error("no server is set up")]
+    NoServer,
+    /// Where would state go?
+    #[error("HOME is not set")]
+    NoHome,
+    /// The server refuses every token we have for it.
+    #[error("{server} does not accept the token")]
+    TokenRefused {
+        /// Which server.
+        server: String,
+    },
+    /// The server wants a token and we have none for it.
+    #[error("{server} wants a token")]
+    TokenWanted {
+        /// Which server.
+        server: String,
+    },
+    /// A size that is none.
+    #[error("{text:?} is not a size: a number and B, K, M, G or T")]
+    NotASize {
+        /// As given.
+        text: String,
+    },
+    /// Nobody there to ask, and not told to go ahead.
+    #[error("nothing deleted")]
+    NotConfirmed,
+    /// Some of several files failed; each was reported when it did.
+    #[error("{failed} of {all} failed")]
+    Some {
+        /// How many failed.
+        failed: usize,
+        /// Of how many.
+        all: usize,
+        /// The code of the first.
+        first: Code,
+    },
+}
+
+/// The code for an error from any depth.
+pub fn code_for(error: &anyhow::Error) -> Code {
+    if let Some(error) = error.downcast_ref::<Error>() {
+        return code_for_transfer(error);
+    }
+    match error.downcast_ref::<CliError>() {
+        Some(CliError::TokenRefused { .. } | CliError::TokenWanted { .. }) => Code::Unauthorised,
+        Some(CliError::NotASize { .. }) => Code::Usage,
+        Some(CliError::Some { first, .. }) => *first,
+        Some(CliError::NoServer | CliError::NoHome | CliError::NotConfirmed) | None => Code::Failure,
+    }
+}
+
+fn code_for_transfer(error: &Error) -> Code {
+    match error {
+        Error::Address { .. } | Error::TlsNotBuiltIn { .. } | Error::NotAnId { .. } => Code::Usage,
+        Error::NotFound { .. } => Code::NotFound,
+        Error::Unauthorized { .. } | Error::Forbidden { .. } => Code::Unauthorised,
+        Error::NoSpace { .. } | Error::TooLarge { .. } => Code::NoSpace,
+        Error::File { source, .. } if is_full(source) => Code::NoSpace,
+        Error::Unreachable { .. } => Code::Unreachable,
+        Error::Stuck { source, .. } => match **source {
+            Error::Refused { status: 500..=599, .. } => Code::Unreachable,
+            ref source => code_for_transfer(source),
+        },
+        Error::Interrupted => Code::Interrupted,
+        Error::Refused { .. } | Error::Nonsense { .. } | Error::Json { .. } | Error::Ambiguous { .. } => Code::Failure,
+        Error::File { .. } | Error::NotAFile { .. } | Error::SourceChanged { .. } => Code::Failure,
+        Error::RemoteChanged { .. } | Error::Exists { .. } | Error::Busy { .. } => Code::Failure,
+        Error::UploadIdle { .. } | Error::LengthUnknown { .. } | Error::Incomplete { .. } => Code::Failure,
+    }
+}
+
+/// The next step, where one is known.
+pub fn hint_for(error: &anyhow::Error) -> Option<&'static str> {
+    if let Some(error) = error.downcast_ref::<Error>() {
+        return hint_for_transfer(error);
+    }
+    match error.downcast_ref::<CliError>()? {
+        CliError::NoServer => Some("run `et setup HOST:PORT`, or give --server"),
+        CliError::TokenRefused { .. } | CliError::TokenWanted { .. } => {
+            Some("give --token; the server printed one at its first start, or its administrator has one for you")
+        }
+        CliError::NotConfirmed => Some("give --force to delete without being asked"),
+        CliError::NoHome | CliError::NotASize { .. } | CliError::Some { .. } => None,
+    }
+}
+
+fn hint_for_transfer(error: &Error) -> Option<&'static str> {
+    match error {
+        Error::Unauthorized { .. } => Some("run `et setup HOST:PORT --token TOKEN`, or set ETRANSFER_TOKEN"),
+        Error::TlsNotBuiltIn { .. } => Some("use http:// inside a trusted network or through a tunnel"),
+        Error::Unreachable { .. } => Some("is the server running, and is the address right? `et status` shows it"),
+        Error::Stuck { .. } | Error::Interrupted => Some("run the same command again to continue where it stopped"),
+        Error::NotFound { .. } => Some("`et list` shows what is there"),
+        Error::Ambiguous { .. } => Some("give more digits of the id"),
+        Error::NoSpace { .. } => Some("run the same command again when there is room; it continues where it stopped"),
+        Error::File { source, .. } if is_full(source) => Some("make room, then run the same command again"),
+        Error::SourceChanged { .. } => Some("run it again once nothing writes to the file"),
+        Error::Exists { .. } => Some("give --force to replace it, or another name with -o"),
+        Error::UploadIdle { .. } => Some("run the same command again when the upload has gone on"),
+        Error::RemoteChanged { .. } | Error::Incomplete { .. } => Some("run the same command again"),
+        Error::Address { .. } | Error::Forbidden { .. } | Error::NotAnId { .. } | Error::TooLarge { .. } => None,
+        Error::Refused { .. } | Error::Nonsense { .. } | Error::Json { .. } | Error::File { .. } => None,
+        Error::NotAFile { .. } | Error::Busy { .. } | Error::LengthUnknown { .. } => None,
+    }
+}
+
+/// Our reader went away.
+pub fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
+}
+
+fn is_full(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+    use std::time::Duration;
+
+    use etransfer_client::http1::WireError;
+
+    use super::*;
+
+    #[test]
+    fn every_kind_of_end_has_its_number() {
+        let unreachable = || Error::Unreachable { server: "s".into(), source: WireError::Closed };
+        let refused = |status| Error::Refused { status, what: "x", detail: String::new(), retry_after: None };
+        let stuck = |source| Error::Stuck { waited: Duration::ZERO, source: Box::new(source) };
+        let file = |kind: io::ErrorKind| Error::File { action: "write", path: PathBuf::new(), source: kind.into() };
+        for (error, code) in [
+            (Error::TlsNotBuiltIn { server: "https://x".into() }, 2),
+            (Error::NotAnId { text: "x".into() }, 2),
+            (Error::NotFound { what: "x".into() }, 3),
+            (Error::Unauthorized { server: "x".into() }, 4),
+            (Error::Forbidden { detail: "x".into() }, 4),
+            (Error::NoSpace { detail: "x".into() }, 5),
+            (Error::TooLarge { detail: "x".into() }, 5),
+            (file(io::ErrorKind::StorageFull), 5),
+            (file(io::ErrorKind::PermissionDenied), 1),
+            (unreachable(), 6),
+            (stuck(unreachable()), 6),
+            (stuck(refused(503)), 6),
+            (stuck(refused(409)), 1),
+            (refused(400), 1),
+            (Error::Exists { path: PathBuf::new() }, 1),
+            (Error::Interrupted, 130),
+        ] {
+            let text = error.to_string();
+            assert_eq!(code_for(&error.into()) as u8, code, "{text}");
+        }
+        let wanted = CliError::TokenWanted { server: "x".into() };
+        assert_eq!(code_for(&wanted.into()), Code::Unauthorised);
+        assert_eq!(code_for(&CliError::NoServer.into()), Code::Failure);
+    }
+
+    #[test]
+    fn a_broken_pipe_is_no_failure() {
+        assert!(is_broken_pipe(&io::Error::from(io::ErrorKind::BrokenPipe).into()));
+        assert!(!is_broken_pipe(&io::Error::from(io::ErrorKind::StorageFull).into()));
+    }
+}

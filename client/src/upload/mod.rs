@@ -1,0 +1,201 @@
+//! Uploads: one file to one server, continued where an earlier run stopped.
+//!
+//! # The life of an upload
+//!
+//! 1. [`source`]: the local file, opened once; what it is (device, inode, size, time) is its identity.
+//! 2. [`record`]: `<records>/<hash>.json` remembers which upload on the server belongs to it. It is written *after* the
+//!    server created the upload and *before* the first byte travels, so a kill at any instant leaves either nothing to
+//!    continue or everything needed to.
+//! 3. [`crew`]: `HEAD` tells what the server has; what is missing is cut into slices, sent by up to `connections`
+//!    threads, each with its own keep-alive connection. After any failure the truth is asked for again, never assumed.
+//! 4. `HEAD` once more and `GET /api/files/{id}`: only the server's word "complete" makes an upload a success.
+
+mod confirm;
+mod crew;
+mod record;
+mod room;
+mod source;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::patience::{Failures, Patience};
+use crate::progress::{Meter, Note, Why};
+use crate::{Cancel, Client, Error, NewUpload, Progress, Result, Retention, Transfer, UploadState};
+use record::RecordFile;
+use room::Room;
+use source::Source;
+
+/// A new upload is begun this often in one run when the server lost the old one.
+const RESTARTS_MAX: usize = 3;
+
+/// How to upload.
+#[derive(Debug, Clone)]
+pub struct UploadOptions {
+    /// Parallel connections, when the server writes in any order.
+    pub connections: u8,
+    /// Bytes per request; `None`: chosen by size.
+    pub slice_bytes: Option<u64>,
+    /// `None`: the server's default.
+    pub retention: Option<Retention>,
+    /// Wait when the server has no room, instead of giving up.
+    pub wait_for_space: bool,
+    /// Pause between two looks at the room.
+    pub space_poll: Duration,
+    /// Give up after this long without room.
+    pub space_wait_max: Duration,
+    /// Give up after this long without any progress.
+    pub patience: Duration,
+    /// Where to remember unfinished uploads; `None`: nowhere, and nothing is resumed.
+    pub records: Option<PathBuf>,
+}
+
+impl Default for UploadOptions {
+    fn default() -> Self {
+        Self {
+            connections: 4,
+            slice_bytes: None,
+            retention: None,
+            wait_for_space: true,
+            space_poll: Duration::from_secs(5),
+            space_wait_max: Duration::from_secs(3600),
+            patience: Duration::from_secs(60),
+            records: None,
+        }
+    }
+}
+
+/// A finished upload.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Uploaded {
+    /// The file's id.
+    pub id: String,
+    /// The display name it was given.
+    pub name: String,
+    /// Bytes.
+    pub size: u64,
+}
+
+/// Uploads files.
+pub struct Uploader {
+    client: Client,
+    options: UploadOptions,
+    progress: Arc<dyn Progress>,
+}
+
+impl Uploader {
+    /// To the client's server, telling `progress`.
+    pub fn new(client: Client, options: UploadOptions, progress: Arc<dyn Progress>) -> Self {
+        Self { client, options, progress }
+    }
+
+    /// Uploads on threads of its own.
+    pub fn start(self, path: PathBuf) -> Transfer<Uploaded> {
+        Transfer::spawn(Cancel::new(), move |cancel| self.upload(&path, cancel))
+    }
+
+    /// Uploads one file; returns when the server calls it complete.
+    pub fn upload(&self, path: &Path, cancel: &Cancel) -> Result<Uploaded> {
+        let source = Source::open(path)?;
+        let mut record = RecordFile::open(&self.options, self.client.address(), &source)?;
+        let run = Run::new(self, &source, cancel);
+        let mut lost = None;
+        for _ in 0..RESTARTS_MAX {
+            let remote = run.find_or_create(&mut record)?;
+            match run.fill(&remote) {
+                Ok(()) => {
+                    record.forget()?;
+                    return Ok(Uploaded { id: id_of(&remote), name: source.name.clone(), size: source.size() });
+                }
+                Err(error @ Error::NotFound { .. }) => {
+                    record.forget()?;
+                    run.meter.note(Note::StartedAnew(Why::Gone));
+                    lost = Some(error);
+                }
+                Err(error @ Error::SourceChanged { .. }) => {
+                    let _ = run.client.terminate_upload(&remote); // a mixture of two files is of use to nobody
+                    record.forget()?;
+                    return Err(error);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Err(lost.expect("the loop ran and ended without success"))
+    }
+}
+
+/// What the steps of one upload share.
+struct Run<'a> {
+    client: Client,
+    options: &'a UploadOptions,
+    source: &'a Source,
+    cancel: &'a Cancel,
+    meter: Meter<'a>,
+    patience: Patience,
+    room: Room,
+}
+
+impl<'a> Run<'a> {
+    fn new(uploader: &'a Uploader, source: &'a Source, cancel: &'a Cancel) -> Self {
+        let options = &uploader.options;
+        Self {
+            client: uploader.client.under(cancel),
+            options,
+            source,
+            cancel,
+            meter: Meter::new(0, source.size(), &*uploader.progress),
+            patience: Patience::new(options.patience),
+            room: Room::new(options),
+        }
+    }
+
+    /// The upload remembered for this very file, or a new one, remembered before it is used.
+    fn find_or_create(&self, record: &mut RecordFile) -> Result<String> {
+        if let Some(remembered) = record.remembered(self.source.identity) {
+            return Ok(remembered);
+        }
+        if record.forget()? {
+            self.meter.note(Note::StartedAnew(Why::SourceChanged));
+        }
+        let new =
+            NewUpload { length: self.source.size(), filename: &self.source.name, retention: self.options.retention };
+        let remote = self.persist(&self.client, |client| client.create_upload(&new))?;
+        record.remember(&remote, self.source.identity)?;
+        Ok(remote)
+    }
+
+    /// `HEAD`, until it is answered.
+    fn state(&self, client: &Client, remote: &str) -> Result<UploadState> {
+        self.persist(client, |client| client.upload_state(remote))
+    }
+
+    /// A call, repeated while that may help.
+    fn persist<T>(&self, client: &Client, call: impl Fn(&Client) -> Result<T>) -> Result<T> {
+        let mut failures = Failures::default();
+        loop {
+            match call(client) {
+                Ok(answer) => return Ok(answer),
+                Err(error) => self.pause(error, &mut failures, client)?,
+            }
+        }
+    }
+
+    /// Waits out a failure, for room or for better times; gives it back when that is hopeless.
+    fn pause(&self, error: Error, failures: &mut Failures, client: &Client) -> Result<()> {
+        match error {
+            Error::NoSpace { .. } => {
+                self.room.wait(error, self.options, client, &self.meter)?;
+                self.patience.progressed(); // waiting for room is no sign of a lost server
+                Ok(())
+            }
+            other => failures.pause(other, &self.patience, client.cancel(), &self.meter),
+        }
+    }
+}
+
+/// The last segment of the path, without a query.
+fn id_of(remote: &str) -> String {
+    let path = remote.split('?').next().unwrap_or_default();
+    path.rsplit('/').next().unwrap_or_default().to_owned()
+}

@@ -1,0 +1,148 @@
+//! Which upload on which server belongs to a local file, kept across runs.
+//!
+//! One JSON file per (server, path, retention), beside it a lock file held for the whole run: two `et upload` of the same
+//! file at once would send every byte twice into one upload.
+
+use std::fs::File;
+use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use super::UploadOptions;
+use super::source::Source;
+use crate::files::{Identity, open_locked};
+use crate::private::{make_private_dir, read_json, remove, write_private_json};
+use crate::{Address, Result, key};
+
+/// Format of the record; another number is treated as no record.
+const VERSION: u32 = 1;
+
+/// On disk.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Record {
+    version: u32,
+    server: String,
+    path: PathBuf,
+    retention: String,
+    /// Path of the upload on the server.
+    upload: String,
+    source: Identity,
+}
+
+/// The record of one file, locked; `None` inside when nothing is to be remembered.
+#[derive(Debug)]
+pub(super) struct RecordFile {
+    place: Option<Place>,
+    record: Option<Record>,
+    about: Record,
+}
+
+#[derive(Debug)]
+struct Place {
+    json: PathBuf,
+    lock: PathBuf,
+    _held: File,
+}
+
+impl RecordFile {
+    pub fn open(options: &UploadOptions, server: &Address, source: &Source) -> Result<Self> {
+        let about = Record {
+            version: VERSION,
+            server: server.to_string(),
+            path: source.path.clone(),
+            retention: options.retention.map(|choice| format!("{choice:?}")).unwrap_or_default(),
+            upload: String::new(),
+            source: source.identity,
+        };
+        let Some(directory) = &options.records else {
+            return Ok(Self { place: None, record: None, about });
+        };
+        make_private_dir(directory)?;
+        let parts = [about.server.as_bytes(), about.path.as_os_str().as_bytes(), about.retention.as_bytes()];
+        let name = key::name_for(&parts);
+        let lock = directory.join(format!("{name}.lock"));
+        let held = open_locked(&lock)?;
+        let json = directory.join(format!("{name}.json"));
+        let record = read_json::<Record>(&json)?.filter(|record| record.is_about(&about));
+        Ok(Self { place: Some(Place { json, lock, _held: held }), record, about })
+    }
+
+    /// The upload to continue, when the file is still the same.
+    pub fn remembered(&self, source: Identity) -> Option<String> {
+        self.record.as_ref().filter(|record| record.source == source).map(|record| record.upload.clone())
+    }
+
+    /// Remembers before the first byte travels.
+    pub fn remember(&mut self, upload: &str, source: Identity) -> Result<()> {
+        let record = Record { upload: upload.to_owned(), source, ..self.about.clone() };
+        if let Some(place) = &self.place {
+            write_private_json(&place.json, &record)?;
+        }
+        self.record = Some(record);
+        Ok(())
+    }
+
+    /// Nothing to continue any more. Tells whether there was something.
+    pub fn forget(&mut self) -> Result<bool> {
+        if let Some(place) = &self.place {
+            remove(&place.json)?;
+        }
+        Ok(self.record.take().is_some())
+    }
+}
+
+impl Drop for RecordFile {
+    fn drop(&mut self) {
+        if let Some(place) = &self.place {
+            let _ = remove(&place.lock); // still held, so nobody else can have taken this file for theirs
+        }
+    }
+}
+
+impl Record {
+    fn is_about(&self, other: &Self) -> bool {
+        self.version == other.version
+            && self.server == other.server
+            && self.path == other.path
+            && self.retention == other.retention
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+    use crate::Error;
+
+    fn options(directory: &std::path::Path) -> UploadOptions {
+        UploadOptions { records: Some(directory.join("uploads")), ..UploadOptions::default() }
+    }
+
+    #[test]
+    fn an_upload_is_remembered_for_the_same_file_only() {
+        let dir = tempfile::tempdir().unwrap();
+        let (options, server) = (options(dir.path()), "node:1".parse().unwrap());
+        let path = dir.path().join("file");
+        fs::write(&path, "one").unwrap();
+        let source = Source::open(&path).unwrap();
+        let mut record = RecordFile::open(&options, &server, &source).unwrap();
+        assert_eq!(record.remembered(source.identity), None);
+        record.remember("/tus/ab", source.identity).unwrap();
+        assert!(matches!(RecordFile::open(&options, &server, &source), Err(Error::Busy { .. })), "one run at a time");
+        drop(record);
+
+        let mut record = RecordFile::open(&options, &server, &source).unwrap();
+        assert_eq!(record.remembered(source.identity).as_deref(), Some("/tus/ab"));
+        fs::write(&path, "another").unwrap();
+        let changed = Source::open(&path).unwrap();
+        assert_eq!(record.remembered(changed.identity), None);
+        let elsewhere = RecordFile::open(&options, &"node:2".parse().unwrap(), &source).unwrap();
+        assert_eq!(elsewhere.remembered(source.identity), None);
+        drop(elsewhere);
+        assert!(record.forget().unwrap() && !record.forget().unwrap());
+        drop(record);
+        assert_eq!(fs::read_dir(dir.path().join("uploads")).unwrap().count(), 0, "nothing stays behind");
+    }
+}
