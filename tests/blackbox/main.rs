@@ -5,10 +5,16 @@
 #![allow(missing_docs, reason = "tests: the names are the documentation")]
 
 mod auth;
+mod authority_away;
 mod bad_input;
 mod clients;
 mod download;
 mod files_api;
+mod full_disk;
+mod kill;
+mod readme;
 mod retention;
+mod start;
+mod stop;
 mod support;
 mod tus;

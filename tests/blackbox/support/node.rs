@@ -59,9 +59,16 @@ pub struct Setup {
     args: Vec<String>,
     planes: Planes,
     storage: Option<PathBuf>,
+    wrapper: Vec<String>,
+    port: u16,
 }
 
 impl Setup {
+    /// Runs the server under another program that replaces itself by it (`prlimit …`), so that the pid stays.
+    pub fn wrapped(mut self, wrapper: &[&str]) -> Self {
+        self.wrapper = wrapper.iter().map(|word| (*word).to_owned()).collect();
+        self
+    }
     /// Sets `ETRANSFER_<name>`.
     pub fn env(mut self, name: &str, value: impl ToString) -> Self {
         self.env.insert(format!("ETRANSFER_{name}"), value.to_string());
@@ -82,6 +89,11 @@ impl Setup {
     }
     pub fn two_processes(mut self) -> Self {
         self.planes = Planes::Two;
+        self
+    }
+    /// Listen on this port instead of a free one.
+    pub fn port(mut self, port: u16) -> Self {
+        self.port = port;
         self
     }
     /// Store somewhere else than in the node's own directory.
@@ -142,7 +154,7 @@ impl Node {
         let mut env = BTreeMap::new();
         env.insert("ETRANSFER_AUTH_TOKENS".into(), format!("[\"{TOKEN}\",\"{OTHER_TOKEN}\"]"));
         env.insert("ETRANSFER_ENGINE".into(), engine());
-        Setup { env, config: None, args: Vec::new(), planes: Planes::One, storage: None }
+        Setup { env, config: None, args: Vec::new(), planes: Planes::One, storage: None, wrapper: Vec::new(), port: 0 }
     }
     #[track_caller]
     pub fn start() -> Self {
@@ -186,14 +198,21 @@ impl Node {
     // ---- processes
 
     fn command(&self, role: Role) -> Command {
-        let mut command = Command::new(et());
+        let mut command = match self.setup.wrapper.split_first() {
+            None => Command::new(et()),
+            Some((first, rest)) => {
+                let mut command = Command::new(first);
+                command.args(rest).arg(et());
+                command
+            }
+        };
         command.arg("server").arg(match role {
             Role::Both => "start",
             Role::Data => "data",
             Role::Control => "control",
         });
         command.arg("--storage").arg(&self.storage);
-        let port = self.addr.map_or(0, |addr| addr.port()).to_string();
+        let port = self.addr.map_or(self.setup.port, |addr| addr.port()).to_string();
         command.args(["--host", "127.0.0.1", "--port", &port]);
         if self.setup.config.is_some() {
             command.arg("--config").arg(self.config_path());
@@ -269,10 +288,6 @@ impl Node {
     pub fn pid(&self, role: Role) -> Option<u32> {
         self.processes.iter().find(|process| process.role == role).map(|process| process.child.id())
     }
-    /// The process that owns the sockets.
-    pub fn server_pid(&self) -> u32 {
-        self.pid(Role::Both).or_else(|| self.pid(Role::Data)).expect("the node is running")
-    }
     pub fn signal(&self, role: Role, signal: Signal) {
         let pid = self.pid(role).unwrap_or_else(|| panic!("{role:?} is not running"));
         let pid = Pid::from_raw(pid as i32).expect("a pid is positive");
@@ -341,9 +356,6 @@ impl Node {
     pub fn kill_and_start_again(&mut self) {
         self.kill();
         self.start_again();
-    }
-    pub fn edit_setup(&mut self, edit: impl FnOnce(Setup) -> Setup) {
-        self.setup = edit(self.setup.clone());
     }
 
     // ---- requests

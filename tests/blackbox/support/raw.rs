@@ -177,7 +177,7 @@ pub enum NoReply {
     /// Nothing more came in time.
     TimedOut(Vec<u8>),
     /// Bytes that are no HTTP/1.1 reply.
-    Nonsense(String),
+    Nonsense(#[expect(dead_code, reason = "shown by Debug")] String),
 }
 
 /// A connection.
