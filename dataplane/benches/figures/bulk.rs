@@ -1,0 +1,206 @@
+//! The bulk cases: the same gigabytes up through everything that takes them, then down again, warm.
+
+use std::io::Read as _;
+use std::path::Path;
+
+use anyhow::{Result, ensure};
+
+use super::bare::{self, Sink};
+use super::http::Connection;
+use super::load::{each, touch_memory};
+use super::nginx::{self, Nginx};
+use super::node::{self, Node};
+use super::pattern::{Pattern, WINDOW};
+use super::process::{Process, bulk_sample};
+use super::report::{Bound, Report, Sample, Target};
+use super::settings::{Case, Settings};
+
+const BARE: [(&str, Sink); 3] = [("discard", Sink::Discard), ("bare", Sink::Write), ("bare+crc", Sink::WriteWithCrc)];
+
+pub fn measure(settings: &Settings, report: &mut Report) -> Result<()> {
+    name_targets(report);
+    let pattern = Pattern::new(20_261_101);
+    let node_dir = settings.scratch("node")?;
+    let node = match &settings.et {
+        _ if !settings.wants_row("et") => None,
+        Some(et) => Some(Node::start(settings, et, node_dir.path())?),
+        None => {
+            report.note("ET_BIN names no program: no et rows".into());
+            None
+        }
+    };
+    if !nginx::is_there() {
+        report.note("nginx is not installed: no nginx rows".into());
+    }
+    let mut ids = Vec::new();
+    for round in 0..settings.runs {
+        if settings.wants(Case::Upload) {
+            upload_references(settings, report, &pattern, round)?;
+        }
+        let Some(node) = &node else { continue };
+        if round == 0 || settings.wants(Case::Upload) {
+            delete(node, &ids)?;
+            ids = upload_et(settings, report, &pattern, node)?;
+            check(settings, node, &pattern, &ids, round)?;
+        }
+        if settings.wants(Case::Download) {
+            download(settings, report, node, &ids)?;
+        }
+    }
+    Ok(())
+}
+
+fn name_targets(report: &mut Report) {
+    let upload = |reference, bound| Target { case: "upload", metric: "cpu_s_per_gib", row: "et", reference, bound };
+    report.target(upload("bare", Bound::AtMost(1.25)));
+    report.target(upload("bare+crc", Bound::AtMost(1.25)));
+    report.target(upload("nginx", Bound::AtMost(0.5)));
+    let download = |metric, bound| Target { case: "download", metric, row: "et", reference: "nginx", bound };
+    report.target(download("cpu_s_per_gib", Bound::AtMost(1.15)));
+    report.target(download("gb_per_s", Bound::AtLeast(0.95)));
+}
+
+/// One window: CPU of `process` around `work`, which moves all files.
+fn window<T: Send>(
+    settings: &Settings,
+    process: &Process,
+    work: impl Fn(usize) -> Result<T> + Sync,
+) -> Result<(Vec<T>, Sample)> {
+    touch_memory(settings);
+    let before = process.cpu_seconds()?;
+    let (results, seconds) = each(settings, work)?;
+    let used = process.cpu_seconds()? - before;
+    Ok((results, bulk_sample(used, settings.total_bytes(), seconds)))
+}
+
+fn upload_references(settings: &Settings, report: &mut Report, pattern: &Pattern, round: usize) -> Result<()> {
+    for (row, sink) in BARE {
+        if !settings.wants_row(row) {
+            continue;
+        }
+        let dir = settings.scratch("bare")?;
+        let (process, addr) = bare::start(settings, sink, dir.path())?;
+        // The loop gives out files in the order of connections; opened here, so that the order is known.
+        let connections: Result<Vec<_>> = (0..settings.files).map(|_| Connection::open(addr)).collect();
+        let connections: Vec<_> = connections?.into_iter().map(std::sync::Mutex::new).collect();
+        let (_, sample) = window(settings, &process, |file| {
+            let mut connection = connections[file].lock().expect("one thread per connection");
+            connection.send_body(pattern, file, 0, settings.file_bytes)?;
+            connection.one_byte()
+        })?;
+        report.add("upload", row, sample);
+        drop(process);
+        if round == 0 && sink != Sink::Discard {
+            check_file(settings, pattern, &bare::file_path(dir.path(), settings.files - 1), settings.files - 1, 0)?;
+        }
+        settle(dir)?;
+    }
+    if nginx::is_there() && settings.wants_row("nginx") {
+        upload_nginx(settings, report, pattern, round)?;
+    }
+    Ok(())
+}
+
+fn upload_nginx(settings: &Settings, report: &mut Report, pattern: &Pattern, round: usize) -> Result<()> {
+    let dir = settings.scratch("nginx")?;
+    let nginx = Nginx::start(settings, dir.path(), dir.path())?;
+    let (_, sample) = window(settings, &nginx.process, |file| {
+        let mut connection = Connection::open(nginx.addr)?;
+        let mut offset = 0;
+        while offset < settings.file_bytes {
+            let length = settings.patch_bytes.min(settings.file_bytes - offset);
+            let head =
+                format!("PUT /put/{file}-{offset} HTTP/1.1\r\nHost: figures\r\nContent-Length: {length}\r\n\r\n");
+            connection.send(head.as_bytes())?;
+            connection.send_body(pattern, file, offset, length)?;
+            let reply = connection.head()?.expect(201)?;
+            connection.discard_body(reply.length)?;
+            offset += length;
+        }
+        Ok(())
+    })?;
+    report.add("upload", "nginx", sample);
+    drop(nginx);
+    if round == 0 {
+        check_file(settings, pattern, &dir.path().join("put/0-0"), 0, 0)?;
+    }
+    settle(dir)
+}
+
+fn upload_et(settings: &Settings, report: &mut Report, pattern: &Pattern, node: &Node) -> Result<Vec<String>> {
+    let (ids, sample) = window(settings, &node.process, |file| node::upload(settings, node.addr, pattern, file))?;
+    report.add("upload", "et", sample);
+    Ok(ids)
+}
+
+/// Reads uploaded files back and compares: all of them in the first round, one later. This also warms the cache.
+fn check(settings: &Settings, node: &Node, pattern: &Pattern, ids: &[String], round: usize) -> Result<()> {
+    for (file, id) in ids.iter().enumerate() {
+        if round > 0 && file != round % ids.len() {
+            continue;
+        }
+        let mut connection = Connection::open(node.addr)?;
+        connection.send(node::get_request(id).as_bytes())?;
+        let head = connection.head()?.expect(200)?;
+        ensure!(head.length == settings.file_bytes, "file {file} has {} bytes", head.length);
+        connection.check_body(head.length, pattern, file)?;
+    }
+    Ok(())
+}
+
+fn check_file(settings: &Settings, pattern: &Pattern, path: &Path, file: usize, mut offset: u64) -> Result<()> {
+    let mut reader = std::fs::File::open(path)?;
+    let mut buffer = vec![0; WINDOW];
+    while offset < settings.file_bytes {
+        let came = reader.read(&mut buffer)?;
+        if came == 0 {
+            break;
+        }
+        ensure!(pattern.holds(file, offset, &buffer[..came]), "{} differs near {offset}", path.display());
+        offset += came as u64;
+    }
+    ensure!(offset >= settings.patch_bytes.min(settings.file_bytes), "{} ends at {offset}", path.display());
+    Ok(())
+}
+
+fn download(settings: &Settings, report: &mut Report, node: &Node, ids: &[String]) -> Result<()> {
+    let get = |addr, request: String| -> Result<()> {
+        let mut connection = Connection::open(addr)?;
+        connection.send(request.as_bytes())?;
+        let head = connection.head()?.expect(200)?;
+        ensure!(head.length == settings.file_bytes, "{} bytes instead of {}", head.length, settings.file_bytes);
+        connection.discard_body(head.length)
+    };
+    let dir = settings.scratch("nginx")?;
+    let nginx = nginx::is_there().then(|| Nginx::start(settings, dir.path(), &node.objects())).transpose()?;
+    let from_nginx = |file: usize| format!("GET /{} HTTP/1.1\r\nHost: figures\r\n\r\n", node::object_path(&ids[file]));
+    // Untimed: into the page cache. No memory touch here, it would push the files out again.
+    each(settings, |file| get(node.addr, node::get_request(&ids[file])))?;
+    let mut timed = |row, process: &Process, work: &(dyn Fn(usize) -> Result<()> + Sync)| -> Result<()> {
+        let before = process.cpu_seconds()?;
+        let (_, seconds) = each(settings, work)?;
+        let used = process.cpu_seconds()? - before;
+        report.add("download", row, bulk_sample(used, settings.total_bytes(), seconds));
+        Ok(())
+    };
+    timed("et", &node.process, &|file| get(node.addr, node::get_request(&ids[file])))?;
+    if let Some(nginx) = &nginx {
+        timed("nginx", &nginx.process, &|file| get(nginx.addr, from_nginx(file)))?;
+    }
+    Ok(())
+}
+
+fn delete(node: &Node, ids: &[String]) -> Result<()> {
+    for id in ids {
+        Connection::open(node.addr)?.call(&node::delete_request(id))?.expect(204)?;
+    }
+    rustix::fs::sync();
+    Ok(())
+}
+
+/// Removes what a row wrote before the next one starts, so that nobody pays for another's writeback.
+fn settle(dir: tempfile::TempDir) -> Result<()> {
+    dir.close()?;
+    rustix::fs::sync();
+    Ok(())
+}
