@@ -117,6 +117,11 @@ impl Head {
         self.fields.first(name)
     }
 
+    /// Every value of a field.
+    pub fn all_values<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a [u8]> {
+        self.fields.all(name)
+    }
+
     /// How the body ends.
     pub fn framing(&self) -> Framing {
         self.framing

@@ -29,6 +29,22 @@ impl Method {
     /// The `Allow` of a refused method: what the server as a whole knows.
     pub const ALLOW: &str = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
 
+    /// The name; of [`Other`](Self::Other) nobody asks.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Get => "GET",
+            Self::Head => "HEAD",
+            Self::Post => "POST",
+            Self::Put => "PUT",
+            Self::Patch => "PATCH",
+            Self::Delete => "DELETE",
+            Self::Options => "OPTIONS",
+            Self::Connect => "CONNECT",
+            Self::Trace => "TRACE",
+            Self::Other => "",
+        }
+    }
+
     pub(super) fn from_token(token: &[u8]) -> Self {
         match token {
             b"GET" => Self::Get,
