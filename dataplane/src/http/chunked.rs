@@ -14,7 +14,7 @@ const CHUNK_EXTENSION_BYTES_MAX: u32 = 256;
 const EXTENSION_BYTES_MAX: u32 = 16 * 1024;
 
 /// What ends a chunked body without trailers.
-const LAST_CHUNK: &[u8] = b"0\r\n\r\n";
+pub const LAST_CHUNK: &[u8] = b"0\r\n\r\n";
 
 /// One chunked body on its way in.
 #[derive(Debug, Clone, Default)]
@@ -194,14 +194,11 @@ fn size_digit(value: u64, digits: u8, byte: u8) -> Result<State, Reject> {
     Ok(State::Size { value, digits: digits + 1 })
 }
 
-/// Appends `data` as one chunk (nothing for no data, which would end the body) and, when `done`, the end of the body.
-pub fn chunk_frame(out: &mut Vec<u8>, data: &[u8], done: bool) {
+/// Appends `data` as one chunk; nothing for no data, which would end the body.
+pub fn encode_chunk(out: &mut Vec<u8>, data: &[u8]) {
     if !data.is_empty() {
         out.extend_from_slice(format!("{:x}\r\n", data.len()).as_bytes());
         out.extend_from_slice(data);
         out.extend_from_slice(b"\r\n");
-    }
-    if done {
-        out.extend_from_slice(LAST_CHUNK);
     }
 }

@@ -18,7 +18,7 @@ mod head;
 mod hop;
 mod method;
 mod reason;
-pub mod rebuild;
+mod rebuild;
 mod reject;
 mod reply;
 mod response;
@@ -32,11 +32,12 @@ mod oracle;
 #[cfg(test)]
 mod rows;
 
-pub use chunked::{Decoder, Step, chunk_frame};
+pub use chunked::{Decoder, LAST_CHUNK, Step, encode_chunk};
 pub use framing::Framing;
 pub use head::Head;
 pub use method::Method;
 pub use reason::reason;
+pub use rebuild::forwarded_head;
 pub use reject::{Reject, Verdict};
 pub use reply::Reply;
 pub use response::{BadResponse, ResponseHead};

@@ -3,29 +3,24 @@
 use etransfer_contract::line::{FIELD_PREFIX, METHOD};
 
 use super::hop::is_hop_by_hop;
-use super::{Head, Method};
+use super::{Framing, Head, Method};
 
 /// Fields of the client that never reach the control plane, besides those of one connection: the line's own words
 /// ([`FIELD_PREFIX`]), the expectation (the data plane meets it), and `Host`, which is written once as it was judged.
 const DROPPED: [&str; 2] = ["expect", "host"];
 
-/// The body that follows the head on the line.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Attached {
-    /// None: a decide.
-    None,
-    /// So many bytes.
-    Length(u64),
-}
-
-/// The client's request as the control plane shall see it: same method (HEAD as `line.rs` says) and target, the fields
-/// that travel, then `own` fields and the framing of what is attached.
-pub fn request(head: &Head, own: &[(&str, String)], attached: Attached) -> Vec<u8> {
-    let is_head = head.method() == Method::Head;
-    let method = if is_head { Method::Get.as_str() } else { head.method_name() };
+/// The client's request as the control plane shall see it: same method (HEAD as GET) and target, fields that travel, `own` fields
+/// last, and the framing of the body that will follow here (none for a decide).
+pub fn forwarded_head(head: &Head, own: &[(&str, &str)], framing: Framing) -> Vec<u8> {
     let mut out = Vec::with_capacity(1024);
+    // An answer to HEAD has no body and so could not carry a grant (contract, line.rs).
+    let is_head = head.method() == Method::Head;
+    let method = if is_head { "GET" } else { head.method_name() };
     for part in [method, " ", head.target(), " HTTP/1.1\r\n"] {
         out.extend_from_slice(part.as_bytes());
+    }
+    if is_head {
+        push(&mut out, METHOD, b"HEAD");
     }
     if let Some(host) = head.host() {
         push(&mut out, "Host", host.as_bytes());
@@ -40,12 +35,10 @@ pub fn request(head: &Head, own: &[(&str, String)], attached: Attached) -> Vec<u
     for (name, value) in own {
         push(&mut out, name, value.as_bytes());
     }
-    if is_head {
-        push(&mut out, METHOD, Method::Head.as_str().as_bytes());
-    }
-    match attached {
-        Attached::None => {}
-        Attached::Length(bytes) => push(&mut out, "Content-Length", bytes.to_string().as_bytes()),
+    match framing {
+        Framing::None => {}
+        Framing::Length(bytes) => push(&mut out, "Content-Length", bytes.to_string().as_bytes()),
+        Framing::Chunked => push(&mut out, "Transfer-Encoding", b"chunked"),
     }
     out.extend_from_slice(b"\r\n");
     out
@@ -75,32 +68,29 @@ mod tests {
              Proxy-Authorization: b\r\nProxy-Connection: c\r\nExpect: 100-continue\r\nTransfer-Encoding: chunked\r\n\
              Upload-Length: 5\r\nupload-metadata: k YQ==\r\n\r\n",
         );
-        let own = [("Etransfer-Line", "decide".to_owned()), ("Etransfer-Body", "chunked".to_owned())];
+        let own = [("Etransfer-Line", "decide"), ("Etransfer-Body", "chunked")];
         let expected = "POST /tus?x=%2f HTTP/1.1\r\nHost: H.example\r\nUpload-Length: 5\r\nupload-metadata: k YQ==\r\n\
                         Etransfer-Line: decide\r\nEtransfer-Body: chunked\r\n\r\n";
-        assert_eq!(String::from_utf8(request(&head, &own, Attached::None)).unwrap(), expected);
+        assert_eq!(String::from_utf8(forwarded_head(&head, &own, Framing::None)).unwrap(), expected);
     }
 
     #[test]
     fn framing_is_written_anew() {
         let head =
             parse("PATCH /a HTTP/1.1\r\nHost: h\r\nContent-Length: 0005\r\nConnection: host, content-length\r\n\r\n");
-        for (attached, line) in [(Attached::None, ""), (Attached::Length(7), "Content-Length: 7\r\n")] {
-            let text = String::from_utf8(request(&head, &[], attached)).unwrap();
+        for (framing, line) in [
+            (Framing::None, ""),
+            (Framing::Length(7), "Content-Length: 7\r\n"),
+            (Framing::Chunked, "Transfer-Encoding: chunked\r\n"),
+        ] {
+            let text = String::from_utf8(forwarded_head(&head, &[], framing)).unwrap();
             assert_eq!(text, format!("PATCH /a HTTP/1.1\r\nHost: h\r\n{line}\r\n"));
         }
     }
 
     #[test]
-    fn head_travels_as_get() {
-        let head = parse("HEAD /tus/a HTTP/1.1\r\nHost: h\r\nEtransfer-Method: PUT\r\n\r\n");
-        let text = String::from_utf8(request(&head, &[], Attached::None)).unwrap();
-        assert_eq!(text, "GET /tus/a HTTP/1.1\r\nHost: h\r\netransfer-method: HEAD\r\n\r\n");
-    }
-
-    #[test]
     fn an_old_client_without_host_is_named_by_its_target_or_not_at_all() {
-        let text = |text| String::from_utf8(request(&parse(text), &[], Attached::None)).unwrap();
+        let text = |text| String::from_utf8(forwarded_head(&parse(text), &[], Framing::None)).unwrap();
         assert_eq!(text("GET / HTTP/1.0\r\n\r\n"), "GET / HTTP/1.1\r\n\r\n");
         assert_eq!(text("GET http://h?a HTTP/1.0\r\n\r\n"), "GET /?a HTTP/1.1\r\nHost: h\r\n\r\n");
     }

@@ -68,7 +68,7 @@ pub enum Reject {
     VersionUnknown,
 
     /// The head was not complete in time.
-    HeadTimeout,
+    HeadLate,
     /// A body too large to be drained, on a route that takes none.
     BodyUnwanted,
 
@@ -125,7 +125,7 @@ impl Reject {
             Self::FieldTooLarge => (431, true, "a field is too large"),
             Self::VersionMalformed => (400, true, "the HTTP version is malformed"),
             Self::VersionUnknown => (505, true, "this server speaks HTTP/1.1"),
-            Self::HeadTimeout => (408, true, "the head was not complete in time"),
+            Self::HeadLate => (408, true, "the head was not complete in time"),
             Self::BodyUnwanted => (413, true, "this request takes no body"),
             Self::MethodUnknown => (501, false, "the method is not known"),
             Self::MethodRefused => (405, false, "the method is not allowed"),

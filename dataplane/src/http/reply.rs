@@ -49,11 +49,11 @@ impl Reply {
     }
 
     /// A refusal of the bytes of a message; it closes the connection when the table says so.
-    pub fn reject(reject: &Reject) -> Self {
+    pub fn reject(reject: Reject) -> Self {
         let verdict = reject.verdict();
         let mut reply = Self::detail(verdict.status, verdict.detail);
         reply.close = verdict.close;
-        if *reject == Reject::MethodRefused { reply.field("Allow", Method::ALLOW) } else { reply }
+        if reject == Reject::MethodRefused { reply.field("Allow", Method::ALLOW) } else { reply }
     }
 
     /// Adds a field. Control bytes in the value become spaces; a name that is no token, and the names this file writes
@@ -69,11 +69,6 @@ impl Reply {
     /// Adds fields.
     pub fn fields(self, fields: &[Field]) -> Self {
         fields.iter().fold(self, |reply, (name, value)| reply.field(name, value))
-    }
-
-    /// Adds the fields of a parsed head.
-    pub fn fields_raw<'a>(self, fields: impl Iterator<Item = (&'a str, &'a [u8])>) -> Self {
-        fields.fold(self, |reply, (name, value)| reply.field(name, value))
     }
 
     /// Adds a field unless one of that name is there.
@@ -117,7 +112,7 @@ impl Reply {
     }
 
     /// Whether the connection ends with this reply.
-    pub fn closes(&self) -> bool {
+    pub fn must_close(&self) -> bool {
         self.close
     }
 
@@ -158,10 +153,10 @@ impl Reply {
         out
     }
 
-    /// Head and body in one piece; no body when the request was a HEAD.
-    pub fn whole_bytes(&self, method: Method, keep_alive: bool) -> Vec<u8> {
+    /// Head and body in one piece; no body for a HEAD.
+    pub fn bytes(&self, keep_alive: bool, is_head: bool) -> Vec<u8> {
         let mut out = self.head_bytes(keep_alive);
-        if method != Method::Head {
+        if !is_head {
             out.extend_from_slice(self.body_bytes());
         }
         out
@@ -205,8 +200,8 @@ mod tests {
         );
         assert_eq!(text(&reply, false), head);
         assert_eq!(reply.body_bytes(), br#"{"detail":"another digest"}"#);
-        assert!(reply.whole_bytes(Method::Get, true).ends_with(br#"{"detail":"another digest"}"#));
-        assert!(reply.whole_bytes(Method::Head, true).ends_with(b"\r\n\r\n"));
+        assert!(reply.bytes(true, false).ends_with(br#"{"detail":"another digest"}"#));
+        assert!(reply.bytes(true, true).ends_with(b"\r\n\r\n"));
     }
 
     #[test]
@@ -231,10 +226,10 @@ mod tests {
 
     #[test]
     fn rejects_close_as_their_table_says() {
-        let reply = Reply::reject(&Reject::LengthAndCoding);
-        assert!(reply.closes() && text(&reply, true).contains("Connection: close\r\n"));
-        let reply = Reply::reject(&Reject::MethodRefused);
-        assert!(!reply.closes() && text(&reply, true).contains("Allow: GET, "));
+        let reply = Reply::reject(Reject::LengthAndCoding);
+        assert!(reply.must_close() && text(&reply, true).contains("Connection: close\r\n"));
+        let reply = Reply::reject(Reject::MethodRefused);
+        assert!(!reply.must_close() && text(&reply, true).contains("Allow: GET, "));
         let reply = Reply::refusal(&Refusal::new(412, "no").with("Tus-Version", "1.0.0"));
         assert!(reply.has("tus-version") && !reply.has("tus") && reply.status() == 412);
         assert_eq!(reply.clone().field_if_absent("TUS-Version", "2").lines, reply.lines);

@@ -41,9 +41,9 @@ pub struct ResponseHead {
 }
 
 impl ResponseHead {
-    /// The head at the start of `bytes` and how many bytes it took; `None` when more are needed. The request was no
-    /// HEAD: those travel as GET (`line.rs`).
-    pub fn parse(bytes: &[u8]) -> Result<Option<(Self, usize)>, BadResponse> {
+    /// The head at the start of `bytes` and how many bytes it took; `None` when more are needed. `to_head`: the request
+    /// was a HEAD, so no body follows whatever the fields say.
+    pub fn parse(bytes: &[u8], to_head: bool) -> Result<Option<(Self, usize)>, BadResponse> {
         let Some(line_end) = bytes.iter().take(STATUS_LINE_BYTES_MAX).position(|byte| *byte == b'\n') else {
             let too_long = bytes.len() >= STATUS_LINE_BYTES_MAX;
             return if too_long { Err(BadResponse::StatusLine) } else { Ok(None) };
@@ -59,7 +59,7 @@ impl ResponseHead {
             return Err(BadResponse::StatusLine);
         };
         let fields = FieldTable::new(&bytes[..end], &[], response.headers)?;
-        let bodiless = matches!(status, 100..200 | 204 | 304);
+        let bodiless = to_head || matches!(status, 100..200 | 204 | 304);
         let framing = if bodiless { Framing::None } else { Framing::of(1, &fields)? };
         let keep_alive = !fields.all("connection").any(|value| value.eq_ignore_ascii_case(b"close"));
         // Without a framing the body would last until the end of the connection: the line always says a length.
@@ -94,8 +94,16 @@ impl ResponseHead {
         self.fields.first(name)
     }
 
+    /// The length the fields say, also of a body that does not follow (HEAD); for the `Content-Length` of a relay.
+    pub fn content_length(&self) -> Option<u64> {
+        match Framing::of(1, &self.fields) {
+            Ok(Framing::Length(bytes)) => Some(bytes),
+            Ok(Framing::None | Framing::Chunked) | Err(_) => None,
+        }
+    }
+
     /// The fields that travel on to the client, in order.
-    pub fn end_to_end(&self) -> impl Iterator<Item = (&str, &[u8])> {
+    pub fn relayed_fields(&self) -> impl Iterator<Item = (&str, &[u8])> {
         self.fields.iter().filter(|(name, _)| !is_hop_by_hop(&self.fields, name) && !name.eq_ignore_ascii_case("date"))
     }
 }
@@ -110,38 +118,46 @@ impl Fields for ResponseHead {
 mod tests {
     use super::*;
 
+    fn parse(text: &str) -> Result<Option<(ResponseHead, usize)>, BadResponse> {
+        ResponseHead::parse(text.as_bytes(), false)
+    }
+
     #[test]
     fn a_response_is_read_and_its_travelling_fields_are_told() {
         let text = "HTTP/1.1 201 Created\r\nLocation: /x\r\nConnection: X-Hop\r\nx-hop: 1\r\nDate: d\r\ncontent-length: 5\r\nA:\r\n\r\nhello";
-        let (head, end) = ResponseHead::parse(text.as_bytes()).unwrap().unwrap();
+        let (head, end) = parse(text).unwrap().unwrap();
         assert_eq!((head.status(), head.framing(), &text[end..]), (201, Framing::Length(5), "hello"));
-        assert_eq!(head.end_to_end().collect::<Vec<_>>(), [("Location", &b"/x"[..]), ("A", b"")]);
+        assert_eq!(head.relayed_fields().collect::<Vec<_>>(), [("Location", &b"/x"[..]), ("A", b"")]);
         assert!(head.keep_alive() && !head.is_interim());
         for cut in 0..end {
-            assert!(matches!(ResponseHead::parse(&text.as_bytes()[..cut]), Ok(None)), "{cut}");
+            assert!(matches!(ResponseHead::parse(&text.as_bytes()[..cut], false), Ok(None)), "{cut}");
         }
     }
 
     #[test]
-    fn framing_follows_status_and_fields() {
-        let framing =
-            |text: &str| ResponseHead::parse(text.as_bytes()).map(|head| head.unwrap().0.framing()).map_err(|_| ());
-        for (text, expected) in [
-            ("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n", Ok(Framing::Length(5))),
-            ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", Ok(Framing::Chunked)),
-            ("HTTP/1.1 204 No Content\r\n\r\n", Ok(Framing::None)),
-            ("HTTP/1.1 304\r\n\r\n", Ok(Framing::None)),
-            ("HTTP/1.1 100 Continue\r\n\r\n", Ok(Framing::None)),
-            ("HTTP/1.1 200 OK\r\n\r\n", Err(())),
-            ("HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 5\r\n\r\n", Err(())),
-            ("HTTP/1.0 200 OK\r\nContent-Length: 5\r\n\r\n", Err(())),
-            ("HTTP/1.1 099 x\r\nContent-Length: 5\r\n\r\n", Err(())),
-            ("HTTP/1.1 200 OK\nContent-Length: 5\r\n\r\n", Err(())),
-            ("HTTP/1.1 200 OK\r\n folded\r\n\r\n", Err(())),
-            ("nonsense\r\n\r\n", Err(())),
+    fn framing_follows_status_method_and_fields() {
+        let framing = |text: &str, to_head| {
+            ResponseHead::parse(text.as_bytes(), to_head).map(|head| head.unwrap().0.framing()).map_err(|_| ())
+        };
+        for (text, to_head, expected) in [
+            ("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n", false, Ok(Framing::Length(5))),
+            ("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n", true, Ok(Framing::None)),
+            ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", false, Ok(Framing::Chunked)),
+            ("HTTP/1.1 204 No Content\r\n\r\n", false, Ok(Framing::None)),
+            ("HTTP/1.1 304\r\n\r\n", false, Ok(Framing::None)),
+            ("HTTP/1.1 100 Continue\r\n\r\n", false, Ok(Framing::None)),
+            ("HTTP/1.1 200 OK\r\n\r\n", false, Err(())),
+            ("HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 5\r\n\r\n", false, Err(())),
+            ("HTTP/1.0 200 OK\r\nContent-Length: 5\r\n\r\n", false, Err(())),
+            ("HTTP/1.1 099 x\r\nContent-Length: 5\r\n\r\n", false, Err(())),
+            ("HTTP/1.1 200 OK\nContent-Length: 5\r\n\r\n", false, Err(())),
+            ("HTTP/1.1 200 OK\r\n folded\r\n\r\n", false, Err(())),
+            ("nonsense\r\n\r\n", false, Err(())),
         ] {
-            assert_eq!(framing(text), expected, "{text:?}");
+            assert_eq!(framing(text, to_head), expected, "{text:?}");
         }
-        assert_eq!(ResponseHead::parse(&[b'x'; STATUS_LINE_BYTES_MAX]).err(), Some(BadResponse::StatusLine));
+        let (head, _) = ResponseHead::parse(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n", true).unwrap().unwrap();
+        assert_eq!(head.content_length(), Some(5));
+        assert_eq!(parse(&"x".repeat(STATUS_LINE_BYTES_MAX)).err(), Some(BadResponse::StatusLine));
     }
 }
