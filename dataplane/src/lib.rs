@@ -1,8 +1,27 @@
 //! The data plane: it knows bytes, not business.
 //!
 //! *Absent on purpose:* no SQL, no users, no policy, no surface by name, no JSON beyond the line and its own refusals.
+//!
+//! The byte path, in reading order: [`node`] starts the cores, `drive` accepts, `connection` reads heads, `grants` asks
+//! who may, `act` moves the bytes, [`store`] knows what is there, `line` tells the control plane.
 pub mod config;
+pub mod node;
+
+mod act;
+mod body;
+mod connection;
+mod core;
+mod data_file;
+mod drive;
+mod grants;
 pub mod http;
+mod line;
+mod listen;
+mod readiness;
+mod ring;
 pub mod store;
+mod wire;
+pub mod world;
 
 pub use config::Config;
+pub use node::{Node, StartError, start};

@@ -72,8 +72,5 @@ pub enum What {
         /// Leave it alone (no fact) when a writer is active or a byte was accepted after this time, Unix milliseconds:
         /// expiry never hits a living upload (T-EXP-4).
         unless_written_since_unix_ms: Option<u64>,
-        /// Let running deliveries finish before the space is given back (`download_once`, rule 4 of easytransfer.md §3
-        /// cuts them instead).
-        finish_readers: bool,
     },
 }

@@ -1,0 +1,324 @@
+//! PATCH (and the body of a creation): from the socket to the disk to the acknowledgement.
+//!
+//! 1. judge the head against the upload: offset, length, checksum name (tus.md A12)
+//! 2. claim the bytes nobody has: one writer per byte
+//! 3. `100 Continue`, when asked
+//! 4. move: window by window, receive → checksum while hot → write; at most a few writes on their way
+//! 5. commit: a window's record enters the journal after its write ended, never before
+//! 6. sync as `durability` says, complete the object when nothing is missing
+//! 7. acknowledge
+//!
+//! A body that dies keeps its committed windows (no checksum) or nothing (checksum).
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use etransfer_contract::fact::Fact;
+use etransfer_contract::grant::{Append, Grant};
+use etransfer_contract::tus::{AppendHead, Checksum, CreateHead, Refusal};
+
+use super::Answered;
+use super::finish::finish;
+use super::mover::{Moved, Mover, Stop};
+use crate::body::Body;
+use crate::config::WriteMode;
+use crate::core::{Core, http_date};
+use crate::data_file::{self, DataFile};
+use crate::http::{Head, Reply};
+use crate::store::{Claim, Object, Refused, Want};
+use crate::wire::Wire;
+
+/// From this body length on, whole blocks are written past the page cache (io.md §1).
+const DIRECT_BODY_BYTES_MIN: u64 = 256 * 1024;
+/// How long a request waits for bytes another writer owns (T-LOCK-2a).
+const CLAIM_WAIT: Duration = Duration::from_secs(5);
+/// A writer silent for this long is ended by whoever wants its bytes (T-LOCK-2).
+pub const SILENT: Duration = Duration::from_secs(1);
+/// How often a waiting request looks again.
+const LOOK_AGAIN: Duration = Duration::from_millis(100);
+
+/// What the head asks for, whichever method carried it.
+struct Ask {
+    offset: u64,
+    length: Option<u64>,
+    checksum: Option<Checksum>,
+    checksum_in_trailer: bool,
+}
+
+/// Executes an append grant.
+pub async fn append(
+    core: &Core,
+    wire: &mut Wire,
+    head: &Head,
+    body: &mut Body,
+    grant: &Grant,
+    permit: &Append,
+) -> Answered {
+    let mut stored = 0;
+    let answered = match run(core, wire, head, body, permit, &mut stored).await {
+        Ok(reply) => Answered::Reply(reply),
+        Err(Failure::Refused(reply)) => Answered::Reply(reply),
+        Err(Failure::Cut) => Answered::Cut,
+    };
+    if permit.budget.is_some() {
+        core.shared.facts.push(Fact::Settled { ticket: grant.ticket, stored });
+    }
+    answered
+}
+
+enum Failure {
+    /// Answer with this.
+    Refused(Reply),
+    /// The client is gone or must not be answered.
+    Cut,
+}
+
+impl From<Refusal> for Failure {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(Reply::refusal(&refusal))
+    }
+}
+
+fn refuse(status: u16, detail: impl Into<String>) -> Failure {
+    Failure::Refused(Reply::detail(status, detail))
+}
+
+async fn run(
+    core: &Core,
+    wire: &mut Wire,
+    head: &Head,
+    body: &mut Body,
+    permit: &Append,
+    stored: &mut u64,
+) -> Result<Reply, Failure> {
+    let ask = Ask::parse(head, permit)?;
+    let object = core
+        .shared
+        .store
+        .find_or_create(permit.object, permit.length)
+        .map_err(|_gone| refuse(404, "no such upload"))?;
+    declare(core, &object, &ask, permit)?;
+    if body.remaining() == Some(0) {
+        return empty_body(core, &object, &ask, permit).await;
+    }
+    let claim = claim(core, &object, &ask, body.remaining(), permit).await?;
+    if let Some(checksum) = &ask.checksum {
+        checksum.algorithm()?;
+    }
+    if permit.budget.is_some_and(|budget| body.remaining().is_some_and(|bytes| bytes > budget)) {
+        return Err(no_room(&object));
+    }
+    if head.expects_continue() {
+        let interim = b"HTTP/1.1 100 Continue\r\n\r\n".to_vec();
+        wire.send(interim, false, core.shared.config.limits.body_idle_timeout).await.map_err(|_| Failure::Cut)?;
+    }
+    let moved = receive(core, wire, body, &object, claim, &ask, permit).await;
+    settle(core, &object, &ask, permit, moved, stored).await
+}
+
+impl Ask {
+    fn parse(head: &Head, permit: &Append) -> Result<Self, Refusal> {
+        if permit.created.is_some() {
+            let create = CreateHead::parse(head)?;
+            let CreateHead { checksum, checksum_in_trailer, .. } = create;
+            return Ok(Self { offset: 0, length: None, checksum, checksum_in_trailer });
+        }
+        let AppendHead { offset, length, checksum, checksum_in_trailer } = AppendHead::parse(head)?;
+        Ok(Self { offset, length, checksum, checksum_in_trailer })
+    }
+
+    fn is_verified(&self) -> bool {
+        self.checksum.is_some() || self.checksum_in_trailer
+    }
+}
+
+/// `Upload-Length` on a PATCH sets a deferred length once (T-DEF-3..7).
+fn declare(core: &Core, object: &Object, ask: &Ask, permit: &Append) -> Result<(), Failure> {
+    let Some(length) = ask.length else { return Ok(()) };
+    if permit.length_max.is_some_and(|max| length > max) {
+        return Err(refuse(413, "Upload-Length is above the largest size this server takes"));
+    }
+    object.declare_length(length, core.journal()).map_err(|refused| refuse(400, refused.to_string()))
+}
+
+/// T-PAT-6: at the right offset nothing changes and 204 is said; it may complete an upload whose length just came.
+async fn empty_body(core: &Core, object: &Arc<Object>, ask: &Ask, permit: &Append) -> Result<Reply, Failure> {
+    let look = object.look();
+    if ask.offset != look.contiguous {
+        return Err(mismatch(look.contiguous));
+    }
+    finish(core, object, None, false).await.map_err(|error| failed(object, &error))?;
+    Ok(acknowledgement(object, permit))
+}
+
+/// Waits for the bytes this body wants, ending writers that went silent (T-LOCK-2, 2a, 2b).
+async fn claim(
+    core: &Core,
+    object: &Arc<Object>,
+    ask: &Ask,
+    bytes: Option<u64>,
+    permit: &Append,
+) -> Result<Claim, Failure> {
+    let deadline = core.io.now() + CLAIM_WAIT;
+    loop {
+        let want = Want { offset: ask.offset, body: bytes, parallel: permit.parallel };
+        match object.claim(want) {
+            Ok(claim) => return Ok(claim),
+            Err(Refused::Busy { silent, listener }) => {
+                if silent {
+                    object.end_writers(None, Some(SILENT));
+                }
+                if core.io.now() >= deadline {
+                    let reply = Reply::detail(423, "another request is writing these bytes");
+                    return Err(Failure::Refused(reply.field("Retry-After", "1")));
+                }
+                let again = core.io.sleep(LOOK_AGAIN);
+                futures_util::future::select(std::pin::pin!(listener), std::pin::pin!(again)).await;
+            }
+            Err(Refused::Removed) => return Err(refuse(404, "no such upload")),
+            Err(
+                Refused::Received { contiguous }
+                | Refused::Mismatch { contiguous }
+                | Refused::OffsetBeyond { contiguous },
+            ) => return Err(mismatch(contiguous)),
+            Err(Refused::Complete { inside: true, .. }) => return Err(mismatch(object.look().contiguous)),
+            Err(Refused::Complete { inside: false, .. }) => return Err(refuse(400, "the upload is complete")),
+            Err(Refused::BeyondLength { .. }) => return Err(refuse(400, "the body reaches beyond Upload-Length")),
+        }
+    }
+}
+
+/// T-PAT-1, T-PAT-2: 409 tells the true offset.
+fn mismatch(contiguous: u64) -> Failure {
+    let reply = Reply::detail(409, format!("the upload continues at offset {contiguous}"));
+    Failure::Refused(reply.field("Upload-Offset", contiguous.to_string()))
+}
+
+fn no_room(object: &Object) -> Failure {
+    let body = serde_json::json!({
+        "error": "Insufficient Storage",
+        "message": "no space left for these bytes; free some or wait, then resume at Upload-Offset",
+        "retry_after": 10,
+    });
+    let reply = Reply::new(507)
+        .field("Upload-Offset", object.look().contiguous.to_string())
+        .field("Retry-After", "10")
+        .json(&body);
+    Failure::Refused(reply)
+}
+
+async fn receive(
+    core: &Core,
+    wire: &mut Wire,
+    body: &mut Body,
+    object: &Arc<Object>,
+    claim: Claim,
+    ask: &Ask,
+    permit: &Append,
+) -> Moved {
+    let config = &core.shared.config;
+    let large = match config.write_mode {
+        WriteMode::Direct => true,
+        WriteMode::Buffered => false,
+        WriteMode::Auto => body.remaining().is_none_or(|bytes| bytes >= DIRECT_BODY_BYTES_MIN),
+    };
+    let file = match DataFile::open(&core.io, &core.objects, object.id(), config.write_mode, large).await {
+        Ok(file) => file,
+        Err(error) => return Moved::failed(Stop::Disk(error)),
+    };
+    let algorithm = ask.checksum.as_ref().and_then(|checksum| checksum.algorithm().ok());
+    let mut mover = Mover::new(core, object, claim, file, ask.offset, permit.budget);
+    if ask.is_verified() {
+        mover.verify(algorithm);
+    }
+    mover.run(wire, body).await
+}
+
+async fn settle(
+    core: &Core,
+    object: &Arc<Object>,
+    ask: &Ask,
+    permit: &Append,
+    mut moved: Moved,
+    stored: &mut u64,
+) -> Result<Reply, Failure> {
+    let checked = moved.check(core, object, ask.checksum.as_ref()).await;
+    let end = std::mem::replace(&mut moved.end, Ok(())).and(checked);
+    *stored = moved.stored();
+    moved.release();
+    let finished = finish(core, object, moved.file.as_ref(), *stored > 0).await;
+    core.shared.facts.push(Fact::Progress(object.presence()));
+    let Err(stop) = end else {
+        finished.map_err(|error| failed(object, &error))?;
+        return Ok(acknowledgement(object, permit));
+    };
+    let failure = stopped(object, stop);
+    if permit.created.is_some() && matches!(&failure, Failure::Refused(reply) if matches!(reply.status(), 400 | 460)) {
+        discard(core, object).await;
+    }
+    Err(failure)
+}
+
+/// A creation whose body was refused never happened (T-CWU-4).
+async fn discard(core: &Core, object: &Object) {
+    if let Err(error) = object.remove(core.journal()) {
+        tracing::error!(upload = %object.id(), %error, "remove a refused creation");
+        return;
+    }
+    if let Err(error) = data_file::unlink(&core.io, &core.objects, object.id()).await {
+        tracing::error!(upload = %object.id(), %error, "unlink a refused creation");
+    }
+    core.shared.facts.push(Fact::Discarded { object: object.id() });
+}
+
+fn stopped(object: &Object, stop: Stop) -> Failure {
+    match stop {
+        Stop::Surplus => refuse(400, "the body reaches beyond Upload-Length"),
+        Stop::NoRoom => no_room(object),
+        Stop::Mismatch => refuse(460, "the checksum does not match; nothing was kept"),
+        Stop::Refused(refusal) => refusal.into(),
+        Stop::Framing(reject) => Failure::Refused(Reply::reject(reject)),
+        Stop::Disk(error) => failed(object, &error),
+        Stop::Taken => mismatch(object.look().contiguous),
+        Stop::Removed | Stop::Ended | Stop::Gone | Stop::Slow | Stop::Stopping => Failure::Cut,
+    }
+}
+
+fn failed(object: &Object, error: &io::Error) -> Failure {
+    if is_no_space(error) {
+        no_room(object)
+    } else if error.kind() == io::ErrorKind::NotFound && object.is_removed() {
+        refuse(404, "the upload was removed")
+    } else {
+        tracing::error!(upload = %object.id(), %error, "store a body");
+        refuse(500, "the disk failed; ask HEAD for the offset that is safe")
+    }
+}
+
+/// Whether an error says that the disk (or the file size limit) is full.
+pub fn is_no_space(error: &io::Error) -> bool {
+    use io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull, WriteZero};
+    matches!(error.kind(), StorageFull | QuotaExceeded | FileTooLarge | WriteZero)
+}
+
+/// T-PAT-5 and easytransfer.md 2.4; 201 for a creation.
+fn acknowledgement(object: &Object, permit: &Append) -> Reply {
+    let look = object.look();
+    let reply = match &permit.created {
+        Some(fields) => Reply::new(201).fields(fields),
+        None => Reply::new(204),
+    };
+    let mut reply = reply
+        .field("Upload-Offset", look.contiguous.to_string())
+        .field("X-Received-Bytes", look.received.to_string());
+    if let (Some(after_s), false) = (permit.expires_after_s, look.complete) {
+        reply = reply.field("Upload-Expires", expires(look.written_unix_ms, after_s));
+    }
+    reply
+}
+
+/// The text of `Upload-Expires` (T-EXP-2).
+pub fn expires(since_unix_ms: u64, after_s: u64) -> String {
+    http_date(since_unix_ms.saturating_add(after_s.saturating_mul(1000)))
+}

@@ -1,0 +1,25 @@
+//! What a grant permits, one file per act. Each takes the request and the permit, moves the bytes and says what to answer.
+
+pub mod append;
+pub mod concat;
+pub mod digest;
+pub mod finish;
+pub mod mover;
+pub mod quiet;
+pub mod relay;
+pub mod remove;
+pub mod sender;
+pub mod serve;
+pub mod state;
+
+use crate::http::Reply;
+
+/// How an act ended for the client.
+pub enum Answered {
+    /// Send this.
+    Reply(Reply),
+    /// The act sent its own answer, whole; the connection stays usable.
+    Sent,
+    /// The answer can not be finished or must not be given: close.
+    Cut,
+}

@@ -1,0 +1,445 @@
+//! The inner loop of an upload: receive a window, checksum it while it is hot, write it, record it.
+//!
+//! Must stay true: a record is appended only after the write of its bytes ended without error; every started write is
+//! awaited before the claim is given up, so nothing of an ended writer lands later (T-LOCK-3); a buffer that the kernel
+//! has comes back through its completion only.
+
+use std::collections::VecDeque;
+use std::io;
+use std::ops::Range;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use etransfer_contract::Span;
+use etransfer_contract::fact::Fact;
+use etransfer_contract::tus::{Algorithm, Checksum, Refusal};
+use futures_util::FutureExt;
+
+use super::digest::{Hasher, of_file};
+use crate::body::{Body, BodyError, Fill};
+use crate::core::Core;
+use crate::data_file::{BLOCK_BYTES, DataFile, Write};
+use crate::http::Reject;
+use crate::node::SLOTS;
+use crate::store::{Claim, CommitError, Object};
+use crate::wire::{Wire, WireError};
+use crate::world::Buf;
+
+/// A sender starts with windows of this size and returns to them when it gets slow.
+const SMALL_WINDOW_BYTES: usize = 64 * 1024;
+/// A window that is worth a registered slot: less is left, less is taken.
+const SLOT_REST_BYTES_MIN: usize = 256 * 1024;
+/// How often a receive looks up: is the writer ended, is the node stopping, is the sender too slow?
+const TICK: Duration = Duration::from_millis(200);
+/// Writes on their way per body while many upload, and while few do.
+const DEPTH_CROWDED: usize = 2;
+const DEPTH_ALONE: usize = 4;
+/// Progress of a long body is told this often.
+const PROGRESS: Duration = Duration::from_secs(1);
+
+/// Why a body was not taken to its end.
+#[derive(Debug)]
+pub enum Stop {
+    /// The client is gone.
+    Gone,
+    /// Too slow or silent (T-PAT-13).
+    Slow,
+    /// Another request ended this writer (T-LOCK-2).
+    Ended,
+    /// The upload was removed.
+    Removed,
+    /// The node is stopping.
+    Stopping,
+    /// The body is longer than the upload (T-PAT-9).
+    Surplus,
+    /// The next byte belongs to another writer.
+    Taken,
+    /// The grant's budget or the disk is used up.
+    NoRoom,
+    /// The checksum is another one (T-SUM-3).
+    Mismatch,
+    /// The trailer is refused.
+    Refused(Refusal),
+    /// The chunked framing is broken.
+    Framing(Reject),
+    /// The disk failed.
+    Disk(io::Error),
+}
+
+/// One body on its way to the disk.
+pub struct Mover<'c> {
+    core: &'c Core,
+    object: &'c Arc<Object>,
+    file: DataFile,
+    claim: Claim,
+    start: u64,
+    at: u64,
+    budget: u64,
+    in_flight: VecDeque<InFlight>,
+    verified: bool,
+    hasher: Option<Hasher>,
+    uncommitted: Vec<(Span, u32)>,
+    pace: Pace,
+    told: Instant,
+}
+
+struct InFlight {
+    pieces: Vec<(Span, u32)>,
+    write: Write,
+}
+
+impl<'c> Mover<'c> {
+    /// A body that starts at `start`; `budget` bounds what it stores.
+    pub fn new(
+        core: &'c Core,
+        object: &'c Arc<Object>,
+        claim: Claim,
+        file: DataFile,
+        start: u64,
+        budget: Option<u64>,
+    ) -> Self {
+        Self {
+            core,
+            object,
+            file,
+            claim,
+            start,
+            at: start,
+            budget: budget.unwrap_or(u64::MAX),
+            in_flight: VecDeque::new(),
+            verified: false,
+            hasher: None,
+            uncommitted: Vec::new(),
+            pace: Pace::new(core.io.now()),
+            told: core.io.now(),
+        }
+    }
+
+    /// Nothing becomes visible before the checksum matched; `None`: the algorithm is in the trailer.
+    pub fn verify(&mut self, algorithm: Option<Algorithm>) {
+        self.verified = true;
+        self.hasher = algorithm.map(Hasher::new);
+    }
+
+    /// Takes the body to its end, or as far as it goes.
+    pub async fn run(mut self, wire: &mut Wire, body: &mut Body) -> Moved {
+        let end = self.move_all(wire, body).await;
+        let landed = self.land_all().await;
+        Moved {
+            end: end.and(landed),
+            file: Some(self.file),
+            claim: Some(self.claim),
+            trailers: body.take_trailers(),
+            span: Span::new(self.start, self.at),
+            hasher: self.hasher,
+            verified: self.verified,
+            uncommitted: self.uncommitted,
+        }
+    }
+
+    async fn move_all(&mut self, wire: &mut Wire, body: &mut Body) -> Result<(), Stop> {
+        loop {
+            let (window, range) = self.window(body).await;
+            let at = range.start;
+            let (bytes, fill, window) = body.fill(wire, window, range, TICK).await;
+            if bytes > 0 {
+                self.claim.touch();
+                self.store(window, at, bytes as u64).await?;
+            }
+            self.pace.count(self.core.io.now(), bytes);
+            match fill {
+                Ok(Fill::Done) => return Ok(()),
+                Ok(Fill::Full) => {}
+                Ok(Fill::Tick) => {}
+                Err(error) => return Err(error.into()),
+            }
+            self.land_ready()?;
+            self.look_around()?;
+        }
+    }
+
+    /// The next buffer, and where in it the next bytes go: file and memory alignment agree, so that whole blocks can be
+    /// written from where they were received.
+    async fn window(&self, body: &Body) -> (Buf, Range<usize>) {
+        let rest = body.remaining().map_or(usize::MAX, |bytes| usize::try_from(bytes).unwrap_or(usize::MAX));
+        if self.pace.is_fast() && rest >= SLOT_REST_BYTES_MIN {
+            let slot = self.core.io.take_slot().await;
+            let at = (self.at % BLOCK_BYTES) as usize;
+            let end = at.saturating_add(rest).min(slot.len());
+            (slot, at..end)
+        } else {
+            let bytes = rest.clamp(1, SMALL_WINDOW_BYTES);
+            (Buf::heap(bytes), 0..bytes)
+        }
+    }
+
+    /// Writes the part of the window that this writer owns and puts it in line for its record.
+    async fn store(&mut self, window: Buf, at: usize, bytes: u64) -> Result<(), Stop> {
+        let Some(span) = Span::at(self.at, bytes) else { return Err(Stop::Surplus) };
+        let content = &window[at..at + bytes as usize];
+        if let Some(hasher) = &mut self.hasher {
+            hasher.update(content);
+        }
+        self.at = span.end();
+        let surplus = span.end() > self.claim.end();
+        let (pieces, short) = self.pieces(span, content);
+        if let Some((last, _)) = pieces.last() {
+            let length = self.object.look().length;
+            self.file.allocate(&self.core.io, last.end(), length).await.map_err(Stop::Disk)?;
+        }
+        let write = match pieces.as_slice() {
+            [(piece, _)] => {
+                let skipped = (piece.start() - span.start()) as usize;
+                self.file.write(&self.core.io, window, at + skipped, *piece).map_err(Stop::Disk)?
+            }
+            several => {
+                for (piece, _) in several {
+                    let from = at + (piece.start() - span.start()) as usize;
+                    let content = &window[from..from + piece.len() as usize];
+                    self.file.write_now(&self.core.io, content, piece.start()).map_err(Stop::Disk)?;
+                }
+                Write::Done
+            }
+        };
+        self.in_flight.push_back(InFlight { pieces, write });
+        while self.in_flight.len() > self.depth() {
+            self.land_one().await?;
+        }
+        match (surplus, short) {
+            (true, _) if self.object.look().length.is_some_and(|length| span.end() <= length) => Err(Stop::Taken),
+            (true, _) => Err(Stop::Surplus),
+            (false, true) => Err(Stop::NoRoom),
+            (false, false) => Ok(()),
+        }
+    }
+
+    /// What of `span` this writer stores, each with its CRC; `true` when the budget cut it short.
+    fn pieces(&mut self, span: Span, content: &[u8]) -> (Vec<(Span, u32)>, bool) {
+        let mut pieces = Vec::with_capacity(1);
+        for owned in self.claim.owned().iter().filter_map(|owned| owned.intersect(span)) {
+            let within = owned.len().min(self.budget);
+            self.budget -= within;
+            if let Some(piece) = Span::at(owned.start(), within) {
+                let from = (piece.start() - span.start()) as usize;
+                pieces.push((piece, crc32fast::hash(&content[from..from + piece.len() as usize])));
+            }
+            if within < owned.len() {
+                return (pieces, true);
+            }
+        }
+        (pieces, false)
+    }
+
+    fn depth(&self) -> usize {
+        if self.core.io.slots_free() > SLOTS / 2 { DEPTH_ALONE } else { DEPTH_CROWDED }
+    }
+
+    /// Waits for the oldest write and records it.
+    async fn land_one(&mut self) -> Result<(), Stop> {
+        let Some(InFlight { pieces, write }) = self.in_flight.pop_front() else { return Ok(()) };
+        if let Write::Started(write) = write {
+            let (written, _slot) = write.await;
+            written.map_err(Stop::Disk)?;
+        }
+        self.record(pieces)
+    }
+
+    /// Records writes that ended, without waiting.
+    fn land_ready(&mut self) -> Result<(), Stop> {
+        while let Some(InFlight { write, .. }) = self.in_flight.front_mut() {
+            if let Write::Started(pending) = write {
+                let Some((written, _slot)) = pending.now_or_never() else { return Ok(()) };
+                *write = Write::Done;
+                written.map_err(Stop::Disk)?;
+            }
+            let InFlight { pieces, .. } = self.in_flight.pop_front().expect("the front was just looked at");
+            self.record(pieces)?;
+        }
+        Ok(())
+    }
+
+    /// Waits for all writes; after a failure the rest is awaited too, but not recorded.
+    async fn land_all(&mut self) -> Result<(), Stop> {
+        let mut outcome = Ok(());
+        while !self.in_flight.is_empty() {
+            match &outcome {
+                Ok(()) => outcome = self.land_one().await,
+                Err(_) => {
+                    if let Some(InFlight { write: Write::Started(write), .. }) = self.in_flight.pop_front() {
+                        // Its outcome counts for nothing any more; its buffer must come back.
+                        let (_unrecorded, _slot) = write.await;
+                    }
+                }
+            }
+        }
+        outcome
+    }
+
+    fn record(&mut self, pieces: Vec<(Span, u32)>) -> Result<(), Stop> {
+        if self.verified {
+            self.uncommitted.extend(pieces);
+            return Ok(());
+        }
+        commit(self.core, &mut self.claim, &pieces)?;
+        if self.core.io.now() - self.told >= PROGRESS {
+            self.told = self.core.io.now();
+            self.core.shared.facts.push(Fact::Progress(self.object.presence()));
+        }
+        Ok(())
+    }
+
+    fn look_around(&mut self) -> Result<(), Stop> {
+        let limits = &self.core.shared.config.limits;
+        if self.claim.is_ended() {
+            Err(Stop::Ended)
+        } else if self.core.is_stopping() {
+            Err(Stop::Stopping)
+        } else if self.pace.is_too_slow(self.core.io.now(), limits.body_idle_timeout, limits.body_rate_min) {
+            Err(Stop::Slow)
+        } else {
+            Ok(())
+        }
+    }
+}
+
+fn commit(core: &Core, claim: &mut Claim, pieces: &[(Span, u32)]) -> Result<(), Stop> {
+    if pieces.is_empty() {
+        return Ok(());
+    }
+    claim.commit_all(core.journal(), pieces, false).map(drop).map_err(|error| match error {
+        CommitError::Ended => Stop::Ended,
+        CommitError::Removed => Stop::Removed,
+        CommitError::BeyondLength { .. } => Stop::Surplus,
+        CommitError::Journal(error) => Stop::Disk(error),
+        error @ CommitError::NotOwned(_) => Stop::Disk(io::Error::other(error)),
+    })
+}
+
+impl From<BodyError> for Stop {
+    fn from(error: BodyError) -> Self {
+        match error {
+            BodyError::Framing(reject) => Self::Framing(reject),
+            BodyError::Wire(WireError::Late) => Self::Slow,
+            BodyError::Wire(WireError::Closed | WireError::Io(_)) => Self::Gone,
+        }
+    }
+}
+
+/// A body after its last byte: its writes ended, its claim still held.
+pub struct Moved {
+    /// How it went.
+    pub end: Result<(), Stop>,
+    /// The file, for the sync.
+    pub file: Option<DataFile>,
+    claim: Option<Claim>,
+    trailers: Vec<(String, Vec<u8>)>,
+    span: Option<Span>,
+    hasher: Option<Hasher>,
+    verified: bool,
+    uncommitted: Vec<(Span, u32)>,
+}
+
+impl Moved {
+    /// Nothing was moved.
+    pub fn failed(stop: Stop) -> Self {
+        Self {
+            end: Err(stop),
+            file: None,
+            claim: None,
+            trailers: Vec::new(),
+            span: None,
+            hasher: None,
+            verified: false,
+            uncommitted: Vec::new(),
+        }
+    }
+
+    /// Bytes recorded.
+    pub fn stored(&self) -> u64 {
+        self.claim.as_ref().map_or(0, Claim::stored)
+    }
+
+    /// Compares the checksum of a verified body and, when it matches, records all of it (T-SUM-1, 3, 8).
+    pub async fn check(&mut self, core: &Core, object: &Object, header: Option<&Checksum>) -> Result<(), Stop> {
+        if !self.verified || self.end.is_err() {
+            return Ok(());
+        }
+        let trailer = self.trailer()?;
+        let missing = || Stop::Refused(Refusal::new(400, "the announced Upload-Checksum trailer is missing"));
+        let expected = match (header, &trailer) {
+            (Some(header), Some(trailer)) if header != trailer => {
+                return Err(Stop::Refused(Refusal::new(400, "header and trailer name different checksums")));
+            }
+            (Some(header), _) => header,
+            (None, Some(trailer)) => trailer,
+            (None, None) => return Err(missing()),
+        };
+        let digest = match (self.hasher.take(), self.span) {
+            (Some(hasher), _) => hasher.finish(),
+            (None, Some(span)) => {
+                let algorithm = expected.algorithm().map_err(Stop::Refused)?;
+                of_file(core, object.id(), span, algorithm).await.map_err(Stop::Disk)?
+            }
+            (None, None) => Hasher::new(expected.algorithm().map_err(Stop::Refused)?).finish(),
+        };
+        if digest != expected.digest() {
+            return Err(Stop::Mismatch);
+        }
+        let claim = self.claim.as_mut().expect("a body that ended well still holds its claim");
+        commit(core, claim, &std::mem::take(&mut self.uncommitted))
+    }
+
+    /// Gives up what of its bytes was not stored: others may have them.
+    pub fn release(&mut self) {
+        self.claim = None;
+    }
+
+    fn trailer(&self) -> Result<Option<Checksum>, Stop> {
+        let mut values = self.trailers.iter().filter(|(name, _)| name.eq_ignore_ascii_case("upload-checksum"));
+        match (values.next(), values.next()) {
+            (None, _) => Ok(None),
+            (Some((_, value)), None) => Checksum::parse(value).map(Some).map_err(Stop::Refused),
+            (Some(_), Some(_)) => Err(Stop::Refused(Refusal::new(400, "Upload-Checksum stands twice in the trailer"))),
+        }
+    }
+}
+
+/// How fast a sender is: decides who may hold a slot and who is cut.
+struct Pace {
+    since: Instant,
+    bytes: u64,
+    last_byte: Instant,
+    fast: bool,
+}
+
+impl Pace {
+    fn new(now: Instant) -> Self {
+        Self { since: now, bytes: 0, last_byte: now, fast: false }
+    }
+
+    /// One window came: a full small window within a tick earns a slot, a tick with less loses it.
+    fn count(&mut self, now: Instant, bytes: usize) {
+        if bytes > 0 {
+            self.last_byte = now;
+        }
+        self.bytes += bytes as u64;
+        self.fast = bytes >= SMALL_WINDOW_BYTES;
+    }
+
+    fn is_fast(&self) -> bool {
+        self.fast
+    }
+
+    fn is_too_slow(&mut self, now: Instant, window: Duration, rate_min: u64) -> bool {
+        if now - self.last_byte >= window {
+            return true;
+        }
+        if now - self.since < window {
+            return false;
+        }
+        let slow = self.bytes < rate_min * window.as_secs();
+        self.since = now;
+        self.bytes = 0;
+        slow
+    }
+}

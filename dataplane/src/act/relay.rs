@@ -1,0 +1,121 @@
+//! Answers the control plane words itself: relayed whole, the request's body sent along when it asked for it.
+
+use super::Answered;
+use crate::body::{Body, BodyError, Fill};
+use crate::core::Core;
+use crate::grants::{Asker, forwarded};
+use crate::http::{Framing, Head, LAST_CHUNK, Method, Reply, encode_chunk};
+use crate::line::{LineClient, LineReply};
+use crate::wire::Wire;
+use crate::world::Buf;
+
+/// How long the control plane may take between two pieces of an answer.
+const PIECE_WAIT: std::time::Duration = std::time::Duration::from_secs(60);
+
+/// Sends the request again with its body, at most `bytes_max` of it, and relays what comes back.
+pub async fn forward(
+    core: &Core,
+    wire: &mut Wire,
+    head: &Head,
+    body: &mut Body,
+    asker: &Asker,
+    bytes_max: u64,
+    keep_alive: bool,
+) -> Answered {
+    if body.remaining().is_some_and(|bytes| bytes > bytes_max) {
+        return Answered::Reply(Reply::detail(413, "the body is larger than this route takes"));
+    }
+    let limit = core.shared.config.limits.body_idle_timeout;
+    if head.expects_continue() && wire.send(b"HTTP/1.1 100 Continue\r\n\r\n".to_vec(), false, limit).await.is_err() {
+        return Answered::Cut;
+    }
+    let content = match collect(core, wire, body, bytes_max).await {
+        Ok(content) => content,
+        Err(answered) => return answered,
+    };
+    let attached = Framing::Length(content.len() as u64);
+    let mut request = forwarded(head, asker, "attached", &content.len().to_string(), attached);
+    request.extend_from_slice(&content);
+    match core.line.ask(&request, PIECE_WAIT).await {
+        Ok(reply) => relay(&core.line, wire, head, reply, keep_alive, limit).await,
+        Err(error) => {
+            tracing::warn!(%error, "forward a request");
+            Answered::Reply(away())
+        }
+    }
+}
+
+/// 503: nobody can decide now.
+pub fn away() -> Reply {
+    Reply::detail(503, "the control plane is away; try again").field("Retry-After", "1")
+}
+
+async fn collect(core: &Core, wire: &mut Wire, body: &mut Body, bytes_max: u64) -> Result<Vec<u8>, Answered> {
+    const PIECE_BYTES: usize = 16 * 1024;
+    let limit = core.shared.config.limits.body_idle_timeout;
+    let mut content = Vec::new();
+    while !body.is_done() {
+        let (bytes, fill, buf) = body.fill(wire, Buf::heap(PIECE_BYTES), 0..PIECE_BYTES, limit).await;
+        content.extend_from_slice(&buf[..bytes]);
+        if content.len() as u64 > bytes_max {
+            return Err(Answered::Reply(Reply::detail(413, "the body is larger than this route takes")));
+        }
+        match fill {
+            Ok(Fill::Full | Fill::Done) => {}
+            Ok(Fill::Tick) if bytes > 0 => {}
+            Ok(Fill::Tick) => return Err(Answered::Reply(Reply::detail(408, "the body did not come in time"))),
+            Err(BodyError::Framing(reject)) => return Err(Answered::Reply(Reply::reject(reject))),
+            Err(BodyError::Wire(_)) => return Err(Answered::Cut),
+        }
+    }
+    Ok(content)
+}
+
+/// Relays an answer: its head rebuilt, its body piece by piece.
+pub async fn relay(
+    line: &LineClient,
+    wire: &mut Wire,
+    head: &Head,
+    mut reply: LineReply,
+    keep_alive: bool,
+    limit: std::time::Duration,
+) -> Answered {
+    let bodiless = head.method() == Method::Head || matches!(reply.head.status(), 204 | 304);
+    let length = reply.body.remaining();
+    let answer = Reply::new(reply.head.status());
+    let answer = reply.head.relayed_fields().fold(answer, |answer, (name, value)| answer.field(name, value));
+    let answer = match length {
+        Some(length) => answer.content_length(length),
+        None => answer.chunked(),
+    };
+    let mut out = answer.head_bytes(keep_alive);
+    if bodiless {
+        // The line asks for HEAD by GET: the body that came along is not the client's.
+        let sent = wire.send(out, false, limit).await.is_ok();
+        if reply.take_whole(PIECE_WAIT).await.is_ok() {
+            let LineReply { head, body, wire } = reply;
+            line.give_back(wire, &head, &body);
+        }
+        return if sent { Answered::Sent } else { Answered::Cut };
+    }
+    loop {
+        let piece = if reply.body.is_done() { Ok(Vec::new()) } else { reply.next_piece(PIECE_WAIT).await };
+        let Ok(piece) = piece else { return Answered::Cut };
+        let done = reply.body.is_done();
+        match length {
+            None if !piece.is_empty() => encode_chunk(&mut out, &piece),
+            Some(_) | None => out.extend_from_slice(&piece),
+        }
+        if done && length.is_none() {
+            out.extend_from_slice(LAST_CHUNK);
+        }
+        if wire.send(std::mem::take(&mut out), !done, limit).await.is_err() {
+            return Answered::Cut;
+        }
+        if done {
+            let LineReply { head, body, wire } = reply;
+            line.give_back(wire, &head, &body);
+            return Answered::Sent;
+        }
+    }
+}

@@ -1,0 +1,129 @@
+//! Content on its way out, chosen by what the page cache holds (io.md §2).
+//!
+//! | bytes | way |
+//! |---|---|
+//! | up to 64 KiB | read, then one send together with the head |
+//! | in the page cache | corked, the kernel copies file → socket |
+//! | not in the page cache | read ahead of the socket into a slot (the read fills the cache), then sent from it |
+//!
+//! Must stay true: no page is waited for on the core (residency is probed first); a cut reader stops at a window.
+
+use std::time::Duration;
+
+use etransfer_contract::Span;
+use rustix::io::{IoSliceMut, ReadWriteFlags};
+
+use crate::core::Core;
+use crate::store::ReadGuard;
+use crate::wire::Wire;
+use crate::world::{Buf, Fd, within};
+
+/// Up to this, head and content leave in one send.
+const ONE_SEND_BYTES_MAX: u64 = 64 * 1024;
+/// What the kernel copies per turn; then other connections get theirs.
+const WINDOW_BYTES: u64 = 1 << 20;
+
+/// Sends spans of one object to one client.
+pub struct Sender<'c> {
+    core: &'c Core,
+    wire: &'c Wire,
+    file: Fd,
+    guard: &'c ReadGuard,
+    limit: Duration,
+}
+
+impl<'c> Sender<'c> {
+    /// Content of `file`, as long as `guard` is not cut.
+    pub fn new(core: &'c Core, wire: &'c Wire, file: Fd, guard: &'c ReadGuard) -> Self {
+        Self { core, wire, file, guard, limit: core.shared.config.limits.body_idle_timeout }
+    }
+
+    /// Sends `head`, then the span; `false` when the client or the disk failed, or the object was cut.
+    pub async fn send(&self, head: Vec<u8>, span: Option<Span>) -> bool {
+        let Some(span) = span else { return self.wire.send(head, true, self.limit).await.is_ok() };
+        if span.len() <= ONE_SEND_BYTES_MAX {
+            return self.send_small(head, span).await;
+        }
+        self.cork(true);
+        let sent = (head.is_empty() || self.wire.send(head, true, self.limit).await.is_ok()) && self.send_windows(span).await;
+        self.cork(false);
+        sent
+    }
+
+    async fn send_small(&self, head: Vec<u8>, span: Span) -> bool {
+        let at = head.len();
+        let len = span.len() as usize;
+        let mut all = head;
+        all.resize(at + len, 0);
+        let (read, buf) = self.core.io.read_at(&self.file, Buf::from(all), at..at + len, span.start()).await;
+        match read {
+            Ok(bytes) if bytes == len => self.wire.send_part(buf, false, self.limit).await.is_ok(),
+            Ok(bytes) => self.short(span, bytes as u64),
+            Err(error) => self.failed(&error),
+        }
+    }
+
+    async fn send_windows(&self, span: Span) -> bool {
+        let mut at = span.start();
+        while at < span.end() {
+            if self.guard.is_cut() {
+                return false;
+            }
+            let window = (span.end() - at).min(WINDOW_BYTES);
+            let sent = if self.is_cached(at, window) {
+                self.send_cached(at, window).await
+            } else {
+                self.send_read(at, window).await
+            };
+            match sent {
+                Some(0) => return self.short(span, at - span.start()),
+                Some(bytes) => at += bytes,
+                None => return false,
+            }
+        }
+        true
+    }
+
+    async fn send_cached(&self, at: u64, bytes: u64) -> Option<u64> {
+        let send = self.core.io.send_file(&self.wire.socket, &self.file, at, bytes as usize);
+        match within(&self.core.io, self.limit, send).await {
+            (Ok(sent), _) => Some(sent as u64),
+            (Err(_), _) => None,
+        }
+    }
+
+    async fn send_read(&self, at: u64, bytes: u64) -> Option<u64> {
+        let slot = self.core.io.take_slot().await;
+        let len = (bytes as usize).min(slot.len());
+        let (read, slot) = self.core.io.read_at(&self.file, slot, 0..len, at).await;
+        let read = read.map_err(|error| self.failed(&error)).ok()?;
+        self.wire.send_range(slot, 0..read, true, self.limit).await.ok()?;
+        Some(read as u64)
+    }
+
+    /// Whether the window is in the page cache, judged by its first, middle and last page: read-ahead works in runs, and
+    /// a page that is missing after all only costs this core one read.
+    fn is_cached(&self, at: u64, bytes: u64) -> bool {
+        [0, bytes / 2, bytes - 1].into_iter().all(|skip| {
+            let mut byte = [0];
+            let probe = &mut [IoSliceMut::new(&mut byte)];
+            matches!(rustix::io::preadv2(&*self.file, probe, at + skip, ReadWriteFlags::NOWAIT), Ok(1))
+        })
+    }
+
+    fn cork(&self, on: bool) {
+        if let Err(error) = rustix::net::sockopt::set_tcp_cork(&*self.wire.socket, on) {
+            tracing::debug!(%error, "cork");
+        }
+    }
+
+    fn short(&self, span: Span, at: u64) -> bool {
+        tracing::error!(%span, at, "an object's file is shorter than its records");
+        false
+    }
+
+    fn failed(&self, error: &std::io::Error) -> bool {
+        tracing::error!(%error, "read an object");
+        false
+    }
+}

@@ -1,0 +1,163 @@
+//! GET and HEAD of content (easytransfer.md §2.8, RFC 9110 §14).
+//!
+//! 1. what is there: a complete object, or the run of bytes an unfinished upload has at the asked place
+//! 2. what is asked: validators, `Range`, `?chunk=N` → one span and a status
+//! 3. send the head and the span (`sender`), the last block held back when a claim decides who gets it
+//! 4. tell the end of the delivery
+//!
+//! Must stay true: exactly `Content-Length` bytes of one object, or a closed connection (P12); a reader never waits for
+//! a writer and never sees an unrecorded byte.
+
+use std::sync::Arc;
+
+use etransfer_contract::fact::{Claim, Fact};
+use etransfer_contract::grant::{Grant, Serve};
+use etransfer_contract::ranges::{self, Asked};
+use etransfer_contract::Span;
+
+use super::Answered;
+use super::sender::Sender;
+use crate::core::{Core, unix_ms};
+use crate::data_file::open_for_reading;
+use crate::http::{Head, Method, Reply};
+use crate::store::Object;
+use crate::wire::Wire;
+
+/// The block a claim decides about.
+const HELD_BACK_BYTES: u64 = 64 * 1024;
+
+/// A delivery: which reply, which bytes.
+struct Delivery {
+    reply: Reply,
+    span: Option<Span>,
+}
+
+/// Executes a serve grant; `keep_alive` goes into the head this act sends itself.
+pub async fn serve(
+    core: &Core,
+    wire: &mut Wire,
+    head: &Head,
+    grant: &Grant,
+    permit: &Serve,
+    keep_alive: bool,
+) -> Answered {
+    if permit.length != Some(0) && core.shared.store.is_removed(permit.object) {
+        return Answered::Reply(Reply::detail(404, "no such file"));
+    }
+    let object = core.shared.store.find(permit.object);
+    let delivery = match choose(head, permit, object.as_deref()) {
+        Ok(delivery) => delivery,
+        Err(reply) => return Answered::Reply(reply),
+    };
+    let length = delivery.span.map_or(0, Span::len);
+    let reply = delivery.reply.fields(&permit.fields).fields(&grant.headers).content_length(length);
+    if head.method() == Method::Head {
+        return Answered::Reply(reply);
+    }
+    let whole = deliver(core, wire, object, permit, grant, reply, delivery.span, keep_alive).await;
+    if permit.report {
+        core.shared.facts.push(Fact::Served {
+            object: permit.object,
+            ticket: grant.ticket,
+            receiver: permit.receiver.clone(),
+            span: delivery.span,
+            whole,
+            at_unix_ms: unix_ms(),
+        });
+    }
+    if whole { Answered::Sent } else { Answered::Cut }
+}
+
+/// Which bytes answer this request, and with which status; `Err` is a refusal that moves no byte.
+fn choose(head: &Head, permit: &Serve, object: Option<&Object>) -> Result<Delivery, Reply> {
+    let look = object.map(Object::look);
+    let length = look.as_ref().and_then(|look| look.length).or(permit.length);
+    let complete = look.as_ref().is_some_and(|look| look.complete) || length == Some(0);
+    if permit.complete && !complete {
+        tracing::error!(object = %permit.object, "a complete object has no bytes here");
+        return Err(Reply::detail(500, "the bytes of this file are missing on this node"));
+    }
+    if head.get("if-none-match").is_some_and(|tags| ranges::etag_listed(tags, &permit.etag)) {
+        return Err(Reply::new(304).field("ETag", permit.etag.clone()));
+    }
+    let run = |at: u64| if complete { length.unwrap_or(0) } else { object.map_or(at, |object| object.end_of_run(at)) };
+    if let Some(chunk) = permit.chunk {
+        return choose_chunk(permit, chunk, run(chunk.start()));
+    }
+    let reply = |status| Reply::new(status).field("Accept-Ranges", "bytes").field("ETag", permit.etag.clone());
+    let unsatisfiable = || {
+        let detail = Reply::detail(416, "the range is not in the bytes this file has");
+        detail.field("Content-Range", ranges::content_range_unsatisfiable(length))
+    };
+    let asked = asked(head, permit);
+    if complete && matches!(asked, Asked::Whole) {
+        let span = Span::new(0, length.unwrap_or(0));
+        return refuse_consumed(permit, span).map(|()| Delivery { reply: reply(200), span });
+    }
+    let span = asked.resolve(run).ok_or_else(unsatisfiable)?;
+    refuse_consumed(permit, Some(span))?;
+    let reply = reply(206).field("Content-Range", ranges::content_range(span, length));
+    Ok(Delivery { reply, span: Some(span) })
+}
+
+/// The `Range` of a GET, unless `If-Range` says that the client holds something else.
+fn asked(head: &Head, permit: &Serve) -> Asked {
+    let stale = |tag| !ranges::if_range_matches(tag, &permit.etag);
+    if head.method() != Method::Get || head.get("if-range").is_some_and(stale) { Asked::Whole } else { Asked::of(head) }
+}
+
+fn choose_chunk(permit: &Serve, chunk: Span, available: u64) -> Result<Delivery, Reply> {
+    refuse_consumed(permit, Some(chunk)).map_err(|_| Reply::detail(404, "this chunk was consumed"))?;
+    if available < chunk.end() {
+        return Err(Reply::detail(404, "this chunk is not there yet"));
+    }
+    let reply = Reply::new(200).field("Accept-Ranges", "bytes").field("ETag", permit.etag.clone());
+    Ok(Delivery { reply, span: Some(chunk) })
+}
+
+fn refuse_consumed(permit: &Serve, span: Option<Span>) -> Result<(), Reply> {
+    let touches = |span: Span| permit.consumed.iter().any(|consumed| consumed.intersect(span).is_some());
+    if span.is_some_and(touches) { Err(Reply::detail(410, "these bytes were consumed")) } else { Ok(()) }
+}
+
+/// Sends head and bytes; `true` when every byte was handed to the transport.
+#[expect(clippy::too_many_arguments, reason = "the facts of one delivery, used once")]
+async fn deliver(
+    core: &Core,
+    wire: &mut Wire,
+    object: Option<Arc<Object>>,
+    permit: &Serve,
+    grant: &Grant,
+    reply: Reply,
+    span: Option<Span>,
+    keep_alive: bool,
+) -> bool {
+    let head = reply.head_bytes(keep_alive);
+    let limit = core.shared.config.limits.body_idle_timeout;
+    let Some(span) = span else {
+        let go = !permit.hold_last || claim(core, permit, grant, None).await;
+        return go && wire.send(head, false, limit).await.is_ok();
+    };
+    let Some(guard) = object.and_then(|object| object.read()) else { return false };
+    let file = match open_for_reading(&core.io, &core.objects, permit.object).await {
+        Ok(file) => file,
+        Err(error) => {
+            tracing::error!(object = %permit.object, %error, "open for reading");
+            return false;
+        }
+    };
+    let sender = Sender::new(core, wire, file, &guard);
+    if !permit.hold_last {
+        return sender.send(head, Some(span)).await;
+    }
+    let cut = span.end() - HELD_BACK_BYTES.min(span.len());
+    sender.send(head, Span::new(span.start(), cut)).await
+        && claim(core, permit, grant, Some(span)).await
+        && sender.send(Vec::new(), Span::new(cut, span.end())).await
+}
+
+async fn claim(core: &Core, permit: &Serve, grant: &Grant, span: Option<Span>) -> bool {
+    let receiver = permit.receiver.clone();
+    let claim = Claim { ticket: grant.ticket, object: permit.object, receiver, span };
+    core.line.claim(&claim).await
+}

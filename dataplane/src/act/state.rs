@@ -1,0 +1,44 @@
+//! HEAD of an upload (tus.md A3): the offset an immediate PATCH will be accepted at.
+
+use etransfer_contract::grant::State;
+use etransfer_contract::tus;
+
+use super::Answered;
+use super::append::{SILENT, expires};
+use super::quiet::end_and_wait;
+use crate::core::Core;
+use crate::http::{Head, Reply};
+
+/// Executes a state grant. A silent writer is ended first, a flowing one is left alone (T-HEAD-8, T-LOCK-2).
+pub async fn state(core: &Core, head: &Head, permit: &State) -> Answered {
+    if let Err(refusal) = tus::version(head) {
+        return Answered::Reply(Reply::refusal(&refusal).field("Cache-Control", "no-store"));
+    }
+    let mut reply = Reply::new(200).field("Cache-Control", "no-store").fields(&permit.fields);
+    let object = core.shared.store.find(permit.object);
+    if let Some(object) = &object {
+        if !end_and_wait(core, object, Some(SILENT)).await {
+            let reply = Reply::detail(423, "a writer that went silent can not be ended yet");
+            return Answered::Reply(reply.field("Retry-After", "1").field("Cache-Control", "no-store"));
+        }
+    } else if core.shared.store.is_removed(permit.object) {
+        return Answered::Reply(Reply::detail(404, "no such upload").field("Cache-Control", "no-store"));
+    }
+    let look = object.as_ref().map(|object| object.look());
+    let (contiguous, received) = look.as_ref().map_or((0, 0), |look| (look.contiguous, look.received));
+    let length = look.as_ref().and_then(|look| look.length).or(permit.length);
+    let complete = look.as_ref().is_some_and(|look| look.complete) || length == Some(0);
+    reply = reply.field("Upload-Offset", contiguous.to_string()).field("X-Received-Bytes", received.to_string());
+    reply = match length {
+        Some(length) => reply.field("Upload-Length", length.to_string()),
+        None => reply.field("Upload-Defer-Length", "1"),
+    };
+    if let Some(object) = object.filter(|_| received > 0) {
+        reply = reply.field("X-Received-Ranges", object.spans().to_string());
+    }
+    if let (Some(after_s), false) = (permit.expires_after_s, complete) {
+        let since = look.map_or(0, |look| look.written_unix_ms).max(permit.created_unix_ms);
+        reply = reply.field("Upload-Expires", expires(since, after_s));
+    }
+    Answered::Reply(reply)
+}

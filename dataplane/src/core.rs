@@ -1,0 +1,102 @@
+//! What one core owns: its engine, its way to the control plane, its grants. Plain data of one thread; what cores share
+//! is [`Shared`], touched per request and never per buffer.
+
+use std::cell::Cell;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use event_listener::Event;
+
+use crate::config::Config;
+use crate::grants::Grants;
+use crate::line::{Facts, LineClient};
+use crate::store::{Journal, Store};
+use crate::world::{Fd, Io};
+
+/// What all cores share. Every field is either immutable, a counter, or has its own short lock inside.
+pub struct Shared {
+    /// As told at start.
+    pub config: Config,
+    /// Bytes at rest.
+    pub store: Arc<Store>,
+    /// What the control plane has to hear.
+    pub facts: Facts,
+    /// Grants with a smaller epoch are void. Written by the orders task only.
+    pub epoch: AtomicU64,
+    /// The control plane answered the last poll and has the inventory. Written by the orders task only.
+    pub line_ready: AtomicBool,
+    /// Fires when `line_ready` turns true.
+    pub line_event: Event,
+    /// No new work; running bodies end with their prefix kept.
+    pub stopping: AtomicBool,
+    /// Fires once, when `stopping` turns true.
+    pub stop_event: Event,
+    /// Cores that drained.
+    pub cores_done: AtomicUsize,
+    /// Open client connections over all cores.
+    pub connections: AtomicUsize,
+    /// This run of the data plane.
+    pub run: u64,
+    /// How many cores are at work.
+    pub cores: usize,
+    /// Where every core listens, ports resolved.
+    pub addresses: Vec<std::net::SocketAddr>,
+}
+
+/// One core at work.
+pub struct Core {
+    /// The engine.
+    pub io: Io,
+    /// What all cores share.
+    pub shared: Arc<Shared>,
+    /// The way to the control plane.
+    pub line: LineClient,
+    /// What the control plane permitted recently.
+    pub grants: Grants,
+    /// The `objects/` directory.
+    pub objects: Fd,
+    /// Whose turn it is to sync this core's journal.
+    pub journal_turn: futures_util::lock::Mutex<()>,
+    /// Requests being answered on this core.
+    pub active: Cell<usize>,
+}
+
+impl Core {
+    /// This core's journal.
+    pub fn journal(&self) -> &Journal {
+        self.shared.store.journal(self.io.core())
+    }
+
+    /// Counts one request as active until the guard drops.
+    pub fn enter(self: &Rc<Self>) -> Active {
+        self.active.set(self.active.get() + 1);
+        Active(Rc::clone(self))
+    }
+
+    /// No new work is taken.
+    pub fn is_stopping(&self) -> bool {
+        self.shared.stopping.load(std::sync::atomic::Ordering::Relaxed)
+    }
+}
+
+/// One request at work; the drain waits for these.
+pub struct Active(Rc<Core>);
+
+impl Drop for Active {
+    fn drop(&mut self) {
+        self.0.active.set(self.0.active.get() - 1);
+    }
+}
+
+/// Wall clock in Unix milliseconds.
+pub fn unix_ms() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// An IMF-fixdate (RFC 9110 §5.6.7) of a time in Unix milliseconds.
+pub fn http_date(unix_ms: u64) -> String {
+    httpdate::fmt_http_date(UNIX_EPOCH + std::time::Duration::from_millis(unix_ms))
+}

@@ -1,0 +1,134 @@
+//! One object's file, opened twice: whole blocks go past the page cache, partial blocks through it.
+//!
+//! Must stay true: a 4 KiB block that a writer owns only in part is never written directly, so two writers that share a
+//! block (`[0, 5000)` and `[5000, …)`) can not overwrite each other's bytes, and no block is read back before it is
+//! written. The kernel keeps both doors coherent because they never share a page.
+
+use std::io;
+
+use etransfer_contract::{ObjectId, Span};
+use rustix::fs::{Mode, OFlags};
+use rustix::io::Errno;
+
+use crate::config::WriteMode;
+use crate::store::ObjectPath;
+use crate::world::{Buf, Fd, Io, Pending};
+
+/// Alignment of direct writes in file and memory. Larger than every block size in the field.
+pub const BLOCK_BYTES: u64 = 4096;
+/// Files grow by this much at a time, so that no direct write extends a file (io.md §1).
+const ALLOCATE_STEP_BYTES: u64 = 256 << 20;
+
+/// A file being written.
+pub struct DataFile {
+    buffered: Fd,
+    direct: Option<Fd>,
+    allocated: u64,
+}
+
+/// A write that was started.
+pub enum Write {
+    /// It is done already (page cache).
+    Done,
+    /// The kernel has the buffer.
+    Started(Pending<(io::Result<()>, Buf)>),
+}
+
+impl DataFile {
+    /// Opens the file of `object`, making it when it is not there; `large`: also the direct door, where it exists.
+    pub async fn open(io: &Io, dir: &Fd, object: ObjectId, mode: WriteMode, large: bool) -> io::Result<Self> {
+        let path = ObjectPath::of(object);
+        let path = path.as_str();
+        let buffered = match io.open_at(dir, path, OFlags::RDWR, Mode::empty()).await {
+            // Making a file costs a worker thread, opening one does not: most PATCHes find theirs.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                io.open_at(dir, path, OFlags::RDWR | OFlags::CREATE, Mode::RUSR | Mode::WUSR).await?
+            }
+            found => found?,
+        };
+        let direct = if large && mode != WriteMode::Buffered {
+            match io.open_at(dir, path, OFlags::WRONLY | OFlags::DIRECT, Mode::empty()).await {
+                Ok(fd) => Some(fd),
+                Err(error) if error.raw_os_error() == Some(Errno::INVAL.raw_os_error()) => None,
+                Err(error) => return Err(error),
+            }
+        } else {
+            None
+        };
+        let allocated = size_of(&buffered)?;
+        Ok(Self { buffered, direct, allocated })
+    }
+
+    /// Makes sure `[0, end)` is allocated, in large steps but never past `length`. No room: `StorageFull`.
+    pub async fn allocate(&mut self, io: &Io, end: u64, length: Option<u64>) -> io::Result<()> {
+        if end <= self.allocated {
+            return Ok(());
+        }
+        let step = end.next_multiple_of(ALLOCATE_STEP_BYTES);
+        let target = length.map_or(step, |length| length.min(step)).max(end);
+        match io.allocate(&self.buffered, self.allocated, target - self.allocated).await {
+            Ok(()) => self.allocated = target,
+            // A file system that can not preallocate still stores bytes; writes then extend the file.
+            Err(error) if error.raw_os_error() == Some(Errno::OPNOTSUPP.raw_os_error()) => self.allocated = u64::MAX,
+            Err(error) => return Err(error),
+        }
+        Ok(())
+    }
+
+    /// Starts writing `buf[at]`, whose first byte belongs at `span.start()`. Partial blocks are written at once; the
+    /// whole blocks between them may be on their way when this returns.
+    pub fn write(&self, io: &Io, buf: Buf, at: usize, span: Span) -> io::Result<Write> {
+        let bytes_at = |from: u64, to: u64| at + (from - span.start()) as usize..at + (to - span.start()) as usize;
+        let first = span.start().next_multiple_of(BLOCK_BYTES);
+        let last = span.end() / BLOCK_BYTES * BLOCK_BYTES;
+        let aligned = buf.is_slot() && bytes_at(first.min(span.end()), span.end()).start as u64 % BLOCK_BYTES == 0;
+        let Some(direct) = self.direct.as_ref().filter(|_| aligned && first < last) else {
+            io.write_now(&self.buffered, &buf[bytes_at(span.start(), span.end())], span.start())?;
+            return Ok(Write::Done);
+        };
+        if span.start() < first {
+            io.write_now(&self.buffered, &buf[bytes_at(span.start(), first)], span.start())?;
+        }
+        if last < span.end() {
+            io.write_now(&self.buffered, &buf[bytes_at(last, span.end())], last)?;
+        }
+        Ok(Write::Started(io.write_at(direct, buf, bytes_at(first, last), first)))
+    }
+
+    /// Writes one piece of a window through the page cache.
+    pub fn write_now(&self, io: &Io, bytes: &[u8], start: u64) -> io::Result<()> {
+        io.write_now(&self.buffered, bytes, start)
+    }
+
+    /// A second handle on the buffered door, for work off the core.
+    pub fn to_std(&self) -> io::Result<std::fs::File> {
+        Ok(self.buffered.try_clone()?.into())
+    }
+
+    /// Everything written so far is on the disk when this returns.
+    pub async fn sync(&self, io: &Io) -> io::Result<()> {
+        io.sync_data(&self.buffered).await
+    }
+
+    /// Gives back what was allocated past `length`.
+    pub async fn trim(&self, io: &Io, length: u64) -> io::Result<()> {
+        if size_of(&self.buffered)? > length { io.truncate(&self.buffered, length).await } else { Ok(()) }
+    }
+}
+
+/// Opens an object for reading.
+pub async fn open_for_reading(io: &Io, dir: &Fd, object: ObjectId) -> io::Result<Fd> {
+    io.open_at(dir, ObjectPath::of(object).as_str(), OFlags::RDONLY, Mode::empty()).await
+}
+
+/// Unlinks an object's file; one that is not there is fine.
+pub async fn unlink(io: &Io, dir: &Fd, object: ObjectId) -> io::Result<()> {
+    match io.unlink_at(dir, ObjectPath::of(object).as_str()).await {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        other => other,
+    }
+}
+
+fn size_of(file: &Fd) -> io::Result<u64> {
+    Ok(u64::try_from(rustix::fs::fstat(file)?.st_size).expect("a file size is not negative"))
+}

@@ -1,0 +1,153 @@
+//! The life of one core: accept until told to stop, then drain.
+
+use std::cell::Cell;
+use std::os::fd::AsFd;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use crate::act::finish::sync_journal;
+use crate::config::Durability;
+use crate::connection::Connection;
+use crate::core::{Core, Shared};
+use crate::grants::{Asker, Grants};
+use crate::line::{Facts, LineClient, follow_orders};
+use crate::wire::Wire;
+use crate::world::{Fd, Io};
+
+/// How often a drain looks whether it is done.
+const DRAIN_LOOK: Duration = Duration::from_millis(20);
+/// Facts still waiting at the end get this long; the journal keeps what matters.
+const LAST_FACTS: Duration = Duration::from_secs(1);
+/// Pause after a failed accept (no descriptor left).
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+/// How often journals are looked at for compaction.
+const COMPACT_LOOK: Duration = Duration::from_secs(5);
+/// Sent to a connection beyond the limit (P16).
+const CROWDED: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+
+/// Runs one core to its end.
+pub async fn drive(io: Io, shared: Arc<Shared>, listeners: Vec<Fd>) {
+    let objects = match shared.store.objects_dir().as_fd().try_clone_to_owned() {
+        Ok(objects) => Rc::new(objects),
+        Err(error) => {
+            tracing::error!(%error, core = io.core(), "no descriptor for the objects directory");
+            return;
+        }
+    };
+    let core = Rc::new(Core {
+        line: LineClient::new(io.clone(), shared.config.line.clone()),
+        grants: Grants::default(),
+        objects,
+        journal_turn: futures_util::lock::Mutex::new(()),
+        active: Cell::new(0),
+        io,
+        shared,
+    });
+    let accepting: Vec<_> =
+        listeners.into_iter().map(|listener| core.io.spawn(accept(Rc::clone(&core), listener))).collect();
+    if core.io.core() == 0 {
+        core.io.spawn(Facts::deliver(Rc::clone(&core))).detach();
+        core.io.spawn(follow_orders(Rc::clone(&core))).detach();
+        core.io.spawn(compact(Rc::clone(&core))).detach();
+    }
+    stopped(&core).await;
+    drop(accepting);
+    drain(&core).await;
+}
+
+async fn stopped(core: &Core) {
+    loop {
+        let listener = core.shared.stop_event.listen();
+        if core.is_stopping() {
+            return;
+        }
+        listener.await;
+    }
+}
+
+/// Waits for running requests within the grace, then makes the journal durable (P17).
+async fn drain(core: &Rc<Core>) {
+    let deadline = core.io.now() + core.shared.config.grace;
+    while core.active.get() > 0 && core.io.now() < deadline {
+        core.io.sleep(DRAIN_LOOK).await;
+    }
+    if core.shared.config.durability != Durability::None {
+        if let Err(error) = sync_journal(core, core.journal().position()).await {
+            tracing::error!(%error, "sync the journal at the end");
+        }
+    }
+    core.shared.cores_done.fetch_add(1, Ordering::AcqRel);
+    if core.io.core() == 0 {
+        while core.shared.cores_done.load(Ordering::Acquire) < core.shared.cores && core.io.now() < deadline {
+            core.io.sleep(DRAIN_LOOK).await;
+        }
+        if !core.shared.facts.flush(&core.io, LAST_FACTS).await {
+            tracing::info!(waiting = core.shared.facts.waiting(), "facts wait in the journal for the next start");
+        }
+    }
+}
+
+async fn accept(core: Rc<Core>, listener: Fd) {
+    loop {
+        match core.io.accept(&listener).await {
+            Ok((socket, peer)) => admit(&core, Rc::new(socket), peer),
+            Err(error) => {
+                tracing::warn!(%error, "accept");
+                core.io.sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}
+
+fn admit(core: &Rc<Core>, socket: Fd, peer: std::net::SocketAddr) {
+    let open = Open::new(&core.shared);
+    if open.before >= core.shared.config.limits.connections_max {
+        let flags = rustix::net::SendFlags::DONTWAIT | rustix::net::SendFlags::NOSIGNAL;
+        // The kernel has room for one line in a fresh socket; if not, the close says enough.
+        let _ = rustix::net::send(&*socket, CROWDED, flags);
+        return;
+    }
+    let Ok(local) = rustix::net::getsockname(&*socket).and_then(std::net::SocketAddr::try_from) else { return };
+    if rustix::net::sockopt::set_tcp_nodelay(&*socket, true).is_err() {
+        return;
+    }
+    let wire = Wire::new(core.io.clone(), socket);
+    let connection = Connection::new(Rc::clone(core), wire, Asker { peer, local });
+    let task = async move {
+        connection.run().await;
+        drop(open);
+    };
+    core.io.spawn(task).detach();
+}
+
+/// One open connection in the count of all cores.
+struct Open {
+    shared: Arc<Shared>,
+    before: usize,
+}
+
+impl Open {
+    fn new(shared: &Arc<Shared>) -> Self {
+        Self { before: shared.connections.fetch_add(1, Ordering::Relaxed), shared: Arc::clone(shared) }
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.shared.connections.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+async fn compact(core: Rc<Core>) {
+    loop {
+        core.io.sleep(COMPACT_LOOK).await;
+        let store = Arc::clone(&core.shared.store);
+        match core.io.off_core(move || store.compact_if_due()).await {
+            Ok(true) => tracing::info!("journals compacted"),
+            Ok(false) => {}
+            Err(error) => tracing::error!(%error, "compact the journals"),
+        }
+    }
+}

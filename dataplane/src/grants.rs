@@ -1,0 +1,181 @@
+//! Decide once, then move bytes: what the control plane permitted, kept per core for equal requests.
+//!
+//! Must stay true: two requests share a grant only when everything a decision may depend on is equal: method, target,
+//! `Host`, every credential field, `Origin`, the override, the forwarding fields, and whether a `Range` is asked. A grant
+//! dies at its time or when the epoch rises above its own.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::rc::Rc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use etransfer_contract::Grant;
+use etransfer_contract::tus::Fields;
+use etransfer_contract::line::{self, GRANT_MEDIA_TYPE};
+
+use crate::core::Core;
+use crate::http::{Framing, Head, forwarded_head};
+use crate::line::LineReply;
+
+/// Grants one core remembers; full means forgotten, never wrong.
+const REMEMBERED_MAX: usize = 4096;
+/// How long a decision waits for facts that are on their way, and for a control plane that restarts.
+const LINE_WAIT: Duration = Duration::from_secs(2);
+/// How long a decision may take.
+const DECIDE_WAIT: Duration = Duration::from_secs(10);
+
+/// Fields a decision may depend on beside method, target and `Host`.
+const DECIDING_FIELDS: [&str; 12] = [
+    "authorization",
+    "cookie",
+    "origin",
+    "upload-concat",
+    "upload-length",
+    "x-api-token",
+    "x-forwarded-for",
+    "x-forwarded-host",
+    "x-forwarded-proto",
+    "x-http-method-override",
+    "x-session-token",
+    "tus-resumable",
+];
+
+/// What the control plane decided.
+pub enum Decided {
+    /// Act on this.
+    Grant(Rc<Grant>),
+    /// Relay this answer.
+    Answer(Box<LineReply>),
+    /// Nobody can decide now: 503.
+    Away,
+}
+
+/// The grants of one core.
+#[derive(Default)]
+pub struct Grants {
+    remembered: RefCell<HashMap<Box<[u8]>, Remembered>>,
+}
+
+struct Remembered {
+    grant: Rc<Grant>,
+    until: Instant,
+}
+
+impl Grants {
+    fn find(&self, key: &[u8], now: Instant, epoch: u64) -> Option<Rc<Grant>> {
+        let remembered = self.remembered.borrow();
+        let found = remembered.get(key)?;
+        (found.until > now && found.grant.epoch >= epoch).then(|| Rc::clone(&found.grant))
+    }
+
+    fn remember(&self, key: Box<[u8]>, grant: &Rc<Grant>, now: Instant) {
+        if grant.cache_ms == 0 {
+            return;
+        }
+        let mut remembered = self.remembered.borrow_mut();
+        if remembered.len() >= REMEMBERED_MAX {
+            remembered.retain(|_, old| old.until > now);
+        }
+        if remembered.len() >= REMEMBERED_MAX {
+            remembered.clear();
+        }
+        let until = now + Duration::from_millis(grant.cache_ms);
+        remembered.insert(key, Remembered { grant: Rc::clone(grant), until });
+    }
+}
+
+/// Who asks, for the control plane.
+pub struct Asker {
+    /// The client's address.
+    pub peer: std::net::SocketAddr,
+    /// The address it connected to.
+    pub local: std::net::SocketAddr,
+}
+
+/// Finds the grant for a request or asks the control plane.
+pub async fn decide(core: &Core, head: &Head, asker: &Asker) -> Decided {
+    let key = key(head, asker);
+    let epoch = core.shared.epoch.load(Ordering::Relaxed);
+    if let Some(grant) = core.grants.find(&key, core.io.now(), epoch) {
+        return Decided::Grant(grant);
+    }
+    if !wait_for_line(core).await || !core.shared.facts.flush(&core.io, LINE_WAIT).await {
+        return Decided::Away;
+    }
+    let request = forwarded(head, asker, "decide", &head.framing().announcement(), Framing::None);
+    match core.line.ask(&request, DECIDE_WAIT).await {
+        Ok(reply) if reply.head.get("content-type") == Some(GRANT_MEDIA_TYPE.as_bytes()) => {
+            accept(core, key, reply).await
+        }
+        Ok(reply) => Decided::Answer(Box::new(reply)),
+        Err(error) => {
+            tracing::debug!(%error, "no decision");
+            Decided::Away
+        }
+    }
+}
+
+/// The head the control plane gets to see.
+pub fn forwarded(head: &Head, asker: &Asker, call: &str, body: &str, attached: Framing) -> Vec<u8> {
+    let (peer, local) = (asker.peer.to_string(), asker.local.to_string());
+    let own = [(line::LINE, call), (line::PEER, &peer), (line::LISTENER, &local), (line::BODY, body)];
+    forwarded_head(head, &own, attached)
+}
+
+async fn accept(core: &Core, key: Vec<u8>, mut reply: LineReply) -> Decided {
+    let Ok(body) = reply.take_whole(DECIDE_WAIT).await else { return Decided::Away };
+    let LineReply { head, body: rest, wire } = reply;
+    core.line.give_back(wire, &head, &rest);
+    match serde_json::from_slice::<Grant>(&body) {
+        Ok(grant) if grant.version == line::VERSION => {
+            let grant = Rc::new(grant);
+            core.grants.remember(key.into_boxed_slice(), &grant, core.io.now());
+            Decided::Grant(grant)
+        }
+        Ok(grant) => {
+            tracing::error!(theirs = grant.version, ours = line::VERSION, "the planes speak different versions");
+            Decided::Away
+        }
+        Err(error) => {
+            tracing::error!(%error, "a grant can not be read");
+            Decided::Away
+        }
+    }
+}
+
+/// The control plane answered the last poll, or does within a moment.
+async fn wait_for_line(core: &Core) -> bool {
+    let deadline = core.io.now() + LINE_WAIT;
+    loop {
+        let listener = core.shared.line_event.listen();
+        if core.shared.line_ready.load(Ordering::Acquire) {
+            return true;
+        }
+        if core.io.now() >= deadline {
+            return false;
+        }
+        let late = core.io.sleep_until(deadline);
+        futures_util::future::select(std::pin::pin!(listener), std::pin::pin!(late)).await;
+    }
+}
+
+fn key(head: &Head, asker: &Asker) -> Vec<u8> {
+    let mut key = Vec::with_capacity(256);
+    let mut add = |part: &[u8]| {
+        key.extend_from_slice(&(part.len() as u32).to_le_bytes());
+        key.extend_from_slice(part);
+    };
+    add(head.method_name().as_bytes());
+    add(head.target().as_bytes());
+    add(head.host().unwrap_or_default().as_bytes());
+    add(&[u8::from(head.get("range").is_some())]);
+    add(asker.peer.ip().to_string().as_bytes());
+    for name in DECIDING_FIELDS {
+        for value in head.all(name) {
+            add(name.as_bytes());
+            add(value);
+        }
+    }
+    key
+}

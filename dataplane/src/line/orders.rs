@@ -1,0 +1,121 @@
+//! Orders: a long poll that brings the epoch, asks for the inventory after a restart, and removes what has expired.
+
+use std::rc::Rc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use etransfer_contract::fact::Fact;
+use etransfer_contract::line::{self, ORDERS_PATH};
+use etransfer_contract::order::{NodeFacts, Order, Orders, OrdersQuery, What};
+
+use super::client::{LineClient, LineError};
+use crate::act::remove::remove_object;
+use crate::core::Core;
+
+/// The control plane holds a poll open for 20 s at most.
+const POLL_WAIT: Duration = Duration::from_secs(30);
+/// Pause after a failed poll.
+const RETRY: Duration = Duration::from_millis(100);
+/// Objects per inventory page.
+const PAGE: usize = 500;
+
+/// Follows the control plane for ever; one task of one core runs this.
+pub async fn follow_orders(core: Rc<Core>) {
+    // Its own connection: a held poll must not occupy a turn of the requests.
+    let line = LineClient::new(core.io.clone(), core.shared.config.line.clone());
+    let mut control_run = 0;
+    let mut after = 0;
+    loop {
+        match poll(&core, &line, control_run, after).await {
+            Ok(orders) => {
+                if orders.control_run != control_run {
+                    tracing::info!(control_run = orders.control_run, "the control plane is there");
+                    control_run = orders.control_run;
+                    after = 0;
+                }
+                core.shared.epoch.store(orders.epoch, Ordering::Relaxed);
+                if orders.inventory {
+                    tell_inventory(&core);
+                }
+                set_ready(&core, true);
+                for Order { sequence, what } in orders.orders {
+                    carry_out(&core, what).await;
+                    after = sequence;
+                }
+            }
+            Err(error) => {
+                if core.shared.line_ready.load(Ordering::Relaxed) {
+                    tracing::warn!(%error, "the control plane is away; transfers with a grant go on");
+                }
+                set_ready(&core, false);
+                core.io.sleep(RETRY).await;
+            }
+        }
+    }
+}
+
+async fn poll(core: &Core, line: &LineClient, control_run: u64, after: u64) -> Result<Orders, LineError> {
+    let query = OrdersQuery {
+        version: line::VERSION,
+        run: core.shared.run,
+        control_run,
+        epoch: core.shared.epoch.load(Ordering::Relaxed),
+        after,
+        node: node_facts(core),
+    };
+    let (status, body) = line.post(ORDERS_PATH, &query, POLL_WAIT).await?;
+    let orders = serde_json::from_slice(&body).map_err(|_| LineError::Garbled);
+    if status == 200 {
+        orders
+    } else {
+        tracing::error!(status, body = %String::from_utf8_lossy(&body), "orders were refused");
+        Err(LineError::Garbled)
+    }
+}
+
+fn node_facts(core: &Core) -> NodeFacts {
+    let disk = rustix::fs::fstatvfs(&*core.objects).ok();
+    NodeFacts {
+        engine: core.io.engine().to_string(),
+        cores: core.shared.cores,
+        addresses: core.shared.addresses.iter().map(ToString::to_string).collect(),
+        degraded: core.shared.store.degraded(),
+        disk_free: disk.as_ref().map_or(0, |disk| disk.f_bavail * disk.f_frsize),
+        disk_size: disk.as_ref().map_or(0, |disk| disk.f_blocks * disk.f_frsize),
+    }
+}
+
+/// The control plane (re)started: it hears of everything there is, and of every completion it has not confirmed.
+fn tell_inventory(core: &Core) {
+    let mut after = None;
+    loop {
+        let objects = core.shared.store.inventory(after, PAGE);
+        after = objects.last().map(|presence| presence.object);
+        let last = objects.len() < PAGE;
+        core.shared.facts.push(Fact::Inventory { objects, last });
+        if last {
+            break;
+        }
+    }
+    core.shared.store.unconfirmed().into_iter().for_each(|fact| core.shared.facts.push(fact));
+}
+
+fn set_ready(core: &Core, ready: bool) {
+    core.shared.line_ready.store(ready, Ordering::Release);
+    if ready {
+        core.shared.line_event.notify(usize::MAX);
+    }
+}
+
+async fn carry_out(core: &Rc<Core>, what: What) {
+    let What::Remove { object: id, unless_written_since_unix_ms } = what;
+    if let (Some(since), Some(object)) = (unless_written_since_unix_ms, core.shared.store.find(id)) {
+        let look = object.look();
+        if look.writers > 0 || look.written_unix_ms > since {
+            return;
+        }
+    }
+    if let Err(error) = remove_object(core, id).await {
+        tracing::error!(object = %id, %error, "carry out a removal");
+    }
+}

@@ -1,0 +1,163 @@
+//! A running data plane: the store opened, the listeners bound, one pinned thread per core, and its orderly end.
+
+use std::io;
+use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::mpsc;
+use std::thread::JoinHandle;
+
+use event_listener::Event;
+
+use crate::config::{Config, Durability};
+use crate::core::Shared;
+use crate::drive;
+use crate::line::Facts;
+use crate::listen;
+use crate::store::{OpenError, Store, StoreOptions};
+use crate::world::{CoreOptions, Engine, allowed_cpus, run_core};
+
+/// Slots of 1 MiB per core.
+pub const SLOTS: usize = 64;
+/// Size of one preallocated journal segment.
+const JOURNAL_BYTES: u64 = 16 << 20;
+/// Journals above this are compacted.
+const COMPACT_ABOVE: u64 = 64 << 20;
+
+/// Why a data plane does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The storage directory can not be used.
+    #[error(transparent)]
+    Store(#[from] OpenError),
+    /// An address can not be bound.
+    #[error("listen on {address}: {error}")]
+    Listen {
+        /// As configured.
+        address: SocketAddr,
+        /// What the kernel said.
+        error: io::Error,
+    },
+    /// A core's engine can not be built.
+    #[error("start core {core}: {error}")]
+    Engine {
+        /// Which one.
+        core: usize,
+        /// What the kernel said.
+        error: io::Error,
+    },
+    /// No randomness for the run id.
+    #[error("random source: {0}")]
+    Random(getrandom::Error),
+}
+
+/// A running data plane. Dropping it does not stop it; [`stop`](Self::stop) and [`join`](Self::join) do.
+pub struct Node {
+    shared: Arc<Shared>,
+    threads: Vec<JoinHandle<io::Result<()>>>,
+    engine: Engine,
+}
+
+/// Starts a data plane: when this returns, every address accepts connections.
+pub fn start(config: Config) -> Result<Node, StartError> {
+    let cpus = allowed_cpus();
+    let cores = config.cores.unwrap_or(cpus.len()).clamp(1, 256);
+    let options = StoreOptions {
+        root: config.storage.clone(),
+        cores,
+        journal_bytes: JOURNAL_BYTES,
+        compact_above: COMPACT_ABOVE,
+        read_only_on_damage: false,
+    };
+    let (store, replayed) = Store::open(options)?;
+    tracing::info!(?replayed, "store opened");
+    let (addresses, listeners) = listen::bind_all(&config.addresses, cores)?;
+    let shared = Arc::new(Shared {
+        store,
+        facts: Facts::default(),
+        epoch: AtomicU64::new(0),
+        line_ready: AtomicBool::new(false),
+        line_event: Event::new(),
+        stopping: AtomicBool::new(false),
+        stop_event: Event::new(),
+        cores_done: AtomicUsize::new(0),
+        connections: AtomicUsize::new(0),
+        run: getrandom::u64().map_err(StartError::Random)?,
+        cores,
+        addresses,
+        config,
+    });
+    let mut node = Node { shared, threads: Vec::new(), engine: Engine::Readiness };
+    for (core, listeners) in listeners.into_iter().enumerate() {
+        let cpu = cpus.get(core % cpus.len().max(1)).copied();
+        match spawn_core(&node.shared, core, cpu, listeners) {
+            Ok((engine, thread)) => {
+                node.engine = engine;
+                node.threads.push(thread);
+            }
+            Err(error) => {
+                node.stop();
+                return Err(StartError::Engine { core, error });
+            }
+        }
+    }
+    tracing::info!(engine = %node.engine, cores, "data plane started");
+    Ok(node)
+}
+
+fn spawn_core(
+    shared: &Arc<Shared>,
+    core: usize,
+    cpu: Option<usize>,
+    listeners: Vec<OwnedFd>,
+) -> io::Result<(Engine, JoinHandle<io::Result<()>>)> {
+    let shared = Arc::clone(shared);
+    let (ready, is_ready) = mpsc::channel();
+    let thread = std::thread::Builder::new().name(format!("core-{core}")).spawn(move || {
+        let options = CoreOptions { core, cpu, engine: shared.config.engine, slots: SLOTS };
+        run_core(options, move |io| {
+            let _ = ready.send(io.engine());
+            drive::drive(io, shared, listeners.into_iter().map(Rc::new).collect())
+        })
+    })?;
+    match is_ready.recv() {
+        Ok(engine) => Ok((engine, thread)),
+        // The thread ended before it had an engine: its own error says why.
+        Err(_) => match thread.join() {
+            Ok(Err(error)) => Err(error),
+            Ok(Ok(())) | Err(_) => Err(io::Error::other("the core ended while starting")),
+        },
+    }
+}
+
+impl Node {
+    /// Where it listens, ports resolved.
+    pub fn addresses(&self) -> &[SocketAddr] {
+        &self.shared.addresses
+    }
+
+    /// Which engine runs.
+    pub fn engine(&self) -> Engine {
+        self.engine
+    }
+
+    /// Takes no new work; running bodies end with their prefix kept. Returns at once; [`join`](Self::join) waits.
+    pub fn stop(&self) {
+        self.shared.stopping.store(true, Ordering::Release);
+        self.shared.stop_event.notify(usize::MAX);
+    }
+
+    /// Waits until every core ended; the first failure is returned.
+    pub fn join(self) -> io::Result<()> {
+        let ended = self.threads.into_iter().map(|thread| {
+            thread.join().unwrap_or_else(|_| Err(io::Error::other("a core ended by a panic")))
+        });
+        let ended = ended.fold(Ok(()), |first, this| first.and(this));
+        if self.shared.config.durability != Durability::None {
+            self.shared.store.close()?;
+        }
+        ended
+    }
+}

@@ -1,0 +1,110 @@
+//! One socket and what was read from it too early.
+//!
+//! Must stay true: bytes leave in the order they came; an empty inbox owns no memory, so an idle connection costs none.
+
+use std::io;
+use std::time::Duration;
+
+use crate::world::{Buf, Fd, Io, within};
+
+/// A stream socket with its read-ahead.
+pub struct Wire {
+    /// The core's engine.
+    pub io: Io,
+    /// The socket.
+    pub socket: Fd,
+    inbox: Vec<u8>,
+    taken: usize,
+}
+
+/// Why no more bytes came.
+#[derive(Debug, thiserror::Error)]
+pub enum WireError {
+    /// The peer ended its side.
+    #[error("the peer closed the connection")]
+    Closed,
+    /// Nothing came, or nothing could be sent, within the limit.
+    #[error("the peer was silent for too long")]
+    Late,
+    /// The socket failed.
+    #[error("socket: {0}")]
+    Io(#[from] io::Error),
+}
+
+impl Wire {
+    /// Wraps a connected socket.
+    pub fn new(io: Io, socket: Fd) -> Self {
+        Self { io, socket, inbox: Vec::new(), taken: 0 }
+    }
+
+    /// What was read and not consumed yet.
+    pub fn ahead(&self) -> &[u8] {
+        &self.inbox[self.taken..]
+    }
+
+    /// Drops the first `bytes` of [`ahead`](Self::ahead).
+    pub fn consume(&mut self, bytes: usize) {
+        self.taken += bytes;
+        debug_assert!(self.taken <= self.inbox.len());
+        if self.taken == self.inbox.len() {
+            self.inbox = Vec::new();
+            self.taken = 0;
+        }
+    }
+
+    /// Moves up to `into.len()` bytes of the read-ahead out.
+    pub fn drain_into(&mut self, into: &mut [u8]) -> usize {
+        let bytes = self.ahead().len().min(into.len());
+        into[..bytes].copy_from_slice(&self.ahead()[..bytes]);
+        self.consume(bytes);
+        bytes
+    }
+
+    /// Waits for at least one byte and adds what came to the read-ahead; says how many.
+    pub async fn more(&mut self, limit: Duration) -> Result<usize, WireError> {
+        let (chunk, late) = within(&self.io, limit, self.io.recv_some(&self.socket)).await;
+        let chunk = match chunk {
+            Ok(chunk) => chunk,
+            Err(_) if late => return Err(WireError::Late),
+            Err(error) => return Err(error.into()),
+        };
+        if chunk.is_empty() {
+            return Err(WireError::Closed);
+        }
+        if self.taken > 0 {
+            self.inbox.drain(..self.taken);
+            self.taken = 0;
+        }
+        self.inbox.extend_from_slice(&chunk);
+        Ok(chunk.len())
+    }
+
+    /// Sends all of `bytes`; `more` when a body follows at once.
+    pub async fn send(&self, bytes: Vec<u8>, more: bool, limit: Duration) -> Result<(), WireError> {
+        self.send_part(Buf::from(bytes), more, limit).await.map(drop)
+    }
+
+    /// Sends all of an owned buffer and gives it back.
+    pub async fn send_part(&self, buf: Buf, more: bool, limit: Duration) -> Result<Buf, WireError> {
+        let len = buf.len();
+        self.send_range(buf, 0..len, more, limit).await
+    }
+
+    /// Sends `at` of an owned buffer and gives the buffer back.
+    pub async fn send_range(
+        &self,
+        buf: Buf,
+        at: std::ops::Range<usize>,
+        more: bool,
+        limit: Duration,
+    ) -> Result<Buf, WireError> {
+        let len = at.len();
+        let ((sent, buf), late) = within(&self.io, limit, self.io.send(&self.socket, buf, at, more)).await;
+        match sent {
+            Ok(bytes) if bytes == len => Ok(buf),
+            _ if late => Err(WireError::Late),
+            Ok(_) => Err(WireError::Closed),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
