@@ -4,8 +4,16 @@
 //! the line (`etransfer_contract::line`), everything it wants done with bytes is a grant or an order.
 #![forbid(unsafe_code)]
 
+pub mod authority;
 pub mod catalogue;
 pub mod clock;
 pub mod config;
+pub mod line;
+pub mod machine;
 pub mod node;
 pub mod retention;
+pub mod server;
+pub mod socket;
+pub mod surface;
+
+pub use server::{Running, StartError, start};

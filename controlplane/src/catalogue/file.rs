@@ -165,7 +165,7 @@ impl Writer {
             Ok(()) => self.unkept.clear(),
             Err(_) => self.database = None,
         }
-        outcome.map_err(|error| NotKept { reason: error.to_string() })
+        outcome.map_err(|error| NotKept { is_full: is_full(&error), reason: error.to_string() })
     }
 
     fn try_commit(&mut self) -> Result<(), redb::Error> {
@@ -211,6 +211,11 @@ fn open_database(path: &Path, sync: bool) -> Result<Database, redb::Error> {
     write.open_table(KEPT)?;
     write.commit()?;
     Ok(database)
+}
+
+fn is_full(error: &redb::Error) -> bool {
+    use io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
+    matches!(error, redb::Error::Io(error) if matches!(error.kind(), StorageFull | QuotaExceeded | FileTooLarge))
 }
 
 fn io_error(error: io::Error) -> redb::Error {

@@ -50,6 +50,8 @@ pub enum Commit {
 pub struct NotKept {
     /// What the disk said.
     pub reason: String,
+    /// It said that it is full.
+    pub is_full: bool,
 }
 
 impl Commit {
@@ -57,9 +59,9 @@ impl Commit {
     pub async fn wait(self) -> Result<(), NotKept> {
         match self {
             Self::Done => Ok(()),
-            Self::Waiting(receiver) => {
-                receiver.await.unwrap_or_else(|_| Err(NotKept { reason: "its writer has ended".into() }))
-            }
+            Self::Waiting(receiver) => receiver
+                .await
+                .unwrap_or_else(|_| Err(NotKept { reason: "its writer has ended".into(), is_full: false })),
         }
     }
 }

@@ -112,6 +112,15 @@ impl Node {
         Room::Promised(promised)
     }
 
+    /// Promises a final upload the bytes of its copy; settled by the fact that ends it.
+    pub fn reserve_for(&self, ticket: Ticket, object: ObjectId, bytes: u64) -> Room {
+        let room = self.reserve(ticket, Some(bytes), bytes);
+        if matches!(room, Room::Promised(_)) {
+            self.lock().copies.insert(object, ticket);
+        }
+        room
+    }
+
     /// Takes back a promise whose grant was never given.
     pub fn unreserve(&self, ticket: Ticket) {
         self.lock().ledger.settle(ticket);

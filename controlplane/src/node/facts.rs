@@ -1,7 +1,7 @@
 //! What the data plane reports. Told at least once and in order per object; everything here may be applied twice.
 
-use etransfer_contract::fact::{Fact, FactBatch, Presence};
 use etransfer_contract::ObjectId;
+use etransfer_contract::fact::{Fact, FactBatch, Presence};
 
 use super::{Node, State};
 use crate::catalogue::{Change, NotKept};
@@ -33,6 +33,9 @@ impl State {
         match fact {
             Fact::Progress(presence) | Fact::Completed(presence) => {
                 self.inventory.note(presence.object);
+                if presence.complete {
+                    self.settle_copy(presence.object);
+                }
                 if self.shelf.get(presence.object).is_some() {
                     self.progress(presence, changes);
                 } else {
@@ -113,10 +116,7 @@ impl State {
     fn consume_if_used_up(&mut self, id: ObjectId, changes: &mut Vec<Change>) {
         let Some(entry) = self.shelf.get(id) else { return };
         let record = &entry.record;
-        if record.keep.policy == Policy::DownloadOnce
-            && record.is_complete()
-            && record.once.is_used_up(record.length)
-        {
+        if record.keep.policy == Policy::DownloadOnce && record.is_complete() && record.once.is_used_up(record.length) {
             tracing::info!(object = %id, "a download_once file was received and is gone");
             self.shelf.remove(id);
             self.orders.remove(id, None);
@@ -136,7 +136,15 @@ impl State {
         incomplete
     }
 
+    /// The copy of a final upload ended: what it stored is counted where everything stored is.
+    fn settle_copy(&mut self, id: ObjectId) {
+        if let Some(ticket) = self.copies.remove(&id) {
+            self.ledger.settle(ticket);
+        }
+    }
+
     fn removed(&mut self, id: ObjectId) {
+        self.settle_copy(id);
         self.shelf.gone(id);
         self.orders.confirm(id);
         self.kept.remove(&id);

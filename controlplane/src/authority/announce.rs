@@ -1,0 +1,128 @@
+//! Telling the first token: on the terminal once, and to the `et` of the same user on this machine.
+//!
+//! `~/.etransfer/local.json` maps loopback addresses to tokens: `{"127.0.0.1:8765": "…", "localhost:8765": "…"}`, 0600.
+//! It names only addresses the listener serves. Entries of other nodes are left alone; entries of these addresses are
+//! removed when this node has no token of its own, so that `et` never presents a stale one.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::net::SocketAddr;
+use std::path::Path;
+
+use tokio::sync::watch;
+
+use super::first_token::{FirstToken, write_private};
+use etransfer_contract::order::NodeFacts;
+
+/// Waits until the data plane told where it listens, then announces; returns when there is nothing more to do.
+pub async fn announce(mut plane: watch::Receiver<NodeFacts>, token: Option<FirstToken>) {
+    let Ok(facts) = plane.wait_for(|facts| !facts.addresses.is_empty()).await.map(|facts| facts.clone()) else {
+        return;
+    };
+    let bound: Vec<SocketAddr> = facts.addresses.iter().filter_map(|text| text.parse().ok()).collect();
+    let local = loopback_names(&bound);
+    if let Some(home) = std::env::home_dir()
+        && let Err(error) = write_local(&home.join(".etransfer"), &local, token.as_ref())
+    {
+        tracing::warn!(%error, "tell et on this machine the token");
+    }
+    if let Some(token) = token.filter(|token| token.is_new) {
+        show(&token, &bound, &local);
+    }
+}
+
+/// Printed, not logged: logs are kept and read by others.
+fn show(token: &FirstToken, bound: &[SocketAddr], local: &[String]) {
+    let port = bound.first().map_or(8765, SocketAddr::port);
+    let here = local.first().cloned().unwrap_or_else(|| bound.first().map(ToString::to_string).unwrap_or_default());
+    let shown = token.token.expose();
+    eprintln!();
+    eprintln!("  This node made itself a token. It is shown once, and kept in {}", token.path.display());
+    eprintln!();
+    if local.is_empty() {
+        eprintln!("      ETRANSFER_TOKEN={shown} et setup {here}");
+    } else {
+        eprintln!("  On this machine:   et setup {here}");
+        eprintln!("  Elsewhere:         ETRANSFER_TOKEN={shown} et setup HOST:{port}");
+    }
+    eprintln!();
+}
+
+/// The loopback names under which one of `bound` answers.
+fn loopback_names(bound: &[SocketAddr]) -> Vec<String> {
+    let mut names = Vec::new();
+    for address in bound {
+        let (ip, port) = (address.ip(), address.port());
+        let any = ip.is_unspecified();
+        if ip.is_loopback() && ip.is_ipv4() {
+            names.push(format!("{ip}:{port}"));
+        } else if any {
+            names.push(format!("127.0.0.1:{port}"));
+        }
+        if ip.is_ipv6() && (any || ip.is_loopback()) {
+            names.push(format!("[::1]:{port}"));
+        }
+        if any || ip.is_loopback() {
+            names.push(format!("localhost:{port}"));
+        }
+    }
+    let mut seen = std::collections::HashSet::new();
+    names.retain(|name| seen.insert(name.clone()));
+    names
+}
+
+fn write_local(directory: &Path, names: &[String], token: Option<&FirstToken>) -> io::Result<()> {
+    use std::os::unix::fs::DirBuilderExt;
+    let path = directory.join("local.json");
+    let mut entries: BTreeMap<String, String> = match std::fs::read(&path) {
+        Ok(text) => serde_json::from_slice(&text).unwrap_or_default(),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => BTreeMap::new(),
+        Err(error) => return Err(error),
+    };
+    let before = entries.clone();
+    for name in names {
+        match token {
+            Some(token) => entries.insert(name.clone(), token.token.expose().to_owned()),
+            None => entries.remove(name),
+        };
+    }
+    if entries == before {
+        return Ok(());
+    }
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
+    let text = serde_json::to_vec_pretty(&entries).expect("a map of strings is always JSON");
+    write_private(&path, &text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Secret;
+
+    #[test]
+    fn only_loopback_names_the_listener_serves_are_told() {
+        let names = |addresses: &[&str]| {
+            let bound: Vec<SocketAddr> = addresses.iter().map(|address| address.parse().unwrap()).collect();
+            loopback_names(&bound)
+        };
+        assert_eq!(names(&["0.0.0.0:8765"]), ["127.0.0.1:8765", "localhost:8765"]);
+        assert_eq!(names(&["[::]:1"]), ["127.0.0.1:1", "[::1]:1", "localhost:1"]);
+        assert_eq!(names(&["[::1]:1"]), ["[::1]:1", "localhost:1"]);
+        assert_eq!(names(&["127.0.0.1:1", "127.0.0.2:1"]), ["127.0.0.1:1", "localhost:1", "127.0.0.2:1"]);
+        assert!(names(&["192.0.2.1:1"]).is_empty());
+    }
+
+    #[test]
+    fn section_1_3_other_nodes_entries_stay_and_stale_ones_go() {
+        let home = tempfile::tempdir().unwrap();
+        let directory = home.path().join(".etransfer");
+        let token = FirstToken { token: Secret::new("abc"), is_new: true, path: "x".into() };
+        write_local(&directory, &["127.0.0.1:1".into()], Some(&token)).unwrap();
+        write_local(&directory, &["127.0.0.1:2".into()], Some(&token)).unwrap();
+        let read = || std::fs::read_to_string(directory.join("local.json")).unwrap();
+        let entries: BTreeMap<String, String> = serde_json::from_str(&read()).unwrap();
+        assert_eq!(entries.keys().collect::<Vec<_>>(), ["127.0.0.1:1", "127.0.0.1:2"]);
+        write_local(&directory, &["127.0.0.1:1".into()], None).unwrap();
+        assert!(!read().contains("127.0.0.1:1") && read().contains("127.0.0.1:2"));
+    }
+}

@@ -1,0 +1,80 @@
+//! The token a node makes for itself when nobody configured one: secure by default (contract easytransfer.md §1.3).
+//!
+//! Kept 0600 in the state directory and the same after a restart. Written to a temporary name first: a crash leaves no
+//! half a token.
+
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
+use crate::config::Secret;
+
+/// 192 bits: nobody guesses it, and it still fits a line.
+const RANDOM_BYTES: usize = 24;
+
+/// The node's own token.
+#[derive(Debug, Clone)]
+pub struct FirstToken {
+    /// The token.
+    pub token: Secret,
+    /// Made just now: it is to be shown, once.
+    pub is_new: bool,
+    /// Where it is kept.
+    pub path: PathBuf,
+}
+
+/// Reads the token kept in `state`, or makes one.
+pub fn load_or_make(state: &Path) -> io::Result<FirstToken> {
+    let path = state.join("token");
+    match std::fs::read_to_string(&path) {
+        Ok(text) if !text.trim().is_empty() => {
+            return Ok(FirstToken { token: Secret::new(text.trim()), is_new: false, path });
+        }
+        Ok(_) => {}
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        Err(error) => return Err(error),
+    }
+    let mut random = [0; RANDOM_BYTES];
+    getrandom::fill(&mut random).map_err(|error| io::Error::other(error.to_string()))?;
+    let token = URL_SAFE_NO_PAD.encode(random);
+    write_private(&path, format!("{token}\n").as_bytes())?;
+    Ok(FirstToken { token: Secret::new(token), is_new: true, path })
+}
+
+/// Replaces `path` by a file that only its owner can read; whole or not at all.
+pub fn write_private(path: &Path, content: &[u8]) -> io::Result<()> {
+    let temporary = path.with_extension(format!("tmp{}", std::process::id()));
+    let written = std::fs::File::options()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(&temporary)
+        .and_then(|mut file| file.write_all(content).and_then(|()| file.sync_all()))
+        .and_then(|()| std::fs::rename(&temporary, path));
+    if written.is_err() {
+        // Nothing to save: the temporary file is ours alone.
+        let _ = std::fs::remove_file(&temporary);
+    }
+    written
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    #[test]
+    fn section_1_3_the_first_token_is_private_and_stays() {
+        let dir = tempfile::tempdir().unwrap();
+        let first = load_or_make(dir.path()).unwrap();
+        assert!(first.is_new && first.token.expose().len() == 32);
+        assert_eq!(std::fs::metadata(&first.path).unwrap().permissions().mode() & 0o777, 0o600);
+        let again = load_or_make(dir.path()).unwrap();
+        assert_eq!((again.is_new, again.token), (false, first.token));
+    }
+}

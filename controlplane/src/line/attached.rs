@@ -1,0 +1,39 @@
+//! How a handler gets a body: it asks for [`Attached`], and never learns that a decide comes without one. The extractor
+//! answers such a decide with [`Act::Forward`]; the data plane sends the request again with the body.
+
+use axum::body::Bytes;
+use axum::extract::{FromRequest, Request};
+use axum::response::{IntoResponse, Response};
+use etransfer_contract::grant::Act;
+use http_body_util::{BodyExt, Limited};
+
+use super::decision::Decision;
+use super::meta::{Call, Meta};
+use crate::server::App;
+use crate::surface::refusal::Refused;
+
+/// Largest body of an ordinary API call (reliability.md §4).
+pub const BYTES_MAX: usize = 1 << 20;
+
+/// The whole body of the request.
+pub struct Attached(pub Bytes);
+
+impl FromRequest<App> for Attached {
+    type Rejection = Response;
+
+    async fn from_request(request: Request, app: &App) -> Result<Self, Response> {
+        let meta = *request.extensions().get::<Meta>().expect("the entry layer put it there");
+        match meta.call {
+            Call::Decide if !meta.body.is_empty() => {
+                let act = Act::Forward { bytes_max: BYTES_MAX as u64 };
+                Err(Decision::grant(&app.node, act).into_response())
+            }
+            Call::Decide | Call::Attached | Call::Line | Call::Bare => {
+                match Limited::new(request.into_body(), BYTES_MAX).collect().await {
+                    Ok(body) => Ok(Self(body.to_bytes())),
+                    Err(_) => Err(Refused::new(413, "the body is larger than this route takes").into_response()),
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,76 @@
+//! The line's own paths: facts, orders, claims. Only the data plane gets here: every other request is 404, and the data
+//! plane drops the field that opens them from what clients send.
+
+use std::time::Duration;
+
+use axum::body::Bytes;
+use axum::extract::{DefaultBodyLimit, State};
+use axum::response::{IntoResponse, Response};
+use axum::routing::post;
+use axum::{Json, Router};
+use etransfer_contract::fact::{Claim, FactBatch, Verdict};
+use etransfer_contract::line::{CLAIM_PATH, FACTS_PATH, ORDERS_PATH, VERSION};
+use etransfer_contract::order::OrdersQuery;
+use http::StatusCode;
+use serde::de::DeserializeOwned;
+
+use crate::server::App;
+use crate::surface::refusal::Refused;
+
+/// How long a poll is held open.
+const POLL: Duration = Duration::from_secs(20);
+/// Largest batch: an inventory page of objects with many spans each.
+const BATCH_BYTES_MAX: usize = 64 << 20;
+
+/// The routes.
+pub fn router() -> Router<App> {
+    Router::new()
+        .route(FACTS_PATH, post(facts))
+        .route(ORDERS_PATH, post(orders))
+        .route(CLAIM_PATH, post(claim))
+        .layer(DefaultBodyLimit::max(BATCH_BYTES_MAX))
+}
+
+async fn facts(State(app): State<App>, body: Bytes) -> Result<StatusCode, Refused> {
+    let batch: FactBatch = read(&body)?;
+    check_version(batch.version)?;
+    app.node.apply(batch).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+async fn orders(State(app): State<App>, body: Bytes) -> Result<Response, Refused> {
+    let query: OrdersQuery = read(&body)?;
+    check_version(query.version)?;
+    let mut news = app.node.follow_news();
+    let deadline = tokio::time::Instant::now() + POLL;
+    loop {
+        news.mark_unchanged();
+        if let Some(orders) = app.node.orders(&query) {
+            return Ok(Json(orders).into_response());
+        }
+        let mut stopping = app.stopping.clone();
+        tokio::select! {
+            _ = news.changed() => {}
+            _ = tokio::time::sleep_until(deadline) => return Ok(Json(app.node.no_orders()).into_response()),
+            _ = stopping.wait_for(|stopping| *stopping) => return Ok(Json(app.node.no_orders()).into_response()),
+        }
+    }
+}
+
+async fn claim(State(app): State<App>, body: Bytes) -> Result<Json<Verdict>, Refused> {
+    let claim: Claim = read(&body)?;
+    let go = app.node.claim(&claim).await?;
+    Ok(Json(Verdict { go }))
+}
+
+fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, Refused> {
+    serde_json::from_slice(body).map_err(|error| Refused::new(400, error.to_string()))
+}
+
+fn check_version(theirs: u16) -> Result<(), Refused> {
+    if theirs == VERSION {
+        return Ok(());
+    }
+    tracing::error!(theirs, ours = VERSION, "the planes speak different versions");
+    Err(Refused::new(400, format!("line version {theirs}; this control plane speaks {VERSION}")))
+}

@@ -1,0 +1,111 @@
+//! A decision: an ordinary answer, or a grant. Handlers return either; the grant travels through the layers as an
+//! extension, so that each may add its fields, and becomes JSON at the very end ([`seal`]).
+
+use axum::body::Body;
+use axum::response::{IntoResponse, Response};
+use etransfer_contract::Grant;
+use etransfer_contract::grant::{Act, Ticket};
+use etransfer_contract::line::{GRANT_MEDIA_TYPE, VERSION};
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+
+use crate::node::Node;
+
+/// What a handler decided.
+#[derive(Debug)]
+pub enum Decision {
+    /// Relay this.
+    Answer(Response),
+    /// Do this.
+    Grant(Box<Grant>),
+}
+
+/// The grant inside a response, until it is sealed.
+#[derive(Debug, Clone)]
+struct Sealed(Box<Grant>);
+
+impl Decision {
+    /// Permission for one request.
+    pub fn grant(node: &Node, act: Act) -> Self {
+        Self::cached(node, node.ticket(), 0, act)
+    }
+
+    /// Permission that equal requests may reuse for `cache_ms`.
+    pub fn cached(node: &Node, ticket: Ticket, cache_ms: u64, act: Act) -> Self {
+        let grant = Grant { version: VERSION, ticket, epoch: node.epoch(), cache_ms, headers: Vec::new(), act };
+        Self::Grant(Box::new(grant))
+    }
+}
+
+impl IntoResponse for Decision {
+    fn into_response(self) -> Response {
+        match self {
+            Self::Answer(response) => response,
+            Self::Grant(grant) => {
+                let mut response = StatusCode::OK.into_response();
+                response.extensions_mut().insert(Sealed(grant));
+                response
+            }
+        }
+    }
+}
+
+impl From<Response> for Decision {
+    fn from(response: Response) -> Self {
+        Self::Answer(response)
+    }
+}
+
+/// Adds fields to whatever the client will get: to the response, or to every reply under the grant.
+pub fn add_fields(response: &mut Response, fields: &HeaderMap) {
+    match response.extensions_mut().get_mut::<Sealed>() {
+        Some(Sealed(grant)) => {
+            for (name, value) in fields {
+                if let Ok(value) = value.to_str() {
+                    grant.headers.push((spelling(name), value.to_owned()));
+                }
+            }
+        }
+        None => {
+            for (name, value) in fields {
+                response.headers_mut().append(name, value.clone());
+            }
+        }
+    }
+}
+
+/// Whether the response is a grant.
+pub fn is_grant(response: &Response) -> bool {
+    response.extensions().get::<Sealed>().is_some()
+}
+
+/// Writes the grant, if there is one, into the body.
+pub fn seal(mut response: Response) -> Response {
+    let Some(Sealed(grant)) = response.extensions_mut().remove::<Sealed>() else { return response };
+    let json = serde_json::to_vec(&grant).expect("a grant has only string keys, so it is always JSON");
+    let headers = response.headers_mut();
+    headers.remove(CONTENT_LENGTH);
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(GRANT_MEDIA_TYPE));
+    *response.body_mut() = Body::from(json);
+    response
+}
+
+/// `tus-resumable` → `Tus-Resumable`: names compare without case, but people read them.
+fn spelling(name: &HeaderName) -> String {
+    let mut start = true;
+    let letter = |letter: char| {
+        let upper = std::mem::replace(&mut start, letter == '-');
+        if upper { letter.to_ascii_uppercase() } else { letter }
+    };
+    name.as_str().chars().map(letter).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn field_names_are_spelled_as_people_read_them() {
+        assert_eq!(spelling(&HeaderName::from_static("tus-resumable")), "Tus-Resumable");
+    }
+}

@@ -1,0 +1,107 @@
+//! The Unix socket of the line and the directories around it: private, and one owner at a time.
+//!
+//! A stale socket (its control plane was killed) is replaced; a live one is not: whoever holds the kernel lock beside it
+//! is the owner. The lock ends with the process, whatever way that goes.
+
+use std::fs::{DirBuilder, File};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::net::UnixListener;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{FlockOperation, flock};
+
+/// The socket cannot be had.
+#[derive(Debug, thiserror::Error)]
+pub enum SocketError {
+    /// Directory, lock or socket.
+    #[error("{action} {path}: {source}")]
+    Io {
+        /// What was tried.
+        action: &'static str,
+        /// On what.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// Another control plane answers there.
+    #[error("another control plane listens on {0}")]
+    Taken(PathBuf),
+    /// The directory belongs to somebody else, who could replace the socket.
+    #[error("{0} belongs to another user")]
+    Foreign(PathBuf),
+}
+
+/// Owner of a bound socket: its file goes when this drops.
+pub struct Guard {
+    path: PathBuf,
+    _lock: File,
+}
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        // A file that stays is stale and replaced at the next start.
+        let _ = std::fs::remove_file(&self.path);
+    }
+}
+
+/// Listens on `path`: directory 0700, socket 0600.
+pub fn bind(path: &Path) -> Result<(UnixListener, Guard), SocketError> {
+    let failed = |action, path: &Path| {
+        let path = path.to_owned();
+        move |source| SocketError::Io { action, path, source }
+    };
+    let directory = path.parent().unwrap_or_else(|| Path::new("."));
+    make_private_dir(directory).map_err(failed("make", directory))?;
+    let owner = std::fs::metadata(directory).map_err(failed("look at", directory))?.uid();
+    if owner != rustix::process::geteuid().as_raw() {
+        return Err(SocketError::Foreign(directory.to_owned()));
+    }
+    let beside = path.with_extension("lock");
+    let lock = lock(&beside).map_err(failed("lock", &beside))?.ok_or_else(|| SocketError::Taken(path.to_owned()))?;
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed("replace", path)(error)),
+        Ok(()) | Err(_) => {}
+    }
+    let listener = UnixListener::bind(path).map_err(failed("listen on", path))?;
+    let guard = Guard { path: path.to_owned(), _lock: lock };
+    // The directory keeps everybody out already; the mode says so to whoever looks.
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).map_err(failed("restrict", path))?;
+    listener.set_nonblocking(true).map_err(failed("listen on", path))?;
+    Ok((listener, guard))
+}
+
+/// Makes a directory only its owner can enter; one that exists is left as it is.
+pub fn make_private_dir(path: &Path) -> io::Result<()> {
+    DirBuilder::new().recursive(true).mode(0o700).create(path)
+}
+
+/// Takes the kernel lock of a file; `None`: somebody else has it.
+pub fn lock(path: &Path) -> io::Result<Option<File>> {
+    let file = File::options().read(true).write(true).create(true).truncate(false).mode(0o600).open(path)?;
+    match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => Ok(Some(file)),
+        Err(rustix::io::Errno::WOULDBLOCK) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stale_socket_is_replaced_and_a_live_one_is_not() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("line/control.sock");
+        let (listener, guard) = bind(&path).unwrap();
+        assert_eq!(std::fs::metadata(&path).unwrap().mode() & 0o777, 0o600);
+        assert_eq!(std::fs::metadata(path.parent().unwrap()).unwrap().mode() & 0o777, 0o700);
+        assert!(matches!(bind(&path), Err(SocketError::Taken(_))));
+        drop((listener, guard));
+        // What a killed process leaves behind: the file, without its lock.
+        drop(UnixListener::bind(&path).unwrap());
+        assert!(path.exists());
+        bind(&path).unwrap();
+    }
+}

@@ -1,0 +1,80 @@
+//! `POST /api/auth/verify` (contract §5.7): open, against the live tokens, in constant time, and not for guessing.
+
+use std::net::IpAddr;
+use std::time::{Duration, Instant};
+
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json};
+use http::header::RETRY_AFTER;
+use serde_json::{Value, json};
+
+use crate::line::attached::Attached;
+use crate::line::meta::Meta;
+use crate::server::App;
+use crate::surface::query::Invalid;
+use crate::surface::refusal::Refused;
+
+/// Wrong tokens one address may try in [`WINDOW`].
+const MISSES_MAX: u32 = 20;
+const WINDOW: Duration = Duration::from_secs(60);
+/// Addresses remembered; beyond it the table starts afresh.
+const ADDRESSES_MAX: usize = 10_000;
+
+/// Wrong tokens per address.
+#[derive(Debug, Default)]
+pub struct Misses(std::collections::HashMap<IpAddr, (Instant, u32)>);
+
+impl Misses {
+    fn is_exhausted(&self, peer: IpAddr) -> bool {
+        self.0.get(&peer).is_some_and(|(since, misses)| since.elapsed() < WINDOW && *misses >= MISSES_MAX)
+    }
+
+    fn add(&mut self, peer: IpAddr) {
+        if self.0.len() >= ADDRESSES_MAX {
+            self.0.retain(|_, (since, _)| since.elapsed() < WINDOW);
+        }
+        if self.0.len() >= ADDRESSES_MAX {
+            self.0.clear();
+        }
+        let entry = self.0.entry(peer).or_insert((Instant::now(), 0));
+        if entry.0.elapsed() >= WINDOW {
+            *entry = (Instant::now(), 0);
+        }
+        entry.1 += 1;
+    }
+}
+
+/// Whether a token is valid.
+pub async fn verify(State(app): State<App>, Extension(meta): Extension<Meta>, Attached(body): Attached) -> Response {
+    let body: Value = match serde_json::from_slice(&body) {
+        Ok(body) => body,
+        Err(_) => return Invalid::body("token", "valid JSON with a token", Value::Null).into_response(),
+    };
+    let Some(token) = body.get("token").and_then(Value::as_str) else {
+        return Invalid::body("token", "a valid string", Value::Null).into_response();
+    };
+    let peer = meta.peer.map(|peer| peer.ip().to_canonical());
+    let mut misses = app.misses.lock().await;
+    if peer.is_some_and(|peer| misses.is_exhausted(peer)) {
+        return Refused::new(429, "too many wrong tokens").with(RETRY_AFTER, "60").into_response();
+    }
+    let valid = app.authority.is_known(token);
+    if let Some(peer) = peer.filter(|_| !valid) {
+        misses.add(peer);
+    }
+    Json(json!({"valid": valid, "expires_at": null})).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn section_5_7_guessing_is_limited_per_address() {
+        let mut misses = Misses::default();
+        let (a, b) = (IpAddr::from([1, 1, 1, 1]), IpAddr::from([2, 2, 2, 2]));
+        (0..MISSES_MAX).for_each(|_| misses.add(a));
+        assert!(misses.is_exhausted(a) && !misses.is_exhausted(b));
+    }
+}

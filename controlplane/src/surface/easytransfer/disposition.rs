@@ -1,0 +1,54 @@
+//! `Content-Disposition` (reliability.md §5): built here and nowhere else. Always `attachment`; an ASCII fallback that no
+//! name can break out of, and the name itself as `filename*` (RFC 8187).
+
+/// The field for a file called `name`.
+pub fn attachment(name: &str) -> String {
+    let name = if name.is_empty() { "download" } else { name };
+    let fallback: String = name.chars().map(|c| if is_plain(c) { c } else { '_' }).collect();
+    if fallback == name {
+        return format!("attachment; filename=\"{fallback}\"");
+    }
+    let mut encoded = String::with_capacity(name.len() * 3);
+    for byte in name.bytes() {
+        // attr-char of RFC 8187 §3.2.1.
+        if byte.is_ascii_alphanumeric() || b"!#$&+-.^_`|~".contains(&byte) {
+            encoded.push(char::from(byte));
+        } else {
+            encoded.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    format!("attachment; filename=\"{fallback}\"; filename*=UTF-8''{encoded}")
+}
+
+fn is_plain(c: char) -> bool {
+    (c.is_ascii_graphic() || c == ' ') && !matches!(c, '"' | '\\' | '/' | '%')
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::attachment;
+
+    #[test]
+    fn names_keep_their_letters_and_break_nothing() {
+        for (name, field) in [
+            ("a b.txt", "attachment; filename=\"a b.txt\""),
+            ("", "attachment; filename=\"download\""),
+            ("文.txt", "attachment; filename=\"_.txt\"; filename*=UTF-8''%E6%96%87.txt"),
+            ("a\"b\r\n", "attachment; filename=\"a_b__\"; filename*=UTF-8''a%22b%0D%0A"),
+            ("../x", "attachment; filename=\".._x\"; filename*=UTF-8''..%2Fx"),
+        ] {
+            assert_eq!(attachment(name), field);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_name_is_a_valid_field(name in ".*") {
+            let field = attachment(&name);
+            prop_assert!(field.bytes().all(|byte| (0x20..0x7f).contains(&byte)));
+            prop_assert_eq!(field.matches('"').count(), 2);
+        }
+    }
+}

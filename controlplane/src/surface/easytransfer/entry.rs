@@ -1,0 +1,112 @@
+//! What happens to every request of this dialect, in this order (tus.md A12):
+//!
+//! 1. the line's fields are read; a HEAD that travelled as GET is a HEAD again
+//! 2. a CORS preflight is answered
+//! 3. on `/tus`, `X-HTTP-Method-Override` becomes the method (T-OVR-1, T-OVR-2)
+//! 4. surface and method: 404 and 405 need no credential outside `/api` and `/tus`; inside, the gate comes first
+//! 5. the gate: 401 without a credential, unless the path is open
+//! 6. the route
+//! 7. fields every reply has: CORS, `Tus-Resumable`; also inside grants, for the replies made under them
+
+use axum::Json;
+use axum::body::Body;
+use axum::extract::Request;
+use axum::response::{IntoResponse, Response};
+use etransfer_contract::line::FIELD_PREFIX;
+use etransfer_contract::tus;
+use http::header::{CACHE_CONTROL, WWW_AUTHENTICATE};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
+use serde_json::json;
+use tower::ServiceExt;
+
+use super::{cors, tus as uploads};
+use crate::authority::open::is_open;
+use crate::line::decision::{add_fields, is_grant, seal};
+use crate::line::meta::{Call, Meta};
+use crate::server::{App, Routes};
+use crate::surface::refusal::Refused;
+
+/// `Tus-Resumable`
+pub const TUS_RESUMABLE: HeaderName = HeaderName::from_static("tus-resumable");
+
+/// One request from the socket to its answer.
+pub async fn handle(app: &App, routes: &Routes, mut request: Request) -> Response {
+    let meta = Meta::of(request.headers());
+    if meta.is_head {
+        *request.method_mut() = Method::HEAD;
+    }
+    if meta.call == Call::Line {
+        return routes.line.clone().oneshot(request).await.into_response();
+    }
+    strip_line_fields(request.headers_mut());
+    request.extensions_mut().insert(meta);
+    let is_tus = uploads::is_tus_path(request.uri().path());
+    let cors = cors::fields(&app.node.config.cors_origins, request.headers());
+    let (method, mut response) = decide(app, routes, request, meta, is_tus).await;
+    let is_options = method == Method::OPTIONS;
+    if method == Method::HEAD && !is_grant(&response) {
+        *response.body_mut() = Body::empty();
+        response.headers_mut().remove(http::header::CONTENT_LENGTH);
+        if is_tus {
+            response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        }
+    }
+    add_fields(&mut response, &cors);
+    if is_tus && !is_options {
+        // T-VER-1: every reply but the one to OPTIONS, errors included.
+        let version = HeaderMap::from_iter([(TUS_RESUMABLE, HeaderValue::from_static(tus::VERSION))]);
+        add_fields(&mut response, &version);
+    }
+    seal(response)
+}
+
+/// The method the request counts as, and its answer.
+async fn decide(app: &App, routes: &Routes, mut request: Request, meta: Meta, is_tus: bool) -> (Method, Response) {
+    if cors::is_preflight(&request) {
+        return (Method::OPTIONS, cors::preflight(&app.node.config.cors_origins, request.headers()));
+    }
+    if is_tus && request.method() != Method::OPTIONS {
+        match tus::method_override(request.method().as_str(), request.headers()) {
+            Ok(effective) => {
+                let name = effective.name(request.method().as_str()).to_owned();
+                *request.method_mut() = Method::from_bytes(name.as_bytes()).unwrap_or(Method::POST);
+            }
+            Err(refusal) => return (request.method().clone(), Refused::from(refusal).into_response()),
+        }
+    }
+    let method = request.method().clone();
+    let is_free = method == Method::OPTIONS || is_open(request.uri().path());
+    match app.authority.judge(request.headers(), meta.peer.map(|peer| peer.ip())) {
+        Ok(caller) => {
+            request.extensions_mut().insert(caller);
+        }
+        Err(_) if is_free => {}
+        Err(unauthorized) => {
+            let body = Json(json!({"error": "Unauthorized", "message": unauthorized.to_string()}));
+            let challenge = [(WWW_AUTHENTICATE, "Bearer")];
+            return (method, (StatusCode::UNAUTHORIZED, challenge, body).into_response());
+        }
+    }
+    let response = routes.surface.clone().oneshot(request).await.into_response();
+    (method, word(response))
+}
+
+/// Gives the router's own empty 405 the body of every other refusal.
+fn word(response: Response) -> Response {
+    if response.status() != StatusCode::METHOD_NOT_ALLOWED {
+        return response;
+    }
+    let mut worded = Refused::new(405, "Method Not Allowed").into_response();
+    if let Some(allow) = response.headers().get(http::header::ALLOW) {
+        worded.headers_mut().insert(http::header::ALLOW, allow.clone());
+    }
+    worded
+}
+
+/// Handlers see what the client sent, and [`Meta`].
+fn strip_line_fields(headers: &mut HeaderMap) {
+    let own: Vec<HeaderName> = headers.keys().filter(|name| name.as_str().starts_with(FIELD_PREFIX)).cloned().collect();
+    own.into_iter().for_each(|name| {
+        headers.remove(name);
+    });
+}

@@ -1,0 +1,184 @@
+//! What the server tells about itself (contract §5). Health and info are open and cheap: clients probe them for latency.
+
+use axum::Json;
+use axum::extract::State;
+use serde_json::{Map, Value, json};
+
+use super::tus::extensions;
+use crate::config::size;
+use crate::machine::endpoints::{Endpoint, endpoints as find_endpoints};
+use crate::machine::traffic::{Interface, rate_text};
+use crate::server::App;
+
+/// `GET /api/health`
+pub async fn health() -> Json<Value> {
+    Json(json!({"status": "healthy"}))
+}
+
+/// `GET /api/info`
+pub async fn info(State(app): State<App>) -> Json<Value> {
+    let config = &app.node.config;
+    let (totals, plane) = (app.node.totals(), app.node.plane());
+    let interfaces: Vec<Value> = app.traffic.interfaces().iter().map(interface_json).collect();
+    Json(json!({
+        "version": env!("CARGO_PKG_VERSION"),
+        "tus_version": etransfer_contract::tus::VERSION,
+        "tus_extensions": extensions(config.parallel_writes).split(',').collect::<Vec<_>>(),
+        "max_upload_size": config.server.max_upload_size.map(|size| size.0),
+        "chunk_size": config.server.chunk_size.0,
+        "interfaces": interfaces,
+        "endpoints": endpoint_list(&app),
+        "total_files": totals.files,
+        "total_size": totals.file_bytes + totals.upload_bytes,
+        "retention_policies": ["permanent", "download_once", "ttl"],
+        "default_retention": config.retention.default.word(),
+        "max_concurrent_tasks": 0,
+        "engine": plane.engine,
+        "cores": plane.cores,
+        "degraded": plane.degraded,
+    }))
+}
+
+/// `GET /api/storage`
+pub async fn storage(State(app): State<App>) -> Json<Value> {
+    let used = app.node.used();
+    let max = app.node.config.storage.max_storage_size.map(|size| size.0);
+    let available = max.map(|max| max.saturating_sub(used));
+    let percent = max.filter(|max| *max > 0).map_or(0.0, |max| used as f64 / max as f64 * 100.0);
+    let text = |bytes: Option<u64>| bytes.map_or_else(|| "unlimited".to_owned(), size::format);
+    let is_full = max.is_some_and(|max| used >= max);
+    let (totals, plane) = (app.node.totals(), app.node.plane());
+    Json(json!({
+        "used": used,
+        "used_formatted": size::format(used),
+        "max": max,
+        "max_formatted": text(max),
+        "available": available,
+        "available_formatted": text(available),
+        "usage_percent": (percent * 100.0).round() / 100.0,
+        "is_full": is_full,
+        "can_accept_uploads": !is_full && plane.degraded.is_none(),
+        "files_count": totals.files,
+        "uploads_count": totals.uploads,
+        "disk_free": plane.disk_free,
+        "disk_size": plane.disk_size,
+    }))
+}
+
+/// `GET /api/endpoints`
+pub async fn endpoints(State(app): State<App>) -> Json<Value> {
+    let all = app.endpoints();
+    // Best for a client's upload is where this machine receives least (§16.24).
+    let best_for_upload = Endpoint::least(&all, |endpoint| endpoint.load.as_ref().map_or(0.0, Interface::receive_load));
+    let best_for_download = Endpoint::least(&all, |endpoint| endpoint.load.as_ref().map_or(0.0, Interface::send_load));
+    Json(json!({
+        "endpoints": all.iter().map(endpoint_json).collect::<Vec<_>>(),
+        "best_for_upload": best_for_upload.map(|endpoint| endpoint.url.clone()),
+        "best_for_download": best_for_download.map(|endpoint| endpoint.url.clone()),
+        "total_endpoints": all.len(),
+        "server_port": app.port(),
+    }))
+}
+
+/// `GET /api/traffic`
+pub async fn traffic(State(app): State<App>) -> Json<Value> {
+    let interfaces = app.traffic.interfaces();
+    let sent: f64 = interfaces.iter().map(|interface| interface.send_rate).sum();
+    let received: f64 = interfaces.iter().map(|interface| interface.receive_rate).sum();
+    let with_text = |mut value: Value, sent: f64, received: f64| {
+        value["upload_rate_formatted"] = rate_text(sent).into();
+        value["download_rate_formatted"] = rate_text(received).into();
+        value
+    };
+    let of_interface =
+        |interface: &Interface| with_text(interface_json(interface), interface.send_rate, interface.receive_rate);
+    let of_endpoint = |endpoint: &Endpoint| {
+        let (sent, received) = endpoint.load.as_ref().map_or((0.0, 0.0), |load| (load.send_rate, load.receive_rate));
+        with_text(endpoint_json(endpoint), sent, received)
+    };
+    Json(json!({
+        "interfaces": interfaces.iter().map(of_interface).collect::<Vec<_>>(),
+        "endpoints": app.endpoints().iter().map(of_endpoint).collect::<Vec<_>>(),
+        "total": with_text(json!({"upload_rate": sent, "download_rate": received}), sent, received),
+    }))
+}
+
+/// `GET /api/stats`
+pub async fn stats(State(app): State<App>) -> Json<Value> {
+    let (totals, interfaces) = (app.node.totals(), app.traffic.interfaces());
+    let traffic: Map<String, Value> =
+        interfaces.iter().map(|interface| (interface.name.clone(), interface_json(interface))).collect();
+    let instances: Map<String, Value> =
+        app.endpoints().iter().map(|endpoint| (endpoint.endpoint.clone(), endpoint_json(endpoint))).collect();
+    Json(json!({
+        "traffic": traffic,
+        "instances": instances,
+        "files": {
+            "completed": totals.files,
+            "in_progress": totals.uploads,
+            "total_size": totals.file_bytes,
+            "uploading_size": totals.upload_bytes,
+        },
+        "total_upload_bytes": interfaces.iter().map(|interface| interface.sent).sum::<u64>(),
+        "total_download_bytes": interfaces.iter().map(|interface| interface.received).sum::<u64>(),
+        "task_download_bytes": 0,
+        "task_push_bytes": 0,
+        "task_total": 0,
+        "task_completed": 0,
+        "task_active": 0,
+        "migration_object_count": 0,
+        "migration_download_bytes": 0,
+        "migration_push_bytes": 0,
+        "migration_tasks": [],
+        "user_count": 0,
+    }))
+}
+
+impl App {
+    /// Where clients reach this node.
+    fn endpoints(&self) -> Vec<Endpoint> {
+        let bound = self.bound();
+        find_endpoints(&self.node.config.advertised_endpoints, &bound, self.port(), &self.traffic.interfaces())
+    }
+}
+
+fn endpoint_list(app: &App) -> Vec<Value> {
+    app.endpoints().iter().map(endpoint_json).collect()
+}
+
+/// NetworkInterface. "Upload" is what the interface sends, "download" what it receives.
+fn interface_json(interface: &Interface) -> Value {
+    json!({
+        "name": interface.name,
+        "ip_address": interface.address.map_or_else(String::new, |address| address.to_string()),
+        "is_up": interface.is_up,
+        "speed_mbps": interface.speed_mbps,
+        "bytes_sent": interface.sent,
+        "bytes_recv": interface.received,
+        "upload_rate": interface.send_rate,
+        "download_rate": interface.receive_rate,
+        "upload_load_percent": interface.send_load(),
+        "download_load_percent": interface.receive_load(),
+        "total_load_percent": interface.total_load(),
+    })
+}
+
+fn endpoint_json(endpoint: &Endpoint) -> Value {
+    let load = endpoint.load.as_ref();
+    let number = |of: fn(&Interface) -> f64| load.map_or(0.0, of);
+    json!({
+        "interface": endpoint.interface,
+        "ip_address": endpoint.address,
+        "endpoint": endpoint.endpoint,
+        "url": endpoint.url,
+        "speed_mbps": load.and_then(|load| load.speed_mbps).unwrap_or(0),
+        "upload_rate": number(|load| load.send_rate),
+        "download_rate": number(|load| load.receive_rate),
+        "upload_load_percent": number(Interface::send_load),
+        "download_load_percent": number(Interface::receive_load),
+        "total_load_percent": number(Interface::total_load),
+        "is_available": true,
+        "bytes_sent": load.map_or(0, |load| load.sent),
+        "bytes_recv": load.map_or(0, |load| load.received),
+    })
+}

@@ -1,0 +1,90 @@
+//! Listing, looking at and deleting files (contract §2.6, §2.7).
+
+use axum::Json;
+use axum::extract::{Path, RawQuery, State};
+use etransfer_contract::ObjectId;
+use etransfer_contract::grant::{Act, Remove};
+use serde_json::{Value, json};
+
+use super::shape;
+use crate::catalogue::Entry;
+use crate::config::Setting;
+use crate::line::decision::Decision;
+use crate::node::{Look, Node};
+use crate::server::App;
+use crate::surface::query::{Invalid, Query};
+use crate::surface::refusal::Refused;
+
+/// `page_size` at most; `per_page`, its later alias, goes further.
+const PAGE_SIZE_MAX: u64 = 100;
+const PER_PAGE_MAX: u64 = 1000;
+const PAGE_SIZE: u64 = 20;
+
+/// A page of files, newest change first.
+pub async fn list(State(app): State<App>, RawQuery(query): RawQuery) -> Result<Json<Value>, Invalid> {
+    let query = Query::parse(query.as_deref().unwrap_or_default());
+    let page = query.number("page", 1, 1..=u64::MAX)?;
+    let page_size = match query.get("per_page") {
+        Some(_) if query.get("page_size").is_none() => query.number("per_page", PAGE_SIZE, 1..=PER_PAGE_MAX)?,
+        Some(_) | None => query.number("page_size", PAGE_SIZE, 1..=PAGE_SIZE_MAX)?,
+    };
+    let include_partial = match query.get("include_partial") {
+        None => true,
+        Some(text) => bool::from_text(text).map_err(|_| Invalid::query("include_partial", "a boolean", text))?,
+    };
+    let (complete, incomplete) = match query.get("status") {
+        None => (true, include_partial),
+        Some("complete") => (true, false),
+        Some("partial") => (false, true),
+        Some(other) => return Err(Invalid::query("status", "complete or partial", other)),
+    };
+    let skip = usize::try_from((page - 1).saturating_mul(page_size)).unwrap_or(usize::MAX);
+    let found = app.node.list(complete, incomplete, skip, page_size as usize);
+    let files: Vec<Value> = found.entries.iter().map(|entry| info(&app.node, entry)).collect();
+    Ok(Json(json!({"files": files, "total": found.total, "page": page, "page_size": page_size})))
+}
+
+/// One file.
+pub async fn get(State(app): State<App>, Path(id): Path<String>) -> Result<Json<Value>, Refused> {
+    let entry = find(&app.node, &id)?;
+    Ok(Json(info(&app.node, &entry)))
+}
+
+/// What a download will find.
+pub async fn download_info(State(app): State<App>, Path(id): Path<String>) -> Result<Json<Value>, Refused> {
+    let entry = find(&app.node, &id)?;
+    let chunk_size = app.node.config.server.chunk_size.0;
+    Ok(Json(shape::download_info(&entry, chunk_size, app.node.clock.now_ms())))
+}
+
+/// Deletes a file or an upload: its record now, durably; its bytes by the data plane before it answers.
+pub async fn delete(State(app): State<App>, Path(id): Path<String>) -> Result<Decision, Refused> {
+    let object = find(&app.node, &id)?.record.id;
+    if app.node.delete(object).await?.is_none() {
+        return Err(Refused::unknown());
+    }
+    let body = json!({"status": "deleted", "file_id": object.to_string()}).to_string();
+    let fields = vec![("Content-Type".to_owned(), "application/json".to_owned())];
+    Ok(Decision::grant(&app.node, Act::Remove(Remove { object, status: 200, fields, body })))
+}
+
+/// The expiry sweep, now; one at a time.
+pub async fn cleanup(State(app): State<App>) -> Result<Json<Value>, Refused> {
+    let _alone = app.sweeping.lock().await;
+    let (cleaned, commit) = app.node.sweep();
+    commit.wait().await?;
+    Ok(Json(json!({"status": "ok", "cleaned": cleaned})))
+}
+
+/// The listed entry an id names. Partials and unfinished finals are nobody's files (T-CON-11).
+pub fn find(node: &Node, id: &str) -> Result<Box<Entry>, Refused> {
+    match node.look(id.parse::<ObjectId>().map_err(|_| Refused::unknown())?) {
+        Look::There(entry) if entry.record.is_listed() => Ok(entry),
+        Look::There(_) | Look::Expired | Look::Unknown => Err(Refused::unknown()),
+    }
+}
+
+fn info(node: &Node, entry: &Entry) -> Value {
+    let expires = entry.due_ms(node.config.uploads.expiration.as_millis() as u64);
+    shape::file_info(entry, node.config.server.chunk_size.0, expires)
+}

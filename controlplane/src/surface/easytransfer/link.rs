@@ -1,0 +1,93 @@
+//! Absolute links to this node (contract §2.2): from the configured public URL, else from `Host`, with `X-Forwarded-*`
+//! believed only when the peer is a trusted proxy. The query of the request is never copied.
+
+use http::HeaderMap;
+use http::header::HOST;
+
+use crate::config::Config;
+use crate::line::meta::Meta;
+
+/// Scheme and authority, without a slash at the end.
+pub fn base(config: &Config, meta: &Meta, headers: &HeaderMap) -> String {
+    if let Some(url) = &config.server.public_url {
+        return url.trim_end_matches('/').to_owned();
+    }
+    let text =
+        |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).map(first).filter(|t| !t.is_empty());
+    let trusted =
+        meta.peer.is_some_and(|peer| config.server.trusted_proxies.iter().any(|network| network.contains(peer.ip())));
+    let forwarded = |name: &str| if trusted { text(name) } else { None };
+    let scheme = match forwarded("x-forwarded-proto") {
+        Some(scheme) if scheme.eq_ignore_ascii_case("https") => "https",
+        Some(_) | None => "http",
+    };
+    let host = forwarded("x-forwarded-host").or_else(|| text(HOST.as_str())).filter(|host| is_authority(host));
+    match (host, meta.listener) {
+        (Some(host), _) => format!("{scheme}://{host}"),
+        (None, Some(listener)) => format!("{scheme}://{listener}"),
+        (None, None) => format!("{scheme}://localhost:{}", config.server.port),
+    }
+}
+
+/// The id a link to an upload names, when the link is one of ours: relative, or with one of `bases`.
+pub fn upload_id<'l>(link: &'l str, base: &str) -> Option<&'l str> {
+    let path = match link.strip_prefix(base) {
+        Some(path) => path,
+        None if link.starts_with('/') && !link.starts_with("//") => link,
+        None => return None,
+    };
+    path.strip_prefix("/tus/").filter(|id| !id.is_empty() && !id.contains('/'))
+}
+
+fn first(list: &str) -> &str {
+    list.split(',').next().unwrap_or_default().trim()
+}
+
+fn is_authority(host: &str) -> bool {
+    host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-_:[]%~".contains(&byte))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Network, Setting};
+    use crate::line::meta::{BodyKind, Call};
+
+    #[test]
+    fn section_2_2_location_is_absolute_and_believes_only_trusted_proxies() {
+        let peer = |text: &str| Meta {
+            call: Call::Decide,
+            peer: text.parse().ok(),
+            listener: "192.0.2.1:80".parse().ok(),
+            body: BodyKind::None,
+            is_head: false,
+        };
+        let mut config = Config::defaults();
+        config.server.trusted_proxies = vec![Network::from_text("10.0.0.0/8").unwrap()];
+        let headers: HeaderMap = [("host", "a:1"), ("x-forwarded-proto", "https"), ("x-forwarded-host", "b, c")]
+            .into_iter()
+            .map(|(name, value)| (name.parse::<http::HeaderName>().unwrap(), value.parse().unwrap()))
+            .collect();
+        assert_eq!(base(&config, &peer("10.1.1.1:9"), &headers), "https://b");
+        assert_eq!(base(&config, &peer("11.1.1.1:9"), &headers), "http://a:1");
+        assert_eq!(base(&config, &peer("11.1.1.1:9"), &HeaderMap::new()), "http://192.0.2.1:80");
+        config.server.public_url = Some("https://files.example.org/".into());
+        assert_eq!(base(&config, &peer("11.1.1.1:9"), &headers), "https://files.example.org");
+    }
+
+    #[test]
+    fn t_con_9_only_our_own_links_name_an_upload() {
+        for (link, id) in [
+            ("/tus/abc", Some("abc")),
+            ("http://a:1/tus/abc", Some("abc")),
+            ("http://b/tus/abc", None),
+            ("//a:1/tus/abc", None),
+            ("tus/abc", None),
+            ("/tus/", None),
+            ("/tus/a/b", None),
+            ("/x/../tus/abc", None),
+        ] {
+            assert_eq!(upload_id(link, "http://a:1"), id, "{link}");
+        }
+    }
+}

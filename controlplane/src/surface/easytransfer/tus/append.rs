@@ -1,0 +1,118 @@
+//! `PATCH /tus/{id}` (tus.md A4, A12): everything up to the first byte. A complete upload is answered here; otherwise the
+//! data plane gets a grant, with a budget when the node has a limit.
+
+use axum::Extension;
+use axum::extract::{Path, State};
+use etransfer_contract::grant::{Act, Append};
+use etransfer_contract::tus::AppendHead;
+use http::header::RETRY_AFTER;
+use http::{HeaderMap, HeaderName};
+
+use super::{cache_ms, expires_after_s, find, is_final};
+use crate::catalogue::Entry;
+use crate::line::decision::Decision;
+use crate::line::meta::{BodyKind, Meta};
+use crate::node::{Node, Room};
+use crate::server::App;
+use crate::surface::refusal::Refused;
+
+const UPLOAD_OFFSET: HeaderName = HeaderName::from_static("upload-offset");
+/// `Retry-After` of a 507, in seconds (easytransfer.md §4).
+const RETRY_FULL_S: u64 = 10;
+
+/// Appends.
+pub async fn patch(
+    State(app): State<App>,
+    Extension(meta): Extension<Meta>,
+    path: Path<String>,
+    headers: HeaderMap,
+) -> Result<Decision, Refused> {
+    let head = AppendHead::parse(&headers)?;
+    let entry = find(&app.node, &path)?;
+    if is_final(&entry) {
+        return Err(Refused::new(403, "a final upload takes no bytes"));
+    }
+    if entry.record.is_complete() {
+        return Err(complete(&entry, &head, meta.body));
+    }
+    let ticket = app.node.ticket();
+    let room = app.node.reserve(ticket, meta.body.length(), rest(&app.node, &entry));
+    let budget = match room {
+        Room::Unlimited => None,
+        Room::Promised(bytes) => Some(bytes),
+        Room::Full { .. } | Room::Unknown => {
+            return Err(
+                misplaced(&app.node, &entry, &head, meta.body).unwrap_or_else(|| no_room(room, entry.contiguous()))
+            );
+        }
+    };
+    let cache_ms = if budget.is_none() { cache_ms(&app.node, &entry) } else { 0 };
+    let append = Append {
+        object: entry.record.id,
+        length: entry.record.length,
+        length_max: length_max(&app.node),
+        parallel: app.node.config.parallel_writes,
+        budget,
+        expires_after_s: Some(expires_after_s(app.node.config.uploads.expiration)),
+        created: None,
+    };
+    Ok(Decision::cached(&app.node, ticket, cache_ms, Act::Append(append)))
+}
+
+/// Largest length of one upload.
+pub fn length_max(node: &Node) -> Option<u64> {
+    node.config.server.max_upload_size.map(|size| size.0)
+}
+
+/// 507 as easytransfer.md §4 words it: the seed's fields and a JSON body.
+pub fn no_room(room: Room, offset: u64) -> Refused {
+    let Room::Full { used, max } = room else {
+        // The data plane has not told yet what it holds: a moment.
+        return Refused::new(503, "the node is still counting what it stores").with(RETRY_AFTER, "1");
+    };
+    let field = |name: &'static str| HeaderName::from_static(name);
+    Refused::full(RETRY_FULL_S)
+        .with(UPLOAD_OFFSET, offset.to_string())
+        .with(RETRY_AFTER, RETRY_FULL_S.to_string())
+        .with(field("x-storage-used"), used.to_string())
+        .with(field("x-storage-max"), max.to_string())
+        .with(field("x-storage-available"), max.saturating_sub(used).to_string())
+}
+
+/// T-PAT-12: 409 when the body lies inside, else 400.
+fn complete(entry: &Entry, head: &AppendHead, body: BodyKind) -> Refused {
+    let length = entry.contiguous();
+    let end = body.length().map_or(Some(head.offset), |bytes| head.offset.checked_add(bytes));
+    if end.is_some_and(|end| end <= length) {
+        return at(length, "the upload is complete");
+    }
+    Refused::new(400, "the upload is complete and the body reaches beyond it")
+}
+
+/// What an offset or length is wrong with, for a request that would otherwise hear 507: A12 puts those first.
+fn misplaced(node: &Node, entry: &Entry, head: &AppendHead, body: BodyKind) -> Option<Refused> {
+    let (offset, contiguous) = (head.offset, entry.contiguous());
+    let end = offset.saturating_add(body.length().unwrap_or(0));
+    let received = offset < contiguous && end <= contiguous;
+    let out_of_order = offset != contiguous && (!node.config.parallel_writes || offset % 4096 != 0);
+    if received || out_of_order {
+        return Some(at(contiguous, "the upload continues at another offset"));
+    }
+    let length = entry.record.length?;
+    if offset > length {
+        return Some(at(contiguous, "the offset lies beyond Upload-Length"));
+    }
+    if end > length || head.length.is_some_and(|declared| declared != length) {
+        return Some(Refused::new(400, "the body reaches beyond Upload-Length"));
+    }
+    head.checksum.as_ref().and_then(|checksum| checksum.algorithm().err()).map(Refused::from)
+}
+
+fn at(offset: u64, detail: &str) -> Refused {
+    Refused::new(409, detail).with(UPLOAD_OFFSET, offset.to_string())
+}
+
+/// Bytes the upload may still take.
+fn rest(node: &Node, entry: &Entry) -> u64 {
+    entry.record.length.or(length_max(node)).map_or(u64::MAX, |length| length.saturating_sub(entry.received()))
+}

@@ -1,0 +1,81 @@
+//! Uploads: `/tus` and `/tus/{id}` (tus.md Part A with the differences of easytransfer.md §2). The heads are judged here;
+//! what depends on bytes (offset, surplus, checksum) is judged by the data plane under the grant.
+
+mod append;
+mod concat;
+mod create;
+mod state;
+
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::Path;
+use axum::response::{IntoResponse, Redirect, Response};
+use axum::routing::{any, head, post};
+use etransfer_contract::ObjectId;
+use http::Uri;
+
+use crate::catalogue::{Entry, Kind};
+use crate::node::{Look, Node};
+use crate::server::App;
+use crate::surface::refusal::Refused;
+
+/// Extensions that work, in the order announced.
+const EXTENSIONS: &str = "creation,creation-with-upload,creation-defer-length,termination,checksum,checksum-trailer,\
+     expiration,concatenation";
+/// What [`EXTENSIONS`] grows by with `tus.parallel_writes`.
+const PARALLEL: &str = "parallel-writes";
+/// How long a grant for an upload may be reused when no limit has to be counted down.
+const CACHE_MS: u64 = 60_000;
+
+/// The routes.
+pub fn router() -> Router<App> {
+    Router::new()
+        .route("/tus", post(create::create).options(state::options))
+        .route("/tus/", any(without_slash))
+        .route("/tus/{id}", head(state::head).patch(append::patch).delete(state::delete).options(state::options))
+}
+
+/// Whether the path belongs to uploads.
+pub fn is_tus_path(path: &str) -> bool {
+    path == "/tus" || path.starts_with("/tus/")
+}
+
+/// The announced extensions.
+pub fn extensions(parallel: bool) -> String {
+    if parallel { format!("{EXTENSIONS},{PARALLEL}") } else { EXTENSIONS.to_owned() }
+}
+
+async fn without_slash(uri: Uri) -> Response {
+    let query = uri.query().map_or(String::new(), |query| format!("?{query}"));
+    Redirect::temporary(&format!("/tus{query}")).into_response()
+}
+
+/// The upload a path names: 404 unknown, 410 expired (T-HEAD-3, T-EXP-3).
+fn find(node: &Node, Path(id): &Path<String>) -> Result<Box<Entry>, Refused> {
+    let unknown = || Refused::new(404, "no such upload");
+    match node.look(id.parse::<ObjectId>().map_err(|_| unknown())?) {
+        Look::There(entry) => Ok(entry),
+        Look::Expired => Err(Refused::new(410, "the upload has expired")),
+        Look::Unknown => Err(unknown()),
+    }
+}
+
+/// Seconds an incomplete upload lives after its last byte.
+fn expires_after_s(expiration: Duration) -> u64 {
+    expiration.as_secs().max(1)
+}
+
+/// How long a grant about `entry` may be reused: never beyond the moment it may expire.
+fn cache_ms(node: &Node, entry: &Entry) -> u64 {
+    let expiration = node.config.uploads.expiration.as_millis() as u64;
+    let left = entry.due_ms(expiration).map_or(u64::MAX, |due| due.saturating_sub(node.clock.now_ms()));
+    CACHE_MS.min(left)
+}
+
+fn is_final(entry: &Entry) -> bool {
+    match entry.record.kind {
+        Kind::Final { .. } => true,
+        Kind::File | Kind::Partial => false,
+    }
+}

@@ -1,0 +1,80 @@
+//! `HEAD`, `DELETE /tus/{id}` and `OPTIONS` (tus.md A2, A3, A10).
+
+use axum::extract::{Path, State};
+use axum::response::{IntoResponse, Response};
+use etransfer_contract::grant::{Act, Field, Remove, State as StateGrant};
+use etransfer_contract::tus;
+use http::{HeaderMap, StatusCode};
+
+use super::create::put;
+use super::{cache_ms, expires_after_s, extensions, find, is_final};
+use crate::catalogue::{Entry, Kind};
+use crate::line::decision::Decision;
+use crate::server::App;
+use crate::surface::refusal::Refused;
+
+/// How far an upload is. The data plane knows; it only learns here whether it may tell.
+pub async fn head(State(app): State<App>, path: Path<String>, headers: HeaderMap) -> Result<Decision, Refused> {
+    tus::version(&headers)?;
+    let entry = find(&app.node, &path)?;
+    let fields = fields(&entry);
+    if is_final(&entry) && !entry.record.is_complete() {
+        // T-CON-7: no Upload-Offset while it is being built.
+        let mut response = StatusCode::OK.into_response();
+        put(response.headers_mut(), fields);
+        let length = entry.record.length.map(|length| ("Upload-Length".to_owned(), length.to_string()));
+        put(response.headers_mut(), length.into_iter().collect());
+        return Ok(response.into());
+    }
+    let complete = entry.record.is_complete();
+    let state = StateGrant {
+        object: entry.record.id,
+        length: entry.record.length,
+        expires_after_s: (!complete).then(|| expires_after_s(app.node.config.uploads.expiration)),
+        created_unix_ms: entry.record.created_ms,
+        fields,
+    };
+    let cache_ms = cache_ms(&app.node, &entry);
+    Ok(Decision::cached(&app.node, app.node.ticket(), cache_ms, Act::State(state)))
+}
+
+/// T-HEAD-6, T-CON-6: what the client gave, exactly.
+fn fields(entry: &Entry) -> Vec<Field> {
+    let metadata = entry.record.metadata.clone().map(|metadata| ("Upload-Metadata".to_owned(), metadata));
+    let concat = match &entry.record.kind {
+        Kind::File => None,
+        Kind::Partial => Some("partial".to_owned()),
+        Kind::Final { header } => Some(header.clone()),
+    };
+    metadata.into_iter().chain(concat.map(|concat| ("Upload-Concat".to_owned(), concat))).collect()
+}
+
+/// Ends an upload, or deletes what it became. The record is gone, durably, before the bytes are.
+pub async fn delete(State(app): State<App>, path: Path<String>, headers: HeaderMap) -> Result<Decision, Refused> {
+    tus::version(&headers)?;
+    let entry = find(&app.node, &path)?;
+    let object = entry.record.id;
+    if app.node.delete(object).await?.is_none() {
+        return Err(Refused::new(404, "no such upload"));
+    }
+    let status = StatusCode::NO_CONTENT.as_u16();
+    let remove = Remove { object, status, fields: Vec::new(), body: String::new() };
+    Ok(Decision::grant(&app.node, Act::Remove(remove)))
+}
+
+/// What the server speaks. No upload is looked at, no version is checked (T-OPT-1, T-OPT-4).
+pub async fn options(State(app): State<App>) -> Response {
+    let mut response = StatusCode::NO_CONTENT.into_response();
+    let config = &app.node.config;
+    let mut fields = vec![
+        ("Tus-Resumable".to_owned(), tus::VERSION.to_owned()),
+        ("Tus-Version".to_owned(), tus::VERSION.to_owned()),
+        ("Tus-Extension".to_owned(), extensions(config.parallel_writes)),
+        ("Tus-Checksum-Algorithm".to_owned(), tus::ALGORITHMS.to_owned()),
+    ];
+    if let Some(max) = config.server.max_upload_size {
+        fields.push(("Tus-Max-Size".to_owned(), max.0.to_string()));
+    }
+    put(response.headers_mut(), fields);
+    response
+}

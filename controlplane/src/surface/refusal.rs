@@ -1,0 +1,74 @@
+//! An ordinary refusal: a status, `{"detail": text}`, and the fields the status demands (contract §1.4).
+
+use axum::Json;
+use axum::response::{IntoResponse, Response};
+use etransfer_contract::tus::Refusal;
+use http::header::RETRY_AFTER;
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use serde_json::{Value, json};
+
+use crate::catalogue::NotKept;
+
+/// A refusal on its way out.
+#[derive(Debug, Clone)]
+pub struct Refused {
+    status: StatusCode,
+    body: Value,
+    headers: HeaderMap,
+}
+
+impl Refused {
+    /// `status` must be one that exists; the text is for people.
+    pub fn new(status: u16, detail: impl Into<String>) -> Self {
+        let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        Self { status, body: json!({"detail": detail.into()}), headers: HeaderMap::new() }
+    }
+
+    /// 507 with the body of contract §4.
+    pub fn full(retry_after_s: u64) -> Self {
+        let body = json!({
+            "error": "Insufficient Storage",
+            "message": "no space left on this node; free some or wait, then resume at Upload-Offset",
+            "retry_after": retry_after_s,
+        });
+        Self { status: StatusCode::INSUFFICIENT_STORAGE, body, headers: HeaderMap::new() }
+    }
+
+    /// 404, the same words for what never was, is gone, or is another's.
+    pub fn unknown() -> Self {
+        Self::new(404, "no such file")
+    }
+
+    /// Adds a field.
+    pub fn with(mut self, name: HeaderName, value: impl TryInto<HeaderValue>) -> Self {
+        if let Ok(value) = value.try_into() {
+            self.headers.insert(name, value);
+        }
+        self
+    }
+}
+
+impl IntoResponse for Refused {
+    fn into_response(self) -> Response {
+        (self.status, self.headers, Json(self.body)).into_response()
+    }
+}
+
+impl From<Refusal> for Refused {
+    fn from(refusal: Refusal) -> Self {
+        let plain = Self::new(refusal.status, refusal.detail);
+        refusal.headers.into_iter().fold(plain, |refused, (name, value)| match HeaderName::try_from(name) {
+            Ok(name) => refused.with(name, value),
+            Err(_) => refused,
+        })
+    }
+}
+
+/// The catalogue's disk is full or failing: nothing happened, and it may work in a moment.
+impl From<NotKept> for Refused {
+    fn from(error: NotKept) -> Self {
+        let status = if error.is_full { 507 } else { 503 };
+        let detail = if error.is_full { "no space left on this node" } else { "the catalogue cannot be written now" };
+        Self::new(status, detail).with(RETRY_AFTER, "10")
+    }
+}
