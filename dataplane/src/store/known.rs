@@ -99,10 +99,11 @@ impl Known {
         for extent in self.extents.iter() {
             covered.insert(extent.span);
             let durable = extent.trust == Trust::Durable;
-            pieces.push(Piece { span: extent.span, crc: Some(extent.crc), durable });
+            let (crc, sequence) = (Some(extent.crc), extent.sequence);
+            pieces.push(Piece { span: extent.span, crc, sequence, durable });
         }
         for span in self.received.iter().flat_map(|span| covered.missing(span)) {
-            pieces.push(Piece { span, crc: None, durable: self.synced });
+            pieces.push(Piece { span, crc: None, sequence: self.sequence, durable: self.synced });
         }
         let (length, complete) = (self.length, self.complete);
         (Snapshot { length, complete, synced: self.synced, confirmed: self.confirmed }, pieces)
@@ -127,7 +128,7 @@ impl Known {
         self.received.insert(piece.span);
         if let Some(crc) = piece.crc {
             let trust = if piece.durable { Trust::Durable } else { trust };
-            self.extents.insert(Extent { span: piece.span, crc, sequence: self.sequence, trust });
+            self.extents.insert(Extent { span: piece.span, crc, sequence: piece.sequence, trust });
         }
     }
 }

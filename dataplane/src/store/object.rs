@@ -314,7 +314,10 @@ impl Object {
 
     /// Remembers what is stored now: take it before a data sync begins, give it to [`Object::synced`] after it succeeded.
     pub fn mark(&self) -> SyncMark {
-        SyncMark(self.state.hold().known.sequence)
+        let mut state = self.state.hold();
+        let sequence = state.known.sequence;
+        state.known.extents.seal(sequence);
+        SyncMark(sequence)
     }
 
     /// The file's data was synced: everything stored before `mark` is durable. Bounds what a failed sync takes back (P6)

@@ -83,6 +83,11 @@ pub enum OpenError {
 impl Store {
     /// Opens or makes the store below `options.root`. Blocking; may take seconds.
     pub fn open(options: StoreOptions) -> Result<(Arc<Self>, Replayed), OpenError> {
+        Self::open_in(options, BootId::current())
+    }
+
+    /// As [`Store::open`], in this boot of the machine; tests choose it.
+    pub(super) fn open_in(options: StoreOptions, boot: BootId) -> Result<(Arc<Self>, Replayed), OpenError> {
         let started = Instant::now();
         let root = &options.root;
         let failed =
@@ -92,7 +97,6 @@ impl Store {
         let lock = take_lock(&directory, root)?;
         make_directories(&objects).map_err(failed("make object directories below"))?;
 
-        let boot = BootId::current();
         let mut found = replay(&directory, boot).map_err(failed("read the journal below"))?;
         let mut damage = std::mem::take(&mut found.damage);
         refuse(&options, &damage)?;

@@ -11,7 +11,7 @@
 //! | 7 confirmed | object, u8 (1 = completion, 2 = removal) | the control plane has the fact |
 //! | 8 clean | sequence u64 | orderly end: the whole file system was synced, all records up to there are durable |
 //! | 16 snapshot | object, flags u8, length u64 | checkpoint only; frame carries the object's last sequence and time |
-//! | 17 pieces | object, (start u64, end u64, crc u32, flags u8)* | checkpoint only; bytes of the snapshot before it |
+//! | 17 pieces | object, (start u64, end u64, sequence u64, crc u32, flags u8)* | checkpoint only; bytes of the snapshot before it |
 //! | 18 tombstone | object, flags u8 (1 = confirmed) | checkpoint only |
 //! | 19 end | count u64 | checkpoint only; the last record: nothing is missing |
 //!
@@ -42,6 +42,7 @@ pub(super) enum Change {
 pub(super) struct Piece {
     pub(super) span: Span,
     pub(super) crc: Option<u32>,
+    pub(super) sequence: u64,
     pub(super) durable: bool,
 }
 
@@ -155,6 +156,7 @@ impl Record {
                 out.extend(object.as_bytes());
                 for piece in pieces {
                     put_span(out, piece.span);
+                    out.extend(piece.sequence.to_le_bytes());
                     out.extend(piece.crc.unwrap_or(0).to_le_bytes());
                     out.push(if piece.crc.is_some() { HAS_CRC } else { 0 } | if piece.durable { DURABLE } else { 0 });
                 }
@@ -176,11 +178,11 @@ impl Record {
             16 => Self::Snapshot { object: from.object()?, snapshot: decode_snapshot(&mut from)? },
             17 => {
                 let object = from.object()?;
-                let mut pieces = Vec::with_capacity(from.0.len() / 21);
+                let mut pieces = Vec::with_capacity(from.0.len() / 29);
                 while !from.0.is_empty() {
-                    let (span, crc, flags) = (from.span()?, from.u32()?, from.u8()?);
+                    let (span, sequence, crc, flags) = (from.span()?, from.u64()?, from.u32()?, from.u8()?);
                     let crc = (flags & HAS_CRC != 0).then_some(crc);
-                    pieces.push(Piece { span, crc, durable: flags & DURABLE != 0 });
+                    pieces.push(Piece { span, crc, sequence, durable: flags & DURABLE != 0 });
                 }
                 Self::Pieces { object, pieces }
             }
@@ -286,8 +288,8 @@ mod tests {
 
     fn record() -> impl Strategy<Value = Record> {
         let object = any::<[u8; 16]>().prop_map(ObjectId::from_bytes);
-        let piece =
-            (span(), any::<Option<u32>>(), any::<bool>()).prop_map(|(span, crc, durable)| Piece { span, crc, durable });
+        let piece = (span(), any::<Option<u32>>(), any::<u64>(), any::<bool>());
+        let piece = piece.prop_map(|(span, crc, sequence, durable)| Piece { span, crc, sequence, durable });
         prop_oneof![
             (object.clone(), change()).prop_map(|(object, change)| Record::Change { object, change }),
             any::<u64>().prop_map(|upto| Record::Clean { upto }),

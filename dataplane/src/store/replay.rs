@@ -55,6 +55,7 @@ pub(super) fn replay(directory: &OwnedFd, boot: BootId) -> io::Result<Replay> {
     }
     let order = replay.order(&segments);
     let clean_upto = replay.clean_upto(&segments);
+    let seals = seals(&segments);
     let trust = |same_boot: bool, sequence: u64| match (sequence <= clean_upto, same_boot) {
         (true, _) => Trust::Durable,
         (false, true) => Trust::Cached,
@@ -62,7 +63,7 @@ pub(super) fn replay(directory: &OwnedFd, boot: BootId) -> io::Result<Replay> {
     };
     if let Some(file) = checkpoint.map(|name| replay.read(directory, name, boot)).transpose()?.flatten() {
         let same_boot = file.header.boot.is_same(boot);
-        replay.restore(&file, |sequence| trust(same_boot, sequence));
+        replay.restore(&file, |sequence| trust(same_boot, sequence), &seals);
     }
     for (sequence, file, at) in order {
         let file = &segments[file];
@@ -71,7 +72,7 @@ pub(super) fn replay(directory: &OwnedFd, boot: BootId) -> io::Result<Replay> {
         match frame.record() {
             Ok(Record::Change { object, change }) => {
                 let stamp = Stamp { sequence, at_unix_ms: frame.at_unix_ms, trust: trust(same_boot, sequence) };
-                replay.apply(object, stamp, &change);
+                replay.apply(object, stamp, &change, &seals);
             }
             Ok(Record::Clean { .. }) => {}
             Ok(Record::Snapshot { .. } | Record::Pieces { .. } | Record::Tombstone { .. } | Record::End { .. }) => {
@@ -80,6 +81,11 @@ pub(super) fn replay(directory: &OwnedFd, boot: BootId) -> io::Result<Replay> {
             Err(kind) => replay.damaged(file.header.name, at as u64, kind),
         }
         replay.records += 1;
+    }
+    for object in seals.keys() {
+        if let Some(Slot::Live(known)) = replay.slots.get_mut(object) {
+            known.extents.unseal();
+        }
     }
     Ok(replay)
 }
@@ -136,10 +142,10 @@ impl Replay {
         .unwrap_or(0)
     }
 
-    fn apply(&mut self, object: ObjectId, stamp: Stamp, change: &Change) {
+    fn apply(&mut self, object: ObjectId, stamp: Stamp, change: &Change, seals: &Seals) {
         let slot = match self.slots.entry(object) {
             Entry::Occupied(occupied) => occupied.into_mut(),
-            Entry::Vacant(vacant) => vacant.insert(Slot::Live(Known::default())),
+            Entry::Vacant(vacant) => vacant.insert(Slot::Live(sealed(Known::default(), object, seals))),
         };
         match (slot, change) {
             (Slot::Live(known), _) if known.sequence >= stamp.sequence => {}
@@ -154,7 +160,7 @@ impl Replay {
     }
 
     /// A checkpoint is either whole or damaged: it was synced before it got its name.
-    fn restore(&mut self, file: &Loaded, trust: impl Fn(u64) -> Trust) {
+    fn restore(&mut self, file: &Loaded, trust: impl Fn(u64) -> Trust, seals: &Seals) {
         let name = file.header.name;
         let mut ended = None;
         for (at, frame) in frames(file) {
@@ -162,7 +168,8 @@ impl Replay {
             let stamp = Stamp { sequence, at_unix_ms, trust: trust(sequence) };
             match frame.record() {
                 Ok(Record::Snapshot { object, snapshot }) => {
-                    self.slots.insert(object, Slot::Live(Known::restore(&snapshot, stamp)));
+                    let known = sealed(Known::restore(&snapshot, stamp), object, seals);
+                    self.slots.insert(object, Slot::Live(known));
                 }
                 Ok(Record::Pieces { object, pieces }) => match self.slots.get_mut(&object) {
                     Some(Slot::Live(known)) => {
@@ -180,10 +187,31 @@ impl Replay {
             self.records += 1;
         }
         let count = frames(file).count() as u64;
-        if ended != count.checked_sub(1).map(|before| (before, file.bytes.len())) || file.torn > 0 {
+        if count == 0 || ended != Some((count - 1, file.bytes.len())) || file.torn > 0 {
             self.damaged(name, file.bytes.len() as u64, DamageKind::Cut);
         }
     }
+}
+
+/// Per object, the marks of its syncs: extents must not be combined across them before the sync is replayed.
+type Seals = HashMap<ObjectId, Vec<u64>>;
+
+fn seals(segments: &[Loaded]) -> Seals {
+    let mut seals = Seals::new();
+    for (_, frame) in segments.iter().flat_map(frames).filter(|(_, frame)| frame.is_synced()) {
+        if let Ok(Record::Change { object, change: Change::Synced { upto } }) = frame.record() {
+            seals.entry(object).or_default().push(upto);
+        }
+    }
+    seals.values_mut().for_each(|marks| marks.sort_unstable());
+    seals
+}
+
+fn sealed(mut known: Known, object: ObjectId, seals: &Seals) -> Known {
+    if let Some(marks) = seals.get(&object) {
+        known.extents.seal_all(marks);
+    }
+    known
 }
 
 /// The good frames of a file and where they start.

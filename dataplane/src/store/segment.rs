@@ -36,6 +36,7 @@
 //! The last write may be torn: a bad frame with no good one after it ends the file. A good frame after a bad one is
 //! damage, with one exception: after a power loss, pages that were never synced may be missing while later ones arrived.
 //! The field at 24 tells the two apart.
+use std::ops::Range;
 use std::os::fd::{AsFd, OwnedFd};
 use std::{fmt, io};
 
@@ -52,7 +53,7 @@ const MAGIC: &[u8; 8] = b"etjournl";
 const VERSION: u32 = 1;
 
 const _: () = assert!(FRAME_HEAD_BYTES + 16 + 16 * super::record::KEPT_MAX < FRAME_BYTES_MAX);
-const _: () = assert!(FRAME_HEAD_BYTES + 16 + 21 * super::record::PIECES_MAX < FRAME_BYTES_MAX);
+const _: () = assert!(FRAME_HEAD_BYTES + 16 + 29 * super::record::PIECES_MAX < FRAME_BYTES_MAX);
 
 /// A file of the journal that cannot be what was written.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -242,6 +243,11 @@ impl Frame<'_> {
         self.kind == 8
     }
 
+    /// The record of a data sync, likewise.
+    pub(super) fn is_synced(&self) -> bool {
+        self.kind == 5
+    }
+
     pub(super) fn record(&self) -> Result<Record, DamageKind> {
         Record::decode(self.kind, self.payload).ok_or(DamageKind::Record(self.kind))
     }
@@ -291,19 +297,19 @@ pub(super) fn load(directory: impl AsFd, name: Name, boot: BootId) -> io::Result
         end += frame.length;
     }
     let used = bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
-    let broken = is_damage(seed, &bytes[..used.max(end)], end, header.boot.is_same(boot));
+    let broken = is_damage(seed, &bytes, end..used, header.boot.is_same(boot));
     bytes.truncate(end);
     bytes.shrink_to_fit();
     let torn = used.saturating_sub(end) as u64;
     Ok(Ok(Loaded { header, seed, bytes, torn, broken: broken.then_some((end as u64, DamageKind::Frame)) }))
 }
 
-/// Whether what stands at `end` is more than a torn write (see the head of this file).
-fn is_damage(seed: u32, bytes: &[u8], end: usize, same_boot: bool) -> bool {
-    let mut at = end + 1;
-    while at < bytes.len() {
+/// Whether what stands at the start of `tail` is more than a torn write (see the head of this file).
+fn is_damage(seed: u32, bytes: &[u8], tail: Range<usize>, same_boot: bool) -> bool {
+    let mut at = tail.start + 1;
+    while at < tail.end {
         match frame(seed, &bytes[at..]) {
-            Some(frame) if same_boot || frame.synced as usize > end => return true,
+            Some(frame) if same_boot || frame.synced as usize > tail.start => return true,
             Some(frame) => at += frame.length,
             None => at += 1,
         }

@@ -161,6 +161,16 @@ impl Store {
         &self.journals
     }
 
+    #[cfg(test)]
+    pub(super) fn common(&self) -> &Common {
+        &self.common
+    }
+
+    #[cfg(test)]
+    pub(super) fn index(&self) -> &Index {
+        &self.index
+    }
+
     /// Why the node no longer trusts its disk; `None` = healthy.
     pub fn degraded(&self) -> Option<String> {
         self.degraded.hold().clone()
