@@ -1,0 +1,202 @@
+//! One try of an operation: as far as it goes without waiting, then its end, or its place in the queue.
+
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::os::fd::OwnedFd;
+
+use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
+use rustix::io::Errno;
+use rustix::net::{RecvFlags, SendFlags, SocketAddrUnix, SocketFlags};
+
+use super::{Flight, Place, Readiness};
+use crate::world::seam::{Interest, Key, Op, Outcome};
+use crate::world::socket::{recv_chunk, send_file_now};
+use crate::world::{Chunk, Fd};
+
+/// How a try ended.
+enum Tried {
+    Finish,
+    /// Sent this many bytes of a file.
+    Count(usize),
+    Accepted(OwnedFd, SocketAddr),
+    Chunk(Chunk),
+    Fail(io::Error),
+    Wait(Interest),
+    Retry,
+    /// Blocking work.
+    Away,
+}
+
+impl From<Errno> for Tried {
+    fn from(error: Errno) -> Self {
+        Self::Fail(error.into())
+    }
+}
+
+impl Readiness {
+    /// Tries the operation under `key`.
+    pub(super) fn attempt(&mut self, key: Key) {
+        let Some(flight) = self.flying.get_mut(key) else { return };
+        match flight.attempt() {
+            Tried::Finish => {
+                let done = flight.done;
+                self.finish(key, done);
+            }
+            Tried::Count(count) => self.finish(key, count),
+            Tried::Accepted(socket, peer) => self.end_with(key, Outcome::Accepted(Ok((socket, peer)))),
+            Tried::Chunk(chunk) => self.end_with(key, Outcome::Chunk(Ok(chunk))),
+            Tried::Fail(error) => self.fail(key, error),
+            Tried::Wait(interest) => {
+                if let Some(fd) = flight.op.waits_on().cloned() {
+                    self.wait_on(key, &fd, interest);
+                }
+            }
+            Tried::Retry => {
+                flight.place = Place::Retry;
+                self.retry.push_back(key);
+            }
+            Tried::Away => {
+                flight.place = Place::Away;
+                self.send_away(key);
+            }
+        }
+    }
+
+    /// Ends an operation whose outcome is made already.
+    pub(super) fn end_with(&mut self, key: Key, outcome: Outcome) {
+        self.flying.remove(key);
+        self.ended.push((key, outcome));
+    }
+}
+
+impl Op {
+    /// The descriptor whose readiness this operation may wait for.
+    pub(super) fn waits_on(&self) -> Option<&Fd> {
+        match self {
+            Self::Accept { listener } => Some(listener),
+            Self::RecvSome { socket }
+            | Self::Recv { socket, .. }
+            | Self::Send { socket, .. }
+            | Self::SendFile { socket, .. } => Some(socket),
+            Self::Poll { fd, .. } => Some(fd),
+            Self::ConnectUnix { .. }
+            | Self::ReadAt { .. }
+            | Self::WriteAt { .. }
+            | Self::SyncData { .. }
+            | Self::OpenAt { .. }
+            | Self::Allocate { .. }
+            | Self::Truncate { .. }
+            | Self::UnlinkAt { .. } => None,
+        }
+    }
+}
+
+impl Flight {
+    fn attempt(&mut self) -> Tried {
+        let done = &mut self.done;
+        match &mut self.op {
+            Op::Accept { listener } => accept(listener),
+            Op::RecvSome { socket } => loop {
+                match recv_chunk(&**socket) {
+                    Ok(chunk) => return Tried::Chunk(chunk),
+                    Err(Errno::INTR) => {}
+                    Err(Errno::AGAIN) => return Tried::Wait(Interest::Read),
+                    Err(error) => return error.into(),
+                }
+            },
+            Op::Recv { socket, buf, at, all } => {
+                while *done < at.len() {
+                    match rustix::net::recv(&**socket, &mut buf[at.start + *done..at.end], RecvFlags::DONTWAIT) {
+                        Ok((0, _)) => break,
+                        Ok((count, _)) => *done += count,
+                        Err(Errno::INTR) => continue,
+                        Err(Errno::AGAIN) => return Tried::Wait(Interest::Read),
+                        // What arrived is reported; the error meets the next operation again.
+                        Err(_) if *done > 0 => break,
+                        Err(error) => return error.into(),
+                    }
+                    if !*all {
+                        break;
+                    }
+                }
+                Tried::Finish
+            }
+            Op::Send { socket, buf, at, more } => {
+                let more = if *more { SendFlags::MORE } else { SendFlags::empty() };
+                let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL | more;
+                while *done < at.len() {
+                    match rustix::net::send(&**socket, &buf[at.start + *done..at.end], flags) {
+                        Ok(count) => *done += count,
+                        Err(Errno::INTR) => {}
+                        Err(Errno::AGAIN) => return Tried::Wait(Interest::Write),
+                        Err(error) => return error.into(),
+                    }
+                }
+                Tried::Finish
+            }
+            Op::SendFile { socket, file, pos, len } => match send_file_now(socket, file, *pos, *len) {
+                Ok(count) => Tried::Count(count),
+                Err(Errno::AGAIN) => Tried::Wait(Interest::Write),
+                Err(error) => error.into(),
+            },
+            Op::Poll { interest, .. } => Tried::Wait(*interest),
+            Op::ConnectUnix { socket, path } => {
+                match SocketAddrUnix::new(&*path).and_then(|address| rustix::net::connect(&**socket, &address)) {
+                    Ok(()) | Err(Errno::ISCONN) => Tried::Finish,
+                    Err(Errno::AGAIN | Errno::INTR) => Tried::Retry,
+                    Err(error) => error.into(),
+                }
+            }
+            Op::ReadAt { file, buf, at, pos } => {
+                while *done < at.len() {
+                    match rustix::io::pread(&**file, &mut buf[at.start + *done..at.end], *pos + *done as u64) {
+                        Ok(0) => break,
+                        Ok(count) => *done += count,
+                        Err(Errno::INTR) => {}
+                        // The unaligned end of a file that is read directly.
+                        Err(Errno::INVAL) if *done > 0 => break,
+                        Err(error) => return error.into(),
+                    }
+                }
+                Tried::Finish
+            }
+            Op::WriteAt { file, buf, at, pos } => {
+                while *done < at.len() {
+                    match rustix::io::pwrite(&**file, &buf[at.start + *done..at.end], *pos + *done as u64) {
+                        Ok(0) => return Tried::Fail(io::ErrorKind::WriteZero.into()),
+                        Ok(count) => *done += count,
+                        Err(Errno::INTR) => {}
+                        Err(error) => return error.into(),
+                    }
+                }
+                Tried::Finish
+            }
+            Op::SyncData { .. }
+            | Op::OpenAt { .. }
+            | Op::Allocate { .. }
+            | Op::Truncate { .. }
+            | Op::UnlinkAt { .. } => Tried::Away,
+        }
+    }
+}
+
+fn accept(listener: &Fd) -> Tried {
+    // A listener that blocks would block the core: the connection it was ready for may be gone by now.
+    if let Ok(flags) = fcntl_getfl(&**listener)
+        && !flags.contains(OFlags::NONBLOCK)
+    {
+        let _blocks_at_worst = fcntl_setfl(&**listener, flags | OFlags::NONBLOCK);
+    }
+    loop {
+        match rustix::net::acceptfrom_with(&**listener, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK) {
+            Ok((socket, peer)) => {
+                let peer = peer.and_then(|peer| SocketAddr::try_from(peer).ok());
+                return Tried::Accepted(socket, peer.unwrap_or_else(|| (Ipv4Addr::UNSPECIFIED, 0).into()));
+            }
+            // An aborted connection is the client's affair.
+            Err(Errno::INTR | Errno::CONNABORTED) => {}
+            Err(Errno::AGAIN) => return Tried::Wait(Interest::Read),
+            Err(error) => return error.into(),
+        }
+    }
+}

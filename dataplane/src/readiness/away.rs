@@ -1,0 +1,127 @@
+//! Work that blocks, on the helper threads. A job gets its own duplicate of the descriptor, so nothing of the core
+//! crosses threads; its result comes back by key.
+
+use std::ffi::CString;
+use std::os::fd::OwnedFd;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use rustix::fs::{FallocateFlags, Mode, OFlags};
+use rustix::io::{Errno, fcntl_dupfd_cloexec};
+
+use super::Readiness;
+use crate::world::helpers::push_job;
+use crate::world::seam::{Key, Op, Outcome};
+use crate::world::{Fd, OPEN_RESOLVE, open_how_mode};
+
+/// How often an `openat2` that raced with a rename is tried.
+const OPEN_TRIES: usize = 8;
+
+/// What a job brings back.
+pub(super) enum Result {
+    Unit(std::result::Result<(), Errno>),
+    Opened(std::result::Result<OwnedFd, Errno>),
+}
+
+/// Where jobs leave their results for the core, and its doorbell. The lock is held for a push or a swap only.
+pub(super) struct Returned {
+    results: Mutex<Vec<(Key, Result)>>,
+    doorbell: Arc<OwnedFd>,
+}
+
+impl Returned {
+    pub(super) fn new(doorbell: Arc<OwnedFd>) -> Self {
+        Self { results: Mutex::default(), doorbell }
+    }
+
+    fn put(&self, key: Key, result: Result) {
+        self.results.lock().unwrap_or_else(PoisonError::into_inner).push((key, result));
+        // Fails only when the counter is full, and then the core is being woken anyway.
+        let _full = rustix::io::write(&*self.doorbell, &1u64.to_ne_bytes());
+    }
+
+    pub(super) fn take(&self) -> Vec<(Key, Result)> {
+        std::mem::take(&mut *self.results.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// Blocking work with all it needs.
+enum Job {
+    Sync(OwnedFd),
+    Open(OwnedFd, CString, OFlags, Mode),
+    Allocate(OwnedFd, u64, u64),
+    Truncate(OwnedFd, u64),
+    Unlink(OwnedFd, CString),
+}
+
+impl Job {
+    fn of(op: &Op) -> std::result::Result<Self, Errno> {
+        let dup = |fd: &Fd| fcntl_dupfd_cloexec(&**fd, 0);
+        Ok(match op {
+            Op::SyncData { file } => Self::Sync(dup(file)?),
+            Op::OpenAt { dir, name, flags, mode } => Self::Open(dup(dir)?, name.clone(), *flags, *mode),
+            Op::Allocate { file, pos, len } => Self::Allocate(dup(file)?, *pos, *len),
+            Op::Truncate { file, len } => Self::Truncate(dup(file)?, *len),
+            Op::UnlinkAt { dir, name } => Self::Unlink(dup(dir)?, name.clone()),
+            Op::Accept { .. }
+            | Op::RecvSome { .. }
+            | Op::Recv { .. }
+            | Op::Send { .. }
+            | Op::SendFile { .. }
+            | Op::Poll { .. }
+            | Op::ConnectUnix { .. }
+            | Op::ReadAt { .. }
+            | Op::WriteAt { .. } => unreachable!("never sent away"),
+        })
+    }
+
+    fn run(self) -> Result {
+        use rustix::fs;
+        use rustix::io::retry_on_intr;
+        match self {
+            Self::Sync(file) => Result::Unit(retry_on_intr(|| fs::fdatasync(&file))),
+            Self::Open(dir, name, flags, mode) => {
+                let mode = open_how_mode(flags, mode);
+                let open = || fs::openat2(&dir, name.as_c_str(), flags | OFlags::CLOEXEC, mode, OPEN_RESOLVE);
+                let mut opened = open();
+                for _ in 1..OPEN_TRIES {
+                    match opened {
+                        Err(Errno::AGAIN | Errno::INTR) => opened = open(),
+                        Ok(_) | Err(_) => break,
+                    }
+                }
+                Result::Opened(opened)
+            }
+            Self::Allocate(file, pos, len) => {
+                Result::Unit(retry_on_intr(|| fs::fallocate(&file, FallocateFlags::empty(), pos, len)))
+            }
+            Self::Truncate(file, len) => Result::Unit(retry_on_intr(|| fs::ftruncate(&file, len))),
+            Self::Unlink(dir, name) => {
+                Result::Unit(retry_on_intr(|| fs::unlinkat(&dir, name.as_c_str(), fs::AtFlags::empty())))
+            }
+        }
+    }
+}
+
+impl Readiness {
+    /// Gives the operation under `key` to a helper.
+    pub(super) fn send_away(&mut self, key: Key) {
+        let Some(flight) = self.flying.get_mut(key) else { return };
+        match Job::of(&flight.op) {
+            Ok(job) => {
+                let returned = Arc::clone(&self.returned);
+                push_job(move || returned.put(key, job.run()));
+            }
+            Err(error) => self.fail(key, error.into()),
+        }
+    }
+
+    /// A helper's result.
+    pub(super) fn come_back(&mut self, key: Key, result: Result) {
+        match result {
+            Result::Unit(Ok(())) => self.finish(key, 0),
+            Result::Unit(Err(error)) => self.fail(key, error.into()),
+            Result::Opened(Ok(file)) => self.end_with(key, Outcome::Opened(Ok(file))),
+            Result::Opened(Err(error)) => self.fail(key, error.into()),
+        }
+    }
+}

@@ -1,0 +1,188 @@
+//! Operation → submission entry. Every pointer made here leads into the operation's own heap memory, which `flying` owns
+//! until the terminal completion; moving the operation inside the table moves none of it.
+
+use std::os::fd::AsRawFd;
+use std::os::unix::ffi::OsStrExt;
+
+use io_uring::{opcode, squeue, types};
+use rustix::fs::{OFlags, ResolveFlags};
+
+use super::Ring;
+use super::provided::PROVIDED_GROUP;
+use crate::world::seam::{Interest, Key, Op};
+use crate::world::{Fd, OPEN_RESOLVE, open_how_mode};
+
+/// Memory an operation needs beside its own fields, at a stable address.
+pub enum Aside {
+    /// Nothing.
+    None,
+    /// Where the kernel writes the peer's address.
+    Peer(Box<Peer>),
+    /// What `openat2` is asked.
+    How(Box<types::OpenHow>),
+    /// Where to connect to.
+    Unix(Box<libc::sockaddr_un>),
+}
+
+/// An address and its length, as the kernel fills them.
+pub struct Peer {
+    pub address: libc::sockaddr_storage,
+    pub len: libc::socklen_t,
+}
+
+impl Aside {
+    /// What this operation needs.
+    pub fn of(op: &Op) -> Self {
+        match op {
+            Op::Accept { .. } => {
+                // SAFETY: sockaddr_storage is plain integers; all zero is "unspecified".
+                let address = unsafe { std::mem::zeroed() };
+                let len = size_of::<libc::sockaddr_storage>() as libc::socklen_t;
+                Self::Peer(Box::new(Peer { address, len }))
+            }
+            Op::OpenAt { flags, mode, .. } => {
+                let mode = open_how_mode(*flags, *mode);
+                let flags = (*flags | OFlags::CLOEXEC).bits();
+                let resolve: ResolveFlags = OPEN_RESOLVE;
+                let how = types::OpenHow::new().flags(flags.into()).mode(mode.bits().into()).resolve(resolve.bits());
+                Self::How(Box::new(how))
+            }
+            Op::ConnectUnix { path, .. } => {
+                // SAFETY: sockaddr_un is plain integers; all zero is an unnamed address.
+                let mut address: libc::sockaddr_un = unsafe { std::mem::zeroed() };
+                address.sun_family = libc::AF_UNIX as libc::sa_family_t;
+                let path = path.as_os_str().as_bytes();
+                assert!(path.len() < address.sun_path.len(), "the length of the path is checked before the seam");
+                for (place, byte) in address.sun_path.iter_mut().zip(path) {
+                    *place = *byte as libc::c_char;
+                }
+                Self::Unix(Box::new(address))
+            }
+            Op::RecvSome { .. }
+            | Op::Recv { .. }
+            | Op::Send { .. }
+            | Op::SendFile { .. }
+            | Op::Poll { .. }
+            | Op::ReadAt { .. }
+            | Op::WriteAt { .. }
+            | Op::SyncData { .. }
+            | Op::Allocate { .. }
+            | Op::Truncate { .. }
+            | Op::UnlinkAt { .. } => Self::None,
+        }
+    }
+}
+
+fn fd(fd: &Fd) -> types::Fd {
+    types::Fd(fd.as_raw_fd())
+}
+
+/// One entry moves at most this much; the rest follows in the next round.
+fn bounded(len: usize) -> u32 {
+    len.min(1 << 30) as u32
+}
+
+impl Ring {
+    /// Submits the next round of an operation in `flying`.
+    pub(super) fn issue(&mut self, key: Key) {
+        let truncate = self.abilities.truncate;
+        let Some(flight) = self.flying.get_mut(key) else { return };
+        flight.polling = false;
+        let done = flight.done;
+        let entry = match &mut flight.op {
+            Op::Accept { listener } => {
+                let Aside::Peer(peer) = &mut flight.aside else { unreachable!("made with the operation") };
+                opcode::Accept::new(fd(listener), (&raw mut peer.address).cast(), &raw mut peer.len)
+                    .flags(libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK)
+                    .build()
+            }
+            Op::RecvSome { socket } => match &self.provided {
+                Some(_) => opcode::Recv::new(fd(socket), std::ptr::null_mut(), 0)
+                    .buf_group(PROVIDED_GROUP)
+                    .build()
+                    .flags(squeue::Flags::BUFFER_SELECT),
+                None => return self.poll(key, Interest::Read),
+            },
+            Op::Recv { socket, buf, at, all } => {
+                let space = &mut buf[at.start + done..at.end];
+                let flags = if *all { libc::MSG_WAITALL } else { 0 };
+                opcode::Recv::new(fd(socket), space.as_mut_ptr(), bounded(space.len())).flags(flags).build()
+            }
+            Op::Send { socket, buf, at, more } => {
+                let bytes = &buf[at.start + done..at.end];
+                let more = if *more { libc::MSG_MORE } else { 0 };
+                let flags = libc::MSG_NOSIGNAL | libc::MSG_WAITALL | more;
+                opcode::Send::new(fd(socket), bytes.as_ptr(), bounded(bytes.len())).flags(flags).build()
+            }
+            Op::SendFile { .. } => return self.send_file(key),
+            Op::Poll { interest, .. } => {
+                let interest = *interest;
+                return self.poll(key, interest);
+            }
+            Op::ConnectUnix { socket, .. } => {
+                let Aside::Unix(address) = &flight.aside else { unreachable!("made with the operation") };
+                let len = size_of::<libc::sockaddr_un>() as libc::socklen_t;
+                opcode::Connect::new(fd(socket), (&raw const **address).cast(), len).build()
+            }
+            Op::ReadAt { file, buf, at, pos } => {
+                let fixed = buf.piece().and_then(|piece| self.fixed.index(&self.ring.submitter(), piece));
+                let space = &mut buf[at.start + done..at.end];
+                let (start, len, from) = (space.as_mut_ptr(), bounded(space.len()), *pos + done as u64);
+                match fixed {
+                    Some(index) => opcode::ReadFixed::new(fd(file), start, len, index).offset(from).build(),
+                    None => opcode::Read::new(fd(file), start, len).offset(from).build(),
+                }
+            }
+            Op::WriteAt { file, buf, at, pos } => {
+                let fixed = buf.piece().and_then(|piece| self.fixed.index(&self.ring.submitter(), piece));
+                let bytes = &buf[at.start + done..at.end];
+                let (start, len, to) = (bytes.as_ptr(), bounded(bytes.len()), *pos + done as u64);
+                match fixed {
+                    Some(index) => opcode::WriteFixed::new(fd(file), start, len, index).offset(to).build(),
+                    None => opcode::Write::new(fd(file), start, len).offset(to).build(),
+                }
+            }
+            Op::SyncData { file } => opcode::Fsync::new(fd(file)).flags(types::FsyncFlags::DATASYNC).build(),
+            Op::OpenAt { dir, name, .. } => {
+                let Aside::How(how) = &flight.aside else { unreachable!("made with the operation") };
+                opcode::OpenAt2::new(fd(dir), name.as_ptr(), &raw const **how).build()
+            }
+            Op::Allocate { file, pos, len } => opcode::Fallocate::new(fd(file), *len).offset(*pos).build(),
+            Op::Truncate { file, len } if truncate => opcode::Ftruncate::new(fd(file), *len).build(),
+            Op::Truncate { file, len } => {
+                // Before 6.9 there is no such operation; inline, as rare and short as it is.
+                let result = rustix::fs::ftruncate(&**file, *len);
+                return self.end(key, result.map_err(Into::into));
+            }
+            Op::UnlinkAt { dir, name } => opcode::UnlinkAt::new(fd(dir), name.as_ptr()).build(),
+        };
+        self.push(entry.user_data(key.to_bits()));
+    }
+
+    /// Waits for readiness first.
+    pub(super) fn poll(&mut self, key: Key, interest: Interest) {
+        let Some(flight) = self.flying.get_mut(key) else { return };
+        flight.polling = true;
+        let on = match &flight.op {
+            Op::Accept { listener } => listener,
+            Op::RecvSome { socket }
+            | Op::Recv { socket, .. }
+            | Op::Send { socket, .. }
+            | Op::SendFile { socket, .. }
+            | Op::ConnectUnix { socket, .. } => socket,
+            Op::Poll { fd, .. } => fd,
+            Op::ReadAt { file, .. }
+            | Op::WriteAt { file, .. }
+            | Op::SyncData { file }
+            | Op::Allocate { file, .. }
+            | Op::Truncate { file, .. } => file,
+            Op::OpenAt { dir, .. } | Op::UnlinkAt { dir, .. } => dir,
+        };
+        let events = match interest {
+            Interest::Read => libc::POLLIN,
+            Interest::Write => libc::POLLOUT,
+        };
+        let entry = opcode::PollAdd::new(fd(on), events as u32).build();
+        self.push(entry.user_data(key.to_bits()));
+    }
+}

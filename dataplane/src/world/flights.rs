@@ -1,0 +1,135 @@
+//! The slab of operations in flight, as the tasks see them: who waits for which outcome. The engine below owns the
+//! operations themselves.
+
+use std::task::{Context, Poll, Waker};
+
+use super::seam::{Key, Outcome};
+
+/// Waiters and outcomes by key.
+#[derive(Default)]
+pub(super) struct Flights {
+    places: Vec<Place>,
+    free: Vec<u32>,
+    /// Places whose outcome has not come yet.
+    open: usize,
+}
+
+struct Place {
+    generation: u32,
+    state: State,
+}
+
+enum State {
+    Free,
+    /// In flight; the waker of whoever polled last.
+    Waiting(Option<Waker>),
+    /// Nobody waits any more; the outcome will be dropped.
+    Orphan,
+    /// Ended, not yet fetched.
+    Ended(Outcome),
+}
+
+impl Flights {
+    /// A place for an operation about to start.
+    pub(super) fn open(&mut self) -> Key {
+        self.open += 1;
+        self.place(State::Waiting(None))
+    }
+
+    /// A place for something that ended before it started.
+    pub(super) fn ended(&mut self, outcome: Outcome) -> Key {
+        self.place(State::Ended(outcome))
+    }
+
+    fn place(&mut self, state: State) -> Key {
+        let index = self.free.pop().unwrap_or_else(|| {
+            self.places.push(Place { generation: 0, state: State::Free });
+            (self.places.len() - 1) as u32
+        });
+        let place = &mut self.places[index as usize];
+        place.state = state;
+        Key { index, generation: place.generation }
+    }
+
+    fn get_mut(&mut self, key: Key) -> Option<&mut Place> {
+        self.places.get_mut(key.index as usize).filter(|place| place.generation == key.generation)
+    }
+
+    fn release(&mut self, key: Key) -> State {
+        let place = &mut self.places[key.index as usize];
+        place.generation = place.generation.wrapping_add(1);
+        self.free.push(key.index);
+        std::mem::replace(&mut place.state, State::Free)
+    }
+
+    /// The outcome of a waiting operation, or its waker is noted.
+    pub(super) fn poll(&mut self, key: Key, cx: &mut Context<'_>) -> Poll<Outcome> {
+        let place = self.get_mut(key).expect("a pending operation keeps its place");
+        match &mut place.state {
+            State::Waiting(Some(waker)) => {
+                waker.clone_from(cx.waker());
+                Poll::Pending
+            }
+            State::Waiting(none) => {
+                *none = Some(cx.waker().clone());
+                Poll::Pending
+            }
+            State::Ended(_) => match self.release(key) {
+                State::Ended(outcome) => Poll::Ready(outcome),
+                _ => unreachable!("matched above"),
+            },
+            State::Free | State::Orphan => unreachable!("a pending operation is waiting or ended"),
+        }
+    }
+
+    /// Nobody waits any more. `Ok`: it is still in flight, cancel it. `Err`: this outcome is to be dropped (if any).
+    pub(super) fn orphan(&mut self, key: Key) -> Result<(), Option<Outcome>> {
+        let Some(place) = self.get_mut(key) else { return Err(None) };
+        match &place.state {
+            State::Waiting(_) => {
+                place.state = State::Orphan;
+                Ok(())
+            }
+            State::Ended(_) => match self.release(key) {
+                State::Ended(outcome) => Err(Some(outcome)),
+                _ => unreachable!("matched above"),
+            },
+            State::Free | State::Orphan => Err(None),
+        }
+    }
+
+    /// An operation ended: whom to wake, and what to drop because nobody waits.
+    pub(super) fn end(&mut self, key: Key, outcome: Outcome) -> (Option<Waker>, Option<Outcome>) {
+        let Some(place) = self.get_mut(key) else { return (None, Some(outcome)) };
+        match std::mem::replace(&mut place.state, State::Free) {
+            State::Waiting(waker) => {
+                place.state = State::Ended(outcome);
+                self.open -= 1;
+                (waker, None)
+            }
+            State::Orphan => {
+                self.open -= 1;
+                self.release(key);
+                (None, Some(outcome))
+            }
+            other @ (State::Free | State::Ended(_)) => {
+                place.state = other;
+                (None, Some(outcome))
+            }
+        }
+    }
+
+    /// How many operations the engine has not reported yet.
+    pub(super) fn in_flight(&self) -> usize {
+        self.open
+    }
+
+    /// Every operation the engine has not reported yet.
+    pub(super) fn keys_in_flight(&self) -> Vec<Key> {
+        let open = |(index, place): (usize, &Place)| {
+            let key = Key { index: index as u32, generation: place.generation };
+            matches!(place.state, State::Waiting(_) | State::Orphan).then_some(key)
+        };
+        self.places.iter().enumerate().filter_map(open).collect()
+    }
+}
