@@ -40,10 +40,10 @@ fn show(token: &FirstToken, bound: &[SocketAddr], local: &[String]) {
     eprintln!("  This node made itself a token. It is shown once, and kept in {}", token.path.display());
     eprintln!();
     if local.is_empty() {
-        eprintln!("      ETRANSFER_TOKEN={shown} et setup {here}");
+        eprintln!("      et setup {here} --token {shown}");
     } else {
         eprintln!("  On this machine:   et setup {here}");
-        eprintln!("  Elsewhere:         ETRANSFER_TOKEN={shown} et setup HOST:{port}");
+        eprintln!("  Elsewhere:         et setup HOST:{port} --token {shown}");
     }
     eprintln!();
 }

@@ -12,11 +12,11 @@ pub fn is_open(path: &str) -> bool {
 
 fn is_open_api(first: Option<&str>, second: Option<&str>, third: Option<&str>) -> bool {
     match (first, second, third) {
-        (Some("health" | "info"), None, None) => true,
-        (Some("auth"), Some("verify"), None) => true,
-        (Some("users"), Some("login-info" | "callback"), None) => true,
+        (Some("health" | "info"), second, _) => second.is_none(),
+        (Some("auth"), Some("verify"), third) => third.is_none(),
+        (Some("users"), Some("login-info" | "callback"), third) => third.is_none(),
         (Some("users"), Some("login"), _) => true,
-        (Some("users"), Some("dingtalk"), Some("sso")) => true,
+        (Some("users"), Some("dingtalk"), third) => third == Some("sso"),
         _ => false,
     }
 }

@@ -23,6 +23,9 @@ pub use tree::{Auth, Config, Limits, Retention, Server, Storage, Uploads};
 
 use reader::Reader;
 
+/// `config.example.yaml`: every key, its default, when to change it.
+pub const EXAMPLE: &str = include_str!("../../../config.example.yaml");
+
 /// A configuration and what there is to say about it.
 #[derive(Debug)]
 pub struct Loaded {

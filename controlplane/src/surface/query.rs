@@ -3,10 +3,10 @@
 use std::borrow::Cow;
 use std::ops::RangeInclusive;
 
-use axum::Json;
 use axum::response::{IntoResponse, Response};
-use http::StatusCode;
 use serde_json::{Value, json};
+
+use super::refusal::Refused;
 
 /// Parameters in order; of a repeated one the last counts.
 pub struct Query<'q>(Vec<(Cow<'q, str>, Cow<'q, str>)>);
@@ -51,21 +51,21 @@ impl Invalid {
     }
 
     /// A field of the body.
-    pub fn body(name: &'static str, expected: &str, input: Value) -> Self {
+    pub fn in_body(name: &'static str, expected: &str, input: Value) -> Self {
         Self { place: "body", name, expected: expected.to_owned(), input }
+    }
+
+    /// The body of the 422.
+    pub fn body(self) -> Value {
+        let Self { place, name, expected, input } = self;
+        let message = format!("Input should be {expected}");
+        json!({"detail": [{"type": "value_error", "loc": [place, name], "msg": message, "input": input}]})
     }
 }
 
 impl IntoResponse for Invalid {
     fn into_response(self) -> Response {
-        let Self { place, name, expected, input } = self;
-        let fault = json!({
-            "type": "value_error",
-            "loc": [place, name],
-            "msg": format!("Input should be {expected}"),
-            "input": input,
-        });
-        (StatusCode::UNPROCESSABLE_ENTITY, Json(json!({"detail": [fault]}))).into_response()
+        Refused::from(self).into_response()
     }
 }
 

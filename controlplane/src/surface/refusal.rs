@@ -7,6 +7,7 @@ use http::header::RETRY_AFTER;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use serde_json::{Value, json};
 
+use super::query::Invalid;
 use crate::catalogue::NotKept;
 
 /// A refusal on its way out.
@@ -14,14 +15,14 @@ use crate::catalogue::NotKept;
 pub struct Refused {
     status: StatusCode,
     body: Value,
-    headers: HeaderMap,
+    headers: Vec<(HeaderName, HeaderValue)>,
 }
 
 impl Refused {
     /// `status` must be one that exists; the text is for people.
     pub fn new(status: u16, detail: impl Into<String>) -> Self {
         let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        Self { status, body: json!({"detail": detail.into()}), headers: HeaderMap::new() }
+        Self { status, body: json!({"detail": detail.into()}), headers: Vec::new() }
     }
 
     /// 507 with the body of contract §4.
@@ -31,7 +32,7 @@ impl Refused {
             "message": "no space left on this node; free some or wait, then resume at Upload-Offset",
             "retry_after": retry_after_s,
         });
-        Self { status: StatusCode::INSUFFICIENT_STORAGE, body, headers: HeaderMap::new() }
+        Self { status: StatusCode::INSUFFICIENT_STORAGE, body, headers: Vec::new() }
     }
 
     /// 404, the same words for what never was, is gone, or is another's.
@@ -42,7 +43,7 @@ impl Refused {
     /// Adds a field.
     pub fn with(mut self, name: HeaderName, value: impl TryInto<HeaderValue>) -> Self {
         if let Ok(value) = value.try_into() {
-            self.headers.insert(name, value);
+            self.headers.push((name, value));
         }
         self
     }
@@ -50,7 +51,7 @@ impl Refused {
 
 impl IntoResponse for Refused {
     fn into_response(self) -> Response {
-        (self.status, self.headers, Json(self.body)).into_response()
+        (self.status, HeaderMap::from_iter(self.headers), Json(self.body)).into_response()
     }
 }
 
@@ -61,6 +62,12 @@ impl From<Refusal> for Refused {
             Ok(name) => refused.with(name, value),
             Err(_) => refused,
         })
+    }
+}
+
+impl From<Invalid> for Refused {
+    fn from(invalid: Invalid) -> Self {
+        Self { status: StatusCode::UNPROCESSABLE_ENTITY, body: invalid.body(), headers: Vec::new() }
     }
 }
 

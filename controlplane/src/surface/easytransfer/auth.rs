@@ -49,10 +49,10 @@ impl Misses {
 pub async fn verify(State(app): State<App>, Extension(meta): Extension<Meta>, Attached(body): Attached) -> Response {
     let body: Value = match serde_json::from_slice(&body) {
         Ok(body) => body,
-        Err(_) => return Invalid::body("token", "valid JSON with a token", Value::Null).into_response(),
+        Err(_) => return Invalid::in_body("token", "valid JSON with a token", Value::Null).into_response(),
     };
     let Some(token) = body.get("token").and_then(Value::as_str) else {
-        return Invalid::body("token", "a valid string", Value::Null).into_response();
+        return Invalid::in_body("token", "a valid string", Value::Null).into_response();
     };
     let peer = meta.peer.map(|peer| peer.ip().to_canonical());
     let mut misses = app.misses.lock().await;

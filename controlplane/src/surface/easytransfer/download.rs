@@ -3,7 +3,6 @@
 
 use axum::Extension;
 use axum::extract::{Path, RawQuery, State};
-use axum::response::{IntoResponse, Response};
 use etransfer_contract::Span;
 use etransfer_contract::grant::{Act, Field, Serve};
 use etransfer_contract::ranges::Asked;
@@ -42,8 +41,8 @@ pub async fn download(
     RawQuery(query): RawQuery,
     method: Method,
     headers: HeaderMap,
-) -> Result<Decision, Response> {
-    let entry = find(&app.node, &id).map_err(IntoResponse::into_response)?;
+) -> Result<Decision, Refused> {
+    let entry = find(&app.node, &id)?;
     let query = Query::parse(query.as_deref().unwrap_or_default());
     let chunk = chunk(&entry, query.get("chunk"), app.node.config.server.chunk_size.0)?;
     let record = &entry.record;
@@ -70,9 +69,9 @@ pub async fn download(
 
 /// The chunk asked for; 422 no number, 416 beyond the end, 404 consumed. On an upload of unknown length every chunk is
 /// one that is not there yet.
-fn chunk(entry: &Entry, asked: Option<&str>, chunk_size: u64) -> Result<Option<Chunk>, Response> {
+fn chunk(entry: &Entry, asked: Option<&str>, chunk_size: u64) -> Result<Option<Chunk>, Refused> {
     let Some(text) = asked else { return Ok(None) };
-    let index: u64 = text.parse().map_err(|_| Invalid::query("chunk", "an integer", text).into_response())?;
+    let index: u64 = text.parse().map_err(|_| Invalid::query("chunk", "an integer", text))?;
     let size = shape::size(entry);
     let total = size.div_ceil(chunk_size);
     let start = index.saturating_mul(chunk_size);
@@ -81,10 +80,10 @@ fn chunk(entry: &Entry, asked: Option<&str>, chunk_size: u64) -> Result<Option<C
             Some(size) => Refused::new(416, "no such chunk").with(CONTENT_RANGE, format!("bytes */{size}")),
             None => Refused::new(404, "this chunk is not there yet"),
         };
-        return Err(refused.into_response());
+        return Err(refused);
     };
     if entry.record.once.is_consumed(span) {
-        return Err(Refused::new(404, "this chunk was consumed").into_response());
+        return Err(Refused::new(404, "this chunk was consumed"));
     }
     Ok(Some(Chunk { index, span, total, size: chunk_size }))
 }

@@ -1,0 +1,249 @@
+//! `et server start|data|control|config`: composes the planes of a node and does nothing else.
+//!
+//! Order at start, and what breaks if a line moves: configuration → log → control plane (the data plane's first question
+//! must find it) → data plane → `listening on …` (whoever reads that line may connect at once). At the end the data plane
+//! goes first: its last facts still find the control plane.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::Context;
+use clap::{ArgAction, Args, Subcommand};
+use etransfer_controlplane::config::{self, Config, Loaded};
+use etransfer_controlplane::{Running, start as start_control};
+use etransfer_dataplane::config as data;
+use etransfer_dataplane::{Node, start as start_data};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tracing_subscriber::EnvFilter;
+
+/// Run a storage node.
+#[derive(Debug, Args)]
+pub struct ServerArgs {
+    #[command(subcommand)]
+    command: ServerCommand,
+}
+
+#[derive(Debug, Subcommand)]
+enum ServerCommand {
+    /// Run a whole node in one process
+    #[command(disable_help_flag = true)]
+    Start(NodeArgs),
+    /// Run the half that moves bytes; needs a `control` with the same configuration
+    #[command(disable_help_flag = true)]
+    Data(NodeArgs),
+    /// Run the half that decides
+    #[command(disable_help_flag = true)]
+    Control(NodeArgs),
+    /// Print the configuration in force, each value with its source
+    #[command(disable_help_flag = true)]
+    Config(ConfigArgs),
+}
+
+/// Flags override the environment and the file only when given.
+#[derive(Debug, Args)]
+struct NodeArgs {
+    /// Address to listen on; several with commas
+    #[arg(long, short = 'h', value_name = "IP")]
+    host: Option<String>,
+    /// Port; 0 takes a free one
+    #[arg(long, short, value_name = "PORT")]
+    port: Option<String>,
+    /// Cores to use; 1 means all
+    #[arg(long, short, value_name = "N")]
+    workers: Option<String>,
+    /// Storage directory
+    #[arg(long, value_name = "DIRECTORY")]
+    storage: Option<String>,
+    /// Catalogue: file or memory
+    #[arg(long, short, value_name = "BACKEND")]
+    backend: Option<String>,
+    /// Address of the redis backend, once it exists
+    #[arg(long, value_name = "URL", hide = true)]
+    redis: Option<String>,
+    /// Configuration file
+    #[arg(long, short, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Print help
+    #[arg(long, action = ArgAction::Help)]
+    help: Option<bool>,
+}
+
+#[derive(Debug, Args)]
+struct ConfigArgs {
+    #[command(flatten)]
+    node: NodeArgs,
+    /// Print the example with every key and its explanation instead
+    #[arg(long)]
+    sample: bool,
+    /// Write to this file instead of stdout
+    #[arg(long, short, value_name = "FILE")]
+    output: Option<PathBuf>,
+}
+
+/// Runs one of them until it is told to end.
+pub fn run(args: &ServerArgs) -> anyhow::Result<ExitCode> {
+    match &args.command {
+        ServerCommand::Start(node) => serve(node, true, true),
+        ServerCommand::Data(node) => serve(node, false, true),
+        ServerCommand::Control(node) => serve(node, true, false),
+        ServerCommand::Config(args) => print_config(args),
+    }
+    .map(|()| ExitCode::SUCCESS)
+}
+
+fn serve(args: &NodeArgs, control: bool, data: bool) -> anyhow::Result<()> {
+    let loaded = args.load()?;
+    start_log(&loaded.config);
+    tell_oddities(&loaded);
+    let config = Arc::new(loaded.config);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("start the signal loop")?;
+    // Before anything runs: a signal in between must not end the process the rough way.
+    let mut signals = runtime.block_on(async { Signals::new() }).context("listen for signals")?;
+    let control = control.then(|| start_control(Arc::clone(&config))).transpose().context("start the control plane")?;
+    let data = data.then(|| start_data(data_config(&config))).transpose().context("start the data plane")?;
+    if let Some(node) = &data {
+        tell_addresses(node)?;
+    }
+    runtime.block_on(signals.next());
+    tracing::info!("stopping; a second signal ends it at once");
+    // A thread waits for the planes; this one for whoever loses patience.
+    let ending = std::thread::spawn(move || stop(data, control));
+    runtime.block_on(async {
+        tokio::select! {
+            () = signals.next() => {
+                tracing::warn!("ended at once; what was acknowledged is safe");
+                std::process::exit(0);
+            }
+            ended = tokio::task::spawn_blocking(move || ending.join()) => match ended {
+                Ok(Ok(ended)) => ended,
+                Ok(Err(_)) | Err(_) => anyhow::bail!("a plane ended by a panic"),
+            },
+        }
+    })
+}
+
+/// The data plane first: the facts it still has are for the control plane.
+fn stop(data: Option<Node>, control: Option<Running>) -> anyhow::Result<()> {
+    let ended = data.map_or(Ok(()), |node| {
+        node.stop();
+        node.join().context("end the data plane")
+    });
+    if let Some(control) = control {
+        control.stop();
+        control.join();
+    }
+    ended
+}
+
+/// On stdout, one line per address: from here on connections are accepted.
+fn tell_addresses(node: &Node) -> anyhow::Result<()> {
+    let mut out = std::io::stdout().lock();
+    for address in node.addresses() {
+        writeln!(out, "listening on http://{address}")?;
+    }
+    out.flush()?;
+    Ok(())
+}
+
+fn start_log(config: &Config) {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(config.log_level.word()));
+    let colours = std::env::var_os("NO_COLOR").is_none() && std::io::IsTerminal::is_terminal(&std::io::stderr());
+    // A second call (none is made) would keep the first subscriber: nothing to do about it.
+    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(colours).with_writer(std::io::stderr).try_init();
+}
+
+fn tell_oddities(loaded: &Loaded) {
+    match &loaded.file {
+        Some(file) => tracing::info!(file = %file.display(), "configuration read"),
+        None => tracing::info!("no configuration file; defaults, environment and flags"),
+    }
+    if let Some(missing) = &loaded.missing {
+        tracing::warn!(file = %missing.display(), "ETRANSFER_CONFIG names a file that does not exist");
+    }
+    for key in &loaded.unknown {
+        tracing::warn!(key, "unknown key, ignored");
+    }
+    for shown in loaded.without_effect() {
+        tracing::warn!(key = shown.path, source = %shown.source, "this key is not in effect yet");
+    }
+}
+
+fn print_config(args: &ConfigArgs) -> anyhow::Result<()> {
+    let text = if args.sample { config::EXAMPLE.to_owned() } else { args.node.load()?.to_yaml() };
+    match &args.output {
+        Some(path) => std::fs::write(path, text).with_context(|| format!("write {}", path.display())),
+        None => Ok(std::io::stdout().lock().write_all(text.as_bytes())?),
+    }
+}
+
+impl NodeArgs {
+    fn load(&self) -> anyhow::Result<Loaded> {
+        let given = [
+            ("server.host", "--host", &self.host),
+            ("server.port", "--port", &self.port),
+            ("server.workers", "--workers", &self.workers),
+            ("storage.path", "--storage", &self.storage),
+            ("state.backend", "--backend", &self.backend),
+            ("state.redis_url", "--redis", &self.redis),
+        ];
+        let flags: BTreeMap<_, _> =
+            given.into_iter().filter_map(|(key, flag, text)| Some((key, (flag, text.clone()?)))).collect();
+        config::load(self.config.as_deref(), flags).context("configuration")
+    }
+}
+
+/// What the data plane is told of the one configuration.
+fn data_config(config: &Config) -> data::Config {
+    data::Config {
+        addresses: config.addresses(),
+        // 0 and 1 mean all of them (contract §10): one process uses all cores.
+        cores: Some(config.server.workers).filter(|workers| *workers > 1),
+        storage: config.storage_path(),
+        line: config.line_socket(),
+        durability: match config.storage.durability {
+            config::Durability::None => data::Durability::None,
+            config::Durability::Complete => data::Durability::Complete,
+            config::Durability::Every => data::Durability::Every,
+        },
+        write_mode: match config.storage.write_mode {
+            config::WriteMode::Auto => data::WriteMode::Auto,
+            config::WriteMode::Direct => data::WriteMode::Direct,
+            config::WriteMode::Buffered => data::WriteMode::Buffered,
+        },
+        engine: match config.server.engine {
+            config::Engine::Auto => data::EngineChoice::Auto,
+            config::Engine::Ring => data::EngineChoice::Ring,
+            config::Engine::Readiness => data::EngineChoice::Readiness,
+        },
+        grace: config.server.grace,
+        limits: data::Limits {
+            connections_max: config.limits.connections,
+            head_timeout: config.limits.head_timeout,
+            keep_alive_timeout: config.limits.keep_alive_timeout,
+            body_idle_timeout: config.limits.body_idle_timeout,
+            body_rate_min: config.limits.body_rate_min.0,
+        },
+    }
+}
+
+/// SIGTERM and Ctrl-C.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn new() -> std::io::Result<Self> {
+        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}
