@@ -28,9 +28,7 @@ mod target;
 mod trailers;
 
 #[cfg(test)]
-mod oracle;
-#[cfg(test)]
-mod rows;
+mod tests;
 
 pub use chunked::{Decoder, LAST_CHUNK, Step, encode_chunk};
 pub use framing::Framing;

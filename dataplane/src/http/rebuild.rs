@@ -9,8 +9,8 @@ use super::{Framing, Head, Method};
 /// ([`FIELD_PREFIX`]), the expectation (the data plane meets it), and `Host`, which is written once as it was judged.
 const DROPPED: [&str; 2] = ["expect", "host"];
 
-/// The client's request as the control plane shall see it: same method (HEAD as GET) and target, fields that travel, `own` fields
-/// last, and the framing of the body that will follow here (none for a decide).
+/// The client's request as the control plane shall see it: same method (HEAD as GET) and target, fields that travel,
+/// `own` fields last, and the framing of the body that will follow here (none for a decide).
 pub fn forwarded_head(head: &Head, own: &[(&str, &str)], framing: Framing) -> Vec<u8> {
     let mut out = Vec::with_capacity(1024);
     // An answer to HEAD has no body and so could not carry a grant (contract, line.rs).
@@ -86,6 +86,13 @@ mod tests {
             let text = String::from_utf8(forwarded_head(&head, &[], framing)).unwrap();
             assert_eq!(text, format!("PATCH /a HTTP/1.1\r\nHost: h\r\n{line}\r\n"));
         }
+    }
+
+    #[test]
+    fn head_travels_as_get() {
+        let head = parse("HEAD /tus/a HTTP/1.1\r\nHost: h\r\nEtransfer-Method: PUT\r\n\r\n");
+        let text = String::from_utf8(forwarded_head(&head, &[], Framing::None)).unwrap();
+        assert_eq!(text, "GET /tus/a HTTP/1.1\r\netransfer-method: HEAD\r\nHost: h\r\n\r\n");
     }
 
     #[test]

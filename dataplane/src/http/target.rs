@@ -13,9 +13,10 @@ pub(super) struct Target {
     pub origin: Range<usize>,
 }
 
-/// A byte a target may have: visible ASCII but for what no URI has anywhere and what hyper refuses as well.
+/// A byte a target may have: visible ASCII but for what no URI has and hyper, at the other end of the line, refuses
+/// too.
 pub(super) const fn is_target(byte: u8) -> bool {
-    byte.is_ascii_graphic() && !matches!(byte, b'<' | b'>' | b'`' | b'#')
+    byte.is_ascii_graphic() && !matches!(byte, b'<' | b'>' | b'"' | b'`' | b'#')
 }
 
 impl Target {

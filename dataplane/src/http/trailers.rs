@@ -102,6 +102,5 @@ impl Trailers {
 
 fn is_forbidden(name: &str) -> bool {
     let starts = |prefix: &&str| name.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix));
-    FORBIDDEN.iter().any(|forbidden| name.eq_ignore_ascii_case(forbidden))
-        || FORBIDDEN_PREFIXES.iter().any(|p| starts(p))
+    FORBIDDEN.iter().any(|forbidden| name.eq_ignore_ascii_case(forbidden)) || FORBIDDEN_PREFIXES.iter().any(starts)
 }
