@@ -86,7 +86,8 @@ mod tests {
     #[test]
     fn a_length_is_known_deferred_or_the_sum_of_parts() {
         use DeclaredLength::{Deferred, FinalOfParts, Known};
-        let table: [(&[(&str, &str)], Result<DeclaredLength, u16>); 22] = [
+        type Row<'r> = (&'r [(&'r str, &'r str)], Result<DeclaredLength, u16>);
+        let table: [Row<'_>; 22] = [
             (&[("Upload-Length", "0")], Ok(Known(0))),
             (&[("upload-length", "9223372036854775807")], Ok(Known(OFFSET_MAX))),
             (&[("Upload-Length", "9223372036854775808")], Err(400)),
