@@ -31,13 +31,14 @@ pub fn each<T: Send>(settings: &Settings, work: impl Fn(usize) -> Result<T> + Sy
     Ok((results?, start.elapsed().as_secs_f64()))
 }
 
-/// Makes the host give us the memory a window may need (page cache, buffers), then frees it for the window.
+/// Makes the host give us the memory a window may need (page cache, buffers), then frees it for the window. More would be
+/// handed back before it is used.
 pub fn touch_memory(settings: &Settings) {
     if !settings.touch {
         return;
     }
     let available = available_bytes().saturating_sub(3 * GIB);
-    let mut memory: Vec<u8> = Vec::with_capacity(available.min(settings.total_bytes() + GIB) as usize);
+    let mut memory: Vec<u8> = Vec::with_capacity(available.min(2 * GIB) as usize);
     memory.resize(memory.capacity(), 1);
     std::hint::black_box(&memory);
 }
