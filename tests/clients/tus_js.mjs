@@ -1,6 +1,7 @@
 // Drives tus-js-client: node tus_js.mjs URL TOKEN FILE. Prints the addresses of the uploads it made.
 import fs from 'node:fs'
 import path from 'node:path'
+import { PassThrough } from 'node:stream'
 import * as tus from 'tus-js-client'
 
 const [url, token, source] = process.argv.slice(2)
@@ -15,7 +16,6 @@ function send(options, stop) {
       endpoint: `${url}/tus`,
       headers,
       metadata,
-      uploadSize: size,
       retryDelays: [0, 200, 500, 1000, 2000],
       onError: reject,
       onSuccess: () => resolve(upload),
@@ -42,7 +42,8 @@ const early = await send({ uploadDataDuringCreation: true, chunkSize: 500_000 })
 console.log(early.url)
 
 // A stream of unknown length.
-const deferred = await send({ uploadLengthDeferred: true, uploadSize: null, chunkSize: 400_000 })
+const unknown = fs.createReadStream(source).pipe(new PassThrough())
+const deferred = await send({ input: unknown, uploadLengthDeferred: true, chunkSize: 400_000 })
 console.log(deferred.url)
 
 // The method in a header.

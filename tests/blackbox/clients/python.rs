@@ -71,7 +71,7 @@ fn without_a_token_and_with_a_chinese_name() {
     setup(&node);
     for (seed, threads) in [(1, "1"), (2, "4")] {
         let name = format!("\u{6587}\u{4EF6} {threads}\u{FF08}\u{6700}\u{7EC8}\u{FF09}.bin");
-        round_trip(&node, None, &name, seed, 5_000_000, &["-j", threads, "-c", "1000000", "-r", "permanent"]);
+        round_trip(&node, None, &name, seed, 5_000_000, &["-j", threads, "-c", "1048576", "-r", "permanent"]);
     }
 }
 
