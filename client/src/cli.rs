@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+#[cfg(feature = "server")]
+use crate::command::server;
 use crate::command::{delete, download, info, list, setup, status, upload, version};
 
 /// Shown by --help; `exit` holds the same numbers.
@@ -47,6 +49,9 @@ pub enum Command {
     Delete(delete::DeleteArgs),
     /// Print the version
     Version(version::VersionArgs),
+    /// Run a storage node
+    #[cfg(feature = "server")]
+    Server(server::ServerArgs),
 }
 
 /// Which server, as whom.

@@ -4,6 +4,8 @@ pub mod delete;
 pub mod download;
 pub mod info;
 pub mod list;
+#[cfg(feature = "server")]
+pub mod server;
 pub mod setup;
 pub mod status;
 pub mod upload;
@@ -24,6 +26,8 @@ pub fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Status(args) => status::run(&args)?,
         Command::Delete(args) => delete::run(&args)?,
         Command::Version(args) => version::run(&args)?,
+        #[cfg(feature = "server")]
+        Command::Server(args) => return server::run(&args),
     }
     Ok(ExitCode::SUCCESS)
 }
