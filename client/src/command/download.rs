@@ -76,6 +76,6 @@ fn target(place: &PlaceArgs) -> Target {
     match (&place.output, &place.path) {
         (Some(output), _) => Target::from_path(output),
         (None, Some(directory)) => Target::Directory(directory.clone()),
-        (None, None) => Target::Directory(PathBuf::from(".")),
+        (None, None) => Target::Directory(PathBuf::new()),
     }
 }

@@ -99,7 +99,8 @@ fn serve(args: &NodeArgs, control: bool, data: bool) -> anyhow::Result<()> {
     start_log(&loaded.config);
     tell_oddities(&loaded);
     let config = Arc::new(loaded.config);
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("start the signal loop")?;
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().build().context("start the signal loop")?;
     // Before anything runs: a signal in between must not end the process the rough way.
     let mut signals = runtime.block_on(async { Signals::new() }).context("listen for signals")?;
     let control = control.then(|| start_control(Arc::clone(&config))).transpose().context("start the control plane")?;
@@ -152,7 +153,8 @@ fn start_log(config: &Config) {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(config.log_level.word()));
     let colours = std::env::var_os("NO_COLOR").is_none() && std::io::IsTerminal::is_terminal(&std::io::stderr());
     // A second call (none is made) would keep the first subscriber: nothing to do about it.
-    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(colours).with_writer(std::io::stderr).try_init();
+    let _ =
+        tracing_subscriber::fmt().with_env_filter(filter).with_ansi(colours).with_writer(std::io::stderr).try_init();
 }
 
 fn tell_oddities(loaded: &Loaded) {

@@ -126,7 +126,7 @@ impl Downloader {
         let mut past = Past::open(self.options.records.as_deref(), client.address(), id)?;
         for _ in 0..RESTARTS_MAX {
             let info = match self.info(&client, id) {
-                Err(Error::NotFound { what }) => return self.without_server(id, target, &past, what),
+                Err(Error::NotFound { what }) => return self.without_server(id, target, &mut past, what),
                 other => other?,
             };
             let size = info.size.ok_or(Error::LengthUnknown { id: id.to_owned() })?;
@@ -178,25 +178,25 @@ impl Downloader {
 
     /// The server does not have it (any more): perhaps we do. A file for one download is gone as soon as its last byte
     /// left the server, also when we were killed right after.
-    fn without_server(&self, id: &str, target: &Target, past: &Past, what: String) -> Result<Downloaded> {
+    fn without_server(&self, id: &str, target: &Target, past: &mut Past, what: String) -> Result<Downloaded> {
         let gone = Error::NotFound { what };
-        let Some(path) = past.path() else { return Err(gone) };
-        let absolute = |path: &Path| std::path::absolute(path).ok();
+        let Some(path) = past.path().map(Path::to_owned) else { return Err(gone) };
         let asked_for = match target {
-            Target::File(file) => absolute(file).as_deref() == Some(path),
+            Target::File(file) => std::path::absolute(file).is_ok_and(|file| file == path),
             Target::Directory(directory) => {
-                absolute(&directory.join("x")).and_then(|x| x.parent().map(Path::to_owned)).as_deref() == path.parent()
+                let in_it = path.file_name().map(|name| directory.join(name)).unwrap_or_default();
+                std::path::absolute(in_it).is_ok_and(|in_it| in_it == path)
             }
         };
         if !asked_for {
             return Err(gone);
         }
-        if let Some(done) = self.existing(id, path, past)? {
+        if let Some(done) = self.existing(id, &path, past)? {
             return Ok(done);
         }
-        let Some(part) = Part::open_whole(path, self.client.address(), id)? else { return Err(gone) };
+        let Some(part) = Part::open_whole(&path, self.client.address(), id)? else { return Err(gone) };
         let size = part.size();
-        part.finish(self.options.overwrite)?;
-        Ok(Downloaded { id: id.to_owned(), path: path.to_owned(), size, already: false })
+        past.ended(&path, part.finish(self.options.overwrite)?)?;
+        Ok(Downloaded { id: id.to_owned(), path, size, already: false })
     }
 }
