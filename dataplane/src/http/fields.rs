@@ -68,7 +68,8 @@ impl FieldTable {
 
     /// The first value of a field.
     pub fn first(&self, name: &str) -> Option<&[u8]> {
-        self.iter().find(|(other, _)| other.eq_ignore_ascii_case(name)).map(|(_, value)| value)
+        let named = |field: &&FieldAt| self.bytes[field.name.range()].eq_ignore_ascii_case(name.as_bytes());
+        self.at.iter().find(named).map(|field| &self.bytes[field.value.range()])
     }
 }
 

@@ -16,9 +16,21 @@ const HOP_BY_HOP: [&str; 10] = [
     "upgrade",
 ];
 
-/// Whether a field of this message stays on its connection.
-pub(super) fn is_hop_by_hop(fields: &impl Fields, name: &str) -> bool {
-    let mut named = fields.all("connection").flat_map(|value| value.split(|byte| *byte == b','));
-    HOP_BY_HOP.iter().any(|hop| name.eq_ignore_ascii_case(hop))
-        || named.any(|option| option.trim_ascii().eq_ignore_ascii_case(name.as_bytes()))
+/// What stays on the connection of one message.
+pub(super) struct HopByHop<'a> {
+    named: Vec<&'a [u8]>,
+}
+
+impl<'a> HopByHop<'a> {
+    /// Reads what the message's `Connection` names.
+    pub fn of(fields: &'a impl Fields) -> Self {
+        let options = fields.all("connection").flat_map(|value| value.split(|byte| *byte == b','));
+        Self { named: options.map(<[u8]>::trim_ascii).collect() }
+    }
+
+    /// Whether a field stays.
+    pub fn holds(&self, name: &str) -> bool {
+        HOP_BY_HOP.iter().any(|hop| name.eq_ignore_ascii_case(hop))
+            || self.named.iter().any(|option| option.eq_ignore_ascii_case(name.as_bytes()))
+    }
 }

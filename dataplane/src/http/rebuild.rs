@@ -2,7 +2,7 @@
 
 use etransfer_contract::line::{FIELD_PREFIX, METHOD};
 
-use super::hop::is_hop_by_hop;
+use super::hop::HopByHop;
 use super::{Framing, Head, Method};
 
 /// Fields of the client that never reach the control plane, besides those of one connection: the line's own words
@@ -25,10 +25,11 @@ pub fn forwarded_head(head: &Head, own: &[(&str, &str)], framing: Framing) -> Ve
     if let Some(host) = head.host() {
         push(&mut out, "Host", host.as_bytes());
     }
+    let stays = HopByHop::of(head);
     for (name, value) in head.fields() {
         let ours = name.get(..FIELD_PREFIX.len()).is_some_and(|start| start.eq_ignore_ascii_case(FIELD_PREFIX));
         let dropped = DROPPED.iter().any(|dropped| name.eq_ignore_ascii_case(dropped));
-        if !ours && !dropped && !is_hop_by_hop(head, name) {
+        if !ours && !dropped && !stays.holds(name) {
             push(&mut out, name, value);
         }
     }
@@ -47,7 +48,8 @@ pub fn forwarded_head(head: &Head, own: &[(&str, &str)], framing: Framing) -> Ve
 fn push(out: &mut Vec<u8>, name: &str, value: &[u8]) {
     out.extend_from_slice(name.as_bytes());
     out.extend_from_slice(b": ");
-    out.extend(value.iter().filter(|byte| !matches!(byte, b'\r' | b'\n' | 0)));
+    debug_assert!(!value.iter().any(|byte| matches!(byte, b'\r' | b'\n' | 0)), "parsed and own values have none");
+    out.extend_from_slice(value);
     out.extend_from_slice(b"\r\n");
 }
 

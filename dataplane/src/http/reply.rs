@@ -13,6 +13,9 @@ use super::{Method, Reject, reason};
 /// Fields that this file writes itself; given by anybody else they are left out.
 const OWN: [&str; 6] = ["connection", "content-length", "date", "keep-alive", "trailer", "transfer-encoding"];
 
+/// Room for the fields of an ordinary reply.
+const LINES_BYTES: usize = 256;
+
 /// Status, fields and body of a reply.
 #[derive(Debug, Clone)]
 pub struct Reply {
@@ -34,7 +37,7 @@ enum Length {
 impl Reply {
     /// A reply without fields and body.
     pub fn new(status: u16) -> Self {
-        Self { status, lines: Vec::new(), body: Vec::new(), length: Length::OfBody, close: false }
+        Self { status, lines: Vec::with_capacity(LINES_BYTES), body: Vec::new(), length: Length::OfBody, close: false }
     }
 
     /// `{"detail": …}`, the ordinary refusal (easytransfer.md 1.4).
@@ -170,7 +173,11 @@ impl Reply {
 fn push(out: &mut Vec<u8>, name: &str, value: &[u8]) {
     out.extend_from_slice(name.as_bytes());
     out.extend_from_slice(b": ");
-    out.extend(value.iter().map(|byte| if is_value(*byte) { *byte } else { b' ' }));
+    if value.iter().all(|byte| is_value(*byte)) {
+        out.extend_from_slice(value);
+    } else {
+        out.extend(value.iter().map(|byte| if is_value(*byte) { *byte } else { b' ' }));
+    }
     out.extend_from_slice(b"\r\n");
 }
 

@@ -3,7 +3,7 @@
 use etransfer_contract::tus::Fields;
 
 use super::fields::FieldTable;
-use super::hop::is_hop_by_hop;
+use super::hop::HopByHop;
 use super::scan::FIELDS_MAX;
 use super::section::{SectionLimits, SectionScan};
 use super::{Framing, Reject};
@@ -104,7 +104,8 @@ impl ResponseHead {
 
     /// The fields that travel on to the client, in order.
     pub fn relayed_fields(&self) -> impl Iterator<Item = (&str, &[u8])> {
-        self.fields.iter().filter(|(name, _)| !is_hop_by_hop(&self.fields, name) && !name.eq_ignore_ascii_case("date"))
+        let stays = HopByHop::of(&self.fields);
+        self.fields.iter().filter(move |(name, _)| !stays.holds(name) && !name.eq_ignore_ascii_case("date"))
     }
 }
 

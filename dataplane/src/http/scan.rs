@@ -116,8 +116,8 @@ impl HeadScan {
     fn skip_line(&mut self, bytes: &[u8], limits: &HeadLimits) -> Result<bool, Reject> {
         let line_max = limits.request_line_bytes_max.min(limits.head_bytes_max);
         let stop = bytes.len().min(self.line_start + line_max);
-        let inside = bytes[self.at.min(stop)..stop].iter().take_while(|byte| matches!(byte, b' '..=b'~')).count();
-        self.at += inside;
+        let rest = &bytes[self.at.min(stop)..stop];
+        self.at += rest.iter().position(|byte| !matches!(byte, b' '..=b'~')).unwrap_or(rest.len());
         match bytes.get(self.at) {
             None => Ok(false),
             Some(b'\r') => Ok(true),

@@ -90,10 +90,10 @@ impl SectionScan {
     }
 
     /// Moves to the first byte that is none of the class, or is one too many.
-    fn skip(&mut self, bytes: &[u8], limits: &SectionLimits, is_inside: fn(u8) -> bool) {
+    fn skip(&mut self, bytes: &[u8], limits: &SectionLimits, is_inside: impl Fn(u8) -> bool) {
         let stop = bytes.len().min(limits.end_max).min(self.line_start + limits.field_bytes_max);
-        let inside = bytes[self.at.min(stop)..stop].iter().take_while(|byte| is_inside(**byte)).count();
-        self.at += inside;
+        let rest = &bytes[self.at.min(stop)..stop];
+        self.at += rest.iter().position(|byte| !is_inside(*byte)).unwrap_or(rest.len());
     }
 
     fn end_name(&mut self, bytes: &[u8], limits: &SectionLimits) -> Result<(), Reject> {
