@@ -99,16 +99,11 @@ fn put(settings: &Settings, nginx: &Nginx, pattern: &Pattern) -> Result<Sample> 
 }
 
 /// Runs the swarm on the load's CPU.
-fn swarm_window(
-    settings: &Settings,
-    addr: std::net::SocketAddr,
-    script: &mut (dyn FnMut(usize, Option<&Head>, &mut Vec<u8>) -> Result<bool> + Send),
-) -> Result<(u64, f64)> {
+fn swarm_window(settings: &Settings, addr: std::net::SocketAddr, script: &mut Script<'_>) -> Result<(u64, f64)> {
     std::thread::scope(|scope| {
         let load = scope.spawn(|| {
             pin(settings.load_cpu)?;
             let start = std::time::Instant::now();
-            let script: &mut Script<'_> = script;
             let span = Duration::from_secs_f64(settings.small_seconds);
             let done = swarm::run(addr, settings.small_connections, span, script)?;
             Ok((done, start.elapsed().as_secs_f64()))

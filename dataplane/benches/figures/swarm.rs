@@ -10,7 +10,7 @@ use rustix::event::epoll;
 use super::http::Head;
 
 /// What a connection says next, given the answer to what it said last (`None` at first). `true`: an operation is done.
-pub type Script<'a> = dyn FnMut(usize, Option<&Head>, &mut Vec<u8>) -> Result<bool> + 'a;
+pub type Script<'a> = dyn FnMut(usize, Option<&Head>, &mut Vec<u8>) -> Result<bool> + Send + 'a;
 
 struct Talker {
     stream: TcpStream,
