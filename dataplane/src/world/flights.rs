@@ -133,3 +133,50 @@ impl Flights {
         self.places.iter().enumerate().filter_map(open).collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn unit() -> Outcome {
+        Outcome::Unit(Ok(()))
+    }
+
+    #[test]
+    fn an_outcome_waits_for_its_poll() {
+        let mut flights = Flights::default();
+        let mut cx = Context::from_waker(Waker::noop());
+        let key = flights.open();
+        assert!(flights.poll(key, &mut cx).is_pending());
+        assert!(matches!(flights.end(key, unit()), (Some(_), None)));
+        assert_eq!(flights.in_flight(), 0);
+        assert!(flights.poll(key, &mut cx).is_ready());
+        // The place has a new tenant; late words about the old one go nowhere.
+        let next = flights.open();
+        assert_eq!((next.index, next.generation), (key.index, key.generation + 1));
+        assert!(matches!(flights.end(key, unit()), (None, Some(_))));
+        assert!(flights.poll(next, &mut cx).is_pending());
+    }
+
+    #[test]
+    fn an_orphan_keeps_its_place_until_its_end() {
+        let mut flights = Flights::default();
+        let key = flights.open();
+        assert!(flights.orphan(key).is_ok(), "it is to be cancelled");
+        assert_eq!(flights.keys_in_flight(), [key]);
+        assert_ne!(flights.open().index, key.index);
+        assert!(matches!(flights.end(key, unit()), (None, Some(_))), "its outcome is to be dropped");
+        assert!(matches!(flights.end(key, unit()), (None, Some(_))), "twice is a stale word");
+        assert_eq!(flights.in_flight(), 1);
+        assert_eq!(flights.open().index, key.index);
+    }
+
+    #[test]
+    fn what_ended_and_is_orphaned_is_dropped_at_once() {
+        let mut flights = Flights::default();
+        let key = flights.ended(unit());
+        assert_eq!(flights.in_flight(), 0);
+        assert!(matches!(flights.orphan(key), Err(Some(_))));
+        assert!(matches!(flights.orphan(key), Err(None)));
+    }
+}

@@ -50,16 +50,16 @@ impl<T> Drop for Pending<T> {
     }
 }
 
-/// Awaits an operation for at most `limit`; then cancels it and awaits its end, so that nothing that arrived is lost.
+/// Awaits an operation for at most `limit` from the first poll; then cancels it and awaits its end, so that nothing that arrived is lost.
 /// The flag says whether the limit was reached.
 pub async fn within<T>(io: &Io, limit: Duration, mut op: Pending<T>) -> (T, bool) {
-    let mut sleep = io.sleep(limit);
+    let mut sleep = None; // most operations end before anybody needs to look at the clock
     let mut late = false;
     let outcome = poll_fn(|cx| {
         if let Poll::Ready(outcome) = Pin::new(&mut op).poll(cx) {
             return Poll::Ready(outcome);
         }
-        if !late && Pin::new(&mut sleep).poll(cx).is_ready() {
+        if !late && Pin::new(sleep.get_or_insert_with(|| io.sleep(limit))).poll(cx).is_ready() {
             late = true;
             op.cancel();
         }

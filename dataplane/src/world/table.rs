@@ -47,3 +47,41 @@ impl<T> Table<T> {
         self.places.drain(..).flatten().map(|(_, value)| value).collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(index: u32, generation: u32) -> Key {
+        Key { index, generation }
+    }
+
+    #[test]
+    fn a_key_of_an_earlier_tenant_finds_nothing() {
+        let mut table = Table::default();
+        table.insert(key(3, 7), "first");
+        assert_eq!(table.remove(key(3, 6)), None);
+        assert_eq!(table.remove(key(2, 7)), None);
+        assert_eq!(table.remove(key(9, 7)), None);
+        assert_eq!(table.remove(key(3, 7)), Some("first"));
+        table.insert(key(3, 8), "second");
+        assert_eq!(table.get_mut(key(3, 7)), None);
+        assert_eq!(table.get_mut(key(3, 8)), Some(&mut "second"));
+        assert_eq!(table.drain(), ["second"]);
+    }
+
+    #[test]
+    #[should_panic(expected = "two operations")]
+    fn two_tenants_at_once_are_a_bug() {
+        let mut table = Table::default();
+        table.insert(key(0, 0), ());
+        table.insert(key(0, 1), ());
+    }
+
+    #[test]
+    fn keys_travel_as_bits() {
+        for key in [key(0, 0), key(u32::MAX, 1), key(1, u32::MAX), key(123, 456)] {
+            assert_eq!(Key::from_bits(key.to_bits()), key);
+        }
+    }
+}

@@ -3,6 +3,7 @@
 mod files;
 mod life;
 mod sockets;
+mod streams;
 
 use std::future::Future;
 use std::net::{SocketAddr, TcpListener, TcpStream};

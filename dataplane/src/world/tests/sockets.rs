@@ -10,7 +10,9 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 
-use super::{Buf, Fd, Io, listener, on_both, pair, pattern, within};
+use super::{Buf, Fd, Io, listener, on, on_both, pair, pattern, within};
+use crate::config::EngineChoice;
+use crate::ring::provided::PROVIDED_COUNT;
 
 async fn echo(io: Io, socket: Fd) {
     let mut buf = Buf::heap(64 << 10);
@@ -65,29 +67,29 @@ fn recv_some_brings_what_came_and_then_the_end() {
 }
 
 #[test]
-fn recv_some_waits_while_all_provided_buffers_are_lent() {
-    on_both(|io| async move {
+fn receives_without_a_provided_buffer_go_on_when_one_returns() {
+    on(EngineChoice::Ring, 0, |io| async move {
         let (socket, mut client) = pair(&io).await;
         let mut held = Vec::new();
-        for byte in 0..300_u32 {
-            client.write_all(&[byte as u8]).expect("written");
-            match within(&io, Duration::from_millis(200), io.recv_some(&socket)).await {
-                (Ok(chunk), _) => {
-                    assert_eq!(&chunk[..1], [byte as u8]);
-                    held.push(chunk);
-                }
-                // All lent: the wait was cancelled, nothing was lost.
-                (Err(_), late) => {
-                    assert!(late && held.len() == 256, "starved after {}", held.len());
-                    break;
-                }
-            }
+        for _ in 0..PROVIDED_COUNT {
+            client.write_all(b"a").expect("written");
+            held.push(io.recv_some(&socket).await.expect("a byte"));
         }
-        let starved = io.recv_some(&socket);
-        held.truncate(200);
-        if held.len() == 200 && io.engine() == super::Engine::Ring {
-            assert_eq!(starved.await.expect("a byte")[0], 0_u8.wrapping_sub(0));
+        client.write_all(b"z").expect("written");
+        let mut starved = io.recv_some(&socket);
+        for _ in 0..3 {
+            io.sleep(Duration::from_millis(1)).await;
+            assert!(Pin::new(&mut starved).now_or_never().is_none(), "all buffers are lent");
         }
+        held.pop();
+        let chunk = starved.await.expect("the byte");
+        assert_eq!(&chunk[..], b"z");
+        // One that is cancelled while it starves loses nothing.
+        client.write_all(b"y").expect("written");
+        let (starved, late) = within(&io, Duration::from_millis(5), io.recv_some(&socket)).await;
+        assert!(late && starved.is_err());
+        drop((chunk, held));
+        assert_eq!(&io.recv_some(&socket).await.expect("the byte")[..], b"y");
     });
 }
 
@@ -306,6 +308,33 @@ fn no_descriptor_is_lost_in_a_thousand_rounds() {
             }
         }
         let after = super::descriptors_settled(&io).await;
-        assert!(after <= before + 3, "{before} descriptors before, {after} after");
+        // Other tests of this process come and go; a leak here would be hundreds.
+        assert!(after <= before + 100, "{before} descriptors before, {after} after");
+    });
+}
+
+#[test]
+fn more_operations_than_any_queue_holds() {
+    on_both(|io| async move {
+        let (socket, mut client) = pair(&io).await;
+        // All end at once: the completion queue (4096) overflows, the submission queue (512) has been full many times.
+        let polls: Vec<_> = (0..6000).map(|_| io.writable(&socket)).collect();
+        for poll in polls {
+            poll.await.expect("room");
+        }
+        // None ends: dropped, cancelled, and one byte for all the others.
+        let mut polls: Vec<_> = (0..6000).map(|_| io.readable(&socket)).collect();
+        polls.truncate(4000);
+        polls.iter_mut().take(1000).for_each(super::Pending::cancel);
+        io.yield_now().await;
+        client.write_all(b"x").expect("written");
+        for (number, poll) in polls.into_iter().enumerate() {
+            match poll.await {
+                Ok(()) => {}
+                Err(error) => assert!(number < 1000 && error.raw_os_error() == Some(libc::ECANCELED), "{error}"),
+            }
+        }
+        super::descriptors_settled(&io).await;
+        assert_eq!(&io.recv_some(&socket).await.expect("the byte")[..], b"x");
     });
 }
