@@ -75,6 +75,8 @@ pub struct Journal {
     common: Arc<Common>,
     inner: Lock<Inner>,
     synced: AtomicU64,
+    /// Where it ended when a sync failed; 0 = never, or cured.
+    distrusted: AtomicU64,
     synced_changed: Event,
 }
 
@@ -114,7 +116,8 @@ pub(super) struct Appended {
 impl Journal {
     pub(super) fn new(core: u32, common: Arc<Common>) -> Self {
         let (inner, synced_changed) = (Lock::new(Inner::default()), Event::new());
-        Self { core, common, inner, synced: AtomicU64::new(0), synced_changed }
+        let (synced, distrusted) = (AtomicU64::new(0), AtomicU64::new(0));
+        Self { core, common, inner, synced, distrusted, synced_changed }
     }
 
     /// Everything appended so far.
@@ -147,9 +150,38 @@ impl Journal {
         SyncTarget { files, position: Position { core: self.core, at: inner.end() } }
     }
 
-    /// All files of the [`SyncTarget`] with this position were synced successfully. A failed sync is never followed by
-    /// this, not even after a second one succeeded (P6): write a new checkpoint ([`Store::compact`](super::Store::compact)).
+    /// All files of the [`SyncTarget`] with this position were synced successfully. Without effect while the journal is
+    /// distrusted: ask [`Journal::needs_sync`] before relying on it.
     pub fn mark_synced(&self, position: Position) {
+        if !self.is_distrusted() {
+            self.advance(position);
+        }
+    }
+
+    /// A sync of one of its files failed (P6). The kernel may have dropped the pages and a second sync would succeed, so no
+    /// later sync counts until a checkpoint has replaced everything appended so far.
+    pub fn distrust(&self) {
+        let mut inner = self.inner.hold();
+        self.distrusted.store(inner.end(), Ordering::Release);
+        if let Err(error) = self.rotate(&mut inner) {
+            tracing::error!(core = self.core, %error, "the journal cannot leave a segment whose sync failed");
+        }
+    }
+
+    /// Waiting for a checkpoint since a sync failed.
+    pub fn is_distrusted(&self) -> bool {
+        self.distrusted.load(Ordering::Acquire) > 0
+    }
+
+    /// A checkpoint holds everything up to `position`.
+    pub(super) fn mark_replaced(&self, position: Position) {
+        if self.distrusted.load(Ordering::Acquire) <= position.at {
+            self.distrusted.store(0, Ordering::Release);
+        }
+        self.advance(position);
+    }
+
+    fn advance(&self, position: Position) {
         assert_eq!(position.core, self.core, "a position belongs to one journal");
         let mut inner = self.inner.hold();
         self.synced.fetch_max(position.at, Ordering::Release);
@@ -226,7 +258,7 @@ impl Journal {
     fn rotate(&self, inner: &mut Inner) -> io::Result<()> {
         let next = match inner.spare.take() {
             Some(spare) => spare,
-            None => self.create(inner.take_part(), None)?,
+            None => self.create(inner.take_part(), None, true)?,
         };
         inner.install(next);
         Ok(())
@@ -236,12 +268,12 @@ impl Journal {
     ///
     /// `recycle` names an unused segment whose room serves when the disk is full.
     pub(super) fn start_generation(&self, recycle: Option<Name>) -> io::Result<()> {
-        let (spare, part) = {
+        let (spare, part, first) = {
             let mut inner = self.inner.hold();
-            (inner.spare.take(), inner.take_part())
+            (inner.spare.take(), inner.take_part(), inner.segment.is_none())
         };
         let recycle = spare.as_ref().map(|spare| spare.name).or(recycle);
-        match self.create(part, recycle) {
+        match self.create(part, recycle, first) {
             Ok(next) => self.inner.hold().install(next),
             Err(error) => {
                 self.inner.hold().spare = spare;
@@ -254,33 +286,59 @@ impl Journal {
         Ok(())
     }
 
+    /// Goes on in a segment of an earlier run: the last resort when the disk is full at start. What a torn write left is
+    /// cut off first. Blocking.
+    pub(super) fn resume(&self, used: Used) -> io::Result<()> {
+        let flags = OFlags::RDWR | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+        let file = rustix::fs::openat(&self.common.directory, used.name.to_string(), flags, Mode::empty())?;
+        let capacity = rustix::fs::fstat(&file)?.st_size.unsigned_abs();
+        write_all_at(&file, &vec![0; usize::try_from(used.torn).unwrap_or(0)], used.end)?;
+        rustix::fs::fdatasync(&file)?;
+        let Used { name, seed, end: tail, .. } = used;
+        self.inner.hold().segment = Some(Segment { file: Arc::new(file), name, seed, capacity, tail });
+        Ok(())
+    }
+
     /// Where the present segment starts: everything before it is in older files.
     pub(super) fn generation_start(&self) -> Position {
         Position { core: self.core, at: self.inner.hold().base }
     }
 
     /// Makes the spare segment if there is none. Blocking, by one thread at a time; failing is no error while the present
-    /// segment has room.
+    /// segment has room. A journal that lost its segment gets the new one at once.
     pub(super) fn refill(&self) -> io::Result<()> {
-        let part = {
+        let (part, first) = {
             let mut inner = self.inner.hold();
-            if inner.spare.is_some() || inner.segment.is_none() {
+            if inner.spare.is_some() {
                 return Ok(());
             }
-            inner.take_part()
+            (inner.take_part(), inner.segment.is_none())
         };
-        let made = self.create(part, None)?;
-        self.inner.hold().spare = Some(made);
+        let made = self.create(part, None, first)?;
+        let mut inner = self.inner.hold();
+        match inner.segment {
+            Some(_) => inner.spare = Some(made),
+            None => inner.install(made),
+        }
         Ok(())
     }
 
-    /// A new segment of the present generation, header written, preallocated, its name durable.
-    fn create(&self, part: u32, recycle: Option<Name>) -> io::Result<Segment> {
+    /// A new segment of the present generation, header written, preallocated, its name durable. On a full disk the room of
+    /// `recycle` serves, or a small one if that is `enough`.
+    fn create(&self, part: u32, recycle: Option<Name>, enough: bool) -> io::Result<Segment> {
         let generation = self.common.generation.load(Ordering::Acquire);
         let name = Name::Segment { generation, core: self.core, part };
         let sequence = self.common.sequence.load(Ordering::Relaxed);
         let header = Header { name, boot: self.common.boot, sequence };
-        create_segment(&self.common.directory, &header, self.common.segment_bytes, recycle)
+        let (least, most) = (*SEGMENT_BYTES.start(), *SEGMENT_BYTES.end());
+        let directory = &self.common.directory;
+        let segment = match (make_segment(directory, &header, self.common.segment_bytes.clamp(least, most)), recycle) {
+            (Err(error), Some(unused)) if is_full(&error) => recycle_segment(directory, &header, unused),
+            (Err(error), None) if is_full(&error) && enough => make_segment(directory, &header, least),
+            (made, _) => made,
+        }?;
+        rustix::fs::fsync(directory)?;
+        Ok(segment)
     }
 }
 
@@ -313,41 +371,61 @@ fn extra_room(record: &Record) -> usize {
     }
 }
 
-/// Tries smaller sizes when the disk is nearly full, and the room of `recycle` last.
-fn create_segment(directory: &OwnedFd, header: &Header, capacity: u64, recycle: Option<Name>) -> io::Result<Segment> {
-    let capacity = capacity.clamp(*SEGMENT_BYTES.start(), *SEGMENT_BYTES.end());
+fn make_segment(directory: &OwnedFd, header: &Header, capacity: u64) -> io::Result<Segment> {
     let text = header.name.to_string();
-    let mut flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC | OFlags::NOFOLLOW;
-    let mut file = rustix::fs::openat(directory, &text, flags, Mode::RUSR | Mode::WUSR)?;
-    let mut made = prepare(&file, header, capacity);
-    if let (Err(_), Some(unused)) = (&made, recycle) {
-        rustix::fs::renameat(directory, unused.to_string(), directory, &text)?;
-        flags -= OFlags::CREATE | OFlags::EXCL;
-        file = rustix::fs::openat(directory, &text, flags, Mode::empty())?;
-        let size = rustix::fs::fstat(&file)?.st_size.unsigned_abs();
-        made = prepare(&file, header, size.max(*SEGMENT_BYTES.start()));
-    }
-    for smaller in [capacity / 8, *SEGMENT_BYTES.start()] {
-        if made.is_err() {
-            made = prepare(&file, header, smaller.max(*SEGMENT_BYTES.start()));
-        }
-    }
-    let (seed, capacity) = made.inspect_err(|_| {
+    let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+    let file = rustix::fs::openat(directory, &text, flags, Mode::RUSR | Mode::WUSR)?;
+    prepare(file, header, capacity).inspect_err(|_| {
         let _ = rustix::fs::unlinkat(directory, &text, AtFlags::empty());
-    })?;
-    rustix::fs::fsync(directory)?;
-    Ok(Segment { file: Arc::new(file), name: header.name, seed, capacity, tail: HEADER_BYTES as u64 })
+    })
+}
+
+/// Takes the place of a segment that holds no record.
+fn recycle_segment(directory: &OwnedFd, header: &Header, unused: Name) -> io::Result<Segment> {
+    let text = header.name.to_string();
+    rustix::fs::renameat(directory, unused.to_string(), directory, &text)?;
+    let flags = OFlags::RDWR | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+    let file = rustix::fs::openat(directory, &text, flags, Mode::empty())?;
+    let size = rustix::fs::fstat(&file)?.st_size.unsigned_abs();
+    prepare(file, header, size.max(*SEGMENT_BYTES.start()))
+}
+
+/// No room, whoever says so: the disk, a quota, a limit of this process.
+pub(super) fn is_full(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge)
 }
 
 /// Room, header, synced: a segment that is in the directory is never without its header for long.
-fn prepare(file: &OwnedFd, header: &Header, capacity: u64) -> io::Result<(u32, u64)> {
-    match rustix::fs::fallocate(file, FallocateFlags::empty(), 0, capacity) {
+fn prepare(file: OwnedFd, header: &Header, capacity: u64) -> io::Result<Segment> {
+    match rustix::fs::fallocate(&file, FallocateFlags::empty(), 0, capacity) {
         Ok(()) => {}
-        Err(rustix::io::Errno::OPNOTSUPP | rustix::io::Errno::NOSYS) => rustix::fs::ftruncate(file, capacity)?,
+        Err(rustix::io::Errno::OPNOTSUPP | rustix::io::Errno::NOSYS) => rustix::fs::ftruncate(&file, capacity)?,
         Err(error) => return Err(error.into()),
     }
     let (bytes, seed) = header.encode();
-    write_all_at(file, &bytes, 0)?;
-    rustix::fs::fdatasync(file)?;
-    Ok((seed, capacity))
+    write_all_at(&file, &bytes, 0)?;
+    rustix::fs::fdatasync(&file)?;
+    Ok(Segment { file: Arc::new(file), name: header.name, seed, capacity, tail: HEADER_BYTES as u64 })
+}
+
+/// A segment of an earlier run, as replay found it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Used {
+    pub(super) name: Name,
+    pub(super) seed: u32,
+    /// End of its last good frame.
+    pub(super) end: u64,
+    /// Bytes behind that which are not zero.
+    pub(super) torn: u64,
+}
+
+#[cfg(test)]
+impl Journal {
+    /// As if the disk refused the next write: the segment is a file that cannot be written.
+    pub(super) fn break_segment(&self) {
+        let broken = rustix::fs::open("/dev/null", OFlags::RDONLY, Mode::empty()).expect("/dev/null is there");
+        if let Some(segment) = &mut self.inner.hold().segment {
+            segment.file = Arc::new(broken);
+        }
+    }
 }

@@ -13,7 +13,8 @@
 //!   kernel's hands lands before the bytes change owner (T-LOCK-3).
 //! * **Record, then publish.** A change is appended to a journal while the object's lock is held and becomes visible under
 //!   the same lock, so the sequence numbers of one object's records are in the order of its changes.
-//! * **Lock order**: object, then journal; object, then index. Nothing is locked while a file of an object is touched.
+//! * **Lock order**: a shard of the index, then an object, then a journal or the list of unconfirmed facts. Nothing is locked
+//!   while a file of an object is touched.
 //! * **Completion happens once** (P5): one [`Completion`] at a time, and none after one was finished.
 //! * **Removed stays removed** (P8): the tombstone is recorded before anything is unlinked and outlives compaction.
 //!

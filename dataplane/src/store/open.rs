@@ -11,7 +11,7 @@ use etransfer_contract::ObjectId;
 use rustix::fs::{FlockOperation, Mode, OFlags};
 
 use super::index::Index;
-use super::journal::{Common, Journal};
+use super::journal::{Common, Journal, is_full};
 use super::replay::{Replay, Slot, replay};
 use super::segment::{BootId, Damage};
 use super::verify::{is_doubtful, settle_all};
@@ -128,24 +128,32 @@ impl Store {
         Ok((store, replayed))
     }
 
-    /// First segments of a new generation, then a checkpoint of what was replayed. A disk too full for the checkpoint is no
-    /// reason not to start: the old files stay until there is room.
+    /// First segments of a new generation, then a checkpoint of what was replayed. A disk too full for that is no reason not
+    /// to start: then the old files stay, and are appended to if need be, until there is room.
     fn begin(&self, found: &Replay) -> io::Result<()> {
         let mut unused = found.unused.iter().copied();
+        let mut used = found.used.clone();
+        used.sort_unstable_by_key(|segment| std::cmp::Reverse(segment.end));
+        let mut resumed = false;
         for journal in self.journals() {
-            journal.start_generation(unused.next())?;
-        }
-        match self.write_checkpoint() {
-            Ok(()) => {}
-            Err(error) if error.kind() == io::ErrorKind::StorageFull => {
-                tracing::warn!(%error, "no room for a checkpoint; the old journal stays");
+            match (journal.start_generation(unused.next()), used.pop()) {
+                (Ok(()), spared) => used.extend(spared),
+                (Err(error), Some(emptiest)) if is_full(&error) => {
+                    journal.resume(emptiest)?;
+                    resumed = true;
+                }
+                (Err(error), _) => return Err(error),
             }
-            Err(error) => return Err(error),
         }
-        if let Err(error) = self.journals().iter().try_for_each(Journal::refill) {
-            tracing::warn!(%error, "no room for spare journal segments");
+        // A checkpoint would replace the files that are appended to.
+        let written = if resumed { Err(io::ErrorKind::StorageFull.into()) } else { self.write_checkpoint() };
+        match written.and_then(|()| self.journals().iter().try_for_each(Journal::refill)) {
+            Err(error) if is_full(&error) => {
+                tracing::warn!(%error, "no room for a checkpoint and spare journal segments; the old ones stay");
+                Ok(())
+            }
+            written => written,
         }
-        Ok(())
     }
 }
 
@@ -200,8 +208,19 @@ fn make_directory(path: &Path) -> io::Result<OwnedFd> {
     Ok(rustix::fs::open(path, flags, Mode::empty())?)
 }
 
+/// Keeps other processes out while it lives.
+#[derive(Debug)]
+pub(super) struct DirectoryLock(OwnedFd);
+
+impl Drop for DirectoryLock {
+    fn drop(&mut self) {
+        // Said, not left to the closing: a child that was just forked holds a copy of the descriptor until it execs.
+        let _ = rustix::fs::flock(&self.0, FlockOperation::Unlock);
+    }
+}
+
 /// A lock of the kernel: it dies with the process, and no PID can be mistaken for it.
-fn take_lock(directory: &OwnedFd, root: &Path) -> Result<OwnedFd, OpenError> {
+fn take_lock(directory: &OwnedFd, root: &Path) -> Result<DirectoryLock, OpenError> {
     let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let failed = |source: rustix::io::Errno| OpenError::Io {
         action: "lock",
@@ -210,7 +229,7 @@ fn take_lock(directory: &OwnedFd, root: &Path) -> Result<OwnedFd, OpenError> {
     };
     let file = rustix::fs::openat(directory, "lock", flags, Mode::RUSR | Mode::WUSR).map_err(failed)?;
     match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
-        Ok(()) => Ok(file),
+        Ok(()) => Ok(DirectoryLock(file)),
         Err(rustix::io::Errno::WOULDBLOCK) => Err(OpenError::Locked(root.to_path_buf())),
         Err(error) => Err(failed(error)),
     }

@@ -10,6 +10,7 @@ use etransfer_contract::ObjectId;
 use super::checkpoint::list;
 use super::extent::Trust;
 use super::index::Tombstone;
+use super::journal::Used;
 use super::known::{Known, Stamp};
 use super::record::{Change, Record, Told};
 use super::segment::{BootId, Damage, DamageKind, Frame, HEADER_BYTES, Loaded, Name, frame, load};
@@ -33,6 +34,8 @@ pub(super) struct Replay {
     pub(super) sequence: u64,
     /// Segments without a single record, whose room can be used again.
     pub(super) unused: Vec<Name>,
+    /// Segments with records and room behind them: a last resort on a full disk.
+    pub(super) used: Vec<Used>,
     /// Empty, unless a damaged store is to be opened read-only.
     pub(super) damage: Vec<Damage>,
 }
@@ -104,8 +107,15 @@ impl Replay {
                 if let Some((position, what)) = &file.broken {
                     self.damaged(name, *position, what.clone());
                 }
-                if file.bytes.len() == HEADER_BYTES && file.torn == 0 {
-                    self.unused.push(name);
+                match name {
+                    Name::Segment { .. } if file.bytes.len() == HEADER_BYTES && file.torn == 0 => {
+                        self.unused.push(name)
+                    }
+                    Name::Segment { .. } => {
+                        let (seed, end, torn) = (file.seed, file.bytes.len() as u64, file.torn);
+                        self.used.push(Used { name, seed, end, torn });
+                    }
+                    Name::Checkpoint { .. } => {}
                 }
                 Ok(Some(file))
             }

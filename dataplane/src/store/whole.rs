@@ -3,6 +3,7 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
 
 use etransfer_contract::fact::Presence;
 use etransfer_contract::{Fact, ObjectId};
@@ -13,7 +14,7 @@ use super::index::{Gone, Index, Tally};
 use super::journal::{Common, Journal};
 use super::lock::Lock;
 use super::object::Object;
-use super::open::StoreOptions;
+use super::open::{DirectoryLock, StoreOptions};
 use super::record::{Change, Record, Told};
 use super::verify::{Verified, verify};
 
@@ -33,10 +34,22 @@ pub struct Store {
     /// Why the disk is no longer trusted.
     degraded: Lock<Option<String>>,
     /// One compaction at a time.
-    compaction: Lock<()>,
-    /// Held until the end: closing it lets another process in.
-    _lock: OwnedFd,
+    compaction: Lock<Compaction>,
+    /// Held until the end: dropping it lets another process in.
+    _lock: DirectoryLock,
 }
+
+/// How the last compaction went.
+#[derive(Debug, Default)]
+struct Compaction {
+    /// All journals have begun the present generation, and there is no checkpoint of it: only that is left to do.
+    begun: bool,
+    /// It failed then; not every call shall fill a full disk to the brim again.
+    failed_at: Option<Instant>,
+}
+
+/// How long [`Store::compact_if_due`] lets a failed compaction rest.
+const RETRY_AFTER: Duration = Duration::from_secs(30);
 
 /// Why a checkpoint was not written. The journal goes on without it.
 #[derive(Debug, thiserror::Error)]
@@ -68,11 +81,11 @@ impl Store {
         index: Arc<Index>,
         common: Common,
         objects: OwnedFd,
-        lock: OwnedFd,
+        lock: DirectoryLock,
     ) -> Arc<Self> {
         let common = Arc::new(common);
         let journals = (0..options.cores.max(1)).map(|core| Journal::new(core as u32, Arc::clone(&common))).collect();
-        let (degraded, compaction) = (Lock::new(None), Lock::new(()));
+        let (degraded, compaction) = (Lock::new(None), Lock::default());
         Arc::new(Self {
             options,
             index,
@@ -188,25 +201,35 @@ impl Store {
         if self.common.read_only.load(Ordering::Relaxed) {
             return Ok(false);
         }
-        if self.common.appended.load(Ordering::Relaxed) < self.options.compact_above {
-            let _one = self.compaction.hold();
-            // Without a spare the journal still has the rest of its segment; the next call tries again.
-            let _ = self.journals.iter().try_for_each(Journal::refill);
-            return Ok(false);
+        let mut compaction = self.compaction.hold();
+        let distrusted = self.journals.iter().any(Journal::is_distrusted);
+        let due = distrusted || self.common.appended.load(Ordering::Relaxed) >= self.options.compact_above;
+        if due && compaction.failed_at.is_none_or(|failed| failed.elapsed() >= RETRY_AFTER) {
+            return self.compact_now(&mut compaction).map(|()| true);
         }
-        self.compact().map(|()| true)
+        // Without a spare the journal still has the rest of its segment; the next call tries again.
+        let _ = self.journals.iter().try_for_each(Journal::refill);
+        Ok(false)
     }
 
     /// Goes on in new segments and writes all that is known into a checkpoint; then the older files go. Blocking. Also the
-    /// cure after a sync of a journal failed: nothing of the distrusted files is needed any more.
+    /// cure after a sync of a journal failed: nothing of the distrusted files is needed any more
+    /// ([`Store::compact_if_due`] then sees it as due).
     pub fn compact(&self) -> Result<(), JournalError> {
-        let one = self.compaction.hold();
+        self.compact_now(&mut self.compaction.hold())
+    }
+
+    fn compact_now(&self, compaction: &mut Compaction) -> Result<(), JournalError> {
+        compaction.failed_at = Some(Instant::now());
         self.forget_old_tombstones();
-        self.common.generation.fetch_add(1, Ordering::AcqRel);
-        self.journals.iter().try_for_each(|journal| journal.start_generation(None))?;
+        if !compaction.begun || self.journals.iter().any(Journal::is_distrusted) {
+            self.common.generation.fetch_add(1, Ordering::AcqRel);
+            self.journals.iter().try_for_each(|journal| journal.start_generation(None))?;
+            compaction.begun = true;
+        }
         self.write_checkpoint()?;
+        *compaction = Compaction::default();
         let _ = self.journals.iter().try_for_each(Journal::refill);
-        drop(one);
         Ok(())
     }
 
@@ -216,7 +239,7 @@ impl Store {
         let appended = self.common.appended.load(Ordering::Acquire);
         let generation = self.common.generation.load(Ordering::Acquire);
         checkpoint::write(&self.common, &self.index, generation)?;
-        covered.into_iter().for_each(|position| self.journals[position.core()].mark_synced(position));
+        covered.into_iter().for_each(|position| self.journals[position.core()].mark_replaced(position));
         self.common.appended.fetch_sub(appended, Ordering::AcqRel);
         checkpoint::delete_older(&self.common.directory, generation)
     }

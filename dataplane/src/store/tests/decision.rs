@@ -51,7 +51,7 @@ fn expected(case: Case) -> Answer {
     }
     let new: Vec<usize> = (offset..offset + body).filter(|index| at(*index) != Cell::Received).collect();
     if offset != contiguous {
-        let misaligned = (offset as u64 * CELL) % PARALLEL_ALIGNMENT != 0;
+        let misaligned = !(offset as u64 * CELL).is_multiple_of(PARALLEL_ALIGNMENT);
         let beyond = length.is_some_and(|length| offset > length);
         if !parallel || new.is_empty() || misaligned || beyond {
             return Answer::Conflict409;
@@ -73,7 +73,7 @@ fn expected_chunked(case: Case, contiguous: usize) -> Answer {
     }
     let rest = || offset..limit.max(offset);
     if offset != contiguous {
-        let misaligned = (offset as u64 * CELL) % PARALLEL_ALIGNMENT != 0;
+        let misaligned = !(offset as u64 * CELL).is_multiple_of(PARALLEL_ALIGNMENT);
         let all_there = offset < limit && rest().all(|index| at(index) == Cell::Received);
         if !parallel || length.is_some_and(|length| offset > length) || all_there || misaligned {
             return Answer::Conflict409;

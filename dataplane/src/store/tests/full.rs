@@ -1,4 +1,7 @@
-//! P7: on a full disk bodies are refused, and everything that gives room back or ends something goes on.
+//! P7: on a full disk bodies are refused, and everything that gives room back or ends something goes on. P6: a failed
+//! write of the journal is believed.
+use std::process::Command;
+
 use super::*;
 
 /// As if the disk were full: no new segment can be made, because its name is taken.
@@ -40,4 +43,95 @@ fn removing_and_completing_go_on_when_no_segment_can_be_made() {
     assert_eq!(reopened.find(id(3)).unwrap().look().contiguous, refused_at);
     store.compact().expect("a new generation has free names: room appeared");
     store_bytes(&store, id(4), None, 0, &[1; 10]);
+}
+
+#[test]
+fn after_a_failed_write_the_journal_goes_on_in_another_segment() {
+    let root = directory();
+    let (store, _) = open(root.path());
+    store_bytes(&store, id(1), None, 0, b"before");
+    let object = store.find_or_create(id(2), None).unwrap();
+    let mut claim = object.claim(sequential(0, 5)).unwrap();
+    write_file(&store, id(2), 0, b"after");
+    store.journal(0).break_segment();
+    let crc = crc32fast::hash(b"after");
+    assert!(matches!(claim.commit(store.journal(0), span(0, 5), crc), Err(CommitError::Journal(_))));
+    assert_eq!(object.look().received, 0, "not recorded, not there");
+    claim.commit(store.journal(0), span(0, 5), crc).unwrap();
+    drop((claim, object, store));
+    let (store, _) = open(root.path());
+    assert_eq!(store.find(id(1)).unwrap().look().received, 6);
+    assert_eq!(store.find(id(2)).unwrap().look().received, 5);
+}
+
+#[test]
+fn after_a_failed_sync_of_a_journal_only_a_checkpoint_makes_it_durable() {
+    let root = directory();
+    let (store, _) = open(root.path());
+    let journal = store.journal(0);
+    store_bytes(&store, id(1), None, 0, b"before");
+    let position = journal.position();
+    let target = journal.sync_target();
+    journal.distrust();
+    journal.mark_synced(target.position);
+    store_bytes(&store, id(1), None, 6, b"after");
+    journal.mark_synced(journal.sync_target().position);
+    assert!(journal.needs_sync(position) && journal.needs_sync(journal.position()), "a second success is no success");
+    assert!(store.compact_if_due().unwrap(), "due at once");
+    assert!(!journal.needs_sync(position) && !journal.is_distrusted());
+    store_bytes(&store, id(1), None, 11, b"later");
+    journal.mark_synced(journal.sync_target().position);
+    assert!(journal.is_synced());
+}
+
+/// A small file system of its own; goes with its guard.
+struct SmallDisk(tempfile::TempDir);
+
+impl SmallDisk {
+    fn mount(bytes: u64) -> Option<Self> {
+        let disk = Self(directory());
+        let size = format!("size={bytes}");
+        let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", &size, "tmpfs"]).arg(disk.0.path()).output();
+        mounted.is_ok_and(|output| output.status.success()).then_some(disk)
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg("-l").arg(self.0.path()).output();
+    }
+}
+
+#[test]
+fn a_full_disk_stops_neither_removal_nor_the_next_starts() {
+    let Some(disk) = SmallDisk::mount(4 << 20) else {
+        println!("skipped: mounting a small file system needs root");
+        return;
+    };
+    let root = disk.0.path().join("storage");
+    let (store, _) = open(&root);
+    store_bytes(&store, id(1), Some(1000), 0, &[1; 500]);
+    store_complete(&store, id(2), &[2; 64 << 10], true);
+    let ballast = disk.0.path().join("ballast");
+    let filled = std::fs::write(&ballast, vec![0; 4 << 20]);
+    assert_eq!(filled.unwrap_err().kind(), std::io::ErrorKind::StorageFull);
+    for _ in 0..20 {
+        assert!(store.compact().is_err(), "no room for a checkpoint");
+    }
+    assert!(journal_files(&root).len() <= 4, "failing again and again costs nothing");
+    store.find(id(2)).unwrap().remove(store.journal(0)).unwrap();
+    drop(store);
+    for start in 0..4 {
+        let (store, _) = open(&root);
+        assert_eq!(store.find(id(1)).unwrap().look().contiguous, 500, "start {start}");
+        assert!(store.is_removed(id(2)));
+        assert!(store.remove(id(10 + start), store.journal(0)).unwrap());
+    }
+    std::fs::remove_file(ballast).unwrap();
+    let (store, _) = open(&root);
+    assert!((10..14).all(|number| store.is_removed(id(number))));
+    store.compact().unwrap();
+    store_bytes(&store, id(1), None, 500, &[1; 500]);
+    assert!(store.find(id(1)).unwrap().try_complete().is_some());
+    assert_eq!(journal_files(&root).len(), 3);
 }

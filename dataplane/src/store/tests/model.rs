@@ -38,6 +38,7 @@ enum Op {
     },
     Complete {
         object: u8,
+        synced: bool,
     },
     Remove {
         object: u8,
@@ -46,6 +47,10 @@ enum Op {
     /// The process dies; with `torn`, the last write is cut somewhere: this part of the used bytes stays.
     Crash {
         torn: Option<u16>,
+    },
+    /// The machine loses power: unsynced cells of this mask are lost.
+    PowerLoss {
+        lost: u8,
     },
 }
 
@@ -59,10 +64,11 @@ fn op() -> impl Strategy<Value = Op> {
         2 => (object.clone(), 0..=CELLS).prop_map(|(object, length)| Op::Declare { object, length }),
         1 => object.clone().prop_map(|object| Op::Sync { object }),
         1 => object.clone().prop_map(|object| Op::Distrust { object }),
-        4 => object.clone().prop_map(|object| Op::Complete { object }),
+        4 => (object.clone(), any::<bool>()).prop_map(|(object, synced)| Op::Complete { object, synced }),
         1 => object.prop_map(|object| Op::Remove { object }),
         1 => Just(Op::Compact),
         3 => prop::option::of(any::<u16>()).prop_map(|torn| Op::Crash { torn }),
+        1 => any::<u8>().prop_map(|lost| Op::PowerLoss { lost }),
     ]
 }
 
@@ -106,6 +112,7 @@ struct Run {
     /// Used bytes of the segment after each record, and the world then.
     history: Vec<(u64, World)>,
     segment: PathBuf,
+    boot: u8,
 }
 
 impl Run {
@@ -114,7 +121,8 @@ impl Run {
         let store = super::open(root.path()).0;
         let segment = newest_segment(root.path());
         let (world, open) = (World::default(), Vec::new());
-        Self { root, store: Some(store), world: world.clone(), open, fill: 0, history: vec![(64, world)], segment }
+        let history = vec![(64, world.clone())];
+        Self { root, store: Some(store), world, open, fill: 0, history, segment, boot: BOOT.0[0] }
     }
 
     fn store(&self) -> Arc<Store> {
@@ -130,7 +138,7 @@ impl Run {
             Op::Declare { object, length } => self.declare(object, length),
             Op::Sync { object } => self.sync(object),
             Op::Distrust { object } => self.distrust(object),
-            Op::Complete { object } => self.complete(object),
+            Op::Complete { object, synced } => self.complete(object, synced),
             Op::Remove { object } => {
                 let first = self.store().remove(id(object), self.store().journal(0)).unwrap();
                 let model = &mut self.world[usize::from(object)];
@@ -143,6 +151,7 @@ impl Run {
                 self.history.clear();
             }
             Op::Crash { torn } => return self.crash(torn),
+            Op::PowerLoss { lost } => return self.lose_power(lost),
         }
         let tail = used_bytes(&self.segment);
         self.history.push((tail, self.world.clone()));
@@ -235,13 +244,13 @@ impl Run {
             model.recorded = true;
             for (index, cell) in model.cells.iter_mut().enumerate() {
                 let kept = left.contains(span(index as u64 * CELL, (index as u64 + 1) * CELL));
-                assert!(!kept || model.durable[index] && cell.is_some(), "kept what was never synced");
+                assert_eq!(kept, model.durable[index] && cell.is_some(), "what was synced, and nothing else");
                 *cell = cell.filter(|_| kept);
             }
         }
     }
 
-    fn complete(&mut self, object: u8) {
+    fn complete(&mut self, object: u8, synced: bool) {
         let Some(found) = self.store().find(id(object)) else { return };
         let busy =
             self.open.iter().any(|open| open.object == object && !remaining_at_first(open, &self.world).is_empty());
@@ -250,9 +259,11 @@ impl Run {
         match found.try_complete() {
             Some(completion) => {
                 assert!(whole && !model.complete && !model.removed);
-                completion.finish(self.store.as_ref().unwrap().journal(0), true).unwrap();
+                completion.finish(self.store.as_ref().unwrap().journal(0), synced).unwrap();
                 (model.complete, model.recorded) = (true, true);
-                model.durable = model.cells.map(|cell| cell.is_some());
+                if synced {
+                    model.durable = model.cells.map(|cell| cell.is_some());
+                }
             }
             None => assert!(!whole || model.complete || busy, "refused without a reason: {model:?}"),
         }
@@ -272,8 +283,47 @@ impl Run {
                 self.world = world.clone();
             }
         }
-        self.store = Some(super::open(self.root.path()).0);
+        self.reopen();
+        self.check();
+    }
+
+    fn reopen(&mut self) {
+        let boot = BootId([self.boot; 16]);
+        self.store = Some(Store::open_in(options(self.root.path(), 1), boot).unwrap().0);
         self.segment = newest_segment(self.root.path());
+        self.history = vec![(64, self.world.clone())];
+    }
+
+    /// Synced cells are there, and whatever else the store still claims is right.
+    fn lose_power(&mut self, lost: u8) {
+        self.open.clear();
+        let store = self.store.take().unwrap();
+        for object in 0..OBJECTS {
+            let model = &self.world[usize::from(object)];
+            for cell in (0..CELLS).filter(|cell| lost & 1 << cell != 0 && model.cells[*cell].is_some()) {
+                if !model.durable[cell] {
+                    write_file(&store, id(object), cell as u64 * CELL, &[0; CELL as usize]);
+                }
+            }
+        }
+        drop(store);
+        self.boot += 1;
+        self.reopen();
+        let store = self.store();
+        for object in 0..OBJECTS {
+            let Some(found) = store.find(id(object)) else { continue };
+            let (spans, model) = (found.spans(), &mut self.world[usize::from(object)]);
+            for cell in 0..CELLS {
+                let there = spans.contains(span(cell as u64 * CELL, (cell as u64 + 1) * CELL));
+                assert!(there || !model.durable[cell], "synced cell {cell} is gone");
+                assert!(!there || model.cells[cell].is_some(), "cell {cell} came from nowhere");
+                let intact = model.durable[cell] || lost & 1 << cell == 0;
+                assert!(!there || intact, "lost cell {cell} is still claimed");
+                model.cells[cell] = model.cells[cell].filter(|_| there);
+                model.durable[cell] = there;
+            }
+            model.complete &= model.length == Some(model.contiguous());
+        }
         self.history = vec![(64, self.world.clone())];
         self.check();
     }
