@@ -13,7 +13,7 @@ use axum::extract::Request;
 use tokio::sync::{Mutex, watch};
 
 use crate::authority::Authority;
-use crate::authority::announce::announce;
+use crate::authority::announce::Announcement;
 use crate::authority::first_token::{self, FirstToken};
 use crate::catalogue::Memory;
 use crate::catalogue::file::{self, OpenError};
@@ -41,6 +41,8 @@ pub struct App {
     pub misses: Arc<Mutex<easytransfer::Misses>>,
     /// One sweep at a time.
     pub sweeping: Arc<Mutex<()>>,
+    /// Tells the first token, once.
+    pub announcement: Arc<Announcement>,
     /// Turns true once.
     pub stopping: watch::Receiver<bool>,
 }
@@ -109,7 +111,7 @@ impl Drop for Running {
 /// Starts the control plane on a thread of its own. Everything that can refuse the start happens before this returns.
 pub fn start(config: Arc<Config>) -> Result<Running, StartError> {
     let line = config.line_socket();
-    let (app, first, stop, held) = prepare(config)?;
+    let (app, stop, held) = prepare(config)?;
     let (listener, guard) = socket::bind(&line)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
@@ -120,7 +122,7 @@ pub fn start(config: Arc<Config>) -> Result<Running, StartError> {
     let thread = std::thread::Builder::new().name("control".into()).spawn({
         move || {
             let node = Arc::clone(&app.node);
-            runtime.block_on(serve(app, listener, first));
+            runtime.block_on(serve(app, listener));
             runtime.shutdown_timeout(STOP_WAIT);
             // The catalogue's writer ends before the lock is given up.
             drop((node, guard, held));
@@ -132,7 +134,7 @@ pub fn start(config: Arc<Config>) -> Result<Running, StartError> {
 }
 
 /// The shared state, ready to answer; the lock of the state directory comes along.
-fn prepare(config: Arc<Config>) -> Result<(App, Option<FirstToken>, watch::Sender<bool>, std::fs::File), StartError> {
+fn prepare(config: Arc<Config>) -> Result<(App, watch::Sender<bool>, std::fs::File), StartError> {
     let state = config.state_path();
     let io = |action, path: &std::path::Path| {
         let path = path.to_owned();
@@ -151,9 +153,10 @@ fn prepare(config: Arc<Config>) -> Result<(App, Option<FirstToken>, watch::Sende
         traffic: Arc::new(Traffic::default()),
         misses: Arc::default(),
         sweeping: Arc::default(),
+        announcement: Arc::new(Announcement::of(first)),
         stopping,
     };
-    Ok((app, first, stop, held))
+    Ok((app, stop, held))
 }
 
 fn open_catalogue(config: &Config) -> Result<Beginning, StartError> {
@@ -193,7 +196,7 @@ fn authority(config: &Config) -> std::io::Result<(Authority, Option<FirstToken>)
     Ok((Authority::of_tokens(std::slice::from_ref(&first.token), policies), Some(first)))
 }
 
-async fn serve(app: App, listener: std::os::unix::net::UnixListener, first: Option<FirstToken>) {
+async fn serve(app: App, listener: std::os::unix::net::UnixListener) {
     let listener = match tokio::net::UnixListener::from_std(listener) {
         Ok(listener) => listener,
         Err(error) => {
@@ -201,7 +204,6 @@ async fn serve(app: App, listener: std::os::unix::net::UnixListener, first: Opti
             return;
         }
     };
-    tokio::spawn(announce(app.node.follow_plane(), first));
     tokio::spawn(Arc::clone(&app.traffic).follow());
     tokio::spawn(sweep_for_ever(app.clone()));
     let mut stopping = app.stopping.clone();
@@ -220,7 +222,7 @@ async fn serve(app: App, listener: std::os::unix::net::UnixListener, first: Opti
 pub fn service(app: App) -> Router {
     let routes = Routes {
         line: calls::router().with_state(app.clone()),
-        surface: easytransfer::router().with_state(app.clone()),
+        surface: easytransfer::router(&app).with_state(app.clone()),
     };
     Router::new().fallback(move |request: Request| {
         let (app, routes) = (app.clone(), routes.clone());
@@ -266,6 +268,7 @@ impl App {
             traffic: Arc::new(Traffic::default()),
             misses: Arc::default(),
             sweeping: Arc::default(),
+            announcement: Arc::new(Announcement::silent()),
             stopping,
         };
         (app, stop)

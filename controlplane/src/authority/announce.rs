@@ -1,51 +1,81 @@
-//! Telling the first token: on the terminal once, and to the `et` of the same user on this machine.
+//! Telling the first token: on standard output once (the log goes elsewhere), and to the `et` of the same user on this machine.
 //!
 //! `~/.etransfer/local.json` maps loopback addresses to tokens: `{"127.0.0.1:8765": "…", "localhost:8765": "…"}`, 0600.
 //! It names only addresses the listener serves. Entries of other nodes are left alone; entries of these addresses are
 //! removed when this node has no token of its own, so that `et` never presents a stale one.
 
 use std::collections::BTreeMap;
-use std::io;
+use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::path::Path;
 
-use tokio::sync::watch;
+use tokio::sync::OnceCell;
 
 use super::first_token::{FirstToken, write_private};
-use etransfer_contract::order::NodeFacts;
 
-/// Waits until the data plane told where it listens, then announces; returns when there is nothing more to do.
-pub async fn announce(mut plane: watch::Receiver<NodeFacts>, token: Option<FirstToken>) {
-    let Ok(facts) = plane.wait_for(|facts| !facts.addresses.is_empty()).await.map(|facts| facts.clone()) else {
-        return;
-    };
-    let bound: Vec<SocketAddr> = facts.addresses.iter().filter_map(|text| text.parse().ok()).collect();
-    let local = loopback_names(&bound);
+/// What is to be told, and whether it was.
+#[derive(Debug)]
+pub struct Announcement {
+    token: Option<FirstToken>,
+    told: OnceCell<()>,
+}
+
+impl Announcement {
+    /// Tells `token`, or that there is none.
+    pub fn of(token: Option<FirstToken>) -> Self {
+        Self { token, told: OnceCell::new() }
+    }
+
+    /// Tells nobody anything.
+    #[cfg(test)]
+    pub(crate) fn silent() -> Self {
+        Self { token: None, told: OnceCell::new_with(Some(())) }
+    }
+
+    /// Tells once, as soon as it is known where the node listens.
+    pub async fn tell(&self, addresses: &[String]) {
+        let bound: Vec<SocketAddr> = addresses.iter().filter_map(|text| text.parse().ok()).collect();
+        if bound.is_empty() {
+            return;
+        }
+        self.told
+            .get_or_init(|| async {
+                let token = self.token.clone();
+                let told = tokio::task::spawn_blocking(move || announce(&bound, token.as_ref())).await;
+                if let Err(error) = told {
+                    tracing::error!(%error, "tell the token");
+                }
+            })
+            .await;
+    }
+}
+
+fn announce(bound: &[SocketAddr], token: Option<&FirstToken>) {
+    let local = loopback_names(bound);
     if let Some(home) = std::env::home_dir()
-        && let Err(error) = write_local(&home.join(".etransfer"), &local, token.as_ref())
+        && let Err(error) = write_local(&home.join(".etransfer"), &local, token)
     {
         tracing::warn!(%error, "tell et on this machine the token");
     }
     if let Some(token) = token.filter(|token| token.is_new) {
-        show(&token, &bound, &local);
+        let text = words(token, bound, &local);
+        // Nobody listens any more: the token stays in its file.
+        let _ = io::stdout().lock().write_all(text.as_bytes());
     }
 }
 
-/// Printed, not logged: logs are kept and read by others.
-fn show(token: &FirstToken, bound: &[SocketAddr], local: &[String]) {
+/// Printed on standard output, not logged: logs are kept and read by others.
+fn words(token: &FirstToken, bound: &[SocketAddr], local: &[String]) -> String {
+    let (path, shown) = (token.path.display(), token.token.expose());
+    let head = format!("\n  This node made itself a token. It is shown once, and kept in {path}\n\n");
     let port = bound.first().map_or(8765, SocketAddr::port);
-    let here = local.first().cloned().unwrap_or_else(|| bound.first().map(ToString::to_string).unwrap_or_default());
-    let shown = token.token.expose();
-    eprintln!();
-    eprintln!("  This node made itself a token. It is shown once, and kept in {}", token.path.display());
-    eprintln!();
-    if local.is_empty() {
-        eprintln!("      et setup {here} --token {shown}");
-    } else {
-        eprintln!("  On this machine:   et setup {here}");
-        eprintln!("  Elsewhere:         et setup HOST:{port} --token {shown}");
+    match (local.first(), bound.first()) {
+        (Some(here), _) => format!(
+            "{head}  On this machine:   et setup {here}\n  Elsewhere:         et setup HOST:{port} --token {shown}\n\n"
+        ),
+        (None, Some(here)) => format!("{head}      et setup {here} --token {shown}\n\n"),
+        (None, None) => head,
     }
-    eprintln!();
 }
 
 /// The loopback names under which one of `bound` answers.

@@ -78,7 +78,7 @@ impl Traffic {
     }
 }
 
-/// Interfaces that are not loopback.
+/// Interfaces that are up and not loopback (contract §5.3).
 fn sample(counters: &Counters, before: Option<(Duration, &Counters)>) -> Vec<Interface> {
     let addresses: HashMap<String, Ipv4Addr> = addresses::ipv4().into_iter().collect();
     let rate = |name: &str, pick: fn(&(u64, u64)) -> u64| {
@@ -97,7 +97,7 @@ fn sample(counters: &Counters, before: Option<(Duration, &Counters)>) -> Vec<Int
         send_rate: rate(name, |(_, sent)| *sent),
         receive_rate: rate(name, |(received, _)| *received),
     };
-    counters.iter().filter(|(name, _)| *name != "lo").map(interface).collect()
+    counters.iter().filter(|(name, _)| *name != "lo").map(interface).filter(|interface| interface.is_up).collect()
 }
 
 /// `name: rx_bytes 7 columns tx_bytes …`

@@ -48,7 +48,7 @@ pub struct Node {
     run: u64,
     epoch: AtomicU64,
     news: watch::Sender<u64>,
-    plane: watch::Sender<NodeFacts>,
+    plane: Mutex<NodeFacts>,
 }
 
 /// What the lock guards.
@@ -110,7 +110,7 @@ impl Node {
             clock,
             config,
             news: watch::Sender::new(0),
-            plane: watch::Sender::new(NodeFacts::default()),
+            plane: Mutex::default(),
         }
     }
 
@@ -126,12 +126,7 @@ impl Node {
 
     /// What the data plane last said about itself.
     pub fn plane(&self) -> NodeFacts {
-        self.plane.borrow().clone()
-    }
-
-    /// Follows what the data plane says about itself.
-    pub fn follow_plane(&self) -> watch::Receiver<NodeFacts> {
-        self.plane.subscribe()
+        self.plane.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Follows whether there is something to order.
@@ -142,11 +137,7 @@ impl Node {
     /// The answer to a poll; `None`: nothing new.
     pub fn orders(&self, query: &OrdersQuery) -> Option<Orders> {
         debug_assert_eq!(query.version, VERSION, "checked by the route");
-        self.plane.send_if_modified(|plane| {
-            let changed = *plane != query.node;
-            plane.clone_from(&query.node);
-            changed
-        });
+        self.plane.lock().unwrap_or_else(PoisonError::into_inner).clone_from(&query.node);
         let mut state = self.lock();
         state.meet(query.run);
         let is_stranger = query.control_run != self.run;

@@ -3,14 +3,15 @@
 //! 1. the line's fields are read; a HEAD that travelled as GET is a HEAD again
 //! 2. a CORS preflight is answered
 //! 3. on `/tus`, `X-HTTP-Method-Override` becomes the method (T-OVR-1, T-OVR-2)
-//! 4. surface and method: 404 and 405 need no credential outside `/api` and `/tus`; inside, the gate comes first
-//! 5. the gate: 401 without a credential, unless the path is open
-//! 6. the route
+//! 4. the router: 404 for a path, 405 for a method that does not exist
+//! 5. the gate, around every route: 401 without a credential, unless the path is open
+//! 6. the handler
 //! 7. fields every reply has: CORS, `Tus-Resumable`; also inside grants, for the replies made under them
 
 use axum::Json;
 use axum::body::Body;
-use axum::extract::Request;
+use axum::extract::{Request, State};
+use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use etransfer_contract::line::FIELD_PREFIX;
 use etransfer_contract::tus;
@@ -39,7 +40,6 @@ pub async fn handle(app: &App, routes: &Routes, mut request: Request) -> Respons
         return routes.line.clone().oneshot(request).await.into_response();
     }
     strip_line_fields(request.headers_mut());
-    request.extensions_mut().insert(meta);
     let is_tus = uploads::is_tus_path(request.uri().path());
     let cors = cors::fields(&app.node.config.cors_origins, request.headers());
     let (method, mut response) = decide(app, routes, request, meta, is_tus).await;
@@ -75,20 +75,25 @@ async fn decide(app: &App, routes: &Routes, mut request: Request, meta: Meta, is
         }
     }
     let method = request.method().clone();
-    let is_free = method == Method::OPTIONS || is_open(request.uri().path());
-    match app.authority.judge(request.headers(), meta.peer.map(|peer| peer.ip())) {
+    request.extensions_mut().insert(meta);
+    let response = routes.surface.clone().oneshot(request).await.into_response();
+    (method, word(response))
+}
+
+/// The one place where authority is decided; every route is behind it.
+pub async fn gate(State(app): State<App>, mut request: Request, next: Next) -> Response {
+    let peer = request.extensions().get::<Meta>().and_then(|meta| meta.peer).map(|peer| peer.ip());
+    match app.authority.judge(request.headers(), peer) {
         Ok(caller) => {
             request.extensions_mut().insert(caller);
         }
-        Err(_) if is_free => {}
+        Err(_) if request.method() == Method::OPTIONS || is_open(request.uri().path()) => {}
         Err(unauthorized) => {
             let body = Json(json!({"error": "Unauthorized", "message": unauthorized.to_string()}));
-            let challenge = [(WWW_AUTHENTICATE, "Bearer")];
-            return (method, (StatusCode::UNAUTHORIZED, challenge, body).into_response());
+            return (StatusCode::UNAUTHORIZED, [(WWW_AUTHENTICATE, "Bearer")], body).into_response();
         }
     }
-    let response = routes.surface.clone().oneshot(request).await.into_response();
-    (method, word(response))
+    next.run(request).await
 }
 
 /// Gives the router's own empty 405 the body of every other refusal.

@@ -21,37 +21,47 @@ mod tus;
 
 pub use auth::Misses;
 use axum::Router;
+use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
-use axum::routing::{any, get, post};
+use axum::routing::{MethodRouter, any, get, post};
 
 use super::refusal::Refused;
 use crate::server::App;
 
-/// All routes.
-pub fn router() -> Router<App> {
-    let router = Router::new()
-        .route("/api/health", get(facts::health))
-        .route("/api/info", get(facts::info))
-        .route("/api/storage", get(facts::storage))
-        .route("/api/endpoints", get(facts::endpoints))
-        .route("/api/traffic", get(facts::traffic))
-        .route("/api/stats", get(facts::stats))
-        .route("/api/auth/verify", post(auth::verify))
-        .route("/api/files", get(files::list))
-        .route("/api/files/cleanup", post(files::cleanup))
-        .route("/api/files/{id}", get(files::get).delete(files::delete))
-        .route("/api/files/{id}/download", get(download::download))
-        .route("/api/files/{id}/info/download", get(files::download_info))
-        .merge(tus::router());
-    UNBUILT.iter().fold(router, |router, path| router.route(path, any(unbuilt))).fallback(unknown)
+/// All routes, each behind the gate. A path or method that does not exist is told before a credential is asked for
+/// (tus.md A12).
+pub fn router(app: &App) -> Router<App> {
+    let gate = || from_fn_with_state(app.clone(), entry::gate);
+    let behind = |router: Router<App>, (path, methods): (&str, MethodRouter<App>)| {
+        router.route(path, methods.route_layer(gate()))
+    };
+    let router = routes().into_iter().chain(tus::routes()).fold(Router::new(), behind);
+    let unbuilt = |router: Router<App>, path: &&str| router.route(path, any(unbuilt).layer(gate()));
+    UNBUILT.iter().fold(router, unbuilt).fallback(unknown)
 }
 
-/// Routes of the contract that answer 501: the command line takes it as "not here" (§6).
-const UNBUILT: [&str; 24] = [
-    "/api/users",
-    "/api/users/{*rest}",
-    "/api/groups",
-    "/api/groups/{*rest}",
+fn routes() -> Vec<(&'static str, MethodRouter<App>)> {
+    vec![
+        ("/api/health", get(facts::health)),
+        ("/api/info", get(facts::info)),
+        ("/api/storage", get(facts::storage)),
+        ("/api/endpoints", get(facts::endpoints)),
+        ("/api/traffic", get(facts::traffic)),
+        ("/api/stats", get(facts::stats)),
+        ("/api/auth/verify", post(auth::verify)),
+        // §6: the command line takes 501 as "no login needed"; without the user system its other routes are 404.
+        ("/api/users/login-info", get(unbuilt)),
+        ("/api/users/login/start", post(unbuilt)),
+        ("/api/files", get(files::list)),
+        ("/api/files/cleanup", post(files::cleanup)),
+        ("/api/files/{id}", get(files::get).delete(files::delete)),
+        ("/api/files/{id}/download", get(download::download)),
+        ("/api/files/{id}/info/download", get(files::download_info)),
+    ]
+}
+
+/// Routes of the contract that are not built.
+const UNBUILT: [&str; 19] = [
     "/api/admin/reload-config",
     "/api/admin/config-status",
     "/api/admin/recalculate-storage",
@@ -71,7 +81,6 @@ const UNBUILT: [&str; 24] = [
     "/redoc",
     "/openapi.json",
     "/l/{state}",
-    "/s/{code}",
 ];
 
 async fn unbuilt() -> Response {

@@ -8,10 +8,9 @@ mod state;
 
 use std::time::Duration;
 
-use axum::Router;
 use axum::extract::Path;
 use axum::response::{IntoResponse, Redirect, Response};
-use axum::routing::{any, head, post};
+use axum::routing::{MethodRouter, head, post};
 use etransfer_contract::ObjectId;
 use http::Uri;
 
@@ -29,11 +28,14 @@ const PARALLEL: &str = "parallel-writes";
 const CACHE_MS: u64 = 60_000;
 
 /// The routes.
-pub fn router() -> Router<App> {
-    Router::new()
-        .route("/tus", post(create::create).options(state::options))
-        .route("/tus/", any(without_slash))
-        .route("/tus/{id}", head(state::head).patch(append::patch).delete(state::delete).options(state::options))
+pub fn routes() -> Vec<(&'static str, MethodRouter<App>)> {
+    let upload = head(state::head).patch(append::patch).delete(state::delete).options(state::options);
+    let slash = post(without_slash).options(without_slash).get(without_slash).patch(without_slash);
+    vec![
+        ("/tus", post(create::create).options(state::options)),
+        ("/tus/", slash.delete(without_slash)),
+        ("/tus/{id}", upload),
+    ]
 }
 
 /// Whether the path belongs to uploads.
