@@ -320,3 +320,9 @@ fn a_flipped_byte_is_found() {
     write_file(&store, id(1), 700, &[4]);
     assert_eq!(store.verify(id(1)).unwrap().damaged, [span(0, 1000)]);
 }
+
+/// A million objects have to fit into memory beside everything else (P16).
+#[test]
+fn an_object_is_small() {
+    assert!(size_of::<Object>() <= 360, "{}", size_of::<Object>());
+}

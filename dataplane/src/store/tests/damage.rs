@@ -1,4 +1,7 @@
 //! P18: a torn tail is dropped; anything else that is not what was written stops the start and names file and position.
+use proptest::prelude::*;
+use proptest::test_runner::TestRunner;
+
 use super::super::replay::{Replay, Slot, replay};
 use super::super::segment::{DamageKind, HEADER_BYTES};
 use super::*;
@@ -158,4 +161,26 @@ fn recorded_bytes_that_are_not_in_the_file_stop_the_start() {
             assert!(store.find(id(1)).is_none(), "what is not whole is not served");
         }
     }
+}
+
+/// Whatever stands in a segment behind its header: no panic, and nothing is believed that was not written.
+#[test]
+fn any_bytes_in_a_segment_are_damage_or_a_tail() {
+    let (root, segment, starts) = ten_records();
+    let good = std::fs::read(&segment).unwrap();
+    let config = ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() };
+    let garbage = prop::collection::vec(any::<u8>(), 1..300);
+    let changed = TestRunner::new(config).run(&(garbage, 0..10usize, 0..RECORD), |(garbage, record, shift)| {
+        let mut bytes = good.clone();
+        let from = starts[record] + shift;
+        bytes[from..from + garbage.len()].copy_from_slice(&garbage);
+        std::fs::write(&segment, bytes).unwrap();
+        let replay = replay_of(root.path());
+        for (object, slot) in &replay.slots {
+            let Slot::Live(known) = slot else { panic!("{slot:?}") };
+            prop_assert!((0..10).any(|number| id(number) == *object) && known.received.bytes() == 100);
+        }
+        Ok(())
+    });
+    changed.unwrap();
 }

@@ -113,23 +113,32 @@ struct Run {
     history: Vec<(u64, World)>,
     segment: PathBuf,
     boot: u8,
+    cores: usize,
+    steps: usize,
 }
 
 impl Run {
-    fn new() -> Self {
+    fn new(cores: usize) -> Self {
         let root = directory();
-        let store = super::open(root.path()).0;
+        let store = Store::open_in(options(root.path(), cores), BOOT).unwrap().0;
         let segment = newest_segment(root.path());
         let (world, open) = (World::default(), Vec::new());
         let history = vec![(64, world.clone())];
-        Self { root, store: Some(store), world, open, fill: 0, history, segment, boot: BOOT.0[0] }
+        let (fill, boot, steps) = (0, BOOT.0[0], 0);
+        Self { root, store: Some(store), world, open, fill, history, segment, boot, cores, steps }
     }
 
     fn store(&self) -> Arc<Store> {
         Arc::clone(self.store.as_ref().unwrap())
     }
 
+    /// The journal of this step: they take turns.
+    fn core(&self) -> usize {
+        self.steps % self.cores
+    }
+
     fn step(&mut self, op: &Op) {
+        self.steps += 1;
         match *op {
             Op::Claim { object, offset, body, parallel } => self.claim(object, offset, body, parallel),
             Op::Commit { claim, cells, synced } => self.commit(claim, cells, synced),
@@ -140,7 +149,7 @@ impl Run {
             Op::Distrust { object } => self.distrust(object),
             Op::Complete { object, synced } => self.complete(object, synced),
             Op::Remove { object } => {
-                let first = self.store().remove(id(object), self.store().journal(0)).unwrap();
+                let first = self.store().remove(id(object), self.store().journal(self.core())).unwrap();
                 let model = &mut self.world[usize::from(object)];
                 assert_eq!(first, !model.removed);
                 *model = Model { removed: true, ..Model::default() };
@@ -182,7 +191,7 @@ impl Run {
             return;
         }
         let which = which % self.open.len();
-        let store = self.store();
+        let (store, core) = (self.store(), self.core());
         let cells: Vec<usize> = remaining(&self.open[which], &self.world).into_iter().take(count).collect();
         let Open { object, claim, fill } = &mut self.open[which];
         for cell in cells {
@@ -192,7 +201,7 @@ impl Run {
                 write_file(&store, id(*object), at, &bytes);
             }
             let crc = crc32fast::hash(&bytes);
-            let committed = claim.commit_all(store.journal(0), &[(span(at, at + CELL), crc)], synced);
+            let committed = claim.commit_all(store.journal(core), &[(span(at, at + CELL), crc)], synced);
             match committed {
                 Ok(_) => {
                     model.cells[cell] = Some(*fill);
@@ -210,9 +219,10 @@ impl Run {
     }
 
     fn declare(&mut self, object: u8, length: usize) {
-        let Ok(found) = self.store().find_or_create(id(object), None) else { return };
+        let (store, core) = (self.store(), self.core());
+        let Ok(found) = store.find_or_create(id(object), None) else { return };
         let model = &mut self.world[usize::from(object)];
-        match found.declare_length(length as u64 * CELL, self.store.as_ref().unwrap().journal(0)) {
+        match found.declare_length(length as u64 * CELL, store.journal(core)) {
             Ok(()) => {
                 assert!(model.length.is_none_or(|old| old == length) && model.present() <= length);
                 model.length = Some(length);
@@ -226,7 +236,7 @@ impl Run {
 
     fn sync(&mut self, object: u8) {
         let Some(found) = self.store().find(id(object)) else { return };
-        found.synced(found.mark(), self.store().journal(0)).unwrap();
+        found.synced(found.mark(), self.store().journal(self.core())).unwrap();
         let model = &mut self.world[usize::from(object)];
         model.recorded = true;
         for (durable, cell) in model.durable.iter_mut().zip(&model.cells) {
@@ -236,7 +246,7 @@ impl Run {
 
     fn distrust(&mut self, object: u8) {
         let Some(found) = self.store().find(id(object)) else { return };
-        let left = found.distrust(self.store().journal(0)).unwrap();
+        let left = found.distrust(self.store().journal(self.core())).unwrap();
         // What was given up may be written again, so cutting the journal before this is no crash that can happen.
         self.history.clear();
         let model = &mut self.world[usize::from(object)];
@@ -256,10 +266,11 @@ impl Run {
             self.open.iter().any(|open| open.object == object && !remaining_at_first(open, &self.world).is_empty());
         let model = &mut self.world[usize::from(object)];
         let whole = model.length == Some(model.contiguous());
+        let (store, core) = (self.store.as_ref().unwrap(), self.steps % self.cores);
         match found.try_complete() {
             Some(completion) => {
                 assert!(whole && !model.complete && !model.removed);
-                completion.finish(self.store.as_ref().unwrap().journal(0), synced).unwrap();
+                completion.finish(store.journal(core), synced).unwrap();
                 (model.complete, model.recorded) = (true, true);
                 if synced {
                     model.durable = model.cells.map(|cell| cell.is_some());
@@ -272,7 +283,8 @@ impl Run {
     fn crash(&mut self, torn: Option<u16>) {
         self.open.clear();
         self.store = None;
-        if let (Some(part), false) = (torn, self.history.is_empty()) {
+        // With several journals a cut one is no earlier world.
+        if let (Some(part), false, 1) = (torn, self.history.is_empty(), self.cores) {
             let used = used_bytes(&self.segment).max(64);
             let least = self.history[0].0;
             let keep = least + (used - least) * u64::from(part) / u64::from(u16::MAX);
@@ -289,7 +301,7 @@ impl Run {
 
     fn reopen(&mut self) {
         let boot = BootId([self.boot; 16]);
-        self.store = Some(Store::open_in(options(self.root.path(), 1), boot).unwrap().0);
+        self.store = Some(Store::open_in(options(self.root.path(), self.cores), boot).unwrap().0);
         self.segment = newest_segment(self.root.path());
         self.history = vec![(64, self.world.clone())];
     }
@@ -398,8 +410,8 @@ fn used_bytes(path: &Path) -> u64 {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 150, max_shrink_iters: 2000, failure_persistence: None, ..ProptestConfig::default() })]
     #[test]
-    fn the_store_behaves_like_one_flag_per_byte(ops in prop::collection::vec(op(), 1..60)) {
-        let mut run = Run::new();
+    fn the_store_behaves_like_one_flag_per_byte(ops in prop::collection::vec(op(), 1..60), cores in 1..3usize) {
+        let mut run = Run::new(cores);
         for op in &ops {
             run.step(op);
         }
