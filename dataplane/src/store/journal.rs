@@ -13,16 +13,15 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use etransfer_contract::ObjectId;
 use event_listener::{Event, EventListener};
-use rustix::fs::{AtFlags, FallocateFlags, Mode, OFlags};
+use rustix::fs::{AtFlags, Mode, OFlags};
 
 use super::lock::Lock;
 use super::record::{Change, Record};
-use super::segment::{BootId, FRAME_HEAD_BYTES, HEADER_BYTES, Header, Name, put_frame, write_all_at};
+use super::room::{SEGMENT_BYTES, Segment, Used, is_full, make_segment, recycle_segment};
+use super::segment::{BootId, FRAME_HEAD_BYTES, Header, Name, put_frame, write_all_at};
 
 /// Room for any frame but those [`extra_room`] knows.
 const SMALL_FRAME_BYTES: usize = 96;
-/// Smallest and largest segment: room for the largest append; offsets inside one fit 32 bits.
-const SEGMENT_BYTES: std::ops::RangeInclusive<u64> = 64 << 10..=1 << 30;
 /// Most records of one append.
 pub(super) const APPEND_MAX: usize = 256;
 
@@ -92,16 +91,6 @@ struct Inner {
     retired: Vec<(Arc<OwnedFd>, u64)>,
     next_part: u32,
     scratch: Vec<u8>,
-}
-
-/// A file being appended to.
-#[derive(Debug)]
-pub(super) struct Segment {
-    file: Arc<OwnedFd>,
-    name: Name,
-    seed: u32,
-    capacity: u64,
-    tail: u64,
 }
 
 /// What an append did.
@@ -369,54 +358,6 @@ fn extra_room(record: &Record) -> usize {
         Record::Change { .. } | Record::Clean { .. } => 0,
         Record::Snapshot { .. } | Record::Pieces { .. } | Record::Tombstone { .. } | Record::End { .. } => 0,
     }
-}
-
-fn make_segment(directory: &OwnedFd, header: &Header, capacity: u64) -> io::Result<Segment> {
-    let text = header.name.to_string();
-    let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC | OFlags::NOFOLLOW;
-    let file = rustix::fs::openat(directory, &text, flags, Mode::RUSR | Mode::WUSR)?;
-    prepare(file, header, capacity).inspect_err(|_| {
-        let _ = rustix::fs::unlinkat(directory, &text, AtFlags::empty());
-    })
-}
-
-/// Takes the place of a segment that holds no record.
-fn recycle_segment(directory: &OwnedFd, header: &Header, unused: Name) -> io::Result<Segment> {
-    let text = header.name.to_string();
-    rustix::fs::renameat(directory, unused.to_string(), directory, &text)?;
-    let flags = OFlags::RDWR | OFlags::CLOEXEC | OFlags::NOFOLLOW;
-    let file = rustix::fs::openat(directory, &text, flags, Mode::empty())?;
-    let size = rustix::fs::fstat(&file)?.st_size.unsigned_abs();
-    prepare(file, header, size.max(*SEGMENT_BYTES.start()))
-}
-
-/// No room, whoever says so: the disk, a quota, a limit of this process.
-pub(super) fn is_full(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge)
-}
-
-/// Room, header, synced: a segment that is in the directory is never without its header for long.
-fn prepare(file: OwnedFd, header: &Header, capacity: u64) -> io::Result<Segment> {
-    match rustix::fs::fallocate(&file, FallocateFlags::empty(), 0, capacity) {
-        Ok(()) => {}
-        Err(rustix::io::Errno::OPNOTSUPP | rustix::io::Errno::NOSYS) => rustix::fs::ftruncate(&file, capacity)?,
-        Err(error) => return Err(error.into()),
-    }
-    let (bytes, seed) = header.encode();
-    write_all_at(&file, &bytes, 0)?;
-    rustix::fs::fdatasync(&file)?;
-    Ok(Segment { file: Arc::new(file), name: header.name, seed, capacity, tail: HEADER_BYTES as u64 })
-}
-
-/// A segment of an earlier run, as replay found it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Used {
-    pub(super) name: Name,
-    pub(super) seed: u32,
-    /// End of its last good frame.
-    pub(super) end: u64,
-    /// Bytes behind that which are not zero.
-    pub(super) torn: u64,
 }
 
 #[cfg(test)]

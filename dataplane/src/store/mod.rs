@@ -20,9 +20,9 @@
 //!
 //! # Reading order
 //!
-//! [`record`] and [`segment`] are the format; [`journal`] appends; [`known`] and [`extent`] are what records add up to;
-//! [`decide`] is the table of easytransfer.md 2.4; [`object`], [`claim`], [`completion`], [`reader`] are what the byte path
-//! holds; [`index`] finds objects; [`open`], [`replay`], [`verify`], [`walk`], [`checkpoint`] are start and compaction.
+//! `record` and `segment` are the format; `room` and `journal` append; `known` and `extent` are what records add up to;
+//! `decide` is the table of easytransfer.md 2.4; `object`, `claim`, `completion`, `reader` are what the byte path holds;
+//! `index` finds objects; `open`, `replay`, `verify`, `walk`, `checkpoint` are start and compaction; `whole` is the rest.
 mod checkpoint;
 mod claim;
 mod clock;
@@ -39,6 +39,7 @@ mod path;
 mod reader;
 mod record;
 mod replay;
+mod room;
 mod segment;
 mod verify;
 mod walk;
@@ -53,7 +54,7 @@ pub use object::{LengthRefused, Look, Object, SyncMark};
 pub use open::{OpenError, Replayed, StoreOptions};
 pub use path::ObjectPath;
 pub use reader::ReadGuard;
-pub use segment::Damage;
+pub use segment::{Damage, DamageKind};
 pub use verify::Verified;
 pub use whole::{Audit, JournalError, Store};
 

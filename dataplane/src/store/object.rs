@@ -212,7 +212,7 @@ impl Object {
         Ok(())
     }
 
-    /// Asks for the right to store a body; see [`Want`] and the table in [`decide`](super::decide).
+    /// Asks for the right to store a body; see [`Want`] and the table in `decide.rs`.
     pub fn claim(self: &Arc<Self>, want: Want) -> Result<Claim, Refused> {
         let mut state = self.state.hold();
         if self.is_removed() {

@@ -11,8 +11,9 @@ use etransfer_contract::ObjectId;
 use rustix::fs::{FlockOperation, Mode, OFlags};
 
 use super::index::Index;
-use super::journal::{Common, Journal, is_full};
+use super::journal::{Common, Journal};
 use super::replay::{Replay, Slot, replay};
+use super::room::is_full;
 use super::segment::{BootId, Damage};
 use super::verify::{is_doubtful, settle_all};
 use super::walk::{Walked, make_directories, walk};

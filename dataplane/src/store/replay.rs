@@ -10,9 +10,9 @@ use etransfer_contract::ObjectId;
 use super::checkpoint::list;
 use super::extent::Trust;
 use super::index::Tombstone;
-use super::journal::Used;
 use super::known::{Known, Stamp};
 use super::record::{Change, Record, Told};
+use super::room::Used;
 use super::segment::{BootId, Damage, DamageKind, Frame, HEADER_BYTES, Loaded, Name, frame, load};
 
 /// What replay makes of one id.
