@@ -1,4 +1,5 @@
 //! The bulk cases: the same gigabytes up through everything that takes them, then down again, warm.
+#![expect(clippy::disallowed_types, reason = "the load has no cores of its own")]
 
 use std::io::Read as _;
 use std::path::Path;

@@ -2,6 +2,7 @@
 //!
 //! Must stay true: a fact leaves the queue only after the control plane said 204; the newest progress of an object
 //! replaces a waiting older one, so a long outage costs one entry per object.
+#![expect(clippy::disallowed_types, reason = "one queue for all cores, held for a push or a pop")]
 
 use std::collections::{HashMap, VecDeque};
 use std::pin::pin;

@@ -1,5 +1,6 @@
 //! Work that blocks, on the helper threads. A job gets its own duplicate of the descriptor, so nothing of the core
 //! crosses threads; its result comes back by key.
+#![expect(clippy::disallowed_types, reason = "results come from helper threads; held for a push or a swap")]
 
 use std::ffi::CString;
 use std::os::fd::OwnedFd;

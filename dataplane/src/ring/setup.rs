@@ -5,10 +5,11 @@ use std::io;
 
 use io_uring::{IoUring, Probe, opcode};
 
-/// Submission queue entries. A full queue is submitted early, so this bounds a batch and nothing else.
-const SQ_ENTRIES: u32 = 512;
-/// Completion queue entries, 8 × the submissions. Beyond that the kernel keeps completions aside, which only costs time.
-const CQ_ENTRIES: u32 = 8 * SQ_ENTRIES;
+/// Submission queue entries, best first: the queues count as locked memory, and an ordinary user may have little. A full
+/// queue is submitted early, so this bounds a batch and nothing else.
+const SQ_ENTRIES: [u32; 3] = [512, 128, 32];
+/// Completions per submission. Beyond that the kernel keeps completions aside, which only costs time.
+const CQ_FACTOR: u32 = 8;
 /// Kernel worker threads per core, of either kind.
 const WORKERS_MAX: u32 = 4;
 
@@ -53,22 +54,36 @@ pub fn ring() -> io::Result<(IoUring, Abilities)> {
     Ok((ring, Abilities { truncate: probe.is_supported(opcode::Ftruncate::CODE) }))
 }
 
-/// The ladder: deferred task work, cooperative task work, plain. Only "I do not know that flag" goes a step down.
+/// Smaller queues when memory is refused, down to the smallest.
 fn granted() -> io::Result<IoUring> {
+    let mut last = Err(io::ErrorKind::OutOfMemory.into());
+    for entries in SQ_ENTRIES {
+        last = granted_with(entries);
+        match &last {
+            Err(error) if error.raw_os_error() == Some(libc::ENOMEM) => {
+                tracing::debug!(entries, "no memory for queues of this size, one step down (RLIMIT_MEMLOCK)");
+            }
+            Ok(_) | Err(_) => break,
+        }
+    }
+    last
+}
+
+/// The ladder: deferred task work, cooperative task work, plain. Only "I do not know that flag" goes a step down.
+fn granted_with(entries: u32) -> io::Result<IoUring> {
     let mut deferred = IoUring::builder();
-    deferred.setup_single_issuer().setup_defer_taskrun().setup_coop_taskrun().setup_taskrun_flag();
+    deferred.setup_submit_all().setup_taskrun_flag().setup_coop_taskrun().setup_single_issuer().setup_defer_taskrun();
     let mut cooperative = IoUring::builder();
-    cooperative.setup_coop_taskrun().setup_taskrun_flag();
-    let mut plain = IoUring::builder();
-    for builder in [&mut deferred, &mut cooperative] {
-        match builder.setup_submit_all().setup_cqsize(CQ_ENTRIES).dontfork().build(SQ_ENTRIES) {
+    cooperative.setup_submit_all().setup_taskrun_flag().setup_coop_taskrun();
+    for mut builder in [deferred, cooperative] {
+        match builder.setup_cqsize(CQ_FACTOR * entries).dontfork().build(entries) {
             Err(error) if error.raw_os_error() == Some(libc::EINVAL) => {
                 tracing::debug!("the ring refuses its best flags, one step down");
             }
-            other => return other,
+            result => return result,
         }
     }
-    plain.setup_cqsize(CQ_ENTRIES).dontfork().build(SQ_ENTRIES)
+    IoUring::builder().setup_cqsize(CQ_FACTOR * entries).dontfork().build(entries)
 }
 
 /// Workers run what the kernel cannot do without blocking (sync, open). Few, and only where this process may run.

@@ -1,4 +1,5 @@
 //! The one lock of the store. Held for a few memory operations, or for one inline journal write; never across a wait.
+#![expect(clippy::disallowed_types, reason = "the upload table is what the cores share")]
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// A mutex that goes on after a panic: every holder leaves its data whole before it calls anything that may panic.

@@ -95,14 +95,26 @@ fn engine(options: &CoreOptions, shared: &Arc<Shared>) -> io::Result<Box<dyn Wor
                 tracing::warn!(
                     core = options.core,
                     %error,
-                    "io_uring is refused: running on readiness (epoll), which costs 1.3 to 1.8 times the CPU. \
-                     In a container, allow io_uring_setup, io_uring_enter and io_uring_register in its seccomp profile; \
-                     on a host, set sysctl kernel.io_uring_disabled=0"
+                    "no io_uring: running on readiness (epoll), at 1.3 to 1.8 times the CPU; {}",
+                    remedy(&error)
                 );
                 Box::new(Readiness::new(shared.doorbell())?)
             }
         },
     })
+}
+
+/// What to do about a refused ring.
+fn remedy(error: &io::Error) -> &'static str {
+    match error.raw_os_error() {
+        Some(libc::EPERM | libc::EACCES) => {
+            "in a container, allow io_uring_setup, io_uring_enter and io_uring_register in its seccomp profile; \
+             on a host, set sysctl kernel.io_uring_disabled=0"
+        }
+        Some(libc::ENOSYS) => "this kernel has no io_uring, or a seccomp profile hides it; 6.1 is the floor",
+        Some(libc::ENOMEM) => "raise the locked-memory limit (ulimit -l, LimitMEMLOCK=)",
+        _ => "6.1 is the oldest kernel it runs on, 6.12 and later are recommended",
+    }
 }
 
 struct Core {
