@@ -129,34 +129,36 @@ impl Reader {
     }
 
     fn take<T: Setting>(&mut self, key: Key, default: T, in_effect: bool) -> T {
-        let (value, source) = match self.find::<T>(key) {
-            None => (default, Source::Default),
-            Some((Ok(value), source)) => (value, source),
-            Some((Err(expected), source)) => {
-                self.faults.push(Fault { path: key.path.into(), source: source.clone(), expected: expected.0 });
-                (default, source)
+        // A weaker layer is read too: a mistake in the file is told although a flag hides it today.
+        let mut winner = None;
+        for (value, source) in self.find::<T>(key) {
+            match value {
+                Ok(value) if winner.is_none() => winner = Some((value, source)),
+                Ok(_) => {}
+                Err(expected) => self.faults.push(Fault { path: key.path.into(), source, expected: expected.0 }),
             }
-        };
+        }
+        let (value, source) = winner.unwrap_or((default, Source::Default));
         self.shown.push(Shown { path: key.path, value: value.to_value(), source, in_effect });
         value
     }
 
-    fn find<T: Setting>(&mut self, key: Key) -> Option<(Result<T, Expected>, Source)> {
+    /// What each layer that names the key says, strongest first.
+    fn find<T: Setting>(&mut self, key: Key) -> Vec<(Result<T, Expected>, Source)> {
         let name = key.field.to_ascii_uppercase();
         let verbatim = format!("server.{}", key.field);
         self.asked.extend([key.path.to_owned(), verbatim.clone(), format!("env {name}")]);
-        if let Some((flag, text)) = self.layers.flags.get(key.path) {
-            return Some((T::from_text(text), Source::Flag((*flag).to_owned())));
-        }
-        if let Some(text) = self.layers.environment.get(&name).filter(|text| !text.is_empty()) {
-            return Some((T::from_text(text), Source::Environment(format!("ETRANSFER_{name}"))));
-        }
-        if let Some(map) = self.nested(&name) {
-            return Some((T::from_value(&map), Source::Environment(format!("ETRANSFER_{name}__*"))));
-        }
-        let (path, file) = self.layers.file.as_ref()?;
-        let value = [key.path, &verbatim].into_iter().find_map(|path| lookup(file, path))?;
-        Some((T::from_value(value), Source::File(path.clone())))
+        let Layers { file, environment, flags } = &self.layers;
+        let flag = flags.get(key.path).map(|(flag, text)| (T::from_text(text), Source::Flag((*flag).to_owned())));
+        let variable = environment.get(&name).filter(|text| !text.is_empty());
+        let variable = variable.map(|text| (T::from_text(text), Source::Environment(format!("ETRANSFER_{name}"))));
+        let entries = self.nested(&name);
+        let entries = entries.map(|map| (T::from_value(&map), Source::Environment(format!("ETRANSFER_{name}__*"))));
+        let file = file.as_ref().and_then(|(path, file)| {
+            let value = [key.path, &verbatim].into_iter().find_map(|path| lookup(file, path))?;
+            Some((T::from_value(value), Source::File(path.clone())))
+        });
+        [flag, variable, entries, file].into_iter().flatten().collect()
     }
 
     /// Map entries as `FIELD__key__key=value` (contract §9.4).
