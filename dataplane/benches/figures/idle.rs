@@ -5,7 +5,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use super::http::Head;
 use super::node::Node;
-use super::report::{Report, Sample};
+use super::report::{Bound, Report, Sample, Target};
 use super::settings::Settings;
 
 use std::io::{Read as _, Write as _};
@@ -15,6 +15,13 @@ const REQUEST: &[u8] = b"GET /api/health HTTP/1.1\r\nHost: figures\r\n\r\n";
 
 pub fn measure(settings: &Settings, report: &mut Report) -> Result<()> {
     let Some(et) = &settings.et else { return Ok(()) };
+    report.target(Target {
+        case: "idle",
+        metric: "kib_per_connection",
+        row: "et",
+        reference: None,
+        bound: Bound::AtMost(8.0),
+    });
     let limit = getrlimit(Resource::Nofile);
     setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum })?;
     for _ in 0..settings.runs {
@@ -34,7 +41,6 @@ pub fn measure(settings: &Settings, report: &mut Report) -> Result<()> {
         let sample =
             Sample::from([("kib_per_connection", per_connection), ("empty_mib", before as f64 / (1024.0 * 1024.0))]);
         report.add("idle", "et", sample);
-        report.note(format!("idle: {per_connection:.2} KiB per connection; the issue allows 8"));
     }
     Ok(())
 }

@@ -53,7 +53,8 @@ impl Process {
                 continue; // it has just ended
             };
             let nanoseconds: f64 = used.split_whitespace().next().unwrap_or("0").parse()?;
-            *named.entry(name.trim().to_owned()).or_default() += nanoseconds / 1e9;
+            let name = name.trim().split_once("iou-wrk-").map_or(name.trim(), |_| "iou-wrk");
+            *named.entry(name.to_owned()).or_default() += nanoseconds / 1e9;
         }
         Ok(named)
     }

@@ -17,7 +17,8 @@ pub struct Target {
     pub case: &'static str,
     pub metric: &'static str,
     pub row: &'static str,
-    pub reference: &'static str,
+    /// `None`: the bound is absolute.
+    pub reference: Option<&'static str>,
     pub bound: Bound,
 }
 
@@ -74,10 +75,13 @@ impl Report {
         self.rows.iter().find(|known| (known.0, known.1) == (case, row)).map_or(&[], |known| &known.2)
     }
 
-    /// Median over the rounds of `row / reference`; `None` when one of them did not run.
+    /// Median over the rounds of `row / reference`, or of `row` itself; `None` when one of them did not run.
     fn ratio(&self, target: &Target) -> Option<f64> {
         let rows = self.samples(target.case, target.row).iter();
-        let pairs = rows.zip(self.samples(target.case, target.reference));
+        let Some(reference) = target.reference else {
+            return median(rows.map(|row| row[target.metric]).collect());
+        };
+        let pairs = rows.zip(self.samples(target.case, reference));
         median(pairs.map(|(row, reference)| row[target.metric] / reference[target.metric]).collect())
     }
 
@@ -97,7 +101,8 @@ impl Report {
             };
             let verdict = if kept { "kept" } else { "MISSED" };
             let Target { case, row, reference, metric, .. } = target;
-            println!("{case:9} {row} / {reference}, {metric}: {ratio:.3} ({bound}: {verdict})");
+            let against = reference.map(|reference| format!(" / {reference}")).unwrap_or_default();
+            println!("{case:9} {row}{against}, {metric}: {ratio:.3} ({bound}: {verdict})");
         }
         for note in &self.notes {
             println!("note: {note}");

@@ -15,6 +15,8 @@ use super::settings::Settings;
 use super::swarm::{self, Script};
 
 const OBJECT_BYTES: usize = 4096;
+/// CPU seconds by thread name.
+type Threads = BTreeMap<String, f64>;
 /// One object in so many is read back.
 const CHECK_EVERY: u64 = 997;
 
@@ -24,7 +26,7 @@ pub fn measure(settings: &Settings, report: &mut Report) -> Result<()> {
         if let Some(et) = &settings.et {
             let dir = settings.scratch("small")?;
             let node = Node::start(settings, et, dir.path())?;
-            let sample = create_and_patch(settings, &node, &pattern)?;
+            let sample = create_and_patch(settings, report, &node, &pattern)?;
             report.add("small", "et", sample);
         }
         if nginx::is_there() {
@@ -39,7 +41,7 @@ pub fn measure(settings: &Settings, report: &mut Report) -> Result<()> {
 }
 
 /// Every connection creates an object, fills it with one PATCH, and starts over.
-fn create_and_patch(settings: &Settings, node: &Node, pattern: &Pattern) -> Result<Sample> {
+fn create_and_patch(settings: &Settings, report: &mut Report, node: &Node, pattern: &Pattern) -> Result<Sample> {
     let mut open: Vec<Option<String>> = vec![None; settings.small_connections];
     let (mut finished, mut kept) = (0, Vec::new());
     let mut script = |index: usize, answer: Option<&Head>, request: &mut Vec<u8>| -> Result<bool> {
@@ -73,7 +75,7 @@ fn create_and_patch(settings: &Settings, node: &Node, pattern: &Pattern) -> Resu
         connection.check_body(head.length, pattern, index).with_context(|| format!("object {id}"))?;
     }
     let mut sample = Sample::from([("ops_per_s", done as f64 / seconds)]);
-    sample.extend(by_plane(&before, &after, done));
+    sample.extend(by_plane(report, &before, &after, done));
     Ok(sample)
 }
 
@@ -112,26 +114,22 @@ fn swarm_window(settings: &Settings, addr: std::net::SocketAddr, script: &mut Sc
     })
 }
 
-/// CPU per operation, and the part of it that is the control plane's; threads of the cores are named `core…`, the control
-/// plane's `control…` or as its runtime names them.
-fn by_plane(before: &BTreeMap<String, f64>, after: &BTreeMap<String, f64>, done: u64) -> Sample {
-    let (mut data, mut control, mut other) = (0.0, 0.0, 0.0);
+/// CPU per operation, and the part of it that is the control plane's: its runtime's threads (`control…`) and its
+/// catalogue's. Everything else is the data plane: `core-…`, their ring workers (`iou-wrk-…`) and helpers.
+fn by_plane(report: &mut Report, before: &Threads, after: &Threads, done: u64) -> Sample {
+    let (mut data, mut control, mut names) = (0.0, 0.0, Vec::new());
     for (name, used) in after {
-        let used = used - before.get(name).unwrap_or(&0.0);
-        let is_control = ["control", "tokio", "line", "catalogue"].iter().any(|prefix| name.starts_with(prefix));
-        match (name.starts_with("core"), is_control) {
-            (true, _) => data += used,
-            (false, true) => control += used,
-            (false, false) => other += used,
-        }
+        let used = (used - before.get(name).unwrap_or(&0.0)) * 1e6 / done as f64;
+        let is_control = name.starts_with("control") || name == "catalogue";
+        *(if is_control { &mut control } else { &mut data }) += used;
+        names.push(format!("{name} {used:.0}"));
     }
-    let per_operation = |seconds: f64| seconds * 1e6 / done as f64;
+    report.note(format!("small: microseconds per operation by thread: {}", names.join(", ")));
     [
-        ("cpu_us_per_op", per_operation(data + control + other)),
-        ("data_us_per_op", per_operation(data)),
-        ("control_us_per_op", per_operation(control)),
-        ("other_us_per_op", per_operation(other)),
-        ("control_share", control / (data + control + other)),
+        ("cpu_us_per_op", data + control),
+        ("data_us_per_op", data),
+        ("control_us_per_op", control),
+        ("control_share", control / (data + control)),
     ]
     .into()
 }
