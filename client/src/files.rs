@@ -4,11 +4,16 @@ use std::fs::{File, Metadata, OpenOptions};
 use std::io;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use rustix::fs::{FallocateFlags, FlockOperation};
 use serde::{Deserialize, Serialize};
 
 use crate::{Error, Result};
+
+/// A process that was just killed holds its locks until its last write is through.
+const LOCK_WAIT: Duration = if cfg!(test) { Duration::from_millis(50) } else { Duration::from_secs(5) };
+const LOCK_POLL: Duration = Duration::from_millis(20);
 
 /// Tells one state of one file from another: when all of this is equal, the bytes are taken to be equal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -37,6 +42,7 @@ impl Identity {
 ///
 /// The lock is taken on what the name means *after* locking: whoever held it may have removed or renamed the file.
 pub(crate) fn open_locked(path: &Path) -> Result<File> {
+    let end = Instant::now() + LOCK_WAIT;
     loop {
         let file = OpenOptions::new()
             .read(true)
@@ -49,6 +55,10 @@ pub(crate) fn open_locked(path: &Path) -> Result<File> {
             .map_err(|source| Error::file("open", path, source))?;
         match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => {}
+            Err(rustix::io::Errno::WOULDBLOCK) if Instant::now() < end => {
+                std::thread::sleep(LOCK_POLL);
+                continue;
+            }
             Err(rustix::io::Errno::WOULDBLOCK) => return Err(Error::Busy { path: path.to_owned() }),
             Err(error) => return Err(Error::file("lock", path, error)),
         }

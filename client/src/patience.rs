@@ -13,21 +13,22 @@ const PAUSE_MAX: Duration = Duration::from_secs(2);
 /// A server's `Retry-After` is honoured up to this.
 const RETRY_AFTER_MAX: Duration = Duration::from_secs(30);
 
-/// Shared by the connections of one transfer.
+/// Shared by the connections of one transfer. The clock runs from the first question after the last step forward, so a
+/// slow step that ends in a failure is not held against the next one.
 #[derive(Debug)]
 pub(crate) struct Patience {
     limit: Duration,
-    progressed_at: Mutex<Instant>,
+    asked_at: Mutex<Option<Instant>>,
 }
 
 impl Patience {
     pub fn new(limit: Duration) -> Self {
-        Self { limit, progressed_at: Mutex::new(Instant::now()) }
+        Self { limit, asked_at: Mutex::new(None) }
     }
 
     /// A step forward was made, by any connection.
     pub fn progressed(&self) {
-        *self.progressed_at.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+        *self.asked_at.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
     /// Nothing moved for as long as we were told to wait.
@@ -36,7 +37,8 @@ impl Patience {
     }
 
     fn waited(&self) -> Duration {
-        self.progressed_at.lock().unwrap_or_else(PoisonError::into_inner).elapsed()
+        let mut asked_at = self.asked_at.lock().unwrap_or_else(PoisonError::into_inner);
+        asked_at.get_or_insert_with(Instant::now).elapsed()
     }
 }
 
@@ -86,4 +88,60 @@ pub(crate) fn chain(error: &dyn std::error::Error) -> String {
         source = cause.source();
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::NoProgress;
+    use crate::http1::WireError;
+
+    fn lost() -> Error {
+        Error::Unreachable { server: "s".into(), source: WireError::Closed }
+    }
+
+    #[test]
+    fn the_clock_starts_with_the_first_failure_after_progress() {
+        let patience = Patience::new(Duration::from_millis(30));
+        std::thread::sleep(Duration::from_millis(40)); // a slow step
+        assert!(!patience.is_over());
+        std::thread::sleep(Duration::from_millis(40));
+        assert!(patience.is_over());
+        patience.progressed();
+        assert!(!patience.is_over());
+    }
+
+    #[test]
+    fn failures_are_waited_out_until_patience_ends() {
+        let (patience, cancel, meter) =
+            (Patience::new(Duration::from_millis(120)), Cancel::new(), Meter::silent(&NoProgress));
+        let mut failures = Failures::default();
+        let mut tries = 0;
+        let end = loop {
+            match failures.pause(lost(), &patience, &cancel, &meter) {
+                Ok(()) => tries += 1,
+                Err(error) => break error,
+            }
+        };
+        assert!(tries >= 2 && matches!(end, Error::Stuck { .. }), "{tries} {end:?}");
+        let hopeless = failures.pause(Error::Unauthorized { server: "s".into() }, &patience, &cancel, &meter);
+        assert!(matches!(hopeless, Err(Error::Unauthorized { .. })));
+        cancel.cancel();
+        assert!(matches!(failures.pause(lost(), &patience, &cancel, &meter), Err(Error::Interrupted)));
+    }
+
+    #[test]
+    fn pauses_grow_to_a_limit_and_honour_the_server_within_reason() {
+        let mut failures = Failures::default();
+        let pauses: Vec<Duration> = (0..20).map(|_| failures.next_pause(&lost())).collect();
+        assert!(pauses[0] < Duration::from_millis(100) && pauses[19] <= PAUSE_MAX.mul_f64(1.25));
+        let asks = |seconds| Error::Refused {
+            status: 503,
+            what: "x",
+            detail: String::new(),
+            retry_after: Some(Duration::from_secs(seconds)),
+        };
+        assert_eq!(failures.next_pause(&asks(7)), Duration::from_secs(7));
+        assert_eq!(failures.next_pause(&asks(86_400)), RETRY_AFTER_MAX);
+    }
 }

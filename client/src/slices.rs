@@ -94,7 +94,7 @@ mod tests {
         fn widening_moves_only_the_start_and_by_less_than_the_alignment(start in 0..1_u64 << 40, len in 1..1_u64 << 30) {
             let span = Span::at(start, len).unwrap();
             let wide = widen(span);
-            prop_assert!(wide.start() % ALIGNMENT == 0 && span.start() - wide.start() < ALIGNMENT && wide.end() == span.end());
+            prop_assert!(wide.start().is_multiple_of(ALIGNMENT) && span.start() - wide.start() < ALIGNMENT && wide.end() == span.end());
         }
     }
 }

@@ -25,7 +25,7 @@ use crate::{Address, Cancel, Error, Result};
 /// Format of the journal; another number is treated as no journal.
 const VERSION: u32 = 1;
 /// How stale the journal may be.
-const RECORD_INTERVAL: Duration = Duration::from_millis(200);
+const RECORD_INTERVAL: Duration = Duration::from_millis(100);
 /// How much time a power cut may cost. Syncing keeps the disk busy beside the network instead of after it.
 const SYNC_INTERVAL: Duration = Duration::from_secs(5);
 
