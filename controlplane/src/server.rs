@@ -206,15 +206,22 @@ async fn serve(app: App, listener: std::os::unix::net::UnixListener) {
     };
     tokio::spawn(Arc::clone(&app.traffic).follow());
     tokio::spawn(sweep_for_ever(app.clone()));
-    let mut stopping = app.stopping.clone();
+    let (mut stopping, mut ending) = (app.stopping.clone(), app.stopping.clone());
     let stop = async move {
         // The sender lives as long as `Running`; its end is a stop too.
         let _ = stopping.wait_for(|stopping| *stopping).await;
     };
-    let served = axum::serve(listener, service(app)).with_graceful_shutdown(stop).into_future();
-    let mut late = std::pin::pin!(served);
-    if let Err(error) = (&mut late).await {
-        tracing::error!(%error, "serve the line");
+    let late = async move {
+        let _ = ending.wait_for(|stopping| *stopping).await;
+        tokio::time::sleep(STOP_WAIT).await;
+    };
+    tokio::select! {
+        served = axum::serve(listener, service(app)).with_graceful_shutdown(stop).into_future() => {
+            if let Err(error) = served {
+                tracing::error!(%error, "serve the line");
+            }
+        }
+        () = late => tracing::warn!("calls of the data plane were still open at the end"),
     }
 }
 

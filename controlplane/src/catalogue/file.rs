@@ -16,13 +16,13 @@ use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use etransfer_contract::ObjectId;
-use redb::backends::FileBackend;
-use redb::{Database, ReadableDatabase, ReadableTable, StorageBackend, TableDefinition};
+use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition};
 use tokio::sync::oneshot;
 
+use super::backing::{Backing, Ballast};
 use super::codec::{self, Damaged};
 use super::{Change, Commit, Keeper, NotKept, Record};
 
@@ -34,6 +34,8 @@ const KEPT: TableDefinition<'_, &[u8; 16], ()> = TableDefinition::new("kept.1");
 const BATCH_MAX: usize = 4096;
 /// Pause before a commit that failed is tried again.
 const RETRY: Duration = Duration::from_secs(1);
+/// How often room that was given up is looked for again.
+const BALLAST_AGAIN: Duration = Duration::from_secs(10);
 /// Page cache of redb; the index in memory answers every read, so it only helps writes.
 const CACHE_BYTES: usize = 16 << 20;
 
@@ -93,7 +95,16 @@ pub fn open(path: &Path, sync: bool) -> Result<Opened, OpenError> {
         File::open(parent).and_then(|directory| directory.sync_all()).map_err(|error| wrong(&error))?;
     }
     let (queue, waiting) = mpsc::channel();
-    let mut writer = Writer { path: path.to_owned(), sync, database: Some(database), unkept: Vec::new() };
+    let ballast = Ballast::beside(path);
+    ballast.take();
+    let mut writer = Writer {
+        path: path.to_owned(),
+        sync,
+        database: Some(database),
+        unkept: Vec::new(),
+        ballast,
+        last_ballast: Instant::now(),
+    };
     let thread = std::thread::Builder::new()
         .name("catalogue".into())
         .spawn(move || writer.run(&waiting))
@@ -128,6 +139,8 @@ struct Writer {
     database: Option<Database>,
     /// Changes of failed commits, oldest first; written before anything newer.
     unkept: Vec<Change>,
+    ballast: Ballast,
+    last_ballast: Instant,
 }
 
 impl Writer {
@@ -159,8 +172,17 @@ impl Writer {
         }
     }
 
+    /// Commits all that waits; on a full disk once more with the ballast gone.
     fn commit(&mut self) -> Result<(), NotKept> {
-        let outcome = self.try_commit();
+        let mut outcome = self.try_commit();
+        if outcome.as_ref().is_err_and(is_full) && self.ballast.release() {
+            tracing::warn!("the disk is full; the catalogue lives on the room set aside");
+            self.database = None;
+            outcome = self.try_commit();
+        } else if outcome.is_ok() && self.last_ballast.elapsed() >= BALLAST_AGAIN {
+            self.last_ballast = Instant::now();
+            self.ballast.take();
+        }
         match &outcome {
             Ok(()) => self.unkept.clear(),
             Err(_) => self.database = None,
@@ -199,12 +221,8 @@ impl Writer {
 }
 
 fn open_database(path: &Path, sync: bool) -> Result<Database, redb::Error> {
-    use std::os::unix::fs::OpenOptionsExt;
-    let file =
-        File::options().read(true).write(true).create(true).truncate(false).mode(0o600).open(path).map_err(io_error)?;
-    let backend = FileBackend::new(file)?;
-    let database =
-        Database::builder().set_cache_size(CACHE_BYTES).create_with_backend(Backend { file: backend, sync })?;
+    let backing = Backing::open(path, sync)?;
+    let database = Database::builder().set_cache_size(CACHE_BYTES).create_with_backend(backing)?;
     // The tables exist from the start, so a reader never meets a file without them.
     let write = database.begin_write()?;
     write.open_table(RECORDS)?;
@@ -216,10 +234,6 @@ fn open_database(path: &Path, sync: bool) -> Result<Database, redb::Error> {
 fn is_full(error: &redb::Error) -> bool {
     use io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
     matches!(error, redb::Error::Io(error) if matches!(error.kind(), StorageFull | QuotaExceeded | FileTooLarge))
-}
-
-fn io_error(error: io::Error) -> redb::Error {
-    redb::Error::Io(error)
 }
 
 fn read_all(database: &Database, path: &Path) -> Result<(Vec<Record>, HashSet<ObjectId>), OpenError> {
@@ -241,49 +255,6 @@ fn read_all(database: &Database, path: &Path) -> Result<(Vec<Record>, HashSet<Ob
         kept.insert(ObjectId::from_bytes(*id.value()));
     }
     Ok((records, kept))
-}
-
-/// redb's file, with the sync left out when nothing is promised about power cuts.
-#[derive(Debug)]
-struct Backend {
-    file: FileBackend,
-    sync: bool,
-}
-
-type Bounds = std::ops::Bound<u64>;
-
-impl StorageBackend for Backend {
-    fn len(&self) -> io::Result<u64> {
-        self.file.len()
-    }
-
-    fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
-        self.file.read(offset, out)
-    }
-
-    fn set_len(&self, len: u64) -> io::Result<()> {
-        self.file.set_len(len)
-    }
-
-    fn sync_data(&self) -> io::Result<()> {
-        if self.sync { self.file.sync_data() } else { Ok(()) }
-    }
-
-    fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
-        self.file.write(offset, data)
-    }
-
-    fn close(&self) -> io::Result<()> {
-        self.file.close()
-    }
-
-    fn try_lock_range(&self, start: Bounds, end: Bounds) -> Result<bool, redb::BackendError> {
-        self.file.try_lock_range(start, end)
-    }
-
-    fn unlock_range(&self, start: Bounds, end: Bounds) -> Result<(), redb::BackendError> {
-        self.file.unlock_range(start, end)
-    }
 }
 
 #[cfg(test)]
@@ -329,6 +300,53 @@ mod tests {
         let copy = dir.path().join("copy.redb");
         std::fs::copy(&path, &copy).unwrap();
         assert_eq!(open(&copy, false).unwrap().records.len(), 1);
+    }
+
+    /// A small file system of its own; `None` (said) where mounting is not allowed.
+    fn small_disk() -> Option<(tempfile::TempDir, impl Drop)> {
+        struct Unmount(PathBuf);
+        impl Drop for Unmount {
+            fn drop(&mut self) {
+                let _ = std::process::Command::new("umount").arg("-l").arg(&self.0).status();
+            }
+        }
+        let dir = tempfile::tempdir().unwrap();
+        let mut mount = std::process::Command::new("mount");
+        mount.args(["-t", "tmpfs", "-o", "size=8m", "tmpfs"]).arg(dir.path()).stderr(std::process::Stdio::null());
+        if !mount.status().is_ok_and(|status| status.success()) {
+            eprintln!("skipped: mounting needs root");
+            return None;
+        }
+        let unmount = Unmount(dir.path().to_owned());
+        Some((dir, unmount))
+    }
+
+    #[test]
+    fn p7_deleting_works_on_a_full_disk_and_creating_again_when_there_is_room() {
+        let Some((dir, _unmount)) = small_disk() else { return };
+        let path = dir.path().join("catalogue.redb");
+        let opened = open(&path, true).unwrap();
+        let try_write = |changes| match opened.keeper.write(changes) {
+            Commit::Done => Ok(()),
+            Commit::Waiting(told) => told.blocking_recv().unwrap(),
+        };
+        write(&opened.keeper, (0..200).map(|byte| Change::Put(Box::new(record(id(byte), 1)))).collect());
+        // Somebody else takes all that is left.
+        let mut filler = File::create(dir.path().join("filler")).unwrap();
+        while io::Write::write_all(&mut filler, &[1; 4096]).is_ok() {}
+        for byte in 0..100 {
+            assert_eq!(try_write(vec![Change::Delete(id(byte))]), Ok(()), "{byte}");
+        }
+        let many = |number: u64| {
+            let record = Record { metadata: Some("x".repeat(200_000)), ..record(id(250), number) };
+            vec![Change::Put(Box::new(record))]
+        };
+        let refused = (0..200).find_map(|number| try_write(many(number)).err());
+        assert!(refused.is_none_or(|refused| refused.is_full));
+        std::fs::remove_file(dir.path().join("filler")).unwrap();
+        assert_eq!(try_write(many(1)), Ok(()), "without a restart");
+        drop(opened);
+        assert_eq!(open(&path, true).unwrap().records.len(), 101);
     }
 
     #[test]

@@ -7,6 +7,7 @@
 //! Must stay true: nobody is told of a change before [`Commit::wait`] returned; after that it survives SIGKILL at every
 //! durability level, and a power cut unless `durability` is `none`.
 
+mod backing;
 pub mod codec;
 pub mod file;
 pub mod record;
