@@ -5,13 +5,13 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::os::fd::OwnedFd;
 
 use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
-use rustix::io::Errno;
+use rustix::io::{Errno, retry_on_intr};
 use rustix::net::{RecvFlags, SendFlags, SocketAddrUnix, SocketFlags};
 
 use super::{Flight, Place, Readiness};
 use crate::world::seam::{Interest, Key, Op, Outcome};
 use crate::world::socket::{recv_chunk, send_file_now};
-use crate::world::{Chunk, Fd};
+use crate::world::{Chunk, Fd, write_all_now};
 
 /// How a try ended.
 enum Tried {
@@ -96,44 +96,13 @@ impl Flight {
         let done = &mut self.done;
         match &mut self.op {
             Op::Accept { listener } => accept(listener),
-            Op::RecvSome { socket } => loop {
-                match recv_chunk(&**socket) {
-                    Ok(chunk) => return Tried::Chunk(chunk),
-                    Err(Errno::INTR) => {}
-                    Err(Errno::AGAIN) => return Tried::Wait(Interest::Read),
-                    Err(error) => return error.into(),
-                }
+            Op::RecvSome { socket } => match retry_on_intr(|| recv_chunk(&**socket)) {
+                Ok(chunk) => Tried::Chunk(chunk),
+                Err(Errno::AGAIN) => Tried::Wait(Interest::Read),
+                Err(error) => error.into(),
             },
-            Op::Recv { socket, buf, at, all } => {
-                while *done < at.len() {
-                    match rustix::net::recv(&**socket, &mut buf[at.start + *done..at.end], RecvFlags::DONTWAIT) {
-                        Ok((0, _)) => break,
-                        Ok((count, _)) => *done += count,
-                        Err(Errno::INTR) => continue,
-                        Err(Errno::AGAIN) => return Tried::Wait(Interest::Read),
-                        // What arrived is reported; the error meets the next operation again.
-                        Err(_) if *done > 0 => break,
-                        Err(error) => return error.into(),
-                    }
-                    if !*all {
-                        break;
-                    }
-                }
-                Tried::Finish
-            }
-            Op::Send { socket, buf, at, more } => {
-                let more = if *more { SendFlags::MORE } else { SendFlags::empty() };
-                let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL | more;
-                while *done < at.len() {
-                    match rustix::net::send(&**socket, &buf[at.start + *done..at.end], flags) {
-                        Ok(count) => *done += count,
-                        Err(Errno::INTR) => {}
-                        Err(Errno::AGAIN) => return Tried::Wait(Interest::Write),
-                        Err(error) => return error.into(),
-                    }
-                }
-                Tried::Finish
-            }
+            Op::Recv { socket, buf, at, all } => recv(socket, &mut buf[at.clone()], *all, done),
+            Op::Send { socket, buf, at, more } => send(socket, &buf[at.clone()], *more, done),
             Op::SendFile { socket, file, pos, len } => match send_file_now(socket, file, *pos, *len) {
                 Ok(count) => Tried::Count(count),
                 Err(Errno::AGAIN) => Tried::Wait(Interest::Write),
@@ -147,30 +116,11 @@ impl Flight {
                     Err(error) => error.into(),
                 }
             }
-            Op::ReadAt { file, buf, at, pos } => {
-                while *done < at.len() {
-                    match rustix::io::pread(&**file, &mut buf[at.start + *done..at.end], *pos + *done as u64) {
-                        Ok(0) => break,
-                        Ok(count) => *done += count,
-                        Err(Errno::INTR) => {}
-                        // The unaligned end of a file that is read directly.
-                        Err(Errno::INVAL) if *done > 0 => break,
-                        Err(error) => return error.into(),
-                    }
-                }
-                Tried::Finish
-            }
-            Op::WriteAt { file, buf, at, pos } => {
-                while *done < at.len() {
-                    match rustix::io::pwrite(&**file, &buf[at.start + *done..at.end], *pos + *done as u64) {
-                        Ok(0) => return Tried::Fail(io::ErrorKind::WriteZero.into()),
-                        Ok(count) => *done += count,
-                        Err(Errno::INTR) => {}
-                        Err(error) => return error.into(),
-                    }
-                }
-                Tried::Finish
-            }
+            Op::ReadAt { file, buf, at, pos } => read(file, &mut buf[at.clone()], *pos, done),
+            Op::WriteAt { file, buf, at, pos } => match write_all_now(file, &buf[at.clone()], *pos) {
+                Ok(()) => Tried::Finish,
+                Err(error) => Tried::Fail(error),
+            },
             Op::SyncData { .. }
             | Op::OpenAt { .. }
             | Op::Allocate { .. }
@@ -178,6 +128,49 @@ impl Flight {
             | Op::UnlinkAt { .. } => Tried::Away,
         }
     }
+}
+
+fn recv(socket: &Fd, space: &mut [u8], all: bool, done: &mut usize) -> Tried {
+    while *done < space.len() {
+        match retry_on_intr(|| rustix::net::recv(&**socket, &mut space[*done..], RecvFlags::DONTWAIT)) {
+            Ok((0, _)) => break,
+            Ok((count, _)) => *done += count,
+            Err(Errno::AGAIN) => return Tried::Wait(Interest::Read),
+            // What arrived is reported; the error meets the next operation again.
+            Err(_) if *done > 0 => break,
+            Err(error) => return error.into(),
+        }
+        if !all {
+            break;
+        }
+    }
+    Tried::Finish
+}
+
+fn send(socket: &Fd, bytes: &[u8], more: bool, done: &mut usize) -> Tried {
+    let more = if more { SendFlags::MORE } else { SendFlags::empty() };
+    let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL | more;
+    while *done < bytes.len() {
+        match retry_on_intr(|| rustix::net::send(&**socket, &bytes[*done..], flags)) {
+            Ok(count) => *done += count,
+            Err(Errno::AGAIN) => return Tried::Wait(Interest::Write),
+            Err(error) => return error.into(),
+        }
+    }
+    Tried::Finish
+}
+
+fn read(file: &Fd, space: &mut [u8], pos: u64, done: &mut usize) -> Tried {
+    while *done < space.len() {
+        match retry_on_intr(|| rustix::io::pread(&**file, &mut space[*done..], pos + *done as u64)) {
+            Ok(0) => break,
+            Ok(count) => *done += count,
+            // The unaligned end of a file that is read directly.
+            Err(Errno::INVAL) if *done > 0 => break,
+            Err(error) => return error.into(),
+        }
+    }
+    Tried::Finish
 }
 
 fn accept(listener: &Fd) -> Tried {

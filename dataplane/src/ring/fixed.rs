@@ -4,6 +4,7 @@
 use io_uring::Submitter;
 
 use super::arena::Piece;
+use crate::world::Buf;
 
 /// Registered slots by index.
 pub struct Fixed {
@@ -24,8 +25,12 @@ impl Fixed {
         Self { registered: vec![false; slots], refused: result.is_err() }
     }
 
-    /// The registered number of this slot, registering it first if need be. `None`: use a plain operation.
-    pub fn index(&mut self, submitter: &Submitter<'_>, piece: &Piece) -> Option<u16> {
+    /// The registered number of this buffer if it is a slot, registering it first if need be. `None`: a plain operation.
+    pub fn index_of(&mut self, submitter: &Submitter<'_>, buf: &Buf) -> Option<u16> {
+        self.index(submitter, buf.piece()?)
+    }
+
+    fn index(&mut self, submitter: &Submitter<'_>, piece: &Piece) -> Option<u16> {
         let index = piece.index();
         let registered = self.registered.get_mut(index as usize)?;
         if !*registered {

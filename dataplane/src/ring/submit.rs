@@ -82,6 +82,22 @@ fn bounded(len: usize) -> u32 {
     len.min(1 << 30) as u32
 }
 
+fn read(file: types::Fd, space: &mut [u8], pos: u64, fixed: Option<u16>) -> squeue::Entry {
+    let (start, len) = (space.as_mut_ptr(), bounded(space.len()));
+    match fixed {
+        Some(index) => opcode::ReadFixed::new(file, start, len, index).offset(pos).build(),
+        None => opcode::Read::new(file, start, len).offset(pos).build(),
+    }
+}
+
+fn write(file: types::Fd, bytes: &[u8], pos: u64, fixed: Option<u16>) -> squeue::Entry {
+    let (start, len) = (bytes.as_ptr(), bounded(bytes.len()));
+    match fixed {
+        Some(index) => opcode::WriteFixed::new(file, start, len, index).offset(pos).build(),
+        None => opcode::Write::new(file, start, len).offset(pos).build(),
+    }
+}
+
 impl Ring {
     /// Submits the next round of an operation in `flying`.
     pub(super) fn issue(&mut self, key: Key) {
@@ -125,22 +141,12 @@ impl Ring {
                 opcode::Connect::new(fd(socket), (&raw const **address).cast(), len).build()
             }
             Op::ReadAt { file, buf, at, pos } => {
-                let fixed = buf.piece().and_then(|piece| self.fixed.index(&self.ring.submitter(), piece));
-                let space = &mut buf[at.start + done..at.end];
-                let (start, len, from) = (space.as_mut_ptr(), bounded(space.len()), *pos + done as u64);
-                match fixed {
-                    Some(index) => opcode::ReadFixed::new(fd(file), start, len, index).offset(from).build(),
-                    None => opcode::Read::new(fd(file), start, len).offset(from).build(),
-                }
+                let fixed = self.fixed.index_of(&self.ring.submitter(), buf);
+                read(fd(file), &mut buf[at.start + done..at.end], *pos + done as u64, fixed)
             }
             Op::WriteAt { file, buf, at, pos } => {
-                let fixed = buf.piece().and_then(|piece| self.fixed.index(&self.ring.submitter(), piece));
-                let bytes = &buf[at.start + done..at.end];
-                let (start, len, to) = (bytes.as_ptr(), bounded(bytes.len()), *pos + done as u64);
-                match fixed {
-                    Some(index) => opcode::WriteFixed::new(fd(file), start, len, index).offset(to).build(),
-                    None => opcode::Write::new(fd(file), start, len).offset(to).build(),
-                }
+                let fixed = self.fixed.index_of(&self.ring.submitter(), buf);
+                write(fd(file), &buf[at.start + done..at.end], *pos + done as u64, fixed)
             }
             Op::SyncData { file } => opcode::Fsync::new(fd(file)).flags(types::FsyncFlags::DATASYNC).build(),
             Op::OpenAt { dir, name, .. } => {

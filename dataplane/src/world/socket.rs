@@ -50,7 +50,8 @@ impl Io {
     }
 
     /// Waits until the socket takes bytes, then sends up to `len` bytes of the file without copying them here. 0: the
-    /// file ends at or before `pos`. Reads of cold pages block the core: look before.
+    /// file ends at or before `pos`. The socket must not block (those of `accept` and `connect_unix` do not). Reads of
+    /// cold pages block the core: look before.
     pub fn send_file(&self, socket: &Fd, file: &Fd, pos: u64, len: usize) -> Pending<io::Result<usize>> {
         let op = Op::SendFile { socket: Fd::clone(socket), file: Fd::clone(file), pos, len };
         self.begin(op, |outcome| match outcome {

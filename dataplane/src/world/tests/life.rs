@@ -256,6 +256,30 @@ fn the_end_of_main_drops_every_task_and_awaits_every_operation() {
 }
 
 #[test]
+fn what_was_lent_outlives_the_core() {
+    for engine in [EngineChoice::Ring, EngineChoice::Readiness] {
+        let kept = Rc::new(RefCell::new(None));
+        let keep = Rc::clone(&kept);
+        let options = CoreOptions { engine, slots: 2, ..CoreOptions::default() };
+        run_core(options, |io| async move {
+            let (socket, mut client) = pair(&io).await;
+            std::io::Write::write_all(&mut client, b"kept").expect("written");
+            let chunk = io.recv_some(&socket).await.expect("bytes");
+            let mut slot = io.take_slot().await;
+            slot.fill(7);
+            // An operation that nobody will ever poll again: cancelled and awaited by the core's end.
+            let pending = io.recv(&socket, Buf::heap(10), 0..10);
+            *keep.borrow_mut() = Some((chunk, slot, pending, client));
+        })
+        .expect("an orderly end");
+        let (chunk, slot, pending, _client) = kept.take().expect("kept");
+        assert_eq!(&chunk[..], b"kept");
+        assert!(slot.iter().all(|byte| *byte == 7));
+        drop((chunk, slot, pending));
+    }
+}
+
+#[test]
 fn cores_say_who_they_are() {
     on_both(|io| async move {
         let engine = io.engine().to_string();
