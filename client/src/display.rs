@@ -40,12 +40,16 @@ impl Display {
         Self { label, quiet: printer.is_quiet(), bar, state }
     }
 
-    /// Ends the display; the time since its start.
-    pub fn finish(&self) -> Duration {
-        if let Some(bar) = &self.bar {
-            bar.finish_and_clear();
-        }
-        self.state().started.elapsed()
+    /// Ends the display.
+    pub fn finish(&self) {
+        self.bar.iter().for_each(ProgressBar::finish_and_clear);
+    }
+
+    /// Size, time and rate of a transfer that ended well; the rate is of what travelled in this run.
+    pub fn summary(&self, size: u64) -> String {
+        let state = self.state();
+        let (time, moved) = (state.started.elapsed(), size.saturating_sub(state.before.unwrap_or(0)));
+        format!("{} in {:.1} s ({})", human::size(size), time.as_secs_f64(), human::rate(moved, time))
     }
 
     fn say(&self, line: &str) {
@@ -63,15 +67,16 @@ impl Display {
 
 impl Progress for Display {
     fn at(&self, done: u64, total: u64) {
+        let mut state = self.state();
+        let before = *state.before.get_or_insert(done);
         if let Some(bar) = &self.bar {
+            drop(state);
             if bar.length() != Some(total) {
                 bar.set_length(total);
             }
             bar.set_position(done);
             return;
         }
-        let mut state = self.state();
-        let before = *state.before.get_or_insert(done);
         if state.line_at.elapsed() < LINE_INTERVAL {
             return;
         }

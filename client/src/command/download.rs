@@ -52,14 +52,13 @@ pub fn run(args: &DownloadArgs) -> anyhow::Result<()> {
     let id = client.find(&args.id)?;
     let display = Arc::new(Display::new(printer, id.chars().take(8).collect()));
     let downloaded = Downloader::new(client, options, display.clone()).download(&id, &target(&args.place), &cancel);
-    let time = display.finish();
+    display.finish();
     let done = downloaded?;
     let path = human::visible(&done.path.to_string_lossy());
     if done.already {
         printer.note(format_args!("{path}: already downloaded, unchanged since"));
     } else {
-        let (size, rate) = (human::size(done.size), human::rate(done.size, time));
-        printer.note(format_args!("{path}: {size} in {:.1} s ({rate})", time.as_secs_f64()));
+        printer.note(format_args!("{path}: {}", display.summary(done.size)));
     }
     match printer.is_json() {
         true => {

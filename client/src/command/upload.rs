@@ -74,10 +74,9 @@ fn upload(
     let display = Arc::new(Display::new(printer, label.clone()));
     let client = remote::client(&args.remote, home)?;
     let uploaded = Uploader::new(client, options.clone(), display.clone()).upload(file, cancel);
-    let time = display.finish();
+    display.finish();
     let Uploaded { id, name, size } = uploaded?;
-    let rate = human::rate(size, time);
-    printer.note(format_args!("{label}: {} in {:.1} s ({rate})", human::size(size), time.as_secs_f64()));
+    printer.note(format_args!("{label}: {}", display.summary(size)));
     match printer.is_json() {
         true => printer.json(&serde_json::json!({ "id": id, "name": name, "size": size }))?,
         false => printer.data(id)?,

@@ -91,3 +91,82 @@ impl Connection {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Write};
+    use std::net::TcpListener;
+
+    use super::*;
+    use crate::Cancel;
+    use crate::http1::Request;
+
+    /// Lets a server send exactly these pieces, and reads the answer.
+    fn answer(pieces: &[&str], limit: u64) -> Result<(Vec<u8>, bool), WireError> {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap().to_string().parse().unwrap();
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                let (mut socket, _) = listener.accept().unwrap();
+                let mut request = [0; 1024];
+                while !request.windows(4).any(|four| four == b"\r\n\r\n") {
+                    assert!(socket.read(&mut request).unwrap() > 0);
+                }
+                for piece in pieces {
+                    let _ = socket.write_all(piece.as_bytes()); // a client that refuses the answer is gone by then
+                }
+            });
+            let mut connection = Connection::open(&address, &Cancel::new())?;
+            let request = Request { method: "GET", target: "/", fields: &[], body_bytes: None };
+            connection.send_head(&request, false)?;
+            let head = connection.read_head(false)?;
+            let body = connection.read_body(&head, limit)?;
+            Ok((body, head.keep_alive))
+        })
+    }
+
+    #[test]
+    fn bodies_are_read_in_every_framing() {
+        for (pieces, expected, keep_alive) in [
+            (&["HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nab", "cde"][..], "abcde", true),
+            (&["HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"], "", true),
+            (&["HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nx"], "x", true),
+            (&["HTTP/1.1 200 OK\r\n\r\nab", "c"], "abc", false),
+            (&["HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 1\r\n\r\nx"], "x", false),
+            (
+                &[
+                    "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n",
+                    "3;x=y\r\nabc\r",
+                    "\nA\r\n0123456789\r\n0\r\nT: u\r\n\r\n",
+                ],
+                "abc0123456789",
+                true,
+            ),
+        ] {
+            let (body, kept) = answer(pieces, 100).unwrap();
+            assert_eq!((String::from_utf8(body).unwrap().as_str(), kept), (expected, keep_alive), "{pieces:?}");
+        }
+    }
+
+    #[test]
+    fn a_body_that_is_too_large_short_or_odd_is_refused() {
+        for (pieces, large) in [
+            (&["HTTP/1.1 200 OK\r\nContent-Length: 101\r\n\r\n"][..], true),
+            (&["HTTP/1.1 200 OK\r\nContent-Length: 9223372036854775807\r\n\r\n"], true),
+            (&["HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n65\r\n"], true),
+            (&["HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nffffffffffffffff\r\n"], true),
+            (&["HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nab"], false),
+            (&["HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab"], false),
+            (&["HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n+2\r\nab\r\n0\r\n\r\n"], false),
+            (&["HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nabc\r\n0\r\n\r\n"], false),
+            (&["HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\nab\r\n0\r\n\r\n"], false),
+            (&["HTTP/1.1 200 OK\r\nConten"], false),
+            (&[""], false),
+        ] {
+            match answer(pieces, 100) {
+                Err(error) => assert_eq!(matches!(error, WireError::TooLarge), large, "{pieces:?}: {error}"),
+                Ok(body) => panic!("{pieces:?}: {body:?}"),
+            }
+        }
+    }
+}

@@ -2,11 +2,11 @@
 //!
 //! # The life of an upload
 //!
-//! 1. [`source`]: the local file, opened once; what it is (device, inode, size, time) is its identity.
-//! 2. [`record`]: `<records>/<hash>.json` remembers which upload on the server belongs to it. It is written *after* the
+//! 1. `source`: the local file, opened once; what it is (device, inode, size, time) is its identity.
+//! 2. `record`: `<records>/<hash>.json` remembers which upload on the server belongs to it. It is written *after* the
 //!    server created the upload and *before* the first byte travels, so a kill at any instant leaves either nothing to
 //!    continue or everything needed to.
-//! 3. [`crew`]: `HEAD` tells what the server has; what is missing is cut into slices, sent by up to `connections`
+//! 3. `crew`: `HEAD` tells what the server has; what is missing is cut into slices, sent by up to `connections`
 //!    threads, each with its own keep-alive connection. After any failure the truth is asked for again, never assumed.
 //! 4. `HEAD` once more and `GET /api/files/{id}`: only the server's word "complete" makes an upload a success.
 
