@@ -79,8 +79,9 @@ fn downloads_are_counted_and_head_is_none() {
         assert_eq!(reply.number("Content-Length"), 5);
         assert_eq!(reply.field("Accept-Ranges"), "bytes");
     }
-    assert_eq!(node.send(&head.clone().header("Range", "bytes=1-2")).is(206).field("Content-Range"), "bytes 1-2/5");
-    node.send(&head.header("Range", "bytes=9-")).is(416);
+    // A range means something on GET only.
+    assert_eq!(node.send(&head.clone().header("Range", "bytes=1-2")).is(200).number("Content-Length"), 5);
+    node.send(&head.header("Range", "bytes=9-")).is(200);
     assert_eq!(count(&node), 3, "neither a part nor a HEAD is a download");
 }
 
@@ -169,10 +170,10 @@ fn chunks_of_any_file() {
     // Half there; not there; no such chunk.
     node.send(&chunk(&upload, 1)).is(404);
     node.send(&chunk(&upload, 2)).is(404);
-    for index in ["3", "99999999999999999999"] {
+    for index in ["3", "9999999999"] {
         node.send(&chunk(&upload, index)).is(416);
     }
-    for index in ["-1", "x", "", "1.0"] {
+    for index in ["-1", "x", "", "1.0", "99999999999999999999"] {
         node.send(&chunk(&upload, index)).is_any(&[400, 416, 422]);
     }
     node.patch(&upload, 1_500, &content[1_500..]).is(204);

@@ -80,7 +80,8 @@ fn once_is_gone_after_a_full_download() {
 #[test]
 fn what_consumes_nothing() {
     let node = Node::start();
-    let content = Oracle(2).bytes(0..8 << 20);
+    // Larger than what kernels hold of a connection: handed to the transport is as good as received.
+    let content = Oracle(2).bytes(0..32 << 20);
     let upload = once(&node, &content);
     let etag =
         node.send(&Request::new("HEAD", &upload.download()).header("X-API-Token", TOKEN)).field("ETag").to_owned();
@@ -98,7 +99,7 @@ fn what_consumes_nothing() {
         node.send(&get(&upload).header("If-None-Match", &etag).header("Range", "bytes=5-9")).is_any(&[206, 304]);
     assert!(reply.body.len() <= 5);
     // A receiver that goes away in the middle, early and late.
-    for taken in [1usize, 1 << 20, (8 << 20) - 70_000] {
+    for taken in [1usize, 1 << 20, 12 << 20] {
         let mut conn = node.connect();
         conn.send_request(&get(&upload).header("X-Session-Token", format!("receiver-{taken}")));
         conn.read_head(Instant::now() + DEADLINE).expect("a head");

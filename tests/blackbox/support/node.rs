@@ -145,7 +145,7 @@ pub struct Node {
     addr: Option<SocketAddr>,
     processes: Vec<Process>,
     said: Arc<Mutex<Vec<String>>>,
-    idle: Option<usize>,
+    idle: Option<(usize, usize)>,
     audit: bool,
 }
 
@@ -235,7 +235,7 @@ impl Node {
         self.idle = None;
         // What is opened with the first request (connections between the planes) belongs to the idle figure.
         if self.try_send(&Request::get("/api/files").header("X-API-Token", TOKEN)).is_ok() {
-            self.idle = Some(self.open_files());
+            self.idle = Some(audit::counts(&self.open_files()));
         }
         Ok(())
     }
@@ -393,8 +393,8 @@ impl Node {
 
     // ---- what is left
 
-    fn open_files(&self) -> usize {
-        self.processes.iter().map(|process| audit::open_files(process.child.id()).len()).sum()
+    fn open_files(&self) -> Vec<String> {
+        self.processes.iter().flat_map(|process| audit::open_files(process.child.id())).collect()
     }
     pub fn log_tail(&self) -> String {
         let log = self.log();
@@ -423,10 +423,11 @@ impl Drop for Node {
             for process in &self.processes {
                 found.extend(audit::leftovers(process.child.id(), port));
             }
-            let now = self.open_files();
-            if let Some(idle) = self.idle.filter(|idle| !self.processes.is_empty() && now > idle + audit::SLACK) {
-                let open: Vec<_> = self.processes.iter().flat_map(|p| audit::open_files(p.child.id())).collect();
-                found.push(format!("{now} descriptors open, {idle} when idle: {open:#?}"));
+            let open = self.open_files();
+            let (sockets, files) = audit::counts(&open);
+            let idle = self.idle.filter(|_| !self.processes.is_empty()).unwrap_or((usize::MAX / 2, usize::MAX / 2));
+            if sockets > idle.0 + audit::SOCKETS_SLACK || files > idle.1 + audit::FILES_SLACK {
+                found.push(format!("{sockets} sockets and {files} others open, {idle:?} when idle: {open:#?}"));
             }
             let log = self.log();
             found.extend(log.lines().filter(|l| l.contains("panicked at")).map(|l| format!("in the log: {l}")));

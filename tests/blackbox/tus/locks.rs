@@ -151,7 +151,7 @@ fn a_busy_writer_is_not_ended_by_head_or_patch() {
 fn delete_ends_even_a_busy_writer() {
     let node = Node::start();
     let upload = node.create(10 * MIB);
-    let mut conn = stalled(&node, &upload, 0, 10 * MIB, &[1; 10_000]);
+    let mut conn = stalled(&node, &upload, 0, 10 * MIB, &[1; 600_000]);
     let busy = std::thread::spawn(move || {
         let ended = wait::within(crate::support::DEADLINE, || {
             (conn.try_send(&[1; 1_000]).is_err() || !conn.quiet_for(Duration::from_millis(50))).then_some(())
@@ -172,7 +172,7 @@ fn a_writer_of_other_bytes_is_nobodys_business() {
     let upload = node.create(8 * MIB);
     // One of eight stalls in its slice; the others write theirs undisturbed, before and after.
     let slice = |at: u64| &content[(at * MIB) as usize..((at + 1) * MIB) as usize];
-    let mut silent = stalled(&node, &upload, 3 * MIB, MIB, &slice(3)[..10_000]);
+    let mut silent = stalled(&node, &upload, 3 * MIB, MIB, &slice(3)[..600_000]);
     std::thread::scope(|scope| {
         for at in [0, 1, 2, 4, 5, 6] {
             let (node, upload) = (&node, &upload);
@@ -192,7 +192,7 @@ fn progress_can_be_watched_without_touching_the_writer() {
     let node = Node::start();
     let content = Oracle(7).bytes(0..MIB);
     let upload = node.create(MIB);
-    let mut conn = stalled(&node, &upload, 0, MIB, &content[..100_000]);
+    let mut conn = stalled(&node, &upload, 0, MIB, &content[..600_000]);
     for _ in 0..50 {
         received(&node, &upload);
         let info = node.get(&format!("/api/files/{}/info/download", upload.id)).is(200).json();
@@ -200,7 +200,7 @@ fn progress_can_be_watched_without_touching_the_writer() {
         assert_eq!(info["upload_active"], true, "{info}");
     }
     assert!(conn.quiet_for(Duration::ZERO), "looking ended the writer");
-    conn.send(&content[100_000..]);
+    conn.send(&content[600_000..]);
     conn.reply().is(204);
     node.whole(&upload, &content);
 }
@@ -211,15 +211,15 @@ fn a_lock_dies_with_its_holder() {
     let content = Oracle(8).bytes(0..MIB);
     let upload = node.create(MIB);
     // A lost connection.
-    stalled(&node, &upload, 0, MIB, &content[..100_000]).reset();
+    stalled(&node, &upload, 0, MIB, &content[..300_000]).reset();
     let offset = node.offset(&upload);
-    node.patch(&upload, offset, &content[offset as usize..200_000]).is(204);
+    node.patch(&upload, offset, &content[offset as usize..310_000]).is(204);
     // A killed server.
-    let conn = stalled(&node, &upload, 200_000, MIB - 200_000, &content[200_000..300_000]);
+    let conn = stalled(&node, &upload, 310_000, MIB - 310_000, &content[310_000..910_000]);
     node.kill_and_start_again();
     drop(conn);
     let offset = node.offset(&upload);
-    assert!((200_000..=300_000).contains(&offset), "{offset}");
+    assert!((310_000..=910_000).contains(&offset), "{offset}");
     node.patch(&upload, offset, &content[offset as usize..]).is(204);
     node.whole(&upload, &content);
 }
