@@ -75,7 +75,8 @@ impl Client {
 
     /// `GET /api/health`.
     pub fn health(&self) -> Result<()> {
-        self.get::<serde_json::Value>("/api/health", "the health check", "the health check").map(|_| ())
+        let what = "the health check";
+        self.get::<serde_json::Value>("/api/health", what, what).map(|_| ()).map_err(|error| not_ours(error, what))
     }
 
     /// `GET /api/info`.
@@ -174,7 +175,7 @@ impl Client {
         let (length, metadata) = (new.length.to_string(), metadata(new));
         let fields = [TUS, ("Upload-Length", &length), ("Upload-Metadata", &metadata)];
         let reply = self.call("POST", &self.at("/tus"), &fields, Some(&[]))?;
-        let reply = self.accept(reply, what, "/tus")?;
+        let reply = self.accept(reply, what, "/tus").map_err(|error| not_ours(error, what))?;
         let location = reply.head.field("location").ok_or(Error::Nonsense { what, why: "no Location" })?;
         path_of(location).ok_or(Error::Nonsense { what, why: "an odd Location" })
     }
@@ -265,6 +266,14 @@ impl Client {
         let reply = exchange(&mut connection, &request, body).map_err(|source| self.unreachable(source))?;
         *self.idle.lock().unwrap_or_else(PoisonError::into_inner) = Some(connection);
         Ok(reply)
+    }
+}
+
+/// A route that every node has is missing: this is some other server.
+fn not_ours(error: Error, what: &'static str) -> Error {
+    match error {
+        Error::NotFound { .. } => Error::Nonsense { what, why: "not found, so this is no EasyTransfer server" },
+        other => other,
     }
 }
 

@@ -24,7 +24,10 @@ pub fn cancel_on_signal() -> std::io::Result<Cancel> {
         runtime.block_on(async {
             tokio::select! { _ = interrupt.recv() => {}, _ = terminate.recv() => {} }
             handle.cancel();
-            tokio::select! { _ = interrupt.recv() => {}, _ = terminate.recv() => {}, () = tokio::time::sleep(GRACE) => {} }
+            let second = async {
+                tokio::select! { _ = interrupt.recv() => {}, _ = terminate.recv() => {} }
+            };
+            tokio::select! { () = second => {}, () = tokio::time::sleep(GRACE) => {} }
         });
         std::process::exit(Code::Interrupted as i32)
     });

@@ -1,6 +1,7 @@
 //! File names for state about a (server, path) or (server, id): a hash, since paths do not fit into file names.
 //!
-//! FNV-1a with 64 bits: a collision is possible, so every state file also holds what it is about, and the reader compares.
+//! FNV-1a with 64 bits: a collision is possible, so every state file also holds what it is about, and the reader
+//! compares.
 
 /// 16 hex digits for these parts.
 pub fn name_for(parts: &[&[u8]]) -> String {

@@ -1,15 +1,15 @@
 //! The client library: what the `et` command is made of, usable without it.
 //!
-//! *Absent on purpose:* no printing (progress goes through [`Progress`]), no async runtime, no configuration lookup (the
-//! binary decides where state lives and hands over paths).
+//! *Absent on purpose:* no printing (progress goes through [`Progress`]), no async runtime, no configuration lookup
+//! (the binary decides where state lives and hands over paths).
 //!
 //! # Why blocking sockets and plain threads
 //!
 //! A transfer has at most 32 connections, each of which does one thing at a time. A thread per connection costs nothing
-//! at that number, lets the kernel move the bytes up (`sendfile`: no byte of the file enters this process) and takes them
-//! down with one read and one write per MiB (`splice` gains nothing over that, `io.md` §1). It also leaves one HTTP/1.1
-//! implementation ([`http1`]) with one set of time limits for API calls and bulk alike. An async client would add a
-//! runtime, and would still need a path of its own for the bulk bytes.
+//! at that number, lets the kernel move the bytes up (`sendfile`: no byte of the file enters this process) and takes
+//! them down with one read and one write per MiB (`splice` gains little over that, `io.md` §1). It also leaves one
+//! HTTP/1.1 implementation ([`http1`]) with one set of time limits for API calls and bulk alike. An async client would
+//! add a runtime, and would still need a path of its own for the bulk bytes.
 //!
 //! Reading order: [`Address`] and [`Client`] talk to a server; [`upload`] and [`download`] move files; [`Cancel`] and
 //! [`Transfer`] end them early; [`Error`] says what went wrong and whether trying again helps.

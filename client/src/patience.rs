@@ -1,4 +1,5 @@
-//! How long to go on trying: a pause that grows per failure, and one limit on time without progress for all connections.
+//! How long to go on trying: a pause that grows per failure, and one limit on time without progress for all
+//! connections.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};

@@ -41,8 +41,8 @@ pub fn run(args: &SetupArgs) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The first token the server takes: the given one alone, or else the one a server of this user left for this address, or
-/// else the saved one; `None` when the server is open.
+/// The first token the server takes: the given one alone, or else the one a server of this user left for this address,
+/// or else the saved one; `None` when the server is open.
 fn choose_token(args: &SetupArgs, home: &Home, saved: &Saved, server: &Address) -> anyhow::Result<Option<String>> {
     let remote = RemoteArgs { server: None, token: args.token.clone() };
     let candidates = match given_token(&remote)? {

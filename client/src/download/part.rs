@@ -2,10 +2,11 @@
 //!
 //! # What a crash leaves
 //!
-//! * Bytes are written, then recorded: a recorded range is in the file as the kernel sees it. After a kill that is enough.
-//! * After a power cut it is not, because nothing was synced. So the journal names the boot it was written in, and holds two
-//!   sets: `written`, good within the same boot, and `synced`, good for ever (its ranges were synced before they were
-//!   recorded).
+//! * Bytes are written, then recorded: a recorded range is in the file as the kernel sees it. After a kill that is
+//!   enough.
+//! * After a power cut it is not, because nothing was synced. So the journal names the boot it was written in, and
+//!   holds two sets: `written`, good within the same boot, and `synced`, good for ever (its ranges were synced before
+//!   they were recorded).
 //! * The final name appears by rename after a sync of the whole file: it never names a file with holes.
 
 use std::fs::{File, Metadata};

@@ -1,4 +1,5 @@
-//! Request heads written, response heads parsed. The framing of a body is decided in one place, [`ResponseHead::framing`].
+//! Request heads written, response heads parsed. The framing of a body is decided in one place,
+//! [`ResponseHead::framing`].
 
 use super::{FIELDS_MAX, HEAD_BYTES_MAX, WireError};
 

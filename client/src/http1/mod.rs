@@ -1,8 +1,8 @@
 //! The client half of HTTP/1.1 over a blocking socket: enough for our own API, TUS and ranged downloads, and no more.
 //!
-//! What must stay true: one request at a time per connection; a connection whose answer was not read to its end, or that
-//! answered before the request was sent whole, is never used again; every wait has a limit; every length is bounded
-//! before memory is taken for it.
+//! What must stay true: one request at a time per connection; a connection whose answer was not read to its end, or
+//! that answered before the request was sent whole, is never used again; every wait has a limit; every length is
+//! bounded before memory is taken for it.
 
 mod body;
 mod connection;

@@ -6,7 +6,9 @@ use super::{Run, id_of};
 use crate::{Error, FileStatus, Result};
 
 /// Between the last byte and the file's appearance lies a message between the server's planes.
-const POLL: Duration = Duration::from_millis(50);
+const POLL: Duration = Duration::from_millis(2);
+/// The pause doubles up to this.
+const POLL_MAX: Duration = Duration::from_millis(200);
 
 impl Run<'_> {
     /// `HEAD` said all is there: waits until the file is called complete.
@@ -14,6 +16,7 @@ impl Run<'_> {
         self.source.check_unchanged()?;
         let id = id_of(remote);
         self.patience.progressed();
+        let mut pause = POLL;
         loop {
             match self.persist(&self.client, |client| client.file(&id)) {
                 Ok(file) if file.status == FileStatus::Complete => return Ok(()),
@@ -23,7 +26,10 @@ impl Run<'_> {
                 Ok(file) if self.patience.is_over() => {
                     return Err(Error::Incomplete { offset: file.uploaded_size, size: self.source.size() });
                 }
-                Ok(_) => self.cancel.sleep(POLL)?,
+                Ok(_) => {
+                    self.cancel.sleep(pause)?;
+                    pause = (pause * 2).min(POLL_MAX);
+                }
             }
         }
     }

@@ -19,8 +19,8 @@ use crate::{Cancel, Client, Error, Result};
 const PARALLEL: &str = "parallel-writes";
 /// How often "all acknowledged, yet something is missing" is repaired before it is an error.
 const ROUNDS_MAX: usize = 5;
-/// Conflicts over a slice of which nothing was stored, before we conclude that slices must come in order. The first may be
-/// the echo of a dead connection of our own.
+/// Conflicts over a slice of which nothing was stored, before we conclude that slices must come in order. The first may
+/// be the echo of a dead connection of our own.
 const CONFLICTS_MAX: usize = 2;
 /// Largest body of an answer to a PATCH worth reading.
 const ANSWER_BYTES_MAX: u64 = 64 * 1024;

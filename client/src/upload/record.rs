@@ -1,7 +1,7 @@
 //! Which upload on which server belongs to a local file, kept across runs.
 //!
-//! One JSON file per (server, path, retention), beside it a lock file held for the whole run: two `et upload` of the same
-//! file at once would send every byte twice into one upload.
+//! One JSON file per (server, path, retention), beside it a lock file held for the whole run: two `et upload` of the
+//! same file at once would send every byte twice into one upload.
 
 use std::fs::File;
 use std::os::unix::ffi::OsStrExt;
@@ -12,11 +12,15 @@ use serde::{Deserialize, Serialize};
 use super::UploadOptions;
 use super::source::Source;
 use crate::files::{Identity, open_locked};
-use crate::private::{make_private_dir, read_json, remove, write_private_json};
+use crate::private::{make_private_dir, read_json, remove, write_passing_json, write_private_json};
+use crate::slices::SLICE_BYTES_MIN;
 use crate::{Address, Result, key};
 
 /// Format of the record; another number is treated as no record.
 const VERSION: u32 = 1;
+
+/// Files up to this size travel in one request.
+const SMALL_BYTES: u64 = SLICE_BYTES_MIN;
 
 /// On disk.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -77,7 +81,11 @@ impl RecordFile {
     pub fn remember(&mut self, upload: &str, source: Identity) -> Result<()> {
         let record = Record { upload: upload.to_owned(), source, ..self.about.clone() };
         if let Some(place) = &self.place {
-            write_private_json(&place.json, &record)?;
+            match source.size {
+                // A power cut may forget it: then less is sent again than a sync would have cost.
+                ..=SMALL_BYTES => write_passing_json(&place.json, &record)?,
+                _ => write_private_json(&place.json, &record)?,
+            }
         }
         self.record = Some(record);
         Ok(())
