@@ -9,6 +9,7 @@ pub mod catalogue;
 pub mod clock;
 pub mod config;
 pub mod line;
+mod listen;
 pub mod machine;
 pub mod node;
 pub mod retention;

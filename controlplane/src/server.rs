@@ -9,7 +9,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::Request;
 use tokio::sync::{Mutex, watch};
 
 use crate::authority::Authority;
@@ -19,13 +18,13 @@ use crate::catalogue::Memory;
 use crate::catalogue::file::{self, OpenError};
 use crate::config::{Backend, Config, Durability};
 use crate::line::calls;
+use crate::listen;
 use crate::machine::traffic::Traffic;
 use crate::node::{Beginning, Node};
 use crate::socket::{self, SocketError};
 use crate::surface::easytransfer;
-use crate::surface::easytransfer::entry::handle;
 
-/// How long open calls may take to end after a stop.
+/// How long the runtime may take to end.
 const STOP_WAIT: Duration = Duration::from_secs(5);
 
 /// What every handler shares.
@@ -206,35 +205,8 @@ async fn serve(app: App, listener: std::os::unix::net::UnixListener) {
     };
     tokio::spawn(Arc::clone(&app.traffic).follow());
     tokio::spawn(sweep_for_ever(app.clone()));
-    let (mut stopping, mut ending) = (app.stopping.clone(), app.stopping.clone());
-    let stop = async move {
-        // The sender lives as long as `Running`; its end is a stop too.
-        let _ = stopping.wait_for(|stopping| *stopping).await;
-    };
-    let late = async move {
-        let _ = ending.wait_for(|stopping| *stopping).await;
-        tokio::time::sleep(STOP_WAIT).await;
-    };
-    tokio::select! {
-        served = axum::serve(listener, service(app)).with_graceful_shutdown(stop).into_future() => {
-            if let Err(error) = served {
-                tracing::error!(%error, "serve the line");
-            }
-        }
-        () = late => tracing::warn!("calls of the data plane were still open at the end"),
-    }
-}
-
-/// Everything the socket answers.
-pub fn service(app: App) -> Router {
-    let routes = Routes {
-        line: calls::router().with_state(app.clone()),
-        surface: easytransfer::router(&app).with_state(app.clone()),
-    };
-    Router::new().fallback(move |request: Request| {
-        let (app, routes) = (app.clone(), routes.clone());
-        async move { handle(&app, &routes, request).await }
-    })
+    let routes = Routes::of(&app);
+    listen::serve(listener, app, routes).await;
 }
 
 /// The two sets of paths; only the line's own calls reach the first.
@@ -244,6 +216,16 @@ pub struct Routes {
     pub line: Router,
     /// What clients ask.
     pub surface: Router,
+}
+
+impl Routes {
+    /// Everything the socket answers.
+    pub fn of(app: &App) -> Self {
+        Self {
+            line: calls::router().with_state(app.clone()),
+            surface: easytransfer::router(app).with_state(app.clone()),
+        }
+    }
 }
 
 async fn sweep_for_ever(app: App) {
@@ -292,3 +274,6 @@ impl App {
         self.bound().first().map_or(self.node.config.server.port, SocketAddr::port)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -12,17 +12,18 @@ use etransfer_contract::{Grant, ObjectId, Span};
 use http_body_util::BodyExt;
 use serde_json::{Value, json};
 use tokio::sync::watch;
-use tower::ServiceExt;
 
 use crate::authority::Authority;
 use crate::config::{Config, Secret, Size};
-use crate::server::{App, service};
+use crate::server::{App, Routes};
+use crate::surface::easytransfer::entry::handle;
 
 const TUS: &str = "application/offset+octet-stream";
 
 /// A control plane and what a data plane would remember.
 struct Node {
     app: App,
+    routes: Routes,
     _stop: watch::Sender<bool>,
 }
 
@@ -40,11 +41,11 @@ impl Node {
         change(&mut config);
         let authority = Authority::of_tokens(&[Secret::new("secret")], &config.retention.token_policies);
         let (app, stop) = App::for_tests(config, authority);
-        Self { app, _stop: stop }
+        Self { routes: Routes::of(&app), app, _stop: stop }
     }
 
     async fn raw(&self, request: Request) -> Answer {
-        let response: Response = service(self.app.clone()).oneshot(request).await.unwrap();
+        let response: Response = handle(&self.app, &self.routes, request).await;
         let (parts, body) = response.into_parts();
         let body = body.collect().await.unwrap().to_bytes().to_vec();
         Answer { status: parts.status.as_u16(), headers: parts.headers, body }
