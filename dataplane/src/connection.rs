@@ -16,7 +16,7 @@ use crate::act::{Answered, append, concat, relay, remove, serve, state};
 use crate::body::{Body, Fill};
 use crate::core::Core;
 use crate::grants::{Asker, Decided, decide};
-use crate::http::{Framing, Head, HeadLimits, HeadScan, Method, Reject, Reply};
+use crate::http::{Head, HeadLimits, HeadScan, Method, Reject, Reply};
 use crate::wire::{Wire, WireError};
 use crate::world::Buf;
 
@@ -94,8 +94,11 @@ impl Connection {
     async fn request(&mut self, head: Head) -> Next {
         let mut body = Body::new(head.framing());
         let keep_alive = head.keep_alive() && !self.core.is_stopping();
-        let answered = match head.objection().or_else(|| unwanted_body(&head)) {
+        let answered = match head.objection() {
             Some(reject) => Answered::Reply(Reply::reject(reject)),
+            None if self.has_unwanted_body(&head, &mut body).await => {
+                Answered::Reply(Reply::reject(Reject::BodyUnwanted))
+            }
             None => self.act(&head, &mut body, keep_alive).await,
         };
         let usable = match answered {
@@ -152,16 +155,26 @@ impl Connection {
         self.wire.send(bytes, false, self.core.shared.config.limits.body_idle_timeout).await
     }
 
-    /// Reads the rest of a small body away; `false` when it does not come.
+    /// Reads the rest of a small body away; `false` when it is not small or does not come.
     async fn drain(&mut self, body: &mut Body) -> bool {
+        let most = body.taken() + DRAIN_KEEP_BYTES_MAX;
         while !body.is_done() {
             let want = 8 * 1024;
             let (_, fill, _) = body.fill(&mut self.wire, Buf::heap(want), 0..want, LINGER).await;
-            if !matches!(fill, Ok(Fill::Full | Fill::Done)) {
+            if !matches!(fill, Ok(Fill::Full | Fill::Done)) || body.taken() > most {
                 return false;
             }
         }
         true
+    }
+
+    /// Methods whose routes never take a body: a small one is read away first, a larger one refuses the request.
+    async fn has_unwanted_body(&mut self, head: &Head, body: &mut Body) -> bool {
+        let takes_none = matches!(head.method(), Method::Get | Method::Head | Method::Delete | Method::Options);
+        if !takes_none || body.is_done() || head.expects_continue() {
+            return false;
+        }
+        body.remaining().is_some_and(|bytes| bytes > DRAIN_KEEP_BYTES_MAX) || !self.drain(body).await
     }
 
     /// Half-closes and reads on for a moment: an answer must be readable although its request was not read whole.
@@ -188,11 +201,4 @@ impl Connection {
 fn is_drainable(head: &Head, body: &Body) -> bool {
     let waits = head.expects_continue() && body.taken() == 0;
     body.is_done() || (!waits && body.remaining().is_some_and(|bytes| bytes <= DRAIN_KEEP_BYTES_MAX))
-}
-
-/// Methods whose routes never take a body.
-fn unwanted_body(head: &Head) -> Option<Reject> {
-    let takes_none = matches!(head.method(), Method::Get | Method::Head | Method::Delete | Method::Options);
-    let large = matches!(head.framing(), Framing::Length(bytes) if bytes > DRAIN_KEEP_BYTES_MAX);
-    (takes_none && large).then_some(Reject::BodyUnwanted)
 }

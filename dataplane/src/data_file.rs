@@ -7,6 +7,7 @@
 use std::io;
 
 use etransfer_contract::{ObjectId, Span};
+use futures_util::FutureExt;
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 
@@ -16,7 +17,7 @@ use crate::world::{Buf, Fd, Io, Pending};
 
 /// Alignment of direct writes in file and memory. Larger than every block size in the field.
 pub const BLOCK_BYTES: u64 = 4096;
-/// Files grow by this much at a time, so that no direct write extends a file (io.md §1).
+/// Files grow by at most this much at a time, so that no direct write extends a file (io.md §1).
 const ALLOCATE_STEP_BYTES: u64 = 256 << 20;
 
 /// A file being written.
@@ -26,12 +27,11 @@ pub struct DataFile {
     allocated: u64,
 }
 
-/// A write that was started.
-pub enum Write {
-    /// It is done already (page cache).
-    Done,
-    /// The kernel has the buffer.
-    Started(Pending<(io::Result<()>, Buf)>),
+/// One window on its way to the disk: the kernel has its buffers until every part has landed.
+#[must_use = "a write counts only after it landed"]
+pub struct Write {
+    parts: Vec<Pending<(io::Result<()>, Buf)>>,
+    landed: io::Result<()>,
 }
 
 impl DataFile {
@@ -59,13 +59,14 @@ impl DataFile {
         Ok(Self { buffered, direct, allocated })
     }
 
-    /// Makes sure `[0, end)` is allocated, in large steps but never past `length`. No room: `StorageFull`.
-    pub async fn allocate(&mut self, io: &Io, end: u64, length: Option<u64>) -> io::Result<()> {
+    /// Makes sure `[0, end)` is allocated, in steps that grow with the file but never past `most`, so that a small body
+    /// of a huge upload takes little. No room: `StorageFull`.
+    pub async fn allocate(&mut self, io: &Io, end: u64, most: u64) -> io::Result<()> {
         if end <= self.allocated {
             return Ok(());
         }
-        let step = end.next_multiple_of(ALLOCATE_STEP_BYTES);
-        let target = length.map_or(step, |length| length.min(step)).max(end);
+        let step = end.saturating_mul(2).min(end.saturating_add(ALLOCATE_STEP_BYTES));
+        let target = step.min(most).max(end);
         match io.allocate(&self.buffered, self.allocated, target - self.allocated).await {
             Ok(()) => self.allocated = target,
             // A file system that can not preallocate still stores bytes; writes then extend the file.
@@ -75,29 +76,30 @@ impl DataFile {
         Ok(())
     }
 
-    /// Starts writing `buf[at]`, whose first byte belongs at `span.start()`. Partial blocks are written at once; the
-    /// whole blocks between them may be on their way when this returns.
-    pub fn write(&self, io: &Io, buf: Buf, at: usize, span: Span) -> io::Result<Write> {
+    /// Starts writing `buf[at..]` to `span`: whole blocks from where they lie, partial blocks from a copy.
+    pub fn write(&self, io: &Io, buf: Buf, at: usize, span: Span) -> Write {
         let bytes_at = |from: u64, to: u64| at + (from - span.start()) as usize..at + (to - span.start()) as usize;
         let first = span.start().next_multiple_of(BLOCK_BYTES);
         let last = span.end() / BLOCK_BYTES * BLOCK_BYTES;
         let aligned = buf.is_slot() && bytes_at(first.min(span.end()), span.end()).start as u64 % BLOCK_BYTES == 0;
         let Some(direct) = self.direct.as_ref().filter(|_| aligned && first < last) else {
-            io.write_now(&self.buffered, &buf[bytes_at(span.start(), span.end())], span.start())?;
-            return Ok(Write::Done);
+            return Write::of(vec![io.write_at(&self.buffered, buf, bytes_at(span.start(), span.end()), span.start())]);
         };
-        if span.start() < first {
-            io.write_now(&self.buffered, &buf[bytes_at(span.start(), first)], span.start())?;
-        }
-        if last < span.end() {
-            io.write_now(&self.buffered, &buf[bytes_at(last, span.end())], last)?;
-        }
-        Ok(Write::Started(io.write_at(direct, buf, bytes_at(first, last), first)))
+        let ends = [Span::new(span.start(), first), Span::new(last, span.end())];
+        let ends = ends.into_iter().flatten().map(|part| (bytes_at(part.start(), part.end()).start, part));
+        let mut write = self.write_parts(io, &buf, ends);
+        write.parts.push(io.write_at(direct, buf, bytes_at(first, last), first));
+        write
     }
 
-    /// Writes one piece of a window through the page cache.
-    pub fn write_now(&self, io: &Io, bytes: &[u8], start: u64) -> io::Result<()> {
-        io.write_now(&self.buffered, bytes, start)
+    /// Starts writing parts of a window through the page cache: (where in `buf`, where in the file).
+    pub fn write_parts(&self, io: &Io, buf: &Buf, parts: impl Iterator<Item = (usize, Span)>) -> Write {
+        let start = |(at, span): (usize, Span)| {
+            let copy = Buf::from(buf[at..at + span.len() as usize].to_vec());
+            let whole = 0..copy.len();
+            io.write_at(&self.buffered, copy, whole, span.start())
+        };
+        Write::of(parts.map(start).collect())
     }
 
     /// A second handle on the buffered door, for work off the core.
@@ -113,6 +115,37 @@ impl DataFile {
     /// Gives back what was allocated past `length`.
     pub async fn trim(&self, io: &Io, length: u64) -> io::Result<()> {
         if size_of(&self.buffered)? > length { io.truncate(&self.buffered, length).await } else { Ok(()) }
+    }
+}
+
+impl Write {
+    fn of(parts: Vec<Pending<(io::Result<()>, Buf)>>) -> Self {
+        Self { parts, landed: Ok(()) }
+    }
+
+    /// Whether every part has landed, without waiting.
+    pub fn has_landed(&mut self) -> bool {
+        while let Some(part) = self.parts.last_mut() {
+            let Some((written, _buf)) = part.now_or_never() else { return false };
+            self.parts.pop();
+            self.note(written);
+        }
+        true
+    }
+
+    /// Waits for every part, also after one failed: their buffers must come back. The first failure is the outcome.
+    pub async fn landed(mut self) -> io::Result<()> {
+        while let Some(part) = self.parts.pop() {
+            let (written, _buf) = part.await;
+            self.note(written);
+        }
+        self.landed
+    }
+
+    fn note(&mut self, written: io::Result<()>) {
+        if self.landed.is_ok() {
+            self.landed = written;
+        }
     }
 }
 

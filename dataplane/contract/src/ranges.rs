@@ -35,7 +35,11 @@ impl Asked {
         if value.len() > HEADER_BYTES_MAX {
             return Self::Unsatisfiable;
         }
-        let Some(equals) = value.iter().position(|byte| *byte == b'=') else { return Self::Unsatisfiable };
+        let Some(equals) = value.iter().position(|byte| *byte == b'=') else {
+            // Our unit without its range is malformed; anything else is a unit nobody knows.
+            let ours = value.get(..5).is_some_and(|unit| unit.eq_ignore_ascii_case(b"bytes"));
+            return if ours { Self::Unsatisfiable } else { Self::Whole };
+        };
         let (unit, range) = (&value[..equals], &value[equals + 1..]);
         // RFC 9110 §14.1: "Range unit names are case-insensitive".
         if !unit.eq_ignore_ascii_case(b"bytes") {
@@ -191,7 +195,7 @@ mod tests {
 
     #[test]
     fn other_units_are_ignored_and_ours_is_known_in_any_case() {
-        for header in ["seconds=0-1", "byte=0-1", "=0-1", "bytes =0-1"] {
+        for header in ["seconds=0-1", "byte=0-1", "=0-1", "bytes =0-1", "x", ""] {
             assert_eq!(Asked::parse(header.as_bytes()), Asked::Whole, "{header:?}");
         }
         assert_eq!(Asked::parse(b"BYTES=0-1"), Asked::From { start: 0, end_inclusive: Some(1) });

@@ -14,13 +14,14 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use etransfer_contract::Span;
 use etransfer_contract::fact::Fact;
 use etransfer_contract::grant::{Append, Grant};
 use etransfer_contract::tus::{AppendHead, Checksum, CreateHead, Refusal};
 
 use super::Answered;
 use super::finish::finish;
-use super::mover::{Moved, Mover, Stop};
+use super::mover::{Limits, Moved, Mover, Stop};
 use crate::body::Body;
 use crate::config::WriteMode;
 use crate::core::{Core, http_date};
@@ -98,11 +99,11 @@ async fn run(
         .store
         .find_or_create(permit.object, permit.length)
         .map_err(|_gone| refuse(404, "no such upload"))?;
-    declare(core, &object, &ask, permit)?;
     if body.remaining() == Some(0) {
         return empty_body(core, &object, &ask, permit).await;
     }
     let claim = claim(core, &object, &ask, body.remaining(), permit).await?;
+    declare(core, &object, &ask, permit, body.remaining())?;
     if let Some(checksum) = &ask.checksum {
         checksum.algorithm()?;
     }
@@ -133,9 +134,12 @@ impl Ask {
     }
 }
 
-/// `Upload-Length` on a PATCH sets a deferred length once (T-DEF-3..7).
-fn declare(core: &Core, object: &Object, ask: &Ask, permit: &Append) -> Result<(), Failure> {
+/// `Upload-Length` on a PATCH sets a deferred length once (T-DEF-3..7); a body that would not fit sets nothing.
+fn declare(core: &Core, object: &Object, ask: &Ask, permit: &Append, body: Option<u64>) -> Result<(), Failure> {
     let Some(length) = ask.length else { return Ok(()) };
+    if body.is_some_and(|body| ask.offset.saturating_add(body) > length) {
+        return Err(refuse(400, "the body reaches beyond Upload-Length"));
+    }
     if permit.length_max.is_some_and(|max| length > max) {
         return Err(refuse(413, "Upload-Length is above the largest size this server takes"));
     }
@@ -148,6 +152,7 @@ async fn empty_body(core: &Core, object: &Arc<Object>, ask: &Ask, permit: &Appen
     if ask.offset != look.contiguous {
         return Err(mismatch(look.contiguous));
     }
+    declare(core, object, ask, permit, Some(0))?;
     finish(core, object, None, false).await.map_err(|error| failed(object, &error))?;
     Ok(acknowledgement(object, permit))
 }
@@ -167,7 +172,7 @@ async fn claim(
             Ok(claim) => return Ok(claim),
             Err(Refused::Busy { silent, listener }) => {
                 if silent {
-                    object.end_writers(None, Some(SILENT));
+                    object.end_writers(Span::at(ask.offset, bytes.unwrap_or(1)), Some(SILENT));
                 }
                 if core.io.now() >= deadline {
                     let reply = Reply::detail(423, "another request is writing these bytes");
@@ -228,7 +233,8 @@ async fn receive(
         Err(error) => return Moved::failed(Stop::Disk(error)),
     };
     let algorithm = ask.checksum.as_ref().and_then(|checksum| checksum.algorithm().ok());
-    let mut mover = Mover::new(core, object, claim, file, ask.offset, permit.budget);
+    let limits = Limits { budget: permit.budget, length_max: permit.length_max };
+    let mut mover = Mover::new(core, object, claim, file, ask.offset, limits);
     if ask.is_verified() {
         mover.verify(algorithm);
     }
@@ -275,6 +281,10 @@ async fn discard(core: &Core, object: &Object) {
 fn stopped(object: &Object, stop: Stop) -> Failure {
     match stop {
         Stop::Surplus => refuse(400, "the body reaches beyond Upload-Length"),
+        Stop::TooLarge => {
+            let reply = Reply::detail(413, "the upload is larger than this server takes");
+            Failure::Refused(reply.field("Upload-Offset", object.look().contiguous.to_string()))
+        }
         Stop::NoRoom => no_room(object),
         Stop::Mismatch => refuse(460, "the checksum does not match; nothing was kept"),
         Stop::Refused(refusal) => refusal.into(),
@@ -309,9 +319,8 @@ fn acknowledgement(object: &Object, permit: &Append) -> Reply {
         Some(fields) => Reply::new(201).fields(fields),
         None => Reply::new(204),
     };
-    let mut reply = reply
-        .field("Upload-Offset", look.contiguous.to_string())
-        .field("X-Received-Bytes", look.received.to_string());
+    let mut reply =
+        reply.field("Upload-Offset", look.contiguous.to_string()).field("X-Received-Bytes", look.received.to_string());
     if let (Some(after_s), false) = (permit.expires_after_s, look.complete) {
         reply = reply.field("Upload-Expires", expires(look.written_unix_ms, after_s));
     }

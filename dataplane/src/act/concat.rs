@@ -62,7 +62,7 @@ async fn open_part(core: &Core, id: etransfer_contract::ObjectId, bytes: u64) ->
 
 async fn copy(core: &Core, object: &Arc<Object>, parts: Vec<(ReadGuard, File, u64)>, length: u64) -> io::Result<()> {
     let mut file = DataFile::open(&core.io, &core.objects, object.id(), WriteMode::Buffered, false).await?;
-    file.allocate(&core.io, length, Some(length)).await?;
+    file.allocate(&core.io, length, length).await?;
     let want = Want { offset: 0, body: Some(length), parallel: false };
     let busy = |_refused| io::Error::other("somebody writes to a final upload");
     let mut claim = object.claim(want).map_err(busy)?;

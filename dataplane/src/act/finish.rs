@@ -84,10 +84,16 @@ pub async fn sync_journal(core: &Core, position: Position) -> io::Result<()> {
     for file in &target.files {
         let file = Rc::new(file.try_clone()?);
         if let Err(error) = core.io.sync_data(&file).await {
+            journal.distrust();
             core.shared.store.degrade(format!("sync of a journal failed: {error}"));
             return Err(error);
         }
     }
     journal.mark_synced(target.position);
+    if journal.needs_sync(position) {
+        return Err(io::Error::other(
+            "an earlier sync of this journal failed; it is not trusted before its next checkpoint",
+        ));
+    }
     Ok(())
 }

@@ -52,6 +52,8 @@ pub enum Stop {
     Stopping,
     /// The body is longer than the upload (T-PAT-9).
     Surplus,
+    /// The upload has no length yet and passes the largest one (T-DEF-6).
+    TooLarge,
     /// The next byte belongs to another writer.
     Taken,
     /// The grant's budget or the disk is used up.
@@ -74,13 +76,27 @@ pub struct Mover<'c> {
     claim: Claim,
     start: u64,
     at: u64,
+    end: u64,
+    length_max: u64,
     budget: u64,
     in_flight: VecDeque<InFlight>,
     verified: bool,
+    /// Where the body ends, as far as its sender has said.
+    body_end: u64,
     hasher: Option<Hasher>,
     uncommitted: Vec<(Span, u32)>,
     pace: Pace,
+    untold: bool,
     told: Instant,
+}
+
+/// What a grant lets a body store.
+#[derive(Clone, Copy)]
+pub struct Limits {
+    /// Bytes in all.
+    pub budget: Option<u64>,
+    /// Largest length of an upload that has none yet.
+    pub length_max: Option<u64>,
 }
 
 struct InFlight {
@@ -89,15 +105,18 @@ struct InFlight {
 }
 
 impl<'c> Mover<'c> {
-    /// A body that starts at `start`; `budget` bounds what it stores.
+    /// A body that starts at `start`.
     pub fn new(
         core: &'c Core,
         object: &'c Arc<Object>,
         claim: Claim,
         file: DataFile,
         start: u64,
-        budget: Option<u64>,
+        limits: Limits,
     ) -> Self {
+        let length = object.look().length;
+        let end = claim.end().min(length.unwrap_or(u64::MAX));
+        let length_max = limits.length_max.filter(|_| length.is_none()).unwrap_or(u64::MAX);
         Self {
             core,
             object,
@@ -105,12 +124,16 @@ impl<'c> Mover<'c> {
             claim,
             start,
             at: start,
-            budget: budget.unwrap_or(u64::MAX),
+            end,
+            length_max,
+            budget: limits.budget.unwrap_or(u64::MAX),
             in_flight: VecDeque::new(),
             verified: false,
+            body_end: u64::MAX,
             hasher: None,
             uncommitted: Vec::new(),
             pace: Pace::new(core.io.now()),
+            untold: false,
             told: core.io.now(),
         }
     }
@@ -138,6 +161,7 @@ impl<'c> Mover<'c> {
     }
 
     async fn move_all(&mut self, wire: &mut Wire, body: &mut Body) -> Result<(), Stop> {
+        self.body_end = body.remaining().map_or(u64::MAX, |bytes| self.start.saturating_add(bytes));
         loop {
             let (window, range) = self.window(body).await;
             let at = range.start;
@@ -181,42 +205,52 @@ impl<'c> Mover<'c> {
             hasher.update(content);
         }
         self.at = span.end();
-        let surplus = span.end() > self.claim.end();
         let (pieces, short) = self.pieces(span, content);
-        if let Some((last, _)) = pieces.last() {
-            let length = self.object.look().length;
-            self.file.allocate(&self.core.io, last.end(), length).await.map_err(Stop::Disk)?;
+        if let (Some((last, _)), true) = (pieces.last(), window.is_slot()) {
+            let most = self.body_end.min(self.end);
+            self.file.allocate(&self.core.io, last.end(), most).await.map_err(Stop::Disk)?;
         }
         let write = match pieces.as_slice() {
             [(piece, _)] => {
                 let skipped = (piece.start() - span.start()) as usize;
-                self.file.write(&self.core.io, window, at + skipped, *piece).map_err(Stop::Disk)?
+                self.file.write(&self.core.io, window, at + skipped, *piece)
             }
             several => {
-                for (piece, _) in several {
-                    let from = at + (piece.start() - span.start()) as usize;
-                    let content = &window[from..from + piece.len() as usize];
-                    self.file.write_now(&self.core.io, content, piece.start()).map_err(Stop::Disk)?;
-                }
-                Write::Done
+                let from = |piece: &Span| at + (piece.start() - span.start()) as usize;
+                let parts = several.iter().map(|(piece, _)| (from(piece), *piece));
+                self.file.write_parts(&self.core.io, &window, parts)
             }
         };
         self.in_flight.push_back(InFlight { pieces, write });
         while self.in_flight.len() > self.depth() {
             self.land_one().await?;
         }
-        match (surplus, short) {
-            (true, _) if self.object.look().length.is_some_and(|length| span.end() <= length) => Err(Stop::Taken),
-            (true, _) => Err(Stop::Surplus),
-            (false, true) => Err(Stop::NoRoom),
-            (false, false) => Ok(()),
+        self.judge_end(span.end(), short)
+    }
+
+    /// Whether the body may go on past `end`; what was over it is not stored.
+    fn judge_end(&self, end: u64, short: bool) -> Result<(), Stop> {
+        let length = self.object.look().length.unwrap_or(u64::MAX);
+        if end > length {
+            Err(Stop::Surplus)
+        } else if end > self.length_max {
+            Err(Stop::TooLarge)
+        } else if end > self.end {
+            Err(Stop::Taken)
+        } else if short {
+            Err(Stop::NoRoom)
+        } else {
+            Ok(())
         }
     }
 
     /// What of `span` this writer stores, each with its CRC; `true` when the budget cut it short.
     fn pieces(&mut self, span: Span, content: &[u8]) -> (Vec<(Span, u32)>, bool) {
         let mut pieces = Vec::with_capacity(1);
-        for owned in self.claim.owned().iter().filter_map(|owned| owned.intersect(span)) {
+        let Some(storable) = Span::new(0, self.end.min(self.length_max)).and_then(|most| most.intersect(span)) else {
+            return (pieces, false);
+        };
+        for owned in self.claim.owned().iter().filter_map(|owned| owned.intersect(storable)) {
             let within = owned.len().min(self.budget);
             self.budget -= within;
             if let Some(piece) = Span::at(owned.start(), within) {
@@ -237,22 +271,15 @@ impl<'c> Mover<'c> {
     /// Waits for the oldest write and records it.
     async fn land_one(&mut self) -> Result<(), Stop> {
         let Some(InFlight { pieces, write }) = self.in_flight.pop_front() else { return Ok(()) };
-        if let Write::Started(write) = write {
-            let (written, _slot) = write.await;
-            written.map_err(Stop::Disk)?;
-        }
+        write.landed().await.map_err(Stop::Disk)?;
         self.record(pieces)
     }
 
     /// Records writes that ended, without waiting.
     fn land_ready(&mut self) -> Result<(), Stop> {
-        while let Some(InFlight { write, .. }) = self.in_flight.front_mut() {
-            if let Write::Started(pending) = write {
-                let Some((written, _slot)) = pending.now_or_never() else { return Ok(()) };
-                *write = Write::Done;
-                written.map_err(Stop::Disk)?;
-            }
-            let InFlight { pieces, .. } = self.in_flight.pop_front().expect("the front was just looked at");
+        while self.in_flight.front_mut().is_some_and(|front| front.write.has_landed()) {
+            let InFlight { pieces, write } = self.in_flight.pop_front().expect("the front was just looked at");
+            write.landed().now_or_never().expect("it has landed").map_err(Stop::Disk)?;
             self.record(pieces)?;
         }
         Ok(())
@@ -265,9 +292,9 @@ impl<'c> Mover<'c> {
             match &outcome {
                 Ok(()) => outcome = self.land_one().await,
                 Err(_) => {
-                    if let Some(InFlight { write: Write::Started(write), .. }) = self.in_flight.pop_front() {
+                    if let Some(InFlight { write, .. }) = self.in_flight.pop_front() {
                         // Its outcome counts for nothing any more; its buffer must come back.
-                        let (_unrecorded, _slot) = write.await;
+                        let _unrecorded = write.landed().await;
                     }
                 }
             }
@@ -281,14 +308,19 @@ impl<'c> Mover<'c> {
             return Ok(());
         }
         commit(self.core, &mut self.claim, &pieces)?;
-        if self.core.io.now() - self.told >= PROGRESS {
-            self.told = self.core.io.now();
-            self.core.shared.facts.push(Fact::Progress(self.object.presence()));
-        }
+        self.untold = true;
         Ok(())
     }
 
+    fn tell(&mut self) {
+        if self.untold && self.core.io.now() - self.told >= PROGRESS {
+            (self.untold, self.told) = (false, self.core.io.now());
+            self.core.shared.facts.push(Fact::Progress(self.object.presence()));
+        }
+    }
+
     fn look_around(&mut self) -> Result<(), Stop> {
+        self.tell();
         let limits = &self.core.shared.config.limits;
         if self.claim.is_ended() {
             Err(Stop::Ended)

@@ -81,7 +81,14 @@ pub async fn relay(
     limit: std::time::Duration,
 ) -> Answered {
     let bodiless = head.method() == Method::Head || matches!(reply.head.status(), 204 | 304);
-    let length = reply.body.remaining();
+    let mut length = reply.body.remaining();
+    let mut early = None;
+    if length.is_none() && head.version_minor() == 0 {
+        // HTTP/1.0 knows no chunks: the answer is taken whole and counted.
+        let Ok(whole) = reply.take_whole(PIECE_WAIT).await else { return Answered::Cut };
+        length = Some(whole.len() as u64);
+        early = Some(whole);
+    }
     let answer = Reply::new(reply.head.status());
     let answer = reply.head.relayed_fields().fold(answer, |answer, (name, value)| answer.field(name, value));
     let answer = match length {
@@ -99,7 +106,11 @@ pub async fn relay(
         return if sent { Answered::Sent } else { Answered::Cut };
     }
     loop {
-        let piece = if reply.body.is_done() { Ok(Vec::new()) } else { reply.next_piece(PIECE_WAIT).await };
+        let piece = match early.take() {
+            Some(whole) => Ok(whole),
+            None if reply.body.is_done() => Ok(Vec::new()),
+            None => reply.next_piece(PIECE_WAIT).await,
+        };
         let Ok(piece) = piece else { return Answered::Cut };
         let done = reply.body.is_done();
         match length {

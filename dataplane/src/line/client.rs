@@ -19,7 +19,7 @@ use crate::world::{Buf, Io};
 /// Requests one core has open at the control plane; the rest wait their turn.
 const OPEN_MAX: usize = 64;
 /// Idle connections kept per core.
-const IDLE_MAX: usize = 16;
+const IDLE_MAX: usize = 32;
 /// How long an answer may take. Long polls bring their own.
 pub const ANSWER_WAIT: Duration = Duration::from_secs(10);
 /// Largest answer that is taken whole (grants, verdicts, orders).
@@ -125,6 +125,15 @@ impl LineClient {
                 false
             }
         }
+    }
+
+    /// Lets half of the idle connections go: a burst's connections outlive it by seconds only.
+    pub fn trim(&self) {
+        let mut idle = self.idle.borrow_mut();
+        let kept = idle.len().div_ceil(2);
+        let surplus = idle.split_off(kept);
+        drop(idle);
+        drop(surplus);
     }
 
     /// Returns a connection whose answer was read to its end.
