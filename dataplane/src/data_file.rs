@@ -66,8 +66,14 @@ impl DataFile {
             return Ok(());
         }
         let step = end.saturating_mul(2).min(end.saturating_add(ALLOCATE_STEP_BYTES));
-        let target = step.min(most).max(end);
-        match io.allocate(&self.buffered, self.allocated, target - self.allocated).await {
+        let mut target = step.min(most).max(end);
+        let mut outcome = io.allocate(&self.buffered, self.allocated, target - self.allocated).await;
+        if target > end && outcome.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::StorageFull) {
+            // No room for a step is not yet no room for these bytes.
+            target = end;
+            outcome = io.allocate(&self.buffered, self.allocated, target - self.allocated).await;
+        }
+        match outcome {
             Ok(()) => self.allocated = target,
             // A file system that can not preallocate still stores bytes; writes then extend the file.
             Err(error) if error.raw_os_error() == Some(Errno::OPNOTSUPP.raw_os_error()) => self.allocated = u64::MAX,

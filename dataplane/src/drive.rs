@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use crate::act::finish::{finish, sync_journal};
+use crate::act::finish::sync_journal;
 use crate::config::Durability;
 use crate::connection::Connection;
 use crate::core::{Core, Shared};
@@ -26,8 +26,6 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 const COMPACT_LOOK: Duration = Duration::from_secs(5);
 /// How often idle connections to the control plane are let go.
 const TRIM: Duration = Duration::from_secs(1);
-/// Objects looked at in one go.
-const INVENTORY_PAGE: usize = 500;
 /// Sent to a connection beyond the limit (P16).
 const CROWDED: &[u8] =
     b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
@@ -56,7 +54,6 @@ pub async fn drive(io: Io, shared: Arc<Shared>, listeners: Vec<Fd>) {
         core.io.spawn(Facts::deliver(Rc::clone(&core))).detach();
         core.io.spawn(follow_orders(Rc::clone(&core))).detach();
         core.io.spawn(compact(Rc::clone(&core))).detach();
-        complete_what_is_whole(&core).await;
     }
     core.io.spawn(trim(Rc::clone(&core))).detach();
     stopped(&core).await;
@@ -144,24 +141,6 @@ impl Open {
 impl Drop for Open {
     fn drop(&mut self) {
         self.shared.connections.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
-/// Uploads whose last byte was recorded when the process died: they are complete, they only do not know yet (T-PAT-14).
-async fn complete_what_is_whole(core: &Core) {
-    let mut after = None;
-    loop {
-        let page = core.shared.store.inventory(after, INVENTORY_PAGE);
-        let Some(last) = page.last() else { return };
-        after = Some(last.object);
-        for presence in
-            page.iter().filter(|presence| !presence.complete && presence.length == Some(presence.contiguous))
-        {
-            let Some(object) = core.shared.store.find(presence.object) else { continue };
-            if let Err(error) = finish(core, &object, None, false).await {
-                tracing::error!(object = %presence.object, %error, "complete an upload that was whole at the last end");
-            }
-        }
     }
 }
 

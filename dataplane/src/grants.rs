@@ -11,8 +11,8 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use etransfer_contract::Grant;
-use etransfer_contract::tus::Fields;
 use etransfer_contract::line::{self, GRANT_MEDIA_TYPE};
+use etransfer_contract::tus::Fields;
 
 use crate::core::Core;
 use crate::http::{Framing, Head, forwarded_head};

@@ -18,6 +18,7 @@ pub mod http;
 mod line;
 mod listen;
 mod readiness;
+mod recover;
 mod ring;
 pub mod store;
 mod wire;

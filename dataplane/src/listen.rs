@@ -13,10 +13,7 @@ use crate::node::StartError;
 const BACKLOG: i32 = 4096;
 
 /// Binds every address once per core; a port 0 is chosen by the first core and shared by the others.
-pub fn bind_all(
-    configured: &[SocketAddr],
-    cores: usize,
-) -> Result<(Vec<SocketAddr>, Vec<Vec<OwnedFd>>), StartError> {
+pub fn bind_all(configured: &[SocketAddr], cores: usize) -> Result<(Vec<SocketAddr>, Vec<Vec<OwnedFd>>), StartError> {
     let mut addresses = Vec::with_capacity(configured.len());
     let mut listeners: Vec<Vec<OwnedFd>> = (0..cores).map(|_| Vec::new()).collect();
     for &address in configured {

@@ -16,6 +16,7 @@ use crate::core::Shared;
 use crate::drive;
 use crate::line::Facts;
 use crate::listen;
+use crate::recover::complete_what_is_whole;
 use crate::store::{OpenError, Store, StoreOptions};
 use crate::world::{CoreOptions, Engine, allowed_cpus, run_core};
 
@@ -32,6 +33,9 @@ pub enum StartError {
     /// The storage directory can not be used.
     #[error(transparent)]
     Store(#[from] OpenError),
+    /// What was whole at the last end can not be completed.
+    #[error("complete an upload of the last run: {0}")]
+    Recover(io::Error),
     /// An address can not be bound.
     #[error("listen on {address}: {error}")]
     Listen {
@@ -73,6 +77,7 @@ pub fn start(config: Config) -> Result<Node, StartError> {
     };
     let (store, replayed) = Store::open(options)?;
     tracing::info!(?replayed, "store opened");
+    complete_what_is_whole(&store, config.durability).map_err(StartError::Recover)?;
     let (addresses, listeners) = listen::bind_all(&config.addresses, cores)?;
     let shared = Arc::new(Shared {
         store,
@@ -151,9 +156,10 @@ impl Node {
 
     /// Waits until every core ended; the first failure is returned.
     pub fn join(self) -> io::Result<()> {
-        let ended = self.threads.into_iter().map(|thread| {
-            thread.join().unwrap_or_else(|_| Err(io::Error::other("a core ended by a panic")))
-        });
+        let ended = self
+            .threads
+            .into_iter()
+            .map(|thread| thread.join().unwrap_or_else(|_| Err(io::Error::other("a core ended by a panic"))));
         let ended = ended.fold(Ok(()), |first, this| first.and(this));
         if self.shared.config.durability != Durability::None {
             self.shared.store.close()?;

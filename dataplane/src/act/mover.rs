@@ -7,6 +7,7 @@
 use std::collections::VecDeque;
 use std::io;
 use std::ops::Range;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -14,6 +15,7 @@ use etransfer_contract::Span;
 use etransfer_contract::fact::Fact;
 use etransfer_contract::tus::{Algorithm, Checksum, Refusal};
 use futures_util::FutureExt;
+use futures_util::future::{Either, select};
 
 use super::digest::{Hasher, of_file};
 use crate::body::{Body, BodyError, Fill};
@@ -271,7 +273,15 @@ impl<'c> Mover<'c> {
     /// Waits for the oldest write and records it.
     async fn land_one(&mut self) -> Result<(), Stop> {
         let Some(InFlight { pieces, write }) = self.in_flight.pop_front() else { return Ok(()) };
-        write.landed().await.map_err(Stop::Disk)?;
+        let mut landed = pin!(write.landed());
+        let landed = loop {
+            match select(landed.as_mut(), self.core.io.sleep(TICK)).await {
+                Either::Left((landed, _)) => break landed,
+                // The disk is slow, not the sender: nobody shall end this writer for being silent.
+                Either::Right(_) => self.claim.touch(),
+            }
+        };
+        landed.map_err(Stop::Disk)?;
         self.record(pieces)
     }
 

@@ -45,7 +45,8 @@ impl<'c> Sender<'c> {
             return self.send_small(head, span).await;
         }
         self.cork(true);
-        let sent = (head.is_empty() || self.wire.send(head, true, self.limit).await.is_ok()) && self.send_windows(span).await;
+        let sent =
+            (head.is_empty() || self.wire.send(head, true, self.limit).await.is_ok()) && self.send_windows(span).await;
         self.cork(false);
         sent
     }

@@ -100,10 +100,10 @@ fn choose(head: &Head, permit: &Serve, object: Option<&Object>) -> Result<Delive
     Ok(Delivery { reply, span: Some(span) })
 }
 
-/// The `Range`, of a HEAD as of a GET (easytransfer.md §2.8), unless `If-Range` says that the client holds something else.
+/// The `Range` of a GET (on other methods it is ignored, reliability.md §4), unless `If-Range` says that the client holds something else.
 fn asked(head: &Head, permit: &Serve) -> Asked {
     let stale = |tag| !ranges::if_range_matches(tag, &permit.etag);
-    if head.get("if-range").is_some_and(stale) { Asked::Whole } else { Asked::of(head) }
+    if head.method() != Method::Get || head.get("if-range").is_some_and(stale) { Asked::Whole } else { Asked::of(head) }
 }
 
 fn choose_chunk(permit: &Serve, chunk: Span, available: u64) -> Result<Delivery, Reply> {

@@ -10,9 +10,9 @@ use std::rc::Rc;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use etransfer_contract::ObjectId;
 use etransfer_contract::fact::{Fact, FactBatch};
 use etransfer_contract::line::{self, FACTS_PATH};
-use etransfer_contract::ObjectId;
 use event_listener::Event;
 
 use super::client::ANSWER_WAIT;

@@ -91,6 +91,7 @@ fn bytes_of_an_ended_writer_never_land() {
     for _ in 0..5 {
         let upload = node.create(MIB);
         let mut conn = stalled(&node, &upload, 0, MIB, &right[..300_000]);
+        assert!(conn.quiet_for(Duration::from_millis(1_500)), "silent, and so far nobody minds");
         let offset = node.offset(&upload) as usize;
         // The first writer wakes up and goes on with other bytes while the second one writes the right ones.
         let late = wrong.clone();
