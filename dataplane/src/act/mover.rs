@@ -210,7 +210,8 @@ impl<'c> Mover<'c> {
         let (pieces, short) = self.pieces(span, content);
         if let (Some((last, _)), true) = (pieces.last(), window.is_slot()) {
             let most = self.body_end.min(self.end);
-            self.file.allocate(&self.core.io, last.end(), most).await.map_err(Stop::Disk)?;
+            let allocate = self.file.allocate(&self.core.io, last.end(), most);
+            on_disk(self.core, &self.claim, allocate).await.map_err(Stop::Disk)?;
         }
         let write = match pieces.as_slice() {
             [(piece, _)] => {
@@ -273,15 +274,7 @@ impl<'c> Mover<'c> {
     /// Waits for the oldest write and records it.
     async fn land_one(&mut self) -> Result<(), Stop> {
         let Some(InFlight { pieces, write }) = self.in_flight.pop_front() else { return Ok(()) };
-        let mut landed = pin!(write.landed());
-        let landed = loop {
-            match select(landed.as_mut(), self.core.io.sleep(TICK)).await {
-                Either::Left((landed, _)) => break landed,
-                // The disk is slow, not the sender: nobody shall end this writer for being silent.
-                Either::Right(_) => self.claim.touch(),
-            }
-        };
-        landed.map_err(Stop::Disk)?;
+        on_disk(self.core, &self.claim, write.landed()).await.map_err(Stop::Disk)?;
         self.record(pieces)
     }
 
@@ -340,6 +333,17 @@ impl<'c> Mover<'c> {
             Err(Stop::Slow)
         } else {
             Ok(())
+        }
+    }
+}
+
+/// Waits for the disk: it is slow, not the sender, so nobody shall end this writer for being silent.
+async fn on_disk<T>(core: &Core, claim: &Claim, work: impl Future<Output = T>) -> T {
+    let mut work = pin!(work);
+    loop {
+        match select(work.as_mut(), core.io.sleep(TICK)).await {
+            Either::Left((done, _)) => return done,
+            Either::Right(_) => claim.touch(),
         }
     }
 }
