@@ -1,5 +1,6 @@
 //! A real server in a directory of its own on a free port: start, stop, kill, start again; one process or one per plane.
-//! A test that fails prints the tail of the server's log; one that passes ends with the audit of `audit.rs`.
+//! A test that fails prints the tail of the server's log (and keeps the directory when `ET_KEEP` is set); one that passes
+//! ends with the audit of `audit.rs`.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader};
@@ -416,6 +417,10 @@ impl Drop for Node {
         if std::thread::panicking() {
             eprintln!("--- the server said\n{}\n--- its log ends\n{}", self.said().join("\n"), self.log_tail());
             self.kill();
+            if std::env::var_os("ET_KEEP").is_some() {
+                eprintln!("--- kept: {}", self.dir.path().display());
+                self.dir.disable_cleanup(true);
+            }
             return;
         }
         let mut found = Vec::new();
