@@ -30,6 +30,10 @@ use super::{Change, Commit, Keeper, NotKept, Record};
 const RECORDS: TableDefinition<'_, &[u8; 16], &[u8]> = TableDefinition::new("records.1");
 /// Objects that are never taken for orphans.
 const KEPT: TableDefinition<'_, &[u8; 16], ()> = TableDefinition::new("kept.1");
+/// What is known about the catalogue itself.
+const META: TableDefinition<'_, &str, u64> = TableDefinition::new("meta.1");
+/// Set once an inventory was compared with this catalogue to the end.
+const TRUSTED: &str = "trusted";
 /// Changes in one commit.
 const BATCH_MAX: usize = 4096;
 /// Pause before a commit that failed is tried again.
@@ -70,7 +74,7 @@ pub struct Opened {
     pub records: Vec<Record>,
     /// Objects that are never taken for orphans.
     pub kept: HashSet<ObjectId>,
-    /// The file did not exist before.
+    /// It was never compared with what is on disk: the file is new.
     pub is_new: bool,
 }
 
@@ -88,10 +92,10 @@ struct Waiting {
 /// Opens or creates the catalogue at `path`.
 pub fn open(path: &Path, sync: bool) -> Result<Opened, OpenError> {
     let wrong = |error: &dyn std::fmt::Display| OpenError::Open { path: path.to_owned(), reason: error.to_string() };
-    let is_new = !path.exists();
+    let is_created = !path.exists();
     let database = open_database(path, sync).map_err(|error| wrong(&error))?;
-    let (records, kept) = read_all(&database, path)?;
-    if is_new && let Some(parent) = path.parent() {
+    let (records, kept, is_trusted) = read_all(&database, path)?;
+    if is_created && let Some(parent) = path.parent() {
         File::open(parent).and_then(|directory| directory.sync_all()).map_err(|error| wrong(&error))?;
     }
     let (queue, waiting) = mpsc::channel();
@@ -109,7 +113,7 @@ pub fn open(path: &Path, sync: bool) -> Result<Opened, OpenError> {
         .name("catalogue".into())
         .spawn(move || writer.run(&waiting))
         .map_err(|error| wrong(&error))?;
-    Ok(Opened { keeper: FileKeeper { queue: Some(queue), writer: Some(thread) }, records, kept, is_new })
+    Ok(Opened { keeper: FileKeeper { queue: Some(queue), writer: Some(thread) }, records, kept, is_new: !is_trusted })
 }
 
 impl Keeper for FileKeeper {
@@ -207,6 +211,9 @@ impl Writer {
                     Change::Delete(id) => {
                         records.remove(id.as_bytes())?;
                     }
+                    Change::Trust => {
+                        write.open_table(META)?.insert(TRUSTED, 1)?;
+                    }
                     Change::Keep(ids) => {
                         for id in ids {
                             kept.insert(id.as_bytes(), ())?;
@@ -227,6 +234,7 @@ fn open_database(path: &Path, sync: bool) -> Result<Database, redb::Error> {
     let write = database.begin_write()?;
     write.open_table(RECORDS)?;
     write.open_table(KEPT)?;
+    write.open_table(META)?;
     write.commit()?;
     Ok(database)
 }
@@ -236,7 +244,7 @@ fn is_full(error: &redb::Error) -> bool {
     matches!(error, redb::Error::Io(error) if matches!(error.kind(), StorageFull | QuotaExceeded | FileTooLarge))
 }
 
-fn read_all(database: &Database, path: &Path) -> Result<(Vec<Record>, HashSet<ObjectId>), OpenError> {
+fn read_all(database: &Database, path: &Path) -> Result<(Vec<Record>, HashSet<ObjectId>, bool), OpenError> {
     let wrong = |error: redb::Error| OpenError::Open { path: path.to_owned(), reason: error.to_string() };
     let read = database.begin_read().map_err(|error| wrong(error.into()))?;
     let table = read.open_table(RECORDS).map_err(|error| wrong(error.into()))?;
@@ -254,7 +262,9 @@ fn read_all(database: &Database, path: &Path) -> Result<(Vec<Record>, HashSet<Ob
         let (id, ()) = row.map(|(id, _)| (id, ())).map_err(|error| wrong(error.into()))?;
         kept.insert(ObjectId::from_bytes(*id.value()));
     }
-    Ok((records, kept))
+    let meta = read.open_table(META).map_err(|error| wrong(error.into()))?;
+    let trusted = meta.get(TRUSTED).map_err(|error| wrong(error.into()))?.is_some();
+    Ok((records, kept, trusted))
 }
 
 #[cfg(test)]
@@ -283,6 +293,10 @@ mod tests {
             let puts = (0..20).map(|byte| Change::Put(Box::new(record(id(byte), 1)))).collect();
             write(&opened.keeper, puts);
             write(&opened.keeper, vec![Change::Delete(id(3)), Change::Keep(vec![id(99)])]);
+            drop(opened);
+            let opened = open(&path, sync).unwrap();
+            assert!(opened.is_new, "nobody compared it with the disk yet");
+            write(&opened.keeper, vec![Change::Trust]);
             drop(opened);
             let opened = open(&path, sync).unwrap();
             assert_eq!((opened.is_new, opened.records.len()), (false, 19));

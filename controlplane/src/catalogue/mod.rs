@@ -28,6 +28,8 @@ pub enum Change {
     Delete(ObjectId),
     /// Objects found on disk by a catalogue that was new: never removed (see [`file`]).
     Keep(Vec<ObjectId>),
+    /// The first inventory was compared to the end: from now on the catalogue is believed.
+    Trust,
 }
 
 /// A backend.

@@ -61,32 +61,38 @@ impl Node {
         }
         let complete = entry.record.is_complete();
         let changes = state.expire(id);
-        drop(state);
         self.tell_news();
         // Nobody is told of the removal: whether the write succeeds changes no answer.
-        drop(self.keep(changes));
+        drop(self.keep(&state, changes));
         if complete { Look::Unknown } else { Look::Expired }
     }
 
     /// Adds a record, and waits until it would survive a kill.
     pub async fn create(&self, record: Record) -> Result<(), NotKept> {
         let id = record.id;
-        self.lock().shelf.insert(record.clone());
-        let outcome = self.keep(vec![Change::Put(Box::new(record))]).wait().await;
+        let commit = {
+            let mut state = self.lock();
+            state.shelf.insert(record.clone());
+            self.keep(&state, vec![Change::Put(Box::new(record))])
+        };
+        let outcome = commit.wait().await;
         if outcome.is_err() {
-            self.lock().shelf.remove(id);
-            drop(self.keep(vec![Change::Delete(id)]));
+            let mut state = self.lock();
+            state.shelf.remove(id);
+            drop(self.keep(&state, vec![Change::Delete(id)]));
         }
         outcome
     }
 
     /// Takes a record away for good. `None`: somebody else did, or there was none.
     pub async fn delete(&self, id: ObjectId) -> Result<Option<Record>, NotKept> {
-        let record = self.lock().shelf.remove(id);
-        if record.is_some() {
-            self.keep(vec![Change::Delete(id)]).wait().await?;
-        }
-        Ok(record)
+        let (record, commit) = {
+            let mut state = self.lock();
+            let Some(record) = state.shelf.remove(id) else { return Ok(None) };
+            (record, self.keep(&state, vec![Change::Delete(id)]))
+        };
+        commit.wait().await?;
+        Ok(Some(record))
     }
 
     /// Orders the bytes of an object away, for whoever cannot wait for a grant to do it.
@@ -170,7 +176,7 @@ impl Node {
     pub async fn claim(&self, claim: &Claim) -> Result<bool, NotKept> {
         let Ok(receiver) = claim.receiver.parse::<Receiver>() else { return Ok(false) };
         let now = self.clock.now_ms();
-        let (go, changes) = {
+        let (go, commit) = {
             let mut state = self.lock();
             let run = state.data_run;
             let delivery = Delivery { ticket: claim.ticket, run, receiver: &receiver, span: claim.span };
@@ -182,9 +188,11 @@ impl Node {
                 let go = entry.record.once.claim(delivery, entry.record.length);
                 (go, Change::Put(Box::new(entry.record.clone())))
             });
-            claimed.map_or((false, Vec::new()), |(go, change)| (go, if go { vec![change] } else { Vec::new() }))
+            let (go, change) = claimed.unzip();
+            let go = go == Some(true);
+            (go, self.keep(&state, change.filter(|_| go).into_iter().collect()))
         };
-        self.keep(changes).wait().await.map(|()| go)
+        commit.wait().await.map(|()| go)
     }
 }
 

@@ -1,4 +1,8 @@
 //! What the data plane reports. Told at least once and in order per object; everything here may be applied twice.
+//!
+//! Every decision waits for the facts before it, so facts must not wait for a disk without need: what the next inventory
+//! tells again (a completion, a length) or what only counts is written down in the background; what would be lost for
+//! ever (who received a `download_once` file, what is gone) is on disk before the data plane may forget it.
 
 use etransfer_contract::ObjectId;
 use etransfer_contract::fact::{Fact, FactBatch, Presence};
@@ -9,27 +13,48 @@ use crate::config::Policy;
 use crate::retention::once::Delivery;
 use crate::retention::receiver::Receiver;
 
+/// What facts lead to.
+#[derive(Debug, Default)]
+pub struct Effects {
+    changes: Vec<Change>,
+    binding: bool,
+}
+
+impl Effects {
+    /// On disk before the data plane forgets the fact.
+    pub fn bind(&mut self, change: Change) {
+        self.changes.push(change);
+        self.binding = true;
+    }
+
+    /// On disk soon.
+    fn note(&mut self, change: Change) {
+        self.changes.push(change);
+    }
+}
+
 impl Node {
     /// Applies a batch; returns when what must not be forgotten is written down.
     pub async fn apply(&self, batch: FactBatch) -> Result<(), NotKept> {
         let tombstone_until = self.clock.now_ms().saturating_add(self.config.uploads.tombstone.as_millis() as u64);
-        let mut changes = Vec::new();
-        {
+        let (commit, binding) = {
+            let mut effects = Effects::default();
             let mut state = self.lock();
             state.meet(batch.run);
             for fact in batch.facts {
-                state.apply(fact, tombstone_until, &mut changes);
+                state.apply(fact, tombstone_until, &mut effects);
             }
-        }
-        if !changes.is_empty() {
-            self.tell_news();
-        }
-        self.keep(changes).wait().await
+            if !effects.changes.is_empty() {
+                self.tell_news();
+            }
+            (self.keep(&state, effects.changes), effects.binding)
+        };
+        if binding { commit.wait().await } else { Ok(()) }
     }
 }
 
 impl State {
-    fn apply(&mut self, fact: Fact, tombstone_until: u64, changes: &mut Vec<Change>) {
+    fn apply(&mut self, fact: Fact, tombstone_until: u64, effects: &mut Effects) {
         match fact {
             Fact::Progress(presence) | Fact::Completed(presence) => {
                 self.inventory.note(presence.object);
@@ -37,30 +62,30 @@ impl State {
                     self.settle_copy(presence.object);
                 }
                 if self.shelf.get(presence.object).is_some() {
-                    self.progress(presence, changes);
+                    self.progress(presence, effects);
                 } else {
                     self.orphan(presence.object, presence.received);
                 }
             }
             Fact::Discarded { object } => {
                 // A creation that never was: no tombstone.
-                self.drop_incomplete(object, changes);
+                self.drop_incomplete(object, effects);
                 self.removed(object);
             }
             Fact::Removed { object } => {
-                if self.drop_incomplete(object, changes) {
+                if self.drop_incomplete(object, effects) {
                     self.bury(object, tombstone_until);
                 }
                 self.removed(object);
             }
             Fact::Settled { ticket, .. } => self.ledger.settle(ticket),
-            Fact::Served { .. } => self.served(&fact, changes),
-            Fact::Inventory { objects, last } => self.take_page(objects, last, changes),
+            Fact::Served { .. } => self.served(&fact, effects),
+            Fact::Inventory { objects, last } => self.take_page(objects, last, effects),
         }
     }
 
     /// What is there of an object that has a record.
-    pub(super) fn progress(&mut self, presence: Presence, changes: &mut Vec<Change>) {
+    pub(super) fn progress(&mut self, presence: Presence, effects: &mut Effects) {
         let id = presence.object;
         let change = self.shelf.update(id, |entry| {
             let record = &mut entry.record;
@@ -78,12 +103,12 @@ impl State {
             }
             changed.then(|| Change::Put(Box::new(entry.record.clone())))
         });
-        changes.extend(change.flatten());
-        self.consume_if_used_up(id, changes);
+        change.flatten().into_iter().for_each(|change| effects.note(change));
+        self.consume_if_used_up(id, effects);
     }
 
     /// A delivery ended.
-    fn served(&mut self, fact: &Fact, changes: &mut Vec<Change>) {
+    fn served(&mut self, fact: &Fact, effects: &mut Effects) {
         let Fact::Served { object, ticket, receiver, span, whole, .. } = fact else { return };
         let Some(entry) = self.shelf.get(*object) else { return };
         let Ok(receiver) = receiver.parse::<Receiver>() else { return };
@@ -96,8 +121,8 @@ impl State {
                     entry.record.once.ended(delivery, *whole, length);
                     Change::Put(Box::new(entry.record.clone()))
                 });
-                changes.extend(change);
-                self.consume_if_used_up(*object, changes);
+                change.into_iter().for_each(|change| effects.bind(change));
+                self.consume_if_used_up(*object, effects);
             }
             Policy::Permanent | Policy::Ttl => {
                 let Some(length) = length.filter(|_| *whole && is_new && entry.record.is_complete()) else { return };
@@ -106,33 +131,33 @@ impl State {
                         entry.record.download_count += 1;
                         Change::Put(Box::new(entry.record.clone()))
                     });
-                    changes.extend(change);
+                    change.into_iter().for_each(|change| effects.note(change));
                 }
             }
         }
     }
 
     /// A complete `download_once` file that somebody has is gone from this instant (§3 rule 4).
-    fn consume_if_used_up(&mut self, id: ObjectId, changes: &mut Vec<Change>) {
+    fn consume_if_used_up(&mut self, id: ObjectId, effects: &mut Effects) {
         let Some(entry) = self.shelf.get(id) else { return };
         let record = &entry.record;
         if record.keep.policy == Policy::DownloadOnce && record.is_complete() && record.once.is_used_up(record.length) {
             tracing::info!(object = %id, "a download_once file was received and is gone");
             self.shelf.remove(id);
             self.orders.remove(id, None);
-            changes.push(Change::Delete(id));
+            effects.bind(Change::Delete(id));
         }
     }
 
     /// The data plane has nothing of it any more; `true` when it was an upload nobody finished.
-    fn drop_incomplete(&mut self, id: ObjectId, changes: &mut Vec<Change>) -> bool {
+    fn drop_incomplete(&mut self, id: ObjectId, effects: &mut Effects) -> bool {
         let Some(entry) = self.shelf.get(id) else { return false };
         let incomplete = !entry.record.is_complete();
         if !incomplete {
             tracing::error!(object = %id, "the bytes of a complete file were removed; its record goes too");
         }
         self.shelf.remove(id);
-        changes.push(Change::Delete(id));
+        effects.bind(Change::Delete(id));
         incomplete
     }
 

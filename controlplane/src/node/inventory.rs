@@ -9,6 +9,7 @@ use etransfer_contract::ObjectId;
 use etransfer_contract::fact::Presence;
 
 use super::State;
+use super::facts::Effects;
 use crate::catalogue::Change;
 
 /// How far the telling is.
@@ -49,13 +50,13 @@ impl Inventory {
 
 impl State {
     /// One page.
-    pub(super) fn take_page(&mut self, objects: Vec<Presence>, last: bool, changes: &mut Vec<Change>) {
+    pub(super) fn take_page(&mut self, objects: Vec<Presence>, last: bool, effects: &mut Effects) {
         let mut strangers = Vec::new();
         for presence in objects {
             let id = presence.object;
             self.inventory.seen.insert(id);
             if self.shelf.get(id).is_some() {
-                self.progress(presence, changes);
+                self.progress(presence, effects);
             } else if self.inventory.distrust_catalogue && !self.kept.contains(&id) {
                 self.kept.insert(id);
                 self.shelf.haunt(id, presence.received);
@@ -70,10 +71,13 @@ impl State {
                 "the catalogue is new but the storage is not: these objects are kept and not served. Stop the node and \
                  put the old state/catalogue.redb back, or remove the storage directory to begin afresh"
             );
-            changes.push(Change::Keep(strangers));
+            effects.bind(Change::Keep(strangers));
         }
         if last {
             self.finish_inventory();
+            if std::mem::take(&mut self.inventory.distrust_catalogue) {
+                effects.bind(Change::Trust);
+            }
         }
     }
 
@@ -97,6 +101,5 @@ impl State {
         }
         self.inventory.known = true;
         self.inventory.coming = false;
-        self.inventory.distrust_catalogue = false;
     }
 }

@@ -162,7 +162,9 @@ impl Node {
         ObjectId::from_bytes(bytes)
     }
 
-    fn keep(&self, changes: Vec<Change>) -> Commit {
+    /// Starts to write changes down. The guard is the proof that they reach the writer in the order in which they were
+    /// made: a record put after its deletion would come back from the dead.
+    fn keep(&self, _in_order: &MutexGuard<'_, State>, changes: Vec<Change>) -> Commit {
         if changes.is_empty() { Commit::Done } else { self.keeper.write(changes) }
     }
 

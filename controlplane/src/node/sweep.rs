@@ -22,8 +22,7 @@ impl Node {
         state.tombstones.retain(|_, until| *until > now);
         let tombstones = std::mem::take(&mut state.tombstone_order);
         state.tombstone_order = tombstones.into_iter().filter(|id| state.tombstones.contains_key(id)).collect();
-        drop(state);
         self.tell_news();
-        (cleaned, self.keep(changes))
+        (cleaned, self.keep(&state, changes))
     }
 }
