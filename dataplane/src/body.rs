@@ -102,10 +102,10 @@ impl Body {
     }
 
     fn end(&mut self, end: Result<Fill, BodyError>) -> Result<Fill, BodyError> {
-        if matches!(end, Ok(Fill::Done)) {
-            if let State::Chunked(decoder) = std::mem::replace(&mut self.state, State::Done) {
-                self.trailers = decoder.into_trailers();
-            }
+        if matches!(end, Ok(Fill::Done))
+            && let State::Chunked(decoder) = std::mem::replace(&mut self.state, State::Done)
+        {
+            self.trailers = decoder.into_trailers();
         }
         end
     }

@@ -87,7 +87,8 @@ impl DataFile {
         let bytes_at = |from: u64, to: u64| at + (from - span.start()) as usize..at + (to - span.start()) as usize;
         let first = span.start().next_multiple_of(BLOCK_BYTES);
         let last = span.end() / BLOCK_BYTES * BLOCK_BYTES;
-        let aligned = buf.is_slot() && bytes_at(first.min(span.end()), span.end()).start as u64 % BLOCK_BYTES == 0;
+        let whole_from = bytes_at(first.min(span.end()), span.end()).start as u64;
+        let aligned = buf.is_slot() && whole_from.is_multiple_of(BLOCK_BYTES);
         let Some(direct) = self.direct.as_ref().filter(|_| aligned && first < last) else {
             return Write::of(vec![io.write_at(&self.buffered, buf, bytes_at(span.start(), span.end()), span.start())]);
         };

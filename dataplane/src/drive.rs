@@ -77,10 +77,10 @@ async fn drain(core: &Rc<Core>) {
     while core.active.get() > 0 && core.io.now() < deadline {
         core.io.sleep(DRAIN_LOOK).await;
     }
-    if core.shared.config.durability != Durability::None {
-        if let Err(error) = sync_journal(core, core.journal().position()).await {
-            tracing::error!(%error, "sync the journal at the end");
-        }
+    if core.shared.config.durability != Durability::None
+        && let Err(error) = sync_journal(core, core.journal().position()).await
+    {
+        tracing::error!(%error, "sync the journal at the end");
     }
     core.shared.cores_done.fetch_add(1, Ordering::AcqRel);
     if core.io.core() == 0 {

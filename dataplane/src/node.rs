@@ -156,14 +156,13 @@ impl Node {
 
     /// Waits until every core ended; the first failure is returned.
     pub fn join(self) -> io::Result<()> {
-        let ended = self
-            .threads
-            .into_iter()
-            .map(|thread| thread.join().unwrap_or_else(|_| Err(io::Error::other("a core ended by a panic"))));
-        let ended = ended.fold(Ok(()), |first, this| first.and(this));
+        let join = |thread: JoinHandle<io::Result<()>>| {
+            thread.join().unwrap_or_else(|_| Err(io::Error::other("a core ended by a panic")))
+        };
+        let ended: Vec<_> = self.threads.into_iter().map(join).collect();
         if self.shared.config.durability != Durability::None {
             self.shared.store.close()?;
         }
-        ended
+        ended.into_iter().collect()
     }
 }

@@ -165,10 +165,10 @@ fn a_removal_asked_for_in_between_holds() {
     let upload = node.complete(b"hello");
     node.delete(&upload.file()).is(200);
     node.kill_one(Role::Control);
-    node.send(&Request::get(&upload.download()).header("X-API-Token", TOKEN)).is_any(&[404, 410, 503]);
+    node.send(&Request::get(&upload.download()).header("X-API-Token", TOKEN)).one_of(&[404, 410, 503]);
     back(&mut node);
     node.get(&upload.file()).is(404);
-    node.head(&upload).is_any(&[404, 410]);
+    node.head(&upload).one_of(&[404, 410]);
     wait::until("its bytes are removed", || {
         crate::support::audit::objects_below(node.storage()).is_empty().then_some(())
     });
@@ -191,7 +191,7 @@ fn uploads_and_downloads_live_through_many_restarts() {
                         let pairs = metadata(&[("filename", "w")]);
                         let request =
                             post().header("Upload-Length", LENGTH.to_string()).header("Upload-Metadata", pairs);
-                        let reply = Conn::open(addr).ask(&request).is_any(&[201, 503]);
+                        let reply = Conn::open(addr).ask(&request).one_of(&[201, 503]);
                         (reply.status == 201).then(|| Upload::at(reply.field("Location")))
                     });
                     let mut offset = 0;
@@ -214,7 +214,7 @@ fn uploads_and_downloads_live_through_many_restarts() {
                     let mut whole = 0;
                     while !load() {
                         let request = Request::get(&read.download()).header("X-API-Token", TOKEN);
-                        let reply = Conn::open(addr).ask(&request).is_any(&[200, 503]);
+                        let reply = Conn::open(addr).ask(&request).one_of(&[200, 503]);
                         if reply.status == 200 {
                             assert!(reply.body == shared);
                             whole += 1;

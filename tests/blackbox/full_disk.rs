@@ -14,7 +14,7 @@ fn fill(node: &Node, length: u64) -> (Upload, u64) {
     let mut offset = 0;
     for _ in 0..200 {
         let to = length.min(offset + MIB);
-        let reply = node.send(&patch(&upload, offset, &content.bytes(offset..to))).is_any(&[204, 507]);
+        let reply = node.send(&patch(&upload, offset, &content.bytes(offset..to))).one_of(&[204, 507]);
         let told = reply.number("Upload-Offset");
         assert!(told >= offset, "the offset went back from {offset} to {told}");
         if reply.status == 507 {
@@ -58,7 +58,7 @@ fn full(disk: &Disk, setup: crate::support::node::Setup, room: u64) {
     node.delete(&kept[0].0.file()).is(200);
     let next = Oracle(77).bytes(offset..offset + 100_000);
     wait::until("there is room again", || {
-        let reply = node.send(&patch(&upload, offset, &next)).is_any(&[204, 507, 409]);
+        let reply = node.send(&patch(&upload, offset, &next)).one_of(&[204, 507, 409]);
         (reply.status != 507 || reply.number("Upload-Offset") > offset).then_some(())
     });
     let now = node.offset(&upload);
@@ -93,12 +93,12 @@ fn no_inodes_left() {
     let mut made = Vec::new();
     let refused = (0..600).find_map(|seed| {
         let content = Oracle(seed).bytes(0..1_000);
-        let created = node.send(&post().header("Upload-Length", "1000")).is_any(&[201, 507]);
+        let created = node.send(&post().header("Upload-Length", "1000")).one_of(&[201, 507]);
         if created.status == 507 {
             return Some(created);
         }
         let upload = Upload::at(created.field("Location"));
-        let reply = node.patch(&upload, 0, &content).is_any(&[204, 507]);
+        let reply = node.patch(&upload, 0, &content).one_of(&[204, 507]);
         if reply.status == 507 {
             return Some(reply);
         }
@@ -115,7 +115,7 @@ fn no_inodes_left() {
         node.delete(&upload.file()).is(200);
     }
     wait::until("there is room again", || {
-        let reply = node.send(&post().header("Upload-Length", "0")).is_any(&[201, 507]);
+        let reply = node.send(&post().header("Upload-Length", "0")).one_of(&[201, 507]);
         (reply.status == 201).then_some(())
     });
     node.complete(b"hello");
@@ -130,7 +130,7 @@ fn a_limit_on_file_size_is_507_too() {
     let content = Oracle(1);
     let mut offset = 0;
     let reply = loop {
-        let reply = node.send(&patch(&upload, offset, &content.bytes(offset..offset + 4 * MIB))).is_any(&[204, 507]);
+        let reply = node.send(&patch(&upload, offset, &content.bytes(offset..offset + 4 * MIB))).one_of(&[204, 507]);
         let told = reply.number("Upload-Offset");
         if reply.status == 507 && told == offset {
             break reply;

@@ -16,7 +16,7 @@ fn once(node: &Node, content: &[u8]) -> Upload {
 fn gone(node: &Node, upload: &Upload) {
     wait::until("the file is gone", || (node.get(&upload.file()).status == 404).then_some(()));
     node.send(&get(upload)).is(404);
-    node.send(&head(upload)).is_any(&[404, 410]);
+    node.send(&head(upload)).one_of(&[404, 410]);
     node.get(&format!("{}/info/download", upload.file())).is(404);
     assert!(!node.get("/api/files").json().to_string().contains(&upload.id));
 }
@@ -96,7 +96,7 @@ fn what_consumes_nothing() {
     }
     // A 304, should it be spoken.
     let reply =
-        node.send(&get(&upload).header("If-None-Match", &etag).header("Range", "bytes=5-9")).is_any(&[206, 304]);
+        node.send(&get(&upload).header("If-None-Match", &etag).header("Range", "bytes=5-9")).one_of(&[206, 304]);
     assert!(reply.body.len() <= 5);
     // A receiver that goes away in the middle, early and late.
     for taken in [1usize, 1 << 20, 12 << 20] {
@@ -270,10 +270,10 @@ fn ttl_counts_from_completion_and_is_kept_at_each_access() {
     let reply = node.send(&get(&upload)).is(200);
     assert_eq!(reply.field("X-Retention-Expires"), expires);
     assert_eq!(reply.field("X-Retention-Policy"), "ttl");
-    wait::until("the time passes", || (node.send(&get(&upload)).is_any(&[200, 404]).status == 404).then_some(()));
+    wait::until("the time passes", || (node.send(&get(&upload)).one_of(&[200, 404]).status == 404).then_some(()));
     assert!(completed.elapsed() >= Duration::from_millis(1_900), "gone after {:?}", completed.elapsed());
     node.get(&upload.file()).is(404);
-    node.send(&head(&upload)).is_any(&[404, 410]);
+    node.send(&head(&upload)).one_of(&[404, 410]);
     node.get(&format!("{}/info/download", upload.file())).is(404);
     assert_eq!(node.listed(), 0);
     // The sweep gives the space back.
@@ -304,7 +304,7 @@ fn permanent_stays() {
     }
     let other = node.create(5);
     wait::until("an unfinished one expires", || (node.head(&other).status != 200).then_some(()));
-    node.send(&patch(&other, 0, b"x")).is_any(&[404, 410]);
+    node.send(&patch(&other, 0, b"x")).one_of(&[404, 410]);
     node.kill_and_start_again();
     node.whole(&upload, b"hello");
 }

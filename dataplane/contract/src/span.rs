@@ -130,10 +130,9 @@ impl SpanSet {
         let last = self.spans.partition_point(|other| other.start <= span.end);
         let merged = match self.spans.get(first..last) {
             Some([]) | None => span,
-            Some(touched) => Span {
-                start: span.start.min(touched[0].start),
-                end: span.end.max(touched[touched.len() - 1].end),
-            },
+            Some(touched) => {
+                Span { start: span.start.min(touched[0].start), end: span.end.max(touched[touched.len() - 1].end) }
+            }
         };
         self.spans.splice(first..last, [merged]);
     }

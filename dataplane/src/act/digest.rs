@@ -21,9 +21,9 @@ pub enum Hasher {
     /// MD5.
     Md5(Box<md5::Md5>),
     /// CRC-32 (IEEE), four bytes, most significant first.
-    Crc32(crc32fast::Hasher),
+    Crc32(Box<crc32fast::Hasher>),
     /// CRC-32C (Castagnoli), four bytes, most significant first.
-    Crc32c(crc_fast::Digest),
+    Crc32c(Box<crc_fast::Digest>),
 }
 
 impl Hasher {
@@ -33,8 +33,8 @@ impl Hasher {
             Algorithm::Sha1 => Self::Sha1(Box::default()),
             Algorithm::Sha256 => Self::Sha256(Box::default()),
             Algorithm::Md5 => Self::Md5(Box::default()),
-            Algorithm::Crc32 => Self::Crc32(crc32fast::Hasher::new()),
-            Algorithm::Crc32c => Self::Crc32c(crc_fast::Digest::new(crc_fast::CrcAlgorithm::Crc32Iscsi)),
+            Algorithm::Crc32 => Self::Crc32(Box::default()),
+            Algorithm::Crc32c => Self::Crc32c(Box::new(crc_fast::Digest::new(crc_fast::CrcAlgorithm::Crc32Iscsi))),
         }
     }
 

@@ -156,7 +156,7 @@ pub fn finish(node: &Node, log: &Log) {
         wait::until("the upload can be finished", || {
             let offset = node.offset(&upload);
             if offset < told.length {
-                node.patch(&upload, offset, &content[offset as usize..]).is_any(&[204, 409]);
+                node.patch(&upload, offset, &content[offset as usize..]).one_of(&[204, 409]);
             }
             (node.offset(&upload) == told.length).then_some(())
         });

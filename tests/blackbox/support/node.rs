@@ -57,7 +57,6 @@ pub enum Role {
 pub struct Setup {
     env: BTreeMap<String, String>,
     config: Option<String>,
-    args: Vec<String>,
     planes: Planes,
     storage: Option<PathBuf>,
     wrapper: Vec<String>,
@@ -82,10 +81,6 @@ impl Setup {
     /// The configuration file's text.
     pub fn config(mut self, yaml: &str) -> Self {
         self.config = Some(yaml.into());
-        self
-    }
-    pub fn arg(mut self, arg: &str) -> Self {
-        self.args.push(arg.into());
         self
     }
     pub fn two_processes(mut self) -> Self {
@@ -155,7 +150,7 @@ impl Node {
         let mut env = BTreeMap::new();
         env.insert("ETRANSFER_AUTH_TOKENS".into(), format!("[\"{TOKEN}\",\"{OTHER_TOKEN}\"]"));
         env.insert("ETRANSFER_ENGINE".into(), engine());
-        Setup { env, config: None, args: Vec::new(), planes: Planes::One, storage: None, wrapper: Vec::new(), port: 0 }
+        Setup { env, config: None, planes: Planes::One, storage: None, wrapper: Vec::new(), port: 0 }
     }
     #[track_caller]
     pub fn start() -> Self {
@@ -218,7 +213,6 @@ impl Node {
         if self.setup.config.is_some() {
             command.arg("--config").arg(self.config_path());
         }
-        command.args(&self.setup.args);
         command.env_clear().envs(clean_env(&self.home())).envs(&self.setup.env);
         command.current_dir(self.dir.path());
         command

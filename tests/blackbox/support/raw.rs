@@ -154,7 +154,7 @@ impl Reply {
         self
     }
     #[track_caller]
-    pub fn is_any(self, statuses: &[u16]) -> Self {
+    pub fn one_of(self, statuses: &[u16]) -> Self {
         assert!(statuses.contains(&self.status), "wanted one of {statuses:?}: {self:?}");
         self
     }

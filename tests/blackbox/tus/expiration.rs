@@ -82,13 +82,13 @@ fn after_expiry_it_is_gone_and_its_space_is_back() {
     let gone = wait::until("the upload expires", || Some(node.head(&upload)).filter(|reply| reply.status != 200));
     assert_eq!(gone.status, 410, "while the tombstone lasts");
     assert_eq!(gone.header("Upload-Offset"), None);
-    node.patch(&upload, 50_000, b"x").is_any(&[404, 410]);
+    node.patch(&upload, 50_000, b"x").one_of(&[404, 410]);
     node.get(&upload.file()).is(404);
     wait::until("its space comes back", || (node.get("/api/storage").json()["used"] == 0).then_some(()));
     wait::until("its bytes are removed", || {
         crate::support::audit::objects_below(node.storage()).is_empty().then_some(())
     });
-    wait::until("the tombstone ends", || (node.send(&head(&upload)).is_any(&[404, 410]).status == 404).then_some(()));
+    wait::until("the tombstone ends", || (node.send(&head(&upload)).one_of(&[404, 410]).status == 404).then_some(()));
 }
 
 #[test]
@@ -152,7 +152,7 @@ fn expiry_holds_across_a_restart() {
     let until = Instant::now() + PERIOD + Duration::from_millis(500);
     wait::within(PERIOD * 2, || (Instant::now() > until).then_some(()));
     node.start_again();
-    node.head(&upload).is_any(&[404, 410]);
-    node.send(&patch(&upload, 2, b"llo")).is_any(&[404, 410]);
-    node.send(&tus("DELETE", &upload.path)).is_any(&[404, 410]);
+    node.head(&upload).one_of(&[404, 410]);
+    node.send(&patch(&upload, 2, b"llo")).one_of(&[404, 410]);
+    node.send(&tus("DELETE", &upload.path)).one_of(&[404, 410]);
 }

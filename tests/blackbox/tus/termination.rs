@@ -18,7 +18,7 @@ fn delete_removes_complete_and_incomplete_uploads() {
             let request = tus(method, &upload.path)
                 .header("Upload-Offset", "0")
                 .header("Content-Type", "application/offset+octet-stream");
-            node.send(&request).is_any(&[404, 410]);
+            node.send(&request).one_of(&[404, 410]);
         }
         node.get(&upload.file()).is(404);
         node.get(&upload.download()).is(404);
@@ -81,11 +81,11 @@ fn an_active_writer_is_ended_and_gets_no_204() {
             let (bytes, ended) = conn.drain(crate::support::DEADLINE);
             (String::from_utf8_lossy(&bytes).into_owned(), ended)
         });
-        node.send(&tus("DELETE", &upload.path)).is_any(&[204, 404]);
+        node.send(&tus("DELETE", &upload.path)).one_of(&[204, 404]);
         let (text, _ended) = writer.join().expect("no panic");
         let finished_first = !stalled && text.starts_with("HTTP/1.1 204");
         assert!(!text.starts_with("HTTP/1.1 2") || finished_first, "{text}");
-        node.head(&upload).is_any(&[404, 410]);
+        node.head(&upload).one_of(&[404, 410]);
         wait::until("its bytes are removed", || audit::objects_below(node.storage()).is_empty().then_some(()));
     }
     assert_eq!(node.get("/api/storage").json()["used"], 0);
@@ -141,9 +141,9 @@ fn what_was_removed_stays_removed() {
             node.kill_and_start_again();
         }
         for upload in &uploads {
-            node.head(upload).is_any(&[404, 410]);
+            node.head(upload).one_of(&[404, 410]);
             node.get(&upload.file()).is(404);
-            node.patch(upload, 5, b"x").is_any(&[404, 410]);
+            node.patch(upload, 5, b"x").one_of(&[404, 410]);
         }
         assert_eq!(node.listed(), 0);
         assert_eq!(node.get("/api/storage").json()["used"], 0);
@@ -170,7 +170,7 @@ fn a_racing_patch_does_not_bring_it_back() {
             barrier.wait();
             node.send(&tus("DELETE", &upload.path)).is(204);
         });
-        node.head(&upload).is_any(&[404, 410]);
+        node.head(&upload).one_of(&[404, 410]);
         node.get(&upload.file()).is(404);
     }
     wait::until("no object file stays", || audit::objects_below(node.storage()).is_empty().then_some(()));
