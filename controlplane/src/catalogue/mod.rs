@@ -2,7 +2,7 @@
 //!
 //! * [`record`] what is known about one object, [`codec`] how it is written down
 //! * [`shelf`] the index in memory, the same for every backend
-//! * [`Keeper`] what a backend does: [`Memory`] forgets at exit, [`file`] does not
+//! * [`Keeper`] what a backend does: [`Memory`] forgets at exit, [`mod@file`] does not
 //!
 //! Must stay true: nobody is told of a change before [`Commit::wait`] returned; after that it survives SIGKILL at every
 //! durability level, and a power cut unless `durability` is `none`.
@@ -26,7 +26,7 @@ pub enum Change {
     Put(Box<Record>),
     /// Taken away.
     Delete(ObjectId),
-    /// Objects found on disk by a catalogue that was new: never removed (see [`file`]).
+    /// Objects found on disk by a catalogue that was new: never removed (see [`mod@file`]).
     Keep(Vec<ObjectId>),
     /// The first inventory was compared to the end: from now on the catalogue is believed.
     Trust,

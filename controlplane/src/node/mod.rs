@@ -1,9 +1,9 @@
 //! What the control plane knows, and what may be done to it: the one shared state behind every route.
 //!
-//! * [`access`](self::access) looking, creating, deleting; time limits are enforced here, at each access
-//! * [`facts`](self::facts) what the data plane reports, applied idempotently
-//! * [`inventory`](self::inventory) making up with the data plane after a restart of either
-//! * [`sweep`](self::sweep) what expires without being asked for
+//! * [`access`] looking, creating, deleting; time limits are enforced here, at each access
+//! * [`facts`] what the data plane reports, applied idempotently
+//! * [`inventory`] making up with the data plane after a restart of either
+//! * [`sweep`] what expires without being asked for
 //! * [`ledger`], [`order_book`] promises of space, and orders
 //!
 //! Must stay true: one lock guards it all, held for memory work only and never across an await; a change is told to
