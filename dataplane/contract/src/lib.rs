@@ -4,7 +4,7 @@
 //! this crate and never on each other; whatever they must agree on stands here and nothing else does.
 //!
 //! Reading order: [`id`] and [`span`] are the nouns; [`grant`] is what the control plane answers to a decision;
-//! [`fact`] is what the data plane reports; [`order`] is what the control plane wants done; [`line`] names the paths and
+//! [`fact`] is what the data plane reports; [`order`] is what the control plane wants done; [`mod@line`] names the paths and
 //! header fields between them; [`tus`] and [`ranges`] parse the heads that both planes judge.
 #![forbid(unsafe_code)]
 
