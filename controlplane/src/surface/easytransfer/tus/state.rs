@@ -9,6 +9,7 @@ use http::{HeaderMap, StatusCode};
 use super::create::put;
 use super::{cache_ms, expires_after_s, extensions, find, is_final};
 use crate::catalogue::{Entry, Kind};
+use crate::config::Policy;
 use crate::line::decision::Decision;
 use crate::server::App;
 use crate::surface::refusal::Refused;
@@ -34,7 +35,9 @@ pub async fn head(State(app): State<App>, path: Path<String>, headers: HeaderMap
         created_unix_ms: entry.record.created_ms,
         fields,
     };
-    let cache_ms = cache_ms(&app.node, &entry);
+    // A delivery may end a download_once upload at any moment, and then nobody hears 200 any more (§3 rule 4).
+    let may_vanish = entry.record.keep.policy == Policy::DownloadOnce;
+    let cache_ms = if may_vanish { 0 } else { cache_ms(&app.node, &entry) };
     Ok(Decision::cached(&app.node, app.node.ticket(), cache_ms, Act::State(state)))
 }
 
