@@ -27,19 +27,27 @@ impl Clock {
         wall_ms()
     }
 
+    /// Whether both clocks agree since the last sweep; while they do not, nothing is deleted.
+    pub fn agrees(&self) -> bool {
+        let (then, wall_then) = *self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        disagreement(then, wall_then) < STEP
+    }
+
     /// Compares both clocks since the last call; `false` after a step, once.
     pub fn is_steady(&self) -> bool {
-        let (now, wall) = (Instant::now(), wall_ms());
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        let (then, wall_then) = std::mem::replace(&mut *seen, (now, wall));
-        let passed = now.duration_since(then).as_millis() as u64;
-        let off = wall.abs_diff(wall_then.saturating_add(passed));
-        let steady = Duration::from_millis(off) < STEP;
-        if !steady {
-            tracing::warn!(off_ms = off, "the clock was stepped; nothing expires in this sweep");
+        let (then, wall_then) = std::mem::replace(&mut *seen, (Instant::now(), wall_ms()));
+        let off = disagreement(then, wall_then);
+        if off >= STEP {
+            tracing::warn!(off_s = off.as_secs(), "the clock was stepped; nothing expires in this sweep");
         }
-        steady
+        off < STEP
     }
+}
+
+fn disagreement(then: Instant, wall_then: u64) -> Duration {
+    let passed = then.elapsed().as_millis() as u64;
+    Duration::from_millis(wall_ms().abs_diff(wall_then.saturating_add(passed)))
 }
 
 fn wall_ms() -> u64 {
@@ -76,7 +84,9 @@ mod tests {
         let clock = Clock::default();
         assert!(clock.is_steady());
         clock.seen.lock().unwrap().1 -= 2 * 3_600_000;
+        assert!(!clock.agrees());
         assert!(!clock.is_steady());
+        assert!(clock.agrees());
         assert!(clock.is_steady());
     }
 }

@@ -60,10 +60,13 @@ impl Node {
             return Look::There(Box::new(entry.clone()));
         }
         let complete = entry.record.is_complete();
-        let changes = state.expire(id);
-        self.tell_news();
-        // Nobody is told of the removal: whether the write succeeds changes no answer.
-        drop(self.keep(&state, changes));
+        // P11: a clock that was stepped may refuse, but it deletes nothing.
+        if self.clock.agrees() {
+            let changes = state.expire(id);
+            self.tell_news();
+            // Nobody is told of the removal: whether the write succeeds changes no answer.
+            drop(self.keep(&state, changes));
+        }
         if complete { Look::Unknown } else { Look::Expired }
     }
 
