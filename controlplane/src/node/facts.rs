@@ -41,10 +41,11 @@ impl Node {
             let mut effects = Effects::default();
             let mut state = self.lock();
             state.meet(batch.run);
+            let ordered = state.orders.last();
             for fact in batch.facts {
                 state.apply(fact, tombstone_until, &mut effects);
             }
-            if !effects.changes.is_empty() {
+            if !effects.changes.is_empty() || state.orders.last() != ordered {
                 self.tell_news();
             }
             (self.keep(&state, effects.changes), effects.binding)

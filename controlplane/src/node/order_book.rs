@@ -35,6 +35,11 @@ impl OrderBook {
         self.by_object.insert(object, self.last);
     }
 
+    /// Sequence number of the newest order.
+    pub fn last(&self) -> u64 {
+        self.last
+    }
+
     /// Whether the removal of an object is ordered.
     pub fn is_ordered(&self, object: ObjectId) -> bool {
         self.by_object.contains_key(&object)
