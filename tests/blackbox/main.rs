@@ -9,6 +9,7 @@ mod authority_away;
 mod bad_input;
 mod clients;
 mod download;
+mod engines;
 mod files_api;
 mod full_disk;
 mod kill;
