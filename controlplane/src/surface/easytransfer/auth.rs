@@ -45,21 +45,23 @@ impl Misses {
     }
 }
 
+/// Exactly one token; a key given twice is refused (reliability.md §4).
+#[derive(serde::Deserialize)]
+struct Asked {
+    token: String,
+}
+
 /// Whether a token is valid.
 pub async fn verify(State(app): State<App>, Extension(meta): Extension<Meta>, Attached(body): Attached) -> Response {
-    let body: Value = match serde_json::from_slice(&body) {
-        Ok(body) => body,
-        Err(_) => return Invalid::in_body("token", "valid JSON with a token", Value::Null).into_response(),
-    };
-    let Some(token) = body.get("token").and_then(Value::as_str) else {
-        return Invalid::in_body("token", "a valid string", Value::Null).into_response();
+    let Ok(Asked { token }) = serde_json::from_slice(&body) else {
+        return Invalid::in_body("token", "JSON with one token, a string", Value::Null).into_response();
     };
     let peer = meta.peer.map(|peer| peer.ip().to_canonical());
     let mut misses = app.misses.lock().await;
     if peer.is_some_and(|peer| misses.is_exhausted(peer)) {
         return Refused::new(429, "too many wrong tokens").with(RETRY_AFTER, "60").into_response();
     }
-    let valid = app.authority.is_known(token);
+    let valid = app.authority.is_known(&token);
     if let Some(peer) = peer.filter(|_| !valid) {
         misses.add(peer);
     }

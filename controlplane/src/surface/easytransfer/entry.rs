@@ -75,9 +75,36 @@ async fn decide(app: &App, routes: &Routes, mut request: Request, meta: Meta, is
         }
     }
     let method = request.method().clone();
+    if let Err(refused) = check_path(request.uri().path()) {
+        return (method, refused.into_response());
+    }
     request.extensions_mut().insert(meta);
     let response = routes.surface.clone().oneshot(request).await.into_response();
     (method, word(response))
+}
+
+/// A broken escape is 400; one that is no UTF-8 matches nothing, as a path that does not exist (reliability.md §4).
+fn check_path(path: &str) -> Result<(), Refused> {
+    let mut bytes = Vec::with_capacity(path.len());
+    let mut rest = path.as_bytes();
+    while let [first, after @ ..] = rest {
+        (bytes, rest) = match (first, after) {
+            (b'%', [high, low, after @ ..]) => {
+                let hex = |digit: &u8| char::from(*digit).to_digit(16).map(|value| value as u8);
+                let (Some(high), Some(low)) = (hex(high), hex(low)) else {
+                    return Err(Refused::new(400, "the path has a broken escape"));
+                };
+                bytes.push(high << 4 | low);
+                (bytes, after)
+            }
+            (b'%', _) => return Err(Refused::new(400, "the path has a broken escape")),
+            (byte, after) => {
+                bytes.push(*byte);
+                (bytes, after)
+            }
+        };
+    }
+    String::from_utf8(bytes).map(drop).map_err(|_| Refused::new(404, "no such path"))
 }
 
 /// The one place where authority is decided; every route is behind it.
