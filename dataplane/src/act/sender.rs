@@ -21,7 +21,7 @@ use crate::world::{Buf, Fd, within};
 /// Up to this, head and content leave in one send.
 const ONE_SEND_BYTES_MAX: u64 = 64 * 1024;
 /// What the kernel copies per turn; then other connections get theirs.
-const WINDOW_BYTES: u64 = 1 << 20;
+const WINDOW_BYTES: u64 = 2 << 20;
 
 /// Sends spans of one object to one client.
 pub struct Sender<'c> {
@@ -66,16 +66,14 @@ impl<'c> Sender<'c> {
 
     async fn send_windows(&self, span: Span) -> bool {
         let mut at = span.start();
+        let mut runs = false;
         while at < span.end() {
             if self.guard.is_cut() {
                 return false;
             }
             let window = (span.end() - at).min(WINDOW_BYTES);
-            let sent = if self.is_cached(at, window) {
-                self.send_cached(at, window).await
-            } else {
-                self.send_read(at, window).await
-            };
+            runs = self.is_cached(at, window, runs);
+            let sent = if runs { self.send_cached(at, window).await } else { self.send_read(at, window).await };
             match sent {
                 Some(0) => return self.short(span, at - span.start()),
                 Some(bytes) => at += bytes,
@@ -102,10 +100,12 @@ impl<'c> Sender<'c> {
         Some(read as u64)
     }
 
-    /// Whether the window is in the page cache, judged by its first, middle and last page: read-ahead works in runs, and
-    /// a page that is missing after all only costs this core one read.
-    fn is_cached(&self, at: u64, bytes: u64) -> bool {
-        [0, bytes / 2, bytes - 1].into_iter().all(|skip| {
+    /// Whether the window is in the page cache, judged by its first, middle and last page; by its last alone when the
+    /// window before it was cached. Read-ahead works in runs, and a page that is missing after all costs this core one
+    /// read.
+    fn is_cached(&self, at: u64, bytes: u64, runs: bool) -> bool {
+        let probes = [bytes - 1, 0, bytes / 2];
+        probes.into_iter().take(if runs { 1 } else { 3 }).all(|skip| {
             let mut byte = [0];
             let probe = &mut [IoSliceMut::new(&mut byte)];
             matches!(rustix::io::preadv2(&*self.file, probe, at + skip, ReadWriteFlags::NOWAIT), Ok(1))
