@@ -154,9 +154,9 @@ impl Shelf {
         self.update(id, |entry| entry.presence = None);
     }
 
-    /// Objects without a record.
-    pub fn ghosts(&self) -> impl Iterator<Item = ObjectId> + '_ {
-        self.ghosts.keys().copied()
+    /// Objects without a record, and their bytes.
+    pub fn ghosts(&self) -> impl Iterator<Item = (ObjectId, u64)> + '_ {
+        self.ghosts.iter().map(|(id, bytes)| (*id, *bytes))
     }
 
     /// Listed entries, newest change first, ties by id.

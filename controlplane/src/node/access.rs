@@ -135,9 +135,12 @@ impl Node {
         self.lock().ledger.settle(ticket);
     }
 
-    /// Bytes that count against the limit.
+    /// Bytes stored, as told to people: what is on its way out by an order does not count any more, though the ledger
+    /// counts it until the data plane says that it is gone.
     pub fn used(&self) -> u64 {
-        self.lock().shelf.used()
+        let state = self.lock();
+        let leaving = state.shelf.ghosts().filter(|(id, _)| state.orders.is_ordered(*id));
+        state.shelf.used() - leaving.map(|(_, bytes)| bytes).sum::<u64>()
     }
 
     /// Sums over what is listed; expired entries do not count.

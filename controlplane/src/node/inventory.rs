@@ -94,7 +94,7 @@ impl State {
                 tracing::error!(object = %id, "a complete file has no bytes on disk; its record is kept");
             }
         }
-        let gone: Vec<ObjectId> = self.shelf.ghosts().filter(|id| !seen.contains(id)).collect();
+        let gone: Vec<ObjectId> = self.shelf.ghosts().map(|(id, _)| id).filter(|id| !seen.contains(id)).collect();
         for id in gone {
             self.shelf.gone(id);
             self.orders.confirm(id);
