@@ -62,14 +62,14 @@ fn main() -> Result<()> {
     isolate::enter()?;
     let settings = settings.on_allowed_cpus()?;
     let mut report = Report::new(&settings);
-    if settings.wants(Case::Upload) || settings.wants(Case::Download) {
-        bulk::measure(&settings, &mut report)?;
-    }
     if settings.wants(Case::Small) {
         small::measure(&settings, &mut report)?;
     }
     if settings.wants(Case::Idle) {
         idle::measure(&settings, &mut report)?;
+    }
+    if settings.wants(Case::Upload) || settings.wants(Case::Download) {
+        bulk::measure(&settings, &mut report)?;
     }
     report.print();
     report.save(settings.json.as_deref())
