@@ -87,17 +87,22 @@ where
 fn engine(options: &CoreOptions, shared: &Arc<Shared>) -> io::Result<Box<dyn World>> {
     let ring = || Ring::new(shared.doorbell(), options.slots);
     Ok(match options.engine {
-        EngineChoice::Ring => Box::new(ring()?),
+        EngineChoice::Ring => Box::new(ring().map_err(|error| {
+            let text = format!("io_uring is refused ({error}): {}; or set server.engine to auto", remedy(&error));
+            io::Error::new(error.kind(), text)
+        })?),
         EngineChoice::Readiness => Box::new(Readiness::new(shared.doorbell())?),
         EngineChoice::Auto => match ring() {
             Ok(ring) => Box::new(ring),
             Err(error) => {
-                tracing::warn!(
-                    core = options.core,
-                    %error,
-                    "no io_uring: running on readiness (epoll), at 1.3 to 1.8 times the CPU; {}",
-                    remedy(&error)
-                );
+                // Every core finds the same; it is said once.
+                if options.core == 0 {
+                    tracing::warn!(
+                        %error,
+                        "no io_uring: running on readiness (epoll), at 1.3 to 1.8 times the CPU; {}",
+                        remedy(&error)
+                    );
+                }
                 Box::new(Readiness::new(shared.doorbell())?)
             }
         },
