@@ -149,7 +149,13 @@ fn the_shapes_are_the_union_of_both_generations() {
 #[test]
 fn the_list_pages_newest_first() {
     let node = Node::start();
-    let ids: Vec<String> = (0..25).map(|n| node.complete_as(&[("filename", &format!("f{n}"))], b"x").id).collect();
+    // Ties go by id: every change of this test has a millisecond of its own.
+    let made = |n| {
+        let upload = node.complete_as(&[("filename", &format!("f{n}"))], b"x");
+        wait::next_millisecond();
+        upload.id
+    };
+    let ids: Vec<String> = (0..25).map(made).collect();
     let half = node.create(5);
     let page = |query: &str| node.get(&format!("/api/files{query}")).is(200).json();
     let names = |list: &Value| -> Vec<String> {

@@ -98,3 +98,10 @@ impl Running {
 pub fn run(command: Command) -> Ran {
     Running::start(command).finish()
 }
+
+/// Until the wall clock shows another millisecond: what changes after this is newer than what changed before.
+pub fn next_millisecond() {
+    let now = || std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("after 1970").as_millis();
+    let then = now();
+    until("the clock goes on", || (now() > then).then_some(()));
+}

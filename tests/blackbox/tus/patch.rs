@@ -258,6 +258,20 @@ fn a_complete_upload_takes_no_more() {
     node.whole(&upload, b"hello");
 }
 
+/// Whoever answers, the plane that has the grant or the one that gives it: the connections go to every core.
+#[test]
+fn a_complete_upload_takes_nothing_at_its_end() {
+    let node = Node::start();
+    let upload = node.complete(b"hello");
+    for _ in 0..16 {
+        let done = node.patch(&upload, 5, b"").is(204);
+        assert_eq!((done.header("upload-offset"), done.header("x-received-bytes")), (Some("5"), Some("5")));
+    }
+    let empty = node.create(0);
+    node.patch(&empty, 0, b"").is(204);
+    node.whole(&upload, b"hello");
+}
+
 #[test]
 fn acknowledged_bytes_are_there_after_a_kill_at_every_level() {
     for level in ["none", "complete", "every"] {

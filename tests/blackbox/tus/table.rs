@@ -219,7 +219,7 @@ const TABLE: &[(&str, &[&str])] = &[
         ],
     ),
     ("T-PAT-11", &["patch_interrupted::an_early_end_keeps_the_prefix_and_gets_no_204"]),
-    ("T-PAT-12", &["patch::a_complete_upload_takes_no_more"]),
+    ("T-PAT-12", &["patch::a_complete_upload_takes_no_more", "patch::a_complete_upload_takes_nothing_at_its_end"]),
     ("T-PAT-13", &["patch_interrupted::a_sender_silent_for_too_long_is_cut", "patch_interrupted::a_trickle_is_cut"]),
     ("T-PAT-14", &["patch::completion_happens_once_even_when_killed_around_the_last_byte"]),
     ("T-PAT-15", &["patch::acknowledged_bytes_are_there_after_a_kill_at_every_level"]),

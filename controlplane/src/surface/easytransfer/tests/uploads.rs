@@ -43,12 +43,15 @@ async fn t_pat_12_a_complete_upload_takes_nothing() {
     let node = Node::new(|_| {});
     let (id, path) = node.create("5", &[]).await;
     node.complete(id, 5).await;
-    for (offset, bytes, status) in [("0", "5", 409), ("5", "0", 409), ("5", "1", 400), ("9", "0", 400), ("0", "6", 400)]
+    for (offset, bytes, status) in [("0", "5", 409), ("1", "0", 409), ("5", "1", 400), ("9", "0", 400), ("0", "6", 400)]
     {
         let answer = node.patch(&path, offset, bytes).await;
         assert_eq!(answer.status, status, "{offset} {bytes}");
         assert_eq!(answer.field("upload-offset"), if status == 409 { "5" } else { "" });
     }
+    // T-PAT-6: nothing at the right offset is what a client sends that does not know that it is done.
+    let done = node.patch(&path, "5", "0").await;
+    assert_eq!((done.status, done.field("upload-offset"), done.field("x-received-bytes")), (204, "5", "5"));
 }
 
 #[tokio::test]

@@ -3,11 +3,13 @@
 
 use axum::Extension;
 use axum::extract::{Path, State};
+use axum::response::IntoResponse;
 use etransfer_contract::grant::{Act, Append};
 use etransfer_contract::tus::AppendHead;
 use http::header::RETRY_AFTER;
-use http::{HeaderMap, HeaderName};
+use http::{HeaderMap, HeaderName, StatusCode};
 
+use super::create::put;
 use super::{cache_ms, expires_after_s, find, is_final};
 use crate::catalogue::Entry;
 use crate::line::decision::Decision;
@@ -33,7 +35,7 @@ pub async fn patch(
         return Err(Refused::new(403, "a final upload takes no bytes"));
     }
     if entry.record.is_complete() {
-        return Err(complete(&entry, &head, meta.body));
+        return complete(&entry, &head, meta.body);
     }
     let ticket = app.node.ticket();
     let room = app.node.reserve(ticket, meta.body.length(), rest(&app.node, &entry));
@@ -79,14 +81,20 @@ pub fn no_room(room: Room, offset: u64) -> Refused {
         .with(field("x-storage-available"), max.saturating_sub(used).to_string())
 }
 
-/// T-PAT-12: 409 when the body lies inside, else 400.
-fn complete(entry: &Entry, head: &AppendHead, body: BodyKind) -> Refused {
+/// T-PAT-12: 409 when the body lies inside, else 400. T-PAT-6: nothing at the end is 204, as under a grant.
+fn complete(entry: &Entry, head: &AppendHead, body: BodyKind) -> Result<Decision, Refused> {
     let length = entry.contiguous();
+    if body.is_empty() && head.offset == length {
+        let mut done = StatusCode::NO_CONTENT.into_response();
+        let told = |name: &str| (name.to_owned(), length.to_string());
+        put(done.headers_mut(), vec![told("Upload-Offset"), told("X-Received-Bytes")]);
+        return Ok(done.into());
+    }
     let end = body.length().map_or(Some(head.offset), |bytes| head.offset.checked_add(bytes));
     if end.is_some_and(|end| end <= length) {
-        return at(length, "the upload is complete");
+        return Err(at(length, "the upload is complete"));
     }
-    Refused::new(400, "the upload is complete and the body reaches beyond it")
+    Err(Refused::new(400, "the upload is complete and the body reaches beyond it"))
 }
 
 /// What an offset or length is wrong with, for a request that would otherwise hear 507: A12 puts those first.
