@@ -8,7 +8,7 @@
 //!
 //! | case | what moves | rows |
 //! |---|---|---|
-//! | `upload` | 8 × 1 GiB, 8 keep-alive connections, 64 MiB PATCHes | discard (the floor), bare, bare+crc, et, nginx (PUT) |
+//! | `upload` | 8 × 1 GiB, 8 keep-alive connections, 64 MiB PATCHes | discard (the floor), bare, bare+crc, et, nginx (PUT), nginx-warm (PUT, at its best) |
 //! | `download` | the same files, warm, whole GETs | et, nginx (sendfile + tcp_nopush, the very same inodes) |
 //! | `small` | create + PATCH of 4 KiB, 32 connections | et (ops/s, and CPU by plane), nginx (one PUT each) |
 //! | `idle` | 5,000 keep-alive connections that have each done one request | et (resident memory per connection) |
