@@ -92,6 +92,26 @@ words!(
     }
 );
 words!(
+    /// Where people are kept (contract §9.3).
+    PeopleBackend {
+        /// A file beside the objects.
+        Sqlite = "sqlite",
+        /// MySQL or MariaDB.
+        MySql = "mysql",
+        /// PostgreSQL.
+        Postgres = "postgresql",
+    }
+);
+words!(
+    /// When a person's storage limit is looked at (contract §17.8).
+    UserCheck {
+        /// With every body: an upload may start and wait for room.
+        Patch = "patch",
+        /// At creation already: what does not fit now is refused.
+        Create = "create",
+    }
+);
+words!(
     /// What is logged.
     LogLevel {
         /// What wakes a person.

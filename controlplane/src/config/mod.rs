@@ -16,10 +16,12 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-pub use choice::{Backend, Durability, Engine, Host, LogLevel, Network, Policy, TokenPolicy, WriteMode};
+pub use choice::{
+    Backend, Durability, Engine, Host, LogLevel, Network, PeopleBackend, Policy, TokenPolicy, UserCheck, WriteMode,
+};
 pub use reader::{Fault, Layers, Shown, Source};
-pub use setting::{Hours, Secret, Setting, Size};
-pub use tree::{Auth, Config, Limits, Retention, Server, Storage, Uploads};
+pub use setting::{Expected, Hours, Password, Secret, Setting, Size};
+pub use tree::{Auth, Config, Database, Limits, Oidc, Retention, Server, Storage, Uploads, UserSystem};
 
 use reader::Reader;
 

@@ -68,6 +68,26 @@ impl Setting for Secret {
     }
 }
 
+/// A secret made elsewhere: any characters, and empty when it is not set.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Password(pub Secret);
+
+impl Default for Password {
+    fn default() -> Self {
+        Self(Secret::new(""))
+    }
+}
+
+impl Setting for Password {
+    fn from_text(text: &str) -> Result<Self, Expected> {
+        Ok(Self(Secret::new(text)))
+    }
+
+    fn to_value(&self) -> Value {
+        if self.0.expose().is_empty() { "".into() } else { "***".into() }
+    }
+}
+
 impl Setting for bool {
     fn from_text(text: &str) -> Result<Self, Expected> {
         match text.trim().to_ascii_lowercase().as_str() {

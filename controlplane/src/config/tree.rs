@@ -7,9 +7,12 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::choice::{Backend, Durability, Engine, Host, LogLevel, Network, Policy, TokenPolicy, WriteMode};
+use super::choice::{
+    Backend, Durability, Engine, Host, LogLevel, Network, PeopleBackend, Policy, TokenPolicy, UserCheck, WriteMode,
+};
 use super::reader::Reader;
-use super::setting::{Anything, Hours, Secret, Size};
+use super::setting::{Anything, Hours, Password, Secret, Size};
+use crate::quota::RoleQuotas;
 
 /// Everything an operator can say.
 #[derive(Debug, Clone)]
@@ -22,6 +25,8 @@ pub struct Config {
     pub state: Backend,
     /// Who may come in.
     pub auth: Auth,
+    /// People, their groups and how they sign in.
+    pub user_system: UserSystem,
     /// How long files live.
     pub retention: Retention,
     /// Incomplete uploads.
@@ -30,6 +35,8 @@ pub struct Config {
     pub parallel_writes: bool,
     /// `quota.reject_impossible`: 413 at creation for what can never fit the node.
     pub reject_impossible: bool,
+    /// `quota.user_check`: when a person's limit is looked at (§4, §17.8).
+    pub user_check: UserCheck,
     /// `cors.origins`; `*` echoes whoever asks.
     pub cors_origins: Vec<String>,
     /// `network.advertised_endpoints`, as given.
@@ -63,6 +70,10 @@ pub struct Server {
     pub max_upload_size: Option<Size>,
     /// The chunk size that is reported to clients; storage does not care.
     pub chunk_size: Size,
+    /// Whether the file is looked at for changes, and how often (§9.6).
+    pub config_watch: bool,
+    /// See there; not hot.
+    pub config_watch_interval: Duration,
 }
 
 /// `storage.*`
@@ -85,6 +96,55 @@ pub struct Auth {
     pub enabled: bool,
     /// Static tokens.
     pub tokens: Vec<Secret>,
+    /// Those of them that may administer people (§6.3, Rule).
+    pub admin_tokens: Vec<Secret>,
+}
+
+/// `user_system.*` (contract §6)
+#[derive(Debug, Clone)]
+pub struct UserSystem {
+    /// `false`: its routes do not exist.
+    pub enabled: bool,
+    /// The provider people sign in with.
+    pub oidc: Oidc,
+    /// Where people are kept.
+    pub database: Database,
+    /// Limits by role.
+    pub role_quotas: RoleQuotas,
+}
+
+/// `user_system.oidc.*`; an empty text means that it is not set.
+#[derive(Debug, Clone)]
+pub struct Oidc {
+    /// Where the provider's discovery document is found.
+    pub issuer_url: String,
+    /// This node at the provider.
+    pub client_id: String,
+    /// Its password there.
+    pub client_secret: Password,
+    /// Public URL of the callback, or the origin alone.
+    pub callback_url: String,
+    /// Scopes asked for.
+    pub scope: String,
+}
+
+/// `user_system.database.*`
+#[derive(Debug, Clone)]
+pub struct Database {
+    /// Which kind.
+    pub backend: PeopleBackend,
+    /// The SQLite file; `None` = `users.db` in the storage directory.
+    pub path: Option<PathBuf>,
+    /// Host of MySQL or PostgreSQL.
+    pub host: String,
+    /// Its port; `None` = the usual one.
+    pub port: Option<u16>,
+    /// Who signs in there.
+    pub user: String,
+    /// With what.
+    pub password: Password,
+    /// The database's name.
+    pub name: String,
 }
 
 /// `retention.*`
@@ -96,6 +156,8 @@ pub struct Retention {
     pub default_ttl: Option<u64>,
     /// Defaults per static token.
     pub token_policies: BTreeMap<Secret, TokenPolicy>,
+    /// Whether people without administrator's rights may keep files for ever (§8.6).
+    pub allow_permanent: bool,
     /// How often the sweep runs.
     pub cleanup_interval: Duration,
 }
@@ -141,11 +203,14 @@ impl Config {
             auth: Auth {
                 enabled: r.get("auth.enabled", "auth_enabled", true),
                 tokens: r.get("auth.tokens", "auth_tokens", Vec::new()),
+                admin_tokens: r.get("auth.admin_tokens", "auth_admin_tokens", Vec::new()),
             },
+            user_system: UserSystem::read(r),
             retention: Retention {
                 default: r.get("retention.default", "default_retention", Policy::Permanent),
                 default_ttl: r.get("retention.default_ttl", "default_retention_ttl", None),
                 token_policies: r.get("retention.token_policies", "token_retention_policies", BTreeMap::new()),
+                allow_permanent: r.get("retention.allow_permanent", "allow_permanent_retention", true),
                 cleanup_interval: r.get("cleanup_interval", "cleanup_interval", Duration::from_secs(3600)),
             },
             uploads: Uploads {
@@ -157,6 +222,7 @@ impl Config {
             },
             parallel_writes: r.get("tus.parallel_writes", "tus_parallel_writes", true),
             reject_impossible: r.get("quota.reject_impossible", "quota_reject_impossible", false),
+            user_check: r.get("quota.user_check", "quota_user_check", UserCheck::Patch),
             cors_origins: r.get("cors.origins", "cors_origins", vec!["*".to_owned()]),
             advertised_endpoints: r.get("network.advertised_endpoints", "advertised_endpoints", Vec::new()),
             limits: Limits::read(r),
@@ -180,6 +246,36 @@ impl Server {
             trusted_proxies: r.get("server.trusted_proxies", "trusted_proxies", Vec::new()),
             max_upload_size: r.get("server.max_upload_size", "max_upload_size", None),
             chunk_size: r.get("server.chunk_size", "chunk_size", Size(4 << 20)),
+            config_watch: r.get("server.config_watch", "config_watch", false),
+            config_watch_interval: r.get("server.config_watch_interval", "config_watch_interval", WATCH_INTERVAL),
+        }
+    }
+}
+
+const WATCH_INTERVAL: Duration = Duration::from_secs(30);
+
+impl UserSystem {
+    fn read(r: &mut Reader) -> Self {
+        let nothing = String::new;
+        Self {
+            enabled: r.get("user_system.enabled", "user_system_enabled", false),
+            oidc: Oidc {
+                issuer_url: r.get("user_system.oidc.issuer_url", "oidc_issuer_url", nothing()),
+                client_id: r.get("user_system.oidc.client_id", "oidc_client_id", nothing()),
+                client_secret: r.get("user_system.oidc.client_secret", "oidc_client_secret", Password::default()),
+                callback_url: r.get("user_system.oidc.callback_url", "oidc_callback_url", nothing()),
+                scope: r.get("user_system.oidc.scope", "oidc_scope", "openid profile email".to_owned()),
+            },
+            database: Database {
+                backend: r.get("user_system.database.backend", "user_db_backend", PeopleBackend::Sqlite),
+                path: r.get("user_system.database.path", "user_db_path", None),
+                host: r.get("user_system.database.mysql.host", "mysql_host", "127.0.0.1".to_owned()),
+                port: r.get("user_system.database.mysql.port", "mysql_port", None),
+                user: r.get("user_system.database.mysql.user", "mysql_user", "root".to_owned()),
+                password: r.get("user_system.database.mysql.password", "mysql_password", Password::default()),
+                name: r.get("user_system.database.mysql.database", "mysql_database", "etransfer".to_owned()),
+            },
+            role_quotas: r.get("user_system.role_quotas", "role_quotas", RoleQuotas::default()),
         }
     }
 }
@@ -200,28 +296,11 @@ impl Limits {
 /// Keys of contract §9.3 that are read and shown, and that nothing obeys yet.
 fn later(r: &mut Reader) {
     let nothing = || Anything(serde_json::Value::Null);
-    r.later("server.config_watch", "config_watch", false);
-    r.later("server.config_watch_interval", "config_watch_interval", 30u64);
     r.later("state.redis_url", "redis_url", None::<Secret>);
-    r.later("retention.allow_permanent", "allow_permanent_retention", true);
     r.later("network.interfaces", "interfaces", Vec::<String>::new());
     r.later("network.prefer_ipv4", "prefer_ipv4", true);
-    r.later("user_system.enabled", "user_system_enabled", false);
-    r.later("user_system.oidc.issuer_url", "oidc_issuer_url", nothing());
-    r.later("user_system.oidc.client_id", "oidc_client_id", nothing());
-    r.later("user_system.oidc.client_secret", "oidc_client_secret", None::<Secret>);
-    r.later("user_system.oidc.callback_url", "oidc_callback_url", nothing());
-    r.later("user_system.oidc.scope", "oidc_scope", nothing());
     r.later("user_system.oidc.provider", "oidc_provider", nothing());
     r.later("user_system.oidc.corp_id", "dingtalk_corp_id", nothing());
-    r.later("user_system.database.backend", "user_db_backend", nothing());
-    r.later("user_system.database.path", "user_db_path", nothing());
-    r.later("user_system.database.mysql.host", "mysql_host", nothing());
-    r.later("user_system.database.mysql.port", "mysql_port", nothing());
-    r.later("user_system.database.mysql.user", "mysql_user", nothing());
-    r.later("user_system.database.mysql.password", "mysql_password", None::<Secret>);
-    r.later("user_system.database.mysql.database", "mysql_database", nothing());
-    r.later("user_system.role_quotas", "role_quotas", nothing());
     r.later("tasks.max_concurrent", "max_concurrent_tasks", 50usize);
     r.later("sinks.presets", "sink_presets", None::<Secret>);
     r.later("google_api_key", "google_api_key", None::<Secret>);
