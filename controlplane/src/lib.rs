@@ -13,6 +13,7 @@ mod listen;
 pub mod machine;
 pub mod node;
 pub mod quota;
+pub mod reloading;
 pub mod retention;
 pub mod server;
 pub mod socket;

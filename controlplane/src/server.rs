@@ -14,13 +14,15 @@ use tokio::sync::{Mutex, watch};
 use crate::authority::Authority;
 use crate::authority::announce::Announcement;
 use crate::authority::first_token::{self, FirstToken};
+use crate::authority::keys::Keys;
 use crate::catalogue::Memory;
 use crate::catalogue::file::{self, OpenError};
-use crate::config::{Backend, Config, Durability};
+use crate::config::{Backend, Config, Durability, Sources};
 use crate::line::calls;
 use crate::listen;
 use crate::machine::traffic::Traffic;
 use crate::node::{Beginning, Node};
+use crate::reloading::{self, Reloading};
 use crate::socket::{self, SocketError};
 use crate::surface::easytransfer;
 
@@ -34,6 +36,8 @@ pub struct App {
     pub node: Arc<Node>,
     /// Who may come in.
     pub authority: Arc<Authority>,
+    /// Where the settings come from, and reading them again.
+    pub reloading: Arc<Reloading>,
     /// Interface counters.
     pub traffic: Arc<Traffic>,
     /// Wrong tokens per address.
@@ -108,9 +112,9 @@ impl Drop for Running {
 }
 
 /// Starts the control plane on a thread of its own. Everything that can refuse the start happens before this returns.
-pub fn start(config: Arc<Config>) -> Result<Running, StartError> {
+pub fn start(config: Arc<Config>, sources: Sources) -> Result<Running, StartError> {
     let line = config.line_socket();
-    let (app, stop, held) = prepare(config)?;
+    let (app, stop, held) = prepare(config, sources)?;
     let (listener, guard) = socket::bind(&line)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
@@ -133,7 +137,7 @@ pub fn start(config: Arc<Config>) -> Result<Running, StartError> {
 }
 
 /// The shared state, ready to answer; the lock of the state directory comes along.
-fn prepare(config: Arc<Config>) -> Result<(App, watch::Sender<bool>, std::fs::File), StartError> {
+fn prepare(config: Arc<Config>, sources: Sources) -> Result<(App, watch::Sender<bool>, std::fs::File), StartError> {
     let state = config.state_path();
     let io = |action, path: &std::path::Path| {
         let path = path.to_owned();
@@ -149,6 +153,7 @@ fn prepare(config: Arc<Config>) -> Result<(App, watch::Sender<bool>, std::fs::Fi
     let app = App {
         node: Arc::new(Node::new(config, beginning)),
         authority: Arc::new(authority),
+        reloading: Arc::new(Reloading::of(sources)),
         traffic: Arc::new(Traffic::default()),
         misses: Arc::default(),
         sweeping: Arc::default(),
@@ -177,22 +182,19 @@ fn open_catalogue(config: &Config) -> Result<Beginning, StartError> {
 }
 
 fn authority(config: &Config) -> std::io::Result<(Authority, Option<FirstToken>)> {
-    let policies = &config.retention.token_policies;
     if !config.auth.enabled {
         if config.server.hosts.iter().any(|host| !host.0.is_loopback()) {
             tracing::warn!("auth.enabled is false: everybody who reaches this node may read and delete every file");
         }
         return Ok((Authority::open(), None));
     }
-    if !config.auth.tokens.is_empty() {
-        let strangers = policies.keys().filter(|token| !config.auth.tokens.contains(token)).count();
-        if strangers > 0 {
-            tracing::warn!(strangers, "retention.token_policies names tokens that auth.tokens does not");
-        }
-        return Ok((Authority::of_tokens(&config.auth.tokens, policies), None));
+    let strangers = config.retention.token_policies.keys().filter(|token| !config.auth.tokens.contains(token)).count();
+    if strangers > 0 && !config.auth.tokens.is_empty() {
+        tracing::warn!(strangers, "retention.token_policies names tokens that auth.tokens does not");
     }
-    let first = first_token::load_or_make(&config.state_path())?;
-    Ok((Authority::of_tokens(std::slice::from_ref(&first.token), policies), Some(first)))
+    let first = first_token::needed(config)?;
+    let keys = Keys::of(config, first.as_ref().map(|first| &first.token));
+    Ok((Authority::of(keys), first))
 }
 
 async fn serve(app: App, listener: std::os::unix::net::UnixListener) {
@@ -205,6 +207,7 @@ async fn serve(app: App, listener: std::os::unix::net::UnixListener) {
     };
     tokio::spawn(Arc::clone(&app.traffic).follow());
     tokio::spawn(sweep_for_ever(app.clone()));
+    tokio::spawn(reloading::watch(app.clone()));
     let routes = Routes::of(&app);
     listen::serve(listener, app, routes).await;
 }
@@ -229,7 +232,7 @@ impl Routes {
 }
 
 async fn sweep_for_ever(app: App) {
-    let mut tick = tokio::time::interval(app.node.config.retention.cleanup_interval);
+    let mut tick = tokio::time::interval(app.node.config().retention.cleanup_interval);
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         tick.tick().await;
@@ -254,6 +257,7 @@ impl App {
         let app = Self {
             node: Arc::new(Node::new(Arc::new(config), beginning)),
             authority: Arc::new(authority),
+            reloading: Arc::new(Reloading::of(Sources::default())),
             traffic: Arc::new(Traffic::default()),
             misses: Arc::default(),
             sweeping: Arc::default(),
@@ -266,12 +270,12 @@ impl App {
     /// Where the data plane listens.
     pub fn bound(&self) -> Vec<SocketAddr> {
         let told: Vec<SocketAddr> = self.node.plane().addresses.iter().filter_map(|text| text.parse().ok()).collect();
-        if told.is_empty() { self.node.config.addresses() } else { told }
+        if told.is_empty() { self.node.config().addresses() } else { told }
     }
 
     /// The port it listens on.
     pub fn port(&self) -> u16 {
-        self.bound().first().map_or(self.node.config.server.port, SocketAddr::port)
+        self.bound().first().map_or(self.node.config().server.port, SocketAddr::port)
     }
 }
 

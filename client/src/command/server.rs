@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use clap::{ArgAction, Args, Subcommand};
-use etransfer_controlplane::config::{self, Config, Loaded};
+use etransfer_controlplane::config::{self, Config, Loaded, Sources};
 use etransfer_controlplane::{Running, start as start_control};
 use etransfer_dataplane::config as data;
 use etransfer_dataplane::{Node, start as start_data};
@@ -95,15 +95,17 @@ pub fn run(args: &ServerArgs) -> anyhow::Result<ExitCode> {
 }
 
 fn serve(args: &NodeArgs, control: bool, data: bool) -> anyhow::Result<()> {
-    let loaded = args.load()?;
+    let sources = args.sources();
+    let loaded = args.load(&sources)?;
     start_log(&loaded.config);
-    tell_oddities(&loaded);
+    tell_oddities(&sources, &loaded);
     let config = Arc::new(loaded.config);
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build().context("start the signal loop")?;
     // Before anything runs: a signal in between must not end the process the rough way.
     let mut signals = runtime.block_on(async { Signals::new() }).context("listen for signals")?;
-    let control = control.then(|| start_control(Arc::clone(&config))).transpose().context("start the control plane")?;
+    let control =
+        control.then(|| start_control(Arc::clone(&config), sources)).transpose().context("start the control plane")?;
     let data = data.then(|| start_data(data_config(&config))).transpose().context("start the data plane")?;
     if let Some(node) = &data {
         tell_addresses(node)?;
@@ -157,12 +159,12 @@ fn start_log(config: &Config) {
         tracing_subscriber::fmt().with_env_filter(filter).with_ansi(colours).with_writer(std::io::stderr).try_init();
 }
 
-fn tell_oddities(loaded: &Loaded) {
-    match &loaded.file {
+fn tell_oddities(sources: &Sources, loaded: &Loaded) {
+    match &sources.file {
         Some(file) => tracing::info!(file = %file.display(), "configuration read"),
         None => tracing::info!("no configuration file; defaults, environment and flags"),
     }
-    if let Some(missing) = &loaded.missing {
+    if let Some(missing) = &sources.missing {
         tracing::warn!(file = %missing.display(), "ETRANSFER_CONFIG names a file that does not exist");
     }
     for key in &loaded.unknown {
@@ -174,7 +176,7 @@ fn tell_oddities(loaded: &Loaded) {
 }
 
 fn print_config(args: &ConfigArgs) -> anyhow::Result<()> {
-    let text = if args.sample { config::EXAMPLE.to_owned() } else { args.node.load()?.to_yaml() };
+    let text = if args.sample { config::EXAMPLE.to_owned() } else { args.node.load(&args.node.sources())?.to_yaml() };
     match &args.output {
         Some(path) => std::fs::write(path, text).with_context(|| format!("write {}", path.display())),
         None => Ok(std::io::stdout().lock().write_all(text.as_bytes())?),
@@ -182,7 +184,7 @@ fn print_config(args: &ConfigArgs) -> anyhow::Result<()> {
 }
 
 impl NodeArgs {
-    fn load(&self) -> anyhow::Result<Loaded> {
+    fn sources(&self) -> Sources {
         let given = [
             ("server.host", "--host", &self.host),
             ("server.port", "--port", &self.port),
@@ -193,7 +195,11 @@ impl NodeArgs {
         ];
         let flags: BTreeMap<_, _> =
             given.into_iter().filter_map(|(key, flag, text)| Some((key, (flag, text.clone()?)))).collect();
-        config::load(self.config.as_deref(), flags).context("configuration")
+        Sources::find(self.config.as_deref(), flags)
+    }
+
+    fn load(&self, sources: &Sources) -> anyhow::Result<Loaded> {
+        sources.read().and_then(Loaded::checked).context("configuration")
     }
 }
 

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
-use crate::config::Secret;
+use crate::config::{Config, Secret};
 
 /// 192 bits: nobody guesses it, and it still fits a line.
 const RANDOM_BYTES: usize = 24;
@@ -24,6 +24,12 @@ pub struct FirstToken {
     pub is_new: bool,
     /// Where it is kept.
     pub path: PathBuf,
+}
+
+/// The node's own token, when `config` names none and nobody can sign in: otherwise nobody could use the node.
+pub fn needed(config: &Config) -> io::Result<Option<FirstToken>> {
+    let is_needed = config.auth.enabled && config.auth.tokens.is_empty() && !config.user_system.enabled;
+    is_needed.then(|| load_or_make(&config.state_path())).transpose()
 }
 
 /// Reads the token kept in `state`, or makes one.

@@ -1,44 +1,34 @@
-//! Who may come in (contract easytransfer.md §1.2, §1.3): static tokens today, sessions later.
+//! Who may come in (contract easytransfer.md §1.2, §1.3).
 //!
-//! Must stay true: a credential is compared in constant time over all tokens; without a valid one only the open paths
-//! answer; an empty list of tokens never opens the node.
+//! * [`keys`] static tokens · [`first_token`] the one a node makes for itself · [`announce`] telling it
+//! * [`caller`] what somebody who came in may do
+//! * [`open`] paths that answer everybody
+//!
+//! Must stay true: without a valid credential only the open paths answer; an empty list of tokens never opens the node.
 
 pub mod announce;
+pub mod caller;
 pub mod first_token;
+pub mod keys;
 pub mod open;
 
-use std::collections::BTreeMap;
 use std::net::IpAddr;
 
+use arc_swap::ArcSwap;
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
-use sha2::{Digest, Sha256};
-use subtle::{Choice, ConditionallySelectable, ConstantTimeEq};
 
-use crate::config::{Secret, TokenPolicy};
+pub use caller::{Caller, Standing};
+
 use crate::retention::receiver::Who;
+use keys::Keys;
 
 /// Decides about credentials.
 #[derive(Debug)]
 pub struct Authority {
-    /// `None`: the node is open to everybody.
-    tokens: Option<Vec<Token>>,
-}
-
-#[derive(Debug)]
-struct Token {
-    digest: [u8; 32],
-    who: Who,
-    policy: Option<TokenPolicy>,
-}
-
-/// Who asks.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Caller {
-    /// Whose deliveries add up.
-    pub who: Who,
-    /// What uploads made with this token get when they do not say.
-    pub policy: Option<TokenPolicy>,
+    keys: ArcSwap<Keys>,
+    /// `auth.enabled: false`.
+    is_open: bool,
 }
 
 /// No credential, or none that is known: 401, the same words for both.
@@ -49,50 +39,34 @@ pub struct Unauthorized;
 impl Authority {
     /// Everybody may do everything.
     pub fn open() -> Self {
-        Self { tokens: None }
+        Self { keys: ArcSwap::default(), is_open: true }
     }
 
-    /// Only the holders of `tokens`.
-    pub fn of_tokens(tokens: &[Secret], policies: &BTreeMap<Secret, TokenPolicy>) -> Self {
-        let token = |secret: &Secret| Token {
-            digest: digest(secret.expose()),
-            who: Who::credential(secret.expose()),
-            policy: policies.get(secret).copied(),
-        };
-        Self { tokens: Some(tokens.iter().map(token).collect()) }
+    /// Only the holders of `keys`.
+    pub fn of(keys: Keys) -> Self {
+        Self { keys: ArcSwap::from_pointee(keys), is_open: false }
     }
 
-    /// Whether credentials are asked for at all.
-    pub fn is_active(&self) -> bool {
-        self.tokens.is_some()
+    /// From the next request on these tokens count, and no others.
+    pub fn replace(&self, keys: Keys) {
+        self.keys.store(keys.into());
     }
 
     /// Judges the credentials of a request. Order (§1.2): a valid static token wins, whichever carrier brought it.
     pub fn judge(&self, headers: &HeaderMap, peer: Option<IpAddr>) -> Result<Caller, Unauthorized> {
-        let stranger = || Who::address(peer.unwrap_or(IpAddr::from([0, 0, 0, 0])));
-        if self.tokens.is_none() {
-            return Ok(Caller { who: stranger(), policy: None });
+        if self.is_open {
+            let who = Who::address(peer.unwrap_or(IpAddr::from([0, 0, 0, 0])));
+            return Ok(Caller { who, policy: None, standing: Standing::Open });
         }
-        carried(headers).find_map(|presented| self.find(presented)).ok_or(Unauthorized)
+        let keys = self.keys.load();
+        let key = carried(headers).find_map(|presented| keys.find(presented)).ok_or(Unauthorized)?;
+        let standing = Standing::Token { is_admin: key.is_admin };
+        Ok(Caller { who: key.who.clone(), policy: key.policy, standing })
     }
 
     /// Whether `presented` is a token of this node.
     pub fn is_known(&self, presented: &str) -> bool {
-        self.find(presented).is_some()
-    }
-
-    fn find(&self, presented: &str) -> Option<Caller> {
-        let tokens = self.tokens.as_deref()?;
-        let presented = digest(presented);
-        // Every token is compared, found or not: the time tells nothing about which one it was.
-        let (mut found, mut place) = (Choice::from(0), 0u64);
-        for (index, token) in tokens.iter().enumerate() {
-            let equal = token.digest.ct_eq(&presented);
-            place = u64::conditional_select(&place, &(index as u64), equal);
-            found |= equal;
-        }
-        let token = bool::from(found).then(|| &tokens[place as usize])?;
-        Some(Caller { who: token.who.clone(), policy: token.policy })
+        self.keys.load().find(presented).is_some()
     }
 }
 
@@ -106,14 +80,10 @@ fn carried(headers: &HeaderMap) -> impl Iterator<Item = &str> {
     api.chain(bearer).filter(|token| !token.is_empty())
 }
 
-fn digest(text: &str) -> [u8; 32] {
-    Sha256::digest(text.as_bytes()).into()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::Policy;
+    use crate::config::{Config, Policy, Secret, TokenPolicy};
 
     fn headers(fields: &[(&'static str, &str)]) -> HeaderMap {
         fields
@@ -127,8 +97,10 @@ mod tests {
     #[test]
     fn section_1_2_carriers() {
         let policy = TokenPolicy { policy: Policy::DownloadOnce, ttl: None };
-        let tokens = [Secret::new("one"), Secret::new("two")];
-        let authority = Authority::of_tokens(&tokens, &[(Secret::new("two"), policy)].into());
+        let mut config = Config::defaults();
+        config.auth.tokens = vec![Secret::new("one"), Secret::new("two")];
+        config.retention.token_policies = [(Secret::new("two"), policy)].into();
+        let authority = Authority::of(Keys::of(&config, None));
         for (fields, expected) in [
             (&[("x-api-token", "one")][..], Some("one")),
             (&[("authorization", "Bearer two")], Some("two")),
@@ -151,8 +123,8 @@ mod tests {
 
     #[test]
     fn section_16_14_no_token_is_not_open() {
-        let authority = Authority::of_tokens(&[], &BTreeMap::new());
-        assert!(authority.is_active() && authority.judge(&headers(&[("x-api-token", "x")]), None).is_err());
+        let authority = Authority::of(Keys::default());
+        assert!(authority.judge(&headers(&[("x-api-token", "x")]), None).is_err());
         let open = Authority::open().judge(&headers(&[]), "1.2.3.4".parse().ok()).unwrap();
         assert_eq!(open.who, Who::address("1.2.3.4".parse().unwrap()));
     }

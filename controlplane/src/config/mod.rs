@@ -1,11 +1,16 @@
 //! Configuration of the whole node (contract easytransfer.md §9): found, layered, checked, and able to say where each
 //! value came from.
 //!
-//! Must stay true: nothing here is re-read while the node runs; a secret is never printed; an unknown key is reported
-//! with its path and ignored, an unreadable value stops the start with all faults named.
+//! * [`Sources`] where values come from, and reading them (again)
+//! * [`Config`] the settings, [`live`] the ones in force, [`reload`] what may change while the node runs
+//!
+//! Must stay true: a secret is never printed; an unknown key is reported with its path and ignored; an unreadable value
+//! stops the start, or leaves the running settings alone, with all faults named.
 
 mod choice;
+pub mod live;
 mod reader;
+pub mod reload;
 mod setting;
 pub mod size;
 mod tree;
@@ -23,6 +28,7 @@ pub use reader::{Fault, Layers, Shown, Source};
 pub use setting::{Expected, Hours, Password, Secret, Setting, Size};
 pub use tree::{Auth, Config, Database, Limits, Oidc, Retention, Server, Storage, Uploads, UserSystem};
 
+use crate::quota::Quota;
 use reader::Reader;
 
 /// `config.example.yaml`: every key, its default, when to change it.
@@ -37,11 +43,22 @@ pub struct Loaded {
     pub shown: Vec<Shown>,
     /// Keys nobody knows.
     pub unknown: Vec<String>,
-    /// The file that was read.
+}
+
+/// Where the values of one node come from. The environment and the flags are those of its start: what they pin does not
+/// change on reload (contract §9.2).
+#[derive(Debug, Clone, Default)]
+pub struct Sources {
+    /// The file, found once (contract §9.1).
     pub file: Option<PathBuf>,
     /// A file named by `ETRANSFER_CONFIG` that does not exist.
     pub missing: Option<PathBuf>,
+    environment: BTreeMap<String, String>,
+    flags: Flags,
 }
+
+/// Flags that were given: path of the key → (flag, text).
+pub type Flags = BTreeMap<&'static str, (&'static str, String)>;
 
 /// The configuration cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -67,33 +84,33 @@ pub enum ConfigError {
     Faults(Vec<Fault>),
 }
 
-/// Finds the file (contract §9.1), then layers it with the process environment and `flags`.
-pub fn load(
-    named: Option<&Path>,
-    flags: BTreeMap<&'static str, (&'static str, String)>,
-) -> Result<Loaded, ConfigError> {
-    let environment: BTreeMap<String, String> = std::env::vars_os()
-        .filter_map(|(name, value)| Some((name.into_string().ok()?.to_ascii_uppercase(), value.into_string().ok()?)))
-        .filter_map(|(name, value)| Some((name.strip_prefix("ETRANSFER_")?.to_owned(), value)))
-        .collect();
-    let (path, missing) = discover(named, &environment, std::env::home_dir().as_deref());
-    let file = path.as_deref().map(read_file).transpose()?;
-    let mut loaded = from_layers(Layers { file: path.clone().zip(file), environment, flags })?;
-    loaded.file = path;
-    loaded.missing = missing;
-    Ok(loaded)
+impl Sources {
+    /// Finds the file (contract §9.1), beside the process environment and `flags`.
+    pub fn find(named: Option<&Path>, flags: Flags) -> Self {
+        let environment: BTreeMap<String, String> = std::env::vars_os()
+            .filter_map(|(name, value)| {
+                Some((name.into_string().ok()?.to_ascii_uppercase(), value.into_string().ok()?))
+            })
+            .filter_map(|(name, value)| Some((name.strip_prefix("ETRANSFER_")?.to_owned(), value)))
+            .collect();
+        let (file, missing) = discover(named, &environment, std::env::home_dir().as_deref());
+        Self { file, missing, environment, flags }
+    }
+
+    /// Reads the file and layers everything; the values may still contradict each other.
+    pub fn read(&self) -> Result<Loaded, ConfigError> {
+        let file = self.file.clone().map(|path| read_file(&path).map(|file| (path, file))).transpose()?;
+        from_layers(Layers { file, environment: self.environment.clone(), flags: self.flags.clone() })
+    }
 }
 
 /// The settings that `layers` amount to.
 pub fn from_layers(layers: Layers) -> Result<Loaded, ConfigError> {
     let mut reader = Reader::new(layers);
     let config = Config::read(&mut reader);
-    let (shown, mut faults, unknown) = reader.finish();
-    faults.extend(contradictions(&config, &shown));
-    if !faults.is_empty() {
-        return Err(ConfigError::Faults(faults));
-    }
-    Ok(Loaded { config, shown, unknown, file: None, missing: None })
+    let (shown, faults, unknown) = reader.finish();
+    let loaded = Loaded { config, shown, unknown };
+    if faults.is_empty() { Ok(loaded) } else { Err(ConfigError::Faults(faults)) }
 }
 
 /// Text of a configuration file as a tree.
@@ -174,7 +191,14 @@ fn read_file(path: &Path) -> Result<Value, ConfigError> {
     parse_yaml(&text).map_err(|reason| ConfigError::Parse { path: path.to_owned(), reason })
 }
 
-/// Values that are readable one by one and make no sense together.
+impl Loaded {
+    /// The same, unless values that are readable one by one make no sense together.
+    pub fn checked(self) -> Result<Self, ConfigError> {
+        let faults = contradictions(&self.config, &self.shown);
+        if faults.is_empty() { Ok(self) } else { Err(ConfigError::Faults(faults)) }
+    }
+}
+
 fn contradictions(config: &Config, shown: &[Shown]) -> Vec<Fault> {
     let source = |path: &str| shown.iter().find(|shown| shown.path == path).map(|shown| shown.source.clone());
     let fault = |path: &str, expected: &str| Fault {
@@ -192,6 +216,12 @@ fn contradictions(config: &Config, shown: &[Shown]) -> Vec<Fault> {
     if config.server.hosts.is_empty() {
         faults.push(fault("server.host", "at least one IP address"));
     }
+    if config.server.config_watch_interval.is_zero() {
+        faults.push(fault("server.config_watch_interval", "a duration above 0"));
+    }
+    if config.auth.admin_tokens.iter().any(|token| !config.auth.tokens.contains(token)) {
+        faults.push(fault("auth.admin_tokens", "tokens that auth.tokens names too"));
+    }
     if config.retention.cleanup_interval.is_zero() {
         faults.push(fault("cleanup_interval", "a duration above 0"));
     }
@@ -199,6 +229,13 @@ fn contradictions(config: &Config, shown: &[Shown]) -> Vec<Fault> {
         |policy: &TokenPolicy| policy.policy == Policy::Ttl && policy.ttl.or(config.retention.default_ttl).is_none();
     if config.retention.token_policies.values().any(without_seconds) {
         faults.push(fault("retention.token_policies", "default_ttl beside default_retention: ttl"));
+    }
+    let role_without_seconds = |quota: &Quota| {
+        let seconds = quota.default_retention_ttl.or(config.retention.default_ttl);
+        quota.default_retention == Some(Policy::Ttl) && seconds.is_none()
+    };
+    if config.user_system.role_quotas.0.values().any(role_without_seconds) {
+        faults.push(fault("user_system.role_quotas", "default_retention_ttl beside default_retention: ttl"));
     }
     if let Some(url) = &config.server.public_url {
         let rest = url.strip_prefix("http://").or_else(|| url.strip_prefix("https://"));

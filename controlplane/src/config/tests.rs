@@ -2,6 +2,10 @@
 
 use super::*;
 
+fn from_layers(layers: Layers) -> Result<Loaded, ConfigError> {
+    super::from_layers(layers)?.checked()
+}
+
 fn yaml(text: &str) -> Layers {
     Layers { file: Some(("test.yaml".into(), parse_yaml(text).unwrap())), ..Layers::default() }
 }
@@ -49,11 +53,14 @@ fn section_9_3_unknown_keys_are_named_and_ignored() {
 
 #[test]
 fn every_fault_is_named_with_its_source() {
-    let error =
-        from_layers(yaml("server: {port: x, chunk_size: 0}\nretention: {default: ttl}\nstate: {backend: redis}"))
-            .unwrap_err();
+    let error = from_layers(yaml("server: {port: x, workers: -1}\nretention: {default: ttl}")).unwrap_err();
     let text = error.to_string();
-    for part in ["server.port (from test.yaml)", "server.chunk_size", "retention.default_ttl", "state.backend"] {
+    for part in ["server.port (from test.yaml)", "server.workers"] {
+        assert!(text.contains(part), "{part} in {text}");
+    }
+    let yaml = yaml("server: {chunk_size: 0}\nretention: {default: ttl}\nauth: {tokens: [a], admin_tokens: [b]}");
+    let text = from_layers(yaml).unwrap_err().to_string();
+    for part in ["server.chunk_size (from test.yaml)", "retention.default_ttl", "auth.admin_tokens"] {
         assert!(text.contains(part), "{part} in {text}");
     }
 }

@@ -106,7 +106,7 @@ impl Node {
 
     /// Promises `bytes` to a grant, or as much of `at_most` as there is room for when the body tells no length.
     pub fn reserve(&self, ticket: Ticket, bytes: Option<u64>, at_most: u64) -> Room {
-        let Some(max) = self.config.storage.max_storage_size.map(|size| size.0) else { return Room::Unlimited };
+        let Some(max) = self.config().storage.max_storage_size.map(|size| size.0) else { return Room::Unlimited };
         let mut state = self.lock();
         if !state.inventory.is_known() {
             return Room::Unknown;

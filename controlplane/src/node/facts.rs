@@ -36,7 +36,7 @@ impl Effects {
 impl Node {
     /// Applies a batch; returns when what must not be forgotten is written down.
     pub async fn apply(&self, batch: FactBatch) -> Result<(), NotKept> {
-        let tombstone_until = self.clock.now_ms().saturating_add(self.config.uploads.tombstone.as_millis() as u64);
+        let tombstone_until = self.clock.now_ms().saturating_add(self.config().uploads.tombstone.as_millis() as u64);
         let (commit, binding) = {
             let mut effects = Effects::default();
             let mut state = self.lock();

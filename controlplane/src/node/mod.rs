@@ -31,6 +31,7 @@ pub use access::{Look, Room};
 use crate::catalogue::{Change, Commit, Keeper, Record, Shelf};
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::config::live::Live;
 use crate::retention::tally::Tally;
 use inventory::Inventory;
 use ledger::Ledger;
@@ -38,8 +39,7 @@ use order_book::OrderBook;
 
 /// The state of the node.
 pub struct Node {
-    /// The settings.
-    pub config: Arc<Config>,
+    settings: Live,
     /// The clock.
     pub clock: Clock,
     keeper: Box<dyn Keeper>,
@@ -108,10 +108,27 @@ impl Node {
             run,
             epoch: AtomicU64::new(clock.now_ms()),
             clock,
-            config,
+            settings: Live::new(config),
             news: watch::Sender::new(0),
             plane: Mutex::default(),
         }
+    }
+
+    /// The settings of this moment.
+    pub fn config(&self) -> Arc<Config> {
+        self.settings.now()
+    }
+
+    /// From now on these settings; grants given under the old ones end.
+    pub fn reconfigure(&self, config: Config) {
+        self.settings.replace(Arc::new(config));
+        self.revoke();
+    }
+
+    /// Ends every grant given so far: the data plane asks again. It hears of it at once (its poll is open).
+    pub fn revoke(&self) {
+        self.epoch.fetch_add(1, Ordering::Relaxed);
+        self.tell_news();
     }
 
     /// A ticket for a new grant.

@@ -27,17 +27,17 @@ fn ask(line: &Path, request: &str) -> String {
 fn p18_one_control_plane_per_storage_and_what_was_created_is_there_again() {
     let dir = tempfile::tempdir().unwrap();
     let config = Arc::new(config(dir.path()));
-    let running = start(Arc::clone(&config)).unwrap();
+    let running = start(Arc::clone(&config), Sources::default()).unwrap();
     assert!(ask(running.line(), "GET /api/health HTTP/1.1").contains(r#"{"status":"healthy"}"#));
     let created = ask(running.line(), "POST /tus HTTP/1.1\r\nUpload-Length: 0");
     assert!(
         created.starts_with("HTTP/1.1 201") && created.contains("\r\nLocation: http://files.test/tus/"),
         "{created}"
     );
-    assert!(matches!(start(Arc::clone(&config)), Err(StartError::Taken(_))));
+    assert!(matches!(start(Arc::clone(&config), Sources::default()), Err(StartError::Taken(_))));
     running.stop();
     running.join();
-    let again = start(config).unwrap();
+    let again = start(config, Sources::default()).unwrap();
     let list = ask(again.line(), "GET /api/files HTTP/1.1");
     assert!(list.contains(r#""total":1"#), "{list}");
     drop(again);
@@ -46,7 +46,7 @@ fn p18_one_control_plane_per_storage_and_what_was_created_is_there_again() {
 #[test]
 fn a_held_poll_does_not_hold_the_end() {
     let dir = tempfile::tempdir().unwrap();
-    let running = start(Arc::new(config(dir.path()))).unwrap();
+    let running = start(Arc::new(config(dir.path())), Sources::default()).unwrap();
     let mut socket = UnixStream::connect(running.line()).unwrap();
     let known = |control_run: u64, epoch: u64| {
         format!(

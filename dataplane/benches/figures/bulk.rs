@@ -47,7 +47,7 @@ pub fn measure(settings: &Settings, report: &mut Report) -> Result<()> {
             check(settings, node, &pattern, &ids, round)?;
         }
         if settings.wants(Case::Download) {
-            download(settings, report, node, &ids)?;
+            download(settings, report, node, &ids, round)?;
         }
     }
     Ok(())
@@ -186,7 +186,7 @@ fn check_file(pattern: &Pattern, path: &Path, file: usize, range: std::ops::Rang
     Ok(())
 }
 
-fn download(settings: &Settings, report: &mut Report, node: &Node, ids: &[String]) -> Result<()> {
+fn download(settings: &Settings, report: &mut Report, node: &Node, ids: &[String], round: usize) -> Result<()> {
     let get = |addr, request: String| -> Result<()> {
         let mut connection = Connection::open(addr)?;
         connection.send(request.as_bytes())?;
@@ -209,9 +209,13 @@ fn download(settings: &Settings, report: &mut Report, node: &Node, ids: &[String
         report.add("download", row, bulk_sample(used, settings.total_bytes(), seconds));
         Ok(())
     };
-    timed("et", &node.process, &|file| get(node.addr, node::get_request(&ids[file])))?;
-    if let Some(nginx) = &nginx {
-        timed("nginx", &nginx.process, &|file| get(nginx.addr, from_nginx(file)))?;
+    // The first of a pair finds other caches than the second: they take turns.
+    for is_et in if round % 2 == 0 { [true, false] } else { [false, true] } {
+        match &nginx {
+            _ if is_et => timed("et", &node.process, &|file| get(node.addr, node::get_request(&ids[file])))?,
+            Some(nginx) => timed("nginx", &nginx.process, &|file| get(nginx.addr, from_nginx(file)))?,
+            None => {}
+        }
     }
     Ok(())
 }

@@ -44,7 +44,7 @@ pub async fn download(
 ) -> Result<Decision, Refused> {
     let entry = find(&app.node, &id)?;
     let query = Query::parse(query.as_deref().unwrap_or_default());
-    let chunk = chunk(&entry, query.get("chunk"), app.node.config.server.chunk_size.0)?;
+    let chunk = chunk(&entry, query.get("chunk"), app.node.config().server.chunk_size.0)?;
     let record = &entry.record;
     let is_head = method == Method::HEAD;
     let once = record.keep.policy == Policy::DownloadOnce;

@@ -41,7 +41,7 @@ pub async fn handle(app: &App, routes: &Routes, mut request: Request) -> Respons
     }
     strip_line_fields(request.headers_mut());
     let is_tus = uploads::is_tus_path(request.uri().path());
-    let cors = cors::fields(&app.node.config.cors_origins, request.headers());
+    let cors = cors::fields(&app.node.config().cors_origins, request.headers());
     let (method, mut response) = decide(app, routes, request, meta, is_tus).await;
     let is_options = method == Method::OPTIONS;
     if method == Method::HEAD && !is_grant(&response) {
@@ -63,7 +63,7 @@ pub async fn handle(app: &App, routes: &Routes, mut request: Request) -> Respons
 /// The method the request counts as, and its answer.
 async fn decide(app: &App, routes: &Routes, mut request: Request, meta: Meta, is_tus: bool) -> (Method, Response) {
     if cors::is_preflight(&request) {
-        return (Method::OPTIONS, cors::preflight(&app.node.config.cors_origins, request.headers()));
+        return (Method::OPTIONS, cors::preflight(&app.node.config().cors_origins, request.headers()));
     }
     if is_tus && request.method() != Method::OPTIONS {
         match tus::method_override(request.method().as_str(), request.headers()) {

@@ -17,7 +17,7 @@ pub async fn health() -> Json<Value> {
 
 /// `GET /api/info`
 pub async fn info(State(app): State<App>) -> Json<Value> {
-    let config = &app.node.config;
+    let config = app.node.config();
     let (totals, plane) = (app.node.totals(), app.node.plane());
     let interfaces: Vec<Value> = app.traffic.interfaces().iter().map(interface_json).collect();
     Json(json!({
@@ -42,7 +42,7 @@ pub async fn info(State(app): State<App>) -> Json<Value> {
 /// `GET /api/storage`
 pub async fn storage(State(app): State<App>) -> Json<Value> {
     let used = app.node.used();
-    let max = app.node.config.storage.max_storage_size.map(|size| size.0);
+    let max = app.node.config().storage.max_storage_size.map(|size| size.0);
     let available = max.map(|max| max.saturating_sub(used));
     let percent = max.filter(|max| *max > 0).map_or(0.0, |max| used as f64 / max as f64 * 100.0);
     let text = |bytes: Option<u64>| bytes.map_or_else(|| "unlimited".to_owned(), size::format);
@@ -138,7 +138,7 @@ impl App {
     /// Where clients reach this node.
     fn endpoints(&self) -> Vec<Endpoint> {
         let bound = self.bound();
-        find_endpoints(&self.node.config.advertised_endpoints, &bound, self.port(), &self.traffic.interfaces())
+        find_endpoints(&self.node.config().advertised_endpoints, &bound, self.port(), &self.traffic.interfaces())
     }
 }
 

@@ -53,7 +53,7 @@ pub async fn get(State(app): State<App>, Path(id): Path<String>) -> Result<Json<
 /// What a download will find.
 pub async fn download_info(State(app): State<App>, Path(id): Path<String>) -> Result<Json<Value>, Refused> {
     let entry = find(&app.node, &id)?;
-    let chunk_size = app.node.config.server.chunk_size.0;
+    let chunk_size = app.node.config().server.chunk_size.0;
     Ok(Json(shape::download_info(&entry, chunk_size, app.node.clock.now_ms())))
 }
 
@@ -85,6 +85,6 @@ pub fn find(node: &Node, id: &str) -> Result<Box<Entry>, Refused> {
 }
 
 fn info(node: &Node, entry: &Entry) -> Value {
-    let expires = entry.due_ms(node.config.uploads.expiration.as_millis() as u64);
-    shape::file_info(entry, node.config.server.chunk_size.0, expires)
+    let expires = entry.due_ms(node.config().uploads.expiration.as_millis() as u64);
+    shape::file_info(entry, node.config().server.chunk_size.0, expires)
 }

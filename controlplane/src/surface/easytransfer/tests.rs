@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 use tokio::sync::watch;
 
 use crate::authority::Authority;
+use crate::authority::keys::Keys;
 use crate::config::{Config, Secret, Size};
 use crate::server::{App, Routes};
 use crate::surface::easytransfer::entry::handle;
@@ -38,8 +39,9 @@ impl Node {
     /// With one token, `secret`.
     fn new(change: impl FnOnce(&mut Config)) -> Self {
         let mut config = Config::defaults();
+        config.auth.tokens = vec![Secret::new("secret")];
         change(&mut config);
-        let authority = Authority::of_tokens(&[Secret::new("secret")], &config.retention.token_policies);
+        let authority = Authority::of(Keys::of(&config, None));
         let (app, stop) = App::for_tests(config, authority);
         Self { routes: Routes::of(&app), app, _stop: stop }
     }

@@ -53,9 +53,9 @@ pub async fn patch(
         object: entry.record.id,
         length: entry.record.length,
         length_max: length_max(&app.node),
-        parallel: app.node.config.parallel_writes,
+        parallel: app.node.config().parallel_writes,
         budget,
-        expires_after_s: Some(expires_after_s(app.node.config.uploads.expiration)),
+        expires_after_s: Some(expires_after_s(app.node.config().uploads.expiration)),
         created: None,
     };
     Ok(Decision::cached(&app.node, ticket, cache_ms, Act::Append(append)))
@@ -63,7 +63,7 @@ pub async fn patch(
 
 /// Largest length of one upload.
 pub fn length_max(node: &Node) -> Option<u64> {
-    node.config.server.max_upload_size.map(|size| size.0)
+    node.config().server.max_upload_size.map(|size| size.0)
 }
 
 /// 507 as easytransfer.md §4 words it: the seed's fields and a JSON body.
@@ -102,7 +102,7 @@ fn misplaced(node: &Node, entry: &Entry, head: &AppendHead, body: BodyKind) -> O
     let (offset, contiguous) = (head.offset, entry.contiguous());
     let end = offset.saturating_add(body.length().unwrap_or(0));
     let received = offset < contiguous && end <= contiguous;
-    let out_of_order = offset != contiguous && (!node.config.parallel_writes || offset % 4096 != 0);
+    let out_of_order = offset != contiguous && (!node.config().parallel_writes || offset % 4096 != 0);
     if received || out_of_order {
         return Some(at(contiguous, "the upload continues at another offset"));
     }

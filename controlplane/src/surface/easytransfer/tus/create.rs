@@ -34,7 +34,7 @@ pub async fn create(
     headers: HeaderMap,
 ) -> Result<Decision, Refused> {
     let head = CreateHead::parse(&headers)?;
-    let base = link::base(&app.node.config, &meta, &headers);
+    let base = link::base(&app.node.config(), &meta, &headers);
     let key = headers.get("idempotency-key").and_then(|key| key.to_str().ok()).map(|key| key.to_owned());
     let mut record = describe(&app.node, &head, &caller)?;
     if let Concat::Final(links) = &head.concat {
@@ -56,7 +56,7 @@ pub async fn create(
     }
     let fields = created(&app.node, &record, &base);
     let complete = record.is_complete();
-    let expires = record.created_ms + 1000 * expires_after_s(app.node.config.uploads.expiration);
+    let expires = record.created_ms + 1000 * expires_after_s(app.node.config().uploads.expiration);
     app.node.create(record).await?;
     let mut response = StatusCode::CREATED.into_response();
     put(response.headers_mut(), fields);
@@ -93,9 +93,9 @@ async fn with_upload(
         object: record.id,
         length: record.length,
         length_max: length_max(node),
-        parallel: node.config.parallel_writes,
+        parallel: node.config().parallel_writes,
         budget,
-        expires_after_s: Some(expires_after_s(node.config.uploads.expiration)),
+        expires_after_s: Some(expires_after_s(node.config().uploads.expiration)),
         created: Some(created(node, &record, base)),
     };
     if let Err(error) = node.create(record).await {
@@ -115,7 +115,7 @@ fn describe(node: &Node, head: &CreateHead, caller: &Caller) -> Result<Record, R
         None => format!("upload_{}", &id.to_string()[..8]),
     };
     let wish = Wish { policy: metadata.get("retention"), ttl: metadata.get("retention_ttl") };
-    let keep = choose(wish, caller.policy, &node.config.retention)
+    let keep = choose(wish, caller.policy, &node.config().retention)
         .map_err(|unclear| Refused::new(400, unclear.to_string()))?;
     Ok(Record {
         id,
@@ -144,8 +144,8 @@ pub fn check_length(node: &Node, length: Option<u64>) -> Result<(), Refused> {
     if above(length_max(node)) {
         return Err(Refused::new(413, "Upload-Length is above the largest size this server takes"));
     }
-    let whole_node = node.config.storage.max_storage_size.map(|size| size.0);
-    if node.config.reject_impossible && above(whole_node) {
+    let whole_node = node.config().storage.max_storage_size.map(|size| size.0);
+    if node.config().reject_impossible && above(whole_node) {
         return Err(Refused::new(413, "Upload-Length is above all the space of this node"));
     }
     Ok(())
@@ -153,7 +153,7 @@ pub fn check_length(node: &Node, length: Option<u64>) -> Result<(), Refused> {
 
 /// T-CRE-9: 429 beyond the allowed number of open uploads.
 pub fn check_open(node: &Node) -> Result<(), Refused> {
-    if node.totals().open < node.config.uploads.open_max {
+    if node.totals().open < node.config().uploads.open_max {
         return Ok(());
     }
     Err(Refused::new(429, "too many uploads are open on this node").with(RETRY_AFTER, "60"))
@@ -164,7 +164,7 @@ pub fn created(node: &Node, record: &Record, base: &str) -> Vec<Field> {
     let mut fields =
         vec![("Location".to_owned(), location(base, record.id)), ("Tus-Version".to_owned(), tus::VERSION.to_owned())];
     if crate::surface::easytransfer::shape::is_chunked(record) {
-        fields.push(("X-Chunk-Size".to_owned(), node.config.server.chunk_size.0.to_string()));
+        fields.push(("X-Chunk-Size".to_owned(), node.config().server.chunk_size.0.to_string()));
     }
     fields
 }

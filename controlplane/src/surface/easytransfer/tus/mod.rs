@@ -70,7 +70,7 @@ fn expires_after_s(expiration: Duration) -> u64 {
 
 /// How long a grant about `entry` may be reused: never beyond the moment it may expire.
 fn cache_ms(node: &Node, entry: &Entry) -> u64 {
-    let expiration = node.config.uploads.expiration.as_millis() as u64;
+    let expiration = node.config().uploads.expiration.as_millis() as u64;
     let left = entry.due_ms(expiration).map_or(u64::MAX, |due| due.saturating_sub(node.clock.now_ms()));
     CACHE_MS.min(left)
 }

@@ -31,7 +31,7 @@ pub async fn head(State(app): State<App>, path: Path<String>, headers: HeaderMap
     let state = StateGrant {
         object: entry.record.id,
         length: entry.record.length,
-        expires_after_s: (!complete).then(|| expires_after_s(app.node.config.uploads.expiration)),
+        expires_after_s: (!complete).then(|| expires_after_s(app.node.config().uploads.expiration)),
         created_unix_ms: entry.record.created_ms,
         fields,
     };
@@ -68,7 +68,7 @@ pub async fn delete(State(app): State<App>, path: Path<String>, headers: HeaderM
 /// What the server speaks. No upload is looked at, no version is checked (T-OPT-1, T-OPT-4).
 pub async fn options(State(app): State<App>) -> Response {
     let mut response = StatusCode::NO_CONTENT.into_response();
-    let config = &app.node.config;
+    let config = app.node.config();
     let mut fields = vec![
         ("Tus-Resumable".to_owned(), tus::VERSION.to_owned()),
         ("Tus-Version".to_owned(), tus::VERSION.to_owned()),

@@ -1,0 +1,48 @@
+//! Administration of the node (contract §7): any static token, or an administrator.
+
+use axum::extract::State;
+use axum::{Extension, Json};
+use serde_json::{Map, Value, json};
+
+use crate::authority::Caller;
+use crate::config::reload::{STATIC, hot_fields};
+use crate::server::App;
+use crate::surface::refusal::Refused;
+
+/// `POST /api/admin/reload-config`: what the file says from now on; a broken file is 400 and changes nothing.
+pub async fn reload(State(app): State<App>, Extension(caller): Extension<Caller>) -> Result<Json<Value>, Refused> {
+    check(&caller)?;
+    let reloaded = app.reload().await.map_err(|error| Refused::new(400, error.to_string()))?;
+    let note = match &reloaded {
+        None => "this node runs without a configuration file",
+        Some(reloaded) if reloaded.changes.is_empty() => "nothing differs in the fields that may change",
+        Some(_) => "in force from the next request on; fields that need a restart were left alone",
+    };
+    let changes = reloaded.map(|reloaded| reloaded.changes).unwrap_or_default();
+    let entry = |(field, changed): (&'static str, crate::config::reload::Changed)| {
+        (field.to_owned(), json!({"old": changed.old, "new": changed.new}))
+    };
+    let changes: Map<String, Value> = changes.into_iter().map(entry).collect();
+    Ok(Json(json!({
+        "reloaded": !changes.is_empty(),
+        "changes": changes,
+        "hot_reloadable": hot_fields(),
+        "requires_restart": STATIC,
+        "note": note,
+    })))
+}
+
+/// `GET /api/admin/config-status`
+pub async fn status(State(app): State<App>, Extension(caller): Extension<Caller>) -> Result<Json<Value>, Refused> {
+    check(&caller)?;
+    let server = &app.node.config().server;
+    Ok(Json(json!({
+        "config_file": app.reloading.file().map(|file| file.display().to_string()),
+        "config_watch": server.config_watch,
+        "config_watch_interval": server.config_watch_interval.as_secs(),
+    })))
+}
+
+fn check(caller: &Caller) -> Result<(), Refused> {
+    if caller.may_reload() { Ok(()) } else { Err(Refused::new(403, "only tokens and administrators may do this")) }
+}
