@@ -4,6 +4,7 @@
 //! the line (`etransfer_contract::line`), everything it wants done with bytes is a grant or an order.
 #![forbid(unsafe_code)]
 
+pub mod audit;
 pub mod authority;
 pub mod catalogue;
 pub mod clock;
@@ -12,11 +13,13 @@ pub mod line;
 mod listen;
 pub mod machine;
 pub mod node;
+pub mod people;
 pub mod quota;
 pub mod reloading;
 pub mod retention;
 pub mod server;
 pub mod socket;
 pub mod surface;
+mod usage;
 
 pub use server::{Running, StartError, start};

@@ -22,9 +22,11 @@ use crate::line::calls;
 use crate::listen;
 use crate::machine::traffic::Traffic;
 use crate::node::{Beginning, Node};
+use crate::people::People;
 use crate::reloading::{self, Reloading};
 use crate::socket::{self, SocketError};
 use crate::surface::easytransfer;
+use crate::usage;
 
 /// How long the runtime may take to end.
 const STOP_WAIT: Duration = Duration::from_secs(5);
@@ -40,8 +42,10 @@ pub struct App {
     pub reloading: Arc<Reloading>,
     /// Interface counters.
     pub traffic: Arc<Traffic>,
+    /// Users and groups, with `user_system.enabled`.
+    pub people: Option<People>,
     /// Wrong tokens per address.
-    pub misses: Arc<Mutex<easytransfer::Misses>>,
+    pub misses: Arc<easytransfer::Misses>,
     /// One sweep at a time.
     pub sweeping: Arc<Mutex<()>>,
     /// Tells the first token, once.
@@ -114,14 +118,18 @@ impl Drop for Running {
 /// Starts the control plane on a thread of its own. Everything that can refuse the start happens before this returns.
 pub fn start(config: Arc<Config>, sources: Sources) -> Result<Running, StartError> {
     let line = config.line_socket();
-    let (app, stop, held) = prepare(config, sources)?;
-    let (listener, guard) = socket::bind(&line)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .thread_name("control")
         .enable_all()
         .build()
         .map_err(|source| StartError::Io { action: "start the runtime for", path: line.clone(), source })?;
+    let (app, stop, held) = {
+        // The pools of the stores belong to this runtime.
+        let _inside = runtime.enter();
+        prepare(config, sources)?
+    };
+    let (listener, guard) = socket::bind(&line)?;
     let thread = std::thread::Builder::new().name("control".into()).spawn({
         move || {
             let node = Arc::clone(&app.node);
@@ -148,11 +156,16 @@ fn prepare(config: Arc<Config>, sources: Sources) -> Result<(App, watch::Sender<
         .map_err(io("lock", &state))?
         .ok_or_else(|| StartError::Taken(config.storage_path()))?;
     let beginning = open_catalogue(&config)?;
-    let (authority, first) = authority(&config).map_err(io("keep the token in", &state))?;
+    let people = config
+        .user_system
+        .enabled
+        .then(|| People::open(&config.user_system.database, &config.storage_path().join("users.db")));
+    let (authority, first) = authority(&config, people.clone()).map_err(io("keep the token in", &state))?;
     let (stop, stopping) = watch::channel(false);
     let app = App {
         node: Arc::new(Node::new(config, beginning)),
         authority: Arc::new(authority),
+        people,
         reloading: Arc::new(Reloading::of(sources)),
         traffic: Arc::new(Traffic::default()),
         misses: Arc::default(),
@@ -181,12 +194,12 @@ fn open_catalogue(config: &Config) -> Result<Beginning, StartError> {
     }
 }
 
-fn authority(config: &Config) -> std::io::Result<(Authority, Option<FirstToken>)> {
+fn authority(config: &Config, people: Option<People>) -> std::io::Result<(Authority, Option<FirstToken>)> {
     if !config.auth.enabled {
         if config.server.hosts.iter().any(|host| !host.0.is_loopback()) {
             tracing::warn!("auth.enabled is false: everybody who reaches this node may read and delete every file");
         }
-        return Ok((Authority::open(), None));
+        return Ok((Authority::open(people), None));
     }
     let strangers = config.retention.token_policies.keys().filter(|token| !config.auth.tokens.contains(token)).count();
     if strangers > 0 && !config.auth.tokens.is_empty() {
@@ -194,7 +207,7 @@ fn authority(config: &Config) -> std::io::Result<(Authority, Option<FirstToken>)
     }
     let first = first_token::needed(config)?;
     let keys = Keys::of(config, first.as_ref().map(|first| &first.token));
-    Ok((Authority::of(keys), first))
+    Ok((Authority::of(keys, people), first))
 }
 
 async fn serve(app: App, listener: std::os::unix::net::UnixListener) {
@@ -208,6 +221,9 @@ async fn serve(app: App, listener: std::os::unix::net::UnixListener) {
     tokio::spawn(Arc::clone(&app.traffic).follow());
     tokio::spawn(sweep_for_ever(app.clone()));
     tokio::spawn(reloading::watch(app.clone()));
+    if let Some(people) = app.people.clone() {
+        tokio::spawn(usage::write_down(Arc::clone(&app.node), people));
+    }
     let routes = Routes::of(&app);
     listen::serve(listener, app, routes).await;
 }
@@ -244,6 +260,11 @@ async fn sweep_for_ever(app: App) {
         if cleaned > 0 {
             tracing::info!(cleaned, "swept");
         }
+        if let Some(people) = &app.people
+            && let Err(error) = people.prune(app.node.clock.now_ms()).await
+        {
+            tracing::warn!(%error, "sweep away sessions that ended");
+        }
     }
 }
 
@@ -257,6 +278,7 @@ impl App {
         let app = Self {
             node: Arc::new(Node::new(Arc::new(config), beginning)),
             authority: Arc::new(authority),
+            people: None,
             reloading: Arc::new(Reloading::of(Sources::default())),
             traffic: Arc::new(Traffic::default()),
             misses: Arc::default(),

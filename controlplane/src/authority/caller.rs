@@ -1,7 +1,16 @@
-//! Somebody who came in, and what that allows.
+//! Somebody who came in, and what that allows (contract §6.3, §7, §8.6). Every right is a question to [`Caller`].
 
+use std::sync::Arc;
+
+use crate::catalogue::{Record, UserId};
 use crate::config::TokenPolicy;
+use crate::people::{Session, User};
+use crate::quota::Quota;
 use crate::retention::receiver::Who;
+
+/// A grant for somebody who signed in is asked for again after this: a session that another program ended, or a person
+/// it disabled, is out within a second.
+const PERSON_CACHE_MS: u64 = 1_000;
 
 /// Who asks.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,13 +33,85 @@ pub enum Standing {
         /// `auth.admin_tokens` names it.
         is_admin: bool,
     },
+    /// Signed in.
+    Person(Arc<Person>),
+}
+
+/// Somebody who is signed in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Person {
+    /// Who.
+    pub user: User,
+    /// What they may use at this moment.
+    pub quota: Quota,
+    /// When the session ends; Unix milliseconds.
+    pub expires_ms: u64,
 }
 
 impl Caller {
-    /// May reload the configuration (access T of the route index).
+    /// Somebody with a session.
+    pub fn person(session: Session, quota: Quota) -> Self {
+        let Session { user, expires_ms } = session;
+        let who = Who::user(user.id);
+        Self { who, policy: None, standing: Standing::Person(Arc::new(Person { user, quota, expires_ms })) }
+    }
+
+    /// The person, if one is signed in.
+    pub fn signed_in(&self) -> Option<&Person> {
+        match &self.standing {
+            Standing::Person(person) => Some(person),
+            Standing::Open | Standing::Token { .. } => None,
+        }
+    }
+
+    /// Whom uploads made by this caller belong to.
+    pub fn owner(&self) -> Option<UserId> {
+        self.signed_in().map(|person| person.user.id)
+    }
+
+    /// Whose files this caller sees: everybody's (`None`), or their own alone.
+    pub fn scope(&self) -> Option<UserId> {
+        self.signed_in().filter(|person| !person.user.is_administrator()).map(|person| person.user.id)
+    }
+
+    /// May see, read, continue and delete it (§6.3, Rule): else it is as unknown.
+    pub fn sees(&self, record: &Record) -> bool {
+        self.scope().is_none_or(|own| record.owner == Some(own))
+    }
+
+    /// May administer people and groups (access A).
+    pub fn may_administer(&self) -> bool {
+        match &self.standing {
+            Standing::Open => true,
+            Standing::Token { is_admin } => *is_admin,
+            Standing::Person(person) => person.user.is_administrator(),
+        }
+    }
+
+    /// May reload the configuration (access T).
     pub fn may_reload(&self) -> bool {
-        match self.standing {
+        match &self.standing {
             Standing::Open | Standing::Token { .. } => true,
+            Standing::Person(person) => person.user.is_administrator(),
+        }
+    }
+
+    /// May keep files for ever although `retention.allow_permanent` is off (§8.6).
+    pub fn is_privileged(&self) -> bool {
+        self.scope().is_none()
+    }
+
+    /// How long a grant to this caller may be repeated, at most `most` milliseconds.
+    pub fn cache_ms(&self, most: u64) -> u64 {
+        if self.signed_in().is_some() { most.min(PERSON_CACHE_MS) } else { most }
+    }
+
+    /// In the audit log.
+    pub fn name(&self) -> String {
+        match &self.standing {
+            Standing::Open => format!("anyone at {}", self.who.as_str()),
+            Standing::Token { .. } => format!("token {}", self.who.as_str()),
+            Standing::Person(person) => format!("user {} {}", person.user.id, person.user.username),
         }
     }
 }

@@ -16,7 +16,7 @@ pub mod shelf;
 use etransfer_contract::ObjectId;
 use tokio::sync::oneshot;
 
-pub use record::{Keep, Kind, Record};
+pub use record::{Keep, Kind, Record, UserId};
 pub use shelf::{Entry, Shelf, Totals};
 
 /// One change to what is kept.
@@ -100,6 +100,7 @@ pub(crate) mod tests {
             download_count: 0,
             once: crate::retention::once::Once::default(),
             idempotency_key: None,
+            owner: None,
         }
     }
 }

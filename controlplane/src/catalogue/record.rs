@@ -40,7 +40,13 @@ pub struct Record {
     /// `Idempotency-Key` of the creating request (T-CON-10).
     #[serde(default)]
     pub idempotency_key: Option<String>,
+    /// The person it belongs to; `None`: made with a static token, or on an open node.
+    #[serde(default)]
+    pub owner: Option<UserId>,
 }
+
+/// A person's key in the user database.
+pub type UserId = i64;
 
 /// Retention policy with its seconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

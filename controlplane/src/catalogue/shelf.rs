@@ -1,5 +1,5 @@
 //! Everything that is known about all objects, in memory, with the orders in which it is asked for: by id, newest first,
-//! next to expire; and the sums that would be slow to count.
+//! next to expire; and the sums that would be slow to count: over all, and per owner.
 //!
 //! Must stay true: an entry changes only through [`Shelf`], which takes it out of every index before and puts it back
 //! after; bytes whose record is gone stay counted as *ghosts* until the data plane says they are removed (P9).
@@ -11,7 +11,7 @@ use std::time::Duration;
 use etransfer_contract::ObjectId;
 use etransfer_contract::fact::Presence;
 
-use super::record::Record;
+use super::record::{Record, UserId};
 
 /// A record and what the data plane last said about its bytes.
 #[derive(Debug, Clone)]
@@ -42,12 +42,38 @@ pub struct Totals {
 pub struct Shelf {
     expiration_ms: u64,
     entries: HashMap<ObjectId, Entry>,
-    newest: BTreeSet<(Reverse<u64>, ObjectId)>,
+    all: Holding,
+    /// What each person has; nobody is in here with nothing.
+    owned: HashMap<UserId, Holding>,
     due: BTreeSet<(u64, ObjectId)>,
     keys: HashMap<String, ObjectId>,
+    ghosts: HashMap<ObjectId, Ghost>,
+}
+
+/// What the node, or one person, has.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Holding {
+    newest: BTreeSet<(Reverse<u64>, ObjectId)>,
     totals: Totals,
-    ghosts: HashMap<ObjectId, u64>,
     ghost_bytes: u64,
+}
+
+/// Bytes whose record is gone.
+#[derive(Debug, Clone, Copy)]
+struct Ghost {
+    bytes: u64,
+    owner: Option<UserId>,
+}
+
+impl Holding {
+    /// Bytes on disk that count against a limit.
+    fn used(&self) -> u64 {
+        self.totals.file_bytes + self.totals.upload_bytes + self.ghost_bytes
+    }
+
+    fn is_nothing(&self) -> bool {
+        self.totals == Totals::default() && self.ghost_bytes == 0
+    }
 }
 
 impl Entry {
@@ -91,12 +117,11 @@ impl Shelf {
         Self {
             expiration_ms: u64::try_from(expiration.as_millis()).unwrap_or(u64::MAX),
             entries: HashMap::new(),
-            newest: BTreeSet::new(),
+            all: Holding::default(),
+            owned: HashMap::new(),
             due: BTreeSet::new(),
             keys: HashMap::new(),
-            totals: Totals::default(),
             ghosts: HashMap::new(),
-            ghost_bytes: 0,
         }
     }
 
@@ -127,7 +152,7 @@ impl Shelf {
         let entry = self.entries.remove(&id)?;
         self.unindex(&entry);
         if let Some(presence) = &entry.presence {
-            self.haunt(id, presence.received);
+            self.put_ghost(id, Ghost { bytes: presence.received, owner: entry.record.owner });
         }
         Some(entry.record)
     }
@@ -144,24 +169,53 @@ impl Shelf {
 
     /// Bytes of an object nobody has a record of.
     pub fn haunt(&mut self, id: ObjectId, bytes: u64) {
-        let before = self.ghosts.insert(id, bytes).unwrap_or(0);
-        self.ghost_bytes = self.ghost_bytes - before + bytes;
+        let owner = self.ghosts.get(&id).and_then(|ghost| ghost.owner);
+        self.put_ghost(id, Ghost { bytes, owner });
     }
 
     /// The bytes of an object are gone.
     pub fn gone(&mut self, id: ObjectId) {
-        self.ghost_bytes -= self.ghosts.remove(&id).unwrap_or(0);
+        self.lay_ghost(id);
         self.update(id, |entry| entry.presence = None);
+    }
+
+    fn put_ghost(&mut self, id: ObjectId, ghost: Ghost) {
+        self.lay_ghost(id);
+        self.ghosts.insert(id, ghost);
+        self.holdings(ghost.owner, |holding| holding.ghost_bytes += ghost.bytes);
+    }
+
+    fn lay_ghost(&mut self, id: ObjectId) {
+        if let Some(ghost) = self.ghosts.remove(&id) {
+            self.holdings(ghost.owner, |holding| holding.ghost_bytes -= ghost.bytes);
+        }
+    }
+
+    /// Changes what the node has, and what the owner has.
+    fn holdings(&mut self, owner: Option<UserId>, change: impl Fn(&mut Holding)) {
+        change(&mut self.all);
+        let Some(owner) = owner else { return };
+        let holding = self.owned.entry(owner).or_default();
+        change(holding);
+        if holding.is_nothing() {
+            self.owned.remove(&owner);
+        }
     }
 
     /// Objects without a record, and their bytes.
     pub fn ghosts(&self) -> impl Iterator<Item = (ObjectId, u64)> + '_ {
-        self.ghosts.iter().map(|(id, bytes)| (*id, *bytes))
+        self.ghosts.iter().map(|(id, ghost)| (*id, ghost.bytes))
     }
 
-    /// Listed entries, newest change first, ties by id.
-    pub fn newest(&self) -> impl Iterator<Item = &Entry> {
-        self.newest.iter().filter_map(|(_, id)| self.entries.get(id))
+    /// Listed entries, of everybody or of one person; newest change first, ties by id.
+    pub fn newest(&self, owner: Option<UserId>) -> impl Iterator<Item = &Entry> {
+        let holding = self.holding(owner);
+        let ids = holding.into_iter().flat_map(|holding| holding.newest.iter());
+        ids.filter_map(|(_, id)| self.entries.get(id))
+    }
+
+    fn holding(&self, owner: Option<UserId>) -> Option<&Holding> {
+        owner.map_or(Some(&self.all), |owner| self.owned.get(&owner))
     }
 
     /// Entries whose time has come.
@@ -179,35 +233,44 @@ impl Shelf {
         self.keys.get(key).and_then(|id| self.entries.get(id))
     }
 
-    /// Sums.
-    pub fn totals(&self) -> Totals {
-        self.totals
+    /// Sums over everything, or over what one person has.
+    pub fn totals(&self, owner: Option<UserId>) -> Totals {
+        self.holding(owner).map_or_else(Totals::default, |holding| holding.totals)
     }
 
-    /// Bytes on disk that count against the node's limit.
-    pub fn used(&self) -> u64 {
-        self.totals.file_bytes + self.totals.upload_bytes + self.ghost_bytes
+    /// Bytes on disk that count against the limit of the node, or of one person.
+    pub fn used(&self, owner: Option<UserId>) -> u64 {
+        self.holding(owner).map_or(0, Holding::used)
+    }
+
+    /// Everybody who has something.
+    pub fn owners(&self) -> impl Iterator<Item = UserId> + '_ {
+        self.owned.keys().copied()
     }
 
     fn index(&mut self, entry: &Entry) {
         let id = entry.record.id;
-        self.sum(entry, |sum, value| *sum += value, |sum, value| *sum += value);
-        if entry.record.is_listed() {
-            self.newest.insert((Reverse(entry.updated_ms()), id));
-        }
+        self.lay_ghost(id);
+        self.holdings(entry.record.owner, |holding| {
+            holding.totals.count(entry, |sum, value| *sum += value, |sum, value| *sum += value);
+            if entry.record.is_listed() {
+                holding.newest.insert((Reverse(entry.updated_ms()), id));
+            }
+        });
         if let Some(due) = entry.due_ms(self.expiration_ms) {
             self.due.insert((due, id));
         }
         if let Some(key) = &entry.record.idempotency_key {
             self.keys.insert(key.clone(), id);
         }
-        self.ghost_bytes -= self.ghosts.remove(&id).unwrap_or(0);
     }
 
     fn unindex(&mut self, entry: &Entry) {
         let id = entry.record.id;
-        self.sum(entry, |sum, value| *sum -= value, |sum, value| *sum -= value);
-        self.newest.remove(&(Reverse(entry.updated_ms()), id));
+        self.holdings(entry.record.owner, |holding| {
+            holding.totals.count(entry, |sum, value| *sum -= value, |sum, value| *sum -= value);
+            holding.newest.remove(&(Reverse(entry.updated_ms()), id));
+        });
         if let Some(due) = entry.due_ms(self.expiration_ms) {
             self.due.remove(&(due, id));
         }
@@ -215,16 +278,19 @@ impl Shelf {
             self.keys.remove(key);
         }
     }
+}
 
-    fn sum(&mut self, entry: &Entry, count: impl Fn(&mut usize, usize), bytes: impl Fn(&mut u64, u64)) {
+impl Totals {
+    /// Adds or takes away one entry.
+    fn count(&mut self, entry: &Entry, number: impl Fn(&mut usize, usize), bytes: impl Fn(&mut u64, u64)) {
         let listed = usize::from(entry.record.is_listed());
         if entry.record.is_complete() {
-            count(&mut self.totals.files, listed);
-            bytes(&mut self.totals.file_bytes, entry.received());
+            number(&mut self.files, listed);
+            bytes(&mut self.file_bytes, entry.received());
         } else {
-            count(&mut self.totals.uploads, listed);
-            count(&mut self.totals.open, 1);
-            bytes(&mut self.totals.upload_bytes, entry.received());
+            number(&mut self.uploads, listed);
+            number(&mut self.open, 1);
+            bytes(&mut self.upload_bytes, entry.received());
         }
     }
 }
@@ -249,9 +315,11 @@ mod tests {
         }
     }
 
-    fn recount(shelf: &Shelf) -> (Totals, u64) {
+    /// Counted afresh, for everybody or for one person.
+    fn recount(shelf: &Shelf, owner: Option<UserId>) -> (Totals, u64) {
         let mut totals = Totals::default();
-        for entry in shelf.entries.values() {
+        let mine = |whose: Option<UserId>| owner.is_none() || whose == owner;
+        for entry in shelf.entries.values().filter(|entry| mine(entry.record.owner)) {
             let listed = usize::from(entry.record.is_listed());
             if entry.record.is_complete() {
                 totals.files += listed;
@@ -262,7 +330,7 @@ mod tests {
                 totals.upload_bytes += entry.received();
             }
         }
-        (totals, shelf.ghosts.values().sum())
+        (totals, shelf.ghosts.values().filter(|ghost| mine(ghost.owner)).map(|ghost| ghost.bytes).sum())
     }
 
     proptest! {
@@ -273,18 +341,26 @@ mod tests {
             for (step, which, number) in steps {
                 let id = ObjectId::from_bytes([which; 16]);
                 match step {
-                    0 => if shelf.get(id).is_none() { shelf.insert(record(id, number)); },
+                    0 => if shelf.get(id).is_none() {
+                        let owner = [None, Some(1), Some(2)][usize::from(which % 3)];
+                        shelf.insert(Record { owner, ..record(id, number) });
+                    },
                     1 => { shelf.remove(id); }
                     2 => { shelf.update(id, |entry| entry.presence = Some(presence(id, number, number))); }
                     3 => { shelf.update(id, |entry| entry.record.completed_ms = Some(number)); }
                     4 => shelf.gone(id),
                     _ => if shelf.get(id).is_none() { shelf.haunt(id, number); },
                 }
-                prop_assert_eq!((shelf.totals, shelf.ghost_bytes), recount(&shelf));
-                let newest: Vec<u64> = shelf.newest().map(Entry::updated_ms).collect();
-                prop_assert!(newest.is_sorted_by(|a, b| a >= b));
-                prop_assert_eq!(newest.len(), shelf.totals.files + shelf.totals.uploads);
-                prop_assert_eq!(shelf.due(u64::MAX).count(), shelf.totals.open);
+                for owner in [None, Some(1), Some(2)] {
+                    let (totals, ghosts) = recount(&shelf, owner);
+                    prop_assert_eq!(shelf.totals(owner), totals);
+                    prop_assert_eq!(shelf.used(owner), totals.file_bytes + totals.upload_bytes + ghosts);
+                    let newest: Vec<u64> = shelf.newest(owner).map(Entry::updated_ms).collect();
+                    prop_assert!(newest.is_sorted_by(|a, b| a >= b));
+                    prop_assert_eq!(newest.len(), totals.files + totals.uploads);
+                }
+                prop_assert_eq!(shelf.due(u64::MAX).count(), shelf.totals(None).open);
+                prop_assert!(shelf.owned.values().all(|holding| !holding.is_nothing()));
             }
         }
     }

@@ -1,11 +1,14 @@
 //! Looking at one object, creating and deleting: where every time limit is enforced (§3 rule 6).
 
+use std::collections::HashMap;
+
 use etransfer_contract::ObjectId;
 use etransfer_contract::fact::Claim;
 use etransfer_contract::grant::Ticket;
 
+use super::ledger::Account;
 use super::{Node, State};
-use crate::catalogue::{Change, Entry, NotKept, Record, Totals};
+use crate::catalogue::{Change, Entry, NotKept, Record, Totals, UserId};
 use crate::retention::once::Delivery;
 use crate::retention::receiver::Receiver;
 
@@ -29,6 +32,8 @@ pub enum Room {
     Promised(u64),
     /// Not enough: 507.
     Full {
+        /// Whose limit it is.
+        whose: Whose,
         /// Stored and promised bytes.
         used: u64,
         /// The limit.
@@ -36,6 +41,30 @@ pub enum Room {
     },
     /// What is stored is not known yet (the data plane has not told): counts as full, for a moment.
     Unknown,
+}
+
+/// Whose limit is reached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Whose {
+    /// The node's.
+    Node,
+    /// That of the person the upload belongs to.
+    Person,
+}
+
+/// Which part of the list.
+#[derive(Debug, Clone, Copy)]
+pub struct Want {
+    /// Of one person only.
+    pub owner: Option<UserId>,
+    /// Complete ones.
+    pub complete: bool,
+    /// Incomplete ones.
+    pub incomplete: bool,
+    /// Entries before the page.
+    pub skip: usize,
+    /// Entries on the page.
+    pub take: usize,
 }
 
 /// One page of the list.
@@ -104,26 +133,44 @@ impl Node {
         self.tell_news();
     }
 
-    /// Promises `bytes` to a grant, or as much of `at_most` as there is room for when the body tells no length.
-    pub fn reserve(&self, ticket: Ticket, bytes: Option<u64>, at_most: u64) -> Room {
-        let Some(max) = self.config().storage.max_storage_size.map(|size| size.0) else { return Room::Unlimited };
+    /// Promises `bytes` to a grant, or as much of `at_most` as there is room for when the body tells no length. The limits
+    /// of the node and of the `account` both hold.
+    pub fn reserve(&self, ticket: Ticket, bytes: Option<u64>, at_most: u64, account: Option<Account>) -> Room {
+        let node = self.config().storage.max_storage_size.map(|size| (Whose::Node, None, size.0));
+        let person = account.and_then(|account| Some((Whose::Person, Some(account.owner), account.max?)));
+        let limits: Vec<_> = node.into_iter().chain(person).collect();
+        if limits.is_empty() {
+            return Room::Unlimited;
+        }
         let mut state = self.lock();
         if !state.inventory.is_known() {
             return Room::Unknown;
         }
-        let used = state.shelf.used();
-        let room = state.ledger.room(used, max);
-        let promised = bytes.unwrap_or_else(|| at_most.min(room));
-        if promised > room || (bytes.is_none() && promised == 0 && at_most > 0) {
-            return Room::Full { used: used + state.ledger.promised(), max };
+        let mut promised = bytes.unwrap_or(at_most);
+        for (whose, owner, max) in limits {
+            let used = state.shelf.used(owner) + state.ledger.promised(owner);
+            let room = max.saturating_sub(used);
+            let is_enough = if bytes.is_some() { promised <= room } else { room > 0 || at_most == 0 };
+            if !is_enough {
+                return Room::Full { whose, used, max };
+            }
+            promised = promised.min(room);
         }
-        state.ledger.promise(ticket, promised);
+        state.ledger.promise(ticket, promised, account.map(|account| account.owner));
         Room::Promised(promised)
     }
 
+    /// Whether `bytes` more fit a person's limit at this moment; promises nothing (`quota.user_check: create`).
+    pub fn would_fit(&self, bytes: u64, account: Account) -> Room {
+        let Some(max) = account.max else { return Room::Unlimited };
+        let state = self.lock();
+        let used = state.shelf.used(Some(account.owner)) + state.ledger.promised(Some(account.owner));
+        if used.saturating_add(bytes) > max { Room::Full { whose: Whose::Person, used, max } } else { Room::Unlimited }
+    }
+
     /// Promises a final upload the bytes of its copy; settled by the fact that ends it.
-    pub fn reserve_for(&self, ticket: Ticket, object: ObjectId, bytes: u64) -> Room {
-        let room = self.reserve(ticket, Some(bytes), bytes);
+    pub fn reserve_for(&self, ticket: Ticket, object: ObjectId, bytes: u64, account: Option<Account>) -> Room {
+        let room = self.reserve(ticket, Some(bytes), bytes, account);
         if matches!(room, Room::Promised(_)) {
             self.lock().copies.insert(object, ticket);
         }
@@ -140,15 +187,35 @@ impl Node {
     pub fn used(&self) -> u64 {
         let state = self.lock();
         let leaving = state.shelf.ghosts().filter(|(id, _)| state.orders.is_ordered(*id));
-        state.shelf.used() - leaving.map(|(_, bytes)| bytes).sum::<u64>()
+        state.shelf.used(None) - leaving.map(|(_, bytes)| bytes).sum::<u64>()
     }
 
-    /// Sums over what is listed; expired entries do not count.
-    pub fn totals(&self) -> Totals {
+    /// Bytes that belong to a person, as told to people: of everything that still has a record.
+    pub fn used_by(&self, owner: UserId) -> u64 {
+        let totals = self.lock().shelf.totals(Some(owner));
+        totals.file_bytes + totals.upload_bytes
+    }
+
+    /// Bytes by person; people without any are not in it.
+    pub fn used_by_all(&self) -> HashMap<UserId, u64> {
+        let state = self.lock();
+        let bytes = |owner| {
+            let totals = state.shelf.totals(Some(owner));
+            totals.file_bytes + totals.upload_bytes
+        };
+        state.shelf.owners().map(|owner| (owner, bytes(owner))).collect()
+    }
+
+    /// Sums over what is listed, of everybody or of one person; expired entries do not count.
+    pub fn totals(&self, owner: Option<UserId>) -> Totals {
         let now = self.clock.now_ms();
         let state = self.lock();
-        let mut totals = state.shelf.totals();
-        for entry in state.shelf.due(now).filter(|entry| entry.record.is_listed() && state.is_over(entry, now)) {
+        let mut totals = state.shelf.totals(owner);
+        let gone = |entry: &&Entry| {
+            let mine = owner.is_none() || entry.record.owner == owner;
+            mine && entry.record.is_listed() && state.is_over(entry, now)
+        };
+        for entry in state.shelf.due(now).filter(gone) {
             let (count, bytes) = if entry.record.is_complete() {
                 (&mut totals.files, &mut totals.file_bytes)
             } else {
@@ -160,16 +227,17 @@ impl Node {
         totals
     }
 
-    /// Listed entries that `want` lets through: complete ones, incomplete ones, or both.
-    pub fn list(&self, complete: bool, incomplete: bool, skip: usize, take: usize) -> Page {
+    /// Listed entries that `want` lets through.
+    pub fn list(&self, want: &Want) -> Page {
         let now = self.clock.now_ms();
-        let totals = self.totals();
-        let total = if complete { totals.files } else { 0 } + if incomplete { totals.uploads } else { 0 };
+        let totals = self.totals(want.owner);
+        let count = |wanted: bool, count: usize| if wanted { count } else { 0 };
+        let total = count(want.complete, totals.files) + count(want.incomplete, totals.uploads);
         let state = self.lock();
         let wanted = |entry: &&Entry| {
-            (if entry.record.is_complete() { complete } else { incomplete }) && !state.is_over(entry, now)
+            (if entry.record.is_complete() { want.complete } else { want.incomplete }) && !state.is_over(entry, now)
         };
-        let entries = state.shelf.newest().filter(wanted).skip(skip).take(take).cloned().collect();
+        let entries = state.shelf.newest(want.owner).filter(wanted).skip(want.skip).take(want.take).cloned().collect();
         Page { entries, total }
     }
 

@@ -1,45 +1,70 @@
-//! The node's limit (contract §4): stored plus granted-but-unused never passes it (P9).
+//! The limits of the node and of each person (contract §4): stored plus granted-but-unused never passes them (P9).
 //!
-//! What is stored is the shelf's sum; here stand the promises: bytes a grant may still store. A promise ends when the data
+//! What is stored is the shelf's sums; here stand the promises: bytes a grant may still store. A promise ends when the data
 //! plane settles it, or when the data plane that held it is gone.
 
 use std::collections::HashMap;
 
 use etransfer_contract::grant::Ticket;
 
+use crate::catalogue::UserId;
+
+/// A person whose limit counts too.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Account {
+    /// Who.
+    pub owner: UserId,
+    /// Bytes they may store; `None`: any number.
+    pub max: Option<u64>,
+}
+
 /// Promised bytes.
 #[derive(Debug, Default)]
 pub struct Ledger {
-    promised: HashMap<Ticket, u64>,
+    promises: HashMap<Ticket, Promise>,
     sum: u64,
+    by_owner: HashMap<UserId, u64>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Promise {
+    bytes: u64,
+    owner: Option<UserId>,
 }
 
 impl Ledger {
-    /// Bytes promised and not settled.
-    pub fn promised(&self) -> u64 {
-        self.sum
-    }
-
-    /// Room for new promises when `used` bytes are stored and `max` is the limit.
-    pub fn room(&self, used: u64, max: u64) -> u64 {
-        max.saturating_sub(used).saturating_sub(self.sum)
+    /// Bytes promised and not settled: by the node, or to one person.
+    pub fn promised(&self, owner: Option<UserId>) -> u64 {
+        owner.map_or(self.sum, |owner| self.by_owner.get(&owner).copied().unwrap_or(0))
     }
 
     /// Promises `bytes` to a grant.
-    pub fn promise(&mut self, ticket: Ticket, bytes: u64) {
-        let before = self.promised.insert(ticket, bytes).unwrap_or(0);
-        self.sum = self.sum - before + bytes;
+    pub fn promise(&mut self, ticket: Ticket, bytes: u64, owner: Option<UserId>) {
+        self.settle(ticket);
+        self.promises.insert(ticket, Promise { bytes, owner });
+        self.sum += bytes;
+        if let Some(owner) = owner {
+            *self.by_owner.entry(owner).or_default() += bytes;
+        }
     }
 
-    /// The grant ended; what it stored is in the shelf's sum by now.
+    /// The grant ended; what it stored is in the shelf's sums by now.
     pub fn settle(&mut self, ticket: Ticket) {
-        self.sum -= self.promised.remove(&ticket).unwrap_or(0);
+        let Some(Promise { bytes, owner }) = self.promises.remove(&ticket) else { return };
+        self.sum -= bytes;
+        if let Some(owner) = owner
+            && let Some(sum) = self.by_owner.get_mut(&owner)
+        {
+            *sum -= bytes;
+            if *sum == 0 {
+                self.by_owner.remove(&owner);
+            }
+        }
     }
 
     /// The data plane started anew: nothing of what it was promised is in flight any more.
     pub fn forget_all(&mut self) {
-        self.promised.clear();
-        self.sum = 0;
+        *self = Self::default();
     }
 }
 
@@ -51,20 +76,22 @@ mod tests {
 
     proptest! {
         #[test]
-        fn p9_stored_plus_promised_never_passes_the_limit(steps in prop::collection::vec((0u64..8, 1u64..50, 0u64..50, any::<bool>()), 0..100)) {
-            const MAX: u64 = 100;
-            let (mut ledger, mut used) = (Ledger::default(), 0);
-            let mut open: HashMap<u64, u64> = HashMap::new();
-            for (ticket, want, stored, end) in steps {
+        fn p9_the_sums_are_what_is_open(steps in prop::collection::vec((0u64..8, 0u64..50, prop::option::of(0i64..3), any::<bool>()), 0..100)) {
+            let mut ledger = Ledger::default();
+            let mut open: HashMap<u64, (u64, Option<i64>)> = HashMap::new();
+            for (ticket, bytes, owner, end) in steps {
                 if end {
-                    if let Some(promised) = open.remove(&ticket) { used += stored.min(promised); }
                     ledger.settle(ticket);
-                } else if !open.contains_key(&ticket) && ledger.room(used, MAX) >= want {
-                    ledger.promise(ticket, want);
-                    open.insert(ticket, want);
+                    open.remove(&ticket);
+                } else {
+                    ledger.promise(ticket, bytes, owner);
+                    open.insert(ticket, (bytes, owner));
                 }
-                prop_assert_eq!(ledger.promised(), open.values().sum::<u64>());
-                prop_assert!(used + ledger.promised() <= MAX);
+                prop_assert_eq!(ledger.promised(None), open.values().map(|(bytes, _)| bytes).sum::<u64>());
+                for person in 0..3 {
+                    let theirs = open.values().filter(|(_, owner)| *owner == Some(person)).map(|(bytes, _)| bytes);
+                    prop_assert_eq!(ledger.promised(Some(person)), theirs.sum::<u64>());
+                }
             }
         }
     }

@@ -26,7 +26,8 @@ use etransfer_contract::order::{NodeFacts, Orders, OrdersQuery};
 use etransfer_contract::{ObjectId, SpanSet};
 use tokio::sync::watch;
 
-pub use access::{Look, Room};
+pub use access::{Look, Page, Room, Want, Whose};
+pub use ledger::Account;
 
 use crate::catalogue::{Change, Commit, Keeper, Record, Shelf};
 use crate::clock::Clock;

@@ -77,11 +77,11 @@ async fn facts_are_idempotent_and_create_nothing() {
     tell(&node, facts.to_vec()).await;
     let Look::There(entry) = node.look(id(1)) else { panic!() };
     assert_eq!((entry.record.completed_ms, entry.received()), (Some(now), 100));
-    assert_eq!(node.totals().file_bytes, 100);
+    assert_eq!(node.totals(None).file_bytes, 100);
     tell(&node, vec![Fact::Progress(presence(id(9), 40, now))]).await;
     assert!(matches!(node.look(id(9)), Look::Unknown), "T-TER-5: a late fact resurrects nothing");
     assert_eq!(ordered(&node), [(id(9), None)]);
-    assert_eq!((node.used(), node.lock().shelf.used()), (100, 140), "the ledger counts them until they are gone");
+    assert_eq!((node.used(), node.lock().shelf.used(None)), (100, 140), "the ledger counts them until they are gone");
     tell(&node, vec![Fact::Removed { object: id(9) }]).await;
     assert_eq!((node.used(), ordered(&node)), (100, vec![]));
 }
@@ -112,7 +112,13 @@ async fn section_3_rule_6_ttl_is_enforced_at_the_access() {
         node.create(Record { keep, ..record(id(byte), 1) }).await.unwrap();
         tell(&node, vec![Fact::Completed(presence(id(byte), 100, completed))]).await;
     }
-    assert_eq!((node.totals().files, node.list(true, true, 0, 9).entries.len()), (1, 1));
+    assert_eq!(
+        (
+            node.totals(None).files,
+            node.list(&Want { owner: None, complete: true, incomplete: true, skip: 0, take: 9 }).entries.len()
+        ),
+        (1, 1)
+    );
     assert!(matches!(node.look(id(1)), Look::There(_)));
     assert!(matches!(node.look(id(2)), Look::Unknown));
     assert_eq!(ordered(&node), [(id(2), None)]);
@@ -129,7 +135,7 @@ async fn section_3_rule_7_an_upload_expires_after_its_last_byte_and_only_when_th
     assert!(matches!(node.look(id(1)), Look::There(_)));
     tell(&node, vec![Fact::Progress(presence(id(1), 6, now - 11_000))]).await;
     assert!(matches!(node.look(id(1)), Look::Expired));
-    assert_eq!(node.totals().uploads, 0);
+    assert_eq!(node.totals(None).uploads, 0);
     assert_eq!(ordered(&node), [(id(1), Some(now - 11_000))]);
     // T-EXP-4: a writer was active; its next byte brings the upload back.
     tell(&node, vec![Fact::Progress(presence(id(1), 7, now))]).await;
@@ -142,22 +148,22 @@ async fn section_3_rule_7_an_upload_expires_after_its_last_byte_and_only_when_th
 #[tokio::test]
 async fn p9_promises_count_and_are_released() {
     let node = node(|config| config.storage.max_storage_size = Some(Size(150)));
-    assert_eq!(node.reserve(1, Some(10), 100), Room::Unknown, "usage that cannot be read counts as full");
+    assert_eq!(node.reserve(1, Some(10), 100, None), Room::Unknown, "usage that cannot be read counts as full");
     tell(&node, vec![inventory(vec![])]).await;
     node.create(record(id(1), node.clock.now_ms())).await.unwrap();
-    assert_eq!(node.reserve(1, Some(100), 100), Room::Promised(100));
-    assert_eq!(node.reserve(2, Some(51), 100), Room::Full { used: 100, max: 150 });
-    assert_eq!(node.reserve(2, None, 100), Room::Promised(50));
-    assert_eq!(node.reserve(3, None, 100), Room::Full { used: 150, max: 150 });
-    assert_eq!(node.reserve(3, Some(0), 100), Room::Promised(0));
+    assert_eq!(node.reserve(1, Some(100), 100, None), Room::Promised(100));
+    assert_eq!(node.reserve(2, Some(51), 100, None), Room::Full { whose: Whose::Node, used: 100, max: 150 });
+    assert_eq!(node.reserve(2, None, 100, None), Room::Promised(50));
+    assert_eq!(node.reserve(3, None, 100, None), Room::Full { whose: Whose::Node, used: 150, max: 150 });
+    assert_eq!(node.reserve(3, Some(0), 100, None), Room::Promised(0));
     let settled = |ticket, stored| Fact::Settled { ticket, stored };
     tell(&node, vec![Fact::Progress(presence(id(1), 60, 1)), settled(1, 60), settled(2, 0)]).await;
-    assert_eq!(node.reserve(4, Some(90), 100), Room::Promised(90));
+    assert_eq!(node.reserve(4, Some(90), 100, None), Room::Promised(90));
     tell(&node, vec![settled(4, 0), settled(4, 0)]).await;
-    assert_eq!(node.reserve(5, Some(91), 100), Room::Full { used: 60, max: 150 });
-    node.reserve(6, Some(90), 100);
+    assert_eq!(node.reserve(5, Some(91), 100, None), Room::Full { whose: Whose::Node, used: 60, max: 150 });
+    node.reserve(6, Some(90), 100, None);
     node.apply(FactBatch { version: VERSION, run: 2, facts: vec![] }).await.unwrap();
-    assert_eq!(node.reserve(7, Some(90), 100), Room::Promised(90), "a new data plane holds no old promise");
+    assert_eq!(node.reserve(7, Some(90), 100, None), Room::Promised(90), "a new data plane holds no old promise");
 }
 
 #[tokio::test]

@@ -1,7 +1,9 @@
-//! Which policy an upload gets: its own metadata > the policy of the presented token > the node's default (§3).
+//! Which policy an upload gets: its own metadata > the policy of the presented token > what the configuration names for
+//! the person's role > the node's default (§3).
 
 use crate::catalogue::Keep;
 use crate::config::{Policy, Retention, TokenPolicy};
+use crate::quota::Quota;
 
 /// What the client wrote into the metadata.
 #[derive(Debug, Clone, Copy, Default)]
@@ -24,8 +26,14 @@ pub enum Unclear {
 }
 
 /// The policy of a new upload.
-pub fn choose(wish: Wish<'_>, token: Option<TokenPolicy>, node: &Retention) -> Result<Keep, Unclear> {
-    let fallback = token.map_or(node.default, |token| token.policy);
+pub fn choose(
+    wish: Wish<'_>,
+    token: Option<TokenPolicy>,
+    role: Option<&Quota>,
+    node: &Retention,
+) -> Result<Keep, Unclear> {
+    let named = token.map(|token| token.policy).or_else(|| role?.default_retention);
+    let fallback = named.unwrap_or(node.default);
     let policy = match wish.policy {
         None | Some("") => fallback,
         Some("permanent") => Policy::Permanent,
@@ -45,7 +53,8 @@ pub fn choose(wish: Wish<'_>, token: Option<TokenPolicy>, node: &Retention) -> R
     };
     let ttl_s = match policy {
         Policy::Ttl => {
-            let others = || token.and_then(|token| token.ttl).or(node.default_ttl);
+            let role = || role.and_then(|role| role.default_retention_ttl);
+            let others = || token.and_then(|token| token.ttl).or_else(role).or(node.default_ttl);
             Some(seconds.or_else(others).ok_or(Unclear::NoSeconds)?)
         }
         Policy::Permanent | Policy::DownloadOnce => seconds,
@@ -80,9 +89,20 @@ mod tests {
             (wish(Some("ttl"), Some("-5")), None, Err(Unclear::NotSeconds)),
             (wish(None, Some("x")), None, Err(Unclear::NotSeconds)),
         ] {
-            assert_eq!(choose(wish, token, &node), expected, "{wish:?} {token:?}");
+            assert_eq!(choose(wish, token, None, &node), expected, "{wish:?} {token:?}");
         }
         node.default_ttl = Some(7);
-        assert_eq!(choose(wish(Some("ttl"), None), once, &node), keep(Ttl, Some(7)));
+        assert_eq!(choose(wish(Some("ttl"), None), once, None, &node), keep(Ttl, Some(7)));
+        // A role says something only when the configuration names a retention for it.
+        let role = Quota { default_retention: Some(Ttl), default_retention_ttl: Some(9), ..Quota::default() };
+        for (wish, token, role, expected) in [
+            (wish(None, None), None, &role, keep(Ttl, Some(9))),
+            (wish(None, None), once, &role, keep(DownloadOnce, None)),
+            (wish(Some("permanent"), None), None, &role, keep(Permanent, None)),
+            (wish(Some("ttl"), None), None, &Quota::default(), keep(Ttl, Some(7))),
+            (wish(None, None), None, &Quota::default(), keep(Permanent, None)),
+        ] {
+            assert_eq!(choose(wish, token, Some(role), &node), expected, "{wish:?} {token:?} {role:?}");
+        }
     }
 }

@@ -6,6 +6,8 @@ use std::str::FromStr;
 
 use sha2::{Digest, Sha256};
 
+use crate::catalogue::UserId;
+
 /// Whose bytes add up.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Who(String);
@@ -15,6 +17,11 @@ impl Who {
     pub fn credential(secret: &str) -> Self {
         let digest = Sha256::digest(secret.as_bytes());
         Self(digest[..8].iter().fold("t".to_owned(), |text, byte| text + &format!("{byte:02x}")))
+    }
+
+    /// A person, through whichever of their sessions.
+    pub fn user(id: UserId) -> Self {
+        Self(format!("u{id}"))
     }
 
     /// Whoever sits at an address.

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use super::query::Invalid;
 use crate::catalogue::NotKept;
+use crate::people::PeopleError;
 
 /// A refusal on its way out.
 #[derive(Debug, Clone)]
@@ -26,10 +27,10 @@ impl Refused {
     }
 
     /// 507 with the body of contract §4.
-    pub fn full(retry_after_s: u64) -> Self {
+    pub fn full(what: &str, retry_after_s: u64) -> Self {
         let body = json!({
             "error": "Insufficient Storage",
-            "message": "no space left on this node; free some or wait, then resume at Upload-Offset",
+            "message": format!("{what}; free some or wait, then resume at Upload-Offset"),
             "retry_after": retry_after_s,
         });
         Self { status: StatusCode::INSUFFICIENT_STORAGE, body, headers: Vec::new() }
@@ -68,6 +69,31 @@ impl From<Refusal> for Refused {
 impl From<Invalid> for Refused {
     fn from(invalid: Invalid) -> Self {
         Self { status: StatusCode::UNPROCESSABLE_ENTITY, body: invalid.body(), headers: Vec::new() }
+    }
+}
+
+/// The database of people is away, or says no.
+impl From<PeopleError> for Refused {
+    fn from(error: PeopleError) -> Self {
+        let status = match &error {
+            PeopleError::Away { .. } => 503,
+            PeopleError::Damaged { .. } => 500,
+            PeopleError::Taken => 409,
+            PeopleError::UnknownUser | PeopleError::UnknownGroup => 404,
+            PeopleError::Inactive => 403,
+            PeopleError::Unfit { .. } => 422,
+        };
+        match error {
+            PeopleError::Away { reason } => {
+                tracing::error!(%reason, "the database of people is away");
+                Self::new(status, "the user database cannot be reached now").with(RETRY_AFTER, "2")
+            }
+            PeopleError::Damaged { reason } => {
+                tracing::error!(%reason, "the database of people is damaged");
+                Self::new(status, "the user database is damaged; its operator finds the reason in the log")
+            }
+            other => Self::new(status, other.to_string()),
+        }
     }
 }
 

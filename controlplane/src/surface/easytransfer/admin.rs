@@ -4,6 +4,7 @@ use axum::extract::State;
 use axum::{Extension, Json};
 use serde_json::{Map, Value, json};
 
+use crate::audit;
 use crate::authority::Caller;
 use crate::config::reload::{STATIC, hot_fields};
 use crate::server::App;
@@ -12,6 +13,7 @@ use crate::surface::refusal::Refused;
 /// `POST /api/admin/reload-config`: what the file says from now on; a broken file is 400 and changes nothing.
 pub async fn reload(State(app): State<App>, Extension(caller): Extension<Caller>) -> Result<Json<Value>, Refused> {
     check(&caller)?;
+    audit::node(&caller, "reload");
     let reloaded = app.reload().await.map_err(|error| Refused::new(400, error.to_string()))?;
     let note = match &reloaded {
         None => "this node runs without a configuration file",

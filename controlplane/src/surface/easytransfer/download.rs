@@ -12,6 +12,7 @@ use http::{HeaderMap, Method};
 use super::disposition::attachment;
 use super::files::find;
 use super::shape::{self, OCTETS};
+use crate::audit;
 use crate::authority::Caller;
 use crate::catalogue::Entry;
 use crate::clock::iso;
@@ -42,14 +43,14 @@ pub async fn download(
     method: Method,
     headers: HeaderMap,
 ) -> Result<Decision, Refused> {
-    let entry = find(&app.node, &id)?;
+    let entry = find(&app.node, &caller, &id)?;
     let query = Query::parse(query.as_deref().unwrap_or_default());
     let chunk = chunk(&entry, query.get("chunk"), app.node.config().server.chunk_size.0)?;
     let record = &entry.record;
     let is_head = method == Method::HEAD;
     let once = record.keep.policy == Policy::DownloadOnce;
     let asked = Asked::of(&headers);
-    let receiver = Receiver { who: caller.who, by_chunk: once && chunk.is_some() };
+    let receiver = Receiver { who: caller.who.clone(), by_chunk: once && chunk.is_some() };
     let serve = Serve {
         object: record.id,
         length: record.length,
@@ -63,7 +64,10 @@ pub async fn download(
         report: !is_head,
     };
     let repeats = record.keep.policy == Policy::Permanent && record.is_complete() && headers.contains_key("range");
-    let cache_ms = if repeats && !is_head { RANGES_CACHE_MS } else { 0 };
+    let cache_ms = if repeats && !is_head { caller.cache_ms(RANGES_CACHE_MS) } else { 0 };
+    if !is_head {
+        audit::object(&caller, audit::DOWNLOAD, record.id);
+    }
     Ok(Decision::cached(&app.node, app.node.ticket(), cache_ms, Act::Serve(serve)))
 }
 

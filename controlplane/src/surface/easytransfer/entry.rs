@@ -22,6 +22,7 @@ use tower::ServiceExt;
 
 use super::{cors, tus as uploads};
 use crate::authority::open::is_open;
+use crate::authority::{Denied, Presented};
 use crate::line::decision::{add_fields, is_grant, seal};
 use crate::line::meta::{Call, Meta};
 use crate::server::{App, Routes};
@@ -109,14 +110,19 @@ fn check_path(path: &str) -> Result<(), Refused> {
 
 /// The one place where authority is decided; every route is behind it.
 pub async fn gate(State(app): State<App>, mut request: Request, next: Next) -> Response {
+    if request.method() == Method::OPTIONS || is_open(request.uri().path()) {
+        return next.run(request).await;
+    }
     let peer = request.extensions().get::<Meta>().and_then(|meta| meta.peer).map(|peer| peer.ip());
-    match app.authority.judge(request.headers(), peer) {
+    let presented = Presented::of(request.method(), request.uri(), request.headers());
+    match app.authority.judge(&presented, peer, &app.node.config().user_system.role_quotas).await {
         Ok(caller) => {
+            request.extensions_mut().insert(presented);
             request.extensions_mut().insert(caller);
         }
-        Err(_) if request.method() == Method::OPTIONS || is_open(request.uri().path()) => {}
-        Err(unauthorized) => {
-            let body = Json(json!({"error": "Unauthorized", "message": unauthorized.to_string()}));
+        Err(Denied::People(error)) => return Refused::from(error).into_response(),
+        Err(denied @ Denied::Unauthorized) => {
+            let body = Json(json!({"error": "Unauthorized", "message": denied.to_string()}));
             return (StatusCode::UNAUTHORIZED, [(WWW_AUTHENTICATE, "Bearer")], body).into_response();
         }
     }

@@ -9,6 +9,7 @@ use crate::config::size;
 use crate::machine::endpoints::{Endpoint, endpoints as find_endpoints};
 use crate::machine::traffic::{Interface, rate_text};
 use crate::server::App;
+use crate::surface::refusal::Refused;
 
 /// `GET /api/health`
 pub async fn health() -> Json<Value> {
@@ -18,7 +19,7 @@ pub async fn health() -> Json<Value> {
 /// `GET /api/info`
 pub async fn info(State(app): State<App>) -> Json<Value> {
     let config = app.node.config();
-    let (totals, plane) = (app.node.totals(), app.node.plane());
+    let (totals, plane) = (app.node.totals(None), app.node.plane());
     let interfaces: Vec<Value> = app.traffic.interfaces().iter().map(interface_json).collect();
     Json(json!({
         "version": env!("CARGO_PKG_VERSION"),
@@ -30,13 +31,18 @@ pub async fn info(State(app): State<App>) -> Json<Value> {
         "endpoints": endpoint_list(&app),
         "total_files": totals.files,
         "total_size": totals.file_bytes + totals.upload_bytes,
-        "retention_policies": ["permanent", "download_once", "ttl"],
+        "retention_policies": policies(config.retention.allow_permanent),
         "default_retention": config.retention.default.word(),
         "max_concurrent_tasks": 0,
         "engine": plane.engine,
         "cores": plane.cores,
         "degraded": plane.degraded,
     }))
+}
+
+fn policies(allow_permanent: bool) -> &'static [&'static str] {
+    const ALL: [&str; 3] = ["permanent", "download_once", "ttl"];
+    if allow_permanent { &ALL } else { &ALL[1..] }
 }
 
 /// `GET /api/storage`
@@ -47,7 +53,7 @@ pub async fn storage(State(app): State<App>) -> Json<Value> {
     let percent = max.filter(|max| *max > 0).map_or(0.0, |max| used as f64 / max as f64 * 100.0);
     let text = |bytes: Option<u64>| bytes.map_or_else(|| "unlimited".to_owned(), size::format);
     let is_full = max.is_some_and(|max| used >= max);
-    let (totals, plane) = (app.node.totals(), app.node.plane());
+    let (totals, plane) = (app.node.totals(None), app.node.plane());
     Json(json!({
         "used": used,
         "used_formatted": size::format(used),
@@ -104,13 +110,17 @@ pub async fn traffic(State(app): State<App>) -> Json<Value> {
 }
 
 /// `GET /api/stats`
-pub async fn stats(State(app): State<App>) -> Json<Value> {
-    let (totals, interfaces) = (app.node.totals(), app.traffic.interfaces());
+pub async fn stats(State(app): State<App>) -> Result<Json<Value>, Refused> {
+    let user_count = match &app.people {
+        Some(people) => people.count_users().await?,
+        None => 0,
+    };
+    let (totals, interfaces) = (app.node.totals(None), app.traffic.interfaces());
     let traffic: Map<String, Value> =
         interfaces.iter().map(|interface| (interface.name.clone(), interface_json(interface))).collect();
     let instances: Map<String, Value> =
         app.endpoints().iter().map(|endpoint| (endpoint.endpoint.clone(), endpoint_json(endpoint))).collect();
-    Json(json!({
+    Ok(Json(json!({
         "traffic": traffic,
         "instances": instances,
         "files": {
@@ -130,8 +140,8 @@ pub async fn stats(State(app): State<App>) -> Json<Value> {
         "migration_download_bytes": 0,
         "migration_push_bytes": 0,
         "migration_tasks": [],
-        "user_count": 0,
-    }))
+        "user_count": user_count,
+    })))
 }
 
 impl App {

@@ -1,16 +1,18 @@
 //! Listing, looking at and deleting files (contract §2.6, §2.7).
 
-use axum::Json;
 use axum::extract::{Path, RawQuery, State};
+use axum::{Extension, Json};
 use etransfer_contract::ObjectId;
 use etransfer_contract::grant::{Act, Remove};
 use serde_json::{Value, json};
 
 use super::shape;
+use crate::audit;
+use crate::authority::Caller;
 use crate::catalogue::Entry;
 use crate::config::Setting;
 use crate::line::decision::Decision;
-use crate::node::{Look, Node};
+use crate::node::{Look, Node, Want};
 use crate::server::App;
 use crate::surface::query::{Invalid, Query};
 use crate::surface::refusal::Refused;
@@ -21,7 +23,11 @@ const PER_PAGE_MAX: u64 = 1000;
 const PAGE_SIZE: u64 = 20;
 
 /// A page of files, newest change first.
-pub async fn list(State(app): State<App>, RawQuery(query): RawQuery) -> Result<Json<Value>, Invalid> {
+pub async fn list(
+    State(app): State<App>,
+    Extension(caller): Extension<Caller>,
+    RawQuery(query): RawQuery,
+) -> Result<Json<Value>, Invalid> {
     let query = Query::parse(query.as_deref().unwrap_or_default());
     let page = query.number("page", 1, 1..=u64::MAX)?;
     let page_size = match query.get("per_page") {
@@ -39,47 +45,61 @@ pub async fn list(State(app): State<App>, RawQuery(query): RawQuery) -> Result<J
         Some(other) => return Err(Invalid::query("status", "complete or partial", other)),
     };
     let skip = usize::try_from((page - 1).saturating_mul(page_size)).unwrap_or(usize::MAX);
-    let found = app.node.list(complete, incomplete, skip, page_size as usize);
+    let found = app.node.list(&Want { owner: caller.scope(), complete, incomplete, skip, take: page_size as usize });
     let files: Vec<Value> = found.entries.iter().map(|entry| info(&app.node, entry)).collect();
     Ok(Json(json!({"files": files, "total": found.total, "page": page, "page_size": page_size})))
 }
 
 /// One file.
-pub async fn get(State(app): State<App>, Path(id): Path<String>) -> Result<Json<Value>, Refused> {
-    let entry = find(&app.node, &id)?;
+pub async fn get(
+    State(app): State<App>,
+    Extension(caller): Extension<Caller>,
+    Path(id): Path<String>,
+) -> Result<Json<Value>, Refused> {
+    let entry = find(&app.node, &caller, &id)?;
     Ok(Json(info(&app.node, &entry)))
 }
 
 /// What a download will find.
-pub async fn download_info(State(app): State<App>, Path(id): Path<String>) -> Result<Json<Value>, Refused> {
-    let entry = find(&app.node, &id)?;
+pub async fn download_info(
+    State(app): State<App>,
+    Extension(caller): Extension<Caller>,
+    Path(id): Path<String>,
+) -> Result<Json<Value>, Refused> {
+    let entry = find(&app.node, &caller, &id)?;
     let chunk_size = app.node.config().server.chunk_size.0;
     Ok(Json(shape::download_info(&entry, chunk_size, app.node.clock.now_ms())))
 }
 
 /// Deletes a file or an upload: its record now, durably; its bytes by the data plane before it answers.
-pub async fn delete(State(app): State<App>, Path(id): Path<String>) -> Result<Decision, Refused> {
-    let object = find(&app.node, &id)?.record.id;
+pub async fn delete(
+    State(app): State<App>,
+    Extension(caller): Extension<Caller>,
+    Path(id): Path<String>,
+) -> Result<Decision, Refused> {
+    let object = find(&app.node, &caller, &id)?.record.id;
     if app.node.delete(object).await?.is_none() {
         return Err(Refused::unknown());
     }
+    audit::object(&caller, audit::DELETE, object);
     let body = json!({"status": "deleted", "file_id": object.to_string()}).to_string();
     let fields = vec![("Content-Type".to_owned(), "application/json".to_owned())];
     Ok(Decision::grant(&app.node, Act::Remove(Remove { object, status: 200, fields, body })))
 }
 
 /// The expiry sweep, now; one at a time.
-pub async fn cleanup(State(app): State<App>) -> Result<Json<Value>, Refused> {
+pub async fn cleanup(State(app): State<App>, Extension(caller): Extension<Caller>) -> Result<Json<Value>, Refused> {
     let _alone = app.sweeping.lock().await;
     let (cleaned, commit) = app.node.sweep();
     commit.wait().await?;
+    audit::node(&caller, "sweep");
     Ok(Json(json!({"status": "ok", "cleaned": cleaned})))
 }
 
-/// The listed entry an id names. Partials and unfinished finals are nobody's files (T-CON-11).
-pub fn find(node: &Node, id: &str) -> Result<Box<Entry>, Refused> {
+/// The listed entry an id names. Partials and unfinished finals are nobody's files (T-CON-11); another's is as unknown.
+pub fn find(node: &Node, caller: &Caller, id: &str) -> Result<Box<Entry>, Refused> {
     match node.look(id.parse::<ObjectId>().map_err(|_| Refused::unknown())?) {
-        Look::There(entry) if entry.record.is_listed() => Ok(entry),
+        Look::There(entry) if entry.record.is_listed() && caller.sees(&entry.record) => Ok(entry),
         Look::There(_) | Look::Expired | Look::Unknown => Err(Refused::unknown()),
     }
 }

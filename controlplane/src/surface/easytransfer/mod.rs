@@ -16,15 +16,19 @@ mod download;
 pub mod entry;
 mod facts;
 mod files;
+mod groups;
 mod link;
+mod quota;
+mod rights;
 mod shape;
 mod tus;
+mod users;
 
 pub use auth::Misses;
 use axum::Router;
 use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
-use axum::routing::{MethodRouter, any, get, post};
+use axum::routing::{MethodRouter, any, delete, get, post, put};
 
 use super::refusal::Refused;
 use crate::server::App;
@@ -36,7 +40,8 @@ pub fn router(app: &App) -> Router<App> {
     let behind = |router: Router<App>, (path, methods): (&str, MethodRouter<App>)| {
         router.route(path, methods.route_layer(gate()))
     };
-    let router = routes().into_iter().chain(tus::routes()).fold(Router::new(), behind);
+    let people = app.people.is_some().then(people).into_iter().flatten();
+    let router = routes().into_iter().chain(tus::routes()).chain(people).fold(Router::new(), behind);
     let unbuilt = |router: Router<App>, path: &&str| router.route(path, any(unbuilt).layer(gate()));
     UNBUILT.iter().fold(router, unbuilt).fallback(unknown)
 }
@@ -63,9 +68,24 @@ fn routes() -> Vec<(&'static str, MethodRouter<App>)> {
     ]
 }
 
+/// Routes of the user system; without it they do not exist (§6).
+fn people() -> Vec<(&'static str, MethodRouter<App>)> {
+    vec![
+        ("/api/admin/recalculate-storage", post(users::recalculate)),
+        ("/api/users/me", get(users::me)),
+        ("/api/users/me/quota", get(users::my_quota)),
+        ("/api/users", get(users::list)),
+        ("/api/users/{id}/role", put(users::set_role)),
+        ("/api/users/{id}/active", put(users::set_active)),
+        ("/api/groups", get(groups::list).post(groups::create)),
+        ("/api/groups/{id}", delete(groups::delete)),
+        ("/api/groups/{id}/quota", put(groups::set_quota)),
+        ("/api/groups/{id}/members/{user}", post(groups::add_member).delete(groups::remove_member)),
+    ]
+}
+
 /// Routes of the contract that are not built.
-const UNBUILT: [&str; 17] = [
-    "/api/admin/recalculate-storage",
+const UNBUILT: [&str; 16] = [
     "/api/folders",
     "/api/folders/{*rest}",
     "/api/tasks",

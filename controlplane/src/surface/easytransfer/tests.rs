@@ -1,6 +1,8 @@
 //! The whole dialect without a socket: requests go to the router as the data plane would send them, and a fake data plane
 //! answers grants with facts.
 
+use std::sync::Arc;
+
 use axum::body::Body;
 use axum::extract::Request;
 use axum::response::Response;
@@ -16,6 +18,7 @@ use tokio::sync::watch;
 use crate::authority::Authority;
 use crate::authority::keys::Keys;
 use crate::config::{Config, Secret, Size};
+use crate::people::{People, Profile};
 use crate::server::{App, Routes};
 use crate::surface::easytransfer::entry::handle;
 
@@ -41,9 +44,27 @@ impl Node {
         let mut config = Config::defaults();
         config.auth.tokens = vec![Secret::new("secret")];
         change(&mut config);
-        let authority = Authority::of(Keys::of(&config, None));
+        let authority = Authority::of(Keys::of(&config, None), None);
         let (app, stop) = App::for_tests(config, authority);
         Self { routes: Routes::of(&app), app, _stop: stop }
+    }
+
+    /// The same with a user database of its own in `dir`.
+    fn with_people(dir: &std::path::Path, change: impl FnOnce(&mut Config)) -> Self {
+        let mut node = Self::new(change);
+        let people = People::open(&node.app.node.config().user_system.database, &dir.join("users.db"));
+        let keys = Keys::of(&node.app.node.config(), None);
+        node.app.authority = Arc::new(Authority::of(keys, Some(people.clone())));
+        node.app.people = Some(people);
+        node.routes = Routes::of(&node.app);
+        node
+    }
+
+    /// Signs somebody in; tells their token and id.
+    async fn sign_in(&self, name: &str, is_admin: bool) -> (String, i64) {
+        let profile = Profile { subject: name.into(), username: name.into(), is_admin, ..Profile::default() };
+        let session = self.app.people.as_ref().unwrap().sign_in(&profile).await.unwrap();
+        (session.token.expose().to_owned(), session.session.user.id)
     }
 
     async fn raw(&self, request: Request) -> Answer {
@@ -75,6 +96,18 @@ impl Node {
             request = request.header(*name, *value);
         }
         self.raw(request.body(Body::empty()).unwrap()).await
+    }
+
+    /// The same with a body, as the data plane sends it after a forward.
+    async fn send(&self, method: &str, path: &str, token: &str, body: Value) -> Answer {
+        let request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header("host", "files.test:8765")
+            .header(line::LINE, "attached")
+            .header("x-api-token", token)
+            .body(Body::from(body.to_string()));
+        self.raw(request.unwrap()).await
     }
 
     async fn call(&self, path: &str, body: &impl serde::Serialize) -> Answer {
@@ -187,5 +220,6 @@ mod concatenation;
 mod creation;
 mod downloads;
 mod listing;
+mod people;
 mod quota;
 mod uploads;

@@ -6,39 +6,40 @@ use axum::extract::{Path, State};
 use axum::response::IntoResponse;
 use etransfer_contract::grant::{Act, Append};
 use etransfer_contract::tus::AppendHead;
-use http::header::RETRY_AFTER;
 use http::{HeaderMap, HeaderName, StatusCode};
 
 use super::create::put;
 use super::{cache_ms, expires_after_s, find, is_final};
+use crate::authority::Caller;
 use crate::catalogue::Entry;
 use crate::line::decision::Decision;
 use crate::line::meta::{BodyKind, Meta};
 use crate::node::{Node, Room};
 use crate::server::App;
+use crate::surface::easytransfer::quota::no_room;
 use crate::surface::refusal::Refused;
 
 const UPLOAD_OFFSET: HeaderName = HeaderName::from_static("upload-offset");
-/// `Retry-After` of a 507, in seconds (easytransfer.md §4).
-const RETRY_FULL_S: u64 = 10;
 
 /// Appends.
 pub async fn patch(
     State(app): State<App>,
     Extension(meta): Extension<Meta>,
+    Extension(caller): Extension<Caller>,
     path: Path<String>,
     headers: HeaderMap,
 ) -> Result<Decision, Refused> {
     let head = AppendHead::parse(&headers)?;
-    let entry = find(&app.node, &path)?;
+    let entry = find(&app.node, &caller, &path)?;
     if is_final(&entry) {
         return Err(Refused::new(403, "a final upload takes no bytes"));
     }
     if entry.record.is_complete() {
         return complete(&entry, &head, meta.body);
     }
+    let account = app.account_of(entry.record.owner, &caller).await?;
     let ticket = app.node.ticket();
-    let room = app.node.reserve(ticket, meta.body.length(), rest(&app.node, &entry));
+    let room = app.node.reserve(ticket, meta.body.length(), rest(&app.node, &entry), account);
     let budget = match room {
         Room::Unlimited => None,
         Room::Promised(bytes) => Some(bytes),
@@ -48,7 +49,7 @@ pub async fn patch(
             );
         }
     };
-    let cache_ms = if budget.is_none() { cache_ms(&app.node, &entry) } else { 0 };
+    let cache_ms = if budget.is_none() { cache_ms(&app.node, &caller, &entry) } else { 0 };
     let append = Append {
         object: entry.record.id,
         length: entry.record.length,
@@ -64,21 +65,6 @@ pub async fn patch(
 /// Largest length of one upload.
 pub fn length_max(node: &Node) -> Option<u64> {
     node.config().server.max_upload_size.map(|size| size.0)
-}
-
-/// 507 as easytransfer.md §4 words it: the seed's fields and a JSON body.
-pub fn no_room(room: Room, offset: u64) -> Refused {
-    let Room::Full { used, max } = room else {
-        // The data plane has not told yet what it holds: a moment.
-        return Refused::new(503, "the node is still counting what it stores").with(RETRY_AFTER, "1");
-    };
-    let field = |name: &'static str| HeaderName::from_static(name);
-    Refused::full(RETRY_FULL_S)
-        .with(UPLOAD_OFFSET, offset.to_string())
-        .with(RETRY_AFTER, RETRY_FULL_S.to_string())
-        .with(field("x-storage-used"), used.to_string())
-        .with(field("x-storage-max"), max.to_string())
-        .with(field("x-storage-available"), max.saturating_sub(used).to_string())
 }
 
 /// T-PAT-12: 409 when the body lies inside, else 400. T-PAT-6: nothing at the end is 204, as under a grant.

@@ -9,11 +9,13 @@ use etransfer_contract::tus::{self, Concat, CreateHead, DeclaredLength};
 use http::header::RETRY_AFTER;
 use http::{HeaderMap, StatusCode};
 
-use super::append::{length_max, no_room};
+use super::append::length_max;
 use super::{concat, expires_after_s};
+use crate::audit;
 use crate::authority::Caller;
 use crate::catalogue::{Kind, Record};
 use crate::clock::imf;
+use crate::config::Policy;
 use crate::line::decision::Decision;
 use crate::line::meta::{BodyKind, Meta};
 use crate::node::{Node, Room};
@@ -21,6 +23,7 @@ use crate::retention::once::Once;
 use crate::retention::policy::{Wish, choose};
 use crate::server::App;
 use crate::surface::easytransfer::link;
+use crate::surface::easytransfer::quota::no_room;
 use crate::surface::refusal::Refused;
 
 /// A display name is cut to this, on a character boundary (reliability.md §4).
@@ -40,16 +43,17 @@ pub async fn create(
     if let Concat::Final(links) = &head.concat {
         // A key counts per credential: one caller's key is nothing to another.
         record.idempotency_key = key.map(|key| format!("{}:{key}", caller.who.as_str()));
-        return concat::create(&app.node, record, links, &base, meta.body).await;
+        return concat::create(&app, &caller, record, links, &base, meta.body).await;
     }
     record.length = match head.length {
         DeclaredLength::Known(length) => Some(length),
         DeclaredLength::Deferred | DeclaredLength::FinalOfParts => None,
     };
     check_length(&app.node, record.length)?;
+    app.check_person(&caller, record.length)?;
     check_open(&app.node)?;
     if head.body_is_upload && !meta.body.is_empty() {
-        return with_upload(&app.node, record, &head, &base, meta.body).await;
+        return with_upload(&app, &caller, record, &head, &base, meta.body).await;
     }
     if record.length == Some(0) {
         record.completed_ms = Some(record.created_ms);
@@ -57,7 +61,9 @@ pub async fn create(
     let fields = created(&app.node, &record, &base);
     let complete = record.is_complete();
     let expires = record.created_ms + 1000 * expires_after_s(app.node.config().uploads.expiration);
+    let object = record.id;
     app.node.create(record).await?;
+    audit::object(&caller, audit::CREATE, object);
     let mut response = StatusCode::CREATED.into_response();
     put(response.headers_mut(), fields);
     put(response.headers_mut(), vec![("Upload-Offset".into(), "0".into())]);
@@ -69,12 +75,14 @@ pub async fn create(
 
 /// Creation-with-upload: the same checks as PATCH (T-CWU-4), then a grant.
 async fn with_upload(
-    node: &Node,
+    app: &App,
+    caller: &Caller,
     record: Record,
     head: &CreateHead,
     base: &str,
     body: BodyKind,
 ) -> Result<Decision, Refused> {
+    let node = &app.node;
     let most = record.length.or(length_max(node));
     if body.length().zip(most).is_some_and(|(body, most)| body > most) {
         let status = if record.length.is_some() { 400 } else { 413 };
@@ -83,8 +91,9 @@ async fn with_upload(
     if let Some(checksum) = &head.checksum {
         checksum.algorithm()?;
     }
+    let account = app.account_of(record.owner, caller).await?;
     let ticket = node.ticket();
-    let budget = match node.reserve(ticket, body.length(), most.unwrap_or(u64::MAX)) {
+    let budget = match node.reserve(ticket, body.length(), most.unwrap_or(u64::MAX), account) {
         Room::Unlimited => None,
         Room::Promised(bytes) => Some(bytes),
         room @ (Room::Full { .. } | Room::Unknown) => return Err(no_room(room, 0)),
@@ -98,10 +107,12 @@ async fn with_upload(
         expires_after_s: Some(expires_after_s(node.config().uploads.expiration)),
         created: Some(created(node, &record, base)),
     };
+    let object = record.id;
     if let Err(error) = node.create(record).await {
         node.unreserve(ticket);
         return Err(error.into());
     }
+    audit::object(caller, audit::CREATE, object);
     Ok(Decision::cached(node, ticket, 0, Act::Append(append)))
 }
 
@@ -115,8 +126,13 @@ fn describe(node: &Node, head: &CreateHead, caller: &Caller) -> Result<Record, R
         None => format!("upload_{}", &id.to_string()[..8]),
     };
     let wish = Wish { policy: metadata.get("retention"), ttl: metadata.get("retention_ttl") };
-    let keep = choose(wish, caller.policy, &node.config().retention)
-        .map_err(|unclear| Refused::new(400, unclear.to_string()))?;
+    let role = caller.signed_in().map(|person| &person.quota);
+    let retention = &node.config().retention;
+    let keep =
+        choose(wish, caller.policy, role, retention).map_err(|unclear| Refused::new(400, unclear.to_string()))?;
+    if keep.policy == Policy::Permanent && !retention.allow_permanent && !caller.is_privileged() {
+        return Err(Refused::new(403, "files may not be kept for ever on this node; choose download_once or ttl"));
+    }
     Ok(Record {
         id,
         created_ms: node.clock.now_ms(),
@@ -135,6 +151,7 @@ fn describe(node: &Node, head: &CreateHead, caller: &Caller) -> Result<Record, R
         download_count: 0,
         once: Once::default(),
         idempotency_key: None,
+        owner: caller.owner(),
     })
 }
 
@@ -153,7 +170,7 @@ pub fn check_length(node: &Node, length: Option<u64>) -> Result<(), Refused> {
 
 /// T-CRE-9: 429 beyond the allowed number of open uploads.
 pub fn check_open(node: &Node) -> Result<(), Refused> {
-    if node.totals().open < node.config().uploads.open_max {
+    if node.totals(None).open < node.config().uploads.open_max {
         return Ok(());
     }
     Err(Refused::new(429, "too many uploads are open on this node").with(RETRY_AFTER, "60"))

@@ -14,6 +14,7 @@ use axum::routing::{MethodRouter, head, post};
 use etransfer_contract::ObjectId;
 use http::Uri;
 
+use crate::authority::Caller;
 use crate::catalogue::{Entry, Kind};
 use crate::node::{Look, Node};
 use crate::server::App;
@@ -53,11 +54,12 @@ async fn without_slash(uri: Uri) -> Response {
     Redirect::temporary(&format!("/tus{query}")).into_response()
 }
 
-/// The upload a path names: 404 unknown, 410 expired (T-HEAD-3, T-EXP-3).
-fn find(node: &Node, Path(id): &Path<String>) -> Result<Box<Entry>, Refused> {
+/// The upload a path names: 404 unknown or another's, 410 expired (T-HEAD-3, T-EXP-3).
+fn find(node: &Node, caller: &Caller, Path(id): &Path<String>) -> Result<Box<Entry>, Refused> {
     let unknown = || Refused::new(404, "no such upload");
     match node.look(id.parse::<ObjectId>().map_err(|_| unknown())?) {
-        Look::There(entry) => Ok(entry),
+        Look::There(entry) if caller.sees(&entry.record) => Ok(entry),
+        Look::There(_) => Err(unknown()),
         Look::Expired => Err(Refused::new(410, "the upload has expired")),
         Look::Unknown => Err(unknown()),
     }
@@ -69,10 +71,10 @@ fn expires_after_s(expiration: Duration) -> u64 {
 }
 
 /// How long a grant about `entry` may be reused: never beyond the moment it may expire.
-fn cache_ms(node: &Node, entry: &Entry) -> u64 {
+fn cache_ms(node: &Node, caller: &Caller, entry: &Entry) -> u64 {
     let expiration = node.config().uploads.expiration.as_millis() as u64;
     let left = entry.due_ms(expiration).map_or(u64::MAX, |due| due.saturating_sub(node.clock.now_ms()));
-    CACHE_MS.min(left)
+    caller.cache_ms(CACHE_MS.min(left))
 }
 
 fn is_final(entry: &Entry) -> bool {

@@ -1,5 +1,6 @@
 //! `HEAD`, `DELETE /tus/{id}` and `OPTIONS` (tus.md A2, A3, A10).
 
+use axum::Extension;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
 use etransfer_contract::grant::{Act, Field, Remove, State as StateGrant};
@@ -8,6 +9,8 @@ use http::{HeaderMap, StatusCode};
 
 use super::create::put;
 use super::{cache_ms, expires_after_s, extensions, find, is_final};
+use crate::audit;
+use crate::authority::Caller;
 use crate::catalogue::{Entry, Kind};
 use crate::config::Policy;
 use crate::line::decision::Decision;
@@ -15,9 +18,14 @@ use crate::server::App;
 use crate::surface::refusal::Refused;
 
 /// How far an upload is. The data plane knows; it only learns here whether it may tell.
-pub async fn head(State(app): State<App>, path: Path<String>, headers: HeaderMap) -> Result<Decision, Refused> {
+pub async fn head(
+    State(app): State<App>,
+    Extension(caller): Extension<Caller>,
+    path: Path<String>,
+    headers: HeaderMap,
+) -> Result<Decision, Refused> {
     tus::version(&headers)?;
-    let entry = find(&app.node, &path)?;
+    let entry = find(&app.node, &caller, &path)?;
     let fields = fields(&entry);
     if is_final(&entry) && !entry.record.is_complete() {
         // T-CON-7: no Upload-Offset while it is being built.
@@ -37,7 +45,7 @@ pub async fn head(State(app): State<App>, path: Path<String>, headers: HeaderMap
     };
     // A delivery may end a download_once upload at any moment, and then nobody hears 200 any more (§3 rule 4).
     let may_vanish = entry.record.keep.policy == Policy::DownloadOnce;
-    let cache_ms = if may_vanish { 0 } else { cache_ms(&app.node, &entry) };
+    let cache_ms = if may_vanish { 0 } else { cache_ms(&app.node, &caller, &entry) };
     Ok(Decision::cached(&app.node, app.node.ticket(), cache_ms, Act::State(state)))
 }
 
@@ -53,13 +61,19 @@ fn fields(entry: &Entry) -> Vec<Field> {
 }
 
 /// Ends an upload, or deletes what it became. The record is gone, durably, before the bytes are.
-pub async fn delete(State(app): State<App>, path: Path<String>, headers: HeaderMap) -> Result<Decision, Refused> {
+pub async fn delete(
+    State(app): State<App>,
+    Extension(caller): Extension<Caller>,
+    path: Path<String>,
+    headers: HeaderMap,
+) -> Result<Decision, Refused> {
     tus::version(&headers)?;
-    let entry = find(&app.node, &path)?;
+    let entry = find(&app.node, &caller, &path)?;
     let object = entry.record.id;
     if app.node.delete(object).await?.is_none() {
         return Err(Refused::new(404, "no such upload"));
     }
+    audit::object(&caller, audit::DELETE, object);
     let status = StatusCode::NO_CONTENT.as_u16();
     let remove = Remove { object, status, fields: Vec::new(), body: String::new() };
     Ok(Decision::grant(&app.node, Act::Remove(remove)))
