@@ -18,6 +18,7 @@ use futures_util::FutureExt;
 use futures_util::future::{Either, select};
 
 use super::digest::{Hasher, of_file};
+use super::pace::{Pace, SMALL_WINDOW_BYTES};
 use crate::body::{Body, BodyError, Fill};
 use crate::core::Core;
 use crate::data_file::{BLOCK_BYTES, DataFile, Write};
@@ -27,8 +28,6 @@ use crate::store::{Claim, CommitError, Object};
 use crate::wire::{Wire, WireError};
 use crate::world::Buf;
 
-/// A sender starts with windows of this size and returns to them when it gets slow.
-const SMALL_WINDOW_BYTES: usize = 64 * 1024;
 /// A window that is worth a registered slot: less is left, less is taken.
 const SLOT_REST_BYTES_MIN: usize = 256 * 1024;
 /// How often a receive looks up: is the writer ended, is the node stopping, is the sender too slow?
@@ -447,45 +446,5 @@ impl Moved {
             (Some((_, value)), None) => Checksum::parse(value).map(Some).map_err(Stop::Refused),
             (Some(_), Some(_)) => Err(Stop::Refused(Refusal::new(400, "Upload-Checksum stands twice in the trailer"))),
         }
-    }
-}
-
-/// How fast a sender is: decides who may hold a slot and who is cut.
-struct Pace {
-    since: Instant,
-    bytes: u64,
-    last_byte: Instant,
-    fast: bool,
-}
-
-impl Pace {
-    fn new(now: Instant) -> Self {
-        Self { since: now, bytes: 0, last_byte: now, fast: false }
-    }
-
-    /// One window came: a full small window within a tick earns a slot, a tick with less loses it.
-    fn count(&mut self, now: Instant, bytes: usize) {
-        if bytes > 0 {
-            self.last_byte = now;
-        }
-        self.bytes += bytes as u64;
-        self.fast = bytes >= SMALL_WINDOW_BYTES;
-    }
-
-    fn is_fast(&self) -> bool {
-        self.fast
-    }
-
-    fn is_too_slow(&mut self, now: Instant, window: Duration, rate_min: u64) -> bool {
-        if now - self.last_byte >= window {
-            return true;
-        }
-        if now - self.since < window {
-            return false;
-        }
-        let slow = self.bytes < rate_min * window.as_secs();
-        self.since = now;
-        self.bytes = 0;
-        slow
     }
 }
