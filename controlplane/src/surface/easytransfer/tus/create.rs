@@ -97,6 +97,7 @@ async fn with_upload(
         budget,
         expires_after_s: Some(expires_after_s(node.config.uploads.expiration)),
         created: Some(created(node, &record, base)),
+        rate: None,
     };
     if let Err(error) = node.create(record).await {
         node.unreserve(ticket);
