@@ -1,4 +1,4 @@
-//! How fast a sender is, judged by what it sent.
+//! How fast a sender is. Only the sender is judged: time in which the server made it wait is taken out.
 
 use std::time::{Duration, Instant};
 
@@ -26,6 +26,12 @@ impl Pace {
         }
         self.bytes += bytes as u64;
         self.fast = bytes >= SMALL_WINDOW_BYTES;
+    }
+
+    /// The server made the sender wait: this time does not count.
+    pub fn pause(&mut self, waited: Duration) {
+        self.since += waited;
+        self.last_byte += waited;
     }
 
     /// Whether the last window earned a slot.
