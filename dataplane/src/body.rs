@@ -79,6 +79,13 @@ impl Body {
         self.taken
     }
 
+    /// The sender can not complete this body any more: the connection is broken, or its side of it has ended and what came
+    /// before the end is not enough. Looks without reading; a chunked body does not say how much is enough.
+    pub fn is_lost(&self, wire: &Wire) -> bool {
+        let ended = || self.remaining().zip(wire.last_bytes()).is_some_and(|(missing, last)| last < missing);
+        wire.is_broken() || ended()
+    }
+
     /// Fills `at` of `buf`: how many bytes came, and why it ended. On an error the bytes that came before it count.
     pub async fn fill(
         &mut self,

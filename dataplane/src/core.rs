@@ -12,6 +12,7 @@ use event_listener::Event;
 use crate::config::Config;
 use crate::grants::Grants;
 use crate::line::{Facts, LineClient};
+use crate::rates::Rates;
 use crate::store::{Journal, Store};
 use crate::world::{Fd, Io};
 
@@ -23,6 +24,8 @@ pub struct Shared {
     pub store: Arc<Store>,
     /// What the control plane has to hear.
     pub facts: Facts,
+    /// Speed limits, by key.
+    pub rates: Rates,
     /// Grants with a smaller epoch are void. Written by the orders task only.
     pub epoch: AtomicU64,
     /// The control plane answered the last poll and has the inventory. Written by the orders task only.

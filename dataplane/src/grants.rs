@@ -131,6 +131,9 @@ async fn accept(core: &Core, key: Vec<u8>, mut reply: LineReply) -> Decided {
         Ok(grant) if grant.version == line::VERSION => {
             let grant = Rc::new(grant);
             core.grants.remember(key.into_boxed_slice(), &grant, core.io.now());
+            if let Some(rate) = grant.act.rate() {
+                core.shared.rates.learn(rate, core.io.now());
+            }
             Decided::Grant(grant)
         }
         Ok(grant) => {

@@ -16,6 +16,7 @@ use crate::core::Shared;
 use crate::drive;
 use crate::line::Facts;
 use crate::listen;
+use crate::rates::Rates;
 use crate::recover::complete_what_is_whole;
 use crate::store::{OpenError, Store, StoreOptions};
 use crate::world::{CoreOptions, Engine, allowed_cpus, run_core};
@@ -82,6 +83,7 @@ pub fn start(config: Config) -> Result<Node, StartError> {
     let shared = Arc::new(Shared {
         store,
         facts: Facts::default(),
+        rates: Rates::default(),
         epoch: AtomicU64::new(0),
         line_ready: AtomicBool::new(false),
         line_event: Event::new(),

@@ -5,6 +5,8 @@
 use std::io;
 use std::time::Duration;
 
+use rustix::event::{PollFd, PollFlags, Timespec};
+
 use crate::world::{Buf, Fd, Io, within};
 
 /// A stream socket with its read-ahead.
@@ -77,6 +79,27 @@ impl Wire {
         }
         self.inbox.extend_from_slice(&chunk);
         Ok(chunk.len())
+    }
+
+    /// Neither side can send any more. Looks without waiting.
+    pub fn is_broken(&self) -> bool {
+        self.look(PollFlags::empty()).intersects(PollFlags::HUP | PollFlags::ERR)
+    }
+
+    /// How many bytes came and were not consumed yet, when no more can come: the peer ended its side. Looks without
+    /// waiting.
+    pub fn last_bytes(&self) -> Option<u64> {
+        let ended = self.look(PollFlags::RDHUP).contains(PollFlags::RDHUP);
+        let waiting = ended.then(|| rustix::io::ioctl_fionread(&*self.socket)).and_then(Result::ok)?;
+        Some(waiting + self.ahead().len() as u64)
+    }
+
+    fn look(&self, interest: PollFlags) -> PollFlags {
+        let mut socket = [PollFd::new(&*self.socket, interest)];
+        match rustix::event::poll(&mut socket, Some(&Timespec::default())) {
+            Ok(_) => socket[0].revents(),
+            Err(_) => PollFlags::empty(),
+        }
     }
 
     /// Sends all of `bytes`; `more` when a body follows at once.

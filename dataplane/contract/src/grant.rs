@@ -52,6 +52,17 @@ pub enum Act {
     },
 }
 
+impl Act {
+    /// The speed limit of the bytes this permits to move.
+    pub fn rate(&self) -> Option<&Rate> {
+        match self {
+            Self::Append(append) => append.rate.as_ref(),
+            Self::Serve(serve) => serve.rate.as_ref(),
+            Self::State(_) | Self::Remove(_) | Self::Concat(_) | Self::Forward { .. } => None,
+        }
+    }
+}
+
 /// Permission to add bytes to one upload. TUS words the reply (contract tus.md Part A).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Append {
@@ -71,6 +82,9 @@ pub struct Append {
     /// POST: the body goes to offset 0 and success is 201 with these fields (`Location`, …); a refusal (too long,
     /// checksum) reports [`Fact::Discarded`](crate::Fact::Discarded). `None`: PATCH, success is 204.
     pub created: Option<Vec<Field>>,
+    /// How fast the body may come; `None` = no limit.
+    #[serde(default)]
+    pub rate: Option<Rate>,
 }
 
 /// Permission to tell how far an upload is (TUS HEAD).
@@ -112,6 +126,28 @@ pub struct Serve {
     pub hold_last: bool,
     /// Report the end of each delivery as [`Fact::Served`](crate::Fact::Served).
     pub report: bool,
+    /// How fast the content may go, whole or in part; `None` = no limit.
+    #[serde(default)]
+    pub rate: Option<Rate>,
+}
+
+/// How fast all bodies of one key may go together, on every core and connection of the node (easytransfer.md §8.7).
+///
+/// The rate of the newest grant holds for the key at once, also for bodies that already run. A remembered grant changes
+/// nothing when it is used again, so a control plane that sets another rate also raises the epoch.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rate {
+    /// Whose limit this is, and in which direction; opaque to the data plane, never logged by it.
+    pub key: String,
+    /// Body bytes per second, at least [`Rate::BYTES_PER_S_MIN`]: less, 0 included, counts as that. `u64::MAX` lifts the
+    /// limit from bodies that run under the key; new grants then need none.
+    pub bytes_per_s: u64,
+}
+
+impl Rate {
+    /// The slowest there is. A body that hangs for ever looks like a broken server and holds a connection; who shall move
+    /// no byte at all is refused, not slowed down.
+    pub const BYTES_PER_S_MIN: u64 = 1024;
 }
 
 /// Permission to remove an object.
@@ -138,4 +174,18 @@ pub struct Concat {
     pub status: u16,
     /// Fields of the reply (`Location`, …).
     pub fields: Vec<Field>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_grant_of_a_control_plane_that_knows_no_rates_limits_nothing() {
+        let append = r#"{"append":{"object":"00000000000000000000000000000001","length":1,"length_max":null,
+            "parallel":false,"budget":null,"expires_after_s":null,"created":null}}"#;
+        let act: Act = serde_json::from_str(append).unwrap();
+        assert!(matches!(act, Act::Append(_)));
+        assert_eq!(act.rate(), None);
+    }
 }

@@ -238,6 +238,9 @@ async fn receive(
     if ask.is_verified() {
         mover.verify(algorithm);
     }
+    if let Some(rate) = &permit.rate {
+        mover.limit(core.shared.rates.join(rate, &core.io));
+    }
     mover.run(wire, body).await
 }
 

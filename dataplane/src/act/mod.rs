@@ -5,6 +5,7 @@ pub mod concat;
 pub mod digest;
 pub mod finish;
 pub mod mover;
+pub mod pace;
 pub mod quiet;
 pub mod relay;
 pub mod remove;

@@ -18,17 +18,17 @@ use futures_util::FutureExt;
 use futures_util::future::{Either, select};
 
 use super::digest::{Hasher, of_file};
+use super::pace::{Pace, SMALL_WINDOW_BYTES};
 use crate::body::{Body, BodyError, Fill};
 use crate::core::Core;
 use crate::data_file::{BLOCK_BYTES, DataFile, Write};
 use crate::http::Reject;
 use crate::node::SLOTS;
+use crate::rates::{Meter, Turn};
 use crate::store::{Claim, CommitError, Object};
 use crate::wire::{Wire, WireError};
 use crate::world::Buf;
 
-/// A sender starts with windows of this size and returns to them when it gets slow.
-const SMALL_WINDOW_BYTES: usize = 64 * 1024;
 /// A window that is worth a registered slot: less is left, less is taken.
 const SLOT_REST_BYTES_MIN: usize = 256 * 1024;
 /// How often a receive looks up: is the writer ended, is the node stopping, is the sender too slow?
@@ -87,6 +87,7 @@ pub struct Mover<'c> {
     body_end: u64,
     hasher: Option<Hasher>,
     uncommitted: Vec<(Span, u32)>,
+    meter: Option<Meter>,
     pace: Pace,
     untold: bool,
     told: Instant,
@@ -134,6 +135,7 @@ impl<'c> Mover<'c> {
             body_end: u64::MAX,
             hasher: None,
             uncommitted: Vec::new(),
+            meter: None,
             pace: Pace::new(core.io.now()),
             untold: false,
             told: core.io.now(),
@@ -144,6 +146,11 @@ impl<'c> Mover<'c> {
     pub fn verify(&mut self, algorithm: Option<Algorithm>) {
         self.verified = true;
         self.hasher = algorithm.map(Hasher::new);
+    }
+
+    /// Takes no more than the meter lets in.
+    pub fn limit(&mut self, meter: Meter) {
+        self.meter = Some(meter);
     }
 
     /// Takes the body to its end, or as far as it goes.
@@ -165,7 +172,8 @@ impl<'c> Mover<'c> {
     async fn move_all(&mut self, wire: &mut Wire, body: &mut Body) -> Result<(), Stop> {
         self.body_end = body.remaining().map_or(u64::MAX, |bytes| self.start.saturating_add(bytes));
         loop {
-            let (window, range) = self.window(body).await;
+            let rest = self.await_turn(wire, body).await?;
+            let (window, range) = self.window(rest).await;
             let at = range.start;
             let (bytes, fill, window) = body.fill(wire, window, range, TICK).await;
             if bytes > 0 {
@@ -173,6 +181,9 @@ impl<'c> Mover<'c> {
                 self.store(window, at, bytes as u64).await?;
             }
             self.pace.count(self.core.io.now(), bytes);
+            if let Some(meter) = &mut self.meter {
+                meter.moved(bytes as u64);
+            }
             match fill {
                 Ok(Fill::Done) => return Ok(()),
                 Ok(Fill::Full) => {}
@@ -184,10 +195,32 @@ impl<'c> Mover<'c> {
         }
     }
 
+    /// How many bytes may be received next: what is left of the body, or as much of it as its rate lets in now. While the
+    /// body waits nothing is read, so TCP slows its sender down; what was read lands, so its buffers go back.
+    async fn await_turn(&mut self, wire: &Wire, body: &Body) -> Result<usize, Stop> {
+        let rest = body.remaining().unwrap_or(u64::MAX);
+        let whole = usize::try_from(rest).unwrap_or(usize::MAX);
+        loop {
+            let wait = match self.meter.as_mut().map(|meter| meter.turn(rest)) {
+                None => return Ok(whole),
+                Some(Turn::Now(bytes)) => return Ok(whole.min(bytes as usize)),
+                Some(Turn::Later(wait)) => wait,
+            };
+            let since = self.core.io.now();
+            self.land_all().await?;
+            self.core.io.sleep_until(since + wait).await;
+            self.pace.pause(self.core.io.now() - since);
+            self.claim.touch();
+            if body.is_lost(wire) {
+                return Err(Stop::Gone);
+            }
+            self.look_around()?;
+        }
+    }
+
     /// The next buffer, and where in it the next bytes go: file and memory alignment agree, so that whole blocks can be
     /// written from where they were received.
-    async fn window(&self, body: &Body) -> (Buf, Range<usize>) {
-        let rest = body.remaining().map_or(usize::MAX, |bytes| usize::try_from(bytes).unwrap_or(usize::MAX));
+    async fn window(&self, rest: usize) -> (Buf, Range<usize>) {
         if self.pace.is_fast() && rest >= SLOT_REST_BYTES_MIN {
             let slot = self.core.io.take_slot().await;
             let at = (self.at % BLOCK_BYTES) as usize;
@@ -447,45 +480,5 @@ impl Moved {
             (Some((_, value)), None) => Checksum::parse(value).map(Some).map_err(Stop::Refused),
             (Some(_), Some(_)) => Err(Stop::Refused(Refusal::new(400, "Upload-Checksum stands twice in the trailer"))),
         }
-    }
-}
-
-/// How fast a sender is: decides who may hold a slot and who is cut.
-struct Pace {
-    since: Instant,
-    bytes: u64,
-    last_byte: Instant,
-    fast: bool,
-}
-
-impl Pace {
-    fn new(now: Instant) -> Self {
-        Self { since: now, bytes: 0, last_byte: now, fast: false }
-    }
-
-    /// One window came: a full small window within a tick earns a slot, a tick with less loses it.
-    fn count(&mut self, now: Instant, bytes: usize) {
-        if bytes > 0 {
-            self.last_byte = now;
-        }
-        self.bytes += bytes as u64;
-        self.fast = bytes >= SMALL_WINDOW_BYTES;
-    }
-
-    fn is_fast(&self) -> bool {
-        self.fast
-    }
-
-    fn is_too_slow(&mut self, now: Instant, window: Duration, rate_min: u64) -> bool {
-        if now - self.last_byte >= window {
-            return true;
-        }
-        if now - self.since < window {
-            return false;
-        }
-        let slow = self.bytes < rate_min * window.as_secs();
-        self.since = now;
-        self.bytes = 0;
-        slow
     }
 }

@@ -6,7 +6,10 @@
 //! | in the page cache | corked, the kernel copies file → socket |
 //! | not in the page cache | read ahead of the socket into a slot (the read fills the cache), then sent from it |
 //!
-//! Must stay true: no page is waited for on the core (residency is probed first); a cut reader stops at a window.
+//! A rate only bounds each of these steps and lets time pass between them.
+//!
+//! Must stay true: no page is waited for on the core (residency is probed first); a cut reader stops at a window; nothing
+//! is read from the disk before it may leave.
 
 use std::time::Duration;
 
@@ -14,6 +17,7 @@ use etransfer_contract::Span;
 use rustix::io::{IoSliceMut, ReadWriteFlags};
 
 use crate::core::Core;
+use crate::rates::{Meter, Turn};
 use crate::store::ReadGuard;
 use crate::wire::Wire;
 use crate::world::{Buf, Fd, within};
@@ -29,19 +33,21 @@ pub struct Sender<'c> {
     wire: &'c Wire,
     file: Fd,
     guard: &'c ReadGuard,
+    meter: Option<Meter>,
     limit: Duration,
 }
 
 impl<'c> Sender<'c> {
-    /// Content of `file`, as long as `guard` is not cut.
-    pub fn new(core: &'c Core, wire: &'c Wire, file: Fd, guard: &'c ReadGuard) -> Self {
-        Self { core, wire, file, guard, limit: core.shared.config.limits.body_idle_timeout }
+    /// Content of `file`, as long as `guard` is not cut, no faster than `meter` lets it out.
+    pub fn new(core: &'c Core, wire: &'c Wire, file: Fd, guard: &'c ReadGuard, meter: Option<Meter>) -> Self {
+        Self { core, wire, file, guard, meter, limit: core.shared.config.limits.body_idle_timeout }
     }
 
     /// Sends `head`, then the span; `false` when the client or the disk failed, or the object was cut.
-    pub async fn send(&self, head: Vec<u8>, span: Option<Span>) -> bool {
+    pub async fn send(&mut self, head: Vec<u8>, span: Option<Span>) -> bool {
         let Some(span) = span else { return self.wire.send(head, true, self.limit).await.is_ok() };
-        if span.len() <= ONE_SEND_BYTES_MAX {
+        let Some(bytes) = self.await_turn(span.len()).await else { return false };
+        if bytes == span.len() && bytes <= ONE_SEND_BYTES_MAX {
             return self.send_small(head, span).await;
         }
         self.cork(true);
@@ -51,32 +57,59 @@ impl<'c> Sender<'c> {
         sent
     }
 
-    async fn send_small(&self, head: Vec<u8>, span: Span) -> bool {
+    /// How many of the next `most` bytes may leave now; `None` when waiting for them makes no sense any more.
+    async fn await_turn(&mut self, most: u64) -> Option<u64> {
+        loop {
+            let wait = match self.meter.as_mut().map(|meter| meter.turn(most)) {
+                None => return Some(most),
+                Some(Turn::Now(bytes)) => return Some(bytes),
+                Some(Turn::Later(wait)) => wait,
+            };
+            self.core.io.sleep(wait).await;
+            if self.guard.is_cut() || self.core.is_stopping() || self.wire.is_broken() {
+                return None;
+            }
+        }
+    }
+
+    fn sent(&mut self, bytes: u64) {
+        if let Some(meter) = &mut self.meter {
+            meter.moved(bytes);
+        }
+    }
+
+    async fn send_small(&mut self, head: Vec<u8>, span: Span) -> bool {
         let at = head.len();
         let len = span.len() as usize;
         let mut all = head;
         all.resize(at + len, 0);
         let (read, buf) = self.core.io.read_at(&self.file, Buf::from(all), at..at + len, span.start()).await;
         match read {
-            Ok(bytes) if bytes == len => self.wire.send_part(buf, false, self.limit).await.is_ok(),
+            Ok(bytes) if bytes == len => {
+                self.sent(bytes as u64);
+                self.wire.send_part(buf, false, self.limit).await.is_ok()
+            }
             Ok(bytes) => self.short(span, bytes as u64),
             Err(error) => self.failed(&error),
         }
     }
 
-    async fn send_windows(&self, span: Span) -> bool {
+    async fn send_windows(&mut self, span: Span) -> bool {
         let mut at = span.start();
         let mut runs = false;
         while at < span.end() {
             if self.guard.is_cut() {
                 return false;
             }
-            let window = (span.end() - at).min(WINDOW_BYTES);
+            let Some(window) = self.await_turn((span.end() - at).min(WINDOW_BYTES)).await else { return false };
             runs = self.is_cached(at, window, runs);
             let sent = if runs { self.send_cached(at, window).await } else { self.send_read(at, window).await };
             match sent {
                 Some(0) => return self.short(span, at - span.start()),
-                Some(bytes) => at += bytes,
+                Some(bytes) => {
+                    at += bytes;
+                    self.sent(bytes);
+                }
                 None => return false,
             }
         }

@@ -146,7 +146,8 @@ async fn deliver(
             return false;
         }
     };
-    let sender = Sender::new(core, wire, file, &guard);
+    let meter = permit.rate.as_ref().map(|rate| core.shared.rates.join(rate, &core.io));
+    let mut sender = Sender::new(core, wire, file, &guard, meter);
     if !permit.hold_last {
         return sender.send(head, Some(span)).await;
     }

@@ -62,6 +62,7 @@ pub async fn download(
         receiver: receiver.to_string(),
         hold_last: once && !is_head,
         report: !is_head,
+        rate: None,
     };
     let repeats = record.keep.policy == Policy::Permanent && record.is_complete() && headers.contains_key("range");
     let cache_ms = if repeats && !is_head { caller.cache_ms(RANGES_CACHE_MS) } else { 0 };

@@ -58,6 +58,7 @@ pub async fn patch(
         budget,
         expires_after_s: Some(expires_after_s(app.node.config().uploads.expiration)),
         created: None,
+        rate: None,
     };
     Ok(Decision::cached(&app.node, ticket, cache_ms, Act::Append(append)))
 }

@@ -106,6 +106,7 @@ async fn with_upload(
         budget,
         expires_after_s: Some(expires_after_s(node.config().uploads.expiration)),
         created: Some(created(node, &record, base)),
+        rate: None,
     };
     let object = record.id;
     if let Err(error) = node.create(record).await {

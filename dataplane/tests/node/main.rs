@@ -1,0 +1,6 @@
+//! A whole data plane over real sockets, its control plane a few lines of the test: what only shows with cores,
+//! connections and time together. Every test runs on both engines.
+
+mod client;
+mod control;
+mod rates;
