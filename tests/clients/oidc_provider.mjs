@@ -20,6 +20,9 @@ const { values: options } = parseArgs({
   },
 })
 
+// Its notices go to stderr: whoever started this reads one line from stdout and may close it then.
+console.info = console.error
+
 function signingKey() {
   const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 })
   return { ...privateKey.export({ format: 'jwk' }), kid: randomUUID(), alg: 'RS256', use: 'sig' }
