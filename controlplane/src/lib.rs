@@ -11,6 +11,7 @@ pub mod clock;
 pub mod config;
 pub mod line;
 mod listen;
+pub mod login;
 pub mod machine;
 pub mod node;
 pub mod people;

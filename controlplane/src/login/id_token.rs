@@ -1,0 +1,160 @@
+//! The checks of an ID token (OpenID Connect Core 1.0 §3.1.3.7, reliability.md §4 row "JWT").
+//!
+//! Signatures are verified by `openidconnect`; the rest is done here because that crate cannot read the ID tokens of
+//! Casdoor, the provider whose paths contract §6.1 names: their `address` is a list
+//! (<https://github.com/casdoor/casdoor/issues/5149>), and one claim of an unexpected shape makes it refuse the token.
+//!
+//! What must stay true: the claims are returned only after every check; the algorithm comes from the discovery document,
+//! the token's header can only choose among those; no key is ever taken from a token.
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use openidconnect::core::{CoreJsonWebKeySet, CoreJwsSigningAlgorithm};
+use openidconnect::{JsonWebKey, JwsSigningAlgorithm};
+use serde_json::{Map, Value};
+use subtle::ConstantTimeEq;
+use thiserror::Error;
+
+/// Longest token.
+const TOKEN_BYTES_MAX: usize = 8 << 10;
+
+/// How far the provider's clock may be from ours, seconds.
+const SKEW_S: f64 = 60.0;
+
+/// Header fields that bring their own key, or ask for rules nobody here knows.
+const HEADER_REFUSED: [&str; 5] = ["jku", "x5u", "jwk", "x5c", "crit"];
+
+/// Keys tried for a token that does not name one.
+const KEYS_TRIED_MAX: usize = 16;
+
+/// What a token must say.
+#[derive(Debug)]
+pub struct Expected<'e> {
+    /// As the discovery document writes it.
+    pub issuer: &'e str,
+    /// The only audience.
+    pub client_id: &'e str,
+    /// Of this login.
+    pub nonce: &'e str,
+    /// Asymmetric ones only.
+    pub algorithms: &'e [CoreJwsSigningAlgorithm],
+    /// Unix seconds.
+    pub now_s: u64,
+}
+
+/// Why an ID token is not believed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum IdTokenFault {
+    /// There is none, although the provider announces them.
+    #[error("there is none")]
+    Missing,
+    /// More than 8 KiB.
+    #[error("it is longer than 8 KiB")]
+    TooLong,
+    /// Not three parts of base64url, or no JSON objects in them.
+    #[error("it is not a signed JSON web token")]
+    Malformed,
+    /// A header field that is refused.
+    #[error("its header has a {0}")]
+    Header(&'static str),
+    /// No algorithm the provider announced, or one that proves nothing.
+    #[error("its algorithm is not one that the provider announced")]
+    Algorithm,
+    /// Its key is not among the provider's; they may have changed.
+    #[error("its key is not among the provider's keys")]
+    UnknownKey,
+    /// The signature is wrong.
+    #[error("its signature is wrong")]
+    Signature,
+    /// A claim is missing, of the wrong type, or says something else.
+    #[error("its {0} is wrong")]
+    Claim(&'static str),
+}
+
+/// The claims of a token that passed every check.
+pub fn verify(
+    token: &str,
+    keys: &CoreJsonWebKeySet,
+    expected: &Expected<'_>,
+) -> Result<Map<String, Value>, IdTokenFault> {
+    if token.len() > TOKEN_BYTES_MAX {
+        return Err(IdTokenFault::TooLong);
+    }
+    let mut parts = token.rsplitn(2, '.');
+    let (Some(signature), Some(signed)) = (parts.next(), parts.next()) else { return Err(IdTokenFault::Malformed) };
+    let (header, payload) = signed.split_once('.').ok_or(IdTokenFault::Malformed)?;
+    let signature = URL_SAFE_NO_PAD.decode(signature).map_err(|_| IdTokenFault::Malformed)?;
+    check_signature(&object(header)?, signed.as_bytes(), &signature, keys, expected.algorithms)?;
+    let claims = object(payload)?;
+    check_claims(&claims, expected)?;
+    Ok(claims)
+}
+
+fn object(part: &str) -> Result<Map<String, Value>, IdTokenFault> {
+    let bytes = URL_SAFE_NO_PAD.decode(part).map_err(|_| IdTokenFault::Malformed)?;
+    serde_json::from_slice(&bytes).map_err(|_| IdTokenFault::Malformed)
+}
+
+fn check_signature(
+    header: &Map<String, Value>,
+    signed: &[u8],
+    signature: &[u8],
+    keys: &CoreJsonWebKeySet,
+    algorithms: &[CoreJwsSigningAlgorithm],
+) -> Result<(), IdTokenFault> {
+    if let Some(field) = HEADER_REFUSED.into_iter().find(|field| header.contains_key(*field)) {
+        return Err(IdTokenFault::Header(field));
+    }
+    let algorithm = header.get("alg").cloned().unwrap_or_default();
+    let algorithm: CoreJwsSigningAlgorithm = serde_json::from_value(algorithm).map_err(|_| IdTokenFault::Algorithm)?;
+    if !algorithms.contains(&algorithm) || algorithm.uses_shared_secret() {
+        return Err(IdTokenFault::Algorithm);
+    }
+    let is_signed_with = |key: &&_| JsonWebKey::verify_signature(*key, &algorithm, signed, signature).is_ok();
+    match header.get("kid") {
+        Some(Value::String(kid)) => {
+            let mut named =
+                keys.keys().iter().filter(|key| key.key_id().is_some_and(|id| id.as_str() == kid)).peekable();
+            named.peek().ok_or(IdTokenFault::UnknownKey)?;
+            named.find(is_signed_with).map(drop).ok_or(IdTokenFault::Signature)
+        }
+        Some(_) => Err(IdTokenFault::Header("kid that is no text")),
+        None => {
+            let mut all = keys.keys().iter().take(KEYS_TRIED_MAX);
+            all.find(is_signed_with).map(drop).ok_or(IdTokenFault::UnknownKey)
+        }
+    }
+}
+
+fn check_claims(claims: &Map<String, Value>, expected: &Expected<'_>) -> Result<(), IdTokenFault> {
+    let text = |name: &'static str| claims.get(name).and_then(Value::as_str).ok_or(IdTokenFault::Claim(name));
+    let holds = |holds: bool, name: &'static str| if holds { Ok(()) } else { Err(IdTokenFault::Claim(name)) };
+    holds(text("iss")? == expected.issuer, "iss")?;
+    // An audience besides us could use its copy of the token here.
+    holds(is_only(claims.get("aud"), expected.client_id), "aud")?;
+    holds(claims.get("azp").is_none_or(|azp| azp.as_str() == Some(expected.client_id)), "azp")?;
+    let now = expected.now_s as f64;
+    holds(time(claims, "exp")? > now - SKEW_S, "exp")?;
+    holds(time(claims, "iat")? <= now + SKEW_S, "iat")?;
+    if claims.contains_key("nbf") {
+        holds(time(claims, "nbf")? <= now + SKEW_S, "nbf")?;
+    }
+    holds(text("nonce")?.as_bytes().ct_eq(expected.nonce.as_bytes()).into(), "nonce")?;
+    holds(!text("sub")?.is_empty(), "sub")
+}
+
+/// A NumericDate: seconds, fractions allowed, never negative.
+fn time(claims: &Map<String, Value>, name: &'static str) -> Result<f64, IdTokenFault> {
+    let seconds = claims.get(name).and_then(Value::as_f64);
+    seconds.filter(|seconds| seconds.is_finite() && *seconds >= 0.0).ok_or(IdTokenFault::Claim(name))
+}
+
+fn is_only(audience: Option<&Value>, client_id: &str) -> bool {
+    match audience {
+        Some(Value::String(one)) => one == client_id,
+        Some(Value::Array(several)) => {
+            !several.is_empty() && several.iter().all(|audience| audience.as_str() == Some(client_id))
+        }
+        _ => false,
+    }
+}
