@@ -20,12 +20,14 @@ use crate::catalogue::file::{self, OpenError};
 use crate::config::{Backend, Config, Durability, Sources};
 use crate::line::calls;
 use crate::listen;
+use crate::login::{Provider, Settings, SettingsError};
 use crate::machine::traffic::Traffic;
 use crate::node::{Beginning, Node};
 use crate::people::People;
 use crate::reloading::{self, Reloading};
 use crate::socket::{self, SocketError};
 use crate::surface::easytransfer;
+use crate::surface::easytransfer::login::Login;
 use crate::usage;
 
 /// How long the runtime may take to end.
@@ -44,6 +46,8 @@ pub struct App {
     pub traffic: Arc<Traffic>,
     /// Users and groups, with `user_system.enabled`.
     pub people: Option<People>,
+    /// The provider people sign in with, when one is configured.
+    pub login: Option<Arc<Login>>,
     /// Wrong tokens per address.
     pub misses: Arc<easytransfer::Misses>,
     /// One sweep at a time.
@@ -76,6 +80,9 @@ pub enum StartError {
     /// The socket.
     #[error(transparent)]
     Socket(#[from] SocketError),
+    /// The login provider's settings.
+    #[error(transparent)]
+    Login(#[from] SettingsError),
     /// `state.backend: redis`
     #[error("state.backend redis does not exist yet; use file or memory")]
     NoRedis,
@@ -160,12 +167,15 @@ fn prepare(config: Arc<Config>, sources: Sources) -> Result<(App, watch::Sender<
         .user_system
         .enabled
         .then(|| People::open(&config.user_system.database, &config.storage_path().join("users.db")));
+    let settings = if config.user_system.enabled { Settings::read(&config.user_system.oidc)? } else { None };
+    let login = settings.map(Provider::new).transpose()?.map(|provider| Arc::new(Login::with(provider)));
     let (authority, first) = authority(&config, people.clone()).map_err(io("keep the token in", &state))?;
     let (stop, stopping) = watch::channel(false);
     let app = App {
         node: Arc::new(Node::new(config, beginning)),
         authority: Arc::new(authority),
         people,
+        login,
         reloading: Arc::new(Reloading::of(sources)),
         traffic: Arc::new(Traffic::default()),
         misses: Arc::default(),
@@ -279,6 +289,7 @@ impl App {
             node: Arc::new(Node::new(Arc::new(config), beginning)),
             authority: Arc::new(authority),
             people: None,
+            login: None,
             reloading: Arc::new(Reloading::of(Sources::default())),
             traffic: Arc::new(Traffic::default()),
             misses: Arc::default(),

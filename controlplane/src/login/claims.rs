@@ -6,6 +6,8 @@
 use serde_json::{Map, Value};
 use thiserror::Error;
 
+use crate::people::Profile;
+
 /// Longest text that is kept, in characters: the width of the columns of contract §10.
 const TEXT_CHARS_MAX: usize = 255;
 
@@ -14,25 +16,6 @@ const URL_CHARS_MAX: usize = 2048;
 
 /// Groups beyond these are not looked at.
 const GROUPS_MAX: usize = 1000;
-
-/// A person, as a provider describes them.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Profile {
-    /// Who: unique at the provider and never reused.
-    pub subject: String,
-    /// The name people are found by.
-    pub username: String,
-    /// The name people are called by.
-    pub display_name: Option<String>,
-    /// Unverified.
-    pub email: Option<String>,
-    /// An http(s) address.
-    pub avatar_url: Option<String>,
-    /// The provider calls them an administrator.
-    pub is_admin: bool,
-    /// Names without repetition, in the provider's order.
-    pub groups: Vec<String>,
-}
 
 /// Claims that describe nobody.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]

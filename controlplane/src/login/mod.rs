@@ -36,7 +36,9 @@ mod tests;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
-pub use claims::{Profile, ProfileFault};
+pub use claims::ProfileFault;
+
+pub use crate::people::Profile;
 pub use fetch::Fault;
 pub use id_token::IdTokenFault;
 pub use pending::{Arrival, LoginId, Pending, PendingError, Question, Sent};

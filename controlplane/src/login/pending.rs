@@ -24,10 +24,10 @@ use std::time::{Duration, Instant};
 use subtle::ConstantTimeEq;
 use thiserror::Error;
 
-use super::claims::Profile;
 use super::provider::{Begun, Proof};
 use super::random;
 use crate::config::Secret;
+use crate::people::Profile;
 
 /// From start to collection.
 const LIFE: Duration = Duration::from_secs(600);

@@ -15,7 +15,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 use thiserror::Error;
 
-use super::claims::{Profile, ProfileFault};
+use super::claims::ProfileFault;
 use super::discovery::{ClientAuth, Discovery, Endpoints, Identity};
 use super::fetch::{Fault, Fetch, send};
 use super::id_token::{self, Expected, IdTokenFault};
@@ -23,6 +23,7 @@ use super::keys::Keys;
 use super::random;
 use super::settings::{Settings, SettingsError};
 use crate::config::Secret;
+use crate::people::Profile;
 
 /// One login provider.
 #[derive(Debug)]

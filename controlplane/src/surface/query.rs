@@ -35,6 +35,11 @@ impl<'q> Query<'q> {
         self.0.iter().rev().find(|(other, _)| other == name).map(|(_, value)| value.as_ref())
     }
 
+    /// How often a parameter stands there.
+    pub fn count(&self, name: &str) -> usize {
+        self.0.iter().filter(|(other, _)| other == name).count()
+    }
+
     /// The value of a parameter as a number inside `range`.
     pub fn number(&self, name: &'static str, default: u64, range: RangeInclusive<u64>) -> Result<u64, Invalid> {
         let Some(text) = self.get(name) else { return Ok(default) };

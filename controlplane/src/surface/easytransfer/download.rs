@@ -11,6 +11,7 @@ use http::{HeaderMap, Method};
 
 use super::disposition::attachment;
 use super::files::find;
+use super::quota::download_rate;
 use super::shape::{self, OCTETS};
 use crate::audit;
 use crate::authority::Caller;
@@ -62,7 +63,7 @@ pub async fn download(
         receiver: receiver.to_string(),
         hold_last: once && !is_head,
         report: !is_head,
-        rate: None,
+        rate: download_rate(&caller),
     };
     let repeats = record.keep.policy == Policy::Permanent && record.is_complete() && headers.contains_key("range");
     let cache_ms = if repeats && !is_head { caller.cache_ms(RANGES_CACHE_MS) } else { 0 };

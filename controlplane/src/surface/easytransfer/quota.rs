@@ -1,5 +1,6 @@
 //! The limits of one person (contract §4): their size at creation, their sum at every body. Node limits stand in `tus`.
 
+use etransfer_contract::grant::Rate;
 use http::HeaderName;
 use http::header::RETRY_AFTER;
 
@@ -14,6 +15,18 @@ use crate::surface::refusal::Refused;
 /// `Retry-After` of a 507, in seconds.
 const RETRY_FULL_S: u64 = 10;
 const UPLOAD_OFFSET: HeaderName = HeaderName::from_static("upload-offset");
+
+/// How fast `caller` may send to this node (§8.7): one rate per person, over all their connections.
+pub fn upload_rate(caller: &Caller) -> Option<Rate> {
+    let person = caller.signed_in()?;
+    Some(Rate { key: format!("{}:up", caller.who.as_str()), bytes_per_s: person.quota.upload_speed_limit? })
+}
+
+/// How fast `caller` may receive.
+pub fn download_rate(caller: &Caller) -> Option<Rate> {
+    let person = caller.signed_in()?;
+    Some(Rate { key: format!("{}:down", caller.who.as_str()), bytes_per_s: person.quota.download_speed_limit? })
+}
 
 impl App {
     /// What `owner` may use at this moment; somebody who is no more has no limits left to keep.

@@ -16,7 +16,7 @@ use crate::line::decision::Decision;
 use crate::line::meta::{BodyKind, Meta};
 use crate::node::{Node, Room};
 use crate::server::App;
-use crate::surface::easytransfer::quota::no_room;
+use crate::surface::easytransfer::quota::{no_room, upload_rate};
 use crate::surface::refusal::Refused;
 
 const UPLOAD_OFFSET: HeaderName = HeaderName::from_static("upload-offset");
@@ -58,7 +58,7 @@ pub async fn patch(
         budget,
         expires_after_s: Some(expires_after_s(app.node.config().uploads.expiration)),
         created: None,
-        rate: None,
+        rate: upload_rate(&caller),
     };
     Ok(Decision::cached(&app.node, ticket, cache_ms, Act::Append(append)))
 }

@@ -23,7 +23,7 @@ use crate::retention::once::Once;
 use crate::retention::policy::{Wish, choose};
 use crate::server::App;
 use crate::surface::easytransfer::link;
-use crate::surface::easytransfer::quota::no_room;
+use crate::surface::easytransfer::quota::{no_room, upload_rate};
 use crate::surface::refusal::Refused;
 
 /// A display name is cut to this, on a character boundary (reliability.md §4).
@@ -106,7 +106,7 @@ async fn with_upload(
         budget,
         expires_after_s: Some(expires_after_s(node.config().uploads.expiration)),
         created: Some(created(node, &record, base)),
-        rate: None,
+        rate: upload_rate(caller),
     };
     let object = record.id;
     if let Err(error) = node.create(record).await {
