@@ -13,6 +13,7 @@ mod engines;
 mod files_api;
 mod full_disk;
 mod kill;
+mod people;
 mod readme;
 mod reload;
 mod retention;

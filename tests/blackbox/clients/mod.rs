@@ -19,7 +19,7 @@ use crate::support::{Node, Oracle, oracle};
 const SIZES: [u64; 6] = [0, 1, 4_095, (4 << 20) - 1, 4 << 20, (4 << 20) + 1];
 
 /// Where `.ci/clients` put the clients.
-fn installed() -> PathBuf {
+pub fn installed() -> PathBuf {
     if let Some(path) = std::env::var_os("ET_CLIENTS") {
         return path.into();
     }
@@ -30,11 +30,11 @@ fn installed() -> PathBuf {
     clients
 }
 
-fn script(name: &str) -> PathBuf {
+pub fn script(name: &str) -> PathBuf {
     PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/clients")).join(name)
 }
 
-fn python(node: &Node, args: &[&str]) -> Command {
+pub fn python(node: &Node, args: &[&str]) -> Command {
     let mut command = Command::new(installed().join("venv/bin/python"));
     command.args(args).env_clear().envs(clean_env(&client_home(node))).current_dir(node.dir());
     command.env("COLUMNS", "200").env("PYTHONDONTWRITEBYTECODE", "1");
@@ -42,14 +42,14 @@ fn python(node: &Node, args: &[&str]) -> Command {
 }
 
 /// A home of its own, so that no client finds another's settings.
-fn client_home(node: &Node) -> PathBuf {
+pub fn client_home(node: &Node) -> PathBuf {
     let home = node.dir().join("client-home");
     std::fs::create_dir_all(&home).expect("home of a client");
     home
 }
 
 /// A file with this content to send.
-fn source(node: &Node, name: &str, oracle: Oracle, length: u64) -> PathBuf {
+pub fn source(node: &Node, name: &str, oracle: Oracle, length: u64) -> PathBuf {
     let path = node.dir().join(name);
     oracle::write_file(&path, oracle, length);
     path
