@@ -50,7 +50,7 @@ fn section_9_3_unknown_keys_are_named_and_ignored() {
 #[test]
 fn every_fault_is_named_with_its_source() {
     let error =
-        from_layers(yaml("server: {port: x, chunk_size: 0}\nretention: {default: ttl}\nstate: {backend: redis}"))
+        from_layers(yaml("server: {port: x, chunk_size: 0}\nretention: {default: ttl}\nstate: {backend: radish}"))
             .unwrap_err();
     let text = error.to_string();
     for part in ["server.port (from test.yaml)", "server.chunk_size", "retention.default_ttl", "state.backend"] {
