@@ -15,14 +15,14 @@ use crate::authority::Authority;
 use crate::authority::announce::Announcement;
 use crate::authority::first_token::{self, FirstToken};
 use crate::authority::keys::Keys;
-use crate::catalogue::Memory;
 use crate::catalogue::file::{self, OpenError};
+use crate::catalogue::{Beginning, Memory, redis};
 use crate::config::{Backend, Config, Durability, Sources};
 use crate::line::calls;
 use crate::listen;
 use crate::login::{Provider, Settings, SettingsError};
 use crate::machine::traffic::Traffic;
-use crate::node::{Beginning, Node};
+use crate::node::Node;
 use crate::people::People;
 use crate::reloading::{self, Reloading};
 use crate::socket::{self, SocketError};
@@ -74,18 +74,18 @@ pub enum StartError {
     /// Another node works on this storage directory.
     #[error("another control plane works on {0}; one node per storage directory")]
     Taken(PathBuf),
-    /// The catalogue.
+    /// The catalogue in its file.
     #[error(transparent)]
     Catalogue(#[from] OpenError),
+    /// The catalogue in Redis.
+    #[error(transparent)]
+    Redis(#[from] redis::OpenError),
     /// The socket.
     #[error(transparent)]
     Socket(#[from] SocketError),
     /// The login provider's settings.
     #[error(transparent)]
     Login(#[from] SettingsError),
-    /// `state.backend: redis`
-    #[error("state.backend redis does not exist yet; use file or memory")]
-    NoRedis,
 }
 
 /// A started control plane.
@@ -187,21 +187,20 @@ fn prepare(config: Arc<Config>, sources: Sources) -> Result<(App, watch::Sender<
 }
 
 fn open_catalogue(config: &Config) -> Result<Beginning, StartError> {
-    match config.state {
+    let beginning = match config.state {
         Backend::Memory => {
             tracing::warn!("state.backend is memory: every upload and file is forgotten at exit");
             let keeper = Box::new(Memory);
-            Ok(Beginning { keeper, records: Vec::new(), kept: Default::default(), is_new_file: false })
+            Beginning { keeper, records: Vec::new(), kept: Default::default(), is_new_file: false }
         }
         Backend::File => {
             let sync = config.storage.durability != Durability::None;
-            let opened = file::open(&config.state_path().join("catalogue.redb"), sync)?;
-            tracing::info!(records = opened.records.len(), "the catalogue is open");
-            let keeper = Box::new(opened.keeper);
-            Ok(Beginning { keeper, records: opened.records, kept: opened.kept, is_new_file: opened.is_new })
+            file::open(&config.state_path().join("catalogue.redb"), sync)?
         }
-        Backend::Redis => Err(StartError::NoRedis),
-    }
+        Backend::Redis => redis::open(&config.redis_url, &config.state_path())?,
+    };
+    tracing::info!(backend = config.state.word(), records = beginning.records.len(), "the catalogue is open");
+    Ok(beginning)
 }
 
 fn authority(config: &Config, people: Option<People>) -> std::io::Result<(Authority, Option<FirstToken>)> {

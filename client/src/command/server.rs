@@ -57,11 +57,11 @@ struct NodeArgs {
     /// Storage directory
     #[arg(long, value_name = "DIRECTORY")]
     storage: Option<String>,
-    /// Catalogue: file or memory
+    /// Catalogue: file, redis or memory
     #[arg(long, short, value_name = "BACKEND")]
     backend: Option<String>,
-    /// Address of the redis backend, once it exists
-    #[arg(long, value_name = "URL", hide = true)]
+    /// Where Redis is, for the catalogue there; a URL with a password belongs into ETRANSFER_REDIS_URL instead
+    #[arg(long, value_name = "URL")]
     redis: Option<String>,
     /// Configuration file
     #[arg(long, short, value_name = "FILE")]

@@ -24,7 +24,7 @@ use tokio::sync::oneshot;
 
 use super::backing::{Backing, Ballast};
 use super::codec::{self, Damaged};
-use super::{Change, Commit, Keeper, NotKept, Record};
+use super::{Beginning, Change, Commit, Keeper, NotKept, Record};
 
 /// Records by id; values as [`codec`] writes them.
 const RECORDS: TableDefinition<'_, &[u8; 16], &[u8]> = TableDefinition::new("records.1");
@@ -66,18 +66,6 @@ pub enum OpenError {
     },
 }
 
-/// What an opened catalogue holds.
-pub struct Opened {
-    /// The writer.
-    pub keeper: FileKeeper,
-    /// Every record.
-    pub records: Vec<Record>,
-    /// Objects that are never taken for orphans.
-    pub kept: HashSet<ObjectId>,
-    /// It was never compared with what is on disk: the file is new.
-    pub is_new: bool,
-}
-
 /// Hands changes to the writer thread; dropping it lets the writer finish and end.
 pub struct FileKeeper {
     queue: Option<mpsc::Sender<Waiting>>,
@@ -90,7 +78,7 @@ struct Waiting {
 }
 
 /// Opens or creates the catalogue at `path`.
-pub fn open(path: &Path, sync: bool) -> Result<Opened, OpenError> {
+pub fn open(path: &Path, sync: bool) -> Result<Beginning, OpenError> {
     let wrong = |error: &dyn std::fmt::Display| OpenError::Open { path: path.to_owned(), reason: error.to_string() };
     let is_created = !path.exists();
     let database = open_database(path, sync).map_err(|error| wrong(&error))?;
@@ -113,7 +101,8 @@ pub fn open(path: &Path, sync: bool) -> Result<Opened, OpenError> {
         .name("catalogue".into())
         .spawn(move || writer.run(&waiting))
         .map_err(|error| wrong(&error))?;
-    Ok(Opened { keeper: FileKeeper { queue: Some(queue), writer: Some(thread) }, records, kept, is_new: !is_trusted })
+    let keeper = Box::new(FileKeeper { queue: Some(queue), writer: Some(thread) });
+    Ok(Beginning { keeper, records, kept, is_new_file: !is_trusted })
 }
 
 impl Keeper for FileKeeper {
@@ -270,38 +259,14 @@ fn read_all(database: &Database, path: &Path) -> Result<(Vec<Record>, HashSet<Ob
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::catalogue::tests::record;
+    use crate::catalogue::tests::{record, told};
 
     fn id(byte: u8) -> ObjectId {
         ObjectId::from_bytes([byte; 16])
     }
 
-    fn write(keeper: &FileKeeper, changes: Vec<Change>) {
-        match keeper.write(changes) {
-            Commit::Done => {}
-            Commit::Waiting(told) => told.blocking_recv().unwrap().unwrap(),
-        }
-    }
-
-    #[test]
-    fn what_was_committed_is_there_after_reopening() {
-        for sync in [false, true] {
-            let dir = tempfile::tempdir().unwrap();
-            let path = dir.path().join("catalogue.redb");
-            let opened = open(&path, sync).unwrap();
-            assert!(opened.is_new && opened.records.is_empty());
-            let puts = (0..20).map(|byte| Change::Put(Box::new(record(id(byte), 1)))).collect();
-            write(&opened.keeper, puts);
-            write(&opened.keeper, vec![Change::Delete(id(3)), Change::Keep(vec![id(99)])]);
-            drop(opened);
-            let opened = open(&path, sync).unwrap();
-            assert!(opened.is_new, "nobody compared it with the disk yet");
-            write(&opened.keeper, vec![Change::Trust]);
-            drop(opened);
-            let opened = open(&path, sync).unwrap();
-            assert_eq!((opened.is_new, opened.records.len()), (false, 19));
-            assert!(opened.kept.contains(&id(99)) && !opened.records.iter().any(|record| record.id == id(3)));
-        }
+    fn write(beginning: &Beginning, changes: Vec<Change>) {
+        told(beginning.keeper.write(changes)).unwrap();
     }
 
     #[test]
@@ -309,7 +274,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("catalogue.redb");
         let opened = open(&path, false).unwrap();
-        write(&opened.keeper, vec![Change::Put(Box::new(record(id(1), 1)))]);
+        write(&opened, vec![Change::Put(Box::new(record(id(1), 1)))]);
         // What a killed process leaves behind is what the kernel has of the file now.
         let copy = dir.path().join("copy.redb");
         std::fs::copy(&path, &copy).unwrap();
@@ -340,11 +305,8 @@ mod tests {
         let Some((dir, _unmount)) = small_disk() else { return };
         let path = dir.path().join("catalogue.redb");
         let opened = open(&path, true).unwrap();
-        let try_write = |changes| match opened.keeper.write(changes) {
-            Commit::Done => Ok(()),
-            Commit::Waiting(told) => told.blocking_recv().unwrap(),
-        };
-        write(&opened.keeper, (0..200).map(|byte| Change::Put(Box::new(record(id(byte), 1)))).collect());
+        let try_write = |changes| told(opened.keeper.write(changes));
+        write(&opened, (0..200).map(|byte| Change::Put(Box::new(record(id(byte), 1)))).collect());
         // Somebody else takes all that is left.
         let mut filler = File::create(dir.path().join("filler")).unwrap();
         while io::Write::write_all(&mut filler, &[1; 4096]).is_ok() {}

@@ -1,17 +1,23 @@
-//! The catalogue: names, policies and states of everything; where it is kept is one trait with two answers.
+//! The catalogue: names, policies and states of everything; where it is kept is one trait with three answers.
 //!
 //! * [`record`] what is known about one object, [`codec`] how it is written down
-//! * [`shelf`] the index in memory, the same for every backend
-//! * [`Keeper`] what a backend does: [`Memory`] forgets at exit, [`mod@file`] does not
+//! * [`shelf`] the index in memory, the same for every backend; a backend is read once, at the start
+//! * [`Keeper`] what a backend does: [`Memory`] forgets at exit, [`mod@file`] and [`mod@redis`] do not
 //!
 //! Must stay true: nobody is told of a change before [`Commit::wait`] returned; after that it survives SIGKILL at every
-//! durability level, and a power cut unless `durability` is `none`.
+//! durability level, and a power cut unless `durability` is `none` (with Redis: as Redis itself survives one).
 
 mod backing;
 pub mod codec;
 pub mod file;
 pub mod record;
+pub mod redis;
 pub mod shelf;
+
+#[cfg(test)]
+mod conformance;
+
+use std::collections::HashSet;
 
 use etransfer_contract::ObjectId;
 use tokio::sync::oneshot;
@@ -32,9 +38,22 @@ pub enum Change {
     Trust,
 }
 
+/// What an opened catalogue holds.
+pub struct Beginning {
+    /// Where changes are written.
+    pub keeper: Box<dyn Keeper>,
+    /// What was there.
+    pub records: Vec<Record>,
+    /// Objects that are never taken for orphans.
+    pub kept: HashSet<ObjectId>,
+    /// A durable catalogue that was never compared with what is on disk, or that is older than it was.
+    pub is_new_file: bool,
+}
+
 /// A backend.
 pub trait Keeper: Send + Sync {
-    /// Starts to write changes down; all of them or none.
+    /// Starts to write changes down; all of them or none. What was given before is written before, so an empty list
+    /// waits for that.
     fn write(&self, changes: Vec<Change>) -> Commit;
 }
 
@@ -51,7 +70,7 @@ pub enum Commit {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("the catalogue cannot be written: {reason}")]
 pub struct NotKept {
-    /// What the disk said.
+    /// What the disk, or Redis, said.
     pub reason: String,
     /// It said that it is full.
     pub is_full: bool,
@@ -83,6 +102,14 @@ impl Keeper for Memory {
 pub(crate) mod tests {
     use super::*;
     use crate::config::Policy;
+
+    /// What the asker of a commit hears.
+    pub(crate) fn told(commit: Commit) -> Result<(), NotKept> {
+        match commit {
+            Commit::Done => Ok(()),
+            Commit::Waiting(told) => told.blocking_recv().expect("a writer that runs tells"),
+        }
+    }
 
     /// An incomplete upload of 100 bytes.
     pub(crate) fn record(id: ObjectId, created_ms: u64) -> Record {

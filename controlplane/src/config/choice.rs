@@ -43,7 +43,7 @@ words!(
         Memory = "memory",
         /// The node's own durable file.
         File = "file",
-        /// Shared by nodes; refused at start until it exists.
+        /// A Redis server, which nodes may share; each has a catalogue of its own there.
         Redis = "redis",
     }
 );

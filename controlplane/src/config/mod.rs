@@ -244,9 +244,6 @@ fn contradictions(config: &Config, shown: &[Shown]) -> Vec<Fault> {
             faults.push(fault("server.public_url", "a URL such as https://files.example.org"));
         }
     }
-    if config.state == Backend::Redis {
-        faults.push(fault("state.backend", "memory or file: this release has no redis backend yet"));
-    }
     faults
 }
 

@@ -53,9 +53,10 @@ fn section_9_3_unknown_keys_are_named_and_ignored() {
 
 #[test]
 fn every_fault_is_named_with_its_source() {
-    let error = from_layers(yaml("server: {port: x, workers: -1}\nretention: {default: ttl}")).unwrap_err();
+    let faults = "server: {port: x, workers: -1}\nstate: {backend: radish}";
+    let error = from_layers(yaml(faults)).unwrap_err();
     let text = error.to_string();
-    for part in ["server.port (from test.yaml)", "server.workers"] {
+    for part in ["server.port (from test.yaml)", "server.workers", "state.backend"] {
         assert!(text.contains(part), "{part} in {text}");
     }
     let yaml = yaml("server: {chunk_size: 0}\nretention: {default: ttl}\nauth: {tokens: [a], admin_tokens: [b]}");

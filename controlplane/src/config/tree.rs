@@ -23,6 +23,8 @@ pub struct Config {
     pub storage: Storage,
     /// Where the catalogue lives.
     pub state: Backend,
+    /// Where Redis is, should the catalogue live there.
+    pub redis_url: Secret,
     /// Who may come in.
     pub auth: Auth,
     /// People, their groups and how they sign in.
@@ -200,6 +202,7 @@ impl Config {
                 write_mode: r.get("storage.write_mode", "write_mode", WriteMode::Auto),
             },
             state: r.get("state.backend", "state_backend", Backend::File),
+            redis_url: r.get("state.redis_url", "redis_url", Secret::new("redis://localhost:6379/0")),
             auth: Auth {
                 enabled: r.get("auth.enabled", "auth_enabled", true),
                 tokens: r.get("auth.tokens", "auth_tokens", Vec::new()),
@@ -296,7 +299,8 @@ impl Limits {
 /// Keys of contract §9.3 that are read and shown, and that nothing obeys yet.
 fn later(r: &mut Reader) {
     let nothing = || Anything(serde_json::Value::Null);
-    r.later("state.redis_url", "redis_url", None::<Secret>);
+    r.later("state.redis_max_connections", "redis_max_connections", 512usize);
+    r.later("state.redis_blocking_timeout", "redis_blocking_timeout", Duration::from_secs(10));
     r.later("network.interfaces", "interfaces", Vec::<String>::new());
     r.later("network.prefer_ipv4", "prefer_ipv4", true);
     r.later("user_system.oidc.provider", "oidc_provider", nothing());

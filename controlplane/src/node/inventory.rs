@@ -19,7 +19,7 @@ pub struct Inventory {
     /// Asked for, and the last page is not here.
     coming: bool,
     seen: HashSet<ObjectId>,
-    /// The durable catalogue did not exist before this start: it may be the one that is wrong.
+    /// The durable catalogue is new, or older than it was: it may be the one that is wrong.
     distrust_catalogue: bool,
 }
 
@@ -68,8 +68,9 @@ impl State {
         if !strangers.is_empty() {
             tracing::error!(
                 objects = strangers.len(),
-                "the catalogue is new but the storage is not: these objects are kept and not served. Stop the node and \
-                 put the old state/catalogue.redb back, or remove the storage directory to begin afresh"
+                "the catalogue is new, or older than the storage: these objects are kept and not served. Stop the node \
+                 and put the right catalogue back (state/catalogue.redb, or the data of Redis), or remove the storage \
+                 directory to begin afresh"
             );
             effects.bind(Change::Keep(strangers));
         }

@@ -29,7 +29,7 @@ use tokio::sync::watch;
 pub use access::{Look, Page, Room, Want, Whose};
 pub use ledger::Account;
 
-use crate::catalogue::{Change, Commit, Keeper, Record, Shelf};
+use crate::catalogue::{Beginning, Change, Commit, Keeper, Shelf};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::config::live::Live;
@@ -68,18 +68,6 @@ struct State {
     tombstone_order: VecDeque<ObjectId>,
     /// The data plane's run.
     data_run: u64,
-}
-
-/// What a node starts from.
-pub struct Beginning {
-    /// Where changes are written.
-    pub keeper: Box<dyn Keeper>,
-    /// What was there.
-    pub records: Vec<Record>,
-    /// Objects that are never taken for orphans.
-    pub kept: HashSet<ObjectId>,
-    /// A durable catalogue that did not exist before this start.
-    pub is_new_file: bool,
 }
 
 impl Node {

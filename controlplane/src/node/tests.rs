@@ -8,7 +8,7 @@ use etransfer_contract::order::What;
 
 use super::*;
 use crate::catalogue::tests::record;
-use crate::catalogue::{Keep, Memory};
+use crate::catalogue::{Keep, Memory, Record};
 use crate::config::{Policy, Size};
 use crate::retention::receiver::{Receiver, Who};
 

@@ -1,0 +1,221 @@
+//! What every backend must do, whatever it keeps its records in: one list of checks, run against each of them. Memory takes
+//! those that hold while it is open.
+
+use std::collections::{BTreeMap, HashSet};
+
+use etransfer_contract::ObjectId;
+use proptest::prelude::*;
+use proptest::test_runner::{Config as Cases, TestRunner};
+
+use super::redis::tests::server::Server;
+use super::tests::{record, told};
+use super::{Beginning, Change, Memory, file, redis};
+
+/// Somewhere to keep a catalogue.
+trait Place {
+    /// Opens it as a start does; what was opened before is closed.
+    fn open(&self) -> Beginning;
+}
+
+macro_rules! conforms {
+    ($backend:ident: $place:expr; $($check:ident),* $(,)?) => {
+        mod $backend {
+            use super::*;
+            $(#[test]
+            fn $check() {
+                super::$check(|| $place);
+            })*
+        }
+    };
+}
+
+conforms!(in_memory: Nowhere;
+    everybody_who_asks_at_once_is_told, ten_thousand_records_in_one_write, an_empty_write_is_told_too);
+conforms!(in_a_file: FilePlace::new(true);
+    everybody_who_asks_at_once_is_told, ten_thousand_records_in_one_write, an_empty_write_is_told_too,
+    what_was_committed_is_there_again, it_is_new_until_it_is_trusted, what_is_kept_stays_kept,
+    the_last_change_of_each_object_holds, changes_nobody_waits_for_are_made_too);
+conforms!(in_a_file_without_sync: FilePlace::new(false);
+    what_was_committed_is_there_again, the_last_change_of_each_object_holds);
+conforms!(in_redis: RedisPlace::new();
+    everybody_who_asks_at_once_is_told, ten_thousand_records_in_one_write, an_empty_write_is_told_too,
+    what_was_committed_is_there_again, it_is_new_until_it_is_trusted, what_is_kept_stays_kept,
+    the_last_change_of_each_object_holds, changes_nobody_waits_for_are_made_too);
+
+fn everybody_who_asks_at_once_is_told<P: Place>(place: impl Fn() -> P) {
+    let place = place();
+    let opened = place.open();
+    std::thread::scope(|scope| {
+        for asker in 0..8 {
+            let keeper = &opened.keeper;
+            scope.spawn(move || {
+                for number in 0..40 {
+                    let one = id(asker * 1000 + number);
+                    told(keeper.write(vec![put(one, 1)])).unwrap();
+                    told(keeper.write(vec![if number % 2 == 0 { put(one, 2) } else { Change::Delete(one) }])).unwrap();
+                }
+            });
+        }
+    });
+    reopened_holds(&place, opened, |records| {
+        assert_eq!(records.len(), 8 * 20);
+        assert!(records.values().all(|version| *version == 2));
+    });
+}
+
+fn ten_thousand_records_in_one_write<P: Place>(place: impl Fn() -> P) {
+    let place = place();
+    let opened = place.open();
+    told(opened.keeper.write((0..10_000).map(|number| put(id(number), 1)).collect())).unwrap();
+    reopened_holds(&place, opened, |records| assert_eq!(records.len(), 10_000));
+}
+
+fn an_empty_write_is_told_too<P: Place>(place: impl Fn() -> P) {
+    let place = place();
+    told(place.open().keeper.write(Vec::new())).unwrap();
+}
+
+fn what_was_committed_is_there_again<P: Place>(place: impl Fn() -> P) {
+    let place = place();
+    let opened = place.open();
+    assert!(opened.records.is_empty() && opened.kept.is_empty());
+    let whole =
+        super::Record { idempotency_key: Some("\0 ключ".into()), mime: Some("a/b".into()), ..record(id(1), 7) };
+    told(opened.keeper.write(vec![Change::Put(Box::new(whole.clone())), put(id(2), 1)])).unwrap();
+    told(opened.keeper.write(vec![Change::Delete(id(2)), Change::Delete(id(3))])).unwrap();
+    drop(opened);
+    for _ in 0..2 {
+        assert_eq!(place.open().records, std::slice::from_ref(&whole), "each start finds it");
+    }
+}
+
+fn it_is_new_until_it_is_trusted<P: Place>(place: impl Fn() -> P) {
+    let place = place();
+    let opened = place.open();
+    assert!(opened.is_new_file);
+    told(opened.keeper.write(vec![put(id(1), 1)])).unwrap();
+    drop(opened);
+    let opened = place.open();
+    assert!(opened.is_new_file, "nobody compared it with the disk yet");
+    told(opened.keeper.write(vec![Change::Trust])).unwrap();
+    drop(opened);
+    let opened = place.open();
+    assert_eq!((opened.is_new_file, opened.records.len()), (false, 1));
+}
+
+fn what_is_kept_stays_kept<P: Place>(place: impl Fn() -> P) {
+    let place = place();
+    let opened = place.open();
+    told(opened.keeper.write(vec![Change::Keep(vec![id(1), id(2)])])).unwrap();
+    told(opened.keeper.write(vec![Change::Keep(vec![id(2), id(3)])])).unwrap();
+    drop(opened);
+    assert_eq!(place.open().kept, HashSet::from([id(1), id(2), id(3)]));
+}
+
+/// Any changes, in any grouping, with any number of restarts in between, against a map.
+fn the_last_change_of_each_object_holds<P: Place>(place: impl Fn() -> P) {
+    let change = (0u32..6, prop::option::weighted(0.7, 0u64..1000));
+    let writes = prop::collection::vec((prop::collection::vec(change, 1..5), prop::bool::weighted(0.15)), 1..16);
+    let mut runner = TestRunner::new(Cases { cases: 24, ..Cases::default() });
+    let outcome = runner.run(&writes, |writes| {
+        let place = place();
+        let (mut opened, mut model) = (place.open(), BTreeMap::new());
+        for (changes, restart) in writes {
+            for (number, version) in &changes {
+                match version {
+                    Some(version) => model.insert(id(*number), *version),
+                    None => model.remove(&id(*number)),
+                };
+            }
+            let change = |(number, version): &(u32, Option<u64>)| match version {
+                Some(version) => put(id(*number), *version),
+                None => Change::Delete(id(*number)),
+            };
+            prop_assert_eq!(told(opened.keeper.write(changes.iter().map(change).collect())), Ok(()));
+            if restart {
+                drop(opened);
+                opened = place.open();
+                prop_assert_eq!(&versions(&opened), &model);
+            }
+        }
+        drop(opened);
+        prop_assert_eq!(versions(&place.open()), model);
+        Ok(())
+    });
+    outcome.unwrap_or_else(|error| panic!("{error}"));
+}
+
+fn changes_nobody_waits_for_are_made_too<P: Place>(place: impl Fn() -> P) {
+    let place = place();
+    let opened = place.open();
+    for number in 0..100 {
+        drop(opened.keeper.write(vec![put(id(number), 1)]));
+    }
+    drop(opened);
+    assert_eq!(place.open().records.len(), 100, "closing waits for them");
+}
+
+/// Checks what a second start finds, where there is one.
+fn reopened_holds(place: &impl Place, opened: Beginning, check: impl Fn(&BTreeMap<ObjectId, u64>)) {
+    let is_durable = opened.is_new_file;
+    drop(opened);
+    if is_durable {
+        check(&versions(&place.open()));
+    }
+}
+
+fn versions(opened: &Beginning) -> BTreeMap<ObjectId, u64> {
+    opened.records.iter().map(|record| (record.id, record.created_ms)).collect()
+}
+
+fn id(number: u32) -> ObjectId {
+    let mut bytes = [7; 16];
+    bytes[..4].copy_from_slice(&number.to_le_bytes());
+    ObjectId::from_bytes(bytes)
+}
+
+fn put(id: ObjectId, version: u64) -> Change {
+    Change::Put(Box::new(record(id, version)))
+}
+
+struct Nowhere;
+
+impl Place for Nowhere {
+    fn open(&self) -> Beginning {
+        Beginning { keeper: Box::new(Memory), records: Vec::new(), kept: HashSet::new(), is_new_file: false }
+    }
+}
+
+struct FilePlace {
+    dir: tempfile::TempDir,
+    sync: bool,
+}
+
+impl FilePlace {
+    fn new(sync: bool) -> Self {
+        Self { dir: tempfile::tempdir().unwrap(), sync }
+    }
+}
+
+impl Place for FilePlace {
+    fn open(&self) -> Beginning {
+        file::open(&self.dir.path().join("catalogue.redb"), self.sync).unwrap()
+    }
+}
+
+struct RedisPlace {
+    server: Server,
+    state: tempfile::TempDir,
+}
+
+impl RedisPlace {
+    fn new() -> Self {
+        Self { server: Server::start(), state: tempfile::tempdir().unwrap() }
+    }
+}
+
+impl Place for RedisPlace {
+    fn open(&self) -> Beginning {
+        redis::open(&self.server.url(), self.state.path()).unwrap()
+    }
+}

@@ -1,0 +1,138 @@
+//! What the state directory remembers about the catalogue in Redis: the node's name there, and how far it got.
+//!
+//! `state/redis-node`, 0600, one line: `<32 hex digits> <term> <generation>`, numbers with 20 digits, written in place
+//! after every commit and before its asker is told. So a start finds out when Redis holds less than was acknowledged, and
+//! a holder that was paused finds out that another start happened even if Redis forgot it. In place and without a sync:
+//! a killed process loses nothing of it, a power cut may make it older, which weakens the check and breaks nothing.
+
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+
+use crate::authority::first_token::write_private;
+
+const FILE: &str = "redis-node";
+const NAME_LEN: usize = 32;
+const NUMBERS_AT: u64 = NAME_LEN as u64 + 1;
+
+/// The file, open.
+#[derive(Debug)]
+pub struct Anchor {
+    file: File,
+    path: PathBuf,
+    name: String,
+    /// As of the start.
+    remembered: Mark,
+}
+
+/// A term and how far it got.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Mark {
+    /// Number of the run.
+    pub term: u64,
+    /// Number of the commit.
+    pub generation: u64,
+}
+
+impl Anchor {
+    /// Opens the file in `state`, or makes one with a new name.
+    pub fn load_or_make(state: &Path) -> io::Result<Self> {
+        let path = state.join(FILE);
+        if !path.exists() {
+            let line = format!("{}{}", random_name(), Mark::default().text());
+            write_private(&path, line.as_bytes())?;
+            // Without its name the node would not find its catalogue again.
+            File::open(state)?.sync_all()?;
+        }
+        let file = File::options().read(true).write(true).open(&path)?;
+        let (name, remembered) = read(&file)?;
+        Ok(Self { file, path, name, remembered })
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The node's name in Redis.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// How far the node got before this start.
+    pub fn remembered(&self) -> Mark {
+        self.remembered
+    }
+
+    /// How far it is now.
+    pub fn note(&self, mark: Mark) -> io::Result<()> {
+        self.file.write_all_at(mark.text().as_bytes(), NUMBERS_AT - 1)
+    }
+
+    /// The term that the file holds now: above this run's when another start happened since.
+    pub fn term(&self) -> io::Result<u64> {
+        read(&self.file).map(|(_, mark)| mark.term)
+    }
+}
+
+impl Mark {
+    /// A space and a number, twice, and the end of the line; always of the same length.
+    fn text(self) -> String {
+        format!(" {:020} {:020}\n", self.term, self.generation)
+    }
+}
+
+fn read(file: &File) -> io::Result<(String, Mark)> {
+    let mut line = [0; NAME_LEN + 43];
+    file.read_exact_at(&mut line, 0)?;
+    parse(&line).ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "not a name and two numbers"))
+}
+
+fn parse(line: &[u8]) -> Option<(String, Mark)> {
+    let mut words = std::str::from_utf8(line).ok()?.split_ascii_whitespace();
+    let name = words.next().filter(|name| name.len() == NAME_LEN && name.bytes().all(|b| b.is_ascii_hexdigit()))?;
+    let mut number = || words.next()?.parse().ok();
+    Some((name.to_owned(), Mark { term: number()?, generation: number()? }))
+}
+
+/// 32 hex digits that no other node has.
+pub fn random_name() -> String {
+    let mut bytes = [0; NAME_LEN / 2];
+    getrandom::fill(&mut bytes).expect("the kernel's random source does not fail once the machine is up");
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    #[test]
+    fn it_remembers_name_and_numbers_and_is_private() {
+        let dir = tempfile::tempdir().unwrap();
+        let anchor = Anchor::load_or_make(dir.path()).unwrap();
+        assert_eq!((anchor.remembered(), anchor.term().unwrap()), (Mark::default(), 0));
+        let mark = Mark { term: 3, generation: u64::MAX };
+        anchor.note(Mark { term: 2, generation: 1 }).unwrap();
+        anchor.note(mark).unwrap();
+        let again = Anchor::load_or_make(dir.path()).unwrap();
+        assert_eq!((again.name(), again.remembered()), (anchor.name(), mark));
+        assert_eq!(std::fs::metadata(again.path()).unwrap().permissions().mode() & 0o777, 0o600);
+        again.note(Mark { term: 4, generation: 9 }).unwrap();
+        assert_eq!(anchor.term().unwrap(), 4, "another start is seen");
+        let other = tempfile::tempdir().unwrap();
+        assert_ne!(Anchor::load_or_make(other.path()).unwrap().name(), anchor.name());
+    }
+
+    #[test]
+    fn what_it_cannot_read_it_does_not_replace() {
+        let dir = tempfile::tempdir().unwrap();
+        for text in ["", "x", "0123456789abcdef0123456789abcdeg 00000000000000000001 00000000000000000001\n"] {
+            std::fs::write(dir.path().join(FILE), text).unwrap();
+            assert!(Anchor::load_or_make(dir.path()).is_err(), "{text}");
+            assert_eq!(std::fs::read_to_string(dir.path().join(FILE)).unwrap(), text);
+        }
+    }
+}

@@ -1,0 +1,282 @@
+//! The connection to Redis, and the few things that are said over it.
+//!
+//! Must stay true: every wait has a limit; a connection on which anything failed is dropped, so no late answer is ever
+//! taken for another's; no text that leaves here holds more of the URL than host and port, or the socket's path.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::LazyLock;
+use std::time::Duration;
+
+use etransfer_contract::ObjectId;
+use redis::{
+    Client, Cmd, Connection, ErrorKind, InfoDict, IntoConnectionInfo, RedisError, Script, ScriptInvocation, cmd, pipe,
+};
+
+use super::super::codec::{self, Damaged};
+use super::super::{NotKept, Record};
+use super::anchor::Mark;
+use super::mirror::Batch;
+use super::tenure::{Found, Tenure};
+use crate::config::Secret;
+
+/// Connecting, signing in included.
+const CONNECT_WAIT: Duration = Duration::from_secs(2);
+/// Silence in the middle of a request or of an answer.
+const ANSWER_WAIT: Duration = Duration::from_secs(2);
+/// Entries of one request where many are read, or written anew.
+const PAGE: usize = 1000;
+/// What was written beside the catalogue and never put into place goes by itself.
+const BESIDE_LIFE_S: u32 = 3600;
+
+/// `state.redis_url` cannot be used; the text never repeats it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum BadUrl {
+    /// Not one of the forms.
+    #[error(
+        "state.redis_url is not redis://[[user]:password@]host[:port][/database] or unix:///path[?db=N&user=U&pass=P]; \
+         write special characters of a password as %XX"
+    )]
+    Form,
+    /// `rediss://`
+    #[error(
+        "state.redis_url asks for TLS, which this build does not speak to Redis; use redis:// through a tunnel, or unix://"
+    )]
+    Tls,
+}
+
+/// Redis did not do what it was asked to.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{reason}")]
+pub struct Fault {
+    /// For the operator.
+    pub reason: String,
+    /// It has no memory left.
+    pub is_full: bool,
+}
+
+/// What Redis holds of this node.
+#[derive(Debug, Default)]
+pub struct Held {
+    /// Records, as [`codec`] wrote them.
+    pub records: Vec<Record>,
+    /// Objects that are never taken for orphans.
+    pub kept: HashSet<ObjectId>,
+    /// Compared with what is on disk at least once.
+    pub is_trusted: bool,
+}
+
+/// The catalogue cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    /// Redis does not answer, or refuses.
+    #[error(transparent)]
+    Fault(#[from] Fault),
+    /// An entry is damaged.
+    #[error("the entry {entry} is damaged: {reason}")]
+    Damaged {
+        /// Its field.
+        entry: String,
+        /// How.
+        reason: Damaged,
+    },
+    /// An entry is named by no id.
+    #[error("the entry {0} was not written by a node")]
+    Stranger(String),
+}
+
+/// One server, and this node's keys on it.
+pub struct Link {
+    client: Client,
+    connection: Option<Connection>,
+    prefix: String,
+}
+
+static TAKE_OVER: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("scripts/take_over.lua")));
+static WRITE: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("scripts/write.lua")));
+static REPLACE: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("scripts/replace.lua")));
+
+impl Link {
+    /// For the node called `name`; connects when it is first used.
+    pub fn new(url: &Secret, name: &str) -> Result<Self, BadUrl> {
+        let text = url.expose();
+        if text.starts_with("rediss:") || text.starts_with("valkeys:") {
+            return Err(BadUrl::Tls);
+        }
+        // Everything after a # would be left out silently: most likely the rest of a password.
+        if text.contains('#') {
+            return Err(BadUrl::Form);
+        }
+        let info = text.into_connection_info().map_err(|_| BadUrl::Form)?;
+        let client = Client::open(info).map_err(|_| BadUrl::Form)?;
+        Ok(Self { client, connection: None, prefix: format!("etransfer:2:{{{name}}}:") })
+    }
+
+    /// Host and port, or the path of the socket.
+    pub fn address(&self) -> String {
+        self.client.get_connection_info().addr().to_string()
+    }
+
+    /// Refuses servers that cannot keep a catalogue; tells whether this one keeps an append-only file.
+    pub fn check_server(&mut self) -> Result<bool, Fault> {
+        let info: InfoDict = self.say(|connection| cmd("INFO").query(connection))?;
+        let is = |key: &str, value: &str| info.get::<String>(key).is_some_and(|found| found.starts_with(value));
+        let refuse = |reason: &str| Err(Fault { reason: reason.into(), is_full: false });
+        if is("cluster_enabled", "1") {
+            return refuse("this Redis is part of a cluster; give a server that is not");
+        }
+        if is("role", "slave") {
+            return refuse("this Redis is a replica; give its primary");
+        }
+        if is("maxmemory_policy", "allkeys") {
+            return refuse("this Redis throws keys away when its memory is full; set maxmemory-policy to noeviction");
+        }
+        Ok(is("aof_enabled", "1"))
+    }
+
+    /// Makes `run` the owner of the catalogue.
+    pub fn take_over(&mut self, run: &str, remembered: Mark) -> Result<Tenure, Fault> {
+        let mut call = self.call(&TAKE_OVER, &["owner", "generation", "trusted"]);
+        call.arg(run).arg(remembered.term).arg(remembered.generation);
+        let (term, generation) = self.say(|connection| call.invoke(connection))?;
+        Ok(Tenure::new(run, term, generation))
+    }
+
+    /// Who owns the catalogue, and how far it is.
+    pub fn look(&mut self) -> Result<Found, Fault> {
+        let look = cmd("MGET").arg(self.key("owner")).arg(self.key("generation")).take();
+        let (owner, generation) = self.say(|connection| look.query(connection))?;
+        Ok(Found { owner, generation })
+    }
+
+    /// All of it, page by page: an answer of any size would not come within a limit.
+    pub fn read(&mut self) -> Result<Held, ReadError> {
+        let (records, kept) = (self.scan("HSCAN", "records"), self.scan("SSCAN", "kept"));
+        let trusted = cmd("EXISTS").arg(self.key("trusted")).take();
+        // A scan may tell an entry twice.
+        let records: HashMap<String, Vec<u8>> = self.say(|connection| records.iter(connection)?.collect())?;
+        let kept: HashSet<String> = self.say(|connection| kept.iter(connection)?.collect())?;
+        let is_trusted = self.say(|connection| trusted.query(connection))?;
+        let decode = |(entry, bytes): (String, Vec<u8>)| {
+            parse_id(&entry)?;
+            codec::decode(&bytes).map_err(|reason| ReadError::Damaged { entry, reason })
+        };
+        let records = records.into_iter().map(decode).collect::<Result<_, _>>()?;
+        let kept = kept.iter().map(|entry| parse_id(entry)).collect::<Result<_, _>>()?;
+        Ok(Held { records, kept, is_trusted })
+    }
+
+    /// Writes a batch in one step; `false`: Redis is not as this run left it, and nothing was done.
+    pub fn write(&mut self, batch: &Batch, tenure: &mut Tenure) -> Result<bool, Fault> {
+        let mut call = self.call(&WRITE, &["owner", "generation", "records", "kept", "trusted"]);
+        call.arg(tenure.owner()).arg(tenure.written()).arg(tenure.attempt()).arg(u8::from(batch.is_trusted));
+        call.arg(batch.deletes.len()).arg(batch.puts.len());
+        for id in &batch.deletes {
+            call.arg(id.to_string());
+        }
+        for record in &batch.puts {
+            call.arg(record.id.to_string()).arg(codec::encode(record));
+        }
+        for id in &batch.kept {
+            call.arg(id.to_string());
+        }
+        let is_written = self.say(|connection| call.invoke(connection))?;
+        if is_written {
+            tenure.succeed();
+        }
+        Ok(is_written)
+    }
+
+    /// Writes everything anew beside what is there, then puts it into its place in one step; `false`: something happened
+    /// since `found` was looked at, and nothing was done.
+    pub fn replace(&mut self, batch: &Batch, tenure: &mut Tenure, found: &Found) -> Result<bool, Fault> {
+        let attempt = tenure.attempt();
+        // A name of its own for each attempt: what a late request still adds to an abandoned one is nobody's.
+        let beside = |key: &str| self.key(&format!("{key}:{}:{attempt}", tenure.owner()));
+        let (records, kept) = (beside("records"), beside("kept"));
+        for page in batch.puts.chunks(PAGE) {
+            let entries = page.iter().map(|record| (record.id.to_string(), codec::encode(record)));
+            self.add_beside(cmd("HSET").arg(&records).arg(entries.collect::<Vec<_>>()), &records)?;
+        }
+        for page in batch.kept.chunks(PAGE) {
+            let entries = page.iter().map(ObjectId::to_string);
+            self.add_beside(cmd("SADD").arg(&kept).arg(entries.collect::<Vec<_>>()), &kept)?;
+        }
+        let mut call = self.call(&REPLACE, &["owner", "generation", "records", "kept", "trusted"]);
+        call.key(records).key(kept);
+        call.arg(found.owner.as_deref().unwrap_or(""));
+        call.arg(found.generation.map_or(String::new(), |generation| generation.to_string()));
+        call.arg(tenure.owner()).arg(attempt).arg(u8::from(batch.is_trusted));
+        call.arg(batch.puts.len()).arg(batch.kept.len());
+        let is_in_place = self.say(|connection| call.invoke(connection))?;
+        if is_in_place {
+            tenure.succeed();
+        }
+        Ok(is_in_place)
+    }
+
+    fn add_beside(&mut self, add: &Cmd, key: &str) -> Result<(), Fault> {
+        let mut both = pipe();
+        both.add_command(add.clone()).ignore().cmd("EXPIRE").arg(key).arg(BESIDE_LIFE_S).ignore();
+        self.say(|connection| both.exec(connection))
+    }
+
+    fn key(&self, name: &str) -> String {
+        format!("{}{name}", self.prefix)
+    }
+
+    fn scan(&self, command: &str, key: &str) -> Cmd {
+        cmd(command).arg(self.key(key)).cursor_arg(0).arg("COUNT").arg(PAGE).take()
+    }
+
+    fn call<'script>(&self, script: &'script Script, keys: &[&str]) -> ScriptInvocation<'script> {
+        let mut call = script.prepare_invoke();
+        for key in keys {
+            call.key(self.key(key));
+        }
+        call
+    }
+
+    /// One conversation, on the connection that is there or a new one.
+    fn say<T>(&mut self, words: impl FnOnce(&mut Connection) -> Result<T, RedisError>) -> Result<T, Fault> {
+        let connection = match &mut self.connection {
+            Some(connection) => connection,
+            none => none.insert(connect(&self.client)?),
+        };
+        words(connection).map_err(|error| {
+            self.connection = None;
+            Fault::from(error)
+        })
+    }
+}
+
+fn connect(client: &Client) -> Result<Connection, RedisError> {
+    let connection = client.get_connection_with_timeout(CONNECT_WAIT)?;
+    connection.set_read_timeout(Some(ANSWER_WAIT))?;
+    connection.set_write_timeout(Some(ANSWER_WAIT))?;
+    Ok(connection)
+}
+
+fn parse_id(entry: &str) -> Result<ObjectId, ReadError> {
+    entry.parse().map_err(|_| ReadError::Stranger(entry.to_owned()))
+}
+
+impl From<RedisError> for Fault {
+    fn from(error: RedisError) -> Self {
+        let is_full = error.code() == Some("OOM");
+        let reason = match error.kind() {
+            _ if is_full => "Redis has no memory left (maxmemory)".into(),
+            _ if error.is_timeout() => format!("no answer within {} s", ANSWER_WAIT.as_secs()),
+            _ if error.is_cluster_error() => "this Redis is part of a cluster; give a server that is not".into(),
+            ErrorKind::AuthenticationFailed => "Redis refuses the user or password of state.redis_url".into(),
+            _ if error.code() == Some("NOAUTH") => "Redis wants a password; state.redis_url has none".into(),
+            _ => error.to_string(),
+        };
+        Self { reason, is_full }
+    }
+}
+
+impl From<Fault> for NotKept {
+    fn from(fault: Fault) -> Self {
+        Self { reason: fault.reason, is_full: fault.is_full }
+    }
+}

@@ -1,0 +1,130 @@
+//! The catalogue in Redis: the index in memory answers, Redis is read at the start and told of every change.
+//!
+//! Keys, all below `etransfer:2:{<node>}:`, where `<node>` is a random name kept in `state/redis-node`, so that several
+//! nodes share one server without meeting (the braces keep a node's keys in one slot):
+//!
+//! | key | what |
+//! |---|---|
+//! | `records` | hash: id → record as [`codec`](super::codec) writes it |
+//! | `kept` | set: objects that are never taken for orphans |
+//! | `trusted` | `1` once the catalogue was compared with what is on disk |
+//! | `owner` | `<term>:<run>` of the control plane that may write ([`tenure`]) |
+//! | `generation` | number of the last write |
+//! | `records:<owner>:<n>`, `kept:<owner>:<n>` | a catalogue on its way into place; expires |
+//!
+//! Order: the change enters the index and the [`mirror`], the [`writer`] commits it together with whatever else waits in
+//! one script that checks owner and generation first, the number is noted in the state directory, then its asker is told.
+//! A crash before the script loses a change nobody was told of; after it, the change is there.
+//!
+//! Must stay true (P15): a caller never waits for Redis longer than one attempt (2 s to connect, 2 s for an answer); what
+//! was refused is written later all the same, so it may take effect although its asker heard "no"; what was acknowledged
+//! is in Redis or in this process, and is written again when Redis comes back with less. Both gone at once: as much is
+//! lost as Redis' own persistence lost, and since the state directory remembers how far it was, objects that the older
+//! catalogue does not know are kept. Power cuts are for Redis to survive (`appendonly yes`, `appendfsync always`).
+//!
+//! Deliberately absent: TLS, clusters, and any answer from Redis on the way of a request.
+
+mod anchor;
+mod desk;
+mod link;
+mod mirror;
+mod tenure;
+mod writer;
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+pub use link::{BadUrl, ReadError};
+
+use super::{Beginning, Change, Commit, Keeper};
+use crate::config::Secret;
+use anchor::{Anchor, Mark};
+use desk::Desk;
+use link::{Fault, Link};
+use mirror::Mirror;
+use tenure::Standing;
+use writer::Writer;
+
+/// The catalogue in Redis cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The URL says nothing usable.
+    #[error(transparent)]
+    Url(#[from] BadUrl),
+    /// The node's name in Redis.
+    #[error("read or make {path}: {source}; without it the node does not find its catalogue in Redis")]
+    Name {
+        /// The file, or where it should be.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// Away, refusing, or damaged.
+    #[error("open the catalogue in Redis at {address}: {source}")]
+    Redis {
+        /// Host and port, or the socket's path.
+        address: String,
+        /// What is wrong.
+        source: ReadError,
+    },
+    /// The thread.
+    #[error("start the thread of the catalogue: {0}")]
+    Thread(io::Error),
+}
+
+/// Hands changes to the writer; dropping it lets the writer finish and end.
+pub struct RedisKeeper {
+    desk: Arc<Desk>,
+    writer: Option<std::thread::JoinHandle<()>>,
+}
+
+/// Takes the catalogue of the node in `state` over, and reads it. Waits for Redis; not for use on an async thread.
+pub fn open(url: &Secret, state: &Path) -> Result<Beginning, OpenError> {
+    let name = |source| OpenError::Name { path: state.to_owned(), source };
+    let anchor = Anchor::load_or_make(state).map_err(name)?;
+    let mut link = Link::new(url, anchor.name())?;
+    let address = link.address();
+    let wrong = |source: ReadError| OpenError::Redis { address: address.clone(), source };
+    let is_append_only = link.check_server().map_err(|fault| wrong(fault.into()))?;
+    if !is_append_only {
+        tracing::warn!(
+            redis = %address,
+            "Redis keeps no append-only file: if it ends together with this node, the catalogue is as old as its last \
+             snapshot. Set appendonly yes"
+        );
+    }
+    let remembered = anchor.remembered();
+    let tenure = link.take_over(&anchor::random_name(), remembered).map_err(|fault| wrong(fault.into()))?;
+    anchor.note(Mark { term: tenure.term(), generation: tenure.written() }).map_err(name)?;
+    let held = link.read().map_err(wrong)?;
+    // Pages of a catalogue that was lost or taken over while it was read make no whole.
+    let found = link.look().map_err(|fault| wrong(fault.into()))?;
+    if tenure.standing(&found) != Standing::Ours {
+        let reason = "it was emptied or taken over while it was read; start again".into();
+        return Err(wrong(Fault { reason, is_full: false }.into()));
+    }
+    let desk = Arc::new(Desk::new(Mirror::new(&held.records, held.kept.clone(), held.is_trusted)));
+    let writer = Writer { desk: Arc::clone(&desk), link, tenure, anchor };
+    let thread = std::thread::Builder::new().name("catalogue".into()).spawn(|| writer.run());
+    let keeper = Box::new(RedisKeeper { desk, writer: Some(thread.map_err(OpenError::Thread)?) });
+    Ok(Beginning { keeper, records: held.records, kept: held.kept, is_new_file: !held.is_trusted })
+}
+
+impl Keeper for RedisKeeper {
+    fn write(&self, changes: Vec<Change>) -> Commit {
+        self.desk.leave(changes)
+    }
+}
+
+impl Drop for RedisKeeper {
+    fn drop(&mut self) {
+        self.desk.close();
+        if let Some(writer) = self.writer.take() {
+            let _ = writer.join();
+        }
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests;
