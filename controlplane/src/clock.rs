@@ -50,7 +50,8 @@ fn disagreement(then: Instant, wall_then: u64) -> Duration {
     Duration::from_millis(wall_ms().abs_diff(wall_then.saturating_add(passed)))
 }
 
-fn wall_ms() -> u64 {
+/// Unix milliseconds, for who has no clock at hand.
+pub(crate) fn wall_ms() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64)
 }
 

@@ -12,6 +12,7 @@ pub mod line;
 mod listen;
 pub mod machine;
 pub mod node;
+pub mod people;
 pub mod quota;
 pub mod retention;
 pub mod server;
