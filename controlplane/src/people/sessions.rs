@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use super::error::Fault;
-use super::model::{NewSession, Role, Session, User};
+use super::model::{NewSession, Role, Session};
 use super::pool::Transaction;
 use super::profile::Profile;
 use super::sql::{Row, Value};
 use super::stamp::moment;
-use super::users::{lock, select_users, users_of};
+use super::users::{self, lock, select_users, users_of};
 use super::{People, PeopleError, groups, token};
 use crate::clock::wall_ms;
 
@@ -34,7 +34,7 @@ impl People {
             let values = [Value::Text(&digest), Value::Int(id), Value::Moment(now_ms), Value::Moment(expires_ms)];
             let statement = "INSERT INTO sessions (token, user_id, created_at, expires_at) VALUES (?, ?, ?, ?)";
             transaction.rows(statement, &values).await?;
-            let user = user(&mut transaction, id).await?;
+            let user = users::user(&mut transaction, id).await?;
             if !user.is_active {
                 return Err(PeopleError::Inactive.into());
             }
@@ -57,7 +57,10 @@ impl People {
                 "JOIN sessions s ON s.user_id = u.id WHERE s.token IN (?, ?) ORDER BY s.token, g.name"
             );
             let rows = self.pool().rows(statement, &[Value::Text(digest), Value::Text(presented)]).await?;
-            session_of(presented, rows)
+            match session_of(digest, &rows)? {
+                Some(session) => Ok(Some(session)),
+                None => session_of(presented, &rows),
+            }
         })
         .await
     }
@@ -137,24 +140,20 @@ async fn id_of(transaction: &mut Transaction, subject: &str) -> Result<Option<i6
     Ok(None)
 }
 
-async fn user(transaction: &mut Transaction, id: i64) -> Result<User, Fault> {
-    let rows = transaction.rows(select_users!("", "WHERE u.id = ? ORDER BY g.name"), &[Value::Int(id)]).await?;
-    Ok(users_of(&rows)?.pop().ok_or(PeopleError::UnknownUser)?)
-}
-
-/// The session in the rows whose token is exactly the one presented, while it counts.
-fn session_of(presented: &str, mut rows: Vec<Row>) -> Result<Option<Session>, Fault> {
-    let mut expires = None;
-    for row in &rows {
-        if token::is_stored_as(presented, &row.text("token")?) {
-            expires = Some((row.text("token")?, row.text("expires_at")?));
+/// The session whose token stands in the table as `stored`, while it counts. A database may compare without regard to
+/// case; this does not.
+fn session_of(stored: &str, rows: &[Row]) -> Result<Option<Session>, Fault> {
+    let mut matching = Vec::new();
+    for row in rows {
+        if token::is_same(&row.text("token")?, stored) {
+            matching.push(row);
         }
     }
-    let Some((token, expires_at)) = expires else { return Ok(None) };
-    rows.retain(|row| row.text("token").is_ok_and(|text| text == token));
+    let Some(first) = matching.first() else { return Ok(None) };
+    let expires_at = first.text("expires_at")?;
     let Some(expires_ms) = moment(&expires_at) else {
         return Err(PeopleError::Damaged { reason: format!("a session expires at {expires_at:?}") }.into());
     };
-    let user = users_of(&rows)?.pop().filter(|user| user.is_active && expires_ms > wall_ms());
+    let user = users_of(matching)?.pop().filter(|user| user.is_active && expires_ms > wall_ms());
     Ok(user.map(|user| Session { user, expires_ms }))
 }

@@ -24,11 +24,13 @@ macro_rules! select_users {
 }
 pub(super) use select_users;
 
+const ONE_USER: &str = select_users!("", "WHERE u.id = ? ORDER BY g.name");
+
 impl People {
     /// One user.
     pub async fn user(&self, id: i64) -> Result<Option<User>, PeopleError> {
         self.work(|| async move {
-            let rows = self.pool().rows(select_users!("", "WHERE u.id = ? ORDER BY g.name"), &[Value::Int(id)]).await?;
+            let rows = self.pool().rows(ONE_USER, &[Value::Int(id)]).await?;
             Ok(users_of(&rows)?.pop())
         })
         .await
@@ -99,8 +101,14 @@ pub(super) async fn lock(transaction: &mut Transaction, id: i64) -> Result<(), F
     if rows.is_empty() { Err(PeopleError::UnknownUser.into()) } else { Ok(()) }
 }
 
+/// The user as the transaction sees it.
+pub(super) async fn user(transaction: &mut Transaction, id: i64) -> Result<User, Fault> {
+    let rows = transaction.rows(ONE_USER, &[Value::Int(id)]).await?;
+    Ok(users_of(&rows)?.pop().ok_or(PeopleError::UnknownUser)?)
+}
+
 /// The users in rows where those of one user follow each other.
-pub(super) fn users_of(rows: &[Row]) -> Result<Vec<User>, sqlx::Error> {
+pub(super) fn users_of<'r>(rows: impl IntoIterator<Item = &'r Row>) -> Result<Vec<User>, sqlx::Error> {
     let mut users: Vec<User> = Vec::new();
     for row in rows {
         let id = row.int("id")?;

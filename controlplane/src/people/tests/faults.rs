@@ -1,13 +1,13 @@
 //! P15, K7: a server that hangs, dies and comes back, seen by the same handle all the time.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::super::{LIMIT, People, PeopleError};
 use super::places::{Place, profile};
 use super::servers::{Kind, Server};
 
 /// An answer comes a little after the limit at the latest: timers and a loaded machine are not exact.
-const PATIENCE: std::time::Duration = LIMIT.saturating_mul(3);
+const PATIENCE: Duration = LIMIT.saturating_mul(2);
 
 async fn is_away(people: &People, when: &str) {
     let before = Instant::now();

@@ -111,11 +111,19 @@ fn program(kind: Kind, name: &str) -> PathBuf {
     found.unwrap_or_else(|| panic!("{name} is missing: apt-get install {}", package(kind)))
 }
 
-fn command(kind: Kind, name: &str) -> Command {
+/// A program of the package as its own user. Temporary files stay in `dir`: several servers at once would take each
+/// other's.
+fn command(kind: Kind, name: &str, dir: &Path) -> Command {
     let program = program(kind, name);
-    let Some(user) = unprivileged(kind) else { return Command::new(program) };
-    let mut command = Command::new("setpriv");
-    command.args(["--reuid", user, "--regid", user, "--clear-groups", "--"]).arg(program);
+    let mut command = match unprivileged(kind) {
+        None => Command::new(program),
+        Some(user) => {
+            let mut command = Command::new("setpriv");
+            command.args(["--reuid", user, "--regid", user, "--clear-groups", "--"]).arg(program);
+            command
+        }
+    };
+    command.env("TMPDIR", dir).stdin(Stdio::null());
     command
 }
 
@@ -134,7 +142,7 @@ fn finished(output: Output, what: &str) {
 }
 
 fn install_mariadb(dir: &Path) {
-    let output = command(Kind::MariaDb, "mariadb-install-db")
+    let output = command(Kind::MariaDb, "mariadb-install-db", dir)
         .args(["--no-defaults", "--skip-test-db", "--auth-root-authentication-method=normal"])
         .arg(format!("--datadir={}", dir.join("data").display()))
         .output();
@@ -148,7 +156,7 @@ fn install_mariadb(dir: &Path) {
 
 fn install_postgres(dir: &Path) {
     std::fs::write(dir.join("password"), PASSWORD).unwrap();
-    let output = command(Kind::Postgres, "initdb")
+    let output = command(Kind::Postgres, "initdb", dir)
         .args(["--no-sync", "--encoding=UTF8", "--locale=C", "--auth=scram-sha-256"])
         .args([format!("--username={USER}"), format!("--pwfile={}", dir.join("password").display())])
         .arg("-D")
@@ -192,7 +200,7 @@ fn launch(kind: Kind, dir: &Path, port: u16) -> Child {
     let data = dir.join("data");
     let mut command = match kind {
         Kind::MariaDb => {
-            let mut command = command(kind, "mariadbd");
+            let mut command = command(kind, "mariadbd", dir);
             command
                 .args(["--no-defaults", "--bind-address=127.0.0.1", "--skip-log-bin", "--skip-name-resolve"])
                 .args(["--innodb-flush-log-at-trx-commit=0", "--innodb-buffer-pool-size=32M"])
@@ -204,7 +212,7 @@ fn launch(kind: Kind, dir: &Path, port: u16) -> Child {
             command
         }
         Kind::Postgres => {
-            let mut command = command(kind, "postgres");
+            let mut command = command(kind, "postgres", dir);
             command
                 .arg("-D")
                 .arg(&data)
@@ -215,7 +223,7 @@ fn launch(kind: Kind, dir: &Path, port: u16) -> Child {
         }
     };
     let log = std::fs::File::create(dir.join("log")).unwrap();
-    command.stdin(Stdio::null()).stdout(log.try_clone().unwrap()).stderr(log).spawn().unwrap()
+    command.stdout(log.try_clone().unwrap()).stderr(log).spawn().unwrap()
 }
 
 /// Both packages bring a program that asks the server whether it takes connections.

@@ -231,6 +231,12 @@ pub async fn section_10_the_originals_database_is_used_as_it_is(place: &Place) {
     assert_eq!((again.session.user.id, again.session.user.role), (user.id, Role::Admin));
     assert!(people.session(again.token.expose()).await.unwrap().is_some());
     people.sign_in(&profile("young", &["old"])).await.unwrap();
+    // The original's tables compare without regard to case on MariaDB; a subject or a token is still what it is.
+    assert_eq!(people.session("PLAIN-TOKEN").await, Ok(None));
+    match people.sign_in(&profile("OLD", &[])).await {
+        Ok(made) => assert_ne!(made.session.user.id, user.id),
+        Err(error) => assert_eq!((error, place.other.dialect()), (PeopleError::Taken, Dialect::MySql)),
+    }
     people.prune(wall_ms()).await.unwrap();
     // The original's own statement, without the late column.
     place
