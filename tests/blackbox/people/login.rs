@@ -16,7 +16,11 @@ fn a_browser_signs_in_and_out() {
     assert_eq!((&info["provider"], &info["client_id"]), (&"oidc".into(), &"etransfer".into()), "{info}");
     let token = sign_in(&node, "ada+staff");
     let me = get(&node, &token, "/api/users/me").is(200).json();
-    assert_eq!((&me["username"], &me["role"], &me["groups"]), (&"ada".into(), &"user".into(), &serde_json::json!(["staff"])), "{me}");
+    assert_eq!(
+        (&me["username"], &me["role"], &me["groups"]),
+        (&"ada".into(), &"user".into(), &serde_json::json!(["staff"])),
+        "{me}"
+    );
     let logout = super::by(&token, Request::new("POST", "/api/users/logout"));
     node.send(&logout).is(200);
     get(&node, &token, "/api/users/me").is(401);

@@ -38,7 +38,13 @@ fn people_reach_what_is_theirs_and_rights_end_at_once() {
     let (ann, bob, chief) = (sign_in(&node, "ann"), sign_in(&node, "bob"), sign_in(&node, "chief+admins"));
     let upload = create(&node, &ann, 1 << 20);
     let offset = warm(&node, &ann, &upload);
-    for (method, path) in [("GET", upload.file()), ("GET", upload.download()), ("DELETE", upload.file()), ("HEAD", format!("/tus/{}", upload.id)), ("DELETE", format!("/tus/{}", upload.id))] {
+    for (method, path) in [
+        ("GET", upload.file()),
+        ("GET", upload.download()),
+        ("DELETE", upload.file()),
+        ("HEAD", format!("/tus/{}", upload.id)),
+        ("DELETE", format!("/tus/{}", upload.id)),
+    ] {
         assert_eq!(node.send(&by(&bob, Request::new(method, &path))).status, 404, "{method} {path}");
     }
     append(&node, &bob, &upload, offset).is(404);
@@ -100,7 +106,14 @@ fn p9_a_persons_limit_holds_under_many_uploads_at_once() {
         let running: Vec<_> = uploads.iter().map(send).collect();
         running.into_iter().map(|thread| thread.join().expect("an upload")).collect()
     });
-    assert_eq!((answers.iter().filter(|status| **status == 204).count(), answers.iter().filter(|status| **status == 507).count()), (1, 63), "{answers:?}");
+    assert_eq!(
+        (
+            answers.iter().filter(|status| **status == 204).count(),
+            answers.iter().filter(|status| **status == 507).count()
+        ),
+        (1, 63),
+        "{answers:?}"
+    );
     let used = |node: &Node| get(node, &ann, "/api/users/me/quota").is(200).json()["storage_used"].as_u64();
     assert_eq!(used(&node), Some(size));
     node.kill_and_start_again();

@@ -18,7 +18,9 @@ fn a_persons_rate_holds_over_four_connections_in_both_directions() {
     let size = 3 * RATE / 4;
     let content = Oracle(1).bytes(0..size);
     let uploads: Vec<Upload> = (0..4)
-        .map(|_| Upload::at(node.send(&by(&ann, post().header("Upload-Length", size.to_string()))).is(201).field("Location")))
+        .map(|_| {
+            Upload::at(node.send(&by(&ann, post().header("Upload-Length", size.to_string()))).is(201).field("Location"))
+        })
         .collect();
     let all_at_once = |work: &(dyn Fn(&Upload) + Sync)| {
         let began = Instant::now();

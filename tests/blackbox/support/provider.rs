@@ -23,7 +23,8 @@ impl Provider {
         command.args(["--input-type=module", "-", "--client", "etransfer", "--secret", "the-clients-secret"]);
         command.args(["--redirect", &format!("{PUBLIC}/api/users/callback")]).current_dir(installed().join("js"));
         let program = std::fs::File::open(script("oidc_provider.mjs")).expect("the provider's program");
-        let mut child = command.stdin(program).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("start node");
+        let mut child =
+            command.stdin(program).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("start node");
         let mut issuer = String::new();
         let out = child.stdout.take().expect("its standard output");
         BufReader::new(out).read_line(&mut issuer).expect("read the issuer");
