@@ -3,11 +3,12 @@
 //!
 //! * [`model`] what a user, a group and a session are, [`profile`] what a login provider tells
 //! * `users`, `groups`, `sessions`: the operations of [`People`], one file per table
-//! * `sql` one text for three dialects, `pool` the connections, `schema` the tables; `stamp`, `token`, `fit` what stands in columns
+//! * `sql` one text for three dialects, `pool` the connections, `schema` the tables
+//! * `stamp`, `token`, `fit`: what stands in the columns
 //!
 //! Must stay true:
 //! * The database belongs to everybody: other programs add users, groups and sessions while the node runs, and their rows
-//!   count at once (§15.22). So nothing is remembered here, and no table or column is added to the original's.
+//!   count at once (§15.22). So nothing is remembered here, and tables and columns are the original's, no more.
 //! * A token made here is stored as its digest; only the answer of a sign-in holds the token itself.
 //! * A change is one transaction, and who changes a user's groups or sessions writes the user's row first. That row is
 //!   the lock: nobody signs in while being disabled, and nobody is in a group twice.
@@ -89,18 +90,18 @@ impl People {
             }
             self.round(&operation).await
         };
-        match tokio::time::timeout(LIMIT, rounds).await {
-            Ok(Ok(value)) => Ok(value),
-            Ok(Err(Fault::Refused(refusal))) => Err(refusal),
-            Ok(Err(Fault::Sql(error))) => {
-                self.distrust();
-                Err(PeopleError::from_sql(&error))
-            }
-            Err(_) => {
-                self.distrust();
-                Err(PeopleError::Away { reason: format!("no answer for {} s", LIMIT.as_secs()) })
-            }
+        let error = match tokio::time::timeout(LIMIT, rounds).await {
+            Ok(Ok(value)) => return Ok(value),
+            Ok(Err(Fault::Refused(refusal))) => return Err(refusal),
+            Ok(Err(Fault::Sql(error))) => PeopleError::from_sql(&error),
+            Err(_) => PeopleError::Away { reason: format!("no answer for {} s", LIMIT.as_secs()) },
+        };
+        if error != PeopleError::Taken {
+            // The database may be another one from now on, and empty.
+            self.0.is_prepared.store(false, Ordering::Release);
+            self.pool().distrust();
         }
+        Err(error)
     }
 
     async fn round<T, F>(&self, operation: &impl Fn() -> F) -> Result<T, Fault>
@@ -112,12 +113,6 @@ impl People {
             self.0.is_prepared.store(true, Ordering::Release);
         }
         operation().await
-    }
-
-    /// After a failure the database may be another one, and empty.
-    fn distrust(&self) {
-        self.0.is_prepared.store(false, Ordering::Release);
-        self.pool().distrust();
     }
 }
 

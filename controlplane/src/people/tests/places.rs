@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use tempfile::TempDir;
 
 use super::super::pool::Pool;
-use super::super::sql::{Row, Value};
+use super::super::sql::{Dialect, Row, Value};
 use super::super::{People, Profile};
 use super::servers::{Kind, PASSWORD, Server, USER};
 use crate::config::{Config, Database, Password, PeopleBackend, Secret};
@@ -42,6 +42,26 @@ impl Place {
 
     pub fn people(&self) -> People {
         People::open(&self.database, &self.path)
+    }
+
+    /// The same as somebody who may read and write, and no more; a file knows no such thing. Once per server.
+    pub async fn limited(&self) -> Option<People> {
+        let statements: &[&str] = match self.other.dialect() {
+            Dialect::Sqlite => return None,
+            Dialect::MySql => {
+                &["CREATE USER limited IDENTIFIED BY 'x'", "GRANT SELECT, INSERT, UPDATE, DELETE ON *.* TO limited"]
+            }
+            Dialect::Postgres => &[
+                "CREATE USER limited PASSWORD 'x'",
+                "GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO limited",
+                "GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO limited",
+            ],
+        };
+        for statement in statements {
+            self.run(statement).await;
+        }
+        let (user, password) = ("limited".into(), Password(Secret::new("x")));
+        Some(People::open(&Database { user, password, ..self.database.clone() }, &self.path))
     }
 
     /// What another program does.

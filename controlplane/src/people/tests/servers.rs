@@ -148,7 +148,7 @@ fn install_mariadb(dir: &Path) {
         .output();
     finished(output.unwrap(), "mariadb-install-db");
     let grant = format!(
-        "CREATE USER IF NOT EXISTS '{USER}'@'%' IDENTIFIED BY '{}';\nGRANT ALL ON *.* TO '{USER}'@'%';\n",
+        "CREATE USER IF NOT EXISTS '{USER}'@'%' IDENTIFIED BY '{}';\nGRANT ALL ON *.* TO '{USER}'@'%' WITH GRANT OPTION;\n",
         PASSWORD.replace('\'', "''")
     );
     std::fs::write(dir.join("init.sql"), grant).unwrap();
