@@ -7,6 +7,7 @@ mod command;
 mod download;
 mod fake;
 mod upload;
+mod user;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
