@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
+use etransfer_client::Secret;
 
 #[cfg(feature = "server")]
 use crate::command::server;
@@ -62,7 +63,7 @@ pub struct RemoteArgs {
     pub server: Option<String>,
     /// Token; `-` reads it from stdin
     #[arg(long, short, env = "ETRANSFER_TOKEN", hide_env_values = true, value_name = "TOKEN")]
-    pub token: Option<String>,
+    pub token: Option<Secret>,
 }
 
 /// How to tell.

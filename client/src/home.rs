@@ -9,7 +9,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use etransfer_client::{Address, Result, make_private_dir, read_json, write_private_json};
+use etransfer_client::{Address, Result, Secret, make_private_dir, read_json, write_private_json};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -28,7 +28,7 @@ pub struct Saved {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub server: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub token: Option<String>,
+    pub token: Option<Secret>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub username: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -65,8 +65,8 @@ impl Home {
     }
 
     /// The token a server of this user left for this address; only ever for this machine itself.
-    pub fn local_token(&self, address: &Address) -> Option<String> {
-        let tokens: BTreeMap<String, String> = read_json(&self.directory.join("local.json")).ok()??;
+    pub fn local_token(&self, address: &Address) -> Option<Secret> {
+        let tokens: BTreeMap<String, Secret> = read_json(&self.directory.join("local.json")).ok()??;
         address.loopback_addresses().iter().find_map(|loopback| tokens.get(&loopback.to_string()).cloned())
     }
 }
@@ -99,10 +99,10 @@ mod tests {
 
     #[test]
     fn another_address_drops_the_session_and_the_same_one_keeps_it() {
-        let mut saved = Saved { token: Some("t".into()), username: Some("u".into()), ..Saved::default() };
+        let mut saved = Saved { token: Some(Secret::new("t")), username: Some("u".into()), ..Saved::default() };
         saved.server = Some("127.0.0.1:8765".into()); // as other programs may have written it
         saved.move_to(&"http://127.0.0.1:8765/".parse().unwrap());
-        assert_eq!(saved.token.as_deref(), Some("t"));
+        assert_eq!(saved.token, Some(Secret::new("t")));
         saved.move_to(&"127.0.0.1:8766".parse().unwrap());
         assert_eq!((saved.token, saved.username), (None, None));
     }
@@ -137,7 +137,7 @@ mod tests {
             ("127.0.0.1:8766", None),
             ("192.0.2.1:8765", None),
         ] {
-            assert_eq!(home.local_token(&address.parse().unwrap()).as_deref(), expected, "{address}");
+            assert_eq!(home.local_token(&address.parse().unwrap()), expected.map(Secret::new), "{address}");
         }
     }
 }

@@ -26,6 +26,7 @@ mod key;
 mod patience;
 mod private;
 mod progress;
+mod secret;
 mod slices;
 mod transfer;
 mod types;
@@ -39,6 +40,7 @@ pub use client::{Client, NewUpload, UploadState};
 pub use error::{Error, Result};
 pub use private::{make_private_dir, read_json, write_private_json};
 pub use progress::{NoProgress, Note, Progress, Why};
+pub use secret::Secret;
 pub use transfer::Transfer;
 pub use types::{
     DownloadInfo, FileInfo, FileList, FileMetadata, FileStatus, Retention, RetentionFault, ServerInfo, StorageInfo,

@@ -1,9 +1,9 @@
 //! `et setup`: remember a server, after it answered, and a token, after the server took it.
 
 use clap::Args;
-use etransfer_client::{Address, Client, Error};
+use etransfer_client::{Address, Client, Error, Secret};
 
-use crate::cli::{OutputArgs, RemoteArgs};
+use crate::cli::OutputArgs;
 use crate::exit::CliError;
 use crate::home::{Home, Saved};
 use crate::printer::Printer;
@@ -17,7 +17,7 @@ pub struct SetupArgs {
     address: String,
     /// Token; `-` reads it from stdin
     #[arg(long, short, env = "ETRANSFER_TOKEN", hide_env_values = true, value_name = "TOKEN")]
-    token: Option<String>,
+    token: Option<Secret>,
     #[command(flatten)]
     output: OutputArgs,
 }
@@ -43,9 +43,8 @@ pub fn run(args: &SetupArgs) -> anyhow::Result<()> {
 
 /// The first token the server takes: the given one alone, or else the one a server of this user left for this address,
 /// or else the saved one; `None` when the server is open.
-fn choose_token(args: &SetupArgs, home: &Home, saved: &Saved, server: &Address) -> anyhow::Result<Option<String>> {
-    let remote = RemoteArgs { server: None, token: args.token.clone() };
-    let candidates = match given_token(&remote)? {
+fn choose_token(args: &SetupArgs, home: &Home, saved: &Saved, server: &Address) -> anyhow::Result<Option<Secret>> {
+    let candidates = match given_token(args.token.as_ref())? {
         Some(given) => vec![given],
         None => home.local_token(server).into_iter().chain(saved.token.clone()).collect(),
     };
@@ -62,8 +61,8 @@ fn choose_token(args: &SetupArgs, home: &Home, saved: &Saved, server: &Address) 
 }
 
 /// Whether an ordinary call passes; older servers have no open way to judge a token.
-fn lets_in(server: &Address, token: Option<&str>) -> anyhow::Result<bool> {
-    match Client::new(server.clone(), token).list(1, 1, None) {
+fn lets_in(server: &Address, token: Option<&Secret>) -> anyhow::Result<bool> {
+    match Client::new(server.clone(), token.map(Secret::expose)).list(1, 1, None) {
         Ok(_) => Ok(true),
         Err(Error::Unauthorized { .. }) => Ok(false),
         Err(error) => Err(error.into()),
