@@ -7,7 +7,7 @@ use etransfer_client::Secret;
 
 #[cfg(feature = "server")]
 use crate::command::server;
-use crate::command::{delete, download, info, list, setup, status, upload, version};
+use crate::command::{delete, download, info, list, login, logout, setup, status, upload, version, whoami};
 
 /// Shown by --help; `exit` holds the same numbers.
 pub const EXIT_CODES: &str = "\
@@ -36,6 +36,12 @@ pub struct Cli {
 pub enum Command {
     /// Remember a server and the token for it
     Setup(setup::SetupArgs),
+    /// Log in with a browser; prints the address of the page
+    Login(login::LoginArgs),
+    /// Show who is logged in, and the use of the quota
+    Whoami(whoami::WhoamiArgs),
+    /// End the session, here and at the server
+    Logout(logout::LogoutArgs),
     /// Upload files; prints the id of each
     Upload(upload::UploadArgs),
     /// Download a file; prints its path

@@ -249,8 +249,14 @@ impl Client {
         }
     }
 
-    fn get<T: DeserializeOwned>(&self, path: &str, what: &'static str, subject: &str) -> Result<T> {
+    pub(crate) fn get<T: DeserializeOwned>(&self, path: &str, what: &'static str, subject: &str) -> Result<T> {
         let reply = self.call("GET", &self.at(path), &[("Accept", "application/json")], None)?;
+        self.accept(reply, what, subject)?.json(what)
+    }
+
+    /// Without a body: every `POST` but [`verify`](Self::verify) says all by its path.
+    pub(crate) fn post<T: DeserializeOwned>(&self, path: &str, what: &'static str, subject: &str) -> Result<T> {
+        let reply = self.call("POST", &self.at(path), &[("Accept", "application/json")], Some(&[]))?;
         self.accept(reply, what, subject)?.json(what)
     }
 
@@ -266,6 +272,13 @@ impl Client {
         let reply = exchange(&mut connection, &request, body).map_err(|source| self.unreachable(source))?;
         *self.idle.lock().unwrap_or_else(PoisonError::into_inner) = Some(connection);
         Ok(reply)
+    }
+}
+
+impl Clone for Client {
+    /// The same server and token, a connection of its own.
+    fn clone(&self) -> Self {
+        self.under(&self.cancel)
     }
 }
 

@@ -1,7 +1,7 @@
 //! `~/.etransfer`: what is saved between runs, and where.
 //!
 //! ```text
-//! client.json          server and session (contract 11.1), shared with the Python client
+//! client.json          server and session ([`Saved`])
 //! local.json           {"ip:port": token}, written by servers of this user on this machine
 //! uploads/, downloads/ what can be continued
 //! ```
@@ -10,33 +10,14 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use etransfer_client::{Address, Result, Secret, make_private_dir, read_json, write_private_json};
-use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
 
 use crate::exit::CliError;
+use crate::saved::Saved;
 
 /// The directory; made when first written to.
 #[derive(Debug, Clone)]
 pub struct Home {
     directory: PathBuf,
-}
-
-/// client.json. Every field may be absent; fields of other programs are kept.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
-#[serde(default)]
-pub struct Saved {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub server: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub token: Option<Secret>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub username: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub role: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub expires_at: Option<String>,
-    #[serde(flatten)]
-    pub extra: Map<String, Value>,
 }
 
 impl Home {
@@ -71,40 +52,12 @@ impl Home {
     }
 }
 
-impl Saved {
-    /// For another server nothing of the session holds.
-    pub fn move_to(&mut self, server: &Address) {
-        let server = server.to_string();
-        let same = self.server().is_some_and(|saved| saved == server);
-        if !same {
-            (self.token, self.username, self.role, self.expires_at) = (None, None, None, None);
-        }
-        self.server = Some(server);
-    }
-
-    /// In its one printed form.
-    pub fn server(&self) -> Option<String> {
-        let text = self.server.as_deref()?;
-        Some(text.parse::<Address>().map_or_else(|_| text.to_owned(), |address| address.to_string()))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn home(directory: &std::path::Path) -> Home {
         Home { directory: directory.join(".etransfer") }
-    }
-
-    #[test]
-    fn another_address_drops_the_session_and_the_same_one_keeps_it() {
-        let mut saved = Saved { token: Some(Secret::new("t")), username: Some("u".into()), ..Saved::default() };
-        saved.server = Some("127.0.0.1:8765".into()); // as other programs may have written it
-        saved.move_to(&"http://127.0.0.1:8765/".parse().unwrap());
-        assert_eq!(saved.token, Some(Secret::new("t")));
-        saved.move_to(&"127.0.0.1:8766".parse().unwrap());
-        assert_eq!((saved.token, saved.username), (None, None));
     }
 
     #[test]

@@ -39,7 +39,7 @@ fn json_is_one_value_per_line() {
     let (fake, user) = (Fake::start(), User::new());
     let server = fake.address().authority();
     let setup: Value = serde_json::from_str(&user.ok(&["setup", &server, "--json"])).unwrap();
-    assert_eq!(setup, json!({"server": format!("http://{server}"), "token_saved": false}));
+    assert_eq!(setup, json!({"server": format!("http://{server}"), "token_saved": false, "login_offered": false}));
     write_file(user.path(), "a", b"aa");
     write_file(user.path(), "b", b"b");
     let text = user.ok(&["upload", "--json", "a", "b"]);

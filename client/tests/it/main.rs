@@ -6,6 +6,8 @@
 mod command;
 mod download;
 mod fake;
+mod fake_people;
+mod login;
 mod upload;
 mod user;
 
