@@ -56,7 +56,7 @@ pub enum Command {
     Delete(delete::DeleteArgs),
     /// Print the version
     Version(version::VersionArgs),
-    /// Run a storage node
+    /// Run a storage node, or reload its configuration
     #[cfg(feature = "server")]
     Server(server::ServerArgs),
 }

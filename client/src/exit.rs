@@ -76,6 +76,23 @@ pub enum CliError {
         /// Which server.
         server: String,
     },
+    /// Neither given, nor in the configuration, nor saved. 1 and not 4, like every failed reload: contract 11.1.
+    #[error("no token to reload {server} with")]
+    #[cfg_attr(not(any(feature = "server", test)), expect(dead_code, reason = "`et server` makes it"))]
+    NoTokenToReload {
+        /// Which server.
+        server: String,
+    },
+    /// The server did not take up its configuration.
+    #[error("{server} was not reloaded")]
+    #[cfg_attr(not(any(feature = "server", test)), expect(dead_code, reason = "`et server` makes it"))]
+    NotReloaded {
+        /// Which server.
+        server: String,
+        /// Why.
+        #[source]
+        source: Error,
+    },
     /// A size that is none.
     #[error("{text:?} is not a size: a number and B, K, M, G or T")]
     NotASize {
@@ -109,7 +126,9 @@ pub fn code_for(error: &anyhow::Error) -> Code {
         Some(CliError::NotLoggedIn { .. } | CliError::SessionExpired { .. } | CliError::NoSession { .. }) => {
             Code::Failure
         }
-        Some(CliError::NoUsers { .. }) => Code::Failure,
+        Some(CliError::NoUsers { .. } | CliError::NoTokenToReload { .. } | CliError::NotReloaded { .. }) => {
+            Code::Failure
+        }
         Some(CliError::NoServer | CliError::NoHome | CliError::NotConfirmed) | None => Code::Failure,
     }
 }
@@ -147,8 +166,21 @@ pub fn hint_for(error: &anyhow::Error) -> Option<&'static str> {
         }
         CliError::NotLoggedIn { .. } => Some("run `et login`"),
         CliError::SessionExpired { .. } | CliError::NoSession { .. } => Some("log in again with `et login`"),
+        CliError::NoTokenToReload { .. } => Some("give -t TOKEN, or the configuration of the server with -c FILE"),
+        CliError::NotReloaded { source, .. } => hint_for_reload(source),
         CliError::NotConfirmed => Some("give --force to delete without being asked"),
         CliError::NoHome | CliError::NoUsers { .. } | CliError::NotASize { .. } | CliError::Some { .. } => None,
+    }
+}
+
+fn hint_for_reload(error: &Error) -> Option<&'static str> {
+    match error {
+        Error::Unauthorized { .. } => {
+            Some("give -t a token the server runs with; a new one in the file counts afterwards")
+        }
+        Error::Forbidden { .. } => Some("take a token of the server, or log in as an administrator"),
+        Error::Refused { status: 400, .. } => Some("mend the file; until then the server keeps the settings it has"),
+        other => hint_for_transfer(other),
     }
 }
 
@@ -230,6 +262,8 @@ mod tests {
             (CliError::SessionExpired { server: server() }, 1),
             (CliError::NoSession { server: server() }, 1),
             (CliError::NoUsers { server: server() }, 1),
+            (CliError::NoTokenToReload { server: server() }, 1),
+            (CliError::NotReloaded { server: server(), source: unreachable() }, 1),
             (CliError::NoServer, 1),
         ] {
             let text = error.to_string();

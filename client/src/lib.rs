@@ -28,6 +28,7 @@ mod login;
 mod patience;
 mod private;
 mod progress;
+mod reload;
 mod secret;
 mod slices;
 mod transfer;
@@ -44,6 +45,7 @@ pub use error::{Error, Result};
 pub use login::{PendingLogin, Session, SignIn};
 pub use private::{make_private_dir, read_json, write_private_json};
 pub use progress::{NoProgress, Note, Progress, Why};
+pub use reload::{Change, Reloaded};
 pub use secret::Secret;
 pub use transfer::Transfer;
 pub use types::{

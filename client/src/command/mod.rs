@@ -7,6 +7,8 @@ pub mod list;
 pub mod login;
 pub mod logout;
 #[cfg(feature = "server")]
+pub mod reload;
+#[cfg(feature = "server")]
 pub mod server;
 pub mod setup;
 pub mod status;

@@ -8,6 +8,8 @@ mod download;
 mod fake;
 mod fake_people;
 mod login;
+#[cfg(feature = "server")]
+mod reload;
 mod upload;
 mod user;
 
