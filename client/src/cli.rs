@@ -3,10 +3,11 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
+use etransfer_client::Secret;
 
 #[cfg(feature = "server")]
 use crate::command::server;
-use crate::command::{delete, download, info, list, setup, status, upload, version};
+use crate::command::{delete, download, info, list, login, logout, setup, status, upload, version, whoami};
 
 /// Shown by --help; `exit` holds the same numbers.
 pub const EXIT_CODES: &str = "\
@@ -35,6 +36,12 @@ pub struct Cli {
 pub enum Command {
     /// Remember a server and the token for it
     Setup(setup::SetupArgs),
+    /// Log in with a browser; prints the address of the page
+    Login(login::LoginArgs),
+    /// Show who is logged in, and the use of the quota
+    Whoami(whoami::WhoamiArgs),
+    /// End the session, here and at the server
+    Logout(logout::LogoutArgs),
     /// Upload files; prints the id of each
     Upload(upload::UploadArgs),
     /// Download a file; prints its path
@@ -49,7 +56,7 @@ pub enum Command {
     Delete(delete::DeleteArgs),
     /// Print the version
     Version(version::VersionArgs),
-    /// Run a storage node
+    /// Run a storage node, or reload its configuration
     #[cfg(feature = "server")]
     Server(server::ServerArgs),
 }
@@ -62,7 +69,7 @@ pub struct RemoteArgs {
     pub server: Option<String>,
     /// Token; `-` reads it from stdin
     #[arg(long, short, env = "ETRANSFER_TOKEN", hide_env_values = true, value_name = "TOKEN")]
-    pub token: Option<String>,
+    pub token: Option<Secret>,
 }
 
 /// How to tell.

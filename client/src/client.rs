@@ -12,7 +12,7 @@ use serde::de::DeserializeOwned;
 use crate::fields::{detail, metadata, parse_ranges, path_of};
 use crate::http1::{BODY_BYTES_MAX, Connection, Request, ResponseHead, WireError};
 use crate::types::{DownloadInfo, FileInfo, FileList, FileStatus, Retention, ServerInfo, StorageInfo};
-use crate::{Address, Cancel, Error, Result};
+use crate::{Address, Cancel, Error, Result, Secret};
 
 /// Of every request to an upload.
 const TUS: (&str, &str) = ("Tus-Resumable", "1.0.0");
@@ -24,7 +24,7 @@ const PAGE_SIZE_MAX: u64 = 100;
 pub struct Client {
     address: Address,
     /// The token and its `Authorization` form.
-    credential: Option<(String, String)>,
+    credential: Option<(Secret, Secret)>,
     cancel: Cancel,
     idle: Mutex<Option<Connection>>,
 }
@@ -54,7 +54,7 @@ pub struct UploadState {
 impl Client {
     /// No connection is made before the first call.
     pub fn new(address: Address, token: Option<&str>) -> Self {
-        let credential = token.map(|token| (token.to_owned(), format!("Bearer {token}")));
+        let credential = token.map(|token| (Secret::new(token), Secret::new(format!("Bearer {token}"))));
         Self { address, credential, cancel: Cancel::new(), idle: Mutex::new(None) }
     }
 
@@ -212,7 +212,7 @@ impl Client {
         let mut all = fields.to_vec();
         if let Some((token, bearer)) = &self.credential {
             // Two generations of servers look in two places (contract 1.2).
-            all.extend([("X-API-Token", token.as_str()), ("Authorization", bearer.as_str())]);
+            all.extend([("X-API-Token", token.expose()), ("Authorization", bearer.expose())]);
         }
         all.push(("User-Agent", concat!("et/", env!("CARGO_PKG_VERSION"))));
         all
@@ -249,8 +249,14 @@ impl Client {
         }
     }
 
-    fn get<T: DeserializeOwned>(&self, path: &str, what: &'static str, subject: &str) -> Result<T> {
+    pub(crate) fn get<T: DeserializeOwned>(&self, path: &str, what: &'static str, subject: &str) -> Result<T> {
         let reply = self.call("GET", &self.at(path), &[("Accept", "application/json")], None)?;
+        self.accept(reply, what, subject)?.json(what)
+    }
+
+    /// Without a body: every `POST` but [`verify`](Self::verify) says all by its path.
+    pub(crate) fn post<T: DeserializeOwned>(&self, path: &str, what: &'static str, subject: &str) -> Result<T> {
+        let reply = self.call("POST", &self.at(path), &[("Accept", "application/json")], Some(&[]))?;
         self.accept(reply, what, subject)?.json(what)
     }
 
@@ -266,6 +272,13 @@ impl Client {
         let reply = exchange(&mut connection, &request, body).map_err(|source| self.unreachable(source))?;
         *self.idle.lock().unwrap_or_else(PoisonError::into_inner) = Some(connection);
         Ok(reply)
+    }
+}
+
+impl Clone for Client {
+    /// The same server and token, a connection of its own.
+    fn clone(&self) -> Self {
+        self.under(&self.cancel)
     }
 }
 

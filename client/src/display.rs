@@ -112,7 +112,7 @@ fn make_bar(label: &str) -> ProgressBar {
 }
 
 /// A note for a person. Counts that change all the time are left out, so that repetition can be seen.
-fn words(note: &Note) -> String {
+pub fn words(note: &Note) -> String {
     use etransfer_client::Why;
     match note {
         Note::Resumed { present } => format!("continuing, {} already there", human::size(*present)),

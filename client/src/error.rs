@@ -184,6 +184,15 @@ pub enum Error {
         /// What it should hold.
         size: u64,
     },
+    /// The server knows a login no more, or never did.
+    #[error("the login has expired")]
+    LoginGone,
+    /// Nobody finished the login in the browser.
+    #[error("the login was not finished within {} s", waited.as_secs())]
+    LoginUnfinished {
+        /// How long.
+        waited: Duration,
+    },
     /// The transfer was cancelled.
     #[error("interrupted")]
     Interrupted,
@@ -207,7 +216,7 @@ impl Error {
                 false
             }
             Self::Exists { .. } | Self::Busy { .. } | Self::UploadIdle { .. } | Self::Incomplete { .. } => false,
-            Self::LengthUnknown { .. } | Self::Interrupted => false,
+            Self::LengthUnknown { .. } | Self::LoginGone | Self::LoginUnfinished { .. } | Self::Interrupted => false,
         }
     }
 

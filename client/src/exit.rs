@@ -52,6 +52,47 @@ pub enum CliError {
         /// Which server.
         server: String,
     },
+    /// Nothing is saved that could say who we are.
+    #[error("not logged in at {server}")]
+    NotLoggedIn {
+        /// Which server.
+        server: String,
+    },
+    /// The saved session is over; it was not sent.
+    #[error("the session at {server} has expired")]
+    SessionExpired {
+        /// Which server.
+        server: String,
+    },
+    /// The server finds no user behind the token. 1 and not 4: contract 11.1 for `whoami`.
+    #[error("{server} knows no session for this token: it has ended, or the token is a static one")]
+    NoSession {
+        /// Which server.
+        server: String,
+    },
+    /// A server without users.
+    #[error("{server} has no users; nobody needs to log in there")]
+    NoUsers {
+        /// Which server.
+        server: String,
+    },
+    /// Neither given, nor in the configuration, nor saved. 1 and not 4, like every failed reload: contract 11.1.
+    #[error("no token to reload {server} with")]
+    #[cfg_attr(not(any(feature = "server", test)), expect(dead_code, reason = "`et server` makes it"))]
+    NoTokenToReload {
+        /// Which server.
+        server: String,
+    },
+    /// The server did not take up its configuration.
+    #[error("{server} was not reloaded")]
+    #[cfg_attr(not(any(feature = "server", test)), expect(dead_code, reason = "`et server` makes it"))]
+    NotReloaded {
+        /// Which server.
+        server: String,
+        /// Why.
+        #[source]
+        source: Error,
+    },
     /// A size that is none.
     #[error("{text:?} is not a size: a number and B, K, M, G or T")]
     NotASize {
@@ -82,6 +123,12 @@ pub fn code_for(error: &anyhow::Error) -> Code {
         Some(CliError::TokenRefused { .. } | CliError::TokenWanted { .. }) => Code::Unauthorised,
         Some(CliError::NotASize { .. }) => Code::Usage,
         Some(CliError::Some { first, .. }) => *first,
+        Some(CliError::NotLoggedIn { .. } | CliError::SessionExpired { .. } | CliError::NoSession { .. }) => {
+            Code::Failure
+        }
+        Some(CliError::NoUsers { .. } | CliError::NoTokenToReload { .. } | CliError::NotReloaded { .. }) => {
+            Code::Failure
+        }
         Some(CliError::NoServer | CliError::NoHome | CliError::NotConfirmed) | None => Code::Failure,
     }
 }
@@ -103,6 +150,7 @@ fn code_for_transfer(error: &Error) -> Code {
         Error::File { .. } | Error::NotAFile { .. } | Error::SourceChanged { .. } => Code::Failure,
         Error::RemoteChanged { .. } | Error::Exists { .. } | Error::Busy { .. } => Code::Failure,
         Error::UploadIdle { .. } | Error::LengthUnknown { .. } | Error::Incomplete { .. } => Code::Failure,
+        Error::LoginGone | Error::LoginUnfinished { .. } => Code::Failure,
     }
 }
 
@@ -116,23 +164,41 @@ pub fn hint_for(error: &anyhow::Error) -> Option<&'static str> {
         CliError::TokenRefused { .. } | CliError::TokenWanted { .. } => {
             Some("give --token; the server printed one at its first start, or its administrator has one for you")
         }
+        CliError::NotLoggedIn { .. } => Some("run `et login`"),
+        CliError::SessionExpired { .. } | CliError::NoSession { .. } => Some("log in again with `et login`"),
+        CliError::NoTokenToReload { .. } => Some("give -t TOKEN, or the configuration of the server with -c FILE"),
+        CliError::NotReloaded { source, .. } => hint_for_reload(source),
         CliError::NotConfirmed => Some("give --force to delete without being asked"),
-        CliError::NoHome | CliError::NotASize { .. } | CliError::Some { .. } => None,
+        CliError::NoHome | CliError::NoUsers { .. } | CliError::NotASize { .. } | CliError::Some { .. } => None,
+    }
+}
+
+fn hint_for_reload(error: &Error) -> Option<&'static str> {
+    match error {
+        Error::Unauthorized { .. } => {
+            Some("give -t a token the server runs with; a new one in the file counts afterwards")
+        }
+        Error::Forbidden { .. } => Some("take a token of the server, or log in as an administrator"),
+        Error::Refused { status: 400, .. } => Some("mend the file; until then the server keeps the settings it has"),
+        other => hint_for_transfer(other),
     }
 }
 
 fn hint_for_transfer(error: &Error) -> Option<&'static str> {
     match error {
-        Error::Unauthorized { .. } => Some("run `et setup HOST:PORT --token TOKEN`, or set ETRANSFER_TOKEN"),
+        Error::Unauthorized { .. } => Some("run `et login`, or give --token TOKEN"),
         Error::TlsNotBuiltIn { .. } => Some("use http:// inside a trusted network or through a tunnel"),
         Error::Unreachable { .. } => Some("is the server running, and is the address right? `et status` shows it"),
-        Error::Stuck { .. } | Error::Interrupted => Some("run the same command again to continue where it stopped"),
+        Error::Stuck { .. } | Error::Interrupted => {
+            Some("run the same command again; a transfer continues where it stopped")
+        }
         Error::NotFound { .. } => Some("`et list` shows what is there"),
         Error::Ambiguous { .. } => Some("give more digits of the id"),
         Error::NoSpace { .. } => Some("run the same command again when there is room; it continues where it stopped"),
         Error::File { source, .. } if is_full(source) => Some("make room, then run the same command again"),
         Error::SourceChanged { .. } => Some("run it again once nothing writes to the file"),
         Error::Exists { .. } => Some("give --force to replace it, or another name with -o"),
+        Error::LoginGone | Error::LoginUnfinished { .. } => Some("run `et login` again for a new page"),
         Error::UploadIdle { .. } => Some("run the same command again when the upload has gone on"),
         Error::RemoteChanged { .. } | Error::Incomplete { .. } => Some("run the same command again"),
         Error::Address { .. } | Error::Forbidden { .. } | Error::NotAnId { .. } | Error::TooLarge { .. } => None,
@@ -181,14 +247,28 @@ mod tests {
             (stuck(refused(409)), 1),
             (refused(400), 1),
             (Error::Exists { path: PathBuf::new() }, 1),
+            (Error::LoginGone, 1),
+            (Error::LoginUnfinished { waited: Duration::ZERO }, 1),
             (Error::Interrupted, 130),
         ] {
             let text = error.to_string();
             assert_eq!(code_for(&error.into()) as u8, code, "{text}");
         }
-        let wanted = CliError::TokenWanted { server: "x".into() };
-        assert_eq!(code_for(&wanted.into()), Code::Unauthorised);
-        assert_eq!(code_for(&CliError::NoServer.into()), Code::Failure);
+        let server = || "x".to_owned();
+        for (error, code) in [
+            (CliError::TokenWanted { server: server() }, 4),
+            (CliError::TokenRefused { server: server() }, 4),
+            (CliError::NotLoggedIn { server: server() }, 1),
+            (CliError::SessionExpired { server: server() }, 1),
+            (CliError::NoSession { server: server() }, 1),
+            (CliError::NoUsers { server: server() }, 1),
+            (CliError::NoTokenToReload { server: server() }, 1),
+            (CliError::NotReloaded { server: server(), source: unreachable() }, 1),
+            (CliError::NoServer, 1),
+        ] {
+            let text = error.to_string();
+            assert_eq!(code_for(&error.into()) as u8, code, "{text}");
+        }
     }
 
     #[test]

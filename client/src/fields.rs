@@ -50,6 +50,7 @@ pub(crate) fn detail(body: &[u8]) -> Option<String> {
         (Some(other), _) => other.to_string(),
         (None, _) => return None,
     };
+    let text = text.replace('\n', " "); // several faults, one per line
     Some(text.chars().filter(|c| !c.is_control()).take(DETAIL_CHARS_MAX).collect())
 }
 
@@ -93,6 +94,7 @@ mod tests {
             (r#"{"error":"Unauthorized","message":"token"}"#, Some("token")),
             (r#"{"detail":[{"msg":"x"}]}"#, Some(r#"[{"msg":"x"}]"#)),
             (r#"{"detail":"a\u001b[31mb"}"#, Some("a[31mb")),
+            (r#"{"detail":"a\nb"}"#, Some("a b")),
             ("plain", None),
             ("{}", None),
         ] {

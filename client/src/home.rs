@@ -1,7 +1,7 @@
 //! `~/.etransfer`: what is saved between runs, and where.
 //!
 //! ```text
-//! client.json          server and session (contract 11.1), shared with the Python client
+//! client.json          server and session ([`Saved`])
 //! local.json           {"ip:port": token}, written by servers of this user on this machine
 //! uploads/, downloads/ what can be continued
 //! ```
@@ -9,34 +9,15 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use etransfer_client::{Address, Result, make_private_dir, read_json, write_private_json};
-use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use etransfer_client::{Address, Result, Secret, make_private_dir, read_json, write_private_json};
 
 use crate::exit::CliError;
+use crate::saved::Saved;
 
 /// The directory; made when first written to.
 #[derive(Debug, Clone)]
 pub struct Home {
     directory: PathBuf,
-}
-
-/// client.json. Every field may be absent; fields of other programs are kept.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
-#[serde(default)]
-pub struct Saved {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub server: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub token: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub username: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub role: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub expires_at: Option<String>,
-    #[serde(flatten)]
-    pub extra: Map<String, Value>,
 }
 
 impl Home {
@@ -65,27 +46,9 @@ impl Home {
     }
 
     /// The token a server of this user left for this address; only ever for this machine itself.
-    pub fn local_token(&self, address: &Address) -> Option<String> {
-        let tokens: BTreeMap<String, String> = read_json(&self.directory.join("local.json")).ok()??;
+    pub fn local_token(&self, address: &Address) -> Option<Secret> {
+        let tokens: BTreeMap<String, Secret> = read_json(&self.directory.join("local.json")).ok()??;
         address.loopback_addresses().iter().find_map(|loopback| tokens.get(&loopback.to_string()).cloned())
-    }
-}
-
-impl Saved {
-    /// For another server nothing of the session holds.
-    pub fn move_to(&mut self, server: &Address) {
-        let server = server.to_string();
-        let same = self.server().is_some_and(|saved| saved == server);
-        if !same {
-            (self.token, self.username, self.role, self.expires_at) = (None, None, None, None);
-        }
-        self.server = Some(server);
-    }
-
-    /// In its one printed form.
-    pub fn server(&self) -> Option<String> {
-        let text = self.server.as_deref()?;
-        Some(text.parse::<Address>().map_or_else(|_| text.to_owned(), |address| address.to_string()))
     }
 }
 
@@ -95,16 +58,6 @@ mod tests {
 
     fn home(directory: &std::path::Path) -> Home {
         Home { directory: directory.join(".etransfer") }
-    }
-
-    #[test]
-    fn another_address_drops_the_session_and_the_same_one_keeps_it() {
-        let mut saved = Saved { token: Some("t".into()), username: Some("u".into()), ..Saved::default() };
-        saved.server = Some("127.0.0.1:8765".into()); // as other programs may have written it
-        saved.move_to(&"http://127.0.0.1:8765/".parse().unwrap());
-        assert_eq!(saved.token.as_deref(), Some("t"));
-        saved.move_to(&"127.0.0.1:8766".parse().unwrap());
-        assert_eq!((saved.token, saved.username), (None, None));
     }
 
     #[test]
@@ -137,7 +90,7 @@ mod tests {
             ("127.0.0.1:8766", None),
             ("192.0.2.1:8765", None),
         ] {
-            assert_eq!(home.local_token(&address.parse().unwrap()).as_deref(), expected, "{address}");
+            assert_eq!(home.local_token(&address.parse().unwrap()), expected.map(Secret::new), "{address}");
         }
     }
 }

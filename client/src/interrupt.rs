@@ -1,5 +1,5 @@
-//! Ctrl-C and SIGTERM during a transfer: the transfer is cancelled and ends in its own words; when it does not within a
-//! moment, or at the second signal, the process just ends. Nothing is lost either way, only the last journal entry.
+//! Ctrl-C and SIGTERM during a transfer or a login: it is cancelled and ends in its own words; when it does not within
+//! a moment, or at the second signal, the process just ends. Nothing is lost either way, only the last journal entry.
 
 use std::time::Duration;
 

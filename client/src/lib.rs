@@ -11,10 +11,11 @@
 //! HTTP/1.1 implementation ([`http1`]) with one set of time limits for API calls and bulk alike. An async client would
 //! add a runtime, and would still need a path of its own for the bulk bytes.
 //!
-//! Reading order: [`Address`] and [`Client`] talk to a server; [`upload`] and [`download`] move files; [`Cancel`] and
+//! Reading order: [`Address`] and [`Client`] talk to a server; [`SignIn`] gets a session; [`upload`] and [`download`] move files; [`Cancel`] and
 //! [`Transfer`] end them early; [`Error`] says what went wrong and whether trying again helps.
 #![forbid(unsafe_code)]
 
+mod account;
 mod address;
 mod cancel;
 mod client;
@@ -23,9 +24,12 @@ mod fields;
 mod files;
 pub mod http1;
 mod key;
+mod login;
 mod patience;
 mod private;
 mod progress;
+mod reload;
+mod secret;
 mod slices;
 mod transfer;
 mod types;
@@ -33,12 +37,16 @@ mod types;
 pub mod download;
 pub mod upload;
 
+pub use account::{Limits, QuotaUse, User};
 pub use address::{Address, AddressFault};
 pub use cancel::Cancel;
 pub use client::{Client, NewUpload, UploadState};
 pub use error::{Error, Result};
+pub use login::{PendingLogin, Session, SignIn};
 pub use private::{make_private_dir, read_json, write_private_json};
 pub use progress::{NoProgress, Note, Progress, Why};
+pub use reload::{Change, Reloaded};
+pub use secret::Secret;
 pub use transfer::Transfer;
 pub use types::{
     DownloadInfo, FileInfo, FileList, FileMetadata, FileStatus, Retention, RetentionFault, ServerInfo, StorageInfo,

@@ -10,6 +10,7 @@ mod human;
 mod interrupt;
 mod printer;
 mod remote;
+mod saved;
 
 use std::process::ExitCode;
 

@@ -12,7 +12,7 @@ const PAUSE_MIN: Duration = Duration::from_millis(50);
 /// Pauses grow up to this.
 const PAUSE_MAX: Duration = Duration::from_secs(2);
 /// A server's `Retry-After` is honoured up to this.
-const RETRY_AFTER_MAX: Duration = Duration::from_secs(30);
+pub(crate) const RETRY_AFTER_MAX: Duration = Duration::from_secs(30);
 
 /// Shared by the connections of one transfer. The clock runs from the first question after the last step forward, so a
 /// slow step that ends in a failure is not held against the next one.

@@ -119,6 +119,27 @@ fn section_7_other_hot_fields_count_at_once_and_static_ones_do_not() {
 }
 
 #[test]
+fn section_11_1_the_command_line_reloads_with_the_token_of_the_file() {
+    let node = start(&auth(&[TOKEN]));
+    let address = node.addr().to_string();
+    let reload = || {
+        let mut command = node.et(&["server", "reload", &address]);
+        command.env_remove("ETRANSFER_TOKEN");
+        wait::run(command)
+    };
+    assert!(reload().ok().stdout.starts_with("No changes"));
+    rewrite(&node, &(auth(&[TOKEN]) + "retention: {default: download_once}\n"));
+    let told = reload().ok().stdout;
+    assert!(told.starts_with("Reloaded"), "{told}");
+    assert!(told.contains("default_retention: permanent \u{2192} download_once"), "{told}");
+    assert_eq!(node.get("/api/info").json()["default_retention"], "download_once");
+    rewrite(&node, &auth(&["another"]));
+    let refused = reload();
+    assert_eq!(refused.code, Some(1), "the node does not know the token of the new file yet: {refused:?}");
+    assert!(refused.stderr.contains("hint: give -t a token the server runs with"), "{refused:?}");
+}
+
+#[test]
 fn section_9_2_what_the_environment_pins_does_not_change() {
     let node =
         Node::setup().config("retention: {default: permanent}\n").env("DEFAULT_RETENTION", "download_once").start();

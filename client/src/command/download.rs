@@ -39,7 +39,7 @@ pub struct DownloadArgs {
 pub fn run(args: &DownloadArgs) -> anyhow::Result<()> {
     let printer = Printer::new(args.output);
     let home = Home::of_user()?;
-    let client = remote::client(&args.remote, &home)?;
+    let client = remote::client(&args.remote, &home, printer)?;
     let options = DownloadOptions {
         connections: args.transfer.connections,
         slice_bytes: args.transfer.slice_bytes.as_deref().map(human::parse_size).transpose()?,

@@ -19,7 +19,7 @@ pub struct InfoArgs {
 /// Asks the server; needs no token.
 pub fn run(args: &InfoArgs) -> anyhow::Result<()> {
     let printer = Printer::new(args.output);
-    let client = remote::client(&args.remote, &Home::of_user()?)?;
+    let client = remote::client(&args.remote, &Home::of_user()?, printer)?;
     let info = client.info()?;
     if printer.is_json() {
         return Ok(printer.json(&info)?);

@@ -32,7 +32,7 @@ pub struct ListArgs {
 /// Prints one page.
 pub fn run(args: &ListArgs) -> anyhow::Result<()> {
     let printer = Printer::new(args.output);
-    let client = remote::client(&args.remote, &Home::of_user()?)?;
+    let client = remote::client(&args.remote, &Home::of_user()?, printer)?;
     let list = client.list(args.page, args.size, args.complete.then_some(FileStatus::Complete))?;
     if printer.is_json() {
         return Ok(printer.json(&list)?);

@@ -4,12 +4,17 @@ pub mod delete;
 pub mod download;
 pub mod info;
 pub mod list;
+pub mod login;
+pub mod logout;
+#[cfg(feature = "server")]
+pub mod reload;
 #[cfg(feature = "server")]
 pub mod server;
 pub mod setup;
 pub mod status;
 pub mod upload;
 pub mod version;
+pub mod whoami;
 
 use std::process::ExitCode;
 
@@ -19,6 +24,9 @@ use crate::cli::Command;
 pub fn run(command: Command) -> anyhow::Result<ExitCode> {
     match command {
         Command::Setup(args) => setup::run(&args)?,
+        Command::Login(args) => login::run(&args)?,
+        Command::Whoami(args) => whoami::run(&args)?,
+        Command::Logout(args) => logout::run(&args)?,
         Command::Upload(args) => upload::run(&args)?,
         Command::Download(args) => download::run(&args)?,
         Command::List(args) => list::run(&args)?,

@@ -1,4 +1,5 @@
-//! `et server start|data|control|config`: composes the planes of a node and does nothing else.
+//! `et server start|data|control|config`: composes the planes of a node and does nothing else. `et server reload` is in
+//! `command/reload.rs`.
 //!
 //! Order at start, and what breaks if a line moves: configuration → log → control plane (the data plane's first question
 //! must find it) → data plane → `listening on …` (whoever reads that line may connect at once). At the end the data plane
@@ -19,7 +20,9 @@ use etransfer_dataplane::{Node, start as start_data};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
-/// Run a storage node.
+use crate::command::reload;
+
+/// Run a storage node, or reload its configuration.
 #[derive(Debug, Args)]
 pub struct ServerArgs {
     #[command(subcommand)]
@@ -37,6 +40,8 @@ enum ServerCommand {
     /// Run the half that decides
     #[command(disable_help_flag = true)]
     Control(NodeArgs),
+    /// Make a running server read its configuration file again
+    Reload(reload::ReloadArgs),
     /// Print the configuration in force, each value with its source
     #[command(disable_help_flag = true)]
     Config(ConfigArgs),
@@ -83,12 +88,13 @@ struct ConfigArgs {
     output: Option<PathBuf>,
 }
 
-/// Runs one of them until it is told to end.
+/// Runs one of them to its end.
 pub fn run(args: &ServerArgs) -> anyhow::Result<ExitCode> {
     match &args.command {
         ServerCommand::Start(node) => serve(node, true, true),
         ServerCommand::Data(node) => serve(node, false, true),
         ServerCommand::Control(node) => serve(node, true, false),
+        ServerCommand::Reload(args) => reload::run(args),
         ServerCommand::Config(args) => print_config(args),
     }
     .map(|()| ExitCode::SUCCESS)

@@ -45,7 +45,12 @@ fn session(home: &Home, printer: Printer) -> anyhow::Result<()> {
         return Ok(());
     };
     printer.data(format_args!("server      {}", human::visible(&server)))?;
-    printer.data(format_args!("token       {}", if saved.token.is_some() { "saved" } else { "none" }))?;
+    let token = match (saved.token.is_some(), saved.is_expired()) {
+        (false, _) => "none",
+        (true, false) => "saved",
+        (true, true) => "expired; log in again with `et login`",
+    };
+    printer.data(format_args!("token       {token}"))?;
     for (name, value) in [("user", &saved.username), ("role", &saved.role), ("expires", &saved.expires_at)] {
         if let Some(value) = value {
             printer.data(format_args!("{name:<11} {}", human::visible(value)))?;
@@ -55,7 +60,7 @@ fn session(home: &Home, printer: Printer) -> anyhow::Result<()> {
 }
 
 fn file(args: &StatusArgs, id: &str, home: &Home, printer: Printer) -> anyhow::Result<()> {
-    let client = remote::client(&args.remote, home)?;
+    let client = remote::client(&args.remote, home, printer)?;
     let file = client.file(&client.find(id)?)?;
     if printer.is_json() {
         return Ok(printer.json(&file)?);

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use clap::Args;
 use etransfer_client::upload::{UploadOptions, Uploaded, Uploader};
-use etransfer_client::{Cancel, Error, Retention};
+use etransfer_client::{Cancel, Client, Error, Retention};
 
 use crate::cli::{OutputArgs, RemoteArgs, TransferArgs};
 use crate::display::Display;
@@ -46,10 +46,11 @@ pub fn run(args: &UploadArgs) -> anyhow::Result<()> {
     let printer = Printer::new(args.output);
     let home = Home::of_user()?;
     let options = options(args, &home)?;
+    let client = remote::client(&args.remote, &home, printer)?;
     let cancel = interrupt::cancel_on_signal()?;
     let mut failed = Vec::new();
     for file in &args.files {
-        let Err(error) = upload(args, &options, file, &home, printer, &cancel) else { continue };
+        let Err(error) = upload(&client, &options, file, printer, &cancel) else { continue };
         if args.files.len() == 1 || concerns_all(&error) {
             return Err(error);
         }
@@ -63,17 +64,15 @@ pub fn run(args: &UploadArgs) -> anyhow::Result<()> {
 }
 
 fn upload(
-    args: &UploadArgs,
+    client: &Client,
     options: &UploadOptions,
     file: &Path,
-    home: &Home,
     printer: Printer,
     cancel: &Cancel,
 ) -> anyhow::Result<()> {
     let label = human::visible(&file.file_name().unwrap_or(file.as_os_str()).to_string_lossy());
     let display = Arc::new(Display::new(printer, label.clone()));
-    let client = remote::client(&args.remote, home)?;
-    let uploaded = Uploader::new(client, options.clone(), display.clone()).upload(file, cancel);
+    let uploaded = Uploader::new(client.clone(), options.clone(), display.clone()).upload(file, cancel);
     display.finish();
     let Uploaded { id, name, size } = uploaded?;
     printer.note(format_args!("{label}: {}", display.summary(size)));

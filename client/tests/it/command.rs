@@ -2,67 +2,15 @@
 
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
-use std::process::{Child, Command, Output, Stdio};
+use std::process::Stdio;
 
 use serde_json::{Value, json};
 
 use crate::fake::{Fake, Fault};
+use crate::user::{User, piped, stderr};
 use crate::{pattern, until, write_file};
 
 const MIB: usize = 1024 * 1024;
-
-struct User {
-    home: tempfile::TempDir,
-}
-
-impl User {
-    fn new() -> Self {
-        Self { home: tempfile::tempdir().unwrap() }
-    }
-
-    fn path(&self) -> &Path {
-        self.home.path()
-    }
-
-    fn command(&self, args: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_et"));
-        command.args(args).env_clear().env("HOME", self.path()).current_dir(self.path()).stdin(Stdio::null());
-        command
-    }
-
-    fn et(&self, args: &[&str]) -> Output {
-        self.command(args).output().unwrap()
-    }
-
-    /// Runs, expects success, gives stdout.
-    fn ok(&self, args: &[&str]) -> String {
-        let output = self.et(args);
-        assert_eq!(output.status.code(), Some(0), "{args:?}: {}", stderr(&output));
-        String::from_utf8(output.stdout).unwrap()
-    }
-
-    /// Runs, expects this end and nothing on stdout, gives stderr.
-    fn fails(&self, code: i32, args: &[&str]) -> String {
-        let output = self.et(args);
-        let text = stderr(&output);
-        assert_eq!(output.status.code(), Some(code), "{args:?}: {text}");
-        assert!(output.stdout.is_empty(), "{args:?}");
-        text
-    }
-
-    fn set_up(&self, fake: &Fake) {
-        self.ok(&["setup", &fake.address().authority(), "--token", "secret"]);
-    }
-
-    fn saved(&self) -> Value {
-        serde_json::from_slice(&std::fs::read(self.path().join(".etransfer/client.json")).unwrap()).unwrap()
-    }
-}
-
-fn stderr(output: &Output) -> String {
-    String::from_utf8_lossy(&output.stderr).into_owned()
-}
 
 #[test]
 fn a_file_goes_up_and_comes_back_and_stdout_holds_only_data() {
@@ -91,7 +39,7 @@ fn json_is_one_value_per_line() {
     let (fake, user) = (Fake::start(), User::new());
     let server = fake.address().authority();
     let setup: Value = serde_json::from_str(&user.ok(&["setup", &server, "--json"])).unwrap();
-    assert_eq!(setup, json!({"server": format!("http://{server}"), "token_saved": false}));
+    assert_eq!(setup, json!({"server": format!("http://{server}"), "token_saved": false, "login_offered": false}));
     write_file(user.path(), "a", b"aa");
     write_file(user.path(), "b", b"b");
     let text = user.ok(&["upload", "--json", "a", "b"]);
@@ -317,8 +265,4 @@ fn without_a_terminal_progress_is_a_line_now_and_then() {
     assert!(child.wait().unwrap().success());
     assert!(lines.iter().any(|line| line.starts_with("big: ") && line.contains('%')), "{lines:?}");
     assert!(lines.iter().all(|line| !line.contains(['\x1b', '\r'])), "{lines:?}");
-}
-
-fn piped(command: &mut Command) -> Child {
-    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
 }

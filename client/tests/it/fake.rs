@@ -11,6 +11,8 @@ use etransfer_client::{Address, Client};
 use etransfer_contract::{Span, SpanSet};
 use serde_json::{Value, json};
 
+use crate::fake_people::People;
+
 /// What happens to the next PATCH, or to the next ranged GET.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Fault {
@@ -55,6 +57,7 @@ pub struct State {
     pub announces_parallel: bool,
     pub takes_parallel: bool,
     pub token: Option<String>,
+    pub people: People,
     /// `Location` names another host.
     pub foreign_location: bool,
     pub creations: usize,
@@ -219,6 +222,15 @@ impl Request {
         self.fields.get(name).map(String::as_str).unwrap_or_default()
     }
 
+    /// What is presented; both places must agree, or it is a token nobody knows.
+    fn token(&self) -> String {
+        let (token, bearer) = (self.field("x-api-token"), self.field("authorization"));
+        match bearer.strip_prefix("Bearer ").unwrap_or(bearer) == token {
+            true => token.to_owned(),
+            false => format!("{token} and {bearer}"),
+        }
+    }
+
     fn number(&self, name: &str) -> u64 {
         self.field(name).parse().unwrap_or(0)
     }
@@ -240,12 +252,17 @@ fn serve(shared: &Shared, stream: TcpStream) {
 
 fn answer(shared: &Shared, request: &Request, reader: &mut BufReader<TcpStream>) -> Served {
     let mut state = shared.state.lock().unwrap();
-    let open = matches!(request.path.as_str(), "/api/health" | "/api/info");
-    let expected = state.token.clone();
-    if !open && expected.is_some_and(|token| token != request.field("x-api-token")) {
+    let open = matches!(request.path.as_str(), "/api/health" | "/api/info") || People::is_open(&request.path);
+    let token = request.token();
+    state.people.see(&request.path, &token);
+    let known = state.token.as_ref().is_none_or(|expected| *expected == token) || state.people.knows(&token);
+    if !open && !known {
         drop(state);
         reply(reader, 401, &[], &json!({"error": "Unauthorized", "message": "bad token"}))?;
         return Err(Closed);
+    }
+    if let Some((status, fields, body)) = state.people.answer(&request.method, &request.path, &token) {
+        return reply(reader, status, &fields, &body);
     }
     let parts: Vec<&str> = request.path.trim_matches('/').split('/').collect();
     match (request.method.as_str(), parts.as_slice()) {

@@ -6,7 +6,12 @@
 mod command;
 mod download;
 mod fake;
+mod fake_people;
+mod login;
+#[cfg(feature = "server")]
+mod reload;
 mod upload;
+mod user;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
