@@ -14,6 +14,7 @@ mod files_api;
 mod full_disk;
 mod kill;
 mod readme;
+mod redis;
 mod retention;
 mod start;
 mod stop;

@@ -5,6 +5,7 @@ pub mod disk;
 pub mod node;
 pub mod oracle;
 pub mod raw;
+pub mod redis;
 pub mod tus;
 pub mod wait;
 
