@@ -15,6 +15,7 @@ mod full_disk;
 mod kill;
 mod people;
 mod readme;
+mod redis;
 mod reload;
 mod retention;
 mod start;

@@ -7,18 +7,23 @@
 
 use std::collections::BTreeMap;
 use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::Context;
 use clap::{ArgAction, Args, Subcommand};
+use etransfer_controlplane::audit;
 use etransfer_controlplane::config::{self, Config, Loaded, Sources};
 use etransfer_controlplane::{Running, start as start_control};
 use etransfer_dataplane::config as data;
 use etransfer_dataplane::{Node, start as start_data};
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::{FilterExt, filter_fn};
+use tracing_subscriber::layer::{Layer, SubscriberExt};
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{EnvFilter, fmt};
 
 use crate::command::reload;
 
@@ -103,7 +108,7 @@ pub fn run(args: &ServerArgs) -> anyhow::Result<ExitCode> {
 fn serve(args: &NodeArgs, control: bool, data: bool) -> anyhow::Result<()> {
     let sources = args.sources();
     let loaded = args.load(&sources)?;
-    start_log(&loaded.config);
+    start_log(&loaded.config)?;
     tell_oddities(&sources, &loaded);
     let config = Arc::new(loaded.config);
     let runtime =
@@ -157,12 +162,24 @@ fn tell_addresses(node: &Node) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn start_log(config: &Config) {
+/// Text for people, and the audit log as JSON lines: in a file of its own, or between the text.
+fn start_log(config: &Config) -> anyhow::Result<()> {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(config.log_level.word()));
     let colours = std::env::var_os("NO_COLOR").is_none() && std::io::IsTerminal::is_terminal(&std::io::stderr());
+    let is_audit = filter_fn(|event| event.target() == audit::TARGET);
+    let text = fmt::layer().with_ansi(colours).with_writer(std::io::stderr).with_filter(filter);
+    let lines = fmt::layer().json().flatten_event(true).with_ansi(false);
+    let lines = match &config.audit_log {
+        Some(path) => {
+            let file = std::fs::File::options().append(true).create(true).mode(0o600).open(path);
+            let file = file.with_context(|| format!("open logging.audit {}", path.display()))?;
+            lines.with_writer(file).with_filter(is_audit.clone()).boxed()
+        }
+        None => lines.with_writer(std::io::stderr).with_filter(is_audit.clone()).boxed(),
+    };
     // A second call (none is made) would keep the first subscriber: nothing to do about it.
-    let _ =
-        tracing_subscriber::fmt().with_env_filter(filter).with_ansi(colours).with_writer(std::io::stderr).try_init();
+    let _ = tracing_subscriber::registry().with(lines).with(text.with_filter(is_audit.not())).try_init();
+    Ok(())
 }
 
 fn tell_oddities(sources: &Sources, loaded: &Loaded) {

@@ -47,6 +47,8 @@ pub struct Config {
     pub limits: Limits,
     /// `logging.level`.
     pub log_level: LogLevel,
+    /// `logging.audit`: who did what, as JSON lines; `None` = into the log.
+    pub audit_log: Option<PathBuf>,
 }
 
 /// `server.*`
@@ -230,6 +232,7 @@ impl Config {
             advertised_endpoints: r.get("network.advertised_endpoints", "advertised_endpoints", Vec::new()),
             limits: Limits::read(r),
             log_level: r.get("logging.level", "log_level", LogLevel::Info),
+            audit_log: r.get("logging.audit", "audit_log", None),
         };
         later(r);
         config

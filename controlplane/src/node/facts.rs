@@ -37,7 +37,7 @@ impl Node {
     /// Applies a batch; returns when what must not be forgotten is written down.
     pub async fn apply(&self, batch: FactBatch) -> Result<(), NotKept> {
         let tombstone_until = self.clock.now_ms().saturating_add(self.config().uploads.tombstone.as_millis() as u64);
-        let (commit, binding) = {
+        let (commit, must_wait) = {
             let mut effects = Effects::default();
             let mut state = self.lock();
             state.meet(batch.run);
@@ -48,9 +48,14 @@ impl Node {
             if !effects.changes.is_empty() || state.orders.last() != ordered {
                 self.tell_news();
             }
-            (self.keep(&state, effects.changes), effects.binding)
+            (self.keep(&state, effects.changes), effects.binding || state.is_behind)
         };
-        if binding { commit.wait().await } else { Ok(()) }
+        if !must_wait {
+            return Ok(());
+        }
+        let outcome = commit.wait().await;
+        self.lock().is_behind = outcome.is_err();
+        outcome
     }
 }
 

@@ -68,6 +68,8 @@ struct State {
     tombstone_order: VecDeque<ObjectId>,
     /// The data plane's run.
     data_run: u64,
+    /// Facts were refused because what they changed could not be written down; told again, they change nothing.
+    is_behind: bool,
 }
 
 impl Node {
@@ -88,6 +90,7 @@ impl Node {
             tombstones: HashMap::new(),
             tombstone_order: VecDeque::new(),
             data_run: 0,
+            is_behind: false,
         };
         Self {
             keeper: beginning.keeper,
@@ -170,8 +173,9 @@ impl Node {
 
     /// Starts to write changes down. The guard is the proof that they reach the writer in the order in which they were
     /// made: a record put after its deletion would come back from the dead.
-    fn keep(&self, _in_order: &MutexGuard<'_, State>, changes: Vec<Change>) -> Commit {
-        if changes.is_empty() { Commit::Done } else { self.keeper.write(changes) }
+    fn keep(&self, in_order: &MutexGuard<'_, State>, changes: Vec<Change>) -> Commit {
+        // Behind, nothing to write is something to wait for: what came before it.
+        if changes.is_empty() && !in_order.is_behind { Commit::Done } else { self.keeper.write(changes) }
     }
 
     fn tell_news(&self) {

@@ -1,5 +1,6 @@
 //! The state behind the routes, driven by facts as a data plane would.
 
+use std::sync::atomic::{AtomicBool, AtomicUsize};
 use std::time::Duration;
 
 use etransfer_contract::Span;
@@ -8,7 +9,7 @@ use etransfer_contract::order::What;
 
 use super::*;
 use crate::catalogue::tests::record;
-use crate::catalogue::{Keep, Memory, Record};
+use crate::catalogue::{Keep, Memory, NotKept, Record};
 use crate::config::{Policy, Size};
 use crate::retention::receiver::{Receiver, Who};
 
@@ -101,6 +102,44 @@ async fn section_3_rule_4_a_full_download_consumes_and_an_aborted_one_does_not()
     assert!(matches!(node.look(id(1)), Look::Unknown));
     assert_eq!(ordered(&node), [(id(1), None)]);
     assert!(!node.claim(&claim(4)).await.unwrap());
+}
+
+/// A catalogue that can be away; it counts what it was asked to write.
+#[derive(Default)]
+struct Away {
+    is_away: AtomicBool,
+    writes: AtomicUsize,
+}
+
+impl Keeper for Arc<Away> {
+    fn write(&self, _: Vec<Change>) -> Commit {
+        self.writes.fetch_add(1, Ordering::SeqCst);
+        let (tell, told) = tokio::sync::oneshot::channel();
+        let reason = NotKept { reason: "away".into(), is_full: false };
+        let _ = tell.send(if self.is_away.load(Ordering::SeqCst) { Err(reason) } else { Ok(()) });
+        Commit::Waiting(told)
+    }
+}
+
+#[tokio::test]
+async fn p15_a_consumption_is_not_forgotten_before_it_is_written_however_often_it_is_told() {
+    let away = Arc::new(Away::default());
+    let keeper = Box::new(Arc::clone(&away));
+    let beginning = Beginning { keeper, records: Vec::new(), kept: HashSet::new(), is_new_file: false };
+    let node = Node::new(Arc::new(Config::defaults()), beginning);
+    once_file(&node).await;
+    away.is_away.store(true, Ordering::SeqCst);
+    let receiver = Receiver { who: Who::credential("a"), by_chunk: false };
+    let told = || node.apply(FactBatch { version: VERSION, run: 1, facts: vec![served(1, &receiver, true)] });
+    for _ in 0..2 {
+        assert!(told().await.is_err(), "the data plane keeps the fact");
+    }
+    assert!(matches!(node.look(id(1)), Look::Unknown), "and nobody else gets the file");
+    away.is_away.store(false, Ordering::SeqCst);
+    told().await.unwrap();
+    let writes = away.writes.load(Ordering::SeqCst);
+    told().await.unwrap();
+    assert_eq!(away.writes.load(Ordering::SeqCst), writes, "what is written is not written again");
 }
 
 #[tokio::test]

@@ -6,6 +6,7 @@ pub mod node;
 pub mod oracle;
 pub mod provider;
 pub mod raw;
+pub mod redis;
 pub mod tus;
 pub mod wait;
 
