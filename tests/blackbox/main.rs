@@ -4,6 +4,7 @@
 
 #![allow(missing_docs, reason = "tests: the names are the documentation")]
 
+mod audit;
 mod auth;
 mod authority_away;
 mod bad_input;
