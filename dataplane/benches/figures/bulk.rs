@@ -210,7 +210,7 @@ fn download(settings: &Settings, report: &mut Report, node: &Node, ids: &[String
         Ok(())
     };
     // The first of a pair finds other caches than the second: they take turns.
-    for is_et in if round % 2 == 0 { [true, false] } else { [false, true] } {
+    for is_et in if round.is_multiple_of(2) { [true, false] } else { [false, true] } {
         match &nginx {
             _ if is_et => timed("et", &node.process, &|file| get(node.addr, node::get_request(&ids[file])))?,
             Some(nginx) => timed("nginx", &nginx.process, &|file| get(nginx.addr, from_nginx(file)))?,
