@@ -23,3 +23,4 @@ mod start;
 mod stop;
 mod support;
 mod tus;
+mod verify;

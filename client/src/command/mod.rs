@@ -13,6 +13,8 @@ pub mod server;
 pub mod setup;
 pub mod status;
 pub mod upload;
+#[cfg(feature = "server")]
+pub mod verify;
 pub mod version;
 pub mod whoami;
 

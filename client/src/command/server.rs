@@ -25,7 +25,7 @@ use tracing_subscriber::layer::{Layer, SubscriberExt};
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, fmt};
 
-use crate::command::reload;
+use crate::command::{reload, verify};
 
 /// Run a storage node, or reload its configuration.
 #[derive(Debug, Args)]
@@ -45,6 +45,9 @@ enum ServerCommand {
     /// Run the half that decides
     #[command(disable_help_flag = true)]
     Control(NodeArgs),
+    /// Read every stored byte of a stopped node and compare it with its recorded checksum
+    #[command(disable_help_flag = true)]
+    Verify(NodeArgs),
     /// Make a running server read its configuration file again
     Reload(reload::ReloadArgs),
     /// Print the configuration in force, each value with its source
@@ -99,6 +102,10 @@ pub fn run(args: &ServerArgs) -> anyhow::Result<ExitCode> {
         ServerCommand::Start(node) => serve(node, true, true),
         ServerCommand::Data(node) => serve(node, false, true),
         ServerCommand::Control(node) => serve(node, true, false),
+        ServerCommand::Verify(node) => {
+            let loaded = node.load(&node.sources())?;
+            return verify::run(&loaded.config);
+        }
         ServerCommand::Reload(args) => reload::run(args),
         ServerCommand::Config(args) => print_config(args),
     }

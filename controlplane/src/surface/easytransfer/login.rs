@@ -139,7 +139,7 @@ pub async fn callback(
     RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Result<Response, Refused> {
-    let (login, people) = (app.login()?, app.looked_up_people()?);
+    let (login, people) = (app.login()?, app.known_people()?);
     let text = query.unwrap_or_default();
     let query = Query::parse(&text);
     if let Some(error) = query.get("error") {
@@ -190,7 +190,7 @@ pub async fn confirm(
     headers: HeaderMap,
     Attached(body): Attached,
 ) -> Result<Response, Refused> {
-    let (login, people) = (app.login()?, app.looked_up_people()?);
+    let (login, people) = (app.login()?, app.known_people()?);
     let form = String::from_utf8_lossy(&body).into_owned();
     let form = Query::parse(&form);
     let value = form.get(page::CONFIRMATION_FIELD).unwrap_or_default();
@@ -217,7 +217,7 @@ pub async fn logout(
     Extension(caller): Extension<Caller>,
     Extension(presented): Extension<Presented>,
 ) -> Result<Json<Value>, Refused> {
-    let people = app.looked_up_people()?;
+    let people = app.known_people()?;
     for session in &presented.sessions {
         people.sign_out(session).await?;
     }
@@ -245,10 +245,6 @@ async fn sign_in(people: &People, profile: &Profile) -> Result<NewSession, Respo
 impl App {
     fn login(&self) -> Result<&Login, Refused> {
         self.login.as_deref().ok_or_else(|| Refused::new(501, "nobody needs to sign in on this server"))
-    }
-
-    fn looked_up_people(&self) -> Result<&People, Refused> {
-        self.people.as_ref().ok_or_else(|| Refused::new(404, "this node has no users"))
     }
 }
 

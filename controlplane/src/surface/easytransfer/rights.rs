@@ -33,7 +33,8 @@ impl App {
         self.known_people()
     }
 
-    fn known_people(&self) -> Result<&People, Refused> {
+    /// People, for whoever: 404 on a node without any.
+    pub fn known_people(&self) -> Result<&People, Refused> {
         self.people.as_ref().ok_or_else(|| Refused::new(404, "this node has no users"))
     }
 }

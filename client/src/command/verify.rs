@@ -1,0 +1,45 @@
+//! `et server verify`: reads every stored byte of a stopped node and compares it with the checksum that was recorded when
+//! it came (reliability.md P19). Changes nothing but what a start of the node would.
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use anyhow::Context;
+use etransfer_controlplane::config::Config;
+use etransfer_dataplane::store::{Store, StoreOptions, Verified};
+
+/// Objects asked for at once.
+const PAGE: usize = 1000;
+
+/// Tells every damaged object on stdout; exit 1 when there is one.
+pub fn run(config: &Config) -> anyhow::Result<ExitCode> {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let options = StoreOptions::new(config.storage_path(), cores);
+    let (store, _) = Store::open(options).context("open the storage directory of a stopped node")?;
+    let mut out = std::io::stdout().lock();
+    let (mut objects, mut bytes, mut damaged, mut unknown) = (0u64, 0u64, 0u64, 0u64);
+    let mut after = None;
+    loop {
+        let page = store.inventory(after, PAGE);
+        for id in page.iter().map(|presence| presence.object) {
+            let Some(Verified { good, damaged: bad, unknown: unchecked }) = store.verify(id) else { continue };
+            objects += 1;
+            bytes += good;
+            unknown += unchecked.iter().map(|span| span.len()).sum::<u64>();
+            damaged += u64::from(!bad.is_empty());
+            for span in bad {
+                writeln!(out, "{id} damaged in bytes {}-{}", span.start(), span.end() - 1)?;
+            }
+        }
+        after = page.last().map(|presence| presence.object);
+        if page.len() < PAGE {
+            break;
+        }
+    }
+    store.close().context("close the storage directory")?;
+    writeln!(
+        out,
+        "{objects} objects, {bytes} bytes as they came, {unknown} without a checksum, {damaged} objects damaged"
+    )?;
+    Ok(if damaged == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
