@@ -34,6 +34,16 @@ fn shown_policy<S: Serializer>(policy: &Option<Policy>, serializer: S) -> Result
 }
 
 impl Quota {
+    /// Its keys, in a file and on the wire.
+    pub const FIELDS: [&str; 6] = [
+        "max_storage_size",
+        "max_upload_size",
+        "upload_speed_limit",
+        "download_speed_limit",
+        "default_retention",
+        "default_retention_ttl",
+    ];
+
     /// The effective quota, field by field: without a group quota the role's; else the most generous of role and groups.
     /// `role` is `None` for a role nobody configured: unlimited. Retention comes from the role alone.
     pub fn effective<'q>(role: Option<&Self>, groups: impl IntoIterator<Item = &'q Self>) -> Self {
@@ -82,16 +92,8 @@ impl Setting for Quota {
 
     fn from_value(value: &Value) -> Result<Self, Expected> {
         let Value::Object(entries) = value else { return Self::from_text("") };
-        const KNOWN: [&str; 6] = [
-            "max_storage_size",
-            "max_upload_size",
-            "upload_speed_limit",
-            "download_speed_limit",
-            "default_retention",
-            "default_retention_ttl",
-        ];
-        if let Some(stranger) = entries.keys().find(|key| !KNOWN.contains(&key.as_str())) {
-            return Err(Expected(format!("one of {} instead of {stranger}", KNOWN.join(", "))));
+        if let Some(stranger) = entries.keys().find(|key| !Self::FIELDS.contains(&key.as_str())) {
+            return Err(Expected(format!("one of {} instead of {stranger}", Self::FIELDS.join(", "))));
         }
         let limit = |name: &str| -> Result<Option<u64>, Expected> {
             let value = entries.get(name).filter(|value| !value.is_null());

@@ -112,19 +112,10 @@ impl Asked {
         let quota = quota.map_err(|error| {
             wrong("quota", &format!("limits as integers from 0, or null: {error}"), &Value::Object(map.clone()))
         })?;
-        let is_said = map.keys().any(|key| QUOTA_FIELDS.contains(&key.as_str()));
+        let is_said = map.keys().any(|key| Quota::FIELDS.contains(&key.as_str()));
         Ok(Self { name: name.clone(), description, quota: is_said.then_some(quota) })
     }
 }
-
-const QUOTA_FIELDS: [&str; 6] = [
-    "max_storage_size",
-    "max_upload_size",
-    "upload_speed_limit",
-    "download_speed_limit",
-    "default_retention",
-    "default_retention_ttl",
-];
 
 fn shape(group: &Group) -> Value {
     json!({
