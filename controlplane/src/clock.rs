@@ -51,7 +51,7 @@ fn disagreement(then: Instant, wall_then: u64) -> Duration {
 }
 
 /// Unix milliseconds, for who has no clock at hand.
-pub(crate) fn wall_ms() -> u64 {
+pub fn wall_ms() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64)
 }
 
@@ -59,6 +59,13 @@ pub(crate) fn wall_ms() -> u64 {
 pub fn iso(unix_ms: u64) -> String {
     let time = i64::try_from(unix_ms).ok().and_then(|ms| jiff::Timestamp::from_millisecond(ms).ok());
     time.unwrap_or(jiff::Timestamp::MAX).strftime("%Y-%m-%dT%H:%M:%S%.6f").to_string()
+}
+
+/// Unix milliseconds of a text, rounded down; fewer fraction digits are fine. Before 1970 is 1970: long over either way.
+pub(crate) fn moment(text: &str) -> Option<u64> {
+    let time: jiff::civil::DateTime = text.trim().parse().ok()?;
+    let timestamp = time.to_zoned(jiff::tz::TimeZone::UTC).ok()?.timestamp();
+    Some(u64::try_from(timestamp.as_millisecond()).unwrap_or(0))
 }
 
 /// `Fri, 20 Nov 2026 12:19:03 GMT` (T-EXP-2).
@@ -78,6 +85,22 @@ mod tests {
         assert_eq!(iso(0), "1970-01-01T00:00:00.000000");
         assert_eq!(imf(1_795_177_143_114), "Fri, 20 Nov 2026 12:19:03 GMT");
         assert!(!iso(u64::MAX).is_empty() && imf(u64::MAX).ends_with("GMT"));
+    }
+
+    #[test]
+    fn section_10_times_of_other_programs() {
+        for (text, ms) in [
+            ("2026-11-20 12:19:03.114410", Some(1_795_177_143_114)),
+            ("2026-11-20 12:19:03", Some(1_795_177_143_000)),
+            ("2026-11-20T12:19:03.1144", Some(1_795_177_143_114)),
+            ("2026-11-20 12:19:03.11441 ", Some(1_795_177_143_114)),
+            ("1969-12-31 23:59:59", Some(0)),
+            ("soon", None),
+            ("2026-13-01 00:00:00", None),
+            ("", None),
+        ] {
+            assert_eq!(moment(text), ms, "{text}");
+        }
     }
 
     #[test]

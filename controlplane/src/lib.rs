@@ -14,6 +14,8 @@ mod listen;
 pub mod login;
 pub mod machine;
 pub mod node;
+pub mod offline;
+pub mod original;
 pub mod people;
 pub mod quota;
 pub mod reloading;

@@ -153,15 +153,7 @@ pub fn start(config: Arc<Config>, sources: Sources) -> Result<Running, StartErro
 
 /// The shared state, ready to answer; the lock of the state directory comes along.
 fn prepare(config: Arc<Config>, sources: Sources) -> Result<(App, watch::Sender<bool>, std::fs::File), StartError> {
-    let state = config.state_path();
-    let io = |action, path: &std::path::Path| {
-        let path = path.to_owned();
-        move |source| StartError::Io { action, path, source }
-    };
-    socket::make_private_dir(&state).map_err(io("make", &state))?;
-    let held = socket::lock(&state.join("lock"))
-        .map_err(io("lock", &state))?
-        .ok_or_else(|| StartError::Taken(config.storage_path()))?;
+    let held = lock_state(&config)?;
     let beginning = open_catalogue(&config)?;
     let people = config
         .user_system
@@ -169,7 +161,11 @@ fn prepare(config: Arc<Config>, sources: Sources) -> Result<(App, watch::Sender<
         .then(|| People::open(&config.user_system.database, &config.storage_path().join("users.db")));
     let settings = if config.user_system.enabled { Settings::read(&config.user_system.oidc)? } else { None };
     let login = settings.map(Provider::new).transpose()?.map(|provider| Arc::new(Login::with(provider)));
-    let (authority, first) = authority(&config, people.clone()).map_err(io("keep the token in", &state))?;
+    let (authority, first) = authority(&config, people.clone()).map_err(|source| StartError::Io {
+        action: "keep the token in",
+        path: config.state_path(),
+        source,
+    })?;
     let (stop, stopping) = watch::channel(false);
     let app = App {
         node: Arc::new(Node::new(config, beginning)),
@@ -186,7 +182,19 @@ fn prepare(config: Arc<Config>, sources: Sources) -> Result<(App, watch::Sender<
     Ok((app, stop, held))
 }
 
-fn open_catalogue(config: &Config) -> Result<Beginning, StartError> {
+/// Makes the state directory and keeps every other control plane out of it.
+pub(crate) fn lock_state(config: &Config) -> Result<std::fs::File, StartError> {
+    let state = config.state_path();
+    let failed = |action| {
+        let path = state.clone();
+        move |source| StartError::Io { action, path, source }
+    };
+    socket::make_private_dir(&state).map_err(failed("make"))?;
+    socket::lock(&state.join("lock")).map_err(failed("lock"))?.ok_or_else(|| StartError::Taken(config.storage_path()))
+}
+
+/// The catalogue that the configuration names.
+pub(crate) fn open_catalogue(config: &Config) -> Result<Beginning, StartError> {
     let beginning = match config.state {
         Backend::Memory => {
             tracing::warn!("state.backend is memory: every upload and file is forgotten at exit");

@@ -13,6 +13,7 @@ mod download;
 mod engines;
 mod files_api;
 mod full_disk;
+mod import;
 mod kill;
 mod people;
 mod readme;

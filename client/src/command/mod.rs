@@ -2,6 +2,8 @@
 
 pub mod delete;
 pub mod download;
+#[cfg(feature = "server")]
+pub mod import;
 pub mod info;
 pub mod list;
 pub mod login;

@@ -25,7 +25,7 @@ use tracing_subscriber::layer::{Layer, SubscriberExt};
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, fmt};
 
-use crate::command::{reload, verify};
+use crate::command::{import, reload, verify};
 
 /// Run a storage node, or reload its configuration.
 #[derive(Debug, Args)]
@@ -48,6 +48,9 @@ enum ServerCommand {
     /// Read every stored byte of a stopped node and compare it with its recorded checksum
     #[command(disable_help_flag = true)]
     Verify(NodeArgs),
+    /// Take over the files of a server of the original Python releases, into a stopped node
+    #[command(disable_help_flag = true)]
+    Import(ImportCommand),
     /// Make a running server read its configuration file again
     Reload(reload::ReloadArgs),
     /// Print the configuration in force, each value with its source
@@ -85,6 +88,14 @@ struct NodeArgs {
 }
 
 #[derive(Debug, Args)]
+struct ImportCommand {
+    #[command(flatten)]
+    node: NodeArgs,
+    #[command(flatten)]
+    import: import::ImportArgs,
+}
+
+#[derive(Debug, Args)]
 struct ConfigArgs {
     #[command(flatten)]
     node: NodeArgs,
@@ -105,6 +116,10 @@ pub fn run(args: &ServerArgs) -> anyhow::Result<ExitCode> {
         ServerCommand::Verify(node) => {
             let loaded = node.load(&node.sources())?;
             return verify::run(&loaded.config);
+        }
+        ServerCommand::Import(args) => {
+            let loaded = args.node.load(&args.node.sources())?;
+            return import::run(&loaded.config, &args.import);
         }
         ServerCommand::Reload(args) => reload::run(args),
         ServerCommand::Config(args) => print_config(args),

@@ -13,6 +13,7 @@ pub mod file;
 pub mod record;
 pub mod redis;
 pub mod shelf;
+pub mod text;
 
 #[cfg(test)]
 mod conformance;
@@ -76,14 +77,26 @@ pub struct NotKept {
     pub is_full: bool,
 }
 
+impl NotKept {
+    fn ended() -> Self {
+        Self { reason: "its writer has ended".into(), is_full: false }
+    }
+}
+
 impl Commit {
+    /// As [`Commit::wait`], where there is no runtime.
+    pub fn wait_here(self) -> Result<(), NotKept> {
+        match self {
+            Self::Done => Ok(()),
+            Self::Waiting(receiver) => receiver.blocking_recv().unwrap_or_else(|_| Err(NotKept::ended())),
+        }
+    }
+
     /// Until it would survive a kill.
     pub async fn wait(self) -> Result<(), NotKept> {
         match self {
             Self::Done => Ok(()),
-            Self::Waiting(receiver) => receiver
-                .await
-                .unwrap_or_else(|_| Err(NotKept { reason: "its writer has ended".into(), is_full: false })),
+            Self::Waiting(receiver) => receiver.await.unwrap_or_else(|_| Err(NotKept::ended())),
         }
     }
 }
@@ -105,10 +118,7 @@ pub(crate) mod tests {
 
     /// What the asker of a commit hears.
     pub(crate) fn told(commit: Commit) -> Result<(), NotKept> {
-        match commit {
-            Commit::Done => Ok(()),
-            Commit::Waiting(told) => told.blocking_recv().expect("a writer that runs tells"),
-        }
+        commit.wait_here()
     }
 
     /// An incomplete upload of 100 bytes.

@@ -7,10 +7,9 @@ use super::model::{NewSession, Role, Session};
 use super::pool::Transaction;
 use super::profile::Profile;
 use super::sql::{Row, Value};
-use super::stamp::moment;
 use super::users::{self, lock, select_users, users_of};
 use super::{People, PeopleError, groups, token};
-use crate::clock::wall_ms;
+use crate::clock::{moment, wall_ms};
 
 /// From creation; using a session does not renew it (§6.1).
 const SESSION_LIFE: Duration = Duration::from_secs(7 * 24 * 3600);

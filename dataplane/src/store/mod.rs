@@ -22,7 +22,9 @@
 //!
 //! `record` and `segment` are the format; `room` and `journal` append; `known` and `extent` are what records add up to;
 //! `decide` is the table of easytransfer.md 2.4; `object`, `claim`, `completion`, `reader` are what the byte path holds;
-//! `index` finds objects; `open`, `replay`, `verify`, `walk`, `checkpoint` are start and compaction; `whole` is the rest.
+//! `index` finds objects; `open`, `replay`, `verify`, `walk`, `checkpoint` are start and compaction; `whole` is the rest;
+//! `adopt` takes over what another program wrote.
+mod adopt;
 mod checkpoint;
 mod claim;
 mod clock;
@@ -45,6 +47,7 @@ mod verify;
 mod walk;
 mod whole;
 
+pub use adopt::{AdoptError, Adopted, Foreign, Placing};
 pub use claim::{Claim, CommitError};
 pub use completion::Completion;
 pub use decide::{Refused, Want};

@@ -82,7 +82,7 @@ fn settle(objects: &OwnedFd, id: ObjectId, known: &mut Known) -> u64 {
     before - known.received.bytes()
 }
 
-fn crc_of(file: &OwnedFd, span: Span) -> io::Result<u32> {
+pub(super) fn crc_of(file: &OwnedFd, span: Span) -> io::Result<u32> {
     let mut hasher = Hasher::new();
     let mut chunk = vec![0; CHUNK_BYTES.min(usize::try_from(span.len()).unwrap_or(CHUNK_BYTES))];
     let mut at = span.start();

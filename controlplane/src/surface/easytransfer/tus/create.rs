@@ -13,6 +13,7 @@ use super::append::length_max;
 use super::{concat, expires_after_s};
 use crate::audit;
 use crate::authority::Caller;
+use crate::catalogue::text::{display_name, is_media_type};
 use crate::catalogue::{Kind, Record};
 use crate::clock::imf;
 use crate::config::Policy;
@@ -25,9 +26,6 @@ use crate::server::App;
 use crate::surface::easytransfer::link;
 use crate::surface::easytransfer::quota::{no_room, upload_rate};
 use crate::surface::refusal::Refused;
-
-/// A display name is cut to this, on a character boundary (reliability.md §4).
-const FILENAME_BYTES_MAX: usize = 255;
 
 /// Creates an upload, with its first bytes when there are some.
 pub async fn create(
@@ -122,7 +120,7 @@ fn describe(node: &Node, head: &CreateHead, caller: &Caller) -> Result<Record, R
     let metadata = &head.metadata;
     let id = node.new_id();
     let filename = match metadata.get("filename") {
-        Some(name) => cut(name),
+        Some(name) => display_name(name),
         None if metadata.is_present() => return Err(Refused::new(400, "Upload-Metadata has no filename")),
         None => format!("upload_{}", &id.to_string()[..8]),
     };
@@ -198,45 +196,5 @@ pub fn put(headers: &mut HeaderMap, fields: Vec<Field>) {
         if let (Ok(name), Ok(value)) = (http::HeaderName::try_from(name), http::HeaderValue::try_from(value)) {
             headers.insert(name, value);
         }
-    }
-}
-
-fn cut(name: &str) -> String {
-    let mut end = name.len().min(FILENAME_BYTES_MAX);
-    while !name.is_char_boundary(end) {
-        end -= 1;
-    }
-    name[..end].to_owned()
-}
-
-/// `type/subtype` of tokens, with parameters of visible ASCII: what may stand in `Content-Type` (reliability.md §5).
-fn is_media_type(text: &str) -> bool {
-    let token = |text: &str| {
-        !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#$&-^_.+".contains(&byte))
-    };
-    let (essence, parameters) = text.split_once(';').unwrap_or((text, ""));
-    let (kind, subtype) = essence.trim().split_once('/').unwrap_or(("", ""));
-    let plain = parameters.bytes().all(|byte| byte == b' ' || byte.is_ascii_graphic());
-    text.len() <= 255 && token(kind) && token(subtype) && plain
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn media_types_are_tokens() {
-        for text in ["text/plain", "application/vnd.a+b", "text/html; charset=utf-8"] {
-            assert!(is_media_type(text), "{text}");
-        }
-        for text in ["", "text", "/", "a/b/c", "te xt/a", "text/a\r\nX: y", "text/ä", "a/b; \u{1}"] {
-            assert!(!is_media_type(text), "{text:?}");
-        }
-    }
-
-    #[test]
-    fn names_are_cut_on_a_character_boundary() {
-        assert_eq!(cut(&"é".repeat(200)).len(), 254);
-        assert_eq!(cut("a/b"), "a/b");
     }
 }

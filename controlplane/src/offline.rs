@@ -1,0 +1,52 @@
+//! The catalogue of a node that is not running, for tools that write into it. Holds the same lock as a running control
+//! plane, so the two never meet.
+
+use etransfer_contract::ObjectId;
+
+use crate::catalogue::{Change, Keeper, NotKept, Record};
+use crate::config::{Backend, Config};
+use crate::server::{StartError, lock_state, open_catalogue};
+
+/// An opened catalogue.
+pub struct Offline {
+    keeper: Box<dyn Keeper>,
+    known: std::collections::HashSet<ObjectId>,
+    _lock: std::fs::File,
+}
+
+/// It cannot be opened for writing.
+#[derive(Debug, thiserror::Error)]
+pub enum OfflineError {
+    /// As at the start of the node.
+    #[error(transparent)]
+    Start(#[from] StartError),
+    /// `state.backend` is `memory`.
+    #[error("state.backend is memory, which keeps nothing; set it to file or redis")]
+    Memory,
+}
+
+impl Offline {
+    /// Opens the catalogue that `config` names. Blocking; not for use on an async thread.
+    pub fn open(config: &Config) -> Result<Self, OfflineError> {
+        if config.state == Backend::Memory {
+            return Err(OfflineError::Memory);
+        }
+        let lock = lock_state(config)?;
+        let beginning = open_catalogue(config)?;
+        let known = beginning.records.iter().map(|record| record.id).collect();
+        Ok(Self { keeper: beginning.keeper, known, _lock: lock })
+    }
+
+    /// There is a record of it.
+    pub fn knows(&self, id: ObjectId) -> bool {
+        self.known.contains(&id)
+    }
+
+    /// Adds a record; on disk, or in Redis, when this returns.
+    pub fn add(&mut self, record: Record) -> Result<(), NotKept> {
+        let id = record.id;
+        self.keeper.write(vec![Change::Put(Box::new(record))]).wait_here()?;
+        self.known.insert(id);
+        Ok(())
+    }
+}

@@ -1,0 +1,191 @@
+//! Takes over bytes that another program wrote, while the node is stopped: puts them where an object's bytes live, reads
+//! them once for their checksums, syncs them, records them.
+//!
+//! Must stay true: bytes before record (P3), as everywhere; the source is not changed and not removed here, so whatever
+//! goes wrong, it goes wrong with a copy too many. Who linked a source removes its old name only after
+//! [`Store::close`](super::Store::close), when the records are on disk.
+use std::fs::File;
+use std::io::{self, Read as _, Seek as _, SeekFrom};
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use etransfer_contract::{ObjectId, Span};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags};
+use rustix::io::Errno;
+
+use super::journal::APPEND_MAX;
+use super::path::ObjectPath;
+use super::record::Change;
+use super::segment::open_beneath;
+use super::verify::crc_of;
+use super::whole::Store;
+
+/// Bytes under one checksum: what [`Store::verify`] names when one of them is bad.
+const EXTENT_BYTES: u64 = 16 << 20;
+
+/// Bytes of an object in some other file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Foreign {
+    /// The file; a symbolic link is refused.
+    pub path: PathBuf,
+    /// Where in the file they begin.
+    pub from: u64,
+    /// Which bytes of the object they are.
+    pub span: Span,
+}
+
+/// How the bytes get to their place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Placing {
+    /// A second name for the file where that is possible (one file, same file system, same user), else as `Copy`.
+    Link,
+    /// A copy; the file system shares the blocks where it can.
+    Copy,
+}
+
+/// What became of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Adopted {
+    /// It is an object now. Bytes.
+    Now(u64),
+    /// The store has all of these bytes already; nothing was touched.
+    Before,
+}
+
+/// It was not taken over; nothing is recorded.
+#[derive(Debug, thiserror::Error)]
+pub enum AdoptError {
+    /// This store removed an object of that name once, and removed stays removed (P8).
+    #[error("an object of this id was deleted here before")]
+    Removed,
+    /// It is here, but not all of these bytes are.
+    #[error("it is here already, with fewer bytes than there; what is here was left as it is")]
+    Differs,
+    /// A source.
+    #[error("read {path}: {source}")]
+    Source {
+        /// Which.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// The storage directory.
+    #[error("write into the storage directory: {0}")]
+    Store(#[from] io::Error),
+}
+
+impl Store {
+    /// Makes `pieces` an object of this `length`, complete when they are all of it. Blocking, as long as reading them takes.
+    pub fn adopt(
+        &self,
+        id: ObjectId,
+        length: u64,
+        pieces: &[Foreign],
+        placing: Placing,
+    ) -> Result<Adopted, AdoptError> {
+        match self.find(id) {
+            Some(object) => {
+                let (here, mut there) = (object.spans(), pieces.iter().map(|piece| piece.span));
+                return if there.all(|span| here.contains(span)) {
+                    Ok(Adopted::Before)
+                } else {
+                    Err(AdoptError::Differs)
+                };
+            }
+            None if self.is_removed(id) => return Err(AdoptError::Removed),
+            None => {}
+        }
+        let directory = self.objects_dir();
+        let placed = match (placing, single(pieces)) {
+            (Placing::Link, Some(source)) => link(source, &directory, id)?,
+            (Placing::Link | Placing::Copy, _) => None,
+        };
+        let file = match placed {
+            Some(file) => file,
+            None => copy(pieces, &directory, id)?,
+        };
+        rustix::fs::fsync(&file).map_err(io::Error::from)?;
+        let mut ranges = Vec::new();
+        for span in pieces.iter().flat_map(|piece| extents(piece.span)) {
+            ranges.push(Change::Range { span, crc: crc_of(&file, span)?, synced: true });
+        }
+        self.record_adopted(id, length, &ranges)?;
+        Ok(Adopted::Now(pieces.iter().map(|piece| piece.span.len()).sum()))
+    }
+
+    fn record_adopted(&self, id: ObjectId, length: u64, ranges: &[Change]) -> Result<(), AdoptError> {
+        let journal = self.journal(0);
+        let object = self.find_or_create(id, None).map_err(|_| AdoptError::Removed)?;
+        let mut state = object.state.hold();
+        object.record(&mut state, journal, &[Change::Length { length }])?;
+        for part in ranges.chunks(APPEND_MAX) {
+            object.record(&mut state, journal, part)?;
+        }
+        drop(state);
+        if let Some(completion) = object.try_complete() {
+            completion.finish(journal, true)?;
+        }
+        Ok(())
+    }
+}
+
+/// The one file whose bytes are all at their own offsets.
+fn single(pieces: &[Foreign]) -> Option<&Path> {
+    let first = pieces.first()?;
+    let same = pieces.iter().all(|piece| piece.path == first.path && piece.from == piece.span.start());
+    same.then_some(first.path.as_path())
+}
+
+fn source(path: &Path) -> impl Fn(io::Error) -> AdoptError {
+    move |source| AdoptError::Source { path: path.to_owned(), source }
+}
+
+/// `None`: not possible here.
+fn link(path: &Path, directory: &OwnedFd, id: ObjectId) -> Result<Option<OwnedFd>, AdoptError> {
+    let place = ObjectPath::of(id);
+    match rustix::fs::linkat(rustix::fs::CWD, path, directory, place.as_str(), AtFlags::empty()) {
+        Ok(()) => {}
+        Err(Errno::XDEV | Errno::PERM | Errno::ACCESS | Errno::MLINK | Errno::OPNOTSUPP) => return Ok(None),
+        Err(error) => return Err(source(path)(error.into())),
+    }
+    let opened = open_beneath(directory, place.as_str()).and_then(|file| {
+        let is_file = FileType::from_raw_mode(rustix::fs::fstat(&file)?.st_mode).is_file();
+        rustix::fs::fchmod(&file, Mode::RUSR | Mode::WUSR)?;
+        if is_file { Ok(file) } else { Err(io::ErrorKind::InvalidInput.into()) }
+    });
+    opened.map(Some).map_err(|error| {
+        let _ = rustix::fs::unlinkat(directory, place.as_str(), AtFlags::empty());
+        source(path)(error)
+    })
+}
+
+fn copy(pieces: &[Foreign], directory: impl AsFd, id: ObjectId) -> Result<OwnedFd, AdoptError> {
+    let place = ObjectPath::of(id);
+    let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let file = rustix::fs::openat(&directory, place.as_str(), flags, Mode::RUSR | Mode::WUSR);
+    let mut file = File::from(file.map_err(io::Error::from)?);
+    for piece in pieces {
+        let copied = copy_piece(piece, &mut file);
+        if let Err(error) = copied {
+            let _ = rustix::fs::unlinkat(&directory, place.as_str(), AtFlags::empty());
+            return Err(source(&piece.path)(error));
+        }
+    }
+    Ok(file.into())
+}
+
+fn copy_piece(piece: &Foreign, into: &mut File) -> io::Result<()> {
+    let flags = OFlags::NOFOLLOW.bits() as i32;
+    let mut from = File::options().read(true).custom_flags(flags).open(&piece.path)?;
+    from.seek(SeekFrom::Start(piece.from))?;
+    into.seek(SeekFrom::Start(piece.span.start()))?;
+    // The standard library asks the kernel to copy, which shares blocks where the file system can.
+    let copied = io::copy(&mut from.take(piece.span.len()), into)?;
+    if copied == piece.span.len() { Ok(()) } else { Err(io::ErrorKind::UnexpectedEof.into()) }
+}
+
+fn extents(span: Span) -> impl Iterator<Item = Span> {
+    let starts = (span.start()..span.end()).step_by(EXTENT_BYTES as usize);
+    starts.filter_map(move |start| Span::new(start, (start + EXTENT_BYTES).min(span.end())))
+}
