@@ -17,6 +17,7 @@ use crate::body::{Body, Fill};
 use crate::core::Core;
 use crate::grants::{Asker, Decided, decide};
 use crate::http::{Head, HeadLimits, HeadScan, Method, Reject, Reply};
+use crate::permission::Permission;
 use crate::wire::{Wire, WireError};
 use crate::world::Buf;
 
@@ -131,12 +132,13 @@ impl Connection {
             }
             Decided::Grant(grant) => {
                 let wire = &mut self.wire;
+                let permission = Permission::new(core, head, &self.asker, &grant);
                 let answered = match &grant.act {
-                    Act::Append(permit) => append::append(core, wire, head, body, &grant, permit).await,
+                    Act::Append(permit) => append::append(&permission, wire, body, permit).await,
                     Act::State(permit) => state::state(core, head, permit).await,
-                    Act::Serve(permit) => serve::serve(core, wire, head, &grant, permit, keep_alive).await,
+                    Act::Serve(permit) => serve::serve(&permission, wire, permit, keep_alive).await,
                     Act::Remove(permit) => remove::remove(core, permit).await,
-                    Act::Concat(permit) => concat::concat(core, permit).await,
+                    Act::Concat(permit) => concat::concat(core, &grant, permit).await,
                     Act::Forward { bytes_max } => {
                         relay::forward(core, wire, head, body, &self.asker, *bytes_max, keep_alive).await
                     }

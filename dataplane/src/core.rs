@@ -11,7 +11,7 @@ use event_listener::Event;
 
 use crate::config::Config;
 use crate::grants::Grants;
-use crate::line::{Facts, LineClient};
+use crate::line::{Budgets, Facts, LineClient};
 use crate::rates::Rates;
 use crate::store::{Journal, Store};
 use crate::world::{Fd, Io};
@@ -24,6 +24,8 @@ pub struct Shared {
     pub store: Arc<Store>,
     /// What the control plane has to hear.
     pub facts: Facts,
+    /// Promises of space in use.
+    pub budgets: Budgets,
     /// Speed limits, by key.
     pub rates: Rates,
     /// Grants with a smaller epoch are void. Written by the orders task only.

@@ -3,7 +3,7 @@
 //! *Absent on purpose:* no SQL, no users, no policy, no surface by name, no JSON beyond the line and its own refusals.
 //!
 //! The byte path, in reading order: [`node`] starts the cores, `drive` accepts, `connection` reads heads, `grants` asks
-//! who may, `act` moves the bytes (`rates` says how fast), [`store`] knows what is there, `line` tells the control plane.
+//! who may (`permission` whether that still holds), `act` moves the bytes (`rates` says how fast), [`store`] knows what is there, `line` tells the control plane.
 pub mod config;
 pub mod node;
 
@@ -17,6 +17,7 @@ mod grants;
 pub mod http;
 mod line;
 mod listen;
+mod permission;
 mod rates;
 mod readiness;
 mod recover;

@@ -14,7 +14,7 @@ use event_listener::Event;
 use crate::config::{Config, Durability};
 use crate::core::Shared;
 use crate::drive;
-use crate::line::Facts;
+use crate::line::{Budgets, Facts};
 use crate::listen;
 use crate::rates::Rates;
 use crate::recover::complete_what_is_whole;
@@ -83,6 +83,7 @@ pub fn start(config: Config) -> Result<Node, StartError> {
     let shared = Arc::new(Shared {
         store,
         facts: Facts::default(),
+        budgets: Budgets::default(),
         rates: Rates::default(),
         epoch: AtomicU64::new(0),
         line_ready: AtomicBool::new(false),

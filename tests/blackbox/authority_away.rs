@@ -65,6 +65,24 @@ fn a_killed_authority_stops_no_running_upload() {
 }
 
 #[test]
+fn p9_what_was_promised_counts_for_an_authority_that_started_anew() {
+    let mut node = Node::setup().two_processes().env("MAX_STORAGE_SIZE", LENGTH + LENGTH / 4).start();
+    let content = Oracle(3).bytes(0..LENGTH);
+    let (first, second) = (node.create(LENGTH), node.create(LENGTH / 2));
+    let mut conn = half_way(&node, &first, &content);
+    node.kill_one(Role::Control);
+    back(&mut node);
+    // What is stored leaves room for it; what was promised to the body under way does not.
+    node.patch(&second, 0, &content[..content.len() / 2]).is(507);
+    conn.send(&content[content.len() / 2..]);
+    conn.reply().is(204);
+    node.whole(&first, &content);
+    node.patch(&second, 0, &content[..content.len() / 2]).is(507);
+    node.patch(&second, 0, &content[..content.len() / 4]).is(204);
+    assert_eq!(node.get("/api/storage").json()["used"], LENGTH + LENGTH / 4, "and not one byte is promised any more");
+}
+
+#[test]
 fn a_fact_that_waits_survives_the_data_planes_death_too() {
     let mut node = two();
     let content = Oracle(2).bytes(0..LENGTH);

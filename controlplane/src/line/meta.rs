@@ -12,6 +12,8 @@ pub enum Call {
     Decide,
     /// With its body, after [`Act::Forward`](etransfer_contract::grant::Act::Forward).
     Attached,
+    /// A transfer under way asks whether it may go on.
+    Recheck,
     /// The line's own paths.
     Line,
     /// No data plane at all: somebody drives the socket by hand.
@@ -72,6 +74,7 @@ impl Meta {
             call: match text(line::LINE) {
                 Some("decide") => Call::Decide,
                 Some("attached") => Call::Attached,
+                Some("recheck") => Call::Recheck,
                 Some("call") => Call::Line,
                 Some(_) | None => Call::Bare,
             },

@@ -168,15 +168,6 @@ impl Node {
         if used.saturating_add(bytes) > max { Room::Full { whose: Whose::Person, used, max } } else { Room::Unlimited }
     }
 
-    /// Promises a final upload the bytes of its copy; settled by the fact that ends it.
-    pub fn reserve_for(&self, ticket: Ticket, object: ObjectId, bytes: u64, account: Option<Account>) -> Room {
-        let room = self.reserve(ticket, Some(bytes), bytes, account);
-        if matches!(room, Room::Promised(_)) {
-            self.lock().copies.insert(object, ticket);
-        }
-        room
-    }
-
     /// Takes back a promise whose grant was never given.
     pub fn unreserve(&self, ticket: Ticket) {
         self.lock().ledger.settle(ticket);

@@ -64,9 +64,6 @@ impl State {
         match fact {
             Fact::Progress(presence) | Fact::Completed(presence) => {
                 self.inventory.note(presence.object);
-                if presence.complete {
-                    self.settle_copy(presence.object);
-                }
                 if self.shelf.get(presence.object).is_some() {
                     self.progress(presence, effects);
                 } else {
@@ -83,6 +80,10 @@ impl State {
                     self.bury(object, tombstone_until);
                 }
                 self.removed(object);
+            }
+            Fact::Open { ticket, object, bytes } => {
+                let owner = self.shelf.get(object).and_then(|entry| entry.record.owner);
+                self.ledger.promise(ticket, bytes, owner);
             }
             Fact::Settled { ticket, .. } => self.ledger.settle(ticket),
             Fact::Served { .. } => self.served(&fact, effects),
@@ -167,15 +168,7 @@ impl State {
         incomplete
     }
 
-    /// The copy of a final upload ended: what it stored is counted where everything stored is.
-    fn settle_copy(&mut self, id: ObjectId) {
-        if let Some(ticket) = self.copies.remove(&id) {
-            self.ledger.settle(ticket);
-        }
-    }
-
     fn removed(&mut self, id: ObjectId) {
-        self.settle_copy(id);
         self.shelf.gone(id);
         self.orders.confirm(id);
         self.kept.remove(&id);

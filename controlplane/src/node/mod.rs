@@ -57,8 +57,6 @@ struct State {
     shelf: Shelf,
     ledger: Ledger,
     orders: OrderBook,
-    /// Final uploads under construction and the promise their copy has.
-    copies: HashMap<ObjectId, Ticket>,
     tally: Tally,
     inventory: Inventory,
     /// Objects without a record that are never removed: found by a catalogue that was new.
@@ -83,7 +81,6 @@ impl Node {
             shelf,
             ledger: Ledger::default(),
             orders: OrderBook::default(),
-            copies: HashMap::new(),
             tally: Tally::default(),
             inventory: Inventory::new(beginning.is_new_file),
             kept: beginning.kept,
@@ -193,7 +190,6 @@ impl State {
         if self.data_run != data_run {
             self.data_run = data_run;
             self.ledger.forget_all();
-            self.copies.clear();
         }
     }
 

@@ -35,6 +35,15 @@ pub enum Fact {
         /// The object.
         object: ObjectId,
     },
+    /// A grant with a budget is being used; told only to a control plane that started anew, before its inventory ends.
+    Open {
+        /// The grant.
+        ticket: Ticket,
+        /// Where the bytes go.
+        object: ObjectId,
+        /// Bytes promised to it; some may be stored already.
+        bytes: u64,
+    },
     /// A grant with a budget ended: this many bytes of it were stored, the rest is released.
     Settled {
         /// The grant.

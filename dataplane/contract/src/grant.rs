@@ -31,6 +31,15 @@ pub struct Grant {
     pub act: Act,
 }
 
+/// Answer to a recheck: may a transfer under way go on?
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Recheck {
+    /// `false`: the right it began under has ended; cut it, keep what was stored.
+    pub go: bool,
+    /// Its speed limit from now on; `None` = no limit.
+    pub rate: Option<Rate>,
+}
+
 /// What a grant permits.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

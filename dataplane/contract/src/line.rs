@@ -6,6 +6,7 @@
 //! |---|---|---|
 //! | decide | the client's own method and target, its head rebuilt (hop-by-hop and `Etransfer-*` fields dropped), no body, plus [`PEER`], [`LISTENER`], [`BODY`] and [`LINE`]` : decide` | an ordinary response, relayed whole; or a [`Grant`](crate::Grant) as [`GRANT_MEDIA_TYPE`] |
 //! | attached | the same, [`LINE`]` : attached`, with the client's body (sent after a decide was answered by [`Act::Forward`](crate::grant::Act::Forward)) | an ordinary response, relayed whole |
+//! | recheck | the same, [`LINE`]` : recheck`, for a transfer under way when the epoch rose | [`Recheck`](crate::grant::Recheck); anything else: it goes on |
 //! | facts | `POST `[`FACTS_PATH`], [`FactBatch`](crate::fact::FactBatch) | 204; anything else: sent again |
 //! | orders | `POST `[`ORDERS_PATH`], [`OrdersQuery`](crate::order::OrdersQuery); held open until there is news or 20 s passed | [`Orders`](crate::order::Orders) |
 //! | claim | `POST `[`CLAIM_PATH`], [`Claim`](crate::fact::Claim): may the last block of this delivery be sent? | [`Verdict`](crate::fact::Verdict) |
@@ -17,7 +18,7 @@
 //! A decide or attached for HEAD travels as GET with [`METHOD`]` : HEAD`: an answer to HEAD has no body, so it could not
 //! carry a grant. The client, of course, gets its answer without a body.
 //!
-//! The calls other than decide and attached carry [`LINE`]` : call`; without it the control plane answers 404, and the
+//! The calls with paths of their own carry [`LINE`]` : call`; without it the control plane answers 404, and the
 //! data plane drops every `Etransfer-*` field a client sends, so no client can speak them.
 //!
 //! # Read your writes
@@ -25,7 +26,7 @@
 //! A decide never overtakes facts: the data plane delivers every fact queued before the request was read, then asks.
 //! If the line is down, the client gets 503 with `Retry-After`.
 
-/// Says which of the calls this is: `decide`, `attached` or `call`.
+/// Says which of the calls this is: `decide`, `attached`, `recheck` or `call`.
 pub const LINE: &str = "etransfer-line";
 /// Peer address of the client's connection, `ip:port`.
 pub const PEER: &str = "etransfer-peer";

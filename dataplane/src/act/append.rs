@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use etransfer_contract::Span;
 use etransfer_contract::fact::Fact;
-use etransfer_contract::grant::{Append, Grant};
+use etransfer_contract::grant::Append;
 use etransfer_contract::tus::{AppendHead, Checksum, CreateHead, Refusal};
 
 use super::Answered;
@@ -27,6 +27,7 @@ use crate::config::WriteMode;
 use crate::core::{Core, http_date};
 use crate::data_file::{self, DataFile};
 use crate::http::{Head, Reply};
+use crate::permission::Permission;
 use crate::store::{Claim, Object, Refused, Want};
 use crate::wire::Wire;
 
@@ -48,22 +49,19 @@ struct Ask {
 }
 
 /// Executes an append grant.
-pub async fn append(
-    core: &Core,
-    wire: &mut Wire,
-    head: &Head,
-    body: &mut Body,
-    grant: &Grant,
-    permit: &Append,
-) -> Answered {
+pub async fn append(permission: &Permission<'_>, wire: &mut Wire, body: &mut Body, permit: &Append) -> Answered {
+    let Permission { core, grant, .. } = permission;
+    if let Some(bytes) = permit.budget {
+        core.shared.budgets.open(grant.ticket, permit.object, bytes);
+    }
     let mut stored = 0;
-    let answered = match run(core, wire, head, body, permit, &mut stored).await {
+    let answered = match run(permission, wire, body, permit, &mut stored).await {
         Ok(reply) => Answered::Reply(reply),
         Err(Failure::Refused(reply)) => Answered::Reply(reply),
         Err(Failure::Cut) => Answered::Cut,
     };
     if permit.budget.is_some() {
-        core.shared.facts.push(Fact::Settled { ticket: grant.ticket, stored });
+        core.shared.budgets.settle(&core.shared.facts, grant.ticket, stored);
     }
     answered
 }
@@ -86,13 +84,13 @@ fn refuse(status: u16, detail: impl Into<String>) -> Failure {
 }
 
 async fn run(
-    core: &Core,
+    permission: &Permission<'_>,
     wire: &mut Wire,
-    head: &Head,
     body: &mut Body,
     permit: &Append,
     stored: &mut u64,
 ) -> Result<Reply, Failure> {
+    let Permission { core, head, .. } = permission;
     let ask = Ask::parse(head, permit)?;
     let object = core
         .shared
@@ -114,7 +112,7 @@ async fn run(
         let interim = b"HTTP/1.1 100 Continue\r\n\r\n".to_vec();
         wire.send(interim, false, core.shared.config.limits.body_idle_timeout).await.map_err(|_| Failure::Cut)?;
     }
-    let moved = receive(core, wire, body, &object, claim, &ask, permit).await;
+    let moved = receive(permission, wire, body, &object, claim, &ask, permit).await;
     settle(core, &object, &ask, permit, moved, stored).await
 }
 
@@ -214,7 +212,7 @@ fn no_room(object: &Object) -> Failure {
 }
 
 async fn receive(
-    core: &Core,
+    permission: &Permission<'_>,
     wire: &mut Wire,
     body: &mut Body,
     object: &Arc<Object>,
@@ -222,6 +220,7 @@ async fn receive(
     ask: &Ask,
     permit: &Append,
 ) -> Moved {
+    let core = permission.core;
     let config = &core.shared.config;
     let large = match config.write_mode {
         WriteMode::Direct => true,
@@ -234,7 +233,7 @@ async fn receive(
     };
     let algorithm = ask.checksum.as_ref().and_then(|checksum| checksum.algorithm().ok());
     let limits = Limits { budget: permit.budget, length_max: permit.length_max };
-    let mut mover = Mover::new(core, object, claim, file, ask.offset, limits);
+    let mut mover = Mover::new(permission, object, claim, file, ask.offset, limits);
     if ask.is_verified() {
         mover.verify(algorithm);
     }
@@ -293,6 +292,10 @@ fn stopped(object: &Object, stop: Stop) -> Failure {
         Stop::Refused(refusal) => refusal.into(),
         Stop::Framing(reject) => Failure::Refused(Reply::reject(reject)),
         Stop::Disk(error) => failed(object, &error),
+        Stop::Revoked => {
+            let body = serde_json::json!({"error": "Unauthorized", "message": "the right to do this has ended"});
+            Failure::Refused(Reply::new(401).field("WWW-Authenticate", "Bearer").json(&body))
+        }
         Stop::Taken => mismatch(object.look().contiguous),
         Stop::Removed | Stop::Ended | Stop::Gone | Stop::Slow | Stop::Stopping => Failure::Cut,
     }

@@ -9,13 +9,13 @@ use std::sync::Arc;
 
 use etransfer_contract::Span;
 use etransfer_contract::fact::Fact;
-use etransfer_contract::grant::Concat;
+use etransfer_contract::grant::{Concat, Grant};
 
 use super::Answered;
 use super::finish::finish;
 use super::remove::remove_object;
 use crate::config::WriteMode;
-use crate::core::Core;
+use crate::core::{Core, Shared};
 use crate::data_file::{DataFile, open_for_reading};
 use crate::http::Reply;
 use crate::store::{Object, ReadGuard, Want};
@@ -24,14 +24,21 @@ use crate::store::{Object, ReadGuard, Want};
 const COPY_BYTES: usize = 1 << 20;
 
 /// Executes a concat grant.
-pub async fn concat(core: &Core, permit: &Concat) -> Answered {
+pub async fn concat(core: &Core, grant: &Grant, permit: &Concat) -> Answered {
+    let Shared { budgets, facts, .. } = &*core.shared;
+    let bytes = permit.parts.iter().map(|(_, length)| length).sum();
+    budgets.open(grant.ticket, permit.object, bytes);
     match build(core, permit).await {
-        Ok(()) => Answered::Reply(Reply::new(permit.status).fields(&permit.fields)),
+        Ok(()) => {
+            budgets.settle(facts, grant.ticket, bytes);
+            Answered::Reply(Reply::new(permit.status).fields(&permit.fields))
+        }
         Err(failure) => {
             if let Err(error) = remove_object(core, permit.object).await {
                 tracing::error!(object = %permit.object, %error, "remove a half-built final upload");
             }
-            core.shared.facts.push(Fact::Discarded { object: permit.object });
+            facts.push(Fact::Discarded { object: permit.object });
+            budgets.settle(facts, grant.ticket, 0);
             Answered::Reply(failure)
         }
     }

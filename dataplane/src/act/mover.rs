@@ -24,6 +24,7 @@ use crate::core::Core;
 use crate::data_file::{BLOCK_BYTES, DataFile, Write};
 use crate::http::Reject;
 use crate::node::SLOTS;
+use crate::permission::Permission;
 use crate::rates::{Meter, Turn};
 use crate::store::{Claim, CommitError, Object};
 use crate::wire::{Wire, WireError};
@@ -48,6 +49,8 @@ pub enum Stop {
     Slow,
     /// Another request ended this writer (T-LOCK-2).
     Ended,
+    /// The right to do this ended meanwhile.
+    Revoked,
     /// The upload was removed.
     Removed,
     /// The node is stopping.
@@ -73,6 +76,7 @@ pub enum Stop {
 /// One body on its way to the disk.
 pub struct Mover<'c> {
     core: &'c Core,
+    permission: &'c Permission<'c>,
     object: &'c Arc<Object>,
     file: DataFile,
     claim: Claim,
@@ -110,18 +114,20 @@ struct InFlight {
 impl<'c> Mover<'c> {
     /// A body that starts at `start`.
     pub fn new(
-        core: &'c Core,
+        permission: &'c Permission<'c>,
         object: &'c Arc<Object>,
         claim: Claim,
         file: DataFile,
         start: u64,
         limits: Limits,
     ) -> Self {
+        let core = permission.core;
         let length = object.look().length;
         let end = claim.end().min(length.unwrap_or(u64::MAX));
         let length_max = limits.length_max.filter(|_| length.is_none()).unwrap_or(u64::MAX);
         Self {
             core,
+            permission,
             object,
             file,
             claim,
@@ -191,7 +197,7 @@ impl<'c> Mover<'c> {
                 Err(error) => return Err(error.into()),
             }
             self.land_ready()?;
-            self.look_around()?;
+            self.look_around().await?;
         }
     }
 
@@ -214,7 +220,7 @@ impl<'c> Mover<'c> {
             if body.is_lost(wire) {
                 return Err(Stop::Gone);
             }
-            self.look_around()?;
+            self.look_around().await?;
         }
     }
 
@@ -355,8 +361,11 @@ impl<'c> Mover<'c> {
         }
     }
 
-    fn look_around(&mut self) -> Result<(), Stop> {
+    async fn look_around(&mut self) -> Result<(), Stop> {
         self.tell();
+        if !self.permission.holds(&mut self.meter).await {
+            return Err(Stop::Revoked);
+        }
         let limits = &self.core.shared.config.limits;
         if self.claim.is_ended() {
             Err(Stop::Ended)

@@ -17,6 +17,7 @@ use etransfer_contract::Span;
 use rustix::io::{IoSliceMut, ReadWriteFlags};
 
 use crate::core::Core;
+use crate::permission::Permission;
 use crate::rates::{Meter, Turn};
 use crate::store::ReadGuard;
 use crate::wire::Wire;
@@ -30,6 +31,7 @@ const WINDOW_BYTES: u64 = 2 << 20;
 /// Sends spans of one object to one client.
 pub struct Sender<'c> {
     core: &'c Core,
+    permission: &'c Permission<'c>,
     wire: &'c Wire,
     file: Fd,
     guard: &'c ReadGuard,
@@ -38,9 +40,16 @@ pub struct Sender<'c> {
 }
 
 impl<'c> Sender<'c> {
-    /// Content of `file`, as long as `guard` is not cut, no faster than `meter` lets it out.
-    pub fn new(core: &'c Core, wire: &'c Wire, file: Fd, guard: &'c ReadGuard, meter: Option<Meter>) -> Self {
-        Self { core, wire, file, guard, meter, limit: core.shared.config.limits.body_idle_timeout }
+    /// Content of `file`, as long as it is permitted and `guard` is not cut, no faster than `meter` lets it out.
+    pub fn new(
+        permission: &'c Permission<'c>,
+        wire: &'c Wire,
+        file: Fd,
+        guard: &'c ReadGuard,
+        meter: Option<Meter>,
+    ) -> Self {
+        let core = permission.core;
+        Self { core, permission, wire, file, guard, meter, limit: core.shared.config.limits.body_idle_timeout }
     }
 
     /// Sends `head`, then the span; `false` when the client or the disk failed, or the object was cut.
@@ -66,6 +75,9 @@ impl<'c> Sender<'c> {
                 Some(Turn::Later(wait)) => wait,
             };
             self.core.io.sleep(wait).await;
+            if !self.permission.holds(&mut self.meter).await {
+                return None;
+            }
             if self.guard.is_cut() || self.core.is_stopping() || self.wire.is_broken() {
                 return None;
             }
@@ -98,7 +110,7 @@ impl<'c> Sender<'c> {
         let mut at = span.start();
         let mut runs = false;
         while at < span.end() {
-            if self.guard.is_cut() {
+            if self.guard.is_cut() || !self.permission.holds(&mut self.meter).await {
                 return false;
             }
             let Some(window) = self.await_turn((span.end() - at).min(WINDOW_BYTES)).await else { return false };

@@ -20,6 +20,7 @@ use super::sender::Sender;
 use crate::core::{Core, unix_ms};
 use crate::data_file::open_for_reading;
 use crate::http::{Head, Method, Reply};
+use crate::permission::Permission;
 use crate::store::Object;
 use crate::wire::Wire;
 
@@ -33,14 +34,8 @@ struct Delivery {
 }
 
 /// Executes a serve grant; `keep_alive` goes into the head this act sends itself.
-pub async fn serve(
-    core: &Core,
-    wire: &mut Wire,
-    head: &Head,
-    grant: &Grant,
-    permit: &Serve,
-    keep_alive: bool,
-) -> Answered {
+pub async fn serve(permission: &Permission<'_>, wire: &mut Wire, permit: &Serve, keep_alive: bool) -> Answered {
+    let Permission { core, head, grant, .. } = permission;
     if permit.length != Some(0) && core.shared.store.is_removed(permit.object) {
         return Answered::Reply(Reply::detail(404, "no such file"));
     }
@@ -54,7 +49,7 @@ pub async fn serve(
     if head.method() == Method::Head {
         return Answered::Reply(reply);
     }
-    let whole = deliver(core, wire, object, permit, grant, reply, delivery.span, keep_alive).await;
+    let whole = deliver(permission, wire, object, permit, reply, delivery.span, keep_alive).await;
     if permit.report {
         core.shared.facts.push(Fact::Served {
             object: permit.object,
@@ -121,17 +116,16 @@ fn refuse_consumed(permit: &Serve, span: Option<Span>) -> Result<(), Reply> {
 }
 
 /// Sends head and bytes; `true` when every byte was handed to the transport.
-#[expect(clippy::too_many_arguments, reason = "the facts of one delivery, used once")]
 async fn deliver(
-    core: &Core,
+    permission: &Permission<'_>,
     wire: &mut Wire,
     object: Option<Arc<Object>>,
     permit: &Serve,
-    grant: &Grant,
     reply: Reply,
     span: Option<Span>,
     keep_alive: bool,
 ) -> bool {
+    let Permission { core, grant, .. } = permission;
     let head = reply.head_bytes(keep_alive);
     let limit = core.shared.config.limits.body_idle_timeout;
     let Some(span) = span else {
@@ -147,7 +141,7 @@ async fn deliver(
         }
     };
     let meter = permit.rate.as_ref().map(|rate| core.shared.rates.join(rate, &core.io));
-    let mut sender = Sender::new(core, wire, file, &guard, meter);
+    let mut sender = Sender::new(permission, wire, file, &guard, meter);
     if !permit.hold_last {
         return sender.send(head, Some(span)).await;
     }

@@ -159,6 +159,7 @@ impl Queue {
             Fact::Completed(_)
             | Fact::Discarded { .. }
             | Fact::Removed { .. }
+            | Fact::Open { .. }
             | Fact::Settled { .. }
             | Fact::Inventory { .. } => {}
         }

@@ -85,8 +85,10 @@ fn node_facts(core: &Core) -> NodeFacts {
     }
 }
 
-/// The control plane (re)started: it hears of everything there is, and of every completion it has not confirmed.
+/// The control plane (re)started: it hears of every promise that is being used, of everything there is, and of every
+/// completion it has not confirmed.
 fn tell_inventory(core: &Core) {
+    core.shared.budgets.tell(&core.shared.facts);
     let mut after = None;
     loop {
         let objects = core.shared.store.inventory(after, PAGE);

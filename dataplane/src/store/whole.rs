@@ -141,7 +141,7 @@ impl Store {
         let (object, what) = match fact {
             Fact::Completed(presence) => (presence.object, Told::Completed),
             Fact::Removed { object } => (*object, Told::Removed),
-            Fact::Progress(_) | Fact::Discarded { .. } | Fact::Settled { .. } => return,
+            Fact::Progress(_) | Fact::Discarded { .. } | Fact::Open { .. } | Fact::Settled { .. } => return,
             Fact::Served { .. } | Fact::Inventory { .. } => return,
         };
         if !self.index.confirm(object, what) {

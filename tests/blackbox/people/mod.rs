@@ -3,6 +3,7 @@
 mod login;
 mod rights;
 mod speed;
+mod under_way;
 
 use crate::support::{Node, Request};
 

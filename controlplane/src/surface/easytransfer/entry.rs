@@ -20,6 +20,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use serde_json::json;
 use tower::ServiceExt;
 
+use super::recheck::recheck;
 use super::{cors, tus as uploads};
 use crate::authority::open::is_open;
 use crate::authority::{Denied, Presented};
@@ -41,6 +42,9 @@ pub async fn handle(app: &App, routes: &Routes, mut request: Request) -> Respons
         return routes.line.clone().oneshot(request).await.into_response();
     }
     strip_line_fields(request.headers_mut());
+    if meta.call == Call::Recheck {
+        return recheck(app, &meta, request).await;
+    }
     let is_tus = uploads::is_tus_path(request.uri().path());
     let cors = cors::fields(&app.node.config().cors_origins, request.headers());
     let (method, mut response) = decide(app, routes, request, meta, is_tus).await;

@@ -20,6 +20,7 @@ mod groups;
 mod link;
 pub mod login;
 mod quota;
+mod recheck;
 mod rights;
 mod shape;
 mod tus;

@@ -55,7 +55,7 @@ pub async fn create(
     }
     let (ticket, object) = (node.ticket(), record.id);
     let account = app.account_of(record.owner, caller).await?;
-    match node.reserve_for(ticket, object, length, account) {
+    match node.reserve(ticket, Some(length), length, account) {
         Room::Unlimited | Room::Promised(_) => {}
         room @ (Room::Full { .. } | Room::Unknown) => return Err(no_room(room, 0)),
     }
