@@ -26,6 +26,7 @@ use crate::node::Node;
 use crate::people::People;
 use crate::reloading::{self, Reloading};
 use crate::socket::{self, SocketError};
+use crate::surface::attempts::Attempts;
 use crate::surface::easytransfer;
 use crate::surface::easytransfer::login::Login;
 use crate::usage;
@@ -49,7 +50,7 @@ pub struct App {
     /// The provider people sign in with, when one is configured.
     pub login: Option<Arc<Login>>,
     /// Wrong tokens per address.
-    pub misses: Arc<easytransfer::Misses>,
+    pub misses: Arc<Attempts>,
     /// One sweep at a time.
     pub sweeping: Arc<Mutex<()>>,
     /// Tells the first token, once.
@@ -174,7 +175,7 @@ fn prepare(config: Arc<Config>, sources: Sources) -> Result<(App, watch::Sender<
         login,
         reloading: Arc::new(Reloading::of(sources)),
         traffic: Arc::new(Traffic::default()),
-        misses: Arc::default(),
+        misses: Arc::new(Attempts::new(easytransfer::MISSES_MAX)),
         sweeping: Arc::default(),
         announcement: Arc::new(Announcement::of(first)),
         stopping,
@@ -301,7 +302,7 @@ impl App {
             login: None,
             reloading: Arc::new(Reloading::of(Sources::default())),
             traffic: Arc::new(Traffic::default()),
-            misses: Arc::default(),
+            misses: Arc::new(Attempts::new(easytransfer::MISSES_MAX)),
             sweeping: Arc::default(),
             announcement: Arc::new(Announcement::silent()),
             stopping,

@@ -19,6 +19,8 @@ pub struct Config {
     pub durability: Durability,
     /// Which door bytes take to the disk.
     pub write_mode: WriteMode,
+    /// A damaged store is served read-only instead of not at all (P18).
+    pub serve_damaged: bool,
     /// Which engine to use.
     pub engine: EngineChoice,
     /// How long running bodies may take to end after SIGTERM.

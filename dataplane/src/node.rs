@@ -74,7 +74,7 @@ pub fn start(config: Config) -> Result<Node, StartError> {
         cores,
         journal_bytes: JOURNAL_BYTES,
         compact_above: COMPACT_ABOVE,
-        read_only_on_damage: false,
+        read_only_on_damage: config.serve_damaged,
     };
     let (store, replayed) = Store::open(options)?;
     tracing::info!(?replayed, "store opened");

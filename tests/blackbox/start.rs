@@ -197,6 +197,29 @@ fn an_object_that_is_missing_or_too_short_stops_the_start() {
 }
 
 #[test]
+fn a_damaged_store_is_served_read_only_when_told_to() {
+    let mut node = Node::setup().env("SERVE_DAMAGED", true).start();
+    let (good, bad) = (node.complete(&Oracle(1).bytes(0..300_000)), node.complete(&Oracle(2).bytes(0..300_000)));
+    let open = node.create(1000);
+    node.kill();
+    let object = node.storage().join("objects").join(&bad.id[..2]).join(&bad.id);
+    std::fs::File::options().write(true).open(&object).and_then(|file| file.set_len(5_000)).expect("cut an object");
+    node.start_again();
+    node.whole(&good, &Oracle(1).bytes(0..300_000));
+    let degraded = node.get("/api/info").is(200).json()["degraded"].to_string();
+    assert!(degraded.contains("read-only") && degraded.contains(&bad.id), "{degraded}");
+    assert_eq!(node.get(&bad.download()).status, 500, "nothing of what is damaged is served");
+    let refused = node.patch(&open, 0, &[1; 1000]);
+    assert!(refused.status >= 500 && node.offset(&open) == 0, "{refused:?}");
+    assert_eq!(std::fs::metadata(&object).expect("it is still there").len(), 5_000);
+    // Put right, it is what it was.
+    std::fs::write(&object, Oracle(2).bytes(0..300_000)).expect("put the object back");
+    node.kill_and_start_again();
+    node.whole(&bad, &Oracle(2).bytes(0..300_000));
+    node.patch(&open, 0, &[1; 1000]).is(204);
+}
+
+#[test]
 fn a_damaged_catalogue_stops_the_start_or_is_rebuilt_never_believed() {
     let (mut node, files) = killed_after_work();
     let state = node.storage().join("state");

@@ -266,6 +266,7 @@ fn data_config(config: &Config) -> data::Config {
             config::WriteMode::Direct => data::WriteMode::Direct,
             config::WriteMode::Buffered => data::WriteMode::Buffered,
         },
+        serve_damaged: config.storage.serve_damaged,
         engine: match config.server.engine {
             config::Engine::Auto => data::EngineChoice::Auto,
             config::Engine::Ring => data::EngineChoice::Ring,

@@ -77,6 +77,7 @@ hot! {
     "auth_tokens" "auth.tokens" auth.tokens;
     "default_retention" "retention.default" retention.default;
     "default_retention_ttl" "retention.default_ttl" retention.default_ttl;
+    "max_concurrent_tasks" "tasks.max_concurrent" max_concurrent_tasks;
     "max_storage_size" "storage.max_storage_size" storage.max_storage_size;
     "role_quotas" "user_system.role_quotas" user_system.role_quotas;
     "token_retention_policies" "retention.token_policies" retention.token_policies;

@@ -43,6 +43,8 @@ pub struct Config {
     pub cors_origins: Vec<String>,
     /// `network.advertised_endpoints`, as given.
     pub advertised_endpoints: Vec<String>,
+    /// Server-side downloads at once; told in `/api/info`, there are none yet.
+    pub max_concurrent_tasks: usize,
     /// Bounds of the data plane.
     pub limits: Limits,
     /// `logging.level`.
@@ -91,6 +93,8 @@ pub struct Storage {
     pub durability: Durability,
     /// Which door bytes take to the disk.
     pub write_mode: WriteMode,
+    /// A damaged store is served read-only instead of not at all (P18).
+    pub serve_damaged: bool,
 }
 
 /// `auth.*`
@@ -202,6 +206,7 @@ impl Config {
                 max_storage_size: r.get("storage.max_storage_size", "max_storage_size", None),
                 durability: r.get("storage.durability", "durability", Durability::Complete),
                 write_mode: r.get("storage.write_mode", "write_mode", WriteMode::Auto),
+                serve_damaged: r.get("storage.serve_damaged", "serve_damaged", false),
             },
             state: r.get("state.backend", "state_backend", Backend::File),
             redis_url: r.get("state.redis_url", "redis_url", Secret::new("redis://localhost:6379/0")),
@@ -230,6 +235,7 @@ impl Config {
             user_check: r.get("quota.user_check", "quota_user_check", UserCheck::Patch),
             cors_origins: r.get("cors.origins", "cors_origins", vec!["*".to_owned()]),
             advertised_endpoints: r.get("network.advertised_endpoints", "advertised_endpoints", Vec::new()),
+            max_concurrent_tasks: r.get("tasks.max_concurrent", "max_concurrent_tasks", 50),
             limits: Limits::read(r),
             log_level: r.get("logging.level", "log_level", LogLevel::Info),
             audit_log: r.get("logging.audit", "audit_log", None),
@@ -308,7 +314,6 @@ fn later(r: &mut Reader) {
     r.later("network.prefer_ipv4", "prefer_ipv4", true);
     r.later("user_system.oidc.provider", "oidc_provider", nothing());
     r.later("user_system.oidc.corp_id", "dingtalk_corp_id", nothing());
-    r.later("tasks.max_concurrent", "max_concurrent_tasks", 50usize);
     r.later("sinks.presets", "sink_presets", None::<Secret>);
     r.later("google_api_key", "google_api_key", None::<Secret>);
     r.later("surfaces", "surfaces", None::<Secret>);

@@ -48,6 +48,7 @@ impl Bed {
             line: control.socket().to_owned(),
             durability: Durability::None,
             write_mode: WriteMode::Auto,
+            serve_damaged: false,
             engine,
             grace: Duration::from_secs(60),
             limits,

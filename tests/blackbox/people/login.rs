@@ -104,6 +104,17 @@ fn what_did_not_come_from_a_login_under_way_is_400_and_makes_nobody() {
 }
 
 #[test]
+fn one_address_begins_so_many_logins_and_no_more() {
+    let provider = Provider::start();
+    let node = Node::setup().config(&provider.config("")).start();
+    let start = || node.send(&Request::new("POST", "/api/users/login/start"));
+    (0..120).for_each(|_| drop(start().is(200)));
+    assert!((1..=60).contains(&start().is(429).number("Retry-After")));
+    node.send(&Request::get("/api/users/login")).is(429);
+    node.send(&Request::get("/api/users/login-info")).is(200);
+}
+
+#[test]
 fn section_6_without_a_provider_nobody_needs_to_sign_in() {
     let node = Node::setup().config("user_system: {enabled: true}").start();
     node.send(&Request::get("/api/users/login-info")).is(501);

@@ -33,7 +33,7 @@ pub async fn info(State(app): State<App>) -> Json<Value> {
         "total_size": totals.file_bytes + totals.upload_bytes,
         "retention_policies": policies(config.retention.allow_permanent),
         "default_retention": config.retention.default.word(),
-        "max_concurrent_tasks": 0,
+        "max_concurrent_tasks": config.max_concurrent_tasks,
         "engine": plane.engine,
         "cores": plane.cores,
         "degraded": plane.degraded,

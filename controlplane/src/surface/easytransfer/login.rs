@@ -24,6 +24,7 @@ use crate::line::meta::Meta;
 use crate::login::{Arrival, Pending, PendingError, Profile, Provider, ProviderError, page, short_url};
 use crate::people::{NewSession, People, PeopleError};
 use crate::server::App;
+use crate::surface::attempts::{Attempts, client};
 use crate::surface::query::{Invalid, Query};
 use crate::surface::refusal::Refused;
 
@@ -32,16 +33,28 @@ const BROWSER_COOKIE: &str = "et_login";
 /// The page that asks a person about the login of a command line.
 const CONFIRM_COOKIE: &str = "et_confirm";
 
+/// Logins one address may begin in a minute: in the ten minutes they live, an eighth of what is remembered.
+const STARTS_MAX: u32 = 120;
+
 /// The provider, and the logins under way.
 pub struct Login {
     provider: Provider,
+    starts: Attempts,
     pending: Mutex<Pending<NewSession>>,
 }
 
 impl Login {
     /// With `provider`.
     pub fn with(provider: Provider) -> Self {
-        Self { provider, pending: Mutex::default() }
+        Self { provider, starts: Attempts::new(STARTS_MAX), pending: Mutex::default() }
+    }
+
+    /// One more login from this client, or 429.
+    fn admit(&self, app: &App, meta: &Meta, headers: &HeaderMap) -> Result<(), Refused> {
+        let client = client(&app.node.config(), meta, headers);
+        self.starts.check(client)?;
+        self.starts.count(client);
+        Ok(())
     }
 
     fn pending(&self) -> MutexGuard<'_, Pending<NewSession>> {
@@ -76,6 +89,7 @@ pub async fn start(
     headers: HeaderMap,
 ) -> Result<Json<Value>, Refused> {
     let login = app.login()?;
+    login.admit(&app, &meta, &headers)?;
     let callback = callback_url(&app, login, &meta, &headers);
     let begun = login.provider.begin(&callback).await?;
     let authorize_url = begun.authorize_url.clone();
@@ -114,6 +128,7 @@ pub async fn browser(
     headers: HeaderMap,
 ) -> Result<Response, Refused> {
     let login = app.login()?;
+    login.admit(&app, &meta, &headers)?;
     let callback = callback_url(&app, login, &meta, &headers);
     let begun = login.provider.begin(&callback).await?;
     let target = begun.authorize_url.clone();

@@ -26,7 +26,7 @@ mod shape;
 mod tus;
 mod users;
 
-pub use auth::Misses;
+pub use auth::MISSES_MAX;
 use axum::Router;
 use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
