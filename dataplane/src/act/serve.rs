@@ -54,6 +54,7 @@ pub async fn serve(
     if head.method() == Method::Head {
         return Answered::Reply(reply);
     }
+    let status = reply.status();
     let whole = deliver(core, wire, object, permit, grant, reply, delivery.span, keep_alive).await;
     if permit.report {
         core.shared.facts.push(Fact::Served {
@@ -65,7 +66,7 @@ pub async fn serve(
             at_unix_ms: unix_ms(),
         });
     }
-    if whole { Answered::Sent } else { Answered::Cut }
+    if whole { Answered::Sent(status) } else { Answered::Cut }
 }
 
 /// Which bytes answer this request, and with which status; `Err` is a refusal that moves no byte.
