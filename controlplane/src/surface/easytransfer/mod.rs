@@ -2,7 +2,7 @@
 //!
 //! * [`entry`] what happens to every request: CORS, effective method, the gate, the fields every reply has
 //! * [`tus`] uploads · [`files`] listing and deleting · [`download`] getting them back
-//! * [`facts`] what the server tells about itself · [`auth`] credentials · [`admin`] reload
+//! * [`facts`] what the server tells about itself, [`probes`] to whoever runs it · [`auth`] credentials · [`admin`] reload
 //! * [`shape`] the JSON both client generations can read
 //!
 //! Must stay true: authority is decided in [`entry`] and nowhere else; a route that is in the contract and not built
@@ -19,6 +19,7 @@ mod files;
 mod groups;
 mod link;
 pub mod login;
+mod probes;
 mod quota;
 mod rights;
 mod shape;
@@ -33,6 +34,9 @@ use axum::routing::{MethodRouter, any, delete, get, post, put};
 
 use super::refusal::Refused;
 use crate::server::App;
+
+/// This dialect in the metrics.
+pub const NAME: &str = "easytransfer";
 
 /// All routes, each behind the gate. A path or method that does not exist is told before a credential is asked for
 /// (tus.md A12).
@@ -49,6 +53,9 @@ pub fn router(app: &App) -> Router<App> {
 
 fn routes() -> Vec<(&'static str, MethodRouter<App>)> {
     vec![
+        ("/livez", get(probes::live)),
+        ("/readyz", get(probes::ready)),
+        ("/metrics", get(probes::metrics)),
         ("/api/health", get(facts::health)),
         ("/api/info", get(facts::info)),
         ("/api/storage", get(facts::storage)),

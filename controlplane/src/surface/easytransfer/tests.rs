@@ -221,5 +221,6 @@ mod creation;
 mod downloads;
 mod listing;
 mod people;
+mod probes;
 mod quota;
 mod uploads;
