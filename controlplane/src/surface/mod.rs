@@ -1,5 +1,6 @@
 //! The dialects: one folder each. A surface owns its paths, its errors and its limits; below it there is one node.
 
 pub mod easytransfer;
+pub mod html;
 pub mod query;
 pub mod refusal;

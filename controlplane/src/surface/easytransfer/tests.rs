@@ -220,6 +220,7 @@ mod concatenation;
 mod creation;
 mod downloads;
 mod listing;
+mod openapi;
 mod people;
 mod probes;
 mod quota;
