@@ -105,4 +105,7 @@ fn p14_readiness_follows_both_planes() {
         node.try_send(&Request::get("/readyz")).ok().filter(|reply| reply.status == 200)
     });
     node.send(&Request::get("/livez")).is(200);
+    wait::until("a control plane that was away hears all that was counted meanwhile", || {
+        (sum(&metrics(&node), "et_grants_total", &[r#"source="away""#]) >= 2.0).then_some(())
+    });
 }

@@ -38,7 +38,7 @@ impl<'f> Family<'f> {
 
     /// From 0 to 1.
     pub fn ratio(name: &'f str, help: &'f str) -> Self {
-        Self { name, help, unit: Some(Unit::Ratios) }
+        Self { name, help, unit: Some(Unit::Other("ratio".into())) }
     }
 
     /// Bytes a second.

@@ -29,7 +29,7 @@ pub fn render(document: &Value) -> String {
     );
     for tag in document["tags"].as_array().into_iter().flatten() {
         let _ = writeln!(out, "<h2>{}</h2>\n<p>{}</p>", text(&tag["name"]), text(&tag["description"]));
-        for (path, item) in document["paths"].as_object().into_iter().flatten() {
+        for (path, item) in entries(&document["paths"]) {
             for method in METHODS {
                 let operation = &item[method];
                 if operation["tags"][0] == tag["name"] {
@@ -38,42 +38,37 @@ pub fn render(document: &Value) -> String {
             }
         }
     }
+    out.push_str("<h2>Shapes</h2>\n");
+    for (name, schema) in entries(&document["components"]["schemas"]) {
+        let name = escaped(name);
+        let _ = writeln!(out, "<h3 id=\"{name}\">{name}</h3>\n<p>{}</p>", text(&schema["description"]));
+        write_table(&mut out, entries(&schema["properties"]).map(|(field, schema)| (escaped(field), shape(schema))));
+    }
     out.push_str("</main>\n</body>\n</html>\n");
     out
 }
 
 fn write_operation(out: &mut String, document: &Value, (method, path): (&str, &str), item: &Value, operation: &Value) {
-    let _ = writeln!(
-        out,
-        "<h3>{} {}</h3>\n<p>{}. {} <small>For: {}.</small></p>",
-        method.to_uppercase(),
-        escaped(path),
-        text(&operation["summary"]),
-        text(&operation["description"]),
-        text(&operation["x-access"]),
-    );
+    let heading = format!("{} {}", method.to_uppercase(), escaped(path));
+    let about = [&operation["summary"], &operation["description"]].into_iter().filter_map(Value::as_str);
+    let about: Vec<String> = about.map(|sentence| escaped(sentence.trim_end_matches('.')) + ".").collect();
+    let who = escaped(who(&operation["x-access"]));
+    let _ = writeln!(out, "<h3>{heading}</h3>\n<p>{} <small>For {who}.</small></p>", about.join(" "));
     let parameters = [&item["parameters"], &operation["parameters"]].into_iter().filter_map(Value::as_array).flatten();
-    let parameters = parameters.map(|parameter| resolved(document, parameter));
     let row = |parameter: &Value| {
+        let parameter = resolved(document, parameter);
         let need = if parameter["required"] == true { "required" } else { "optional" };
-        let place = format!("{}, {need}", text(&parameter["in"]));
-        (text(&parameter["name"]), format!("{} <small>{place}</small>", text(&parameter["description"])))
+        let place = format!("<small>{}, {need}</small>", text(&parameter["in"]));
+        (text(&parameter["name"]), format!("{} {place}", text(&parameter["description"])))
     };
-    let taken = operation["requestBody"]["content"].as_object().into_iter().flatten();
-    let body =
-        taken.map(|(media, content)| ("body".to_owned(), format!("{} {}", escaped(media), shape(&content["schema"]))));
+    let body = entries(&operation["requestBody"]["content"]).map(|one| ("body".to_owned(), content(one)));
     write_table(out, parameters.map(row).chain(body));
-    let answers = operation["responses"].as_object().into_iter().flatten();
-    write_table(
-        out,
-        answers.map(|(status, answer)| {
-            let answer = resolved(document, answer);
-            let content = answer["content"].as_object().into_iter().flatten();
-            let content: Vec<String> =
-                content.map(|(media, content)| format!("{} {}", escaped(media), shape(&content["schema"]))).collect();
-            (escaped(status), format!("{} <small>{}</small>", text(&answer["description"]), content.join(", ")))
-        }),
-    );
+    let row = |(status, answer): (&String, &Value)| {
+        let answer = resolved(document, answer);
+        let kinds: Vec<String> = entries(&answer["content"]).map(content).collect();
+        (escaped(status), format!("{} {}", text(&answer["description"]), kinds.join(", ")))
+    };
+    write_table(out, entries(&operation["responses"]).map(row));
 }
 
 fn write_table(out: &mut String, rows: impl Iterator<Item = (String, String)>) {
@@ -83,14 +78,45 @@ fn write_table(out: &mut String, rows: impl Iterator<Item = (String, String)>) {
     }
 }
 
-/// A schema in a few words: its name, or its fields.
+fn content((media, content): (&String, &Value)) -> String {
+    format!("<small>{} {}</small>", escaped(media), shape(&content["schema"]))
+}
+
+/// A schema in a few words: a link to its name, its fields, or its type.
 fn shape(schema: &Value) -> String {
     if let Some(name) = schema["$ref"].as_str().and_then(|target| target.rsplit('/').next()) {
-        return escaped(name);
+        let name = escaped(name);
+        return format!("<a href=\"#{name}\">{name}</a>");
     }
-    let fields = schema["properties"].as_object().into_iter().flatten().map(|(name, _)| name.as_str());
-    let fields: Vec<&str> = fields.collect();
-    if fields.is_empty() { String::new() } else { escaped(&format!("{{{}}}", fields.join(", "))) }
+    if schema["items"].is_object() {
+        return format!("list of {}", shape(&schema["items"]));
+    }
+    if schema["additionalProperties"].is_object() {
+        return format!("map to {}", shape(&schema["additionalProperties"]));
+    }
+    let fields: Vec<String> =
+        entries(&schema["properties"]).map(|(name, schema)| format!("{}: {}", escaped(name), shape(schema))).collect();
+    if !fields.is_empty() {
+        return format!("{{{}}}", fields.join(", "));
+    }
+    let words = [&schema["enum"], &schema["type"]].into_iter().find_map(Value::as_array);
+    let words: Vec<&str> = words.into_iter().flatten().map(|word| word.as_str().unwrap_or("null")).collect();
+    if words.is_empty() { text(&schema["type"]) } else { escaped(&words.join(" | ")) }
+}
+
+/// The words of `x-access`, spelled out.
+fn who(access: &Value) -> &str {
+    match access.as_str().unwrap_or_default() {
+        "credential" => "whoever has a credential",
+        "session" => "whoever is signed in",
+        "operator" => "tokens of the configuration, and administrators",
+        "administrator" => "administrators",
+        other => other,
+    }
+}
+
+fn entries(map: &Value) -> impl Iterator<Item = (&String, &Value)> {
+    map.as_object().into_iter().flatten()
 }
 
 fn text(value: &Value) -> String {
