@@ -3,7 +3,7 @@
 use std::io::{Read as _, Write as _};
 use std::os::unix::net::UnixStream;
 
-use crate::support::tus::patch;
+use crate::support::tus::{patch, patch_head};
 use crate::support::{DEADLINE, Node, OTHER_TOKEN, Oracle, Request, Role, TOKEN, wait};
 
 fn metrics(node: &Node) -> String {
@@ -61,6 +61,16 @@ fn counters_grow_by_exactly_the_bytes_that_moved() {
     assert_eq!(sum(&text, "et_files", &[]), 4.0, "{text}");
     assert!(sum(&text, "et_catalogue_commit_seconds_count", &[]) > 0.0, "{text}");
     assert_eq!(sum(&text, "et_data_plane_up", &[]), 1.0, "{text}");
+    let upload = node.create(10_000);
+    let mut conn = node.connect();
+    conn.send_head(&patch_head(&upload, 0).header("Content-Length", "10000"));
+    conn.send(&content[..5000]);
+    drop(conn);
+    let text = wait::until("the body that died is told", || {
+        let text = metrics(&node);
+        (sum(&text, "et_requests_total", &[r#"kind="append""#, r#"outcome="cut""#]) == 1.0).then_some(text)
+    });
+    assert_eq!(sum(&text, "et_content_received_bytes_total", &[]), received + 5000.0, "as far as it came: {text}");
 }
 
 #[test]

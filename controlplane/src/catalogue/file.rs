@@ -334,9 +334,13 @@ mod tests {
             vec![Change::Put(Box::new(record))]
         };
         let refused = (0..200).find_map(|number| try_write(many(number)).err());
-        assert!(refused.is_none_or(|refused| refused.is_full));
+        assert!(refused.as_ref().is_none_or(|refused| refused.is_full));
+        assert_eq!(opened.keeper.fare().is_failing, refused.is_some());
         std::fs::remove_file(dir.path().join("filler")).unwrap();
         assert_eq!(try_write(many(1)), Ok(()), "without a restart");
+        let fare = opened.keeper.fare();
+        assert!(!fare.is_failing && fare.commits.count() >= 102, "{fare:?}");
+        assert_eq!(fare.failures > 0, refused.is_some());
         drop(opened);
         assert_eq!(open(&path, true).unwrap().records.len(), 101);
     }
