@@ -13,6 +13,7 @@ pub mod line;
 mod listen;
 pub mod login;
 pub mod machine;
+pub mod metrics;
 pub mod node;
 pub mod offline;
 pub mod original;

@@ -51,6 +51,12 @@ impl App {
         if self.reloading.file().is_none() {
             return Ok(None);
         }
+        let reloaded = self.read_again().await;
+        self.metrics.count_reload(reloaded.is_ok());
+        reloaded.map(Some)
+    }
+
+    async fn read_again(&self) -> Result<Reloaded, NotReloaded> {
         let _alone = self.reloading.alone.lock().await;
         let sources = self.reloading.sources.clone();
         let running = self.node.config();
@@ -69,7 +75,7 @@ impl App {
             let fields: Vec<&str> = reloaded.changes.keys().copied().collect();
             tracing::info!(?fields, "the configuration was reloaded");
         }
-        Ok(Some(reloaded))
+        Ok(reloaded)
     }
 }
 

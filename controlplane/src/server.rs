@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use axum::middleware::from_fn_with_state;
 use tokio::sync::{Mutex, watch};
 
 use crate::authority::Authority;
@@ -22,6 +23,7 @@ use crate::line::calls;
 use crate::listen;
 use crate::login::{Provider, Settings, SettingsError};
 use crate::machine::traffic::Traffic;
+use crate::metrics::{Metrics, decisions};
 use crate::node::Node;
 use crate::people::People;
 use crate::reloading::{self, Reloading};
@@ -45,6 +47,8 @@ pub struct App {
     pub reloading: Arc<Reloading>,
     /// Interface counters.
     pub traffic: Arc<Traffic>,
+    /// What `/metrics` tells.
+    pub metrics: Arc<Metrics>,
     /// Users and groups, with `user_system.enabled`.
     pub people: Option<People>,
     /// The provider people sign in with, when one is configured.
@@ -168,13 +172,15 @@ fn prepare(config: Arc<Config>, sources: Sources) -> Result<(App, watch::Sender<
         source,
     })?;
     let (stop, stopping) = watch::channel(false);
+    let (node, traffic) = (Arc::new(Node::new(config, beginning)), Arc::<Traffic>::default());
     let app = App {
-        node: Arc::new(Node::new(config, beginning)),
+        metrics: Arc::new(Metrics::new(Arc::clone(&node), Arc::clone(&traffic))),
+        node,
         authority: Arc::new(authority),
         people,
         login,
         reloading: Arc::new(Reloading::of(sources)),
-        traffic: Arc::new(Traffic::default()),
+        traffic,
         misses: Arc::new(Attempts::new(easytransfer::MISSES_MAX)),
         sweeping: Arc::default(),
         announcement: Arc::new(Announcement::of(first)),
@@ -249,7 +255,7 @@ async fn serve(app: App, listener: std::os::unix::net::UnixListener) {
 /// The two sets of paths; only the line's own calls reach the first.
 #[derive(Clone)]
 pub struct Routes {
-    /// Facts, orders, claims.
+    /// Facts, orders, claims, counters.
     pub line: Router,
     /// What clients ask.
     pub surface: Router,
@@ -260,7 +266,9 @@ impl Routes {
     pub fn of(app: &App) -> Self {
         Self {
             line: calls::router().with_state(app.clone()),
-            surface: easytransfer::router(app).with_state(app.clone()),
+            surface: easytransfer::router(app)
+                .layer(from_fn_with_state((app.clone(), easytransfer::NAME), decisions::observe))
+                .with_state(app.clone()),
         }
     }
 }
@@ -272,6 +280,7 @@ async fn sweep_for_ever(app: App) {
         tick.tick().await;
         let _alone = app.sweeping.lock().await;
         let (cleaned, commit) = app.node.sweep();
+        app.metrics.count_sweep(cleaned);
         if let Err(error) = commit.wait().await {
             tracing::error!(%error, "write down a sweep");
         }
@@ -295,13 +304,15 @@ impl App {
         let (stop, stopping) = watch::channel(false);
         let keeper = Box::new(Memory);
         let beginning = Beginning { keeper, records: Vec::new(), kept: Default::default(), is_new_file: false };
+        let (node, traffic) = (Arc::new(Node::new(Arc::new(config), beginning)), Arc::<Traffic>::default());
         let app = Self {
-            node: Arc::new(Node::new(Arc::new(config), beginning)),
+            metrics: Arc::new(Metrics::new(Arc::clone(&node), Arc::clone(&traffic))),
+            node,
             authority: Arc::new(authority),
             people: None,
             login: None,
             reloading: Arc::new(Reloading::of(Sources::default())),
-            traffic: Arc::new(Traffic::default()),
+            traffic,
             misses: Arc::new(Attempts::new(easytransfer::MISSES_MAX)),
             sweeping: Arc::default(),
             announcement: Arc::new(Announcement::silent()),

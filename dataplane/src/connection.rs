@@ -10,6 +10,7 @@
 use std::rc::Rc;
 use std::time::Duration;
 
+use etransfer_contract::counters::{Kind, Outcome};
 use etransfer_contract::grant::Act;
 
 use crate::act::{Answered, append, concat, relay, remove, serve, state};
@@ -55,6 +56,8 @@ impl Connection {
                 Ok(Some(head)) => head,
                 Ok(None) => return,
                 Err(reject) => {
+                    let outcome = Outcome::of_status(reject.verdict().status);
+                    self.core.counters.update(|core| core.requests.count(Kind::None, outcome));
                     let _ = self.answer(Reply::reject(reject), Method::Get, false).await;
                     return self.linger().await;
                 }
@@ -93,26 +96,32 @@ impl Connection {
     }
 
     async fn request(&mut self, head: Head) -> Next {
+        if let Some(tally) = &self.wire.tally {
+            tally.asked(self.core.io.now());
+        }
         let mut body = Body::new(head.framing());
         let keep_alive = head.keep_alive() && !self.core.is_stopping();
-        let answered = match head.objection() {
-            Some(reject) => Answered::Reply(Reply::reject(reject)),
+        let (kind, answered) = match head.objection() {
+            Some(reject) => (Kind::None, Answered::Reply(Reply::reject(reject))),
             None if self.has_unwanted_body(&head, &mut body).await => {
-                Answered::Reply(Reply::reject(Reject::BodyUnwanted))
+                (Kind::None, Answered::Reply(Reply::reject(Reject::BodyUnwanted)))
             }
             None => self.act(&head, &mut body, keep_alive).await,
         };
-        let usable = match answered {
-            Answered::Cut => return Next::Close,
-            Answered::Sent => keep_alive && is_drainable(&head, &body),
+        let (outcome, usable) = match answered {
+            Answered::Cut => (Outcome::Cut, None),
+            Answered::Sent(status) => (Outcome::of_status(status), Some(keep_alive && is_drainable(&head, &body))),
             Answered::Reply(reply) => {
                 let usable = keep_alive && !reply.must_close() && is_drainable(&head, &body);
-                if self.answer(reply, head.method(), usable).await.is_err() {
-                    return Next::Close;
+                let status = reply.status();
+                match self.answer(reply, head.method(), usable).await {
+                    Ok(()) => (Outcome::of_status(status), Some(usable)),
+                    Err(_) => (Outcome::Cut, None),
                 }
-                usable
             }
         };
+        self.core.counters.update(|core| core.requests.count(kind, outcome));
+        let Some(usable) = usable else { return Next::Close };
         if usable && self.drain(&mut body).await {
             return Next::Request;
         }
@@ -120,15 +129,16 @@ impl Connection {
         Next::Close
     }
 
-    async fn act(&mut self, head: &Head, body: &mut Body, keep_alive: bool) -> Answered {
+    async fn act(&mut self, head: &Head, body: &mut Body, keep_alive: bool) -> (Kind, Answered) {
         let core = Rc::clone(&self.core);
         let core = &*core;
         let limit = core.shared.config.limits.body_idle_timeout;
         match decide(core, head, &self.asker).await {
-            Decided::Away => Answered::Reply(relay::away()),
+            Decided::Away => (Kind::None, Answered::Reply(relay::away())),
             Decided::Answer(reply) => {
                 let keep_alive = keep_alive && is_drainable(head, body);
-                relay::relay(&core.line, &mut self.wire, head, *reply, keep_alive, limit).await
+                let relayed = relay::relay(&core.line, &mut self.wire, head, *reply, keep_alive, limit).await;
+                (Kind::Relay, relayed)
             }
             Decided::Grant(grant) => {
                 let wire = &mut self.wire;
@@ -143,11 +153,11 @@ impl Connection {
                         relay::forward(core, wire, head, body, &self.asker, *bytes_max, keep_alive).await
                     }
                 };
-                match answered {
+                let answered = match answered {
                     Answered::Reply(reply) => Answered::Reply(reply.fields(&grant.headers)),
-                    Answered::Sent => Answered::Sent,
-                    Answered::Cut => Answered::Cut,
-                }
+                    sent @ (Answered::Sent(_) | Answered::Cut) => sent,
+                };
+                (kind(&grant.act), answered)
             }
         }
     }
@@ -195,6 +205,18 @@ impl Connection {
                 Err(_) => return,
             }
         }
+    }
+}
+
+/// What a request with this permission is counted as.
+fn kind(act: &Act) -> Kind {
+    match act {
+        Act::Append(_) => Kind::Append,
+        Act::State(_) => Kind::State,
+        Act::Serve(_) => Kind::Serve,
+        Act::Remove(_) => Kind::Remove,
+        Act::Concat(_) => Kind::Concat,
+        Act::Forward { .. } => Kind::Relay,
     }
 }
 

@@ -10,6 +10,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use event_listener::Event;
 
 use crate::config::Config;
+use crate::counters::Counters;
 use crate::grants::Grants;
 use crate::line::{Budgets, Facts, LineClient};
 use crate::rates::Rates;
@@ -64,6 +65,8 @@ pub struct Core {
     pub objects: Fd,
     /// Whose turn it is to sync this core's journal.
     pub journal_turn: futures_util::lock::Mutex<()>,
+    /// What this core counts.
+    pub counters: Rc<Counters>,
     /// Requests being answered on this core.
     pub active: Cell<usize>,
 }

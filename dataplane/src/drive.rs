@@ -11,6 +11,7 @@ use crate::act::finish::sync_journal;
 use crate::config::Durability;
 use crate::connection::Connection;
 use crate::core::{Core, Shared};
+use crate::counters::{Tally, report};
 use crate::grants::{Asker, Grants};
 use crate::line::{Facts, LineClient, follow_orders};
 use crate::wire::Wire;
@@ -44,6 +45,7 @@ pub async fn drive(io: Io, shared: Arc<Shared>, listeners: Vec<Fd>) {
         grants: Grants::default(),
         objects,
         journal_turn: futures_util::lock::Mutex::new(()),
+        counters: Rc::default(),
         active: Cell::new(0),
         io,
         shared,
@@ -56,6 +58,7 @@ pub async fn drive(io: Io, shared: Arc<Shared>, listeners: Vec<Fd>) {
         core.io.spawn(compact(Rc::clone(&core))).detach();
     }
     core.io.spawn(trim(Rc::clone(&core))).detach();
+    core.io.spawn(report(Rc::clone(&core))).detach();
     stopped(&core).await;
     drop(accepting);
     drain(&core).await;
@@ -106,8 +109,9 @@ async fn accept(core: Rc<Core>, listener: Fd) {
 }
 
 fn admit(core: &Rc<Core>, socket: Fd, peer: std::net::SocketAddr) {
-    let open = Open::new(&core.shared);
+    let open = Open::new(core);
     if open.before >= core.shared.config.limits.connections_max {
+        core.counters.update(|core| core.crowded += 1);
         let flags = rustix::net::SendFlags::DONTWAIT | rustix::net::SendFlags::NOSIGNAL;
         // The kernel has room for one line in a fresh socket; if not, the close says enough.
         let _ = rustix::net::send(&*socket, CROWDED, flags);
@@ -117,7 +121,7 @@ fn admit(core: &Rc<Core>, socket: Fd, peer: std::net::SocketAddr) {
     if rustix::net::sockopt::set_tcp_nodelay(&*socket, true).is_err() {
         return;
     }
-    let wire = Wire::new(core.io.clone(), socket);
+    let wire = Wire::of_client(core.io.clone(), socket, Tally::new(&core.counters, local.ip()));
     let connection = Connection::new(Rc::clone(core), wire, Asker { peer, local });
     let task = async move {
         connection.run().await;
@@ -126,21 +130,23 @@ fn admit(core: &Rc<Core>, socket: Fd, peer: std::net::SocketAddr) {
     core.io.spawn(task).detach();
 }
 
-/// One open connection in the count of all cores.
+/// One open connection, in the count of all cores and in this core's own.
 struct Open {
-    shared: Arc<Shared>,
+    core: Rc<Core>,
     before: usize,
 }
 
 impl Open {
-    fn new(shared: &Arc<Shared>) -> Self {
-        Self { before: shared.connections.fetch_add(1, Ordering::Relaxed), shared: Arc::clone(shared) }
+    fn new(core: &Rc<Core>) -> Self {
+        core.counters.update(|core| core.accepted += 1);
+        Self { before: core.shared.connections.fetch_add(1, Ordering::Relaxed), core: Rc::clone(core) }
     }
 }
 
 impl Drop for Open {
     fn drop(&mut self) {
-        self.shared.connections.fetch_sub(1, Ordering::Relaxed);
+        self.core.shared.connections.fetch_sub(1, Ordering::Relaxed);
+        self.core.counters.update(|core| core.closed += 1);
     }
 }
 

@@ -98,8 +98,24 @@ pub async fn decide(core: &Core, head: &Head, asker: &Asker) -> Decided {
     let key = key(head, asker);
     let epoch = core.shared.epoch.load(Ordering::Relaxed);
     if let Some(grant) = core.grants.find(&key, core.io.now(), epoch) {
+        core.counters.update(|core| core.cached += 1);
         return Decided::Grant(grant);
     }
+    let asked = core.io.now();
+    let decided = ask(core, head, asker, key).await;
+    let took = core.io.now().saturating_duration_since(asked);
+    core.counters.update(|core| {
+        core.decide.observe(took);
+        match decided {
+            Decided::Grant(_) => core.granted += 1,
+            Decided::Answer(_) => core.answered += 1,
+            Decided::Away => core.undecided += 1,
+        }
+    });
+    decided
+}
+
+async fn ask(core: &Core, head: &Head, asker: &Asker, key: Vec<u8>) -> Decided {
     if !wait_for_line(core).await || !core.shared.facts.flush(&core.io, LINE_WAIT).await {
         return Decided::Away;
     }

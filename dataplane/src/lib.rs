@@ -3,7 +3,8 @@
 //! *Absent on purpose:* no SQL, no users, no policy, no surface by name, no JSON beyond the line and its own refusals.
 //!
 //! The byte path, in reading order: [`node`] starts the cores, `drive` accepts, `connection` reads heads, `grants` asks
-//! who may (`permission` whether that still holds), `act` moves the bytes (`rates` says how fast), [`store`] knows what is there, `line` tells the control plane.
+//! who may (`permission` whether that still holds), `act` moves the bytes (`rates` says how fast), [`store`] knows what is
+//! there, `line` tells the control plane; `counters` is what a core counts meanwhile.
 pub mod config;
 pub mod node;
 
@@ -11,6 +12,7 @@ mod act;
 mod body;
 mod connection;
 mod core;
+mod counters;
 mod data_file;
 mod drive;
 mod grants;

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec};
 
+use crate::counters::Tally;
 use crate::world::{Buf, Fd, Io, within};
 
 /// A stream socket with its read-ahead.
@@ -15,6 +16,8 @@ pub struct Wire {
     pub io: Io,
     /// The socket.
     pub socket: Fd,
+    /// Where a client's content is counted; nothing between the planes.
+    pub tally: Option<Tally>,
     inbox: Vec<u8>,
     taken: usize,
 }
@@ -34,9 +37,14 @@ pub enum WireError {
 }
 
 impl Wire {
-    /// Wraps a connected socket.
+    /// Wraps a socket to the control plane.
     pub fn new(io: Io, socket: Fd) -> Self {
-        Self { io, socket, inbox: Vec::new(), taken: 0 }
+        Self { io, socket, tally: None, inbox: Vec::new(), taken: 0 }
+    }
+
+    /// Wraps a client's socket.
+    pub fn of_client(io: Io, socket: Fd, tally: Tally) -> Self {
+        Self { tally: Some(tally), ..Self::new(io, socket) }
     }
 
     /// What was read and not consumed yet.

@@ -696,7 +696,7 @@ fn credentials_that_are_none_get_one_answer() {
 #[test]
 fn fields_of_the_line_between_the_planes_mean_nothing_from_outside() {
     let node = Node::start();
-    for path in ["/line/facts", "/line/orders", "/line/claim"] {
+    for path in ["/line/facts", "/line/orders", "/line/claim", "/line/counters"] {
         for kind in ["call", "decide", "attached"] {
             let request = Request::new("POST", path)
                 .header("Etransfer-Line", kind)

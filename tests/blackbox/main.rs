@@ -15,6 +15,7 @@ mod files_api;
 mod full_disk;
 mod import;
 mod kill;
+mod metrics;
 mod people;
 mod readme;
 mod redis;

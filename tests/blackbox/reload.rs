@@ -67,6 +67,8 @@ fn section_7_a_broken_file_is_400_says_where_and_changes_nothing() {
         assert_eq!(with_token(&node, TOKEN), 200, "{yaml}");
         assert_eq!(node.get("/api/info").json()["default_retention"], "permanent");
     }
+    let metrics = node.get("/metrics").is(200).body;
+    assert!(String::from_utf8_lossy(&metrics).contains(r#"et_reloads_total{result="failed"} 5"#));
 }
 
 #[test]

@@ -1,10 +1,11 @@
 //! Paths that answer without a credential (contract easytransfer.md §1.3), matched on whole segments.
 
-/// Whether `path` is open. Paths outside `/api` and `/tus` are: nothing but 404 is there.
+/// Whether `path` is open. Paths outside `/api` and `/tus` are, but for `/metrics`: it tells
+/// how the machine is doing.
 pub fn is_open(path: &str) -> bool {
     let mut segments = path.split('/').skip(1);
     match segments.next() {
-        Some("tus") => false,
+        Some("tus" | "metrics") => false,
         Some("api") => is_open_api(segments.next(), segments.next(), segments.next()),
         Some(_) | None => true,
     }
@@ -41,6 +42,8 @@ mod tests {
             "/openapi.json",
             "/",
             "/l/x",
+            "/livez",
+            "/readyz",
             "/tusk",
             "/apis",
         ] {
@@ -50,6 +53,7 @@ mod tests {
             "/tus",
             "/tus/",
             "/tus/x",
+            "/metrics",
             "/api",
             "/api/",
             "/api/files",

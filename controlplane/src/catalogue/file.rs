@@ -15,7 +15,7 @@ use std::collections::HashSet;
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::mpsc;
+use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
 use etransfer_contract::ObjectId;
@@ -24,6 +24,7 @@ use tokio::sync::oneshot;
 
 use super::backing::{Backing, Ballast};
 use super::codec::{self, Damaged};
+use super::pulse::{Fare, Pulse};
 use super::{Beginning, Change, Commit, Keeper, NotKept, Record};
 
 /// Records by id; values as [`codec`] writes them.
@@ -70,6 +71,7 @@ pub enum OpenError {
 pub struct FileKeeper {
     queue: Option<mpsc::Sender<Waiting>>,
     writer: Option<std::thread::JoinHandle<()>>,
+    pulse: Arc<Pulse>,
 }
 
 struct Waiting {
@@ -89,6 +91,7 @@ pub fn open(path: &Path, sync: bool) -> Result<Beginning, OpenError> {
     let (queue, waiting) = mpsc::channel();
     let ballast = Ballast::beside(path);
     ballast.take();
+    let pulse = Arc::<Pulse>::default();
     let mut writer = Writer {
         path: path.to_owned(),
         sync,
@@ -96,12 +99,13 @@ pub fn open(path: &Path, sync: bool) -> Result<Beginning, OpenError> {
         unkept: Vec::new(),
         ballast,
         last_ballast: Instant::now(),
+        pulse: Arc::clone(&pulse),
     };
     let thread = std::thread::Builder::new()
         .name("catalogue".into())
         .spawn(move || writer.run(&waiting))
         .map_err(|error| wrong(&error))?;
-    let keeper = Box::new(FileKeeper { queue: Some(queue), writer: Some(thread) });
+    let keeper = Box::new(FileKeeper { queue: Some(queue), writer: Some(thread), pulse });
     Ok(Beginning { keeper, records, kept, is_new_file: !is_trusted })
 }
 
@@ -113,6 +117,10 @@ impl Keeper for FileKeeper {
             let _ = queue.send(Waiting { changes, tell });
         }
         Commit::Waiting(told)
+    }
+
+    fn fare(&self) -> Fare {
+        self.pulse.fare()
     }
 }
 
@@ -134,6 +142,7 @@ struct Writer {
     unkept: Vec<Change>,
     ballast: Ballast,
     last_ballast: Instant,
+    pulse: Arc<Pulse>,
 }
 
 impl Writer {
@@ -167,6 +176,7 @@ impl Writer {
 
     /// Commits all that waits; on a full disk once more with the ballast gone.
     fn commit(&mut self) -> Result<(), NotKept> {
+        let since = Instant::now();
         let mut outcome = self.try_commit();
         if outcome.as_ref().is_err_and(is_full) && self.ballast.release() {
             tracing::warn!("the disk is full; the catalogue lives on the room set aside");
@@ -177,8 +187,14 @@ impl Writer {
             self.ballast.take();
         }
         match &outcome {
-            Ok(()) => self.unkept.clear(),
-            Err(_) => self.database = None,
+            Ok(()) => {
+                self.pulse.committed(since.elapsed());
+                self.unkept.clear();
+            }
+            Err(_) => {
+                self.pulse.failed();
+                self.database = None;
+            }
         }
         outcome.map_err(|error| NotKept { is_full: is_full(&error), reason: error.to_string() })
     }
@@ -318,9 +334,13 @@ mod tests {
             vec![Change::Put(Box::new(record))]
         };
         let refused = (0..200).find_map(|number| try_write(many(number)).err());
-        assert!(refused.is_none_or(|refused| refused.is_full));
+        assert!(refused.as_ref().is_none_or(|refused| refused.is_full));
+        assert_eq!(opened.keeper.fare().is_failing, refused.is_some());
         std::fs::remove_file(dir.path().join("filler")).unwrap();
         assert_eq!(try_write(many(1)), Ok(()), "without a restart");
+        let fare = opened.keeper.fare();
+        assert!(!fare.is_failing && fare.commits.count() >= 102, "{fare:?}");
+        assert_eq!(fare.failures > 0, refused.is_some());
         drop(opened);
         assert_eq!(open(&path, true).unwrap().records.len(), 101);
     }

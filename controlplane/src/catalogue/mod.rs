@@ -2,6 +2,7 @@
 //!
 //! * [`record`] what is known about one object, [`codec`] how it is written down
 //! * [`shelf`] the index in memory, the same for every backend; a backend is read once, at the start
+//! * [`pulse`] how its writer fares
 //! * [`Keeper`] what a backend does: [`Memory`] forgets at exit, [`mod@file`] and [`mod@redis`] do not
 //!
 //! Must stay true: nobody is told of a change before [`Commit::wait`] returned; after that it survives SIGKILL at every
@@ -10,6 +11,7 @@
 mod backing;
 pub mod codec;
 pub mod file;
+pub mod pulse;
 pub mod record;
 pub mod redis;
 pub mod shelf;
@@ -23,6 +25,7 @@ use std::collections::HashSet;
 use etransfer_contract::ObjectId;
 use tokio::sync::oneshot;
 
+use pulse::Fare;
 pub use record::{Keep, Kind, Record, UserId};
 pub use shelf::{Entry, Shelf, Totals};
 
@@ -56,6 +59,11 @@ pub trait Keeper: Send + Sync {
     /// Starts to write changes down; all of them or none. What was given before is written before, so an empty list
     /// waits for that.
     fn write(&self, changes: Vec<Change>) -> Commit;
+
+    /// How its writer fares; one that writes nothing never fails.
+    fn fare(&self) -> Fare {
+        Fare::default()
+    }
 }
 
 /// A write under way.

@@ -1,4 +1,4 @@
-//! The line's own paths: facts, orders, claims. Only the data plane gets here: every other request is 404, and the data
+//! The line's own paths: facts, orders, claims, counters. Only the data plane gets here: every other request is 404, and the data
 //! plane drops the field that opens them from what clients send.
 
 use std::time::Duration;
@@ -8,8 +8,9 @@ use axum::extract::{DefaultBodyLimit, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use axum::{Json, Router};
+use etransfer_contract::counters::CountersReport;
 use etransfer_contract::fact::{Claim, FactBatch, Verdict};
-use etransfer_contract::line::{CLAIM_PATH, FACTS_PATH, ORDERS_PATH, VERSION};
+use etransfer_contract::line::{CLAIM_PATH, COUNTERS_PATH, FACTS_PATH, ORDERS_PATH, VERSION};
 use etransfer_contract::order::OrdersQuery;
 use http::StatusCode;
 use serde::de::DeserializeOwned;
@@ -28,6 +29,7 @@ pub fn router() -> Router<App> {
         .route(FACTS_PATH, post(facts))
         .route(ORDERS_PATH, post(orders))
         .route(CLAIM_PATH, post(claim))
+        .route(COUNTERS_PATH, post(counters))
         .layer(DefaultBodyLimit::max(BATCH_BYTES_MAX))
 }
 
@@ -63,6 +65,13 @@ async fn claim(State(app): State<App>, body: Bytes) -> Result<Json<Verdict>, Ref
     let claim: Claim = read(&body)?;
     let go = app.node.claim(&claim).await?;
     Ok(Json(Verdict { go }))
+}
+
+async fn counters(State(app): State<App>, body: Bytes) -> Result<StatusCode, Refused> {
+    let report: CountersReport = read(&body)?;
+    check_version(report.version)?;
+    app.metrics.cores.hear(report);
+    Ok(StatusCode::NO_CONTENT)
 }
 
 fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, Refused> {

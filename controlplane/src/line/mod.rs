@@ -3,7 +3,7 @@
 //! * [`meta`] what the data plane says about a request beside its head
 //! * [`decision`] an ordinary answer or a grant, from the same handlers
 //! * [`attached`] how a handler gets a body
-//! * [`calls`] facts, orders, claims
+//! * [`calls`] facts, orders, claims, counters
 
 pub mod attached;
 pub mod calls;

@@ -181,6 +181,11 @@ impl Node {
         state.shelf.used(None) - leaving.map(|(_, bytes)| bytes).sum::<u64>()
     }
 
+    /// Bytes that grants may still store.
+    pub fn promised(&self) -> u64 {
+        self.lock().ledger.promised(None)
+    }
+
     /// Bytes that belong to a person, as told to people: of everything that still has a record.
     pub fn used_by(&self, owner: UserId) -> u64 {
         let totals = self.lock().shelf.totals(Some(owner));

@@ -34,6 +34,11 @@ impl Inventory {
         self.known
     }
 
+    /// As [`is_known`](Self::is_known), and it is not being told anew.
+    pub fn is_current(&self) -> bool {
+        self.known && !self.coming
+    }
+
     /// It was asked for: pages follow.
     pub fn ask(&mut self) {
         self.coming = true;

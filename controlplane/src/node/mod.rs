@@ -29,6 +29,7 @@ use tokio::sync::watch;
 pub use access::{Look, Page, Room, Want, Whose};
 pub use ledger::Account;
 
+use crate::catalogue::pulse::Fare;
 use crate::catalogue::{Beginning, Change, Commit, Keeper, Shelf};
 use crate::clock::Clock;
 use crate::config::Config;
@@ -133,6 +134,16 @@ impl Node {
     /// What the data plane last said about itself.
     pub fn plane(&self) -> NodeFacts {
         self.plane.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// How the catalogue's writer fares.
+    pub fn catalogue(&self) -> Fare {
+        self.keeper.fare()
+    }
+
+    /// Everything the data plane holds was told, and no page is on its way.
+    pub fn knows_inventory(&self) -> bool {
+        self.lock().inventory.is_current()
     }
 
     /// Follows whether there is something to order.

@@ -2,5 +2,6 @@
 
 pub mod attempts;
 pub mod easytransfer;
+pub mod html;
 pub mod query;
 pub mod refusal;

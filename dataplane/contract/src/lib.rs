@@ -4,10 +4,11 @@
 //! this crate and never on each other; whatever they must agree on stands here and nothing else does.
 //!
 //! Reading order: [`id`] and [`span`] are the nouns; [`grant`] is what the control plane answers to a decision;
-//! [`fact`] is what the data plane reports; [`order`] is what the control plane wants done; [`mod@line`] names the paths and
-//! header fields between them; [`tus`] and [`ranges`] parse the heads that both planes judge.
+//! [`fact`] is what the data plane reports, [`counters`] what it counts; [`order`] is what the control plane wants done;
+//! [`mod@line`] names the paths and header fields between them; [`tus`] and [`ranges`] parse the heads that both planes judge.
 #![forbid(unsafe_code)]
 
+pub mod counters;
 pub mod fact;
 pub mod grant;
 pub mod id;

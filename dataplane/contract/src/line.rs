@@ -10,6 +10,7 @@
 //! | facts | `POST `[`FACTS_PATH`], [`FactBatch`](crate::fact::FactBatch) | 204; anything else: sent again |
 //! | orders | `POST `[`ORDERS_PATH`], [`OrdersQuery`](crate::order::OrdersQuery); held open until there is news or 20 s passed | [`Orders`](crate::order::Orders) |
 //! | claim | `POST `[`CLAIM_PATH`], [`Claim`](crate::fact::Claim): may the last block of this delivery be sent? | [`Verdict`](crate::fact::Verdict) |
+//! | counters | `POST `[`COUNTERS_PATH`], [`CountersReport`](crate::counters::CountersReport), each second and core: also the sign that the core is alive | 204; anything else: the next one tells it all again |
 //!
 //! A decide carries no body, unlike the `Expect: 100-continue` form first drawn for this line: a server that answers early
 //! while a body is announced has to close the connection, so every grant would cost a new one. The two-step form keeps
@@ -46,5 +47,7 @@ pub const FACTS_PATH: &str = "/line/facts";
 pub const ORDERS_PATH: &str = "/line/orders";
 /// Where a held-back last block is asked for.
 pub const CLAIM_PATH: &str = "/line/claim";
+/// Where counters are told.
+pub const COUNTERS_PATH: &str = "/line/counters";
 /// The version both sides speak; a mismatch stops the data plane at start with both numbers named.
 pub const VERSION: u16 = 1;

@@ -89,6 +89,7 @@ pub async fn sync_journal(core: &Core, position: Position) -> io::Result<()> {
             return Err(error);
         }
     }
+    core.counters.update(|core| core.journal_syncs += 1);
     journal.mark_synced(target.position);
     if journal.needs_sync(position) {
         return Err(io::Error::other(

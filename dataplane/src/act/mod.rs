@@ -19,8 +19,8 @@ use crate::http::Reply;
 pub enum Answered {
     /// Send this.
     Reply(Reply),
-    /// The act sent its own answer, whole; the connection stays usable.
-    Sent,
+    /// The act sent its own answer with this status, whole; the connection stays usable.
+    Sent(u16),
     /// The answer can not be finished or must not be given: close.
     Cut,
 }

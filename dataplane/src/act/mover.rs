@@ -184,6 +184,9 @@ impl<'c> Mover<'c> {
             let (bytes, fill, window) = body.fill(wire, window, range, TICK).await;
             if bytes > 0 {
                 self.claim.touch();
+                if let Some(tally) = &wire.tally {
+                    tally.received(bytes as u64);
+                }
                 self.store(window, at, bytes as u64).await?;
             }
             self.pace.count(self.core.io.now(), bytes);

@@ -80,7 +80,8 @@ pub async fn relay(
     keep_alive: bool,
     limit: std::time::Duration,
 ) -> Answered {
-    let bodiless = head.method() == Method::Head || matches!(reply.head.status(), 204 | 304);
+    let status = reply.head.status();
+    let bodiless = head.method() == Method::Head || matches!(status, 204 | 304);
     let mut length = reply.body.remaining();
     let mut early = None;
     if length.is_none() && head.version_minor() == 0 {
@@ -89,7 +90,7 @@ pub async fn relay(
         length = Some(whole.len() as u64);
         early = Some(whole);
     }
-    let answer = Reply::new(reply.head.status());
+    let answer = Reply::new(status);
     let answer = reply.head.relayed_fields().fold(answer, |answer, (name, value)| answer.field(name, value));
     let answer = match length {
         Some(length) => answer.content_length(length),
@@ -103,7 +104,7 @@ pub async fn relay(
             let LineReply { head, body, wire } = reply;
             line.give_back(wire, &head, &body);
         }
-        return if sent { Answered::Sent } else { Answered::Cut };
+        return if sent { Answered::Sent(status) } else { Answered::Cut };
     }
     loop {
         let piece = match early.take() {
@@ -126,7 +127,7 @@ pub async fn relay(
         if done {
             let LineReply { head, body, wire } = reply;
             line.give_back(wire, &head, &body);
-            return Answered::Sent;
+            return Answered::Sent(status);
         }
     }
 }

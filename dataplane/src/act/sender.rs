@@ -84,9 +84,15 @@ impl<'c> Sender<'c> {
         }
     }
 
-    fn sent(&mut self, bytes: u64) {
+    fn moved(&mut self, bytes: u64) {
         if let Some(meter) = &mut self.meter {
             meter.moved(bytes);
+        }
+    }
+
+    fn count(&self, bytes: u64) {
+        if let Some(tally) = &self.wire.tally {
+            tally.sent(bytes, self.core.io.now());
         }
     }
 
@@ -98,8 +104,12 @@ impl<'c> Sender<'c> {
         let (read, buf) = self.core.io.read_at(&self.file, Buf::from(all), at..at + len, span.start()).await;
         match read {
             Ok(bytes) if bytes == len => {
-                self.sent(bytes as u64);
-                self.wire.send_part(buf, false, self.limit).await.is_ok()
+                self.moved(bytes as u64);
+                let sent = self.wire.send_part(buf, false, self.limit).await.is_ok();
+                if sent {
+                    self.count(bytes as u64);
+                }
+                sent
             }
             Ok(bytes) => self.short(span, bytes as u64),
             Err(error) => self.failed(&error),
@@ -120,7 +130,8 @@ impl<'c> Sender<'c> {
                 Some(0) => return self.short(span, at - span.start()),
                 Some(bytes) => {
                     at += bytes;
-                    self.sent(bytes);
+                    self.moved(bytes);
+                    self.count(bytes);
                 }
                 None => return false,
             }

@@ -49,6 +49,7 @@ pub async fn serve(permission: &Permission<'_>, wire: &mut Wire, permit: &Serve,
     if head.method() == Method::Head {
         return Answered::Reply(reply);
     }
+    let status = reply.status();
     let whole = deliver(permission, wire, object, permit, reply, delivery.span, keep_alive).await;
     if permit.report {
         core.shared.facts.push(Fact::Served {
@@ -60,7 +61,7 @@ pub async fn serve(permission: &Permission<'_>, wire: &mut Wire, permit: &Serve,
             at_unix_ms: unix_ms(),
         });
     }
-    if whole { Answered::Sent } else { Answered::Cut }
+    if whole { Answered::Sent(status) } else { Answered::Cut }
 }
 
 /// Which bytes answer this request, and with which status; `Err` is a refusal that moves no byte.

@@ -41,6 +41,11 @@ impl Position {
     pub const fn core(self) -> usize {
         self.core as usize
     }
+
+    /// Bytes appended since the start, over all segments.
+    pub const fn bytes(self) -> u64 {
+        self.at
+    }
 }
 
 /// What to sync, and what is durable once all of it was.

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use etransfer_contract::fact::Verdict;
 use etransfer_contract::grant::{Act, Append, Rate, Serve, State};
-use etransfer_contract::line::{self, CLAIM_PATH, FACTS_PATH, GRANT_MEDIA_TYPE, ORDERS_PATH};
+use etransfer_contract::line::{self, CLAIM_PATH, COUNTERS_PATH, FACTS_PATH, GRANT_MEDIA_TYPE, ORDERS_PATH};
 use etransfer_contract::order::{Orders, OrdersQuery};
 use etransfer_contract::{Grant, Span};
 use http_body_util::{BodyExt as _, Full};
@@ -82,7 +82,7 @@ async fn answer(
 ) -> Result<Response<Full<Bytes>>, Infallible> {
     let path = request.uri().path().to_owned();
     let answer = match path.as_str() {
-        FACTS_PATH => Response::builder().status(204).body(Full::default()),
+        FACTS_PATH | COUNTERS_PATH => Response::builder().status(204).body(Full::default()),
         CLAIM_PATH => Response::builder().body(json(&Verdict { go: true })),
         ORDERS_PATH => {
             let query = request.into_body().collect().await.unwrap().to_bytes();

@@ -37,6 +37,7 @@ use std::sync::Arc;
 
 pub use link::{BadUrl, ReadError};
 
+use super::pulse::{Fare, Pulse};
 use super::{Beginning, Change, Commit, Keeper};
 use crate::config::Secret;
 use anchor::{Anchor, Mark};
@@ -77,6 +78,7 @@ pub enum OpenError {
 pub struct RedisKeeper {
     desk: Arc<Desk>,
     writer: Option<std::thread::JoinHandle<()>>,
+    pulse: Arc<Pulse>,
 }
 
 /// Takes the catalogue of the node in `state` over, and reads it. Waits for Redis; not for use on an async thread.
@@ -105,15 +107,20 @@ pub fn open(url: &Secret, state: &Path) -> Result<Beginning, OpenError> {
         return Err(wrong(Fault { reason, is_full: false }.into()));
     }
     let desk = Arc::new(Desk::new(Mirror::new(&held.records, held.kept.clone(), held.is_trusted)));
-    let writer = Writer { desk: Arc::clone(&desk), link, tenure, anchor };
+    let pulse = Arc::<Pulse>::default();
+    let writer = Writer { desk: Arc::clone(&desk), link, tenure, anchor, pulse: Arc::clone(&pulse) };
     let thread = std::thread::Builder::new().name("catalogue".into()).spawn(|| writer.run());
-    let keeper = Box::new(RedisKeeper { desk, writer: Some(thread.map_err(OpenError::Thread)?) });
+    let keeper = Box::new(RedisKeeper { desk, writer: Some(thread.map_err(OpenError::Thread)?), pulse });
     Ok(Beginning { keeper, records: held.records, kept: held.kept, is_new_file: !held.is_trusted })
 }
 
 impl Keeper for RedisKeeper {
     fn write(&self, changes: Vec<Change>) -> Commit {
         self.desk.leave(changes)
+    }
+
+    fn fare(&self) -> Fare {
+        self.pulse.fare()
     }
 }
 

@@ -6,9 +6,10 @@
 //! * another control plane took over: nothing is written any more, until a restart.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::super::NotKept;
+use super::super::pulse::Pulse;
 use super::anchor::{Anchor, Mark};
 use super::desk::Desk;
 use super::link::{Fault, Link};
@@ -28,6 +29,8 @@ pub struct Writer {
     pub tenure: Tenure,
     /// What is remembered here.
     pub anchor: Anchor,
+    /// How it fares, for others to read.
+    pub pulse: Arc<Pulse>,
 }
 
 /// A turn came to nothing.
@@ -52,7 +55,13 @@ impl Writer {
             if turn.is_last && turn.batch.is_none() {
                 return self.desk.settle(turn, Ok(()));
             }
+            let since = Instant::now();
             let outcome = self.take(turn.batch.as_ref());
+            match (&outcome, &turn.batch) {
+                (Ok(()), Some(_)) => self.pulse.committed(since.elapsed()),
+                (Ok(()), None) => self.pulse.answered(),
+                (Err(_), _) => self.pulse.failed(),
+            }
             self.tell_change(&outcome, &mut was_well);
             let (is_wiped, is_lost) = (outcome == Err(Setback::Wiped), outcome == Err(Setback::Lost));
             // What was wiped is written again without a pause, also when the desk is closing.

@@ -45,6 +45,7 @@ pub async fn status(State(app): State<App>, Extension(caller): Extension<Caller>
     })))
 }
 
-fn check(caller: &Caller) -> Result<(), Refused> {
+/// Access T: looking after the node.
+pub fn check(caller: &Caller) -> Result<(), Refused> {
     if caller.may_reload() { Ok(()) } else { Err(Refused::new(403, "only tokens and administrators may do this")) }
 }

@@ -91,6 +91,7 @@ pub async fn delete(
 pub async fn cleanup(State(app): State<App>, Extension(caller): Extension<Caller>) -> Result<Json<Value>, Refused> {
     let _alone = app.sweeping.lock().await;
     let (cleaned, commit) = app.node.sweep();
+    app.metrics.count_sweep(cleaned);
     commit.wait().await?;
     audit::node(&caller, "sweep");
     Ok(Json(json!({"status": "ok", "cleaned": cleaned})))

@@ -2,7 +2,8 @@
 //!
 //! * [`entry`] what happens to every request: CORS, effective method, the gate, the fields every reply has
 //! * [`tus`] uploads · [`files`] listing and deleting · [`download`] getting them back
-//! * [`facts`] what the server tells about itself · [`auth`] credentials · [`admin`] reload
+//! * [`facts`] what the server tells about itself, [`probes`] to whoever runs it · [`auth`] credentials · [`admin`] reload
+//! * [`openapi`] the description of all of it
 //! * [`shape`] the JSON both client generations can read
 //!
 //! Must stay true: authority is decided in [`entry`] and nowhere else; a route that is in the contract and not built
@@ -19,6 +20,8 @@ mod files;
 mod groups;
 mod link;
 pub mod login;
+mod openapi;
+mod probes;
 mod quota;
 mod recheck;
 mod rights;
@@ -35,6 +38,9 @@ use axum::routing::{MethodRouter, any, delete, get, post, put};
 use super::refusal::Refused;
 use crate::server::App;
 
+/// This dialect in the metrics.
+pub const NAME: &str = "easytransfer";
+
 /// All routes, each behind the gate. A path or method that does not exist is told before a credential is asked for
 /// (tus.md A12).
 pub fn router(app: &App) -> Router<App> {
@@ -50,6 +56,12 @@ pub fn router(app: &App) -> Router<App> {
 
 fn routes() -> Vec<(&'static str, MethodRouter<App>)> {
     vec![
+        ("/openapi.json", get(openapi::json)),
+        ("/docs", get(openapi::docs)),
+        ("/redoc", get(openapi::docs)),
+        ("/livez", get(probes::live)),
+        ("/readyz", get(probes::ready)),
+        ("/metrics", get(probes::metrics)),
         ("/api/health", get(facts::health)),
         ("/api/info", get(facts::info)),
         ("/api/storage", get(facts::storage)),
@@ -94,7 +106,7 @@ fn people() -> Vec<(&'static str, MethodRouter<App>)> {
 }
 
 /// Routes of the contract that are not built.
-const UNBUILT: [&str; 15] = [
+const UNBUILT: [&str; 12] = [
     "/api/folders",
     "/api/folders/{*rest}",
     "/api/tasks",
@@ -107,9 +119,6 @@ const UNBUILT: [&str; 15] = [
     "/api/migrations/bucket",
     "/api/migrations/jobs",
     "/api/migrations/jobs/{*rest}",
-    "/docs",
-    "/redoc",
-    "/openapi.json",
 ];
 
 async fn unbuilt() -> Response {

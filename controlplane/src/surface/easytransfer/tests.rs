@@ -220,6 +220,8 @@ mod concatenation;
 mod creation;
 mod downloads;
 mod listing;
+mod openapi;
 mod people;
+mod probes;
 mod quota;
 mod uploads;

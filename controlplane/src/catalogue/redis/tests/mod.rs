@@ -174,7 +174,10 @@ fn p15_a_paused_server_is_a_slow_one() {
     let opened = place.open();
     let _: () = place.server.ask("CLIENT PAUSE 3500 ALL");
     assert!(write(&opened, vec![put(1, 1)]).is_err());
+    assert!(opened.keeper.fare().is_failing);
     recover(&opened);
+    let fare = opened.keeper.fare();
+    assert!(!fare.is_failing && fare.failures > 0 && fare.commits.count() > 0, "{fare:?}");
     drop(opened);
     assert_eq!(place.holds(), BTreeMap::from([(1, 1)]));
 }

@@ -1,0 +1,85 @@
+//! Decisions by surface, method, route and answer, and how long each took: a layer around the router of a surface.
+//!
+//! Must stay true (P22): a label holds the route as it was declared (`/tus/{id}`), never the path that was asked for.
+
+use std::time::Instant;
+
+use axum::extract::{MatchedPath, Request, State};
+use axum::middleware::Next;
+use axum::response::Response;
+use http::Method;
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::{Registry, Unit};
+
+use crate::line::decision::is_grant;
+use crate::server::App;
+
+/// Upper bounds in seconds: a decision from memory takes the first ones, one that waits for a disk or a database the last.
+const BOUNDS_S: [f64; 12] = [0.000_03, 0.000_1, 0.000_3, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0];
+/// The route of a path that does not exist.
+const UNKNOWN: &str = "unknown";
+
+/// What the layers count.
+#[derive(Debug)]
+pub struct Decisions {
+    count: Family<Answered, Counter>,
+    took: Family<Asked, Histogram, fn() -> Histogram>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Asked {
+    surface: &'static str,
+    method: &'static str,
+    route: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Answered {
+    #[prometheus(flatten)]
+    asked: Asked,
+    answer: &'static str,
+}
+
+impl Decisions {
+    /// Counts from 0, told by `registry`.
+    pub fn registered(registry: &mut Registry) -> Self {
+        let decisions =
+            Self { count: Family::default(), took: Family::new_with_constructor(|| Histogram::new(BOUNDS_S)) };
+        let help = "Decisions of the control plane by route and answer: a grant, or a status class";
+        registry.register("decisions", help, decisions.count.clone());
+        let help = "How long decisions of the control plane take, by route";
+        registry.register_with_unit("decision", help, Unit::Seconds, decisions.took.clone());
+        decisions
+    }
+}
+
+/// The layer; its state names the surface.
+pub async fn observe(State((app, surface)): State<(App, &'static str)>, request: Request, next: Next) -> Response {
+    let route = request.extensions().get::<MatchedPath>().map_or(UNKNOWN, MatchedPath::as_str).to_owned();
+    let asked = Asked { surface, method: name(request.method()), route };
+    let since = Instant::now();
+    let response = next.run(request).await;
+    let decisions = &app.metrics.decisions;
+    decisions.took.get_or_create(&asked).observe(since.elapsed().as_secs_f64());
+    decisions.count.get_or_create(&Answered { asked, answer: answer(&response) }).inc();
+    response
+}
+
+fn answer(response: &Response) -> &'static str {
+    match response.status().as_u16() {
+        _ if is_grant(response) => "grant",
+        0..=299 => "2xx",
+        300..=399 => "3xx",
+        400..=499 => "4xx",
+        500.. => "5xx",
+    }
+}
+
+/// Clients may make methods up: a label has a bound.
+fn name(method: &Method) -> &'static str {
+    const KNOWN: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
+    KNOWN.into_iter().find(|known| *known == method.as_str()).unwrap_or("other")
+}
