@@ -289,6 +289,32 @@ async fn section_6_3_administration_table() {
 }
 
 #[tokio::test]
+async fn section_1_4_an_id_in_a_path_that_is_no_number_is_422() {
+    let dir = tempfile::tempdir().unwrap();
+    let node = Node::with_people(dir.path(), |_| {});
+    let (ann, _) = node.sign_in("ann", false).await;
+    let (chief, chief_id) = node.sign_in("chief", true).await;
+    for (method, path, name, input) in [
+        ("PUT", "/api/users/x/role?role=user".to_owned(), "id", "x"),
+        ("PUT", "/api/users/1.5/active?active=true".into(), "id", "1.5"),
+        ("PUT", "/api/groups/99999999999999999999/quota".into(), "id", "99999999999999999999"),
+        ("DELETE", "/api/groups/%20".into(), "id", " "),
+        ("POST", "/api/groups/x/members/y".into(), "id", "x"),
+        ("POST", format!("/api/groups/{chief_id}/members/y"), "user", "y"),
+        ("DELETE", format!("/api/groups/{chief_id}/members/y"), "user", "y"),
+    ] {
+        let answer = node.send(method, &path, &chief, json!({"name": "readers"})).await;
+        assert_eq!(answer.status, 422, "{method} {path}: {}", answer.text());
+        let refusal: Value = serde_json::from_slice(&answer.body).unwrap();
+        let detail = &refusal["detail"][0];
+        assert_eq!((&detail["loc"], &detail["input"]), (&json!(["path", name]), &json!(input)), "{refusal}");
+        assert!(detail["type"].is_string() && detail["msg"].is_string(), "{refusal}");
+        let status = node.send(method, &path, &ann, json!({"name": "readers"})).await.status;
+        assert_eq!(status, 403, "{method} {path}: rights come first");
+    }
+}
+
+#[tokio::test]
 async fn section_6_without_the_user_system_its_routes_are_404() {
     let node = Node::new(|config| config.auth.admin_tokens = vec![Secret::new("secret")]);
     for path in ["/api/users", "/api/groups"] {
