@@ -19,6 +19,7 @@ mod readme;
 mod redis;
 mod reload;
 mod retention;
+mod route_table;
 mod start;
 mod stop;
 mod support;

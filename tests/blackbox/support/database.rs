@@ -1,0 +1,53 @@
+//! The user database as another program reaches it: SQLite's file, or a database on a server (easytransfer.md §10, §15.22).
+
+use std::path::PathBuf;
+use std::process::Command;
+
+use super::wait;
+
+/// Where it is.
+pub enum Database {
+    Sqlite(PathBuf),
+}
+
+/// Takes the file and the statements.
+const SQLITE: &str = "import sqlite3, sys
+database = sqlite3.connect(sys.argv[1], timeout=10)
+database.executescript(sys.argv[2])
+database.commit()";
+
+impl Database {
+    /// Runs statements, separated by semicolons.
+    #[track_caller]
+    pub fn run(&self, statements: &str) {
+        let command = match self {
+            Self::Sqlite(path) => {
+                let mut command = Command::new("python3");
+                command.args(["-c", SQLITE]).arg(path).arg(statements);
+                command
+            }
+        };
+        wait::run(command).ok();
+    }
+
+    /// Adds somebody, with the role `user`, `admin` or `guest`.
+    #[track_caller]
+    pub fn add_person(&self, name: &str, role: &str, is_active: bool) {
+        let values = format!("'{name}', '{name}', '{role}', {is_active}, FALSE, 0, '{THEN}', '{THEN}'");
+        self.run(&format!(
+            "INSERT INTO users (oidc_sub, username, role, is_active, is_admin, storage_used, created_at, updated_at) \
+             VALUES ({values})"
+        ));
+    }
+
+    /// Adds a session of somebody.
+    #[track_caller]
+    pub fn add_session(&self, name: &str, token: &str) {
+        self.run(&format!(
+            "INSERT INTO sessions (token, user_id, created_at, expires_at) \
+             SELECT '{token}', id, '{THEN}', '2199-01-01 00:00:00.000000' FROM users WHERE username = '{name}'"
+        ));
+    }
+}
+
+const THEN: &str = "2026-01-01 00:00:00.000000";
