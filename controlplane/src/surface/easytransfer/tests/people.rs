@@ -127,6 +127,27 @@ async fn section_1_2_carriers_of_a_session() {
 }
 
 #[tokio::test]
+async fn section_1_3_a_session_counts_on_an_open_node_too() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut node = Node::with_people(dir.path(), |config| config.auth.enabled = false);
+    node.app.authority = Arc::new(Authority::open(node.app.people.clone()));
+    node.routes = Routes::of(&node.app);
+    let (ann, ann_id) = node.sign_in("ann", false).await;
+    let owner = |id: ObjectId| match node.app.node.look(id) {
+        crate::node::Look::There(entry) => entry.record.owner,
+        _ => panic!("{id} is not there"),
+    };
+    let (hers, _) = id_of(&node.create_as(&ann, "5", &[]).await);
+    let (nobodys, _) = id_of(&node.create_as("no session", "5", &[]).await);
+    assert_eq!((owner(hers), owner(nobodys)), (Some(ann_id), None));
+    for (token, total) in [("no session", 2), (ann.as_str(), 1)] {
+        let list = node.be(token, "GET", "/api/files", &[], "none").await;
+        let list: Value = serde_json::from_slice(&list.body).unwrap();
+        assert_eq!(list["total"], total, "{token}");
+    }
+}
+
+#[tokio::test]
 async fn section_4_a_persons_limits() {
     let dir = tempfile::tempdir().unwrap();
     let limits = Quota { max_storage_size: Some(10), max_upload_size: Some(20), ..Quota::default() };
