@@ -59,6 +59,21 @@ fn a_token_can_be_verified() {
 }
 
 #[test]
+fn section_5_7_guessing_is_limited_per_address() {
+    let node = Node::start();
+    let verify = |token: &str| {
+        let body = serde_json::json!({"token": token}).to_string();
+        node.send(&Request::new("POST", "/api/auth/verify").body(body))
+    };
+    for guess in 0..20 {
+        assert_eq!(verify(&format!("guess {guess}")).is(200).json()["valid"], false);
+    }
+    assert!(verify("one guess more").is(429).number("Retry-After") > 0);
+    verify(TOKEN).is(429);
+    node.get("/api/files").is(200);
+}
+
+#[test]
 fn there_is_no_login_here_and_that_is_501() {
     let node = Node::start();
     node.send(&Request::get("/api/users/login-info")).is(501);

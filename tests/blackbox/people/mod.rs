@@ -1,5 +1,6 @@
 //! People on the real binary: login, ownership, revocation, limits (easytransfer.md §1.2, §4, §6, §8.7).
 
+mod ledger;
 mod login;
 mod rights;
 mod speed;

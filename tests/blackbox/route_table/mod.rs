@@ -35,9 +35,7 @@ fn every_route_answers_every_caller_as_the_contract_says() {
 
 /// Everybody of [`Caller`], and `target`, whom administrators change.
 fn people(node: &Node) {
-    // The first question about a session makes the tables.
-    node.send(&by(Caller::Wrong, Request::get("/api/files"))).is(401);
-    let database = Database::Sqlite(node.storage().join("users.db"));
+    let database = Database::of(node);
     for (name, role, is_active) in [
         ("ann", "user", true),
         ("bob", "user", true),

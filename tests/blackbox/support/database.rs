@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::process::Command;
 
-use super::wait;
+use super::{Node, Request, wait};
 
 /// Where it is.
 pub enum Database {
@@ -17,6 +17,14 @@ database.executescript(sys.argv[2])
 database.commit()";
 
 impl Database {
+    /// A node's own file, with its tables.
+    #[track_caller]
+    pub fn of(node: &Node) -> Self {
+        // The first question about a session makes them.
+        node.send(&Request::get("/api/files").header("X-Session-Token", "nobody's")).is(401);
+        Self::Sqlite(node.storage().join("users.db"))
+    }
+
     /// Runs statements, separated by semicolons.
     #[track_caller]
     pub fn run(&self, statements: &str) {
@@ -50,4 +58,5 @@ impl Database {
     }
 }
 
+/// When everything here was made.
 const THEN: &str = "2026-01-01 00:00:00.000000";
