@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crate::support::tus::{Upload, head, metadata, patch};
-use crate::support::{Conn, DEADLINE, NoReply, Node, OTHER_TOKEN, Oracle, Request, TOKEN, audit, wait};
+use crate::support::{DEADLINE, Node, OTHER_TOKEN, Oracle, Request, TOKEN, audit, wait};
 
 fn get(upload: &Upload) -> Request {
     Request::get(&upload.download()).header("X-API-Token", TOKEN)

@@ -5,9 +5,21 @@ use std::process::Command;
 
 use super::{Node, Request, wait};
 
+#[expect(dead_code, reason = "the user database's own suite also stops them and starts them again")]
+#[path = "../../../controlplane/src/people/tests/servers.rs"]
+mod servers;
+
+pub use servers::{Kind, PASSWORD, Server, USER};
+
 /// Where it is.
 pub enum Database {
     Sqlite(PathBuf),
+    /// One of a server's, by its name.
+    On {
+        kind: Kind,
+        port: u16,
+        name: String,
+    },
 }
 
 /// Takes the file and the statements.
@@ -25,6 +37,15 @@ impl Database {
         Self::Sqlite(node.storage().join("users.db"))
     }
 
+    /// A new one on a server.
+    #[track_caller]
+    pub fn create(server: &Server, name: &str) -> Self {
+        let first = if server.kind == Kind::MariaDb { "mysql" } else { "postgres" };
+        let of = |name: &str| Self::On { kind: server.kind, port: server.port, name: name.into() };
+        of(first).run(&format!("CREATE DATABASE {name}"));
+        of(name)
+    }
+
     /// Runs statements, separated by semicolons.
     #[track_caller]
     pub fn run(&self, statements: &str) {
@@ -32,6 +53,18 @@ impl Database {
             Self::Sqlite(path) => {
                 let mut command = Command::new("python3");
                 command.args(["-c", SQLITE]).arg(path).arg(statements);
+                command
+            }
+            Self::On { kind: Kind::MariaDb, port, name } => {
+                let mut command = Command::new("mariadb");
+                command.args(["--no-defaults", "--protocol=tcp", "--host=127.0.0.1", "--user", USER, "--port"]);
+                command.args([&port.to_string(), name, "--execute", statements]).env("MYSQL_PWD", PASSWORD);
+                command
+            }
+            Self::On { kind: Kind::Postgres, port, name } => {
+                let mut command = Command::new("psql");
+                command.args(["-X", "-q", "-v", "ON_ERROR_STOP=1", "-h", "127.0.0.1", "-U", USER, "-p"]);
+                command.args([&port.to_string(), "-d", name, "-c", statements]).env("PGPASSWORD", PASSWORD);
                 command
             }
         };
