@@ -21,6 +21,9 @@ fn hers(node: &Node, size: u64, stored: u64, retention: &[(&str, &str)]) -> Uplo
     upload
 }
 
+/// (what it is called, bytes stored of an upload, its retention, what frees them)
+type Way<'w> = (&'w str, u64, &'w [(&'w str, &'w str)], &'w dyn Fn(&Upload));
+
 /// A file that stays shows a credit given twice, which nothing else would.
 #[test]
 fn section_4_every_path_that_frees_bytes_credits_the_owner_once() {
@@ -34,8 +37,7 @@ fn section_4_every_path_that_frees_bytes_credits_the_owner_once() {
     let gone = |upload: &Upload| wait::until("it expires", || (node.head(upload).status != 200).then_some(()));
     let once = [("retention", "download_once")];
     let short = [("retention", "ttl"), ("retention_ttl", "1")];
-    type Free<'f> = &'f dyn Fn(&Upload);
-    let ways: [(&str, u64, &[(&str, &str)], Free<'_>); 9] = [
+    let ways: [Way<'_>; 9] = [
         ("DELETE /tus of a file", SIZE, &[], &|upload| drop(node.send(&by(ANN, tus("DELETE", &upload.path))).is(204))),
         ("DELETE /tus of an upload", 9, &[], &|upload| drop(node.send(&by(ANN, tus("DELETE", &upload.path))).is(204))),
         ("DELETE /api/files of a file", SIZE, &[], &|upload| drop(send("DELETE", &upload.file()).is(200))),

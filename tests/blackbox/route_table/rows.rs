@@ -60,6 +60,12 @@ pub const ROWS: &[Row] = &[
     row(O, "GET", "/api/nothing", 404, Detail),
     row(O, "GET", "/tus", 405, Detail),
     row(O, "DELETE", "/api/files", 405, Detail),
+    // 1.3, 1.5: every OPTIONS is open.
+    row(O, "OPTIONS", "/api/files", 405, Detail),
+    Row {
+        fields: &[("Origin", "https://page.example"), ("Access-Control-Request-Method", "PUT")],
+        ..row(O, "OPTIONS", "/api/users/1/role", 200, ANY)
+    },
     // 2.1 to 2.5
     row(O, "OPTIONS", "/tus", 204, ANY),
     row(O, "OPTIONS", "/tus/{file}", 204, ANY),
@@ -282,7 +288,9 @@ pub const ROWS: &[Row] = &[
     row(C, "GET", "/api/plugins/sources", 501, Detail),
     row(C, "GET", "/api/plugins/sinks", 501, Detail),
     row(C, "POST", "/api/files/00000000000000000000000000000000/push", 501, Detail),
-    row(C, "POST", "/api/migrations/bucket", 501, Detail),
+    row(T, "POST", "/api/migrations/bucket", 501, Detail),
+    row(T, "GET", "/api/migrations/jobs", 501, Detail),
+    row(T, "POST", "/api/migrations/jobs/x/pause", 501, Detail),
     // Last: it ends the callers' sessions.
     row(C, "POST", "/api/users/logout", 200, MESSAGE),
 ];

@@ -1,5 +1,5 @@
-//! Each **Rule** of easytransfer.md §1–§7, §9, §10 and of §16's first places → the tests that show it, as
-//! `path/of/the/file::test`. A check keeps it true: every named test must be there.
+//! Each **Rule** of easytransfer.md §0–§7, §8.7, §9, §10, and what §16.11, §16.12 and §16.14 want → the tests that show it,
+//! as `path/of/the/file::test`. A check keeps it true: every named test must be there.
 //!
 //! Not here: what §2 shares with TUS 1.0 beyond these words stands in `tus::table`.
 
@@ -7,6 +7,11 @@
 type Row = (&'static str, &'static str, &'static [&'static str]);
 
 const TABLE: &[Row] = &[
+    (
+        "0",
+        "logging in through DingTalk is open, migrations are for tokens and administrators",
+        &["tests/blackbox/route_table/mod::every_route_answers_every_caller_as_the_contract_says"],
+    ),
     (
         "1.1",
         "bodies with a length, in chunks, after Expect, everywhere",
@@ -451,6 +456,15 @@ const TABLE: &[Row] = &[
         "7",
         "a broken file is 400 and the running settings stay",
         &["tests/blackbox/reload::section_7_a_broken_file_is_400_says_where_and_changes_nothing"],
+    ),
+    (
+        "8.7",
+        "rates follow the live quota; null is unlimited; all body bytes count",
+        &[
+            "dataplane/tests/node/rates::section_8_7_the_live_quota_reaches_bodies_that_already_run",
+            "dataplane/tests/node/rates::section_8_7_short_requests_do_not_slip_through",
+            "tests/blackbox/people/speed::a_persons_rate_holds_over_four_connections_in_both_directions",
+        ],
     ),
     (
         "9.2",
