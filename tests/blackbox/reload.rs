@@ -104,6 +104,7 @@ fn section_7_other_hot_fields_count_at_once_and_static_ones_do_not() {
                network: {advertised_endpoints: [\"files.example.org\"]}\n"),
     );
     let answer = reload_as(&node, TOKEN).is(200).json();
+    assert!(!answer.to_string().contains(TOKEN), "a policy's token is masked too: {answer}");
     let changed: Vec<&str> = answer["changes"].as_object().expect("a map").keys().map(String::as_str).collect();
     let expected = [
         "advertised_endpoints",

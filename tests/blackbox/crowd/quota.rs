@@ -22,9 +22,7 @@ const ANN: &str = "session-of-ann";
 fn section_4_64_uploads_wait_for_room_and_all_finish() {
     let quotas = format!("user_system: {{enabled: true, role_quotas: {{user: {{max_storage_size: {HERS}}}}}}}");
     let node = Node::setup().config(&quotas).env("MAX_STORAGE_SIZE", ALL).start();
-    let database = Database::of(&node);
-    database.add_person("ann", "user", true);
-    database.add_session("ann", ANN);
+    Database::of(&node).add_session("ann", "user", ANN);
     let seen = Refusals::default();
     let unfinished = AtomicUsize::new(CROWD);
     let uploads = std::thread::scope(|scope| {

@@ -49,8 +49,7 @@ fn one_day(catalogue: &str, server: Option<&Server>, redis: &Redis) {
     let nobody = Request::get("/api/files").header("X-Session-Token", "nobody's");
     wait::until("the user database answers", || (node.send(&nobody).one_of(&[401, 503]).status == 401).then_some(()));
     let database = on_server.unwrap_or_else(|| Database::of(&node));
-    database.add_person("ann", "user", true);
-    database.add_session("ann", "session-of-ann");
+    database.add_session("ann", "user", "session-of-ann");
 
     let ann = Person { node: &node, token: "session-of-ann" };
     let first = ann.create(3_000);

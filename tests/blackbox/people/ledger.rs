@@ -29,9 +29,7 @@ type Way<'w> = (&'w str, u64, &'w [(&'w str, &'w str)], &'w dyn Fn(&Upload));
 fn section_4_every_path_that_frees_bytes_credits_the_owner_once() {
     let setup = Node::setup().config("user_system: {enabled: true}").env("CHUNK_SIZE", SIZE / 2);
     let node = setup.env("UPLOAD_EXPIRATION_HOURS", "0.0003").start();
-    let database = Database::of(&node);
-    database.add_person("ann", "user", true);
-    database.add_session("ann", ANN);
+    Database::of(&node).add_session("ann", "user", ANN);
     hers(&node, KEPT, KEPT, &[]);
     let send = |method: &str, path: &str| node.send(&by(ANN, Request::new(method, path)));
     let gone = |upload: &Upload| wait::until("it expires", || (node.head(upload).status != 200).then_some(()));

@@ -7,7 +7,7 @@ mod rows;
 
 use serde_json::Value;
 
-use crate::support::database::Database;
+use crate::support::database::{Database, person, session};
 use crate::support::provider::Provider;
 use crate::support::tus::{metadata, patch, post};
 use crate::support::{Node, OTHER_TOKEN, Reply, Request, Upload};
@@ -35,21 +35,12 @@ fn every_route_answers_every_caller_as_the_contract_says() {
 
 /// Everybody of [`Caller`], and `target`, whom administrators change.
 fn people(node: &Node) {
-    let database = Database::of(node);
-    for (name, role, is_active) in [
-        ("ann", "user", true),
-        ("bob", "user", true),
-        ("chief", "admin", true),
-        ("dora", "user", false),
-        ("target", "user", true),
-    ] {
-        database.add_person(name, role, is_active);
-    }
-    for caller in Caller::ALL {
-        if let Some((name, token)) = caller.session() {
-            database.add_session(name, token);
-        }
-    }
+    let people = [("ann", "user"), ("bob", "user"), ("chief", "admin"), ("target", "user")];
+    let mut statements: Vec<String> = people.iter().map(|(name, role)| person(name, role, true)).collect();
+    statements.push(person("dora", "user", false));
+    statements
+        .extend(Caller::ALL.iter().filter_map(|caller| caller.session()).map(|(name, token)| session(name, token)));
+    Database::of(node).run(&statements.concat());
     node.send(&by(Caller::LoggedOut, Request::new("POST", "/api/users/logout"))).is(200);
 }
 

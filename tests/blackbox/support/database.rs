@@ -71,24 +71,27 @@ impl Database {
         wait::run(command).ok();
     }
 
-    /// Adds somebody, with the role `user`, `admin` or `guest`.
+    /// Adds somebody who is active, with a session.
     #[track_caller]
-    pub fn add_person(&self, name: &str, role: &str, is_active: bool) {
-        let values = format!("'{name}', '{name}', '{role}', {is_active}, FALSE, 0, '{THEN}', '{THEN}'");
-        self.run(&format!(
-            "INSERT INTO users (oidc_sub, username, role, is_active, is_admin, storage_used, created_at, updated_at) \
-             VALUES ({values})"
-        ));
+    pub fn add_session(&self, name: &str, role: &str, token: &str) {
+        self.run(&[person(name, role, true), session(name, token)].concat());
     }
+}
 
-    /// Adds a session of somebody.
-    #[track_caller]
-    pub fn add_session(&self, name: &str, token: &str) {
-        self.run(&format!(
-            "INSERT INTO sessions (token, user_id, created_at, expires_at) \
-             SELECT '{token}', id, '{THEN}', '2199-01-01 00:00:00.000000' FROM users WHERE username = '{name}'"
-        ));
-    }
+/// The statement that adds somebody with the role `user`, `admin` or `guest`.
+pub fn person(name: &str, role: &str, is_active: bool) -> String {
+    format!(
+        "INSERT INTO users (oidc_sub, username, role, is_active, is_admin, storage_used, created_at, updated_at) \
+         VALUES ('{name}', '{name}', '{role}', {is_active}, FALSE, 0, '{THEN}', '{THEN}');"
+    )
+}
+
+/// The statement that adds a session of somebody.
+pub fn session(name: &str, token: &str) -> String {
+    format!(
+        "INSERT INTO sessions (token, user_id, created_at, expires_at) \
+         SELECT '{token}', id, '{THEN}', '2199-01-01 00:00:00.000000' FROM users WHERE username = '{name}';"
+    )
 }
 
 /// When everything here was made.
