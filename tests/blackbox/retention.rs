@@ -201,6 +201,30 @@ fn chunks_of_an_unfinished_once_are_consumed_one_by_one() {
 }
 
 #[test]
+fn section_17_6_exclusive_refuses_a_second_whole_download_while_one_runs() {
+    let node = Node::setup().env("RETENTION_ONCE_MODE", "exclusive").start();
+    // Larger than what kernels hold of a connection, so that the first one is still running.
+    let content = Oracle(6).bytes(0..32 << 20);
+    let upload = once(&node, &content);
+    let mut first = node.connect();
+    first.send_request(&get(&upload));
+    first.read_head(Instant::now() + DEADLINE).expect("a head");
+    first.read_some(1);
+    for second in [get(&upload), get(&upload).header("Range", "bytes=0-")] {
+        assert!(node.send(&second).is(409).json()["detail"].is_string());
+    }
+    node.send(&Request::new("HEAD", &upload.download()).header("X-API-Token", TOKEN)).is(200);
+    node.send(&get(&upload).header("Range", "bytes=0-99")).is(206);
+    first.reset();
+    let reply = wait::until("the first one's end is seen", || {
+        let reply = node.send(&get(&upload)).one_of(&[200, 409]);
+        (reply.status == 200).then_some(reply)
+    });
+    assert!(reply.body == content);
+    gone(&node, &upload);
+}
+
+#[test]
 fn consumed_stays_consumed_across_a_kill() {
     let mut node = Node::setup().env("DURABILITY", "every").start();
     for _ in 0..4 {

@@ -6,10 +6,18 @@ use std::time::{Duration, Instant};
 use super::{CROWD, together};
 use crate::support::{Conn, NoReply, Node, OTHER_TOKEN, Oracle, Request, TOKEN, Upload, audit, wait};
 
-/// P10: however many ask at once, one gets all of it.
 #[test]
 fn section_3_rule_4_of_64_receivers_one_gets_everything() {
-    let node = Node::start();
+    of_all_one_gets_everything(&Node::start(), &[200, 404]);
+}
+
+#[test]
+fn section_17_6_of_64_receivers_one_gets_everything_and_others_may_be_told_to_wait() {
+    of_all_one_gets_everything(&Node::setup().env("RETENTION_ONCE_MODE", "exclusive").start(), &[200, 404, 409]);
+}
+
+/// P10: however many ask at once, one gets all of it; the others are refused with one of `told`, or cut.
+fn of_all_one_gets_everything(node: &Node, told: &[u16]) {
     for (round, length) in [100_000usize, 1, 0, 3 << 20, 70_000, 4_096].into_iter().enumerate() {
         let content = Oracle(round as u64).bytes(0..length as u64);
         let upload = node.complete_as(&[("filename", "once.bin"), ("retention", "download_once")], &content);
@@ -30,7 +38,7 @@ fn section_3_rule_4_of_64_receivers_one_gets_everything() {
         });
         let winners = results.iter().filter(|status| **status == Some(200)).count();
         assert_eq!(winners, 1, "{length} bytes: {results:?}");
-        assert!(results.iter().all(|status| matches!(status, None | Some(200 | 404))), "{results:?}");
+        assert!(results.iter().flatten().all(|status| told.contains(status)), "{results:?}");
         wait::until("it is gone", || (node.get(&upload.file()).status == 404).then_some(()));
     }
     wait::until("its space is free", || (node.get("/api/storage").json()["used"] == 0).then_some(()));

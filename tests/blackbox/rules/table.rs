@@ -467,6 +467,14 @@ const TABLE: &[Row] = &[
         ],
     ),
     (
+        "17.6",
+        "retention.once_mode: exclusive",
+        &[
+            "tests/blackbox/retention::section_17_6_exclusive_refuses_a_second_whole_download_while_one_runs",
+            "tests/blackbox/crowd/retention::section_17_6_of_64_receivers_one_gets_everything_and_others_may_be_told_to_wait",
+        ],
+    ),
+    (
         "9.2",
         "flag > environment > file > default; what the environment pins stays",
         &[
