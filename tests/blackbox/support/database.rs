@@ -51,18 +51,18 @@ impl Database {
     pub fn run(&self, statements: &str) {
         let command = match self {
             Self::Sqlite(path) => {
-                let mut command = Command::new("python3");
+                let mut command = program("python3", "python3");
                 command.args(["-c", SQLITE]).arg(path).arg(statements);
                 command
             }
             Self::On { kind: Kind::MariaDb, port, name } => {
-                let mut command = Command::new("mariadb");
+                let mut command = program("mariadb", "mariadb-client");
                 command.args(["--no-defaults", "--protocol=tcp", "--host=127.0.0.1", "--user", USER, "--port"]);
                 command.args([&port.to_string(), name, "--execute", statements]).env("MYSQL_PWD", PASSWORD);
                 command
             }
             Self::On { kind: Kind::Postgres, port, name } => {
-                let mut command = Command::new("psql");
+                let mut command = program("psql", "postgresql-client");
                 command.args(["-X", "-q", "-v", "ON_ERROR_STOP=1", "-h", "127.0.0.1", "-U", USER, "-p"]);
                 command.args([&port.to_string(), "-d", name, "-c", statements]).env("PGPASSWORD", PASSWORD);
                 command
@@ -76,6 +76,15 @@ impl Database {
     pub fn add_session(&self, name: &str, role: &str, token: &str) {
         self.run(&[person(name, role, true), session(name, token)].concat());
     }
+}
+
+/// A program of a package; where it is missing the test fails with the package's name.
+#[track_caller]
+fn program(name: &str, package: &str) -> Command {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let is_there = std::env::split_paths(&path).any(|dir| dir.join(name).exists());
+    assert!(is_there, "{name} is missing: apt-get install {package}");
+    Command::new(name)
 }
 
 /// The statement that adds somebody with the role `user`, `admin` or `guest`.
