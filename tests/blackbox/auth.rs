@@ -1,55 +1,9 @@
-//! Who may: easytransfer.md §1. Every route asks every time; secure by default.
+//! Credentials and secure defaults: easytransfer.md §1. Which route asks whom stands in `route_table`.
 
 use std::os::unix::fs::PermissionsExt as _;
 
 use crate::support::tus::{head, post, tus};
 use crate::support::{Node, OTHER_TOKEN, Request, TOKEN, wait};
-
-/// (method, path, open)
-fn routes(id: &str) -> Vec<(&'static str, String, bool)> {
-    vec![
-        ("OPTIONS", "/tus".into(), true),
-        ("OPTIONS", format!("/tus/{id}"), true),
-        ("POST", "/tus".into(), false),
-        ("HEAD", format!("/tus/{id}"), false),
-        ("PATCH", format!("/tus/{id}"), false),
-        ("DELETE", format!("/tus/{id}"), false),
-        ("GET", "/api/files".into(), false),
-        ("GET", format!("/api/files/{id}"), false),
-        ("DELETE", format!("/api/files/{id}"), false),
-        ("POST", "/api/files/cleanup".into(), false),
-        ("GET", format!("/api/files/{id}/download"), false),
-        ("HEAD", format!("/api/files/{id}/download"), false),
-        ("GET", format!("/api/files/{id}/info/download"), false),
-        ("GET", "/api/health".into(), true),
-        ("GET", "/api/info".into(), true),
-        ("GET", "/api/storage".into(), false),
-        ("POST", "/api/auth/verify".into(), true),
-        ("GET", "/api/users/login-info".into(), true),
-        ("POST", "/api/users/login/start".into(), true),
-    ]
-}
-
-#[test]
-fn every_route_asks_every_time() {
-    let node = Node::start();
-    let upload = node.complete(b"hello");
-    let mut wrong = Vec::new();
-    for (method, path, open) in routes(&upload.id) {
-        for credential in [None, Some(("X-API-Token", "wrong")), Some(("Authorization", "Bearer wrong"))] {
-            let mut request = Request::new(method, &path);
-            if let Some((name, value)) = credential {
-                request = request.header(name, value);
-            }
-            let status = node.send(&request).status;
-            if open == (status == 401) {
-                wrong.push(format!("{method} {path} with {credential:?}: {status}"));
-            }
-        }
-    }
-    assert!(wrong.is_empty(), "{wrong:#?}");
-    node.whole(&upload, b"hello");
-}
 
 #[test]
 fn both_generations_of_clients_are_let_in() {
@@ -102,6 +56,21 @@ fn a_token_can_be_verified() {
     let none = Request::new("POST", "/api/auth/verify").header("Content-Type", "application/json").body("{}");
     let refusal = node.send(&none).is(422).json();
     assert_eq!(refusal["detail"][0]["loc"], serde_json::json!(["body", "token"]), "{refusal}");
+}
+
+#[test]
+fn section_5_7_guessing_is_limited_per_address() {
+    let node = Node::start();
+    let verify = |token: &str| {
+        let body = serde_json::json!({"token": token}).to_string();
+        node.send(&Request::new("POST", "/api/auth/verify").body(body))
+    };
+    for guess in 0..20 {
+        assert_eq!(verify(&format!("guess {guess}")).is(200).json()["valid"], false);
+    }
+    assert!(verify("one guess more").is(429).number("Retry-After") > 0);
+    verify(TOKEN).is(429);
+    node.get("/api/files").is(200);
 }
 
 #[test]

@@ -52,6 +52,19 @@ fn section_7_tokens_change_for_the_next_request_and_live_grants_end_within_a_sec
 }
 
 #[test]
+fn section_5_7_verify_knows_the_live_list() {
+    let node = start(&auth(&[TOKEN]));
+    let valid = |token: &str| {
+        let body = json!({"token": token}).to_string();
+        node.send(&Request::new("POST", "/api/auth/verify").body(body)).is(200).json()["valid"] == true
+    };
+    assert_eq!((valid(TOKEN), valid("fresh")), (true, false));
+    rewrite(&node, &auth(&["fresh"]));
+    reload_as(&node, TOKEN).is(200);
+    assert_eq!((valid(TOKEN), valid("fresh")), (false, true));
+}
+
+#[test]
 fn section_7_a_broken_file_is_400_says_where_and_changes_nothing() {
     let node = start(&auth(&[TOKEN]));
     for (yaml, told) in [
@@ -93,6 +106,7 @@ fn section_7_other_hot_fields_count_at_once_and_static_ones_do_not() {
                network: {advertised_endpoints: [\"files.example.org\"]}\n"),
     );
     let answer = reload_as(&node, TOKEN).is(200).json();
+    assert!(!answer.to_string().contains(TOKEN), "a policy's token is masked too: {answer}");
     let changed: Vec<&str> = answer["changes"].as_object().expect("a map").keys().map(String::as_str).collect();
     let expected = [
         "advertised_endpoints",

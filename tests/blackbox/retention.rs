@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crate::support::tus::{Upload, head, metadata, patch};
-use crate::support::{Conn, DEADLINE, NoReply, Node, OTHER_TOKEN, Oracle, Request, TOKEN, audit, wait};
+use crate::support::{DEADLINE, Node, OTHER_TOKEN, Oracle, Request, TOKEN, audit, wait};
 
 fn get(upload: &Upload) -> Request {
     Request::get(&upload.download()).header("X-API-Token", TOKEN)
@@ -46,6 +46,7 @@ fn who_chooses_the_policy() {
     assert_eq!(chosen(&[name, ("retention_ttl", "60")], OTHER_TOKEN), ("ttl".into(), Some(60)));
     // An unknown word is the seed's permanent.
     assert_eq!(chosen(&[name, ("retention", "forever")], OTHER_TOKEN), ("permanent".into(), None));
+    assert!(node.log().contains("unknown retention"), "\u{a7}2.2: it is logged");
 }
 
 #[test]
@@ -71,6 +72,9 @@ fn once_is_gone_after_a_full_download() {
         assert!(reply.body == content[..sized]);
         assert_eq!(reply.field("X-Retention-Policy"), "download_once");
         assert!(reply.header("X-Retention-Warning").is_some(), "{reply:?}");
+        let second = Duration::from_secs(1);
+        let out = wait::within(second, || (node.get(&upload.file()).status == 404).then_some(()));
+        assert_eq!(out, Some(()), "\u{a7}3 rule 5: gone within a second");
         gone(&node, &upload);
     }
     wait::until("its bytes are removed", || audit::objects_below(node.storage()).is_empty().then_some(()));
@@ -196,47 +200,28 @@ fn chunks_of_an_unfinished_once_are_consumed_one_by_one() {
     gone(&node, &upload);
 }
 
-/// P10: however many ask at once, one gets all of it.
 #[test]
-fn once_many_receivers_and_one_winner() {
-    let node = Node::start();
-    let rounds = 12;
-    for round in 0..rounds {
-        let length = [100_000usize, 1, 0, 3 << 20, 70_000, 4_096][round % 6];
-        let content = Oracle(round as u64).bytes(0..length as u64);
-        let upload = once(&node, &content);
-        let barrier = std::sync::Barrier::new(32);
-        let results: Vec<(Option<u16>, bool)> = std::thread::scope(|scope| {
-            let threads: Vec<_> = (0..32)
-                .map(|at| {
-                    let mut conn: Conn = node.connect();
-                    let token = if at % 2 == 0 { TOKEN } else { OTHER_TOKEN };
-                    let request = Request::get(&upload.download()).header("X-API-Token", token);
-                    let (barrier, content) = (&barrier, &content);
-                    scope.spawn(move || {
-                        barrier.wait();
-                        match conn.try_ask(&request) {
-                            Ok(reply) => {
-                                let whole = reply.status == 200;
-                                assert!(!whole || reply.body == *content, "wrong bytes");
-                                (Some(reply.status), whole)
-                            }
-                            Err(NoReply::Closed(part) | NoReply::Reset(part)) => {
-                                assert!(part.len() < content.len().max(1), "everything, without an end");
-                                (None, false)
-                            }
-                            Err(error) => panic!("{error:?}"),
-                        }
-                    })
-                })
-                .collect();
-            threads.into_iter().map(|thread| thread.join().expect("no panic")).collect()
-        });
-        let winners = results.iter().filter(|(_, whole)| *whole).count();
-        assert_eq!(winners, 1, "round {round}, {length} bytes: {results:?}");
-        assert!(results.iter().all(|(status, _)| matches!(status, None | Some(200 | 404))), "{results:?}");
-        gone(&node, &upload);
+fn section_17_6_exclusive_refuses_a_second_whole_download_while_one_runs() {
+    let node = Node::setup().env("RETENTION_ONCE_MODE", "exclusive").start();
+    // Larger than what kernels hold of a connection, so that the first one is still running.
+    let content = Oracle(6).bytes(0..32 << 20);
+    let upload = once(&node, &content);
+    let mut first = node.connect();
+    first.send_request(&get(&upload));
+    first.read_head(Instant::now() + DEADLINE).expect("a head");
+    first.read_some(1);
+    for second in [get(&upload), get(&upload).header("Range", "bytes=0-")] {
+        assert!(node.send(&second).is(409).json()["detail"].is_string());
     }
+    node.send(&Request::new("HEAD", &upload.download()).header("X-API-Token", TOKEN)).is(200);
+    node.send(&get(&upload).header("Range", "bytes=0-99")).is(206);
+    first.reset();
+    let reply = wait::until("the first one's end is seen", || {
+        let reply = node.send(&get(&upload)).one_of(&[200, 409]);
+        (reply.status == 200).then_some(reply)
+    });
+    assert!(reply.body == content);
+    gone(&node, &upload);
 }
 
 #[test]

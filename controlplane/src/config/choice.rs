@@ -92,6 +92,15 @@ words!(
     }
 );
 words!(
+    /// What a second receiver of a whole `download_once` file meets (contract §17.6).
+    OnceMode {
+        /// Both are served, and the first to finish has it.
+        FirstComplete = "first_complete",
+        /// 409 while somebody else receives it.
+        Exclusive = "exclusive",
+    }
+);
+words!(
     /// Where people are kept (contract §9.3).
     PeopleBackend {
         /// A file beside the objects.

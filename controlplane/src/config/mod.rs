@@ -22,7 +22,8 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 pub use choice::{
-    Backend, Durability, Engine, Host, LogLevel, Network, PeopleBackend, Policy, TokenPolicy, UserCheck, WriteMode,
+    Backend, Durability, Engine, Host, LogLevel, Network, OnceMode, PeopleBackend, Policy, TokenPolicy, UserCheck,
+    WriteMode,
 };
 pub use reader::{Fault, Layers, Shown, Source};
 pub use setting::{Expected, Hours, Password, Secret, Setting, Size};

@@ -44,6 +44,55 @@ fn section_9_3_keys_stand_under_server_too() {
 }
 
 #[test]
+fn section_9_3_documented_keys_count() {
+    let defaults = from_layers(yaml("server:\nauth:\n")).unwrap().config;
+    assert_eq!(defaults.cors_origins, ["*"]);
+    assert_eq!(
+        (defaults.retention.cleanup_interval.as_secs(), defaults.uploads.expiration.as_secs()),
+        (3600, 24 * 3600)
+    );
+    let loaded =
+        from_layers(yaml("cors: {origins: [\"https://a\"]}\ncleanup_interval: 7\nupload_expiration_hours: 2\n"))
+            .unwrap();
+    let config = loaded.config;
+    assert_eq!((config.cors_origins.as_slice(), loaded.unknown), (&["https://a".to_owned()][..], vec![]));
+    assert_eq!((config.retention.cleanup_interval.as_secs(), config.uploads.expiration.as_secs()), (7, 7200));
+}
+
+#[test]
+fn section_9_5_every_size_field_takes_every_form() {
+    let with = |size: &str| {
+        from_layers(yaml(&format!(
+            "server: {{max_upload_size: {size}, chunk_size: {size}}}\nstorage: {{max_storage_size: {size}}}\n\
+             limits: {{body_rate_min: {size}}}\nuser_system: {{role_quotas: {{user: {{max_storage_size: {size}, \
+             max_upload_size: {size}, upload_speed_limit: {size}, download_speed_limit: {size}}}}}}}\n"
+        )))
+    };
+    for (text, bytes) in [("2048", 2048), ("2K", 2048), ("\"2 KiB\"", 2048), ("1.5mb", 3 << 19)] {
+        let config = with(text).unwrap().config;
+        let quota = &config.user_system.role_quotas.0["user"];
+        let sizes = [config.server.max_upload_size, Some(config.server.chunk_size), config.storage.max_storage_size];
+        assert_eq!(sizes.map(|size| size.unwrap().0), [bytes; 3], "{text}");
+        assert_eq!(config.limits.body_rate_min.0, bytes, "{text}");
+        let limits =
+            [quota.max_storage_size, quota.max_upload_size, quota.upload_speed_limit, quota.download_speed_limit];
+        assert_eq!(limits, [Some(bytes); 4], "{text}");
+    }
+    for text in ["-5", "\"-5MB\"", "\"\"", "1PB"] {
+        let told = with(text).unwrap_err().to_string();
+        for field in [
+            "server.max_upload_size",
+            "server.chunk_size",
+            "storage.max_storage_size",
+            "limits.body_rate_min",
+            "user_system.role_quotas",
+        ] {
+            assert!(told.contains(field), "{text}: {field} in {told}");
+        }
+    }
+}
+
+#[test]
 fn section_9_3_unknown_keys_are_named_and_ignored() {
     let loaded = from_layers(yaml("storage: {pathh: /srv}\nfoo: 1\n")).unwrap();
     let mut unknown = loaded.unknown;

@@ -8,7 +8,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::choice::{
-    Backend, Durability, Engine, Host, LogLevel, Network, PeopleBackend, Policy, TokenPolicy, UserCheck, WriteMode,
+    Backend, Durability, Engine, Host, LogLevel, Network, OnceMode, PeopleBackend, Policy, TokenPolicy, UserCheck,
+    WriteMode,
 };
 use super::reader::Reader;
 use super::setting::{Anything, Hours, Password, Secret, Size};
@@ -166,6 +167,8 @@ pub struct Retention {
     pub token_policies: BTreeMap<Secret, TokenPolicy>,
     /// Whether people without administrator's rights may keep files for ever (§8.6).
     pub allow_permanent: bool,
+    /// What a second receiver of a whole `download_once` file meets (§17.6).
+    pub once_mode: OnceMode,
     /// How often the sweep runs.
     pub cleanup_interval: Duration,
 }
@@ -221,6 +224,7 @@ impl Config {
                 default_ttl: r.get("retention.default_ttl", "default_retention_ttl", None),
                 token_policies: r.get("retention.token_policies", "token_retention_policies", BTreeMap::new()),
                 allow_permanent: r.get("retention.allow_permanent", "allow_permanent_retention", true),
+                once_mode: r.get("retention.once_mode", "retention_once_mode", OnceMode::FirstComplete),
                 cleanup_interval: r.get("cleanup_interval", "cleanup_interval", Duration::from_secs(3600)),
             },
             uploads: Uploads {

@@ -1,8 +1,9 @@
-//! The query of an API call, and the 422 for a parameter that is wrong (contract §1.4).
+//! The parameters of an API call, in its query and its path, and the 422 for one that is wrong (contract §1.4).
 
 use std::borrow::Cow;
 use std::ops::RangeInclusive;
 
+use axum::extract::RawPathParams;
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 
@@ -47,6 +48,13 @@ impl<'q> Query<'q> {
         number
             .ok_or_else(|| Invalid::query(name, &format!("an integer from {} to {}", range.start(), range.end()), text))
     }
+}
+
+/// The number that stands for `{name}` in the path. Asked for after the caller's rights: who may not do it learns no more.
+pub fn path_number(path: &RawPathParams, name: &'static str) -> Result<i64, Invalid> {
+    let text = path.iter().find(|(other, _)| *other == name).map_or("", |(_, text)| text);
+    let wrong = || Invalid { place: "path", name, expected: "an integer".to_owned(), input: text.into() };
+    text.parse().map_err(|_| wrong())
 }
 
 impl Invalid {

@@ -133,6 +133,9 @@ pub struct Serve {
     pub receiver: String,
     /// `download_once`: keep the last block back until [`Claim`](crate::fact::Claim) was answered with yes.
     pub hold_last: bool,
+    /// `retention.once_mode: exclusive`: a delivery of everything is 409 while another one runs.
+    #[serde(default)]
+    pub exclusive: bool,
     /// Report the end of each delivery as [`Fact::Served`](crate::Fact::Served).
     pub report: bool,
     /// How fast the content may go, whole or in part; `None` = no limit.

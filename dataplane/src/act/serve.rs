@@ -2,8 +2,9 @@
 //!
 //! 1. what is there: a complete object, or the run of bytes an unfinished upload has at the asked place
 //! 2. what is asked: validators, `Range`, `?chunk=N` → one span and a status
-//! 3. send the head and the span (`sender`), the last block held back when a claim decides who gets it
-//! 4. tell the end of the delivery
+//! 3. where one delivery excludes others: 409 while another one of everything runs
+//! 4. send the head and the span (`sender`), the last block held back when a claim decides who gets it
+//! 5. tell the end of the delivery
 //!
 //! Must stay true: exactly `Content-Length` bytes of one object, or a closed connection (P12); a reader never waits for
 //! a writer and never sees an unrecorded byte.
@@ -21,7 +22,7 @@ use crate::core::{Core, unix_ms};
 use crate::data_file::open_for_reading;
 use crate::http::{Head, Method, Reply};
 use crate::permission::Permission;
-use crate::store::Object;
+use crate::store::{Object, SoleDelivery};
 use crate::wire::Wire;
 
 /// The block a claim decides about.
@@ -49,6 +50,11 @@ pub async fn serve(permission: &Permission<'_>, wire: &mut Wire, permit: &Serve,
     if head.method() == Method::Head {
         return Answered::Reply(reply);
     }
+    let Ok(_sole) = alone(permit, object.as_ref(), length) else {
+        let reply =
+            Reply::detail(409, "somebody is downloading this file, and it is for one; try again when they failed");
+        return Answered::Reply(reply.field("Retry-After", "1"));
+    };
     let status = reply.status();
     let whole = deliver(permission, wire, object, permit, reply, delivery.span, keep_alive).await;
     if permit.report {
@@ -62,6 +68,16 @@ pub async fn serve(permission: &Permission<'_>, wire: &mut Wire, permit: &Serve,
         });
     }
     if whole { Answered::Sent(status) } else { Answered::Cut }
+}
+
+/// Somebody else is receiving everything.
+struct Taken;
+
+/// Under `exclusive`, the place of the one delivery that is as long as the object; held until it ends.
+fn alone(permit: &Serve, object: Option<&Arc<Object>>, length: u64) -> Result<Option<SoleDelivery>, Taken> {
+    let is_all = |object: &&Arc<Object>| permit.chunk.is_none() && object.look().length == Some(length);
+    let Some(object) = object.filter(|_| permit.exclusive).filter(is_all) else { return Ok(None) };
+    SoleDelivery::begin(object).map(Some).ok_or(Taken)
 }
 
 /// Which bytes answer this request, and with which status; `Err` is a refusal that moves no byte.

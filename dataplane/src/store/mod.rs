@@ -56,7 +56,7 @@ pub use journal::{Journal, Position, SyncTarget};
 pub use object::{LengthRefused, Look, Object, SyncMark};
 pub use open::{OpenError, Replayed, StoreOptions};
 pub use path::ObjectPath;
-pub use reader::ReadGuard;
+pub use reader::{ReadGuard, SoleDelivery};
 pub use segment::{Damage, DamageKind};
 pub use verify::Verified;
 pub use whole::{Audit, JournalError, Store};

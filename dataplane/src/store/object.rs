@@ -36,6 +36,8 @@ pub struct Object {
     /// Readers have to stop.
     pub(super) cut: AtomicBool,
     pub(super) readers: AtomicUsize,
+    /// A [`SoleDelivery`](super::SoleDelivery) is out.
+    pub(super) delivering: AtomicBool,
     index: Weak<Index>,
     pub(super) tally: Arc<Tally>,
 }
@@ -109,6 +111,7 @@ impl Object {
             removed: AtomicBool::new(false),
             cut: AtomicBool::new(false),
             readers: AtomicUsize::new(0),
+            delivering: AtomicBool::new(false),
             index,
             tally,
         }

@@ -31,6 +31,26 @@ impl ReadGuard {
     }
 }
 
+/// The one delivery of everything that runs, until dropped.
+#[derive(Debug)]
+pub struct SoleDelivery {
+    object: Arc<Object>,
+}
+
+impl SoleDelivery {
+    /// `None` while another one is out, on whichever core.
+    pub fn begin(object: &Arc<Object>) -> Option<Self> {
+        let was_running = object.delivering.swap(true, Ordering::AcqRel);
+        (!was_running).then(|| Self { object: Arc::clone(object) })
+    }
+}
+
+impl Drop for SoleDelivery {
+    fn drop(&mut self) {
+        self.object.delivering.store(false, Ordering::Release);
+    }
+}
+
 impl Drop for ReadGuard {
     fn drop(&mut self) {
         self.object.tally.readers.fetch_sub(1, Ordering::Relaxed);

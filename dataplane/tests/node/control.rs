@@ -138,6 +138,7 @@ fn act(path: &str, rate: Option<Rate>) -> Act {
             consumed: Vec::new(),
             receiver: String::new(),
             hold_last: false,
+            exclusive: false,
             report: false,
             rate,
         }),

@@ -57,7 +57,7 @@ pub fn source(node: &Node, name: &str, oracle: Oracle, length: u64) -> PathBuf {
 
 /// The first 32 hex digits that stand alone in a text.
 #[track_caller]
-fn id_in(text: &str) -> String {
+pub fn id_in(text: &str) -> String {
     let words = text.split(|c: char| !c.is_ascii_alphanumeric());
     let id = words
         .into_iter()

@@ -1,5 +1,8 @@
 //! People on the real binary: login, ownership, revocation, limits (easytransfer.md §1.2, §4, §6, §8.7).
 
+mod backends;
+mod et;
+mod ledger;
 mod login;
 mod rights;
 mod speed;

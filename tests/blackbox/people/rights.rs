@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::{by, get};
+use crate::support::database::{Database, session};
 use crate::support::provider::{Provider, sign_in};
 use crate::support::tus::{patch, post};
 use crate::support::{Node, Reply, Request, Upload, wait};
@@ -72,17 +73,10 @@ fn rows_of_other_programs_count_at_once() {
     let bob = sign_in(&node, "bob");
     let upload = create(&node, &bob, 1 << 20);
     let offset = warm(&node, &bob, &upload);
-    let database = node.storage().join("users.db");
-    let sql = |statement: &str| {
-        let program = "import sqlite3,sys\ndb=sqlite3.connect(sys.argv[1],timeout=10)\ndb.executescript(sys.argv[2])\ndb.commit()";
-        let mut command = std::process::Command::new("python3");
-        command.args(["-c", program]).arg(&database).arg(statement);
-        wait::run(command).ok();
-    };
-    sql("INSERT INTO sessions(token, user_id, created_at, expires_at) SELECT 'a-token-of-another-program', id, \
-         '2026-01-01 00:00:00.000000', '2199-01-01 00:00:00.000000' FROM users WHERE username = 'bob'");
+    let other = Database::of(&node);
+    other.run(&session("bob", "a-token-of-another-program"));
     assert_eq!(get(&node, "a-token-of-another-program", "/api/users/me").is(200).json()["username"], "bob");
-    sql("DELETE FROM sessions");
+    other.run("DELETE FROM sessions");
     out_within_a_second(&node, &bob, &upload, offset);
     get(&node, "a-token-of-another-program", "/api/users/me").is(401);
 }

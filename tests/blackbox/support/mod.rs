@@ -1,6 +1,7 @@
 //! The kit: a node, a raw client, an oracle, and the audit at the end. Each piece has a control that it must catch.
 
 pub mod audit;
+pub mod database;
 pub mod disk;
 pub mod node;
 pub mod oracle;

@@ -21,6 +21,29 @@ fn the_offset_is_told_when_new_half_and_complete() {
     }
 }
 
+/// easytransfer.md §2.3: what the later clients are told of an upload that is stored in chunks.
+#[test]
+fn section_2_3_chunks_are_told_in_chunk_mode() {
+    let node = Node::setup().env("CHUNK_SIZE", 4_096).start();
+    let content = Oracle(5).bytes(0..10_000);
+    let pairs = metadata(&[("filename", "relay.bin"), ("retention", "download_once")]);
+    let upload = node.create_with(|request| request.header("Upload-Length", "10000").header("Upload-Metadata", pairs));
+    let told = || {
+        let reply = node.head(&upload).is(200);
+        (reply.number("X-Chunk-Size"), reply.number("X-Available-Chunks"))
+    };
+    assert_eq!(told(), (4_096, 0));
+    node.patch(&upload, 0, &content[..4_095]).is(204);
+    assert_eq!(told(), (4_096, 0), "a chunk counts when it is whole");
+    node.patch(&upload, 4_095, &content[4_095..]).is(204);
+    assert_eq!(told(), (4_096, 3));
+    let chunk = Request::get(&format!("{}?chunk=1", upload.download())).header("X-API-Token", crate::support::TOKEN);
+    assert!(node.send(&chunk).is(200).body == content[4_096..8_192]);
+    crate::support::wait::until("the chunk is consumed", || (told() == (4_096, 2)).then_some(()));
+    let other = node.create(5);
+    assert_eq!(node.head(&other).is(200).header("X-Chunk-Size"), None, "other uploads are not");
+}
+
 #[test]
 fn what_is_not_there_is_404_without_an_offset() {
     let node = Node::start();

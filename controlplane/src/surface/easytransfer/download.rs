@@ -17,7 +17,7 @@ use crate::audit;
 use crate::authority::Caller;
 use crate::catalogue::Entry;
 use crate::clock::iso;
-use crate::config::Policy;
+use crate::config::{OnceMode, Policy};
 use crate::line::decision::Decision;
 use crate::retention::receiver::Receiver;
 use crate::server::App;
@@ -62,6 +62,7 @@ pub async fn download(
         consumed: record.once.consumed().collect(),
         receiver: receiver.to_string(),
         hold_last: once && !is_head,
+        exclusive: once && app.node.config().retention.once_mode == OnceMode::Exclusive,
         report: !is_head,
         rate: download_rate(&caller),
     };

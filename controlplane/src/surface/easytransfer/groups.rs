@@ -1,6 +1,6 @@
 //! Groups and their quotas (contract §6.3).
 
-use axum::extract::{Path, State};
+use axum::extract::{RawPathParams, State};
 use axum::{Extension, Json};
 use serde_json::{Value, json};
 
@@ -10,7 +10,7 @@ use crate::line::attached::Attached;
 use crate::people::Group;
 use crate::quota::Quota;
 use crate::server::App;
-use crate::surface::query::Invalid;
+use crate::surface::query::{Invalid, path_number};
 use crate::surface::refusal::Refused;
 
 /// `GET /api/groups`: by name, for everybody who is signed in.
@@ -36,10 +36,11 @@ pub async fn create(
 pub async fn set_quota(
     State(app): State<App>,
     Extension(caller): Extension<Caller>,
-    Path(id): Path<i64>,
+    path: RawPathParams,
     Attached(body): Attached,
 ) -> Result<Json<Value>, Refused> {
     let people = app.administrated(&caller)?;
+    let id = path_number(&path, "id")?;
     let quota = Asked::parse(&body)?.quota.unwrap_or_default();
     let group = people.set_group_quota(id, &quota).await?;
     app.node.revoke();
@@ -51,9 +52,10 @@ pub async fn set_quota(
 pub async fn delete(
     State(app): State<App>,
     Extension(caller): Extension<Caller>,
-    Path(id): Path<i64>,
+    path: RawPathParams,
 ) -> Result<Json<Value>, Refused> {
     let people = app.administrated(&caller)?;
+    let id = path_number(&path, "id")?;
     people.delete_group(id).await?;
     app.node.revoke();
     audit::group(&caller, "delete group", id);
@@ -64,9 +66,10 @@ pub async fn delete(
 pub async fn add_member(
     State(app): State<App>,
     Extension(caller): Extension<Caller>,
-    Path((group, user)): Path<(i64, i64)>,
+    path: RawPathParams,
 ) -> Result<Json<Value>, Refused> {
     let people = app.administrated(&caller)?;
+    let (group, user) = (path_number(&path, "id")?, path_number(&path, "user")?);
     people.add_member(group, user).await?;
     app.node.revoke();
     audit::person(&caller, "add to group", user);
@@ -77,9 +80,10 @@ pub async fn add_member(
 pub async fn remove_member(
     State(app): State<App>,
     Extension(caller): Extension<Caller>,
-    Path((group, user)): Path<(i64, i64)>,
+    path: RawPathParams,
 ) -> Result<Json<Value>, Refused> {
     let people = app.administrated(&caller)?;
+    let (group, user) = (path_number(&path, "id")?, path_number(&path, "user")?);
     people.remove_member(group, user).await?;
     app.node.revoke();
     audit::person(&caller, "remove from group", user);

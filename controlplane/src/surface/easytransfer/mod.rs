@@ -51,7 +51,9 @@ pub fn router(app: &App) -> Router<App> {
     let people = app.people.is_some().then(people).into_iter().flatten();
     let router = routes().into_iter().chain(tus::routes()).chain(people).fold(Router::new(), behind);
     let unbuilt = |router: Router<App>, path: &&str| router.route(path, any(unbuilt).layer(gate()));
-    UNBUILT.iter().fold(router, unbuilt).fallback(unknown)
+    let router = UNBUILT.iter().fold(router, unbuilt);
+    let migrations = |router: Router<App>, path: &&str| router.route(path, any(admin::migrations).layer(gate()));
+    MIGRATIONS.iter().fold(router, migrations).fallback(unknown)
 }
 
 fn routes() -> Vec<(&'static str, MethodRouter<App>)> {
@@ -106,7 +108,7 @@ fn people() -> Vec<(&'static str, MethodRouter<App>)> {
 }
 
 /// Routes of the contract that are not built.
-const UNBUILT: [&str; 12] = [
+const UNBUILT: [&str; 9] = [
     "/api/folders",
     "/api/folders/{*rest}",
     "/api/tasks",
@@ -116,10 +118,10 @@ const UNBUILT: [&str; 12] = [
     "/api/plugins/sinks/{*rest}",
     "/api/plugins/resolve",
     "/api/files/{id}/push",
-    "/api/migrations/bucket",
-    "/api/migrations/jobs",
-    "/api/migrations/jobs/{*rest}",
 ];
+
+/// Nor these, which are not everybody's to ask for (§0).
+const MIGRATIONS: [&str; 3] = ["/api/migrations/bucket", "/api/migrations/jobs", "/api/migrations/jobs/{*rest}"];
 
 async fn unbuilt() -> Response {
     Refused::new(501, "not available on this server").into_response()

@@ -85,7 +85,7 @@ pub fn download_info(entry: &Entry, chunk_size: u64, now_ms: u64) -> Value {
 }
 
 /// Chunks whose bytes are all there and not consumed.
-fn available_chunks(entry: &Entry, chunk_size: u64) -> Vec<u64> {
+pub fn available_chunks(entry: &Entry, chunk_size: u64) -> Vec<u64> {
     let (size, spans) = (size(entry), spans_of(entry));
     let is_there = |index: &u64| {
         let start = index * chunk_size;

@@ -1,6 +1,6 @@
 //! People: their profile and quota, and their administration (contract §6.2, §6.3).
 
-use axum::extract::{Path, RawQuery, State};
+use axum::extract::{RawPathParams, RawQuery, State};
 use axum::{Extension, Json};
 use serde_json::{Value, json};
 
@@ -10,7 +10,7 @@ use crate::config::Setting;
 use crate::people::{Role, User};
 use crate::quota::Quota;
 use crate::server::App;
-use crate::surface::query::{Invalid, Query};
+use crate::surface::query::{Invalid, Query, path_number};
 use crate::surface::refusal::Refused;
 
 /// `GET /api/users/me`
@@ -46,10 +46,11 @@ pub async fn list(State(app): State<App>, Extension(caller): Extension<Caller>) 
 pub async fn set_role(
     State(app): State<App>,
     Extension(caller): Extension<Caller>,
-    Path(id): Path<i64>,
+    path: RawPathParams,
     RawQuery(query): RawQuery,
 ) -> Result<Json<Value>, Refused> {
     let people = app.administrated(&caller)?;
+    let id = path_number(&path, "id")?;
     let query = Query::parse(query.as_deref().unwrap_or_default());
     let word = query.get("role").ok_or_else(|| Invalid::query("role", "guest, user or admin", ""))?;
     let role = Role::from_word(word).ok_or_else(|| Refused::new(400, "the role is guest, user or admin"))?;
@@ -63,10 +64,11 @@ pub async fn set_role(
 pub async fn set_active(
     State(app): State<App>,
     Extension(caller): Extension<Caller>,
-    Path(id): Path<i64>,
+    path: RawPathParams,
     RawQuery(query): RawQuery,
 ) -> Result<Json<Value>, Refused> {
     let people = app.administrated(&caller)?;
+    let id = path_number(&path, "id")?;
     let query = Query::parse(query.as_deref().unwrap_or_default());
     let text = query.get("active").unwrap_or_default();
     let active = bool::from_text(text).map_err(|_| Invalid::query("active", "a boolean", text))?;

@@ -85,6 +85,21 @@ async fn section_1_5_cors_on_answers_refusals_and_grants() {
 }
 
 #[tokio::test]
+async fn section_1_5_every_field_the_contract_names_is_exposed() {
+    let node = Node::new(|_| {});
+    let answer = node.ask_as("GET", "/api/health", &[("origin", "https://page.test")], "none").await;
+    let exposed: Vec<&str> = answer.field("access-control-expose-headers").split(',').map(str::trim).collect();
+    for name in "Tus-Resumable Tus-Version Tus-Extension Tus-Max-Size Upload-Offset Upload-Length Upload-Metadata \
+                 Upload-Expires Location Content-Range X-Retention-Policy X-Retention-Expires X-Retention-Warning \
+                 X-Download-Count X-Sink-Parts Retry-After Upload-Checksum X-Received-Bytes X-Received-Ranges \
+                 X-Chunk-Size X-Chunk-Index X-Total-Chunks Accept-Ranges Content-Disposition ETag"
+        .split_whitespace()
+    {
+        assert!(exposed.contains(&name), "{name} is not exposed: {exposed:?}");
+    }
+}
+
+#[tokio::test]
 async fn section_5_7_verify_gets_its_body_in_a_second_step() {
     let node = Node::new(|_| {});
     let first = node.ask_as("POST", "/api/auth/verify", &[], "20").await;

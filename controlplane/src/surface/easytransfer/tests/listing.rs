@@ -64,6 +64,23 @@ async fn section_2_7_cleanup_counts_what_it_sends_away() {
 }
 
 #[tokio::test]
+async fn section_2_7_one_sweep_runs_at_a_time() {
+    let node = Node::new(|_| {});
+    let sweep = || node.ask("POST", "/api/files/cleanup", &[], "none");
+    let once = |asked: std::pin::Pin<&mut _>| {
+        let answer: std::task::Poll<Answer> =
+            Future::poll(asked, &mut std::task::Context::from_waker(std::task::Waker::noop()));
+        answer.is_ready()
+    };
+    assert!(once(std::pin::pin!(sweep()).as_mut()), "alone it ends at once");
+    let running = node.app.sweeping.lock().await;
+    let mut second = std::pin::pin!(sweep());
+    assert!(!once(second.as_mut()), "it waits for the one that runs");
+    drop(running);
+    assert_eq!(second.await.status, 200);
+}
+
+#[tokio::test]
 async fn section_5_facts_count_each_byte_once() {
     let node = Node::new(|config| config.storage.max_storage_size = Some(Size(10)));
     node.orders().await;

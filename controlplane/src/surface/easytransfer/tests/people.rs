@@ -127,6 +127,27 @@ async fn section_1_2_carriers_of_a_session() {
 }
 
 #[tokio::test]
+async fn section_1_3_a_session_counts_on_an_open_node_too() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut node = Node::with_people(dir.path(), |config| config.auth.enabled = false);
+    node.app.authority = Arc::new(Authority::open(node.app.people.clone()));
+    node.routes = Routes::of(&node.app);
+    let (ann, ann_id) = node.sign_in("ann", false).await;
+    let owner = |id: ObjectId| match node.app.node.look(id) {
+        crate::node::Look::There(entry) => entry.record.owner,
+        _ => panic!("{id} is not there"),
+    };
+    let (hers, _) = id_of(&node.create_as(&ann, "5", &[]).await);
+    let (nobodys, _) = id_of(&node.create_as("no session", "5", &[]).await);
+    assert_eq!((owner(hers), owner(nobodys)), (Some(ann_id), None));
+    for (token, total) in [("no session", 2), (ann.as_str(), 1)] {
+        let list = node.be(token, "GET", "/api/files", &[], "none").await;
+        let list: Value = serde_json::from_slice(&list.body).unwrap();
+        assert_eq!(list["total"], total, "{token}");
+    }
+}
+
+#[tokio::test]
 async fn section_4_a_persons_limits() {
     let dir = tempfile::tempdir().unwrap();
     let limits = Quota { max_storage_size: Some(10), max_upload_size: Some(20), ..Quota::default() };
@@ -286,6 +307,32 @@ async fn section_6_3_administration_table() {
     let out = node.send("PUT", &format!("/api/users/{ann_id}/active?active=false"), &chief, Value::Null).await;
     assert_eq!(out.status, 200);
     assert_eq!(node.be(&ann, "GET", "/api/users/me", &[], "none").await.status, 401, "disabling ends every session");
+}
+
+#[tokio::test]
+async fn section_1_4_an_id_in_a_path_that_is_no_number_is_422() {
+    let dir = tempfile::tempdir().unwrap();
+    let node = Node::with_people(dir.path(), |_| {});
+    let (ann, _) = node.sign_in("ann", false).await;
+    let (chief, chief_id) = node.sign_in("chief", true).await;
+    for (method, path, name, input) in [
+        ("PUT", "/api/users/x/role?role=user".to_owned(), "id", "x"),
+        ("PUT", "/api/users/1.5/active?active=true".into(), "id", "1.5"),
+        ("PUT", "/api/groups/99999999999999999999/quota".into(), "id", "99999999999999999999"),
+        ("DELETE", "/api/groups/%20".into(), "id", " "),
+        ("POST", "/api/groups/x/members/y".into(), "id", "x"),
+        ("POST", format!("/api/groups/{chief_id}/members/y"), "user", "y"),
+        ("DELETE", format!("/api/groups/{chief_id}/members/y"), "user", "y"),
+    ] {
+        let answer = node.send(method, &path, &chief, json!({"name": "readers"})).await;
+        assert_eq!(answer.status, 422, "{method} {path}: {}", answer.text());
+        let refusal: Value = serde_json::from_slice(&answer.body).unwrap();
+        let detail = &refusal["detail"][0];
+        assert_eq!((&detail["loc"], &detail["input"]), (&json!(["path", name]), &json!(input)), "{refusal}");
+        assert!(detail["type"].is_string() && detail["msg"].is_string(), "{refusal}");
+        let status = node.send(method, &path, &ann, json!({"name": "readers"})).await.status;
+        assert_eq!(status, 403, "{method} {path}: rights come first");
+    }
 }
 
 #[tokio::test]

@@ -15,6 +15,7 @@ use crate::catalogue::{Entry, Kind};
 use crate::config::Policy;
 use crate::line::decision::Decision;
 use crate::server::App;
+use crate::surface::easytransfer::shape;
 use crate::surface::refusal::Refused;
 
 /// How far an upload is. The data plane knows; it only learns here whether it may tell.
@@ -26,7 +27,7 @@ pub async fn head(
 ) -> Result<Decision, Refused> {
     tus::version(&headers)?;
     let entry = find(&app.node, &caller, &path)?;
-    let fields = fields(&entry);
+    let fields = fields(&entry, app.node.config().server.chunk_size.0);
     if is_final(&entry) && !entry.record.is_complete() {
         // T-CON-7: no Upload-Offset while it is being built.
         let mut response = StatusCode::OK.into_response();
@@ -49,15 +50,20 @@ pub async fn head(
     Ok(Decision::cached(&app.node, app.node.ticket(), cache_ms, Act::State(state)))
 }
 
-/// T-HEAD-6, T-CON-6: what the client gave, exactly.
-fn fields(entry: &Entry) -> Vec<Field> {
+/// T-HEAD-6, T-CON-6: what the client gave, exactly; and easytransfer.md §2.3: the chunks, where there are any.
+fn fields(entry: &Entry, chunk_size: u64) -> Vec<Field> {
     let metadata = entry.record.metadata.clone().map(|metadata| ("Upload-Metadata".to_owned(), metadata));
     let concat = match &entry.record.kind {
         Kind::File => None,
         Kind::Partial => Some("partial".to_owned()),
         Kind::Final { header } => Some(header.clone()),
     };
-    metadata.into_iter().chain(concat.map(|concat| ("Upload-Concat".to_owned(), concat))).collect()
+    let concat = concat.map(|concat| ("Upload-Concat".to_owned(), concat));
+    let count = shape::is_chunked(&entry.record).then(|| shape::available_chunks(entry, chunk_size).len());
+    let chunks = count.into_iter().flat_map(|count| {
+        [("X-Chunk-Size".to_owned(), chunk_size.to_string()), ("X-Available-Chunks".to_owned(), count.to_string())]
+    });
+    metadata.into_iter().chain(concat).chain(chunks).collect()
 }
 
 /// Ends an upload, or deletes what it became. The record is gone, durably, before the bytes are.
