@@ -1,7 +1,5 @@
 //! The routes of easytransfer.md §0 in its order, each with the answer its section gives to who may, and what §6.3 lists
 //! under "errors". Uploads are ann's and five bytes long.
-//!
-//! Not here: `/docs`, `/redoc`, `/openapi.json`, which §17.7 leaves open.
 
 use super::callers::Shape::{self, Detail, Fields, Keys, Page};
 
@@ -291,6 +289,13 @@ pub const ROWS: &[Row] = &[
     row(T, "POST", "/api/migrations/bucket", 501, Detail),
     row(T, "GET", "/api/migrations/jobs", 501, Detail),
     row(T, "POST", "/api/migrations/jobs/x/pause", 501, Detail),
+    // 17.7, and what looks after a node.
+    row(O, "GET", "/openapi.json", 200, Keys(&["openapi", "info", "paths", "components"])),
+    row(O, "GET", "/docs", 200, Page),
+    row(O, "GET", "/redoc", 200, Page),
+    row(O, "GET", "/livez", 200, Keys(&["live"])),
+    row(O, "GET", "/readyz", 200, Keys(&["ready", "missing"])),
+    row(T, "GET", "/metrics", 200, ANY),
     // Last: it ends the callers' sessions.
     row(C, "POST", "/api/users/logout", 200, MESSAGE),
 ];

@@ -464,6 +464,7 @@ const TABLE: &[Row] = &[
             "dataplane/tests/node/rates::section_8_7_the_live_quota_reaches_bodies_that_already_run",
             "dataplane/tests/node/rates::section_8_7_short_requests_do_not_slip_through",
             "tests/blackbox/people/speed::a_persons_rate_holds_over_four_connections_in_both_directions",
+            "tests/blackbox/people/under_way::section_8_7_a_limit_that_changes_counts_for_what_is_under_way",
         ],
     ),
     (
@@ -533,6 +534,15 @@ const TABLE: &[Row] = &[
     ),
     (
         "10",
+        "et server import reads the state file or Redis and adopts the data files",
+        &[
+            "tests/blackbox/import::section_10_files_are_adopted_in_place_and_a_second_run_changes_nothing",
+            "tests/blackbox/import::section_10_records_in_redis_and_files_that_are_kept",
+            "controlplane/src/original/tests::section_10_what_is_left_alone_and_why",
+        ],
+    ),
+    (
+        "10",
         "workers is the number of cores, 1 means all",
         &["tests/blackbox/rules/settings::section_10_workers_is_the_number_of_cores_and_one_means_all"],
     ),
@@ -547,6 +557,8 @@ const TABLE: &[Row] = &[
         &[
             "tests/blackbox/people/rights::people_reach_what_is_theirs_and_rights_end_at_once",
             "tests/blackbox/people/rights::rows_of_other_programs_count_at_once",
+            "tests/blackbox/people/under_way::an_upload_ends_with_the_right_to_it_and_keeps_its_prefix",
+            "tests/blackbox/people/under_way::a_download_ends_with_the_right_to_it",
         ],
     ),
     (
