@@ -227,7 +227,7 @@ async fn serve(app: App, listener: std::os::unix::net::UnixListener) {
             return;
         }
     };
-    tokio::spawn(Arc::clone(&app.traffic).follow());
+    tokio::spawn(Arc::clone(&app.traffic).follow(Arc::clone(&app.node)));
     tokio::spawn(sweep_for_ever(app.clone()));
     tokio::spawn(reloading::watch(app.clone()));
     if let Some(people) = app.people.clone() {

@@ -14,6 +14,7 @@ mod engines;
 mod files_api;
 mod full_disk;
 mod kill;
+mod nics;
 mod people;
 mod readme;
 mod redis;

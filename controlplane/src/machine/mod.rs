@@ -1,6 +1,14 @@
-//! What the control plane reads about the machine it runs on: interfaces and their counters. Reading only; choosing NICs
-//! by measured headroom is the advertisement's affair.
+//! What the control plane knows about the machine it runs on: its interfaces, what passes through them, and which of
+//! them the next client should use.
+//!
+//! * [`netlink`] what the kernel says, and when it changes · [`discovery`] which of it counts (contract §5.3)
+//! * [`interface`] one NIC at one moment · [`traffic`] the newest sample of all of them
+//! * [`endpoints`] the addresses clients are told
+//!
+//! Must stay true: interfaces are found by events, only counters are read by the clock; nothing here changes the machine.
 
-pub mod addresses;
+pub mod discovery;
 pub mod endpoints;
+pub mod interface;
+mod netlink;
 pub mod traffic;

@@ -2,6 +2,7 @@
 
 pub mod audit;
 pub mod disk;
+pub mod netns;
 pub mod node;
 pub mod oracle;
 pub mod provider;

@@ -7,7 +7,8 @@ use serde_json::{Map, Value, json};
 use super::tus::extensions;
 use crate::config::size;
 use crate::machine::endpoints::{Endpoint, endpoints as find_endpoints};
-use crate::machine::traffic::{Interface, rate_text};
+use crate::machine::interface::Interface;
+use crate::machine::traffic::rate_text;
 use crate::server::App;
 use crate::surface::refusal::Refused;
 
@@ -148,7 +149,7 @@ impl App {
     /// Where clients reach this node.
     fn endpoints(&self) -> Vec<Endpoint> {
         let bound = self.bound();
-        find_endpoints(&self.node.config().advertised_endpoints, &bound, self.port(), &self.traffic.interfaces())
+        find_endpoints(&self.node.config().nics.advertised_endpoints, &bound, self.port(), &self.traffic.interfaces())
     }
 }
 

@@ -1,0 +1,3 @@
+//! Several NICs, in network namespaces of their own.
+
+mod discovery;
