@@ -21,6 +21,7 @@ use crate::config::{Backend, Config, Durability, Sources};
 use crate::line::calls;
 use crate::listen;
 use crate::login::{Provider, Settings, SettingsError};
+use crate::machine::advice::Advice;
 use crate::machine::traffic::Traffic;
 use crate::node::Node;
 use crate::people::People;
@@ -44,6 +45,8 @@ pub struct App {
     pub reloading: Arc<Reloading>,
     /// Interface counters.
     pub traffic: Arc<Traffic>,
+    /// Which address the next client is told.
+    pub advice: Arc<Advice>,
     /// Users and groups, with `user_system.enabled`.
     pub people: Option<People>,
     /// The provider people sign in with, when one is configured.
@@ -178,6 +181,7 @@ fn prepare(config: Arc<Config>, sources: Sources) -> Result<(App, watch::Sender<
         login,
         reloading: Arc::new(Reloading::of(sources)),
         traffic: Arc::new(Traffic::default()),
+        advice: Arc::default(),
         misses: Arc::default(),
         sweeping: Arc::default(),
         announcement: Arc::new(Announcement::of(first)),
@@ -293,6 +297,7 @@ impl App {
             login: None,
             reloading: Arc::new(Reloading::of(Sources::default())),
             traffic: Arc::new(Traffic::default()),
+            advice: Arc::default(),
             misses: Arc::default(),
             sweeping: Arc::default(),
             announcement: Arc::new(Announcement::silent()),

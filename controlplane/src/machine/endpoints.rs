@@ -19,13 +19,6 @@ pub struct Endpoint {
     pub load: Option<Interface>,
 }
 
-impl Endpoint {
-    /// The first one with the strictly lowest load.
-    pub fn least(all: &[Self], load: impl Fn(&Self) -> f64) -> Option<&Self> {
-        all.iter().reduce(|best, other| if load(other) < load(best) { other } else { best })
-    }
-}
-
 /// Where clients reach a node that listens on `bound`: what is configured, as it is; else an entry for each interface
 /// that a listener serves.
 pub fn endpoints(advertised: &[String], bound: &[SocketAddr], port: u16, interfaces: &[Interface]) -> Vec<Endpoint> {
