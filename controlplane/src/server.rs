@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use tokio::sync::{Mutex, watch};
+use tokio::sync::{Mutex, Semaphore, watch};
 
 use crate::authority::Authority;
 use crate::authority::announce::Announcement;
@@ -27,8 +27,8 @@ use crate::node::Node;
 use crate::people::People;
 use crate::reloading::{self, Reloading};
 use crate::socket::{self, SocketError};
-use crate::surface::easytransfer;
 use crate::surface::easytransfer::login::Login;
+use crate::surface::easytransfer::{self, live};
 use crate::usage;
 
 /// How long the runtime may take to end.
@@ -47,6 +47,8 @@ pub struct App {
     pub traffic: Arc<Traffic>,
     /// Which address the next client is told.
     pub advice: Arc<Advice>,
+    /// Seats for those who follow the traffic.
+    pub audience: Arc<Semaphore>,
     /// Users and groups, with `user_system.enabled`.
     pub people: Option<People>,
     /// The provider people sign in with, when one is configured.
@@ -182,6 +184,7 @@ fn prepare(config: Arc<Config>, sources: Sources) -> Result<(App, watch::Sender<
         reloading: Arc::new(Reloading::of(sources)),
         traffic: Arc::new(Traffic::default()),
         advice: Arc::default(),
+        audience: Arc::new(Semaphore::new(live::AUDIENCE_MAX)),
         misses: Arc::default(),
         sweeping: Arc::default(),
         announcement: Arc::new(Announcement::of(first)),
@@ -298,6 +301,7 @@ impl App {
             reloading: Arc::new(Reloading::of(Sources::default())),
             traffic: Arc::new(Traffic::default()),
             advice: Arc::default(),
+            audience: Arc::new(Semaphore::new(live::AUDIENCE_MAX)),
             misses: Arc::default(),
             sweeping: Arc::default(),
             announcement: Arc::new(Announcement::silent()),

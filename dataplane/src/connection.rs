@@ -122,12 +122,11 @@ impl Connection {
     async fn act(&mut self, head: &Head, body: &mut Body, keep_alive: bool) -> Answered {
         let core = Rc::clone(&self.core);
         let core = &*core;
-        let limit = core.shared.config.limits.body_idle_timeout;
         match decide(core, head, &self.asker).await {
             Decided::Away => Answered::Reply(relay::away()),
             Decided::Answer(reply) => {
                 let keep_alive = keep_alive && is_drainable(head, body);
-                relay::relay(&core.line, &mut self.wire, head, *reply, keep_alive, limit).await
+                relay::relay(core, &mut self.wire, head, *reply, keep_alive).await
             }
             Decided::Grant(grant) => {
                 let wire = &mut self.wire;

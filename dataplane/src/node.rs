@@ -45,6 +45,19 @@ pub enum StartError {
         /// What the kernel said.
         error: io::Error,
     },
+    /// A listener can not be bound to its device.
+    #[error(
+        "bind {address} to {device}: {error}; it needs CAP_NET_RAW (AmbientCapabilities= in a unit, or \
+             `setcap cap_net_raw+ep` on the program), or network.bind_device: false"
+    )]
+    Device {
+        /// As configured.
+        address: SocketAddr,
+        /// The one that has the address.
+        device: String,
+        /// What the kernel said.
+        error: io::Error,
+    },
     /// A core's engine can not be built.
     #[error("start core {core}: {error}")]
     Engine {
@@ -79,7 +92,7 @@ pub fn start(config: Config) -> Result<Node, StartError> {
     let (store, replayed) = Store::open(options)?;
     tracing::info!(?replayed, "store opened");
     complete_what_is_whole(&store, config.durability).map_err(StartError::Recover)?;
-    let (addresses, listeners) = listen::bind_all(&config.addresses, cores)?;
+    let (addresses, listeners) = listen::bind_all(&config.addresses, &config.devices, cores)?;
     let shared = Arc::new(Shared {
         store,
         facts: Facts::default(),

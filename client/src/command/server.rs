@@ -7,6 +7,7 @@
 
 use std::collections::BTreeMap;
 use std::io::Write;
+use std::net::IpAddr;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -16,6 +17,7 @@ use anyhow::Context;
 use clap::{ArgAction, Args, Subcommand};
 use etransfer_controlplane::audit;
 use etransfer_controlplane::config::{self, Config, Loaded, Sources};
+use etransfer_controlplane::machine::devices;
 use etransfer_controlplane::{Running, start as start_control};
 use etransfer_dataplane::config as data;
 use etransfer_dataplane::{Node, start as start_data};
@@ -124,7 +126,7 @@ fn serve(args: &NodeArgs, control: bool, data: bool) -> anyhow::Result<()> {
     let mut signals = runtime.block_on(async { Signals::new() }).context("listen for signals")?;
     let control =
         control.then(|| start_control(Arc::clone(&config), sources)).transpose().context("start the control plane")?;
-    let data = data.then(|| start_data(data_config(&config))).transpose().context("start the data plane")?;
+    let data = if data { Some(start_data_plane(&runtime, &config).context("start the data plane")?) } else { None };
     if let Some(node) = &data {
         tell_addresses(node)?;
     }
@@ -233,10 +235,21 @@ impl NodeArgs {
     }
 }
 
+fn start_data_plane(runtime: &tokio::runtime::Runtime, config: &Config) -> anyhow::Result<Node> {
+    let devices = if config.nics.bind_device {
+        let addresses: Vec<_> = config.server.hosts.iter().map(|host| host.0).collect();
+        runtime.block_on(devices::holding(&addresses))?
+    } else {
+        BTreeMap::new()
+    };
+    Ok(start_data(data_config(config, devices))?)
+}
+
 /// What the data plane is told of the one configuration.
-fn data_config(config: &Config) -> data::Config {
+fn data_config(config: &Config, devices: BTreeMap<IpAddr, String>) -> data::Config {
     data::Config {
         addresses: config.addresses(),
+        devices,
         // 0 and 1 mean all of them (contract §10): one process uses all cores.
         cores: Some(config.server.workers).filter(|workers| *workers > 1),
         storage: config.storage_path(),

@@ -216,6 +216,9 @@ fn contradictions(config: &Config, shown: &[Shown]) -> Vec<Fault> {
     if config.server.hosts.is_empty() {
         faults.push(fault("server.host", "at least one IP address"));
     }
+    if config.nics.bind_device && config.server.hosts.iter().any(|host| host.0.is_unspecified()) {
+        faults.push(fault("server.host", "the address of each NIC, because network.bind_device is true"));
+    }
     if config.nics.speed_mbps.values().any(|speed| *speed == 0) {
         faults.push(fault("network.speed_mbps", "speeds above 0, in Mbit/s"));
     }

@@ -99,6 +99,13 @@ fn section_9_4_map_entries_come_from_the_environment_one_by_one() {
 }
 
 #[test]
+fn a_device_is_bound_with_an_address_of_its_own() {
+    let error = from_layers(yaml("network: {bind_device: true}")).unwrap_err();
+    assert!(error.to_string().contains("server.host (from default): expected the address of each NIC"), "{error}");
+    assert!(from_layers(yaml("network: {bind_device: true}\nserver: {host: [10.0.0.1, 10.0.1.1]}")).is_ok());
+}
+
+#[test]
 fn the_speed_of_an_interface_comes_from_the_file_or_the_environment() {
     let file = from_layers(yaml("network: {speed_mbps: {eth0: 10000, eth1: 0.0.0.0}}")).unwrap_err();
     assert!(file.to_string().contains("network.speed_mbps (from test.yaml): expected an integer"), "{file}");

@@ -186,6 +186,8 @@ pub struct Nics {
     pub interfaces: Vec<String>,
     /// `false`: an interface without an IPv4 address is told by its IPv6 address.
     pub prefer_ipv4: bool,
+    /// Listeners are bound to the device of their address, so that answers leave by it.
+    pub bind_device: bool,
     /// Mbit/s by interface name, instead of what the driver says.
     pub speed_mbps: BTreeMap<String, u64>,
 }
@@ -246,6 +248,7 @@ impl Config {
                 advertised_endpoints: r.get("network.advertised_endpoints", "advertised_endpoints", Vec::new()),
                 interfaces: r.get("network.interfaces", "interfaces", Vec::new()),
                 prefer_ipv4: r.get("network.prefer_ipv4", "prefer_ipv4", true),
+                bind_device: r.get("network.bind_device", "network_bind_device", false),
                 speed_mbps: r.get("network.speed_mbps", "network_speed_mbps", BTreeMap::new()),
             },
             limits: Limits::read(r),

@@ -48,9 +48,12 @@ pub struct Advice {
     promises: Mutex<Promises>,
 }
 
-/// How often which URL was the answer, newest step last. No more entries than endpoints, for each step of a promise.
+/// Answers by when they were given, the newest last. No more entries than endpoints, for each step of a promise.
 #[derive(Debug, Default)]
-struct Promises(VecDeque<(Instant, HashMap<(Direction, String), u64>)>);
+struct Promises(VecDeque<(Instant, Answers)>);
+
+/// How often which URL was the answer.
+type Answers = HashMap<(Direction, String), u64>;
 
 /// What is weighed.
 struct Room {
@@ -122,7 +125,7 @@ impl Promises {
     fn add(&mut self, key: (Direction, String), now: Instant) {
         let is_due = self.0.back().is_none_or(|(then, _)| now.saturating_duration_since(*then) >= STEP);
         if is_due {
-            self.0.push_back((now, HashMap::new()));
+            self.0.push_back((now, Answers::new()));
         }
         if let Some((_, counts)) = self.0.back_mut() {
             *counts.entry(key).or_default() += 1;

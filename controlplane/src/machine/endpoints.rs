@@ -26,6 +26,11 @@ pub fn endpoints(advertised: &[String], bound: &[SocketAddr], port: u16, interfa
         return advertised.iter().map(|text| configured(text, port, interfaces)).collect();
     }
     let mut found: Vec<Endpoint> = bound.iter().flat_map(|bound| served(*bound, interfaces)).collect();
+    if found.is_empty() {
+        // A node for this machine alone.
+        let loopback = bound.iter().filter(|bound| bound.ip().is_loopback());
+        found = loopback.map(|bound| at("lo", *bound, None)).collect();
+    }
     let mut seen = std::collections::HashSet::new();
     found.retain(|endpoint| seen.insert(endpoint.endpoint.clone()));
     found
@@ -44,7 +49,7 @@ fn served(bound: SocketAddr, interfaces: &[Interface]) -> Vec<Endpoint> {
     }
     match holder(ip, interfaces) {
         Some(interface) => vec![at(&interface.name, bound, Some(interface.clone()))],
-        None if ip.is_loopback() => vec![at("lo", bound, None)],
+        None if ip.is_loopback() => Vec::new(),
         // The kernel does not tell who has which address: the listener is all that is known.
         None if interfaces.is_empty() => vec![at("bound", bound, None)],
         None => Vec::new(),
@@ -150,6 +155,7 @@ mod tests {
         let second = [row("eth0", "http://10.0.0.2:9"), row("eth0", "http://[fd00::1]:9")];
         assert_eq!(told(&["10.0.0.2:9", "[fd00::1]:9"], &interfaces), second, "bound beside the one that is told");
         assert_eq!(told(&["127.0.0.1:9"], &interfaces), [row("lo", "http://127.0.0.1:9")]);
+        assert_eq!(told(&["127.0.0.1:9", "10.0.1.1:9"], &interfaces), [row("eth1", "http://10.0.1.1:9")]);
         assert_eq!(told(&["10.0.9.9:9"], &interfaces), [], "its interface is gone, or does not count");
         assert_eq!(told(&["10.0.9.9:9"], &[]), [row("bound", "http://10.0.9.9:9")]);
     }

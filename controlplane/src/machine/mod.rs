@@ -3,11 +3,13 @@
 //!
 //! * [`netlink`] what the kernel says, and when it changes · [`discovery`] which of it counts (contract §5.3)
 //! * [`interface`] one NIC at one moment · [`traffic`] the newest sample of all of them
+//! * [`devices`] which NIC holds an address
 //! * [`endpoints`] the addresses clients are told · [`advice`] which of them the next client should use
 //!
 //! Must stay true: interfaces are found by events, only counters are read by the clock; nothing here changes the machine.
 
 pub mod advice;
+pub mod devices;
 pub mod discovery;
 pub mod endpoints;
 pub mod interface;

@@ -78,7 +78,6 @@ fn section_5_3_named_interfaces_their_speed_and_ipv6_addresses() {
     server.inside(|| {
         let node = setup(&server)
             .hosts("0.0.0.0,::")
-            .port(8765)
             .env("INTERFACES", "lo,eth1,eth2")
             .env("PREFER_IPV4", "false")
             .env("NETWORK_SPEED_MBPS", r#"{"eth1": 25000}"#)

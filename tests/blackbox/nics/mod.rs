@@ -1,3 +1,5 @@
 //! Several NICs, in network namespaces of their own.
 
+mod device;
 mod discovery;
+mod stream;

@@ -60,7 +60,7 @@ impl NetNs {
         self.ip(&format!("addr add {address} dev {nic}{at_once}"));
     }
 
-    /// What `nic` sends gets this slow; a kernel setting.
+    /// What `nic` sends gets no faster than this.
     #[track_caller]
     pub fn shape(&self, nic: &str, mbit: u32) {
         let rate = format!("{mbit}mbit");
@@ -68,10 +68,15 @@ impl NetNs {
         must(&[&["tc", "-n", &self.name], &tbf[..]].concat());
     }
 
-    /// A kernel setting, `net.ipv4.conf.all.rp_filter=0`.
-    #[track_caller]
-    pub fn sysctl(&self, setting: &str) {
-        must(&["ip", "netns", "exec", &self.name, "sysctl", "-q", "-w", setting]);
+    /// Takes packets that came by a NIC the answer would not leave by, as a network with several ways has to.
+    pub fn accept_any_way(&self) {
+        let set = || {
+            for nic in std::fs::read_dir("/proc/sys/net/ipv4/conf").expect("kernel settings") {
+                let setting = nic.expect("kernel settings").path().join("rp_filter");
+                std::fs::write(&setting, "0").unwrap_or_else(|error| panic!("{}: {error}", setting.display()));
+            }
+        };
+        self.inside(set);
     }
 
     /// Starts a program in here that replaces this command: for [`Setup::wrapped`](super::node::Setup::wrapped).

@@ -2,7 +2,7 @@
 //!
 //! * [`entry`] what happens to every request: CORS, effective method, the gate, the fields every reply has
 //! * [`tus`] uploads · [`files`] listing and deleting · [`download`] getting them back
-//! * [`facts`] what the server tells about itself · [`auth`] credentials · [`admin`] reload
+//! * [`facts`] what the server tells about itself, [`live`] as it changes · [`auth`] credentials · [`admin`] reload
 //! * [`shape`] the JSON both client generations can read
 //!
 //! Must stay true: authority is decided in [`entry`] and nowhere else; a route that is in the contract and not built
@@ -18,6 +18,7 @@ mod facts;
 mod files;
 mod groups;
 mod link;
+pub mod live;
 pub mod login;
 mod quota;
 mod rights;
@@ -54,6 +55,7 @@ fn routes() -> Vec<(&'static str, MethodRouter<App>)> {
         ("/api/storage", get(facts::storage)),
         ("/api/endpoints", get(facts::endpoints)),
         ("/api/traffic", get(facts::traffic)),
+        ("/api/traffic/stream", get(live::stream)),
         ("/api/stats", get(facts::stats)),
         ("/api/auth/verify", post(auth::verify)),
         ("/api/admin/reload-config", post(admin::reload)),
