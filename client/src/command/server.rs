@@ -1,5 +1,5 @@
-//! `et server start|data|control|config`: composes the planes of a node and does nothing else. `et server reload` is in
-//! `command/reload.rs`.
+//! `et server start|data|control|config`: composes the planes of a node and does nothing else. What looks at a node from
+//! outside is beside it: `reload.rs`, `verify.rs`, `doctor/`.
 //!
 //! Order at start, and what breaks if a line moves: configuration → log → control plane (the data plane's first question
 //! must find it) → data plane → `listening on …` (whoever reads that line may connect at once). At the end the data plane
@@ -27,7 +27,7 @@ use tracing_subscriber::layer::{Layer, SubscriberExt};
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, fmt};
 
-use crate::command::{reload, verify};
+use crate::command::{doctor, reload, verify};
 
 /// Run a storage node, or reload its configuration.
 #[derive(Debug, Args)]
@@ -50,6 +50,9 @@ enum ServerCommand {
     /// Read every stored byte of a stopped node and compare it with its recorded checksum
     #[command(disable_help_flag = true)]
     Verify(NodeArgs),
+    /// Look at this machine: what keeps it from line rate, and the command that fixes each thing
+    #[command(disable_help_flag = true)]
+    Doctor(DoctorArgs),
     /// Make a running server read its configuration file again
     Reload(reload::ReloadArgs),
     /// Print the configuration in force, each value with its source
@@ -87,6 +90,15 @@ struct NodeArgs {
 }
 
 #[derive(Debug, Args)]
+struct DoctorArgs {
+    #[command(flatten)]
+    node: NodeArgs,
+    /// Print JSON, one finding per line
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Args)]
 struct ConfigArgs {
     #[command(flatten)]
     node: NodeArgs,
@@ -107,6 +119,10 @@ pub fn run(args: &ServerArgs) -> anyhow::Result<ExitCode> {
         ServerCommand::Verify(node) => {
             let loaded = node.load(&node.sources())?;
             return verify::run(&loaded.config);
+        }
+        ServerCommand::Doctor(args) => {
+            let loaded = args.node.load(&args.node.sources())?;
+            return doctor::run(&loaded.config, args.json);
         }
         ServerCommand::Reload(args) => reload::run(args),
         ServerCommand::Config(args) => print_config(args),

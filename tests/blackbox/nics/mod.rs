@@ -2,4 +2,5 @@
 
 mod device;
 mod discovery;
+mod doctor;
 mod stream;
