@@ -3,4 +3,5 @@
 mod device;
 mod discovery;
 mod doctor;
+mod shaped;
 mod stream;
