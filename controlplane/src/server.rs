@@ -22,6 +22,7 @@ use crate::line::calls;
 use crate::listen;
 use crate::login::{Provider, Settings, SettingsError};
 use crate::machine::advice::Advice;
+use crate::machine::host::Host;
 use crate::machine::traffic::Traffic;
 use crate::node::Node;
 use crate::people::People;
@@ -45,6 +46,8 @@ pub struct App {
     pub reloading: Arc<Reloading>,
     /// Interface counters.
     pub traffic: Arc<Traffic>,
+    /// Processors and memory.
+    pub host: Arc<Host>,
     /// Which address the next client is told.
     pub advice: Arc<Advice>,
     /// Seats for those who follow the traffic.
@@ -183,6 +186,7 @@ fn prepare(config: Arc<Config>, sources: Sources) -> Result<(App, watch::Sender<
         login,
         reloading: Arc::new(Reloading::of(sources)),
         traffic: Arc::new(Traffic::default()),
+        host: Arc::default(),
         advice: Arc::default(),
         audience: Arc::new(Semaphore::new(live::AUDIENCE_MAX)),
         misses: Arc::default(),
@@ -235,6 +239,7 @@ async fn serve(app: App, listener: std::os::unix::net::UnixListener) {
         }
     };
     tokio::spawn(Arc::clone(&app.traffic).follow(Arc::clone(&app.node)));
+    tokio::spawn(Arc::clone(&app.host).follow());
     tokio::spawn(sweep_for_ever(app.clone()));
     tokio::spawn(reloading::watch(app.clone()));
     if let Some(people) = app.people.clone() {
@@ -300,6 +305,7 @@ impl App {
             login: None,
             reloading: Arc::new(Reloading::of(Sources::default())),
             traffic: Arc::new(Traffic::default()),
+            host: Arc::default(),
             advice: Arc::default(),
             audience: Arc::new(Semaphore::new(live::AUDIENCE_MAX)),
             misses: Arc::default(),

@@ -130,6 +130,7 @@ impl Connection {
             }
             Decided::Grant(grant) => {
                 let wire = &mut self.wire;
+                let _under_way = core.shared.transfers.enter(self.asker.local.ip(), &grant.act);
                 let answered = match &grant.act {
                     Act::Append(permit) => append::append(core, wire, head, body, &grant, permit).await,
                     Act::State(permit) => state::state(core, head, permit).await,

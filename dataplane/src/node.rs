@@ -19,6 +19,7 @@ use crate::listen;
 use crate::rates::Rates;
 use crate::recover::complete_what_is_whole;
 use crate::store::{OpenError, Store, StoreOptions};
+use crate::transfers::Transfers;
 use crate::world::{CoreOptions, Engine, allowed_cpus, run_core};
 
 /// Slots of 1 MiB per core.
@@ -97,6 +98,7 @@ pub fn start(config: Config) -> Result<Node, StartError> {
         store,
         facts: Facts::default(),
         rates: Rates::default(),
+        transfers: Transfers::default(),
         epoch: AtomicU64::new(0),
         line_ready: AtomicBool::new(false),
         line_event: Event::new(),

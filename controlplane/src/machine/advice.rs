@@ -7,7 +7,8 @@
 //! load     = rate / capacity
 //! headroom = capacity - rate, at least 1 % of capacity
 //! promised = how often this endpoint was the answer in the last 3 s
-//! share    = headroom / (promised + 1): what one more client may hope for
+//! open     = large bodies under way over it, as the data plane told last
+//! share    = headroom / (promised + open + 1): what one more client may hope for
 //! ```
 //!
 //! * Nothing is promised, so nobody else asked just now: the strictly lowest load wins (§5.3).
@@ -20,6 +21,8 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
+
+use etransfer_contract::order::OpenTransfers;
 
 use super::endpoints::Endpoint;
 use super::interface::{Interface, bytes_per_second};
@@ -55,6 +58,17 @@ struct Promises(VecDeque<(Instant, Answers)>);
 /// How often which URL was the answer.
 type Answers = HashMap<(Direction, String), u64>;
 
+/// What there is to weigh at one moment.
+#[derive(Debug, Clone, Copy)]
+pub struct Moment<'m> {
+    /// Where clients can go.
+    pub endpoints: &'m [Endpoint],
+    /// What is under way there.
+    pub transfers: &'m [OpenTransfers],
+    /// When.
+    pub now: Instant,
+}
+
 /// What is weighed.
 struct Room {
     load: f64,
@@ -62,18 +76,21 @@ struct Room {
 }
 
 impl Advice {
-    /// The endpoint for a client that asks at `now`; the answer is remembered.
-    pub fn best<'e>(&self, direction: Direction, endpoints: &'e [Endpoint], now: Instant) -> Option<&'e Endpoint> {
+    /// The endpoint for a client that asks at this moment; the answer is remembered.
+    pub fn best<'m>(&self, direction: Direction, moment: Moment<'m>) -> Option<&'m Endpoint> {
+        let Moment { endpoints, transfers, now } = moment;
         let mut promises = self.promises.lock().unwrap_or_else(PoisonError::into_inner);
         promises.forget(now);
         let promised: Vec<u64> =
             endpoints.iter().map(|endpoint| promises.count(&(direction, endpoint.url.clone()))).collect();
         let is_quiet = promised.iter().all(|count| *count == 0);
         let unknown = slowest(endpoints);
-        let rooms = endpoints
-            .iter()
-            .zip(promised)
-            .map(|(endpoint, promised)| (Room::of(endpoint.load.as_ref(), direction, unknown, promised), endpoint));
+        let rooms = endpoints.iter().zip(promised).map(|(endpoint, promised)| {
+            (
+                Room::of(endpoint.load.as_ref(), direction, unknown, promised + direction.open(endpoint, transfers)),
+                endpoint,
+            )
+        });
         let better = |(best, at): (Room, _), (other, there): (Room, _)| {
             let wins = if is_quiet { other.is_less_loaded(&best) } else { other.is_larger(&best) };
             if wins { (other, there) } else { (best, at) }
@@ -84,8 +101,17 @@ impl Advice {
     }
 }
 
+impl Direction {
+    /// Bodies under way over the interface of `endpoint`.
+    fn open(self, endpoint: &Endpoint, transfers: &[OpenTransfers]) -> u64 {
+        let Some(interface) = &endpoint.load else { return 0 };
+        let own = transfers.iter().filter(|open| interface.addresses.contains(&open.address));
+        own.map(|open| u64::from(if self == Self::Upload { open.receiving } else { open.sending })).sum()
+    }
+}
+
 impl Room {
-    fn of(interface: Option<&Interface>, direction: Direction, unknown: u64, promised: u64) -> Self {
+    fn of(interface: Option<&Interface>, direction: Direction, unknown: u64, clients: u64) -> Self {
         let speed = interface.and_then(|interface| interface.speed_mbps).unwrap_or(unknown);
         let rate = interface.map_or(0.0, |interface| match direction {
             Direction::Upload => interface.receive_rate,
@@ -93,7 +119,7 @@ impl Room {
         });
         let capacity = bytes_per_second(speed);
         let headroom = (capacity - rate).max(capacity * HEADROOM_MIN);
-        Self { load: rate / capacity, share: headroom / (promised as f64 + 1.0) }
+        Self { load: rate / capacity, share: headroom / (clients as f64 + 1.0) }
     }
 
     fn is_less_loaded(&self, other: &Self) -> bool {
@@ -161,7 +187,12 @@ mod tests {
     }
 
     fn one(direction: Direction, figures: &[(u64, f64, f64)]) -> String {
-        Advice::default().best(direction, &nics(figures), Instant::now()).unwrap().interface.clone()
+        let endpoints = nics(figures);
+        Advice::default().best(direction, idle(&endpoints)).unwrap().interface.clone()
+    }
+
+    fn idle(endpoints: &[Endpoint]) -> Moment<'_> {
+        Moment { endpoints, transfers: &[], now: Instant::now() }
     }
 
     const M: f64 = 1024.0 * 1024.0;
@@ -184,15 +215,20 @@ mod tests {
         ] {
             assert_eq!(one(direction, figures), best, "{direction:?} {figures:?}");
         }
-        assert!(Advice::default().best(Upload, &[], Instant::now()).is_none());
+        assert!(Advice::default().best(Upload, idle(&[])).is_none());
     }
 
     /// How often each is the answer when so many ask at once.
     fn spread(figures: &[(u64, f64, f64)], askers: usize) -> Vec<usize> {
-        let (advice, all, now) = (Advice::default(), nics(figures), Instant::now());
+        spread_beside(&[], figures, askers)
+    }
+
+    fn spread_beside(transfers: &[OpenTransfers], figures: &[(u64, f64, f64)], askers: usize) -> Vec<usize> {
+        let (advice, all) = (Advice::default(), nics(figures));
+        let moment = Moment { transfers, ..idle(&all) };
         let mut counts = vec![0; all.len()];
         for _ in 0..askers {
-            let best = advice.best(Direction::Upload, &all, now).unwrap();
+            let best = advice.best(Direction::Upload, moment).unwrap();
             counts[all.iter().position(|endpoint| endpoint.url == best.url).unwrap()] += 1;
         }
         counts
@@ -204,6 +240,17 @@ mod tests {
         assert_eq!(spread(&[(1000, 0.0, 0.0), (1000, 62.5 * M, 0.0)], 99), [66, 33]);
         assert_eq!(spread(&[(25_000, 0.0, 0.0), (10_000, 0.0, 0.0), (0, 0.0, 0.0)], 90), [50, 20, 20]);
         assert_eq!(spread(&[(1000, 0.0, 0.0), (1000, 1e12, 0.0)], 100), [100, 0], "a full one is the last choice");
+    }
+
+    #[test]
+    fn bodies_under_way_count_like_clients_that_were_sent_there() {
+        let open = |receiving, sending| [OpenTransfers { address: [10, 0, 0, 1].into(), receiving, sending }];
+        let equal = [(1000, 0.0, 0.0); 2];
+        assert_eq!(spread_beside(&open(3, 0), &equal, 1), [0, 1]);
+        assert_eq!(spread_beside(&open(3, 0), &equal, 9), [3, 6]);
+        assert_eq!(spread_beside(&open(0, 3), &equal, 9), [5, 4], "those that send are no matter for an upload");
+        let elsewhere = [OpenTransfers { address: [127, 0, 0, 1].into(), receiving: 9, sending: 9 }];
+        assert_eq!(spread_beside(&elsewhere, &equal, 2), [1, 1]);
     }
 
     proptest! {
@@ -229,7 +276,10 @@ mod tests {
     fn an_answer_counts_until_the_counters_show_it() {
         let (advice, start) = (Advice::default(), Instant::now());
         let all = nics(&[(1000, 1.0, 0.0), (1000, 0.0, 0.0)]);
-        let ask = |direction, after| advice.best(direction, &all, start + after).unwrap().interface.clone();
+        let ask = |direction, after| {
+            let moment = Moment { now: start + after, ..idle(&all) };
+            advice.best(direction, moment).unwrap().interface.clone()
+        };
         assert_eq!(ask(Direction::Upload, Duration::ZERO), "eth1");
         assert_eq!(ask(Direction::Upload, STEP), "eth0", "the other one was promised");
         assert_eq!(ask(Direction::Download, STEP), "eth0", "a direction for itself");

@@ -7,7 +7,7 @@
 //! | decide | the client's own method and target, its head rebuilt (hop-by-hop and `Etransfer-*` fields dropped), no body, plus [`PEER`], [`LISTENER`], [`BODY`] and [`LINE`]` : decide` | an ordinary response, relayed whole; or a [`Grant`](crate::Grant) as [`GRANT_MEDIA_TYPE`] |
 //! | attached | the same, [`LINE`]` : attached`, with the client's body (sent after a decide was answered by [`Act::Forward`](crate::grant::Act::Forward)) | an ordinary response, relayed whole |
 //! | facts | `POST `[`FACTS_PATH`], [`FactBatch`](crate::fact::FactBatch) | 204; anything else: sent again |
-//! | orders | `POST `[`ORDERS_PATH`], [`OrdersQuery`](crate::order::OrdersQuery); held open until there is news or 20 s passed | [`Orders`](crate::order::Orders) |
+//! | orders | `POST `[`ORDERS_PATH`], [`OrdersQuery`](crate::order::OrdersQuery); held open until there is news or a second passed | [`Orders`](crate::order::Orders) |
 //! | claim | `POST `[`CLAIM_PATH`], [`Claim`](crate::fact::Claim): may the last block of this delivery be sent? | [`Verdict`](crate::fact::Verdict) |
 //!
 //! A decide carries no body, unlike the `Expect: 100-continue` form first drawn for this line: a server that answers early

@@ -93,5 +93,7 @@ fn section_5_3_named_interfaces_their_speed_and_ipv6_addresses() {
         // What the driver of a veth says is 10000; loopback's says nothing.
         let expected = [("eth1", Some(25_000)), ("eth2", Some(10_000)), ("lo", None)];
         assert_eq!(speeds, expected.map(|(name, speed)| (name.to_owned(), speed)).into());
+        let machine = &node.get("/api/stats").is(200).json()["machine"];
+        assert!(machine["cpus"].as_u64() > Some(0) && machine["memory_available"].as_u64() > Some(0), "{machine}");
     });
 }

@@ -86,11 +86,15 @@ fn the_nic_whose_address_a_client_picks_carries_its_bytes() {
             assert!(fits(sent) && fits(received), "eth{nic} was picked; eth{index} sent {sent}, received {received}");
         }
     }
-    // What the node tells is what the kernel counts.
-    let told = cables.server.inside(|| node.get("/api/traffic").is(200).json());
-    let told: Vec<u64> = list(&told, "interfaces").iter().filter_map(|nic| nic["bytes_sent"].as_u64()).collect();
-    assert!(told.len() == NICS && told.iter().all(|bytes| *bytes > BYTES), "{told:?}");
-    cables.server.inside(|| drop(node));
+    cables.server.inside(|| {
+        wait::until("the node tells what the kernel counted", || {
+            let told = node.get("/api/traffic").is(200).json();
+            let sent: Vec<u64> =
+                list(&told, "interfaces").iter().filter_map(|nic| nic["bytes_sent"].as_u64()).collect();
+            (sent.len() == NICS && sent.iter().all(|bytes| *bytes > BYTES)).then_some(())
+        });
+        drop(node);
+    });
 }
 
 #[test]
@@ -126,6 +130,37 @@ fn section_16_24_a_nic_that_sends_is_full_for_downloads_and_free_for_uploads() {
         drop(seen);
     });
     cables.server.inside(|| drop(node));
+}
+
+#[test]
+fn uploads_under_way_send_the_next_ones_to_another_nic() {
+    let (server, client) = (NetNs::new(), NetNs::new());
+    for nic in 0..2 {
+        server.cable(&format!("eth{nic}"), &format!("10.79.{nic}.1/24"), &client, &format!("wire{nic}"));
+        client.address(&format!("wire{nic}"), &format!("10.79.{nic}.2/24"));
+    }
+    let node = server.inside(|| Node::setup().wrapped(&server.wrapper()).hosts("0.0.0.0").start());
+    let first = address(&node, 0);
+    // Silent ones: no rate tells of them.
+    let mut held: Vec<Conn> = client.inside(|| {
+        let open = || {
+            let mut conn = Conn::open(first);
+            let created = conn.ask(&post().header("Upload-Length", "1048576")).is(201);
+            let upload = Upload::at(created.header("Location").expect("where it is"));
+            conn.send_head(&patch(&upload, 0, &[0; 1 << 20]));
+            conn
+        };
+        (0..8).map(|_| open()).collect()
+    });
+    server.inside(|| {
+        let other = format!("http://{}", address(&node, 1));
+        wait::until("four who ask one after the other are all told the NIC without uploads", || {
+            let told = || node.get("/api/endpoints").is(200).json()["best_for_upload"] == other.as_str();
+            (0..4).all(|_| told()).then_some(())
+        });
+        held.drain(..).for_each(Conn::reset);
+        drop(node);
+    });
 }
 
 fn list<'v>(value: &'v Value, name: &str) -> &'v [Value] {

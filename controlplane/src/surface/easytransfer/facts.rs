@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 
 use super::tus::extensions;
 use crate::config::size;
-use crate::machine::advice::Direction;
+use crate::machine::advice::{Direction, Moment};
 use crate::machine::endpoints::{Endpoint, endpoints as find_endpoints};
 use crate::machine::interface::Interface;
 use crate::machine::traffic::rate_text;
@@ -79,8 +79,9 @@ pub async fn storage(State(app): State<App>) -> Json<Value> {
 /// `GET /api/endpoints`
 pub async fn endpoints(State(app): State<App>) -> Json<Value> {
     let (all, total) = (app.endpoints(), Rates::total(&app.traffic.interfaces()));
-    let now = Instant::now();
-    let best = |direction| app.advice.best(direction, &all, now).map(|endpoint| endpoint.url.clone());
+    let transfers = app.node.plane().transfers;
+    let moment = Moment { endpoints: &all, transfers: &transfers, now: Instant::now() };
+    let best = |direction| app.advice.best(direction, moment).map(|endpoint| endpoint.url.clone());
     Json(json!({
         "endpoints": all.iter().map(|endpoint| endpoint_json(endpoint, total)).collect::<Vec<_>>(),
         "best_for_upload": best(Direction::Upload),
@@ -128,6 +129,7 @@ pub async fn stats(State(app): State<App>) -> Result<Json<Value>, Refused> {
         "migration_push_bytes": 0,
         "migration_tasks": [],
         "user_count": user_count,
+        "machine": app.machine_json(),
     })))
 }
 
@@ -136,6 +138,19 @@ impl App {
     fn endpoints(&self) -> Vec<Endpoint> {
         let bound = self.bound();
         find_endpoints(&self.node.config().nics.advertised_endpoints, &bound, self.port(), &self.traffic.interfaces())
+    }
+
+    /// How busy the machine is, for people; no client reads it.
+    fn machine_json(&self) -> Value {
+        let (usage, plane) = (self.host.usage(), self.node.plane());
+        json!({
+            "cpus": usage.cpus,
+            "cpu_percent": usage.cpu_percent,
+            "memory": usage.memory,
+            "memory_available": usage.memory_available,
+            "disk_size": plane.disk_size,
+            "disk_free": plane.disk_free,
+        })
     }
 
     /// What `/api/traffic` answers, and each event of its stream.
