@@ -32,9 +32,12 @@ impl Traffic {
 
     /// Samples for ever, as the node's settings say.
     pub async fn follow(self: Arc<Self>, node: Arc<Node>) {
+        let mut is_told = false;
         loop {
             let Err(error) = self.sample(&node).await;
-            tracing::warn!(%error, "interfaces and their traffic are not known; asking again later");
+            if !std::mem::replace(&mut is_told, true) {
+                tracing::warn!(%error, "interfaces and their traffic are not known; asking again every few seconds");
+            }
             self.interfaces.send_replace(Arc::default());
             tokio::time::sleep(RETRY).await;
         }
