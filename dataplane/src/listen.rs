@@ -119,6 +119,9 @@ mod tests {
     fn a_device_that_is_not_there_is_named() {
         let devices = BTreeMap::from([(IpAddr::from([127, 0, 0, 1]), "nic-of-nobody".to_owned())]);
         let error = bind_all(&["127.0.0.1:0".parse().unwrap()], &devices, 1).unwrap_err();
-        assert!(error.to_string().contains("bind 127.0.0.1:0 to nic-of-nobody"), "{error}");
+        assert!(error.to_string().starts_with("bind 127.0.0.1:0 to nic-of-nobody: No such device"), "{error}");
+        let StartError::Device { address, device, .. } = error else { panic!("{error}") };
+        let refused = StartError::Device { address, device, error: io::ErrorKind::PermissionDenied.into() };
+        assert!(refused.to_string().contains("it needs CAP_NET_RAW"), "{refused}");
     }
 }

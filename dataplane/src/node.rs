@@ -47,10 +47,7 @@ pub enum StartError {
         error: io::Error,
     },
     /// A listener can not be bound to its device.
-    #[error(
-        "bind {address} to {device}: {error}; it needs CAP_NET_RAW (AmbientCapabilities= in a unit, or \
-             `setcap cap_net_raw+ep` on the program), or network.bind_device: false"
-    )]
+    #[error("bind {address} to {device}: {error}{}", wanted(error))]
     Device {
         /// As configured.
         address: SocketAddr,
@@ -70,6 +67,17 @@ pub enum StartError {
     /// No randomness for the run id.
     #[error("random source: {0}")]
     Random(getrandom::Error),
+}
+
+/// What a bind to a device lacks, when it is a right.
+fn wanted(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::PermissionDenied => {
+            "; it needs CAP_NET_RAW here (AmbientCapabilities= in the unit, or setcap cap_net_raw+ep on the program), or \
+             network.bind_device: false"
+        }
+        _ => "",
+    }
 }
 
 /// A running data plane. Dropping it does not stop it; [`stop`](Self::stop) and [`join`](Self::join) do.
