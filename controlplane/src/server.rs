@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::middleware::from_fn_with_state;
-use tokio::sync::{Mutex, watch};
+use tokio::sync::{Mutex, Semaphore, watch};
 
 use crate::authority::Authority;
 use crate::authority::announce::Announcement;
@@ -22,6 +22,8 @@ use crate::config::{Backend, Config, Durability, Sources};
 use crate::line::calls;
 use crate::listen;
 use crate::login::{Provider, Settings, SettingsError};
+use crate::machine::advice::Advice;
+use crate::machine::host::Host;
 use crate::machine::traffic::Traffic;
 use crate::metrics::{Metrics, decisions};
 use crate::node::Node;
@@ -29,8 +31,8 @@ use crate::people::People;
 use crate::reloading::{self, Reloading};
 use crate::socket::{self, SocketError};
 use crate::surface::attempts::Attempts;
-use crate::surface::easytransfer;
 use crate::surface::easytransfer::login::Login;
+use crate::surface::easytransfer::{self, live};
 use crate::usage;
 
 /// How long the runtime may take to end.
@@ -49,6 +51,12 @@ pub struct App {
     pub traffic: Arc<Traffic>,
     /// What `/metrics` tells.
     pub metrics: Arc<Metrics>,
+    /// Processors and memory.
+    pub host: Arc<Host>,
+    /// Which address the next client is told.
+    pub advice: Arc<Advice>,
+    /// Seats for those who follow the traffic.
+    pub audience: Arc<Semaphore>,
     /// Users and groups, with `user_system.enabled`.
     pub people: Option<People>,
     /// The provider people sign in with, when one is configured.
@@ -181,6 +189,9 @@ fn prepare(config: Arc<Config>, sources: Sources) -> Result<(App, watch::Sender<
         login,
         reloading: Arc::new(Reloading::of(sources)),
         traffic,
+        host: Arc::default(),
+        advice: Arc::default(),
+        audience: Arc::new(Semaphore::new(live::AUDIENCE_MAX)),
         misses: Arc::new(Attempts::new(easytransfer::MISSES_MAX)),
         sweeping: Arc::default(),
         announcement: Arc::new(Announcement::of(first)),
@@ -242,7 +253,8 @@ async fn serve(app: App, listener: std::os::unix::net::UnixListener) {
             return;
         }
     };
-    tokio::spawn(Arc::clone(&app.traffic).follow());
+    tokio::spawn(Arc::clone(&app.traffic).follow(Arc::clone(&app.node)));
+    tokio::spawn(Arc::clone(&app.host).follow());
     tokio::spawn(sweep_for_ever(app.clone()));
     tokio::spawn(reloading::watch(app.clone()));
     if let Some(people) = app.people.clone() {
@@ -313,6 +325,9 @@ impl App {
             login: None,
             reloading: Arc::new(Reloading::of(Sources::default())),
             traffic,
+            host: Arc::default(),
+            advice: Arc::default(),
+            audience: Arc::new(Semaphore::new(live::AUDIENCE_MAX)),
             misses: Arc::new(Attempts::new(easytransfer::MISSES_MAX)),
             sweeping: Arc::default(),
             announcement: Arc::new(Announcement::silent()),

@@ -1,14 +1,18 @@
 //! What the data plane is told at start. Filled by `et` from the one configuration tree; nothing here is re-read.
 
-use std::net::SocketAddr;
+use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
 /// Everything a data plane needs to run.
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// Addresses to listen on, one `SO_REUSEPORT` listener per core each. Port 0: any free port, the same for all cores.
+    /// Addresses to listen on, one `SO_REUSEPORT` listener per core each. Port 0: any free port, the same for
+    /// all of them.
     pub addresses: Vec<SocketAddr>,
+    /// The device a listener is bound to as well, by its address; connections it accepts answer through that device.
+    pub devices: BTreeMap<IpAddr, String>,
     /// How many cores; `None` = every CPU in the allowed mask.
     pub cores: Option<usize>,
     /// The storage directory; `objects/`, `journal/` are made below it (0700).

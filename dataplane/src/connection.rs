@@ -132,17 +132,16 @@ impl Connection {
     async fn act(&mut self, head: &Head, body: &mut Body, keep_alive: bool) -> (Kind, Answered) {
         let core = Rc::clone(&self.core);
         let core = &*core;
-        let limit = core.shared.config.limits.body_idle_timeout;
         match decide(core, head, &self.asker).await {
             Decided::Away => (Kind::None, Answered::Reply(relay::away())),
             Decided::Answer(reply) => {
                 let keep_alive = keep_alive && is_drainable(head, body);
-                let relayed = relay::relay(&core.line, &mut self.wire, head, *reply, keep_alive, limit).await;
-                (Kind::Relay, relayed)
+                (Kind::Relay, relay::relay(core, &mut self.wire, head, *reply, keep_alive).await)
             }
             Decided::Grant(grant) => {
                 let wire = &mut self.wire;
                 let permission = Permission::new(core, head, &self.asker, &grant);
+                let _under_way = core.shared.transfers.enter(self.asker.local.ip(), &grant.act);
                 let answered = match &grant.act {
                     Act::Append(permit) => append::append(&permission, wire, body, permit).await,
                     Act::State(permit) => state::state(core, head, permit).await,

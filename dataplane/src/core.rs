@@ -15,6 +15,7 @@ use crate::grants::Grants;
 use crate::line::{Budgets, Facts, LineClient};
 use crate::rates::Rates;
 use crate::store::{Journal, Store};
+use crate::transfers::Transfers;
 use crate::world::{Fd, Io};
 
 /// What all cores share. Every field is either immutable, a counter, or has its own short lock inside.
@@ -29,6 +30,8 @@ pub struct Shared {
     pub budgets: Budgets,
     /// Speed limits, by key.
     pub rates: Rates,
+    /// Large bodies under way.
+    pub transfers: Transfers,
     /// Grants with a smaller epoch are void. Written by the orders task only.
     pub epoch: AtomicU64,
     /// The control plane answered the last poll and has the inventory. Written by the orders task only.

@@ -25,6 +25,7 @@ mod readiness;
 mod recover;
 mod ring;
 pub mod store;
+mod transfers;
 mod wire;
 pub mod world;
 

@@ -1,8 +1,9 @@
 //! Listening sockets: one per core and address, all with `SO_REUSEPORT`, so that the kernel spreads connections over the
 //! cores and each core accepts only its own.
 
+use std::collections::BTreeMap;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::os::fd::OwnedFd;
 
 use socket2::{Domain, Protocol, Socket, Type};
@@ -12,19 +13,57 @@ use crate::node::StartError;
 /// Connections the kernel keeps until they are accepted, per listener.
 const BACKLOG: i32 = 4096;
 
-/// Binds every address once per core; a port 0 is chosen by the first core and shared by the others.
-pub fn bind_all(configured: &[SocketAddr], cores: usize) -> Result<(Vec<SocketAddr>, Vec<Vec<OwnedFd>>), StartError> {
+/// How often a free port is chosen anew, because the other addresses have it taken.
+const PORT_TRIES: usize = 16;
+
+/// What is bound: the addresses with their ports, and for each core its listeners in the same order.
+pub type Bound = (Vec<SocketAddr>, Vec<Vec<OwnedFd>>);
+
+/// Binds every address once per core, to its device too when it has one; a port 0 is chosen by the first listener and
+/// shared by all of them.
+pub fn bind_all(
+    configured: &[SocketAddr],
+    devices: &BTreeMap<IpAddr, String>,
+    cores: usize,
+) -> Result<Bound, StartError> {
+    let mut tries = 1;
+    loop {
+        match try_bind_all(configured, devices, cores) {
+            Err(StartError::Listen { address, error })
+                if address.port() == 0 && error.kind() == io::ErrorKind::AddrInUse && tries < PORT_TRIES =>
+            {
+                tries += 1;
+            }
+            other => return other,
+        }
+    }
+}
+
+fn try_bind_all(
+    configured: &[SocketAddr],
+    devices: &BTreeMap<IpAddr, String>,
+    cores: usize,
+) -> Result<Bound, StartError> {
     let mut addresses = Vec::with_capacity(configured.len());
     let mut listeners: Vec<Vec<OwnedFd>> = (0..cores).map(|_| Vec::new()).collect();
+    let mut chosen = None;
     for &address in configured {
         let failed = |error| StartError::Listen { address, error };
-        refuse_taken(address).map_err(failed)?;
         let mut bound = address;
+        if let (0, Some(port)) = (address.port(), chosen) {
+            bound.set_port(port);
+        }
+        refuse_taken(bound).map_err(failed)?;
         for core in &mut listeners {
-            let socket = bind(bound).map_err(failed)?;
-            bound = local(&socket).map_err(failed)?;
+            let socket = stream(bound).map_err(failed)?;
+            if let Some(device) = devices.get(&address.ip()) {
+                let refused = |error| StartError::Device { address, device: device.clone(), error };
+                socket.bind_device(Some(device.as_bytes())).map_err(refused)?;
+            }
+            bound = listen(&socket, bound).map_err(failed)?;
             core.push(socket.into());
         }
+        chosen = Some(bound.port());
         addresses.push(bound);
     }
     Ok((addresses, listeners))
@@ -40,13 +79,14 @@ fn refuse_taken(address: SocketAddr) -> io::Result<()> {
     socket.bind(&address.into())
 }
 
-fn bind(address: SocketAddr) -> io::Result<Socket> {
-    let socket = stream(address)?;
+/// Tells where: a port 0 has become a real one.
+fn listen(socket: &Socket, address: SocketAddr) -> io::Result<SocketAddr> {
     socket.set_reuse_address(true)?;
     socket.set_reuse_port(true)?;
     socket.bind(&address.into())?;
     socket.listen(BACKLOG)?;
-    Ok(socket)
+    let bound = socket.local_addr()?;
+    bound.as_socket().ok_or_else(|| io::Error::other("a TCP socket without an IP address"))
 }
 
 fn stream(address: SocketAddr) -> io::Result<Socket> {
@@ -57,7 +97,31 @@ fn stream(address: SocketAddr) -> io::Result<Socket> {
     Ok(socket)
 }
 
-fn local(socket: &Socket) -> io::Result<SocketAddr> {
-    let address = socket.local_addr()?;
-    address.as_socket().ok_or_else(|| io::Error::other("a TCP socket without an IP address"))
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_free_port_is_the_same_one_for_every_address_and_core() {
+        let configured: Vec<SocketAddr> =
+            ["127.0.0.1:0", "127.0.0.2:0", "[::1]:0"].iter().map(|text| text.parse().unwrap()).collect();
+        let (addresses, listeners) = bind_all(&configured, &BTreeMap::new(), 2).unwrap();
+        let port = addresses[0].port();
+        assert!(port > 0);
+        let expected: Vec<SocketAddr> = configured.iter().map(|at| SocketAddr::new(at.ip(), port)).collect();
+        assert_eq!(addresses, expected);
+        assert_eq!(listeners.iter().map(Vec::len).collect::<Vec<_>>(), [3, 3]);
+        // The port of somebody else is refused, although both sides would share it.
+        assert!(matches!(bind_all(&addresses[1..2], &BTreeMap::new(), 1), Err(StartError::Listen { .. })));
+    }
+
+    #[test]
+    fn a_device_that_is_not_there_is_named() {
+        let devices = BTreeMap::from([(IpAddr::from([127, 0, 0, 1]), "nic-of-nobody".to_owned())]);
+        let error = bind_all(&["127.0.0.1:0".parse().unwrap()], &devices, 1).unwrap_err();
+        assert!(error.to_string().starts_with("bind 127.0.0.1:0 to nic-of-nobody: No such device"), "{error}");
+        let StartError::Device { address, device, .. } = error else { panic!("{error}") };
+        let refused = StartError::Device { address, device, error: io::ErrorKind::PermissionDenied.into() };
+        assert!(refused.to_string().contains("it needs CAP_NET_RAW"), "{refused}");
+    }
 }

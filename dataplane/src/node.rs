@@ -19,6 +19,7 @@ use crate::listen;
 use crate::rates::Rates;
 use crate::recover::complete_what_is_whole;
 use crate::store::{OpenError, Store, StoreOptions};
+use crate::transfers::Transfers;
 use crate::world::{CoreOptions, Engine, allowed_cpus, run_core};
 
 /// Slots of 1 MiB per core.
@@ -45,6 +46,16 @@ pub enum StartError {
         /// What the kernel said.
         error: io::Error,
     },
+    /// A listener can not be bound to its device.
+    #[error("bind {address} to {device}: {error}{}", wanted(error))]
+    Device {
+        /// As configured.
+        address: SocketAddr,
+        /// The one that has the address.
+        device: String,
+        /// What the kernel said.
+        error: io::Error,
+    },
     /// A core's engine can not be built.
     #[error("start core {core}: {error}")]
     Engine {
@@ -56,6 +67,17 @@ pub enum StartError {
     /// No randomness for the run id.
     #[error("random source: {0}")]
     Random(getrandom::Error),
+}
+
+/// What a bind to a device lacks, when it is a right.
+fn wanted(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::PermissionDenied => {
+            "; it needs CAP_NET_RAW here (AmbientCapabilities= in the unit, or setcap cap_net_raw+ep on the program), or \
+             network.bind_device: false"
+        }
+        _ => "",
+    }
 }
 
 /// A running data plane. Dropping it does not stop it; [`stop`](Self::stop) and [`join`](Self::join) do.
@@ -79,12 +101,13 @@ pub fn start(config: Config) -> Result<Node, StartError> {
     let (store, replayed) = Store::open(options)?;
     tracing::info!(?replayed, "store opened");
     complete_what_is_whole(&store, config.durability).map_err(StartError::Recover)?;
-    let (addresses, listeners) = listen::bind_all(&config.addresses, cores)?;
+    let (addresses, listeners) = listen::bind_all(&config.addresses, &config.devices, cores)?;
     let shared = Arc::new(Shared {
         store,
         facts: Facts::default(),
         budgets: Budgets::default(),
         rates: Rates::default(),
+        transfers: Transfers::default(),
         epoch: AtomicU64::new(0),
         line_ready: AtomicBool::new(false),
         line_event: Event::new(),

@@ -17,6 +17,7 @@ mod full_disk;
 mod import;
 mod kill;
 mod metrics;
+mod nics;
 mod people;
 mod readme;
 mod redis;

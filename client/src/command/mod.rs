@@ -1,6 +1,8 @@
 //! One file per command: its arguments and what it does.
 
 pub mod delete;
+#[cfg(feature = "server")]
+pub mod doctor;
 pub mod download;
 #[cfg(feature = "server")]
 pub mod import;

@@ -1,5 +1,5 @@
-//! `et server start|data|control|config`: composes the planes of a node and does nothing else. `et server reload` is in
-//! `command/reload.rs`.
+//! `et server start|data|control|config`: composes the planes of a node and does nothing else. What looks at a node from
+//! outside is beside it: `reload.rs`, `verify.rs`, `doctor/`.
 //!
 //! Order at start, and what breaks if a line moves: configuration → log → control plane (the data plane's first question
 //! must find it) → data plane → `listening on …` (whoever reads that line may connect at once). At the end the data plane
@@ -7,6 +7,7 @@
 
 use std::collections::BTreeMap;
 use std::io::Write;
+use std::net::IpAddr;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -16,6 +17,7 @@ use anyhow::Context;
 use clap::{ArgAction, Args, Subcommand};
 use etransfer_controlplane::audit;
 use etransfer_controlplane::config::{self, Config, Loaded, Sources};
+use etransfer_controlplane::machine::devices;
 use etransfer_controlplane::{Running, start as start_control};
 use etransfer_dataplane::config as data;
 use etransfer_dataplane::{Node, start as start_data};
@@ -25,7 +27,7 @@ use tracing_subscriber::layer::{Layer, SubscriberExt};
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, fmt};
 
-use crate::command::{import, reload, verify};
+use crate::command::{doctor, import, reload, verify};
 
 /// Run a storage node, or reload its configuration.
 #[derive(Debug, Args)]
@@ -51,6 +53,9 @@ enum ServerCommand {
     /// Take over the files of a server of the original Python releases, into a stopped node
     #[command(disable_help_flag = true)]
     Import(ImportCommand),
+    /// Look at this machine: what keeps it from line rate, and the command that fixes each thing
+    #[command(disable_help_flag = true)]
+    Doctor(DoctorArgs),
     /// Make a running server read its configuration file again
     Reload(reload::ReloadArgs),
     /// Print the configuration in force, each value with its source
@@ -96,6 +101,15 @@ struct ImportCommand {
 }
 
 #[derive(Debug, Args)]
+struct DoctorArgs {
+    #[command(flatten)]
+    node: NodeArgs,
+    /// Print JSON, one finding per line
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Args)]
 struct ConfigArgs {
     #[command(flatten)]
     node: NodeArgs,
@@ -121,6 +135,10 @@ pub fn run(args: &ServerArgs) -> anyhow::Result<ExitCode> {
             let loaded = args.node.load(&args.node.sources())?;
             return import::run(&loaded.config, &args.import);
         }
+        ServerCommand::Doctor(args) => {
+            let loaded = args.node.load(&args.node.sources())?;
+            return doctor::run(&loaded.config, args.json);
+        }
         ServerCommand::Reload(args) => reload::run(args),
         ServerCommand::Config(args) => print_config(args),
     }
@@ -139,7 +157,7 @@ fn serve(args: &NodeArgs, control: bool, data: bool) -> anyhow::Result<()> {
     let mut signals = runtime.block_on(async { Signals::new() }).context("listen for signals")?;
     let control =
         control.then(|| start_control(Arc::clone(&config), sources)).transpose().context("start the control plane")?;
-    let data = data.then(|| start_data(data_config(&config))).transpose().context("start the data plane")?;
+    let data = if data { Some(start_data_plane(&runtime, &config).context("start the data plane")?) } else { None };
     if let Some(node) = &data {
         tell_addresses(node)?;
     }
@@ -248,10 +266,21 @@ impl NodeArgs {
     }
 }
 
+fn start_data_plane(runtime: &tokio::runtime::Runtime, config: &Config) -> anyhow::Result<Node> {
+    let devices = if config.nics.bind_device {
+        let addresses: Vec<_> = config.server.hosts.iter().map(|host| host.0).collect();
+        runtime.block_on(devices::holding(&addresses))?
+    } else {
+        BTreeMap::new()
+    };
+    Ok(start_data(data_config(config, devices))?)
+}
+
 /// What the data plane is told of the one configuration.
-fn data_config(config: &Config) -> data::Config {
+fn data_config(config: &Config, devices: BTreeMap<IpAddr, String>) -> data::Config {
     data::Config {
         addresses: config.addresses(),
+        devices,
         // 0 and 1 mean all of them (contract §10): one process uses all cores.
         cores: Some(config.server.workers).filter(|workers| *workers > 1),
         storage: config.storage_path(),

@@ -27,7 +27,7 @@ pub use choice::{
 };
 pub use reader::{Fault, Layers, Shown, Source};
 pub use setting::{Expected, Hours, Password, Secret, Setting, Size};
-pub use tree::{Auth, Config, Database, Limits, Oidc, Retention, Server, Storage, Uploads, UserSystem};
+pub use tree::{Auth, Config, Database, Limits, Nics, Oidc, Retention, Server, Storage, Uploads, UserSystem};
 
 use crate::quota::Quota;
 use reader::Reader;
@@ -216,6 +216,12 @@ fn contradictions(config: &Config, shown: &[Shown]) -> Vec<Fault> {
     }
     if config.server.hosts.is_empty() {
         faults.push(fault("server.host", "at least one IP address"));
+    }
+    if config.nics.bind_device && config.server.hosts.iter().any(|host| host.0.is_unspecified()) {
+        faults.push(fault("server.host", "the address of each NIC, because network.bind_device is true"));
+    }
+    if config.nics.speed_mbps.values().any(|speed| *speed == 0) {
+        faults.push(fault("network.speed_mbps", "speeds above 0, in Mbit/s"));
     }
     if config.server.config_watch_interval.is_zero() {
         faults.push(fault("server.config_watch_interval", "a duration above 0"));

@@ -71,7 +71,7 @@ macro_rules! hot {
 }
 
 hot! {
-    "advertised_endpoints" "network.advertised_endpoints" advertised_endpoints;
+    "advertised_endpoints" "network.advertised_endpoints" nics.advertised_endpoints;
     "allow_permanent_retention" "retention.allow_permanent" retention.allow_permanent;
     "auth_admin_tokens" "auth.admin_tokens" auth.admin_tokens;
     "auth_tokens" "auth.tokens" auth.tokens;

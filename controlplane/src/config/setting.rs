@@ -251,6 +251,22 @@ impl<T: Setting> Setting for BTreeMap<Secret, T> {
     }
 }
 
+impl<T: Setting> Setting for BTreeMap<String, T> {
+    fn from_text(text: &str) -> Result<Self, Expected> {
+        let value = serde_json::from_str(text).map_err(|_| Expected("a JSON map".into()))?;
+        Self::from_value(&value)
+    }
+
+    fn from_value(value: &Value) -> Result<Self, Expected> {
+        let Value::Object(entries) = value else { return Err(Expected("a map".into())) };
+        entries.iter().map(|(key, value)| Ok((key.clone(), T::from_value(value)?))).collect()
+    }
+
+    fn to_value(&self) -> Value {
+        Value::Object(self.iter().map(|(key, value)| (key.clone(), value.to_value())).collect())
+    }
+}
+
 /// Any JSON: a key that is read for its shape only, because nothing obeys it yet.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Anything(pub Value);

@@ -26,7 +26,7 @@ fn the_example_file_names_every_key_and_its_default() {
         let name = shown.path.rsplit('.').next().unwrap();
         assert!(EXAMPLE.contains(&format!("{name}:")), "{} is missing", shown.path);
         if !ours.value.is_null() {
-            assert!(shown.source != Source::Default || ours.value == Value::Array(vec![]), "{} is missing", ours.path);
+            assert!(shown.source != Source::Default, "{} is missing", ours.path);
         }
     }
 }
@@ -145,6 +145,29 @@ fn section_9_4_map_entries_come_from_the_environment_one_by_one() {
     let policy = loaded.config.retention.token_policies[&Secret::new("tok")];
     assert_eq!(policy, TokenPolicy { policy: Policy::Ttl, ttl: Some(60) });
     assert!(loaded.unknown.is_empty());
+}
+
+#[test]
+fn a_device_is_bound_with_an_address_of_its_own() {
+    let error = from_layers(yaml("network: {bind_device: true}")).unwrap_err();
+    assert!(error.to_string().contains("server.host (from default): expected the address of each NIC"), "{error}");
+    assert!(from_layers(yaml("network: {bind_device: true}\nserver: {host: [10.0.0.1, 10.0.1.1]}")).is_ok());
+}
+
+#[test]
+fn the_speed_of_an_interface_comes_from_the_file_or_the_environment() {
+    let file = from_layers(yaml("network: {speed_mbps: {eth0: 10000, eth1: 0.0.0.0}}")).unwrap_err();
+    assert!(file.to_string().contains("network.speed_mbps (from test.yaml): expected an integer"), "{file}");
+    assert!(from_layers(yaml("network: {speed_mbps: {eth0: 0}}")).unwrap_err().to_string().contains("above 0"));
+    let speeds = |name: &str, text: &str| {
+        let environment = [(name.to_owned(), text.to_owned())].into();
+        let loaded = from_layers(Layers { environment, ..Layers::default() }).unwrap();
+        assert!(loaded.unknown.is_empty());
+        loaded.config.nics.speed_mbps
+    };
+    let expected = BTreeMap::from([("eth0".to_owned(), 10_000)]);
+    assert_eq!(speeds("NETWORK_SPEED_MBPS", r#"{"eth0": 10000}"#), expected);
+    assert_eq!(speeds("NETWORK_SPEED_MBPS__eth0", "10000"), expected);
 }
 
 #[test]

@@ -42,8 +42,8 @@ pub struct Config {
     pub user_check: UserCheck,
     /// `cors.origins`; `*` echoes whoever asks.
     pub cors_origins: Vec<String>,
-    /// `network.advertised_endpoints`, as given.
-    pub advertised_endpoints: Vec<String>,
+    /// Which interfaces there are for clients.
+    pub nics: Nics,
     /// Server-side downloads at once; told in `/api/info`, there are none yet.
     pub max_concurrent_tasks: usize,
     /// Bounds of the data plane.
@@ -184,6 +184,21 @@ pub struct Uploads {
     pub open_max: usize,
 }
 
+/// `network.*` (contract §5.3)
+#[derive(Debug, Clone)]
+pub struct Nics {
+    /// What clients are told, as given; empty = the addresses that are served.
+    pub advertised_endpoints: Vec<String>,
+    /// The only interfaces that count, loopback among them when it is named; empty = every one but loopback.
+    pub interfaces: Vec<String>,
+    /// `false`: an interface without an IPv4 address is told by its IPv6 address.
+    pub prefer_ipv4: bool,
+    /// Listeners are bound to the device of their address, so that answers leave by it.
+    pub bind_device: bool,
+    /// Mbit/s by interface name, instead of what the driver says.
+    pub speed_mbps: BTreeMap<String, u64>,
+}
+
 /// `limits.*` (reliability.md §4, P16)
 #[derive(Debug, Clone)]
 pub struct Limits {
@@ -238,7 +253,13 @@ impl Config {
             reject_impossible: r.get("quota.reject_impossible", "quota_reject_impossible", false),
             user_check: r.get("quota.user_check", "quota_user_check", UserCheck::Patch),
             cors_origins: r.get("cors.origins", "cors_origins", vec!["*".to_owned()]),
-            advertised_endpoints: r.get("network.advertised_endpoints", "advertised_endpoints", Vec::new()),
+            nics: Nics {
+                advertised_endpoints: r.get("network.advertised_endpoints", "advertised_endpoints", Vec::new()),
+                interfaces: r.get("network.interfaces", "interfaces", Vec::new()),
+                prefer_ipv4: r.get("network.prefer_ipv4", "prefer_ipv4", true),
+                bind_device: r.get("network.bind_device", "network_bind_device", false),
+                speed_mbps: r.get("network.speed_mbps", "network_speed_mbps", BTreeMap::new()),
+            },
             max_concurrent_tasks: r.get("tasks.max_concurrent", "max_concurrent_tasks", 50),
             limits: Limits::read(r),
             log_level: r.get("logging.level", "log_level", LogLevel::Info),
@@ -314,8 +335,6 @@ fn later(r: &mut Reader) {
     let nothing = || Anything(serde_json::Value::Null);
     r.later("state.redis_max_connections", "redis_max_connections", 512usize);
     r.later("state.redis_blocking_timeout", "redis_blocking_timeout", Duration::from_secs(10));
-    r.later("network.interfaces", "interfaces", Vec::<String>::new());
-    r.later("network.prefer_ipv4", "prefer_ipv4", true);
     r.later("user_system.oidc.provider", "oidc_provider", nothing());
     r.later("user_system.oidc.corp_id", "dingtalk_corp_id", nothing());
     r.later("sinks.presets", "sink_presets", None::<Secret>);

@@ -18,8 +18,8 @@ use serde::de::DeserializeOwned;
 use crate::server::App;
 use crate::surface::refusal::Refused;
 
-/// How long a poll is held open.
-const POLL: Duration = Duration::from_secs(20);
+/// How long a poll is held open: what the data plane tells about itself with the next one is never older.
+const POLL: Duration = Duration::from_secs(1);
 /// Largest batch: an inventory page of objects with many spans each.
 const BATCH_BYTES_MAX: usize = 64 << 20;
 

@@ -1,120 +1,126 @@
-//! Counters and rates of the interfaces, sampled once a second from `/proc/net/dev` and `/sys/class/net`.
+//! The newest sample of the interfaces: a new list as soon as the kernel tells of a change, new counters and rates once a
+//! second. What the data plane counts itself, per listener, is not here: these are the kernel's figures, and they hold
+//! the bytes of everybody on the machine.
 
-use std::collections::{BTreeMap, HashMap};
-use std::net::Ipv4Addr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::addresses;
+use tokio::sync::watch;
+
+use super::discovery;
+use super::interface::Interface;
+use super::netlink::{self, Counters, Link, NetlinkError};
+use crate::node::Node;
 
 /// Between two samples.
 const PERIOD: Duration = Duration::from_secs(1);
-
-/// One interface at one moment.
-#[derive(Debug, Clone)]
-pub struct Interface {
-    /// `eth0`
-    pub name: String,
-    /// Its IPv4 address.
-    pub address: Option<Ipv4Addr>,
-    /// Carrier is there.
-    pub is_up: bool,
-    /// `None`: unknown.
-    pub speed_mbps: Option<u64>,
-    /// Bytes sent since boot.
-    pub sent: u64,
-    /// Bytes received since boot.
-    pub received: u64,
-    /// Bytes a second.
-    pub send_rate: f64,
-    /// Bytes a second.
-    pub receive_rate: f64,
-}
+/// Before a netlink socket that failed is opened again.
+const RETRY: Duration = Duration::from_secs(5);
 
 /// The newest sample.
 #[derive(Debug, Default)]
 pub struct Traffic {
-    interfaces: Mutex<Arc<Vec<Interface>>>,
-}
-
-/// Bytes received and sent.
-type Counters = BTreeMap<String, (u64, u64)>;
-
-impl Interface {
-    /// Load in percent of what it sends.
-    pub fn send_load(&self) -> f64 {
-        load(self.send_rate, self.speed_mbps)
-    }
-
-    /// Load in percent of what it receives.
-    pub fn receive_load(&self) -> f64 {
-        load(self.receive_rate, self.speed_mbps)
-    }
-
-    /// Load in percent of both.
-    pub fn total_load(&self) -> f64 {
-        load(self.send_rate + self.receive_rate, self.speed_mbps)
-    }
+    interfaces: watch::Sender<Arc<Vec<Interface>>>,
 }
 
 impl Traffic {
-    /// What was sampled last.
+    /// What was sampled last; empty until then, and when the kernel does not tell.
     pub fn interfaces(&self) -> Arc<Vec<Interface>> {
-        Arc::clone(&self.interfaces.lock().unwrap_or_else(PoisonError::into_inner))
+        Arc::clone(&self.interfaces.borrow())
     }
 
-    /// Samples for ever.
-    pub async fn follow(self: Arc<Self>) {
-        let mut before: Option<(Instant, Counters)> = None;
+    /// Samples for ever, as the node's settings say.
+    pub async fn follow(self: Arc<Self>, node: Arc<Node>) {
+        let mut is_told = false;
+        loop {
+            let Err(error) = self.sample(&node).await;
+            if !std::mem::replace(&mut is_told, true) {
+                tracing::warn!(%error, "interfaces and their traffic are not known; asking again every few seconds");
+            }
+            self.interfaces.send_replace(Arc::default());
+            tokio::time::sleep(RETRY).await;
+        }
+    }
+
+    async fn sample(&self, node: &Node) -> Result<std::convert::Infallible, NetlinkError> {
+        let (netlink, mut changes) = netlink::open()?;
+        let mut addresses = netlink.addresses().await?;
+        let mut links = netlink.links().await?;
+        let mut speeds = speeds(&links).await;
+        let mut meter = Meter::default();
         let mut tick = tokio::time::interval(PERIOD);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
-            tick.tick().await;
-            let (now, counters) = (Instant::now(), counters(&read("/proc/net/dev")));
-            let sample = sample(&counters, before.as_ref().map(|(then, old)| (now - *then, old)));
-            *self.interfaces.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(sample);
-            before = Some((now, counters));
+            let is_tick = tokio::select! {
+                _ = tick.tick() => true,
+                changed = changes.next() => {
+                    changed?;
+                    false
+                }
+            };
+            links = netlink.links().await?;
+            if is_tick {
+                let counters = links.iter().filter_map(|link| Some((link.index, link.counters?)));
+                meter.read(Instant::now(), counters.collect());
+            } else {
+                addresses = netlink.addresses().await?;
+                speeds = self::speeds(&links).await;
+            }
+            let found = discovery::interfaces(&links, &addresses, &speeds, &node.config().nics);
+            self.interfaces.send_replace(Arc::new(found.into_iter().map(|found| meter.rated(found)).collect()));
         }
     }
 }
 
-/// Interfaces that are up and not loopback (contract §5.3).
-fn sample(counters: &Counters, before: Option<(Duration, &Counters)>) -> Vec<Interface> {
-    let addresses: HashMap<String, Ipv4Addr> = addresses::ipv4().into_iter().collect();
-    let rate = |name: &str, pick: fn(&(u64, u64)) -> u64| {
-        let Some((passed, old)) = before else { return 0.0 };
-        let (Some(now), Some(then)) = (counters.get(name), old.get(name)) else { return 0.0 };
-        pick(now).saturating_sub(pick(then)) as f64 / passed.as_secs_f64().max(0.001)
+/// What the drivers say, in Mbit/s, of those that know: a virtual one has -1 or an error. Asked when something changed,
+/// because a new speed comes with a new carrier; off the runtime, because a driver may take its time.
+async fn speeds(links: &[Link]) -> HashMap<String, u64> {
+    let names: Vec<String> = links.iter().map(|link| link.name.clone()).collect();
+    let look = move || {
+        let speed = |name: String| {
+            let text = std::fs::read_to_string(format!("/sys/class/net/{name}/speed")).ok()?;
+            Some((name, text.trim().parse().ok().filter(|speed| *speed > 0)?))
+        };
+        names.into_iter().filter_map(speed).collect()
     };
-    let interface = |(name, (received, sent)): (&String, &(u64, u64))| Interface {
-        name: name.clone(),
-        address: addresses.get(name).copied(),
-        is_up: matches!(read(&format!("/sys/class/net/{name}/operstate")).trim(), "up" | "unknown"),
-        // -1 or an error on virtual interfaces.
-        speed_mbps: read(&format!("/sys/class/net/{name}/speed")).trim().parse().ok().filter(|speed| *speed > 0),
-        sent: *sent,
-        received: *received,
-        send_rate: rate(name, |(_, sent)| *sent),
-        receive_rate: rate(name, |(received, _)| *received),
-    };
-    counters.iter().filter(|(name, _)| *name != "lo").map(interface).filter(|interface| interface.is_up).collect()
+    // It neither panics nor is it aborted while the runtime lives.
+    tokio::task::spawn_blocking(look).await.unwrap_or_default()
 }
 
-/// `name: rx_bytes 7 columns tx_bytes …`
-fn counters(table: &str) -> Counters {
-    let row = |line: &str| {
-        let (name, columns) = line.split_once(':')?;
-        let mut columns = columns.split_whitespace().map(str::parse::<u64>);
-        let received = columns.next()?.ok()?;
-        let sent = columns.nth(7)?.ok()?;
-        Some((name.trim().to_owned(), (received, sent)))
-    };
-    table.lines().filter_map(row).collect()
+/// Rates from the counters of two moments, by link: a link made anew under an old name begins anew.
+#[derive(Debug, Default)]
+struct Meter {
+    read: Option<(Instant, HashMap<u32, Counters>)>,
+    rates: HashMap<u32, Rates>,
 }
 
-/// `min(100, rate / (speed_mbps*1024*1024/8) * 100)`; 0 when the speed is not known (contract §5.3).
-fn load(rate: f64, speed_mbps: Option<u64>) -> f64 {
-    speed_mbps.map_or(0.0, |speed| (rate / (speed as f64 * 1024.0 * 1024.0 / 8.0) * 100.0).min(100.0))
+/// Bytes a second.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+struct Rates {
+    sent: f64,
+    received: f64,
+}
+
+impl Meter {
+    fn read(&mut self, at: Instant, now: HashMap<u32, Counters>) {
+        if let Some((then, before)) = &self.read {
+            let seconds = at.duration_since(*then).as_secs_f64().max(0.001);
+            let rate = |now: u64, before: u64| now.saturating_sub(before) as f64 / seconds;
+            let rates = now.iter().filter_map(|(link, now)| {
+                let before = before.get(link)?;
+                let sent = rate(now.sent, before.sent);
+                Some((*link, Rates { sent, received: rate(now.received, before.received) }))
+            });
+            self.rates = rates.collect();
+        }
+        self.read = Some((at, now));
+    }
+
+    fn rated(&self, (link, interface): (u32, Interface)) -> Interface {
+        let rates = self.rates.get(&link).copied().unwrap_or_default();
+        Interface { send_rate: rates.sent, receive_rate: rates.received, ..interface }
+    }
 }
 
 /// `0 B/s`, `1.5 KB/s`, `1.5 MB/s`, `1.50 GB/s`.
@@ -128,19 +134,12 @@ pub fn rate_text(rate: f64) -> String {
     }
 }
 
-fn read(path: &str) -> String {
-    std::fs::read_to_string(path).unwrap_or_default()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn section_18_load_and_section_5_5_rates() {
-        assert_eq!(load(125.0 * 1024.0 * 1024.0, Some(1000)), 100.0);
-        assert_eq!(load(13_107_200.0, Some(1000)), 10.0);
-        assert_eq!(load(1e9, None), 0.0);
+    fn section_5_5_rate_texts() {
         for (rate, text) in
             [(0.0, "0 B/s"), (1536.0, "1.5 KB/s"), (1_572_864.0, "1.5 MB/s"), (1_610_612_736.0, "1.50 GB/s")]
         {
@@ -149,9 +148,15 @@ mod tests {
     }
 
     #[test]
-    fn counters_are_read_by_column() {
-        let table =
-            "Inter-|   Receive\n face |bytes\n  eth0: 10 2 3 4 5 6 7 8 90 1 1 1 1 1 1 1\nlo:1 0 0 0 0 0 0 0 2 0\n";
-        assert_eq!(counters(table), [("eth0".to_owned(), (10, 90)), ("lo".to_owned(), (1, 2))].into());
+    fn section_5_3_a_rate_is_the_difference_of_counters_over_the_time_between() {
+        let start = Instant::now();
+        let counters = |sent, received| Counters { sent, received };
+        let mut meter = Meter::default();
+        meter.read(start, HashMap::from([(1, counters(100, 100)), (2, counters(9000, 0))]));
+        assert!(meter.rates.is_empty(), "one look tells no rate");
+        let next = HashMap::from([(1, counters(1100, 300)), (2, counters(5, 0)), (3, counters(7, 7))]);
+        meter.read(start + Duration::from_secs(2), next);
+        let expected = [(1, Rates { sent: 500.0, received: 100.0 }), (2, Rates::default())];
+        assert_eq!(meter.rates, HashMap::from(expected), "a counter that fell and a new link have no rate");
     }
 }

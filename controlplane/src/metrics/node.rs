@@ -4,7 +4,7 @@ use std::fmt::Error;
 
 use super::page::{Family, Page};
 use crate::catalogue::pulse::Fare;
-use crate::machine::traffic::Interface;
+use crate::machine::interface::Interface;
 use crate::node::Node;
 
 /// What is stored and promised.
@@ -41,7 +41,7 @@ pub fn data_plane(page: &mut Page<'_>, node: &Node, is_there: bool) -> Result<()
     page.gauge(family, flag(plane.degraded.is_some()))?;
     let family = Family::count("data_plane_cores", "Cores at work, by engine");
     page.gauges(family, [([("engine", plane.engine)], plane.cores as f64)])?;
-    let family = Family::bytes("disk_free", "Free on the file system of the objects, 20 s ago at most");
+    let family = Family::bytes("disk_free", "Free on the file system of the objects, a second ago or two");
     page.gauge(family, plane.disk_free as f64)?;
     page.gauge(Family::bytes("disk_size", "Size of the file system of the objects"), plane.disk_size as f64)
 }

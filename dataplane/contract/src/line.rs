@@ -8,7 +8,7 @@
 //! | attached | the same, [`LINE`]` : attached`, with the client's body (sent after a decide was answered by [`Act::Forward`](crate::grant::Act::Forward)) | an ordinary response, relayed whole |
 //! | recheck | the same, [`LINE`]` : recheck`, for a transfer under way when the epoch rose | [`Recheck`](crate::grant::Recheck); anything else: it goes on |
 //! | facts | `POST `[`FACTS_PATH`], [`FactBatch`](crate::fact::FactBatch) | 204; anything else: sent again |
-//! | orders | `POST `[`ORDERS_PATH`], [`OrdersQuery`](crate::order::OrdersQuery); held open until there is news or 20 s passed | [`Orders`](crate::order::Orders) |
+//! | orders | `POST `[`ORDERS_PATH`], [`OrdersQuery`](crate::order::OrdersQuery); held open until there is news or a second passed | [`Orders`](crate::order::Orders) |
 //! | claim | `POST `[`CLAIM_PATH`], [`Claim`](crate::fact::Claim): may the last block of this delivery be sent? | [`Verdict`](crate::fact::Verdict) |
 //! | counters | `POST `[`COUNTERS_PATH`], [`CountersReport`](crate::counters::CountersReport), each second and core: also the sign that the core is alive | 204; anything else: the next one tells it all again |
 //!

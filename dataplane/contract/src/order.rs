@@ -1,5 +1,7 @@
 //! Orders: what the control plane wants done with bytes outside any client request. Repeated until a fact confirms them.
 
+use std::net::IpAddr;
+
 use serde::{Deserialize, Serialize};
 
 use crate::ObjectId;
@@ -37,6 +39,20 @@ pub struct NodeFacts {
     pub disk_free: u64,
     /// Size of that file system in bytes.
     pub disk_size: u64,
+    /// Large bodies under way; an address without one is left out.
+    #[serde(default)]
+    pub transfers: Vec<OpenTransfers>,
+}
+
+/// Bodies of a megabyte and more that are under way over one address of this node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OpenTransfers {
+    /// The local address of their connections.
+    pub address: IpAddr,
+    /// Uploads.
+    pub receiving: u32,
+    /// Downloads.
+    pub sending: u32,
 }
 
 /// Answer to [`OrdersQuery`].

@@ -1,11 +1,14 @@
 //! Answers the control plane words itself: relayed whole, the request's body sent along when it asked for it.
+//!
+//! Must stay true: one piece of an answer is in memory, and the next is read when the client took it; so a slow reader of
+//! an event stream holds the control plane's end back, and one who takes nothing for a while is cut like any other.
 
 use super::Answered;
 use crate::body::{Body, BodyError, Fill};
 use crate::core::Core;
 use crate::grants::{Asker, forwarded};
-use crate::http::{Framing, Head, LAST_CHUNK, Method, Reply, encode_chunk};
-use crate::line::{LineClient, LineReply};
+use crate::http::{Framing, Head, LAST_CHUNK, Method, Reply, ResponseHead, encode_chunk};
+use crate::line::LineReply;
 use crate::wire::Wire;
 use crate::world::Buf;
 
@@ -37,7 +40,7 @@ pub async fn forward(
     let mut request = forwarded(head, asker, "attached", &content.len().to_string(), attached);
     request.extend_from_slice(&content);
     match core.line.ask(&request, PIECE_WAIT).await {
-        Ok(reply) => relay(&core.line, wire, head, reply, keep_alive, limit).await,
+        Ok(reply) => relay(core, wire, head, reply, keep_alive).await,
         Err(error) => {
             tracing::warn!(%error, "forward a request");
             Answered::Reply(away())
@@ -72,18 +75,16 @@ async fn collect(core: &Core, wire: &mut Wire, body: &mut Body, bytes_max: u64) 
 }
 
 /// Relays an answer: its head rebuilt, its body piece by piece.
-pub async fn relay(
-    line: &LineClient,
-    wire: &mut Wire,
-    head: &Head,
-    mut reply: LineReply,
-    keep_alive: bool,
-    limit: std::time::Duration,
-) -> Answered {
+pub async fn relay(core: &Core, wire: &mut Wire, head: &Head, mut reply: LineReply, keep_alive: bool) -> Answered {
+    let (line, limit) = (&core.line, core.shared.config.limits.body_idle_timeout);
     let status = reply.head.status();
     let bodiless = head.method() == Method::Head || matches!(status, 204 | 304);
     let mut length = reply.body.remaining();
     let mut early = None;
+    let is_endless = is_endless(&reply.head);
+    if is_endless && !bodiless && head.version_minor() == 0 {
+        return Answered::Reply(Reply::detail(505, "a stream of events needs HTTP/1.1"));
+    }
     if length.is_none() && head.version_minor() == 0 {
         // HTTP/1.0 knows no chunks: the answer is taken whole and counted.
         let Ok(whole) = reply.take_whole(PIECE_WAIT).await else { return Answered::Cut };
@@ -110,10 +111,13 @@ pub async fn relay(
         let piece = match early.take() {
             Some(whole) => Ok(whole),
             None if reply.body.is_done() => Ok(Vec::new()),
+            None if is_endless => reply.next_event(PIECE_WAIT).await,
             None => reply.next_piece(PIECE_WAIT).await,
         };
         let Ok(piece) = piece else { return Answered::Cut };
-        let done = reply.body.is_done();
+        // Events come often: the stop is noticed with the next one, and is the end of the stream.
+        let is_cut_short = is_endless && core.is_stopping();
+        let done = reply.body.is_done() || is_cut_short;
         match length {
             None if !piece.is_empty() => encode_chunk(&mut out, &piece),
             Some(_) | None => out.extend_from_slice(&piece),
@@ -121,7 +125,9 @@ pub async fn relay(
         if done && length.is_none() {
             out.extend_from_slice(LAST_CHUNK);
         }
-        if wire.send(std::mem::take(&mut out), !done, limit).await.is_err() {
+        // What follows an event comes a second later: nothing to wait for.
+        let more = !done && !is_endless;
+        if wire.send(std::mem::take(&mut out), more, limit).await.is_err() {
             return Answered::Cut;
         }
         if done {
@@ -130,4 +136,9 @@ pub async fn relay(
             return Answered::Sent(status);
         }
     }
+}
+
+/// Server-sent events go on until somebody has enough.
+fn is_endless(head: &ResponseHead) -> bool {
+    head.get("content-type").is_some_and(|value| value.starts_with(b"text/event-stream"))
 }

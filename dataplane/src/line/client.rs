@@ -203,7 +203,24 @@ impl LineReply {
         Ok(whole)
     }
 
-    /// The next piece of the body; empty only at its end.
+    /// What there is of the body as soon as there is something; empty only at its end. For answers that come in pieces
+    /// with time between them.
+    pub async fn next_event(&mut self, limit: Duration) -> Result<Vec<u8>, LineError> {
+        // Long enough for a piece that is on its way, too short to be noticed.
+        const AT_ONCE: Duration = Duration::from_millis(1);
+        loop {
+            if self.wire.ahead().is_empty() {
+                self.wire.more(limit).await?;
+            }
+            match self.next_piece(AT_ONCE).await {
+                // Framing came, and no content yet.
+                Err(LineError::Away(WireError::Late)) => {}
+                other => return other,
+            }
+        }
+    }
+
+    /// The next piece of the body, as large as it comes before the limit; empty only at its end.
     pub async fn next_piece(&mut self, limit: Duration) -> Result<Vec<u8>, LineError> {
         const PIECE_BYTES: usize = 64 * 1024;
         let want = self.body.remaining().map_or(PIECE_BYTES, |bytes| bytes.min(PIECE_BYTES as u64) as usize);

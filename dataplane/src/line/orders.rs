@@ -12,8 +12,8 @@ use super::client::{LineClient, LineError};
 use crate::act::remove::remove_object;
 use crate::core::Core;
 
-/// The control plane holds a poll open for 20 s at most.
-const POLL_WAIT: Duration = Duration::from_secs(30);
+/// The control plane holds a poll open for a second at most.
+const POLL_WAIT: Duration = Duration::from_secs(10);
 /// Pause after a failed poll.
 const RETRY: Duration = Duration::from_millis(100);
 /// Objects per inventory page.
@@ -82,6 +82,7 @@ fn node_facts(core: &Core) -> NodeFacts {
         degraded: core.shared.store.degraded(),
         disk_free: disk.as_ref().map_or(0, |disk| disk.f_bavail * disk.f_frsize),
         disk_size: disk.as_ref().map_or(0, |disk| disk.f_blocks * disk.f_frsize),
+        transfers: core.shared.transfers.open(),
     }
 }
 

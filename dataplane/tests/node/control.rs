@@ -22,7 +22,7 @@ use tokio::net::UnixListener;
 use tokio::runtime::Runtime;
 
 /// How long a poll for orders is held.
-const POLL: Duration = Duration::from_secs(20);
+const POLL: Duration = Duration::from_secs(1);
 /// This run of the control plane.
 const RUN: u64 = 1;
 

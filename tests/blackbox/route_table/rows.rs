@@ -1,5 +1,7 @@
 //! The routes of easytransfer.md §0 in its order, each with the answer its section gives to who may, and what §6.3 lists
 //! under "errors". Uploads are ann's and five bytes long.
+//!
+//! Not here: `/api/traffic/stream`, whose answer does not end (`nics::stream`).
 
 use super::callers::Shape::{self, Detail, Fields, Keys, Page};
 

@@ -60,10 +60,16 @@ pub struct Setup {
     planes: Planes,
     storage: Option<PathBuf>,
     wrapper: Vec<String>,
+    hosts: String,
     port: u16,
 }
 
 impl Setup {
+    /// Listen on these addresses (commas between them) instead of 127.0.0.1.
+    pub fn hosts(mut self, hosts: &str) -> Self {
+        self.hosts = hosts.into();
+        self
+    }
     /// Runs the server under another program that replaces itself by it (`prlimit …`), so that the pid stays.
     pub fn wrapped(mut self, wrapper: &[&str]) -> Self {
         self.wrapper = wrapper.iter().map(|word| (*word).to_owned()).collect();
@@ -150,7 +156,8 @@ impl Node {
         let mut env = BTreeMap::new();
         env.insert("ETRANSFER_AUTH_TOKENS".into(), format!("[\"{TOKEN}\",\"{OTHER_TOKEN}\"]"));
         env.insert("ETRANSFER_ENGINE".into(), engine());
-        Setup { env, config: None, planes: Planes::One, storage: None, wrapper: Vec::new(), port: 0 }
+        let hosts = "127.0.0.1".into();
+        Setup { env, config: None, planes: Planes::One, storage: None, wrapper: Vec::new(), hosts, port: 0 }
     }
     #[track_caller]
     pub fn start() -> Self {
@@ -209,7 +216,7 @@ impl Node {
         });
         command.arg("--storage").arg(&self.storage);
         let port = self.addr.map_or(self.setup.port, |addr| addr.port()).to_string();
-        command.args(["--host", "127.0.0.1", "--port", &port]);
+        command.args(["--host", &self.setup.hosts, "--port", &port]);
         if self.setup.config.is_some() {
             command.arg("--config").arg(self.config_path());
         }

@@ -1,13 +1,17 @@
 //! What the server tells about itself (contract §5). Health and info are open and cheap: clients probe them for latency.
 
+use std::time::Instant;
+
 use axum::Json;
 use axum::extract::State;
 use serde_json::{Map, Value, json};
 
 use super::tus::extensions;
 use crate::config::size;
+use crate::machine::advice::{Direction, Moment};
 use crate::machine::endpoints::{Endpoint, endpoints as find_endpoints};
-use crate::machine::traffic::{Interface, rate_text};
+use crate::machine::interface::Interface;
+use crate::machine::traffic::rate_text;
 use crate::server::App;
 use crate::surface::refusal::Refused;
 
@@ -20,15 +24,16 @@ pub async fn health() -> Json<Value> {
 pub async fn info(State(app): State<App>) -> Json<Value> {
     let config = app.node.config();
     let (totals, plane) = (app.node.totals(None), app.node.plane());
-    let interfaces: Vec<Value> = app.traffic.interfaces().iter().map(interface_json).collect();
+    let interfaces = app.traffic.interfaces();
+    let total = Rates::total(&interfaces);
     Json(json!({
         "version": env!("CARGO_PKG_VERSION"),
         "tus_version": etransfer_contract::tus::VERSION,
         "tus_extensions": extensions(config.parallel_writes).split(',').collect::<Vec<_>>(),
         "max_upload_size": config.server.max_upload_size.map(|size| size.0),
         "chunk_size": config.server.chunk_size.0,
-        "interfaces": interfaces,
-        "endpoints": endpoint_list(&app),
+        "interfaces": interfaces.iter().map(interface_json).collect::<Vec<_>>(),
+        "endpoints": app.endpoints().iter().map(|endpoint| endpoint_json(endpoint, total)).collect::<Vec<_>>(),
         "total_files": totals.files,
         "total_size": totals.file_bytes + totals.upload_bytes,
         "retention_policies": policies(config.retention.allow_permanent),
@@ -73,14 +78,14 @@ pub async fn storage(State(app): State<App>) -> Json<Value> {
 
 /// `GET /api/endpoints`
 pub async fn endpoints(State(app): State<App>) -> Json<Value> {
-    let all = app.endpoints();
-    // Best for a client's upload is where this machine receives least (§16.24).
-    let best_for_upload = Endpoint::least(&all, |endpoint| endpoint.load.as_ref().map_or(0.0, Interface::receive_load));
-    let best_for_download = Endpoint::least(&all, |endpoint| endpoint.load.as_ref().map_or(0.0, Interface::send_load));
+    let (all, total) = (app.endpoints(), Rates::total(&app.traffic.interfaces()));
+    let transfers = app.node.plane().transfers;
+    let moment = Moment { endpoints: &all, transfers: &transfers, now: Instant::now() };
+    let best = |direction| app.advice.best(direction, moment).map(|endpoint| endpoint.url.clone());
     Json(json!({
-        "endpoints": all.iter().map(endpoint_json).collect::<Vec<_>>(),
-        "best_for_upload": best_for_upload.map(|endpoint| endpoint.url.clone()),
-        "best_for_download": best_for_download.map(|endpoint| endpoint.url.clone()),
+        "endpoints": all.iter().map(|endpoint| endpoint_json(endpoint, total)).collect::<Vec<_>>(),
+        "best_for_upload": best(Direction::Upload),
+        "best_for_download": best(Direction::Download),
         "total_endpoints": all.len(),
         "server_port": app.port(),
     }))
@@ -88,25 +93,7 @@ pub async fn endpoints(State(app): State<App>) -> Json<Value> {
 
 /// `GET /api/traffic`
 pub async fn traffic(State(app): State<App>) -> Json<Value> {
-    let interfaces = app.traffic.interfaces();
-    let sent: f64 = interfaces.iter().map(|interface| interface.send_rate).sum();
-    let received: f64 = interfaces.iter().map(|interface| interface.receive_rate).sum();
-    let with_text = |mut value: Value, sent: f64, received: f64| {
-        value["upload_rate_formatted"] = rate_text(sent).into();
-        value["download_rate_formatted"] = rate_text(received).into();
-        value
-    };
-    let of_interface =
-        |interface: &Interface| with_text(interface_json(interface), interface.send_rate, interface.receive_rate);
-    let of_endpoint = |endpoint: &Endpoint| {
-        let (sent, received) = endpoint.load.as_ref().map_or((0.0, 0.0), |load| (load.send_rate, load.receive_rate));
-        with_text(endpoint_json(endpoint), sent, received)
-    };
-    Json(json!({
-        "interfaces": interfaces.iter().map(of_interface).collect::<Vec<_>>(),
-        "endpoints": app.endpoints().iter().map(of_endpoint).collect::<Vec<_>>(),
-        "total": with_text(json!({"upload_rate": sent, "download_rate": received}), sent, received),
-    }))
+    Json(app.traffic_now())
 }
 
 /// `GET /api/stats`
@@ -116,10 +103,11 @@ pub async fn stats(State(app): State<App>) -> Result<Json<Value>, Refused> {
         None => 0,
     };
     let (totals, interfaces) = (app.node.totals(None), app.traffic.interfaces());
+    let total = Rates::total(&interfaces);
     let traffic: Map<String, Value> =
         interfaces.iter().map(|interface| (interface.name.clone(), interface_json(interface))).collect();
     let instances: Map<String, Value> =
-        app.endpoints().iter().map(|endpoint| (endpoint.endpoint.clone(), endpoint_json(endpoint))).collect();
+        app.endpoints().iter().map(|endpoint| (endpoint.endpoint.clone(), endpoint_json(endpoint, total))).collect();
     Ok(Json(json!({
         "traffic": traffic,
         "instances": instances,
@@ -141,6 +129,7 @@ pub async fn stats(State(app): State<App>) -> Result<Json<Value>, Refused> {
         "migration_push_bytes": 0,
         "migration_tasks": [],
         "user_count": user_count,
+        "machine": app.machine_json(),
     })))
 }
 
@@ -148,12 +137,61 @@ impl App {
     /// Where clients reach this node.
     fn endpoints(&self) -> Vec<Endpoint> {
         let bound = self.bound();
-        find_endpoints(&self.node.config().advertised_endpoints, &bound, self.port(), &self.traffic.interfaces())
+        find_endpoints(&self.node.config().nics.advertised_endpoints, &bound, self.port(), &self.traffic.interfaces())
+    }
+
+    /// How busy the machine is, for people; no client reads it.
+    fn machine_json(&self) -> Value {
+        let (usage, plane) = (self.host.usage(), self.node.plane());
+        json!({
+            "cpus": usage.cpus,
+            "cpu_percent": usage.cpu_percent,
+            "memory": usage.memory,
+            "memory_available": usage.memory_available,
+            "disk_size": plane.disk_size,
+            "disk_free": plane.disk_free,
+        })
+    }
+
+    /// What `/api/traffic` answers, and each event of its stream.
+    pub(super) fn traffic_now(&self) -> Value {
+        let interfaces = self.traffic.interfaces();
+        let total = Rates::total(&interfaces);
+        let interface = |interface: &Interface| Rates::of(interface).worded(interface_json(interface));
+        let endpoint = |endpoint: &Endpoint| {
+            endpoint.load.as_ref().map_or(total, Rates::of).worded(endpoint_json(endpoint, total))
+        };
+        json!({
+            "interfaces": interfaces.iter().map(interface).collect::<Vec<_>>(),
+            "endpoints": self.endpoints().iter().map(endpoint).collect::<Vec<_>>(),
+            "total": total.worded(json!({"upload_rate": total.sent, "download_rate": total.received})),
+        })
     }
 }
 
-fn endpoint_list(app: &App) -> Vec<Value> {
-    app.endpoints().iter().map(endpoint_json).collect()
+/// Bytes a second.
+#[derive(Clone, Copy)]
+struct Rates {
+    sent: f64,
+    received: f64,
+}
+
+impl Rates {
+    fn of(interface: &Interface) -> Self {
+        Self { sent: interface.send_rate, received: interface.receive_rate }
+    }
+
+    fn total(interfaces: &[Interface]) -> Self {
+        let sum = |rate: fn(&Interface) -> f64| interfaces.iter().map(rate).sum();
+        Self { sent: sum(|interface| interface.send_rate), received: sum(|interface| interface.receive_rate) }
+    }
+
+    /// Adds them to `value` as text.
+    fn worded(self, mut value: Value) -> Value {
+        value["upload_rate_formatted"] = rate_text(self.sent).into();
+        value["download_rate_formatted"] = rate_text(self.received).into();
+        value
+    }
 }
 
 /// NetworkInterface. "Upload" is what the interface sends, "download" what it receives.
@@ -173,8 +211,10 @@ fn interface_json(interface: &Interface) -> Value {
     })
 }
 
-fn endpoint_json(endpoint: &Endpoint) -> Value {
+/// Endpoint. One whose interface is not known has the rates of all of them, and no load (§5.3).
+fn endpoint_json(endpoint: &Endpoint, total: Rates) -> Value {
     let load = endpoint.load.as_ref();
+    let rates = load.map_or(total, Rates::of);
     let number = |of: fn(&Interface) -> f64| load.map_or(0.0, of);
     json!({
         "interface": endpoint.interface,
@@ -182,8 +222,8 @@ fn endpoint_json(endpoint: &Endpoint) -> Value {
         "endpoint": endpoint.endpoint,
         "url": endpoint.url,
         "speed_mbps": load.and_then(|load| load.speed_mbps).unwrap_or(0),
-        "upload_rate": number(|load| load.send_rate),
-        "download_rate": number(|load| load.receive_rate),
+        "upload_rate": rates.sent,
+        "download_rate": rates.received,
         "upload_load_percent": number(Interface::send_load),
         "download_load_percent": number(Interface::receive_load),
         "total_load_percent": number(Interface::total_load),

@@ -2,7 +2,8 @@
 //!
 //! * [`entry`] what happens to every request: CORS, effective method, the gate, the fields every reply has
 //! * [`tus`] uploads · [`files`] listing and deleting · [`download`] getting them back
-//! * [`facts`] what the server tells about itself, [`probes`] to whoever runs it · [`auth`] credentials · [`admin`] reload
+//! * [`facts`] what the server tells about itself, [`live`] as it changes, [`probes`] to whoever runs it · [`auth`]
+//!   credentials · [`admin`] reload
 //! * [`openapi`] the description of all of it
 //! * [`shape`] the JSON both client generations can read
 //!
@@ -19,6 +20,7 @@ mod facts;
 mod files;
 mod groups;
 mod link;
+pub mod live;
 pub mod login;
 mod openapi;
 mod probes;
@@ -69,6 +71,7 @@ fn routes() -> Vec<(&'static str, MethodRouter<App>)> {
         ("/api/storage", get(facts::storage)),
         ("/api/endpoints", get(facts::endpoints)),
         ("/api/traffic", get(facts::traffic)),
+        ("/api/traffic/stream", get(live::stream)),
         ("/api/stats", get(facts::stats)),
         ("/api/auth/verify", post(auth::verify)),
         ("/api/admin/reload-config", post(admin::reload)),

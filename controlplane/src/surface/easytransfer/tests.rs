@@ -219,6 +219,7 @@ mod authority;
 mod concatenation;
 mod creation;
 mod downloads;
+mod facts;
 mod listing;
 mod openapi;
 mod people;

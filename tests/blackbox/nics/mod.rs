@@ -1,0 +1,7 @@
+//! Several NICs, in network namespaces of their own.
+
+mod device;
+mod discovery;
+mod doctor;
+mod shaped;
+mod stream;
