@@ -368,7 +368,18 @@ const TABLE: &[Row] = &[
         "advertised addresses as given, detected ones when the listener serves them",
         &[
             "controlplane/src/machine/endpoints::section_5_3_advertised_addresses_are_listed_as_given",
-            "controlplane/src/machine/endpoints::section_5_3_detected_addresses_are_those_the_listener_serves",
+            "controlplane/src/machine/endpoints::section_5_3_detected_addresses_are_those_the_listeners_serve",
+            "controlplane/src/machine/discovery::section_5_3_interface_discovery",
+            "tests/blackbox/nics/discovery::section_5_3_interfaces_and_addresses_that_come_and_go_are_told_while_the_node_runs",
+            "tests/blackbox/nics/discovery::section_5_3_named_interfaces_their_speed_and_ipv6_addresses",
+        ],
+    ),
+    (
+        "5.3",
+        "best for upload prefers low receive load (16.24)",
+        &[
+            "controlplane/src/machine/advice::section_5_3_who_asks_alone_gets_the_strictly_lowest_load_of_his_direction",
+            "tests/blackbox/nics/shaped::section_16_24_a_nic_that_sends_is_full_for_downloads_and_free_for_uploads",
         ],
     ),
     (
