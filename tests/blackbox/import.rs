@@ -100,7 +100,8 @@ fn served(node: &Node) {
 fn section_10_files_are_adopted_in_place_and_a_second_run_changes_nothing() {
     let dir = tempfile::tempdir().expect("a directory");
     let storage = dir.path().join("storage");
-    (data(&storage), state_file(&storage));
+    data(&storage);
+    state_file(&storage);
     for (imported, before) in [("3 objects with 720001 bytes", "0 were"), ("0 objects with 0 bytes", "3 were")] {
         let ran = import(dir.path(), &storage, &storage, &[]);
         assert_eq!(ran.code, Some(1), "one is left alone: {ran:?}");
