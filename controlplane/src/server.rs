@@ -21,6 +21,7 @@ use crate::config::{Backend, Config, Durability, Sources};
 use crate::line::calls;
 use crate::listen;
 use crate::login::{Provider, Settings, SettingsError};
+use crate::machine::identity;
 use crate::machine::traffic::Traffic;
 use crate::node::Node;
 use crate::people::People;
@@ -44,6 +45,8 @@ pub struct App {
     pub reloading: Arc<Reloading>,
     /// Interface counters.
     pub traffic: Arc<Traffic>,
+    /// Which node this is ([`identity`]).
+    pub identity: Arc<str>,
     /// Users and groups, with `user_system.enabled`.
     pub people: Option<People>,
     /// The provider people sign in with, when one is configured.
@@ -166,6 +169,11 @@ fn prepare(config: Arc<Config>, sources: Sources) -> Result<(App, watch::Sender<
         path: config.state_path(),
         source,
     })?;
+    let identity = identity::load_or_make(&config.state_path()).map_err(|source| StartError::Io {
+        action: "keep the identity in",
+        path: config.state_path(),
+        source,
+    })?;
     let (stop, stopping) = watch::channel(false);
     let app = App {
         node: Arc::new(Node::new(config, beginning)),
@@ -174,6 +182,7 @@ fn prepare(config: Arc<Config>, sources: Sources) -> Result<(App, watch::Sender<
         login,
         reloading: Arc::new(Reloading::of(sources)),
         traffic: Arc::new(Traffic::default()),
+        identity: identity.into(),
         misses: Arc::default(),
         sweeping: Arc::default(),
         announcement: Arc::new(Announcement::of(first)),
@@ -301,6 +310,7 @@ impl App {
             login: None,
             reloading: Arc::new(Reloading::of(Sources::default())),
             traffic: Arc::new(Traffic::default()),
+            identity: "0".repeat(32).into(),
             misses: Arc::default(),
             sweeping: Arc::default(),
             announcement: Arc::new(Announcement::silent()),

@@ -3,4 +3,5 @@
 
 pub mod addresses;
 pub mod endpoints;
+pub mod identity;
 pub mod traffic;
