@@ -99,7 +99,7 @@ mod tests {
 
     use super::*;
     use crate::Cancel;
-    use crate::http1::Request;
+    use crate::http1::{Dial, Request};
 
     /// Lets a server send exactly these pieces, and reads the answer.
     fn answer(pieces: &[&str], limit: u64) -> Result<(Vec<u8>, bool), WireError> {
@@ -116,7 +116,7 @@ mod tests {
                     let _ = socket.write_all(piece.as_bytes()); // a client that refuses the answer is gone by then
                 }
             });
-            let mut connection = Connection::open(&address, &Cancel::new())?;
+            let mut connection = Connection::open(&address, &Dial::default(), &Cancel::new())?;
             let request = Request { method: "GET", target: "/", fields: &[], body_bytes: None };
             connection.send_head(&request, false)?;
             let head = connection.read_head(false)?;

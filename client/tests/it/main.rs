@@ -6,8 +6,10 @@
 mod command;
 mod download;
 mod fake;
+mod fake_door;
 mod fake_people;
 mod login;
+mod nics;
 #[cfg(feature = "server")]
 mod reload;
 mod upload;
