@@ -7,7 +7,7 @@ use etransfer_client::{Client, Nics, Secret};
 
 #[cfg(feature = "server")]
 use crate::command::server;
-use crate::command::{delete, download, info, list, login, logout, setup, status, upload, version, whoami};
+use crate::command::{delete, download, info, list, login, logout, setup, status, top, upload, version, whoami};
 
 /// Shown by --help; `exit` holds the same numbers.
 pub const EXIT_CODES: &str = "\
@@ -50,6 +50,8 @@ pub enum Command {
     List(list::ListArgs),
     /// Show what the server is and can do
     Info(info::InfoArgs),
+    /// Watch what every NIC of the server receives and sends
+    Top(top::TopArgs),
     /// Show the saved server, or the state of one file
     Status(status::StatusArgs),
     /// Delete files

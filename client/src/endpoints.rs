@@ -110,6 +110,35 @@ impl Endpoint {
     }
 }
 
+/// `GET /api/endpoints`.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct EndpointList {
+    /// Where the node says it can be reached.
+    pub endpoints: Vec<Endpoint>,
+    /// Its advice to whoever asks now. It knows who else asked, so that not all who ask at once choose the same.
+    #[serde(default)]
+    pub best_for_upload: Option<String>,
+    /// The same for downloads.
+    #[serde(default)]
+    pub best_for_download: Option<String>,
+}
+
+impl EndpointList {
+    fn advised(&self, endpoint: &Endpoint) -> Advised {
+        let is = |best: &Option<String>| best.as_deref() == Some(&*endpoint.url);
+        Advised { for_upload: is(&self.best_for_upload), for_download: is(&self.best_for_download) }
+    }
+}
+
+/// What the node says an address is best for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Advised {
+    /// Sending to the node.
+    pub for_upload: bool,
+    /// Receiving from it.
+    pub for_download: bool,
+}
+
 /// What was found at an address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Found {
@@ -138,6 +167,8 @@ pub struct Candidate {
     pub address: Address,
     /// What the node says about it; `None` for a configured address that it does not advertise.
     pub endpoint: Option<Endpoint>,
+    /// What the node advises.
+    pub advised: Advised,
     /// Whether it is the configured one.
     pub is_configured: bool,
     /// What is there.
@@ -145,12 +176,15 @@ pub struct Candidate {
 }
 
 impl Candidate {
-    fn rank(&self, direction: Direction) -> (bool, u64, Duration) {
+    /// The best is the least: usable, advised, little loaded, near.
+    fn rank(&self, direction: Direction) -> (bool, bool, u64, Duration) {
         let load = self.endpoint.as_ref().map_or(0, |endpoint| endpoint.load(direction));
-        match self.found {
-            Found::Node(latency) => (false, load, latency),
-            Found::Stranger | Found::Nobody => (true, load, PROBE_TIMEOUT),
-        }
+        let is_advised = match direction {
+            Direction::Upload => self.advised.for_upload,
+            Direction::Download => self.advised.for_download,
+        };
+        let latency = if let Found::Node(latency) = self.found { latency } else { PROBE_TIMEOUT };
+        (!self.is_usable(), !is_advised, load, latency)
     }
 
     /// Whether it leads to the node.
@@ -164,19 +198,22 @@ impl Candidate {
 pub struct Candidates {
     /// What the configured server calls itself; `None`: it does not say.
     pub node: Option<String>,
-    /// The usable ones first, the least loaded of them first, then the nearest.
+    /// The usable ones first; of them the one the node advises, then the least loaded, then the nearest.
     pub list: Vec<Candidate>,
+}
+
+impl Candidates {
+    /// The one to use when it is to be one; the configured one is always usable.
+    pub fn best(&self, direction: Direction) -> &Candidate {
+        self.list.iter().min_by_key(|candidate| candidate.rank(direction)).expect("the configured one is among them")
+    }
 }
 
 impl Client {
     /// `GET /api/endpoints`.
-    pub fn endpoints(&self) -> Result<Vec<Endpoint>> {
-        #[derive(Deserialize)]
-        struct List {
-            endpoints: Vec<Endpoint>,
-        }
+    pub fn endpoints(&self) -> Result<EndpointList> {
         let what = "the list of endpoints";
-        self.get::<List>("/api/endpoints", what, what).map(|list| list.endpoints)
+        self.get("/api/endpoints", what, what)
     }
 
     /// Every address of this node, probed in parallel and ranked for `direction`. The configured one always belongs to
@@ -190,7 +227,8 @@ impl Client {
             Some(own) => own,
             None => {
                 let address = self.address().clone();
-                list.push(Candidate { address, endpoint: None, is_configured: true, found: near });
+                let advised = Advised::default();
+                list.push(Candidate { address, endpoint: None, advised, is_configured: true, found: near });
                 list.last_mut().expect("just pushed")
             }
         };
@@ -203,7 +241,8 @@ impl Client {
     }
 
     /// The advertised addresses that may be used at all; none of them was asked yet.
-    fn advertised(&self, endpoints: Vec<Endpoint>) -> Vec<Candidate> {
+    fn advertised(&self, mut told: EndpointList) -> Vec<Candidate> {
+        let endpoints = std::mem::take(&mut told.endpoints);
         let own = self.address().resolve().unwrap_or_default();
         let is_local = !self.address().loopback_addresses().is_empty();
         let mut list: Vec<Candidate> = Vec::new();
@@ -215,7 +254,8 @@ impl Client {
             let is_known = list.iter().any(|known| known.address == address);
             let is_elsewhere = is_local && address.loopback_addresses().is_empty();
             if !is_known && !is_elsewhere && address.prefix() == self.address().prefix() {
-                list.push(Candidate { address, endpoint: Some(endpoint), is_configured, found: Found::Stranger });
+                let (advised, found) = (told.advised(&endpoint), Found::Stranger);
+                list.push(Candidate { address, endpoint: Some(endpoint), advised, is_configured, found });
             }
         }
         list
@@ -299,7 +339,8 @@ mod tests {
     fn only_addresses_that_can_be_the_configured_node_are_candidates() {
         let addresses = |configured: &str, urls: &[&str]| {
             let client = Client::new(configured.parse().unwrap(), Some("secret"));
-            let list = client.advertised(urls.iter().map(|url| endpoint(url, 0.0, 0.0)).collect());
+            let endpoints = urls.iter().map(|url| endpoint(url, 0.0, 0.0)).collect();
+            let list = client.advertised(EndpointList { endpoints, ..EndpointList::default() });
             list.iter().map(|one| (one.address.to_string(), one.is_configured)).collect::<Vec<_>>()
         };
         let own = |text: &str| (text.to_owned(), true);
@@ -323,6 +364,7 @@ mod tests {
         let candidate = |name: &str, sends, receives, found| Candidate {
             address: name.parse().unwrap(),
             endpoint: Some(endpoint("http://x", sends, receives)),
+            advised: Advised { for_upload: name == "advised", for_download: false },
             is_configured: false,
             found,
         };
@@ -332,10 +374,11 @@ mod tests {
             candidate("sends", 90.0, 1.0, near(2)),
             candidate("receives", 1.0, 90.0, near(2)),
             candidate("far", 1.2, 1.2, near(9)),
+            candidate("advised", 80.0, 80.0, near(9)),
         ];
         for (direction, expected) in [
-            (Direction::Upload, ["sends", "far", "receives", "silent"]),
-            (Direction::Download, ["receives", "far", "sends", "silent"]),
+            (Direction::Upload, ["advised", "sends", "far", "receives", "silent"]),
+            (Direction::Download, ["receives", "far", "advised", "sends", "silent"]),
         ] {
             list.sort_by_key(|candidate| candidate.rank(direction));
             let order = list.each_ref().map(|candidate| candidate.address.to_string());

@@ -34,6 +34,7 @@ mod reload;
 mod secret;
 mod slices;
 mod spread;
+mod traffic;
 mod transfer;
 mod types;
 
@@ -44,7 +45,9 @@ pub use account::{Limits, QuotaUse, User};
 pub use address::{Address, AddressFault};
 pub use cancel::Cancel;
 pub use client::{Client, NewUpload, UploadState};
-pub use endpoints::{Candidate, Candidates, Direction, Endpoint, Found, Nics, NicsFault, PROBE_TIMEOUT};
+pub use endpoints::{
+    Advised, Candidate, Candidates, Direction, Endpoint, EndpointList, Found, Nics, NicsFault, PROBE_TIMEOUT,
+};
 pub use error::{Error, Result};
 pub use login::{PendingLogin, Session, SignIn};
 pub use private::{make_private_dir, read_json, write_private_json};
@@ -52,6 +55,7 @@ pub use progress::{NoProgress, Note, Progress, Why};
 pub use reload::{Change, Reloaded};
 pub use secret::Secret;
 pub use spread::Share;
+pub use traffic::{Nic, Rates, Traffic, TrafficFeed};
 pub use transfer::Transfer;
 pub use types::{
     DownloadInfo, FileInfo, FileList, FileMetadata, FileStatus, Retention, RetentionFault, ServerInfo, StorageInfo,

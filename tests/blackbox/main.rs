@@ -10,6 +10,7 @@ mod authority_away;
 mod bad_input;
 mod clients;
 mod download;
+mod endpoints;
 mod engines;
 mod files_api;
 mod full_disk;

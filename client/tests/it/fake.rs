@@ -61,6 +61,10 @@ pub struct State {
     pub people: People,
     /// What `/api/endpoints` lists; `None`: there is no such route.
     pub advertised: Option<Value>,
+    /// What `/api/traffic` answers.
+    pub traffic: Value,
+    /// The stream of it: so many events, then the connection ends. `None`: there is no such route.
+    pub traffic_events: Option<usize>,
     /// What it calls itself.
     pub node: Option<String>,
     /// `Location` names another host.
@@ -316,6 +320,18 @@ fn answer(shared: &Shared, door: &Door, request: &Request, reader: &mut BufReade
             let extensions: &[&str] =
                 if state.announces_parallel { &["creation", "parallel-writes"] } else { &["creation"] };
             reply(reader, 200, &[], &json!({"version": "fake", "tus_extensions": extensions}))
+        }
+        ("GET", ["api", "traffic"]) => reply(reader, 200, &[], &state.traffic),
+        ("GET", ["api", "traffic", "stream"]) if state.traffic_events.is_some() => {
+            let fields = [("Content-Type", "text/event-stream".into()), ("Transfer-Encoding", "chunked".into())];
+            head(reader, 200, &fields)?;
+            let event = format!(": a comment\n\nevent: traffic\ndata: {}\n\n", state.traffic);
+            let (first, second) = event.split_at(event.len() / 2); // chunks end anywhere
+            for _ in 0..state.traffic_events.unwrap_or_default() {
+                let chunks = [first, second].map(|part| format!("{:x}\r\n{part}\r\n", part.len())).concat();
+                reader.get_mut().write_all(chunks.as_bytes()).map_err(|_| Closed)?;
+            }
+            Err(Closed)
         }
         ("GET", ["api", "storage"]) => {
             let full = state.storage_full > 0;

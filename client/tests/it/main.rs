@@ -12,6 +12,7 @@ mod login;
 mod nics;
 #[cfg(feature = "server")]
 mod reload;
+mod top;
 mod upload;
 mod user;
 

@@ -60,6 +60,7 @@ pub struct Setup {
     planes: Planes,
     storage: Option<PathBuf>,
     wrapper: Vec<String>,
+    hosts: String,
     port: u16,
 }
 
@@ -85,6 +86,11 @@ impl Setup {
     }
     pub fn two_processes(mut self) -> Self {
         self.planes = Planes::Two;
+        self
+    }
+    /// Listen on these addresses, with commas between, instead of 127.0.0.1 alone; the first is [`Node::addr`].
+    pub fn hosts(mut self, hosts: &str) -> Self {
+        self.hosts = hosts.into();
         self
     }
     /// Listen on this port instead of a free one.
@@ -150,7 +156,15 @@ impl Node {
         let mut env = BTreeMap::new();
         env.insert("ETRANSFER_AUTH_TOKENS".into(), format!("[\"{TOKEN}\",\"{OTHER_TOKEN}\"]"));
         env.insert("ETRANSFER_ENGINE".into(), engine());
-        Setup { env, config: None, planes: Planes::One, storage: None, wrapper: Vec::new(), port: 0 }
+        Setup {
+            env,
+            config: None,
+            planes: Planes::One,
+            storage: None,
+            wrapper: Vec::new(),
+            hosts: "127.0.0.1".into(),
+            port: 0,
+        }
     }
     #[track_caller]
     pub fn start() -> Self {
@@ -209,7 +223,7 @@ impl Node {
         });
         command.arg("--storage").arg(&self.storage);
         let port = self.addr.map_or(self.setup.port, |addr| addr.port()).to_string();
-        command.args(["--host", "127.0.0.1", "--port", &port]);
+        command.args(["--host", &self.setup.hosts, "--port", &port]);
         if self.setup.config.is_some() {
             command.arg("--config").arg(self.config_path());
         }
