@@ -34,7 +34,7 @@ pub fn spread_slice_bytes(size: u64, connections: u64, asked: Option<u64>) -> u6
     if asked.is_some() {
         return slice_bytes(size, connections, asked);
     }
-    (size / (8 * connections)).next_multiple_of(MIB).clamp(SLICE_BYTES_MIN, SLICE_BYTES_SPREAD)
+    (size / (16 * connections)).next_multiple_of(MIB).clamp(MIB, SLICE_BYTES_SPREAD)
 }
 
 /// What of `want` is missing in `have`, cut at multiples of `slice` (a multiple of [`ALIGNMENT`]).
@@ -86,8 +86,8 @@ mod tests {
     #[test]
     fn slices_over_several_addresses_are_many() {
         for (size, connections, asked, expected) in [
-            (10 * MIB, 4, None, 4 * MIB),
-            (300 * MIB, 6, None, 7 * MIB),
+            (10 * MIB, 4, None, MIB),
+            (300 * MIB, 6, None, 4 * MIB),
             (1 << 40, 6, None, 16 * MIB),
             (1 << 40, 6, Some(MIB), MIB),
         ] {

@@ -14,7 +14,8 @@ use etransfer_contract::Span;
 use super::Lanes;
 use crate::Cancel;
 
-/// A piece is not taken from its carrier before this age, nor when it would be done in this time.
+/// A piece is not taken from its carrier before this age, nor when it would be done in this time. The age doubles with
+/// every time it was taken: when a disk is what is slow, no other address is quicker.
 const RELIEF_MIN: Duration = Duration::from_secs(1);
 /// Bytes are told in steps of about this size (a receiver's block, one `sendfile`), so up to this many more have moved.
 const GRAIN: u64 = 1024 * 1024;
@@ -29,11 +30,18 @@ pub(crate) struct Piece {
     pub unsure: bool,
     /// Attempts that ended in a conflict while nothing was stored.
     pub conflicts: usize,
+    /// How often it was taken from a carrier that was slow ([`Board::relieve`]).
+    reliefs: u32,
 }
 
 impl Piece {
     pub fn new(span: Span) -> Self {
-        Self { span, unsure: false, conflicts: 0 }
+        Self { span, unsure: false, conflicts: 0, reliefs: 0 }
+    }
+
+    /// What is left of it after an attempt that failed.
+    pub fn unsure(span: Span, conflicts: usize) -> Self {
+        Self { unsure: true, conflicts, ..Self::new(span) }
     }
 }
 
@@ -84,6 +92,7 @@ struct Carried {
     lane: usize,
     length: u64,
     moved: Arc<AtomicU64>,
+    reliefs: u32,
     cancel: Cancel,
     since: Instant,
 }
@@ -164,7 +173,8 @@ impl<'a> Board<'a> {
     }
 
     /// A piece is carried no more; `rest` is what is left of it.
-    pub(super) fn end(&self, job: &Job, rest: Vec<Piece>) {
+    pub(super) fn end(&self, job: &Job, mut rest: Vec<Piece>, was_relieved: bool) {
+        rest.iter_mut().for_each(|piece| piece.reliefs = job.piece.reliefs + u32::from(was_relieved));
         let mut state = self.state();
         state.ended(job);
         rest.into_iter().rev().for_each(|piece| state.queued.push_front(piece));
@@ -204,7 +214,7 @@ impl<'a> Board<'a> {
     /// Breaks the connection of the piece that would be last, when an idle lane would bring the rest of it much sooner.
     pub(super) fn relieve(&self) {
         let state = self.state();
-        if state.growing || !state.queued.is_empty() {
+        if !state.queued.is_empty() {
             return;
         }
         let known = state.lanes.iter().map(|lane| lane.pace).fold(0.0, f64::max);
@@ -212,7 +222,7 @@ impl<'a> Board<'a> {
         let idle = state.lanes.iter().enumerate().filter(|(at, lane)| lane.idle > 0 && self.lanes.may_carry(*at));
         let Some((helper, lane)) = idle.max_by(|a, b| pace(a.1).total_cmp(&pace(b.1))) else { return };
         let others = state.carried.values().filter(|carried| carried.lane != helper && !carried.cancel.is_cancelled());
-        let old = others.filter(|carried| carried.since.elapsed() >= RELIEF_MIN);
+        let old = others.filter(|carried| carried.since.elapsed() >= RELIEF_MIN * (1 << carried.reliefs.min(6)));
         let last = old.max_by(|a, b| a.time_left(self.hidden).total_cmp(&b.time_left(self.hidden)));
         let Some(last) = last else { return };
         let (slow, quick) = (last.time_left(self.hidden), last.left(self.hidden) as f64 / pace(lane).max(1.0));
@@ -236,9 +246,14 @@ impl State {
     fn carry(&mut self, piece: Piece, lane: usize, cancel: &Cancel) -> Job {
         let (key, moved) = (self.key_next, Arc::new(AtomicU64::new(0)));
         self.key_next += 1;
-        let length = piece.span.len();
-        let carried =
-            Carried { lane, length, moved: Arc::clone(&moved), cancel: cancel.clone(), since: Instant::now() };
+        let carried = Carried {
+            lane,
+            length: piece.span.len(),
+            moved: Arc::clone(&moved),
+            reliefs: piece.reliefs,
+            cancel: cancel.clone(),
+            since: Instant::now(),
+        };
         self.carried.insert(key, carried);
         Job { key, piece, moved }
     }
@@ -249,6 +264,84 @@ impl State {
         if moved > 0.0 {
             let (pace, rate) = (&mut self.lanes[carried.lane].pace, moved / carried.since.elapsed().as_secs_f64());
             *pace = if *pace > 0.0 { (*pace + rate) / 2.0 } else { rate };
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::lanes;
+    use super::*;
+
+    fn span(start: u64, end: u64) -> Span {
+        Span::new(start, end).unwrap()
+    }
+
+    #[test]
+    fn what_is_left_of_a_piece_goes_first_and_the_last_one_out_ends_it() {
+        let lanes = lanes(2, 2, 4);
+        let board = Board::new(&lanes, false, 0);
+        let cancel = Cancel::new();
+        board.push([span(0, 10), span(10, 20)]);
+        board.complete();
+        let first = board.take(0, 0, &cancel).unwrap();
+        assert_eq!(first.piece.span, span(0, 10));
+        board.end(&first, vec![Piece::unsure(span(4, 6), 1), Piece::new(span(8, 10))], false);
+        let order: Vec<Job> = (0..3).map(|_| board.take(1, 0, &cancel).unwrap()).collect();
+        let spans: Vec<Span> = order.iter().map(|job| job.piece.span).collect();
+        assert_eq!(spans, [span(4, 6), span(8, 10), span(10, 20)]);
+        assert!(order[0].piece.unsure && order[0].piece.conflicts == 1 && !order[1].piece.unsure);
+        order.iter().for_each(|job| board.end(job, Vec::new(), false));
+        assert!(board.take(0, 0, &cancel).is_none());
+    }
+
+    #[test]
+    fn seats_beyond_the_width_and_lanes_under_suspicion_wait() {
+        let lanes = lanes(2, 2, 2);
+        let board = Board::new(&lanes, true, 0);
+        let cancel = Cancel::new();
+        board.push([span(0, 10), span(10, 20)]);
+        board.complete();
+        assert!(board.suspect(0) && !board.suspect(0), "the first who says so sees to it");
+        let take = |lane, seat| board.take(lane, seat, &cancel).map(|job| job.piece.span);
+        // Nothing is asserted before the board is closed: a failure would leave the others waiting.
+        let (first, waiting, second, rest) = std::thread::scope(|scope| {
+            let others = [scope.spawn(|| take(0, 0)), scope.spawn(|| take(1, 1))];
+            let job = board.take(1, 0, &cancel).unwrap();
+            let waiting = others.iter().all(|thread| !thread.is_finished());
+            let second = scope.spawn(|| take(1, 0));
+            board.end(&job, Vec::new(), false); // in order: only now may the next one go
+            let second = second.join().unwrap();
+            board.close();
+            (job.piece.span, waiting, second, others.map(|thread| thread.join().unwrap()))
+        });
+        assert_eq!((first, waiting), (span(0, 10), true));
+        assert_eq!((second, rest), (Some(span(10, 20)), [None, None]));
+    }
+
+    #[test]
+    fn the_last_piece_of_a_slow_lane_is_freed_for_an_idle_quick_one() {
+        for (pace, is_relieved) in [(1e9, true), (1e3, false)] {
+            let lanes = lanes(2, 2, 2);
+            let board = Board::new(&lanes, false, 0);
+            let (slow, quick) = (Cancel::new(), Cancel::new());
+            board.push([span(0, 16 << 20)]);
+            board.complete();
+            let job = board.take(0, 0, &slow).unwrap();
+            board.state().lanes[1].pace = pace;
+            let (at_once, later) = std::thread::scope(|scope| {
+                scope.spawn(|| board.take(1, 0, &quick).is_none());
+                while board.state().lanes[1].idle == 0 {
+                    std::thread::yield_now();
+                }
+                board.relieve();
+                let at_once = slow.is_cancelled();
+                board.state().carried.get_mut(&job.key).unwrap().since -= Duration::from_secs(4);
+                board.relieve();
+                board.close();
+                (at_once, slow.is_cancelled())
+            });
+            assert_eq!((at_once, later), (false, is_relieved), "{pace}");
         }
     }
 }

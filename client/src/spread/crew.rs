@@ -126,7 +126,7 @@ impl<'a, C: Carry> Crew<'a, C> {
             };
             // Before its piece is on the board again, so that no other seat of the lane takes that.
             let is_ours = matches!(failure, Err(Error::Unreachable { .. })) && self.board.suspect(lane);
-            self.board.end(&job, rest);
+            self.board.end(&job, rest, was_relieved);
             if was_relieved {
                 seat.renew(&self.cancel);
             }

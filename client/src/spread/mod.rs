@@ -173,7 +173,7 @@ impl Lanes {
 mod tests {
     use super::*;
 
-    fn lanes(count: usize, active: usize, connections: usize) -> Lanes {
+    pub(super) fn lanes(count: usize, active: usize, connections: usize) -> Lanes {
         let lane = |at: usize| Lane::new(Client::new(format!("127.0.0.{}:1", at + 1).parse().unwrap(), None));
         Lanes { list: (0..count).map(lane).collect(), active, node: None, connections }
     }

@@ -123,7 +123,7 @@ impl Carry for Patches<'_> {
             };
             self.run.meter.take_back(counted);
             let conflicts = job.piece.conflicts + usize::from(matches!(error, Error::Refused { status: 409, .. }));
-            rest.push(Piece { span: part, unsure: true, conflicts });
+            rest.push(Piece::unsure(part, conflicts));
             rest.extend(left.into_iter().map(Piece::new));
             return Err(error);
         }
