@@ -100,7 +100,8 @@ struct Carried {
 impl Carried {
     /// Bytes per second since it was taken, at most.
     fn rate(&self) -> f64 {
-        (self.moved.load(Ordering::Relaxed) + GRAIN) as f64 / self.since.elapsed().as_secs_f64()
+        let untold = GRAIN.min(self.length);
+        (self.moved.load(Ordering::Relaxed) + untold) as f64 / self.since.elapsed().as_secs_f64()
     }
 
     /// Seconds until it is done, at least.
