@@ -54,6 +54,11 @@ impl Address {
         &self.prefix
     }
 
+    /// The one socket address it says, when the host is an IP address and no name.
+    pub fn literal(&self) -> Option<SocketAddr> {
+        Some(SocketAddr::new(self.host.parse().ok()?, self.port))
+    }
+
     /// The addresses behind the name.
     pub fn resolve(&self) -> io::Result<Vec<SocketAddr>> {
         Ok((self.host.as_str(), self.port).to_socket_addrs()?.collect())

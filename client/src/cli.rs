@@ -3,11 +3,11 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
-use etransfer_client::Secret;
+use etransfer_client::{Client, Nics, Secret};
 
 #[cfg(feature = "server")]
 use crate::command::server;
-use crate::command::{delete, download, info, list, login, logout, setup, status, upload, version, whoami};
+use crate::command::{delete, download, info, list, login, logout, setup, status, top, upload, version, whoami};
 
 /// Shown by --help; `exit` holds the same numbers.
 pub const EXIT_CODES: &str = "\
@@ -50,6 +50,8 @@ pub enum Command {
     List(list::ListArgs),
     /// Show what the server is and can do
     Info(info::InfoArgs),
+    /// Watch what every NIC of the server receives and sends
+    Top(top::TopArgs),
     /// Show the saved server, or the state of one file
     Status(status::StatusArgs),
     /// Delete files
@@ -86,7 +88,7 @@ pub struct OutputArgs {
 /// How to move bytes.
 #[derive(Debug, Clone, Args)]
 pub struct TransferArgs {
-    /// Parallel connections per file
+    /// Parallel connections per file; over several NICs to begin with, then measured speed decides
     #[arg(long = "threads", visible_alias = "connections", short = 'j', default_value_t = 4, value_name = "N",
           value_parser = clap::value_parser!(u8).range(1..=32))]
     pub connections: u8,
@@ -96,6 +98,22 @@ pub struct TransferArgs {
     /// Give up after this many seconds without any progress
     #[arg(long, default_value_t = 60, value_name = "SECONDS")]
     pub patience: u64,
+    /// NICs of the server to use: all that answer, the best (least loaded), or so many
+    #[arg(long, default_value = "all", value_name = "all|best|N")]
+    pub nics: Nics,
+    /// Go out through this local interface only, e.g. eth1
+    #[arg(long, value_name = "NAME")]
+    pub interface: Option<String>,
+}
+
+impl TransferArgs {
+    /// The client, bound to the interface when one was asked for.
+    pub fn bind(&self, client: Client) -> Client {
+        match &self.interface {
+            Some(name) => client.through(name),
+            None => client,
+        }
+    }
 }
 
 /// Where a download goes.

@@ -1,21 +1,24 @@
 //! The calls of the API, typed: one request and one answer each, no retries (callers that retry hold the patience).
 //!
 //! A token never leaves for another server: every URL the server hands out is reduced to its path and asked for at the
-//! configured address.
+//! configured address, or at another address of the same node ([`Client::candidates`]). Redirects are not followed.
 
-use std::sync::{Mutex, PoisonError};
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use etransfer_contract::{Span, SpanSet};
 use serde::de::DeserializeOwned;
 
 use crate::fields::{detail, metadata, parse_ranges, path_of};
-use crate::http1::{BODY_BYTES_MAX, Connection, Request, ResponseHead, WireError};
+use crate::http1::{BODY_BYTES_MAX, Connection, Dial, Request, ResponseHead, WireError};
 use crate::types::{DownloadInfo, FileInfo, FileList, FileStatus, Retention, ServerInfo, StorageInfo};
 use crate::{Address, Cancel, Error, Result, Secret};
 
 /// Of every request to an upload.
 const TUS: (&str, &str) = ("Tus-Resumable", "1.0.0");
+/// Names the node in the answer to a health check.
+const NODE: &str = "x-node";
 /// The largest page every server gives.
 const PAGE_SIZE_MAX: u64 = 100;
 
@@ -26,6 +29,9 @@ pub struct Client {
     /// The token and its `Authorization` form.
     credential: Option<(Secret, Secret)>,
     cancel: Cancel,
+    dial: Dial,
+    /// Advertised addresses that did not answer, shared by all clients made from this one.
+    silent: Arc<Mutex<BTreeSet<String>>>,
     idle: Mutex<Option<Connection>>,
 }
 
@@ -55,13 +61,44 @@ impl Client {
     /// No connection is made before the first call.
     pub fn new(address: Address, token: Option<&str>) -> Self {
         let credential = token.map(|token| (Secret::new(token), Secret::new(format!("Bearer {token}"))));
-        Self { address, credential, cancel: Cancel::new(), idle: Mutex::new(None) }
+        let (cancel, dial) = (Cancel::new(), Dial::default());
+        Self { address, credential, cancel, dial, silent: Arc::default(), idle: Mutex::new(None) }
+    }
+
+    /// The same, with every connection through this local interface (`eth1`). Whether there is one of that name shows
+    /// with the first connection ([`WireError::Interface`]).
+    pub fn through(mut self, interface: &str) -> Self {
+        self.dial.interface = Some(interface.into());
+        self
     }
 
     /// The same server and token for work that ends with `cancel`.
     pub(crate) fn under(&self, cancel: &Cancel) -> Self {
-        let credential = self.credential.clone();
-        Self { address: self.address.clone(), credential, cancel: cancel.clone(), idle: Mutex::new(None) }
+        Self {
+            address: self.address.clone(),
+            credential: self.credential.clone(),
+            cancel: cancel.clone(),
+            dial: self.dial.clone(),
+            silent: Arc::clone(&self.silent),
+            idle: Mutex::new(None),
+        }
+    }
+
+    /// The same token at another address. For addresses that the configured server advertised and that were seen to be
+    /// the same node; nothing else may ever get the token.
+    pub(crate) fn at_address(&self, address: Address) -> Self {
+        Self { address, ..self.clone() }
+    }
+
+    /// Nobody in particular, and no patience: for the question whether and who somebody is there.
+    pub(crate) fn probing(&self, address: Address, limit: Duration, cancel: &Cancel) -> Self {
+        let dial = Dial { connect: limit, idle: limit, ..self.dial.clone() };
+        Self { address, credential: None, dial, ..self.under(cancel) }
+    }
+
+    /// Advertised addresses that did not answer.
+    pub(crate) fn silent(&self) -> std::sync::MutexGuard<'_, BTreeSet<String>> {
+        self.silent.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Which server.
@@ -73,10 +110,13 @@ impl Client {
         &self.cancel
     }
 
-    /// `GET /api/health`.
-    pub fn health(&self) -> Result<()> {
+    /// `GET /api/health`: which node this is, when it says (servers before this one do not).
+    pub fn health(&self) -> Result<Option<String>> {
         let what = "the health check";
-        self.get::<serde_json::Value>("/api/health", what, what).map(|_| ()).map_err(|error| not_ours(error, what))
+        let reply = self.call("GET", &self.at("/api/health"), &[("Accept", "application/json")], None)?;
+        let reply = self.accept(reply, what, what).map_err(|error| not_ours(error, what))?;
+        reply.json::<serde_json::Value>(what)?;
+        Ok(reply.head.field(NODE).map(str::to_owned))
     }
 
     /// `GET /api/info`.
@@ -199,7 +239,7 @@ impl Client {
 
     /// A connection of one's own, for bulk.
     pub(crate) fn connect(&self) -> Result<Connection> {
-        Connection::open(&self.address, &self.cancel).map_err(|source| self.unreachable(source))
+        Connection::open(&self.address, &self.dial, &self.cancel).map_err(|source| self.unreachable(source))
     }
 
     /// A path of the API below the server's prefix.

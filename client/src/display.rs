@@ -4,7 +4,7 @@ use std::io::IsTerminal;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use etransfer_client::{Note, Progress};
+use etransfer_client::{Note, Progress, Share};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::human;
@@ -45,11 +45,17 @@ impl Display {
         self.bar.iter().for_each(ProgressBar::finish_and_clear);
     }
 
-    /// Size, time and rate of a transfer that ended well; the rate is of what travelled in this run.
-    pub fn summary(&self, size: u64) -> String {
+    /// Size, time and rate of a transfer that ended well, and what went over which address; the rate is of what travelled
+    /// in this run.
+    pub fn summary(&self, size: u64, shares: &[Share]) -> String {
         let state = self.state();
         let (time, moved) = (state.started.elapsed(), size.saturating_sub(state.before.unwrap_or(0)));
-        format!("{} in {:.1} s ({})", human::size(size), time.as_secs_f64(), human::rate(moved, time))
+        let mut text = format!("{} in {:.1} s ({})", human::size(size), time.as_secs_f64(), human::rate(moved, time));
+        for (at, share) in shares.iter().enumerate() {
+            let before = if at == 0 { "; over" } else { "," };
+            text.push_str(&format!("{before} {} {}", share.endpoint, human::size(share.bytes)));
+        }
+        text
     }
 
     fn say(&self, line: &str) {
@@ -125,6 +131,9 @@ pub fn words(note: &Note) -> String {
         }
         Note::WaitingForSpace { .. } => "the server is full; waiting for room".into(),
         Note::Following { .. } => "the upload is still running; following it".into(),
+        Note::Spread { over } => format!("over {over} address{} of the node", if *over == 1 { "" } else { "es" }),
+        Note::EndpointLost { endpoint } => format!("{endpoint} is left out for now"),
+        Note::EndpointBack { endpoint } => format!("{endpoint} is back"),
         Note::InOrderOnly => "the server takes bytes in order only; one connection".into(),
     }
 }

@@ -4,6 +4,7 @@ use std::io;
 use std::process::ExitCode;
 
 use etransfer_client::Error;
+use etransfer_client::http1::WireError;
 
 /// How `et` ends. Documented in `cli::EXIT_CODES`; a test keeps the two equal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -140,6 +141,7 @@ fn code_for_transfer(error: &Error) -> Code {
         Error::Unauthorized { .. } | Error::Forbidden { .. } => Code::Unauthorised,
         Error::NoSpace { .. } | Error::TooLarge { .. } => Code::NoSpace,
         Error::File { source, .. } if is_full(source) => Code::NoSpace,
+        Error::Unreachable { source: WireError::Interface { .. }, .. } => Code::Failure,
         Error::Unreachable { .. } => Code::Unreachable,
         Error::Stuck { source, .. } => match **source {
             Error::Refused { status: 500..=599, .. } => Code::Unreachable,
@@ -188,6 +190,9 @@ fn hint_for_transfer(error: &Error) -> Option<&'static str> {
     match error {
         Error::Unauthorized { .. } => Some("run `et login`, or give --token TOKEN"),
         Error::TlsNotBuiltIn { .. } => Some("use http:// inside a trusted network or through a tunnel"),
+        Error::Unreachable { source: WireError::Interface { .. }, .. } => {
+            Some("`ip link` lists the interfaces; before Linux 5.7 only root may choose one")
+        }
         Error::Unreachable { .. } => Some("is the server running, and is the address right? `et status` shows it"),
         Error::Stuck { .. } | Error::Interrupted => {
             Some("run the same command again; a transfer continues where it stopped")
@@ -220,8 +225,6 @@ fn is_full(error: &io::Error) -> bool {
 mod tests {
     use std::path::PathBuf;
     use std::time::Duration;
-
-    use etransfer_client::http1::WireError;
 
     use super::*;
 

@@ -22,6 +22,15 @@ pub fn rate(bytes: u64, time: Duration) -> String {
     format!("{}/s", size((bytes as f64 / time.as_secs_f64().max(0.001)) as u64))
 }
 
+/// The speed of a link, in the units it is sold by.
+pub fn link_speed(megabits: u64) -> String {
+    match megabits {
+        0..1000 => format!("{megabits} Mb/s"),
+        _ if megabits.is_multiple_of(1000) => format!("{} Gb/s", megabits / 1000),
+        _ => format!("{:.1} Gb/s", megabits as f64 / 1000.0),
+    }
+}
+
 /// Whole percent, never 100 before the end.
 pub fn percent(done: u64, total: u64) -> u64 {
     match total {

@@ -11,14 +11,16 @@
 //! HTTP/1.1 implementation ([`http1`]) with one set of time limits for API calls and bulk alike. An async client would
 //! add a runtime, and would still need a path of its own for the bulk bytes.
 //!
-//! Reading order: [`Address`] and [`Client`] talk to a server; [`SignIn`] gets a session; [`upload`] and [`download`] move files; [`Cancel`] and
-//! [`Transfer`] end them early; [`Error`] says what went wrong and whether trying again helps.
+//! Reading order: [`Address`] and [`Client`] talk to a server; [`SignIn`] gets a session; [`Candidates`] are the addresses
+//! of its node; [`upload`] and [`download`] move files, over one or over several of them; [`Cancel`] and [`Transfer`] end
+//! them early; [`Error`] says what went wrong and whether trying again helps.
 #![forbid(unsafe_code)]
 
 mod account;
 mod address;
 mod cancel;
 mod client;
+mod endpoints;
 mod error;
 mod fields;
 mod files;
@@ -31,6 +33,8 @@ mod progress;
 mod reload;
 mod secret;
 mod slices;
+mod spread;
+mod traffic;
 mod transfer;
 mod types;
 
@@ -41,12 +45,17 @@ pub use account::{Limits, QuotaUse, User};
 pub use address::{Address, AddressFault};
 pub use cancel::Cancel;
 pub use client::{Client, NewUpload, UploadState};
+pub use endpoints::{
+    Advised, Candidate, Candidates, Direction, Endpoint, EndpointList, Found, Nics, NicsFault, PROBE_TIMEOUT,
+};
 pub use error::{Error, Result};
 pub use login::{PendingLogin, Session, SignIn};
 pub use private::{make_private_dir, read_json, write_private_json};
 pub use progress::{NoProgress, Note, Progress, Why};
 pub use reload::{Change, Reloaded};
 pub use secret::Secret;
+pub use spread::Share;
+pub use traffic::{Nic, Rates, Traffic, TrafficFeed};
 pub use transfer::Transfer;
 pub use types::{
     DownloadInfo, FileInfo, FileList, FileMetadata, FileStatus, Retention, RetentionFault, ServerInfo, StorageInfo,

@@ -56,6 +56,11 @@ impl Failures {
 
     /// Waits before the next try; or gives `error` back when it will not help, or when patience is over.
     pub fn pause(&mut self, error: Error, patience: &Patience, cancel: &Cancel, meter: &Meter<'_>) -> Result<()> {
+        self.wait_out(error, patience, cancel, meter).map(drop)
+    }
+
+    /// The same; `Ok` holds the error, for whoever has no newer one next time.
+    pub fn wait_out(&mut self, error: Error, patience: &Patience, cancel: &Cancel, meter: &Meter<'_>) -> Result<Error> {
         cancel.check()?;
         if !error.is_transient() {
             return Err(error);
@@ -68,10 +73,11 @@ impl Failures {
         if self.count > 1 {
             meter.note(Note::Retrying { cause: chain(&error), after: pause });
         }
-        cancel.sleep(pause)
+        cancel.sleep(pause).map(|()| error)
     }
 
-    fn next_pause(&mut self, error: &Error) -> Duration {
+    /// How long to wait after one more failure.
+    pub fn next_pause(&mut self, error: &Error) -> Duration {
         let grown = PAUSE_MIN.saturating_mul(1 << self.count.min(10)).min(PAUSE_MAX);
         self.count += 1;
         let jittered = grown.mul_f64(0.75 + 0.5 * fastrand::f64());

@@ -34,6 +34,21 @@ pub enum Note {
     },
     /// The server writes in order only: one connection.
     InOrderOnly,
+    /// The file goes over several addresses of the node.
+    Spread {
+        /// How many at a time.
+        over: usize,
+    },
+    /// An address does not answer, or much slower than the others; they go on without it.
+    EndpointLost {
+        /// `http://host:port`
+        endpoint: String,
+    },
+    /// It carries again.
+    EndpointBack {
+        /// `http://host:port`
+        endpoint: String,
+    },
 }
 
 /// Why a new upload was begun although an older one was remembered.

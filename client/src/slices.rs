@@ -10,6 +10,8 @@ pub const ALIGNMENT: u64 = 4096;
 /// Slices are this large unless told otherwise: long enough that heads and answers cost nothing, short enough that four
 /// connections end together and little is sent twice after a failure.
 pub const SLICE_BYTES: u64 = 64 * MIB;
+/// Over several addresses slices are smaller: the more of them, the closer each address gets to its share.
+pub const SLICE_BYTES_SPREAD: u64 = 16 * MIB;
 /// Below this a second connection gains nothing.
 pub const SLICE_BYTES_MIN: u64 = 4 * MIB;
 const MIB: u64 = 1024 * 1024;
@@ -25,6 +27,14 @@ pub fn slice_bytes(size: u64, connections: u64, asked: Option<u64>) -> u64 {
     let least = size.div_ceil(SLICE_BYTES).max(1);
     let count = if least >= 4 * connections { least } else { least.next_multiple_of(connections) };
     size.div_ceil(count).next_multiple_of(MIB).clamp(SLICE_BYTES_MIN, SLICE_BYTES)
+}
+
+/// The same over several addresses of a node: so many slices that no address decides when all of it is done.
+pub fn spread_slice_bytes(size: u64, connections: u64, asked: Option<u64>) -> u64 {
+    if asked.is_some() {
+        return slice_bytes(size, connections, asked);
+    }
+    (size / (16 * connections)).next_multiple_of(MIB).clamp(MIB, SLICE_BYTES_SPREAD)
 }
 
 /// What of `want` is missing in `have`, cut at multiples of `slice` (a multiple of [`ALIGNMENT`]).
@@ -70,6 +80,18 @@ mod tests {
             (300 * MIB, 4, Some(u64::MAX), 64 * MIB),
         ] {
             assert_eq!(slice_bytes(size, connections, asked), expected, "{size} {connections} {asked:?}");
+        }
+    }
+
+    #[test]
+    fn slices_over_several_addresses_are_many() {
+        for (size, connections, asked, expected) in [
+            (10 * MIB, 4, None, MIB),
+            (300 * MIB, 6, None, 4 * MIB),
+            (1 << 40, 6, None, 16 * MIB),
+            (1 << 40, 6, Some(MIB), MIB),
+        ] {
+            assert_eq!(spread_slice_bytes(size, connections, asked), expected, "{size} {connections} {asked:?}");
         }
     }
 

@@ -24,6 +24,7 @@ use crate::listen;
 use crate::login::{Provider, Settings, SettingsError};
 use crate::machine::advice::Advice;
 use crate::machine::host::Host;
+use crate::machine::identity;
 use crate::machine::traffic::Traffic;
 use crate::metrics::{Metrics, decisions};
 use crate::node::Node;
@@ -57,6 +58,8 @@ pub struct App {
     pub advice: Arc<Advice>,
     /// Seats for those who follow the traffic.
     pub audience: Arc<Semaphore>,
+    /// Which node this is ([`identity`]).
+    pub identity: Arc<str>,
     /// Users and groups, with `user_system.enabled`.
     pub people: Option<People>,
     /// The provider people sign in with, when one is configured.
@@ -179,6 +182,11 @@ fn prepare(config: Arc<Config>, sources: Sources) -> Result<(App, watch::Sender<
         path: config.state_path(),
         source,
     })?;
+    let identity = identity::load_or_make(&config.state_path()).map_err(|source| StartError::Io {
+        action: "keep the identity in",
+        path: config.state_path(),
+        source,
+    })?;
     let (stop, stopping) = watch::channel(false);
     let (node, traffic) = (Arc::new(Node::new(config, beginning)), Arc::<Traffic>::default());
     let app = App {
@@ -189,6 +197,7 @@ fn prepare(config: Arc<Config>, sources: Sources) -> Result<(App, watch::Sender<
         login,
         reloading: Arc::new(Reloading::of(sources)),
         traffic,
+        identity: identity.into(),
         host: Arc::default(),
         advice: Arc::default(),
         audience: Arc::new(Semaphore::new(live::AUDIENCE_MAX)),
@@ -325,6 +334,7 @@ impl App {
             login: None,
             reloading: Arc::new(Reloading::of(Sources::default())),
             traffic,
+            identity: "0".repeat(32).into(),
             host: Arc::default(),
             advice: Arc::default(),
             audience: Arc::new(Semaphore::new(live::AUDIENCE_MAX)),

@@ -11,6 +11,7 @@ mod bad_input;
 mod clients;
 mod crowd;
 mod download;
+mod endpoints;
 mod engines;
 mod files_api;
 mod full_disk;

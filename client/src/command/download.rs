@@ -39,9 +39,10 @@ pub struct DownloadArgs {
 pub fn run(args: &DownloadArgs) -> anyhow::Result<()> {
     let printer = Printer::new(args.output);
     let home = Home::of_user()?;
-    let client = remote::client(&args.remote, &home, printer)?;
+    let client = args.transfer.bind(remote::client(&args.remote, &home, printer)?);
     let options = DownloadOptions {
         connections: args.transfer.connections,
+        nics: args.transfer.nics,
         slice_bytes: args.transfer.slice_bytes.as_deref().map(human::parse_size).transpose()?,
         overwrite: args.force,
         patience: Duration::from_secs(args.transfer.patience),
@@ -58,13 +59,15 @@ pub fn run(args: &DownloadArgs) -> anyhow::Result<()> {
     if done.already {
         printer.note(format_args!("{path}: already downloaded, unchanged since"));
     } else {
-        printer.note(format_args!("{path}: {}", display.summary(done.size)));
+        printer.note(format_args!("{path}: {}", display.summary(done.size, &done.shares)));
     }
     match printer.is_json() {
         true => {
             let path = done.path.to_string_lossy();
-            let already = done.already;
-            printer.json(&serde_json::json!({ "id": done.id, "path": path, "size": done.size, "already": already }))?;
+            let (already, shares) = (done.already, done.shares);
+            printer.json(&serde_json::json!({
+                "id": done.id, "path": path, "size": done.size, "already": already, "shares": shares,
+            }))?;
         }
         false => printer.data(done.path.display())?,
     }

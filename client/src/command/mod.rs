@@ -16,6 +16,7 @@ pub mod reload;
 pub mod server;
 pub mod setup;
 pub mod status;
+pub mod top;
 pub mod upload;
 #[cfg(feature = "server")]
 pub mod verify;
@@ -37,6 +38,7 @@ pub fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Download(args) => download::run(&args)?,
         Command::List(args) => list::run(&args)?,
         Command::Info(args) => info::run(&args)?,
+        Command::Top(args) => top::run(&args)?,
         Command::Status(args) => status::run(&args)?,
         Command::Delete(args) => delete::run(&args)?,
         Command::Version(args) => version::run(&args)?,

@@ -46,7 +46,7 @@ pub fn run(args: &UploadArgs) -> anyhow::Result<()> {
     let printer = Printer::new(args.output);
     let home = Home::of_user()?;
     let options = options(args, &home)?;
-    let client = remote::client(&args.remote, &home, printer)?;
+    let client = args.transfer.bind(remote::client(&args.remote, &home, printer)?);
     let cancel = interrupt::cancel_on_signal()?;
     let mut failed = Vec::new();
     for file in &args.files {
@@ -74,10 +74,10 @@ fn upload(
     let display = Arc::new(Display::new(printer, label.clone()));
     let uploaded = Uploader::new(client.clone(), options.clone(), display.clone()).upload(file, cancel);
     display.finish();
-    let Uploaded { id, name, size } = uploaded?;
-    printer.note(format_args!("{label}: {}", display.summary(size)));
+    let Uploaded { id, name, size, shares } = uploaded?;
+    printer.note(format_args!("{label}: {}", display.summary(size, &shares)));
     match printer.is_json() {
-        true => printer.json(&serde_json::json!({ "id": id, "name": name, "size": size }))?,
+        true => printer.json(&serde_json::json!({ "id": id, "name": name, "size": size, "shares": shares }))?,
         false => printer.data(id)?,
     }
     Ok(())
@@ -86,6 +86,7 @@ fn upload(
 fn options(args: &UploadArgs, home: &Home) -> anyhow::Result<UploadOptions> {
     Ok(UploadOptions {
         connections: args.transfer.connections,
+        nics: args.transfer.nics,
         slice_bytes: args.transfer.slice_bytes.as_deref().map(human::parse_size).transpose()?,
         retention: retention(args.retention.as_deref(), args.retention_ttl)?,
         wait_for_space: !args.no_wait_on_quota,

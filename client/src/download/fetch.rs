@@ -9,17 +9,17 @@ use etransfer_contract::Span;
 use super::part::Part;
 use crate::http1::{Connection, Framing, Request, ResponseHead, WireError};
 use crate::progress::Meter;
+use crate::spread::{Job, Seat};
 use crate::{Client, Error, Result};
 
 /// Bytes moved from socket to file at a time; also how often progress is told and recorded.
-pub(super) const BLOCK_BYTES: usize = 1024 * 1024;
+const BLOCK_BYTES: usize = 1024 * 1024;
 const WHAT: &str = "a range of the file";
 /// Largest body of a refusal worth reading.
 const ANSWER_BYTES_MAX: u64 = 64 * 1024;
 
-/// What a worker needs for all its ranges.
+/// What all ranges of a download have in common.
 pub(super) struct Fetch<'a> {
-    pub client: &'a Client,
     pub id: &'a str,
     pub part: &'a Part,
     pub size: u64,
@@ -28,31 +28,36 @@ pub(super) struct Fetch<'a> {
 
 impl Fetch<'_> {
     /// Fetches `span`; `reached` is moved along with what is in the file, also when this fails.
-    pub fn range(&self, span: Span, kept: &mut Option<Connection>, block: &mut [u8], reached: &mut u64) -> Result<()> {
-        let mut connection = match kept.take().filter(Connection::is_reusable) {
+    pub fn range(&self, span: Span, job: &Job, seat: &mut Seat<'_>, reached: &mut u64) -> Result<()> {
+        let mut connection = match seat.connection.take().filter(Connection::is_reusable) {
             Some(connection) => connection,
-            None => self.client.connect()?,
+            None => seat.client.connect()?,
         };
-        let broken = |error| self.client.unreachable(error);
-        let head = self.ask(&mut connection, span).map_err(broken)?;
+        let broken = |error| seat.client.unreachable(error);
+        let head = self.ask(&mut connection, &seat.client, span).map_err(broken)?;
         if !matches!(head.status, 200 | 206) {
             let body = connection.read_body(&head, ANSWER_BYTES_MAX).map_err(broken)?;
-            return Err(self.client.refusal(&head, &body, WHAT, self.id));
+            return Err(seat.client.refusal(&head, &body, WHAT, self.id));
         }
         let granted = self.granted(&head, span)?;
-        self.receive(&mut connection, granted, block, reached)?;
+        self.receive(&mut connection, granted, job, seat, reached)?;
         connection.answer_read(&head);
-        *kept = Some(connection);
+        seat.connection = Some(connection);
         Ok(())
     }
 
-    fn ask(&self, connection: &mut Connection, span: Span) -> std::result::Result<ResponseHead, WireError> {
-        let target = self.client.at(&format!("/api/files/{}/download", self.id));
+    fn ask(
+        &self,
+        connection: &mut Connection,
+        client: &Client,
+        span: Span,
+    ) -> std::result::Result<ResponseHead, WireError> {
+        let target = client.at(&format!("/api/files/{}/download", self.id));
         let range = format!("bytes={}-{}", span.start(), span.end() - 1);
         let etag = self.part.etag();
         let mut fields = vec![("Range", range.as_str())];
         fields.extend(etag.as_deref().map(|etag| ("If-Range", etag)));
-        let fields = self.client.signed(&fields);
+        let fields = client.signed(&fields);
         connection.send_head(&Request { method: "GET", target: &target, fields: &fields, body_bytes: None }, false)?;
         connection.read_head(false)
     }
@@ -82,21 +87,31 @@ impl Fetch<'_> {
         }
     }
 
-    fn receive(&self, connection: &mut Connection, span: Span, block: &mut [u8], reached: &mut u64) -> Result<()> {
+    fn receive(
+        &self,
+        connection: &mut Connection,
+        span: Span,
+        job: &Job,
+        seat: &mut Seat<'_>,
+        reached: &mut u64,
+    ) -> Result<()> {
         let early = connection.take_buffered(span.len());
         self.store(&early, span.start(), reached)?;
+        seat.count(job, early.len() as u64);
+        seat.block.resize(BLOCK_BYTES, 0);
         let mut at = span.start() + early.len() as u64;
         while at < span.end() {
-            let want = (span.end() - at).min(block.len() as u64) as usize;
-            let filled = fill(&mut connection.socket(), &mut block[..want]);
+            let want = (span.end() - at).min(BLOCK_BYTES as u64) as usize;
+            let filled = fill(&mut connection.socket(), &mut seat.block[..want]);
             let (count, end) = match filled {
                 Ok(count) => (count, None),
                 Err((count, error)) => (count, Some(error)),
             };
-            self.store(&block[..count], at, reached)?;
+            self.store(&seat.block[..count], at, reached)?;
+            seat.count(job, count as u64);
             at += count as u64;
             if let Some(error) = end {
-                return Err(self.client.unreachable(error));
+                return Err(seat.client.unreachable(error));
             }
         }
         Ok(())

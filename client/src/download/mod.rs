@@ -1,12 +1,14 @@
-//! Downloads: one file from one server into one place, continued where an earlier run stopped.
+//! Downloads: one file from one node into one place, over every address of the node that helps, continued where an
+//! earlier run stopped.
 //!
 //! # The life of a download
 //!
 //! 1. `GET /api/files/{id}/info/download`: size, and a name that is only ever a suggestion ([`name`]).
 //! 2. `part`: `<target>.part` takes the bytes at their offsets, `<target>.part.json` the ranges that are in it. A range
 //!    is recorded after it was written, so a kill at any instant costs at most the last moments.
-//! 3. `crew`: what is missing is fetched in ranges by up to `connections` threads (`fetch`), each guarded by the
-//!    `ETag` so that no two versions mix. While the upload itself still runs, its bytes are fetched as they arrive.
+//! 3. `crew`: what is missing is fetched in ranges (`fetch`), over one address of the node or several (`spread`), each
+//!    guarded by the `ETag` so that no two versions mix. While the upload itself still runs, its bytes are fetched as
+//!    they arrive.
 //! 4. All there: sync, rename, sync of the directory. Only then is there a file of the final name.
 
 mod crew;
@@ -20,8 +22,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::endpoints::Nics;
 use crate::patience::{Failures, Patience};
 use crate::progress::{Meter, Note, Why};
+use crate::spread::Share;
 use crate::{Cancel, Client, DownloadInfo, Error, Progress, Result, Transfer};
 use part::Part;
 use past::Past;
@@ -32,8 +36,11 @@ const RESTARTS_MAX: usize = 2;
 /// How to download.
 #[derive(Debug, Clone)]
 pub struct DownloadOptions {
-    /// Parallel connections.
+    /// Parallel connections. Over several addresses: to begin with, at least one each; then the measured speed decides,
+    /// up to twice this number each.
     pub connections: u8,
+    /// Which addresses of the node to use.
+    pub nics: Nics,
     /// Bytes per request; `None`: chosen by size.
     pub slice_bytes: Option<u64>,
     /// Replace what is there.
@@ -52,6 +59,7 @@ impl Default for DownloadOptions {
     fn default() -> Self {
         Self {
             connections: 4,
+            nics: Nics::All,
             slice_bytes: None,
             overwrite: false,
             patience: Duration::from_secs(60),
@@ -100,6 +108,8 @@ pub struct Downloaded {
     pub size: u64,
     /// It was there before, from an earlier run, and nothing was fetched.
     pub already: bool,
+    /// What came over which address, when there was more than one; empty otherwise.
+    pub shares: Vec<Share>,
 }
 
 /// Downloads files.
@@ -142,10 +152,10 @@ impl Downloader {
                     self.progress.note(Note::StartedAnew(Why::RemoteChanged));
                 }
                 Err(error) => return Err(error),
-                Ok(()) => {
+                Ok(shares) => {
                     let identity = part.finish(self.options.overwrite)?;
                     past.ended(&path, identity)?;
-                    return Ok(Downloaded { id: id.to_owned(), path, size, already: false });
+                    return Ok(Downloaded { id: id.to_owned(), path, size, already: false, shares });
                 }
             }
         }
@@ -169,7 +179,8 @@ impl Downloader {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
             Err(source) => Err(Error::file("inspect", path, source)),
             Ok(there) if past.is_whole_at(path, &there) && !self.options.overwrite => {
-                Ok(Some(Downloaded { id: id.to_owned(), path: path.to_owned(), size: there.len(), already: true }))
+                let (id, path, size) = (id.to_owned(), path.to_owned(), there.len());
+                Ok(Some(Downloaded { id, path, size, already: true, shares: Vec::new() }))
             }
             Ok(there) if self.options.overwrite && there.is_file() => Ok(None),
             Ok(_) => Err(Error::Exists { path: path.to_owned() }),
@@ -197,6 +208,6 @@ impl Downloader {
         let Some(part) = Part::open_whole(&path, self.client.address(), id)? else { return Err(gone) };
         let size = part.size();
         past.ended(&path, part.finish(self.options.overwrite)?)?;
-        Ok(Downloaded { id: id.to_owned(), path, size, already: false })
+        Ok(Downloaded { id: id.to_owned(), path, size, already: false, shares: Vec::new() })
     }
 }

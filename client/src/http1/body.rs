@@ -1,4 +1,5 @@
-//! Small bodies, read whole: every framing, bounded. Bulk bodies never come here (see `download::fetch`).
+//! Small bodies, read whole or, where there is no end to wait for, piece by piece: every framing, bounded. Bulk bodies
+//! never come here (see `download::fetch`).
 
 use super::{Connection, Framing, ResponseHead, WireError};
 
@@ -19,6 +20,22 @@ impl Connection {
         Ok(body)
     }
 
+    /// The next piece of a body that has no end in sight: a chunk, or what came; `None` at the end.
+    pub fn read_piece(&mut self, head: &ResponseHead, limit: u64) -> Result<Option<Vec<u8>>, WireError> {
+        let mut piece = Vec::new();
+        match head.framing {
+            Framing::Chunked => {
+                self.read_chunk(limit, &mut piece)?;
+            }
+            Framing::UntilClose => {
+                piece.extend_from_slice(self.buffered_or_more()?);
+                self.consume(piece.len());
+            }
+            Framing::Empty | Framing::Length(_) => return Err(WireError::Malformed("a stream with an end")),
+        }
+        Ok(Some(piece).filter(|piece| !piece.is_empty()))
+    }
+
     fn read_exactly(&mut self, length: u64, limit: u64, body: &mut Vec<u8>) -> Result<(), WireError> {
         if length > limit.saturating_sub(body.len() as u64) {
             return Err(WireError::TooLarge);
@@ -37,22 +54,25 @@ impl Connection {
     }
 
     fn read_chunks(&mut self, limit: u64, body: &mut Vec<u8>) -> Result<(), WireError> {
-        loop {
-            let line = self.read_line()?;
-            let size = line.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();
-            let size = std::str::from_utf8(size).ok().filter(|text| text.bytes().all(|byte| byte.is_ascii_hexdigit()));
-            let size =
-                size.and_then(|text| u64::from_str_radix(text, 16).ok()).ok_or(WireError::Malformed("a chunk"))?;
-            if size == 0 {
-                break;
-            }
-            self.read_exactly(size, limit, body)?;
-            if !self.read_line()?.is_empty() {
-                return Err(WireError::Malformed("a chunk"));
-            }
-        }
+        while self.read_chunk(limit, body)? {}
         while !self.read_line()?.is_empty() {} // trailers
         Ok(())
+    }
+
+    /// `false` for the last one, which is empty.
+    fn read_chunk(&mut self, limit: u64, body: &mut Vec<u8>) -> Result<bool, WireError> {
+        let line = self.read_line()?;
+        let size = line.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();
+        let size = std::str::from_utf8(size).ok().filter(|text| text.bytes().all(|byte| byte.is_ascii_hexdigit()));
+        let size = size.and_then(|text| u64::from_str_radix(text, 16).ok()).ok_or(WireError::Malformed("a chunk"))?;
+        if size == 0 {
+            return Ok(false);
+        }
+        self.read_exactly(size, limit, body)?;
+        match self.read_line()?.is_empty() {
+            true => Ok(true),
+            false => Err(WireError::Malformed("a chunk")),
+        }
     }
 
     fn read_to_close(&mut self, limit: u64, body: &mut Vec<u8>) -> Result<(), WireError> {
@@ -99,7 +119,7 @@ mod tests {
 
     use super::*;
     use crate::Cancel;
-    use crate::http1::Request;
+    use crate::http1::{Dial, Request};
 
     /// Lets a server send exactly these pieces, and reads the answer.
     fn answer(pieces: &[&str], limit: u64) -> Result<(Vec<u8>, bool), WireError> {
@@ -116,7 +136,7 @@ mod tests {
                     let _ = socket.write_all(piece.as_bytes()); // a client that refuses the answer is gone by then
                 }
             });
-            let mut connection = Connection::open(&address, &Cancel::new())?;
+            let mut connection = Connection::open(&address, &Dial::default(), &Cancel::new())?;
             let request = Request { method: "GET", target: "/", fields: &[], body_bytes: None };
             connection.send_head(&request, false)?;
             let head = connection.read_head(false)?;

@@ -5,11 +5,14 @@
 
 use std::fs::File;
 use std::io::{self, Read};
-use std::net::TcpStream;
+use std::net::{SocketAddr, TcpStream};
+use std::sync::Arc;
+use std::time::Duration;
 
 use etransfer_contract::Span;
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::net::SendFlags;
+use socket2::{Domain, SockRef, Socket, Type};
 
 use super::{CONNECT_TIMEOUT, HEAD_BYTES_MAX, IDLE_TIMEOUT, Request, ResponseHead, WireError};
 use crate::cancel::Watch;
@@ -17,6 +20,23 @@ use crate::{Address, Cancel};
 
 /// Bytes handed to one `sendfile` call: between two of them progress is told and an early answer noticed.
 const SEND_BYTES: u64 = 1024 * 1024;
+
+/// How connections are made.
+#[derive(Debug, Clone)]
+pub struct Dial {
+    /// To get a connection, per address tried.
+    pub connect: Duration,
+    /// Without a byte in either direction.
+    pub idle: Duration,
+    /// Only through this local interface; `None`: wherever the kernel's routes lead.
+    pub interface: Option<Arc<str>>,
+}
+
+impl Default for Dial {
+    fn default() -> Self {
+        Self { connect: CONNECT_TIMEOUT, idle: IDLE_TIMEOUT, interface: None }
+    }
+}
 
 /// A keep-alive connection to a server.
 #[derive(Debug)]
@@ -41,23 +61,22 @@ pub enum Sent {
 }
 
 impl Connection {
-    /// Connects; cancelling `cancel` breaks whatever the connection is doing.
-    pub fn open(address: &Address, cancel: &Cancel) -> Result<Self, WireError> {
-        let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
+    /// Connects; cancelling `cancel` breaks whatever the connection is doing, connecting included.
+    pub fn open(address: &Address, dial: &Dial, cancel: &Cancel) -> Result<Self, WireError> {
+        let mut last = WireError::Connect(io::Error::new(io::ErrorKind::NotFound, "the name has no address"));
         for candidate in address.resolve().map_err(WireError::Lookup)? {
-            match TcpStream::connect_timeout(&candidate, CONNECT_TIMEOUT) {
-                Ok(socket) => return Self::over(socket, address, cancel).map_err(WireError::Connect),
+            match connect(candidate, dial, cancel) {
+                Ok((socket, watch)) => return Self::over(socket, watch, address, dial).map_err(WireError::Connect),
                 Err(error) => last = error,
             }
         }
-        Err(WireError::Connect(last))
+        Err(last)
     }
 
-    fn over(socket: TcpStream, address: &Address, cancel: &Cancel) -> io::Result<Self> {
+    fn over(socket: TcpStream, watch: Watch, address: &Address, dial: &Dial) -> io::Result<Self> {
         socket.set_nodelay(true)?;
-        socket.set_read_timeout(Some(IDLE_TIMEOUT))?;
-        socket.set_write_timeout(Some(IDLE_TIMEOUT))?;
-        let watch = cancel.watch(&socket)?;
+        socket.set_read_timeout(Some(dial.idle))?;
+        socket.set_write_timeout(Some(dial.idle))?;
         let buffer = vec![0; HEAD_BYTES_MAX].into_boxed_slice();
         Ok(Self { socket, host: address.authority(), buffer, start: 0, end: 0, clean: true, _watch: watch })
     }
@@ -180,4 +199,22 @@ impl Connection {
         let mut polled = [PollFd::new(&self.socket, PollFlags::IN | PollFlags::HUP)];
         rustix::event::poll(&mut polled, Some(&Timespec::default())).is_ok_and(|count| count > 0)
     }
+}
+
+fn connect(address: SocketAddr, dial: &Dial, cancel: &Cancel) -> Result<(TcpStream, Watch), WireError> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, None).map_err(WireError::Connect)?;
+    if let Some(name) = &dial.interface {
+        // SO_BINDTODEVICE needs no privilege since Linux 5.7, and unlike binding to the interface's address it also
+        // keeps the bytes on it when another route would be shorter.
+        let bound = socket.bind_device(Some(name.as_bytes()));
+        bound.map_err(|source| WireError::Interface { name: name.to_string(), source })?;
+    }
+    let socket = TcpStream::from(socket);
+    // Watched before it is connected: an address that swallows packets must not hold up the end of a transfer.
+    let watch = cancel.watch(&socket).map_err(WireError::Connect)?;
+    if !cancel.is_cancelled() {
+        SockRef::from(&socket).connect_timeout(&address.into(), dial.connect).map_err(WireError::Connect)?;
+    }
+    // Shutting a socket that does not connect yet has no effect, so a cancellation just before is noticed here.
+    if cancel.is_cancelled() { Err(WireError::Closed) } else { Ok((socket, watch)) }
 }

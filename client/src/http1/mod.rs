@@ -11,7 +11,7 @@ mod head;
 use std::io;
 use std::time::Duration;
 
-pub use connection::{Connection, Sent};
+pub use connection::{Connection, Dial, Sent};
 pub use head::{Framing, Request, ResponseHead};
 
 /// To get a connection, per address tried.
@@ -34,14 +34,23 @@ pub enum WireError {
     /// The name leads nowhere.
     #[error("look up the host")]
     Lookup(#[source] io::Error),
+    /// The local interface asked for cannot be used.
+    #[error("use the interface {name}")]
+    Interface {
+        /// As given.
+        name: String,
+        /// Why not.
+        #[source]
+        source: io::Error,
+    },
     /// The connection broke.
     #[error("the connection broke")]
     Broken(#[source] io::Error),
     /// The server closed before the answer was whole.
     #[error("the server closed the connection")]
     Closed,
-    /// Nothing moved for [`IDLE_TIMEOUT`].
-    #[error("nothing moved for {} s", IDLE_TIMEOUT.as_secs())]
+    /// Nothing moved for as long as the connection allows ([`Dial::idle`]).
+    #[error("nothing moved for too long")]
     TimedOut,
     /// This is not HTTP/1.1.
     #[error("the answer is not HTTP/1.1: {0}")]
@@ -59,7 +68,7 @@ impl WireError {
     pub fn is_transient(&self) -> bool {
         match self {
             Self::Connect(_) | Self::Lookup(_) | Self::Broken(_) | Self::Closed | Self::TimedOut => true,
-            Self::Malformed(_) | Self::TooLarge | Self::Source(_) => false,
+            Self::Malformed(_) | Self::TooLarge | Self::Source(_) | Self::Interface { .. } => false,
         }
     }
 }

@@ -18,7 +18,7 @@ impl Run<'_> {
         self.patience.progressed();
         let mut pause = POLL;
         loop {
-            match self.persist(&self.client, |client| client.file(&id)) {
+            match self.persist(|client| client.file(&id)) {
                 Ok(file) if file.status == FileStatus::Complete => return Ok(()),
                 // A plain TUS server has no such route; and a file for one download may be gone already.
                 Err(Error::NotFound { .. }) => return Ok(()),

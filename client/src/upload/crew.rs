@@ -1,19 +1,19 @@
-//! The connections of one upload: a queue of slices, threads that take from it, and what each does when it stumbles.
+//! What the connections of one upload do with a slice, and what when they stumble.
 //!
 //! What must stay true: a slice counts as done only by a 2xx to its whole body or by a later `HEAD`; nothing is assumed
-//! about a request that failed. The first fatal error ends all threads.
+//! about a request that failed: whoever takes up the rest of its slice asks first.
 
 use std::collections::VecDeque;
-use std::sync::{Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use etransfer_contract::Span;
 
 use super::Run;
 use crate::http1::{Connection, Request, Sent, WireError};
-use crate::patience::Failures;
 use crate::progress::Note;
-use crate::slices::{ALIGNMENT, cut, slice_bytes, widen};
-use crate::{Cancel, Client, Error, Result};
+use crate::slices::{ALIGNMENT, cut, slice_bytes, spread_slice_bytes, widen};
+use crate::spread::{Board, Carry, Crew, Job, Piece, Seat};
+use crate::{Client, Error, Result};
 
 /// Announced by servers that take slices in any order.
 const PARALLEL: &str = "parallel-writes";
@@ -24,19 +24,8 @@ const ROUNDS_MAX: usize = 5;
 const CONFLICTS_MAX: usize = 2;
 /// Largest body of an answer to a PATCH worth reading.
 const ANSWER_BYTES_MAX: u64 = 64 * 1024;
-
-/// Why a crew ended early.
-enum Stop {
-    /// The server refused a slice it should have taken: it writes in order only, whatever it announced.
-    InOrderOnly,
-    Failed(Error),
-}
-
-impl From<Error> for Stop {
-    fn from(error: Error) -> Self {
-        Self::Failed(error)
-    }
-}
+/// Bytes a kernel may hold for sending (the third number of `tcp_wmem`, as shipped): handed over, and not yet gone.
+const SEND_BUFFER_BYTES: u64 = 4 * 1024 * 1024;
 
 impl Run<'_> {
     /// Sends what is missing until nothing is.
@@ -45,7 +34,7 @@ impl Run<'_> {
         let (mut parallel, once) = self.abilities()?;
         let mut held = 0;
         for round in 0..ROUNDS_MAX {
-            let state = match self.state(&self.client, remote) {
+            let state = match self.persist(|client| client.upload_state(remote)) {
                 // Everything was acknowledged, and whoever followed the upload has had it: that was its purpose.
                 Err(Error::NotFound { .. }) if round > 0 && once => return Ok(()),
                 other => other?,
@@ -55,8 +44,7 @@ impl Run<'_> {
             }
             held = state.offset;
             let have = if parallel { state.received } else { Span::new(0, state.offset).into_iter().collect() };
-            let slice = slice_bytes(size, u64::from(self.options.connections.max(1)), self.options.slice_bytes);
-            let slices = Span::new(0, size).map(|whole| cut(whole, &have, slice)).unwrap_or_default();
+            let slices = Span::new(0, size).map(|whole| cut(whole, &have, self.slice_bytes())).unwrap_or_default();
             self.meter.set(have.bytes());
             if round == 0 && have.bytes() > 0 {
                 self.meter.note(Note::Resumed { present: have.bytes() });
@@ -64,21 +52,22 @@ impl Run<'_> {
             if slices.is_empty() {
                 return self.confirm(remote);
             }
-            match self.send(remote, slices, parallel) {
-                Ok(()) => {}
-                Err(Stop::InOrderOnly) => {
-                    self.meter.note(Note::InOrderOnly);
-                    parallel = false;
-                }
-                Err(Stop::Failed(error)) => return Err(error),
+            if self.send(remote, slices, parallel)? == Order::Refused {
+                self.meter.note(Note::InOrderOnly);
+                parallel = false;
             }
         }
         Err(Error::Incomplete { offset: held, size })
     }
 
+    fn slice_bytes(&self) -> u64 {
+        let bytes = if self.lanes.are_several() { spread_slice_bytes } else { slice_bytes };
+        bytes(self.source.size(), self.lanes.connections(), self.options.slice_bytes)
+    }
+
     /// Whether slices may go out of order, and whether the file goes away with its first download.
     fn abilities(&self) -> Result<(bool, bool)> {
-        match self.persist(&self.client, Client::info) {
+        match self.persist(Client::info) {
             Ok(info) => {
                 let default = info.default_retention.as_deref();
                 let retention = self.options.retention.map(|choice| choice.name()).or(default);
@@ -89,136 +78,111 @@ impl Run<'_> {
         }
     }
 
-    fn send(&self, remote: &str, slices: Vec<Span>, parallel: bool) -> std::result::Result<(), Stop> {
-        let threads = if parallel { slices.len().min(usize::from(self.options.connections.max(1))) } else { 1 };
-        let cancel = self.cancel.child();
-        let crew = Crew {
-            run: self,
-            client: self.client.under(&cancel),
-            cancel,
-            remote,
-            parallel,
-            queue: Mutex::new(slices.into()),
-        };
-        std::thread::scope(|scope| {
-            let threads: Vec<_> = (0..threads).map(|_| scope.spawn(|| crew.work())).collect();
-            let ends: Vec<_> = threads
-                .into_iter()
-                .map(|thread| thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
-                .collect();
-            first_cause(ends)
-        })
-    }
-}
-
-/// The end that ended the others; theirs is only "interrupted".
-fn first_cause(ends: Vec<std::result::Result<(), Stop>>) -> std::result::Result<(), Stop> {
-    let mut result = Ok(());
-    for end in ends {
-        match end {
-            Ok(()) => {}
-            Err(Stop::Failed(Error::Interrupted)) if result.is_err() => {}
-            Err(stop) => {
-                let interrupted = matches!(stop, Stop::Failed(Error::Interrupted));
-                result = Err(stop);
-                if !interrupted {
-                    break;
-                }
-            }
+    fn send(&self, remote: &str, slices: Vec<Span>, parallel: bool) -> Result<Order> {
+        let board = Board::new(&self.lanes, !parallel, SEND_BUFFER_BYTES);
+        let seats = if parallel { slices.len() } else { 1 };
+        board.push(slices);
+        board.complete();
+        let patches = Patches { run: self, remote, parallel, refused: AtomicBool::new(false) };
+        let sent = Crew::new(&board, &patches, &self.cancel.child(), &self.patience, &self.meter).run(seats);
+        match patches.refused.into_inner() {
+            true => self.cancel.check().map(|()| Order::Refused),
+            false => sent.map(|()| Order::Taken),
         }
     }
-    result
 }
 
-struct Crew<'a> {
+/// What the server made of the order of the slices.
+#[derive(Debug, PartialEq, Eq)]
+enum Order {
+    Taken,
+    /// It refused a slice it should have taken: it writes in order only, whatever it announced.
+    Refused,
+}
+
+/// Carries slices up.
+struct Patches<'a> {
     run: &'a Run<'a>,
-    /// Its connections end with `cancel`.
-    client: Client,
-    cancel: Cancel,
     remote: &'a str,
     parallel: bool,
-    queue: Mutex<VecDeque<Span>>,
+    /// See [`Order::Refused`]; then the crew was ended.
+    refused: AtomicBool,
 }
 
-impl Crew<'_> {
-    fn work(&self) -> std::result::Result<(), Stop> {
-        let mut connection = None;
-        let mut failures = Failures::default();
-        while let Some(slice) = self.next() {
-            let delivered = self.deliver(slice, &mut connection, &mut failures);
-            if delivered.is_err() {
-                self.cancel.cancel();
-            }
-            delivered?;
-        }
-        Ok(())
-    }
-
-    fn next(&self) -> Option<Span> {
-        self.queue.lock().unwrap_or_else(PoisonError::into_inner).pop_front()
-    }
-
-    /// Sends one slice, and what is left of it after each failure, until the server has all of it.
-    fn deliver(
-        &self,
-        slice: Span,
-        connection: &mut Option<Connection>,
-        failures: &mut Failures,
-    ) -> std::result::Result<(), Stop> {
-        let mut left = VecDeque::from([slice]);
-        let mut conflicts = 0;
+impl Carry for Patches<'_> {
+    fn carry(&self, job: &Job, seat: &mut Seat<'_>, rest: &mut Vec<Piece>) -> Result<()> {
+        let mut left = match job.piece.unsure {
+            true => self.ask(&job.piece, seat, rest)?,
+            false => VecDeque::from([job.piece.span]),
+        };
         while let Some(part) = left.pop_front() {
-            self.cancel.check()?;
-            self.run.source.check_unchanged()?;
             let mut counted = 0;
-            let Err(error) = self.attempt(part, connection, &mut counted) else {
-                self.moved_on(failures);
+            let Err(error) = self.attempt(part, job, seat, &mut counted) else {
+                self.moved_on(seat);
                 continue;
             };
             self.run.meter.take_back(counted);
-            conflicts += usize::from(matches!(error, Error::Refused { status: 409, .. }));
-            self.run.pause(error, failures, &self.client)?;
-            let remaining = self.remaining(part)?;
-            let stored = part.len() - remaining.iter().map(|span| span.len()).sum::<u64>();
-            self.run.meter.add(stored);
-            if stored > 0 {
-                self.moved_on(failures);
-            } else if conflicts >= CONFLICTS_MAX && self.parallel {
-                return Err(Stop::InOrderOnly);
-            }
-            let aligned = remaining.into_iter().map(|span| if self.parallel { widen(span) } else { span });
-            aligned.rev().for_each(|span| left.push_front(span));
+            let conflicts = job.piece.conflicts + usize::from(matches!(error, Error::Refused { status: 409, .. }));
+            rest.push(Piece::unsure(part, conflicts));
+            rest.extend(left.into_iter().map(Piece::new));
+            return Err(error);
         }
         Ok(())
     }
 
-    fn moved_on(&self, failures: &mut Failures) {
-        failures.forget();
+    fn refused(&self, error: Error, seat: &mut Seat<'_>) -> Result<()> {
+        self.run.pause(error, &mut seat.failures, &seat.client)
+    }
+}
+
+impl Patches<'_> {
+    fn moved_on(&self, seat: &mut Seat<'_>) {
+        seat.moved_on();
         self.run.patience.progressed();
         self.run.room.found();
     }
 
-    /// What the server lacks of a part, by its own word.
-    fn remaining(&self, part: Span) -> std::result::Result<Vec<Span>, Stop> {
-        let state = self.run.state(&self.client, self.remote)?;
-        if self.parallel {
-            return Ok(state.received.missing(part));
+    /// What the server lacks of a piece that failed, by its own word.
+    fn ask(&self, piece: &Piece, seat: &mut Seat<'_>, rest: &mut Vec<Piece>) -> Result<VecDeque<Span>> {
+        let state = match seat.client.upload_state(self.remote) {
+            Ok(state) => state,
+            Err(error) => {
+                rest.push(piece.clone());
+                return Err(error);
+            }
+        };
+        let span = piece.span;
+        let remaining = match self.parallel {
+            true => state.received.missing(span),
+            // The server fell back behind this piece (a crash below the strict level): plan anew.
+            false if state.offset < span.start() => return self.order_refused(),
+            false => Span::new(state.offset.max(span.start()), span.end()).into_iter().collect(),
+        };
+        let stored = span.len() - remaining.iter().map(|span| span.len()).sum::<u64>();
+        self.run.meter.add(stored);
+        if stored > 0 {
+            self.moved_on(seat);
+        } else if piece.conflicts >= CONFLICTS_MAX && self.parallel {
+            return self.order_refused();
         }
-        if state.offset < part.start() {
-            // The server fell back behind this part (a crash below the strict level): plan anew.
-            return Err(Stop::InOrderOnly);
-        }
-        Ok(Span::new(state.offset.max(part.start()), part.end()).into_iter().collect())
+        Ok(remaining.into_iter().map(|span| if self.parallel { widen(span) } else { span }).collect())
+    }
+
+    fn order_refused<T>(&self) -> Result<T> {
+        self.refused.store(true, Ordering::Relaxed);
+        Err(Error::Interrupted)
     }
 
     /// One PATCH. `counted` is what the meter was told about it.
-    fn attempt(&self, part: Span, kept: &mut Option<Connection>, counted: &mut u64) -> Result<()> {
-        let mut connection = match kept.take().filter(Connection::is_reusable) {
+    fn attempt(&self, part: Span, job: &Job, seat: &mut Seat<'_>, counted: &mut u64) -> Result<()> {
+        seat.client.cancel().check()?;
+        self.run.source.check_unchanged()?;
+        let mut connection = match seat.connection.take().filter(Connection::is_reusable) {
             Some(connection) => connection,
-            None => self.client.connect()?,
+            None => seat.client.connect()?,
         };
         let offset = part.start().to_string();
-        let fields = self.client.signed(&[
+        let fields = seat.client.signed(&[
             ("Tus-Resumable", "1.0.0"),
             ("Content-Type", "application/offset+octet-stream"),
             ("Upload-Offset", &offset),
@@ -226,31 +190,32 @@ impl Crew<'_> {
         let request = Request { method: "PATCH", target: self.remote, fields: &fields, body_bytes: Some(part.len()) };
         let moved = |bytes| {
             *counted += bytes;
+            seat.count(job, bytes);
             self.run.meter.add(bytes);
         };
-        let broken = |error| self.broken(error);
+        let broken = |error| self.broken(error, &seat.client);
         connection.send_head(&request, true).map_err(broken)?;
         let sent = connection.send_file(&self.run.source.file, part, moved).map_err(broken)?;
         let head = connection.read_head(false).map_err(broken)?;
         let body = connection.read_body(&head, ANSWER_BYTES_MAX).map_err(broken)?;
         match (head.status, sent) {
             (200..=299, Sent::Whole) => {
-                *kept = Some(connection);
+                seat.connection = Some(connection);
                 Ok(())
             }
             // Success for a body that was not sent whole: believe `HEAD` instead.
-            (200..=299, Sent::AnsweredEarly) => Err(self.client.unreachable(WireError::Closed)),
-            _ => Err(self.client.refusal(&head, &body, "a PATCH", self.remote)),
+            (200..=299, Sent::AnsweredEarly) => Err(seat.client.unreachable(WireError::Closed)),
+            _ => Err(seat.client.refusal(&head, &body, "a PATCH", self.remote)),
         }
     }
 
-    fn broken(&self, error: WireError) -> Error {
+    fn broken(&self, error: WireError, client: &Client) -> Error {
         match error {
             WireError::Source(source) if source.kind() == std::io::ErrorKind::UnexpectedEof => {
                 Error::SourceChanged { path: self.run.source.path.clone() }
             }
             WireError::Source(source) => Error::file("read", &self.run.source.path, source),
-            other => self.client.unreachable(other),
+            other => client.unreachable(other),
         }
     }
 }

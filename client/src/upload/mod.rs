@@ -1,4 +1,4 @@
-//! Uploads: one file to one server, continued where an earlier run stopped.
+//! Uploads: one file to one node, over every address of it that helps, continued where an earlier run stopped.
 //!
 //! # The life of an upload
 //!
@@ -6,8 +6,9 @@
 //! 2. `record`: `<records>/<hash>.json` remembers which upload on the server belongs to it. It is written *after* the
 //!    server created the upload and *before* the first byte travels, so a kill at any instant leaves either nothing to
 //!    continue or everything needed to.
-//! 3. `crew`: `HEAD` tells what the server has; what is missing is cut into slices, sent by up to `connections`
-//!    threads, each with its own keep-alive connection. After any failure the truth is asked for again, never assumed.
+//! 3. `crew`: `HEAD` tells what the server has; what is missing is cut into slices, sent by threads with a
+//!    keep-alive connection each, over one address of the node or several (`spread`). After any failure the truth is
+//!    asked for again, never assumed.
 //! 4. `HEAD` once more and `GET /api/files/{id}`: only the server's word "complete" makes an upload a success.
 
 mod confirm;
@@ -20,9 +21,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::endpoints::{Direction, Nics};
 use crate::patience::{Failures, Patience};
 use crate::progress::{Meter, Note, Why};
-use crate::{Cancel, Client, Error, NewUpload, Progress, Result, Retention, Transfer, UploadState};
+use crate::spread::{Lanes, Share};
+use crate::{Cancel, Client, Error, NewUpload, Progress, Result, Retention, Transfer};
 use record::RecordFile;
 use room::Room;
 use source::Source;
@@ -33,8 +36,11 @@ const RESTARTS_MAX: usize = 3;
 /// How to upload.
 #[derive(Debug, Clone)]
 pub struct UploadOptions {
-    /// Parallel connections, when the server writes in any order.
+    /// Parallel connections, when the server writes in any order. Over several addresses: to begin with, at least one
+    /// each; then the measured speed decides, up to twice this number each.
     pub connections: u8,
+    /// Which addresses of the node to use.
+    pub nics: Nics,
     /// Bytes per request; `None`: chosen by size.
     pub slice_bytes: Option<u64>,
     /// `None`: the server's default.
@@ -55,6 +61,7 @@ impl Default for UploadOptions {
     fn default() -> Self {
         Self {
             connections: 4,
+            nics: Nics::All,
             slice_bytes: None,
             retention: None,
             wait_for_space: true,
@@ -75,6 +82,8 @@ pub struct Uploaded {
     pub name: String,
     /// Bytes.
     pub size: u64,
+    /// What went where, when there was more than one address; empty otherwise.
+    pub shares: Vec<Share>,
 }
 
 /// Uploads files.
@@ -106,7 +115,8 @@ impl Uploader {
             match run.fill(&remote) {
                 Ok(()) => {
                     record.forget()?;
-                    return Ok(Uploaded { id: id_of(&remote), name: source.name.clone(), size: source.size() });
+                    let (id, name) = (id_of(&remote), source.name.clone());
+                    return Ok(Uploaded { id, name, size: source.size(), shares: run.lanes.shares() });
                 }
                 Err(error @ Error::NotFound { .. }) => {
                     record.forget()?;
@@ -114,7 +124,7 @@ impl Uploader {
                     lost = Some(error);
                 }
                 Err(error @ Error::SourceChanged { .. }) => {
-                    let _ = run.client.terminate_upload(&remote); // a mixture of two files is of use to nobody
+                    let _ = run.lanes.call(|client| client.terminate_upload(&remote)); // a mixture of two files is of use to nobody
                     record.forget()?;
                     return Err(error);
                 }
@@ -127,7 +137,7 @@ impl Uploader {
 
 /// What the steps of one upload share.
 struct Run<'a> {
-    client: Client,
+    lanes: Lanes,
     options: &'a UploadOptions,
     source: &'a Source,
     cancel: &'a Cancel,
@@ -139,8 +149,9 @@ struct Run<'a> {
 impl<'a> Run<'a> {
     fn new(uploader: &'a Uploader, source: &'a Source, cancel: &'a Cancel) -> Self {
         let options = &uploader.options;
+        let (client, size) = (uploader.client.under(cancel), source.size());
         Self {
-            client: uploader.client.under(cancel),
+            lanes: Lanes::find(&client, options.nics, Direction::Upload, size, options.connections),
             options,
             source,
             cancel,
@@ -160,23 +171,18 @@ impl<'a> Run<'a> {
         }
         let new =
             NewUpload { length: self.source.size(), filename: &self.source.name, retention: self.options.retention };
-        let remote = self.persist(&self.client, |client| client.create_upload(&new))?;
+        let remote = self.persist(|client| client.create_upload(&new))?;
         record.remember(&remote, self.source.identity)?;
         Ok(remote)
     }
 
-    /// `HEAD`, until it is answered.
-    fn state(&self, client: &Client, remote: &str) -> Result<UploadState> {
-        self.persist(client, |client| client.upload_state(remote))
-    }
-
     /// A call, repeated while that may help.
-    fn persist<T>(&self, client: &Client, call: impl Fn(&Client) -> Result<T>) -> Result<T> {
+    fn persist<T>(&self, call: impl Fn(&Client) -> Result<T>) -> Result<T> {
         let mut failures = Failures::default();
         loop {
-            match call(client) {
+            match self.lanes.call(&call) {
                 Ok(answer) => return Ok(answer),
-                Err(error) => self.pause(error, &mut failures, client)?,
+                Err(error) => self.pause(error, &mut failures, self.lanes.client())?,
             }
         }
     }

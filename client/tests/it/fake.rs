@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::net::{IpAddr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
@@ -11,6 +11,7 @@ use etransfer_client::{Address, Client};
 use etransfer_contract::{Span, SpanSet};
 use serde_json::{Value, json};
 
+use crate::fake_door::{Blocked, Door, Mood};
 use crate::fake_people::People;
 
 /// What happens to the next PATCH, or to the next ranged GET.
@@ -58,6 +59,14 @@ pub struct State {
     pub takes_parallel: bool,
     pub token: Option<String>,
     pub people: People,
+    /// What `/api/endpoints` lists; `None`: there is no such route.
+    pub advertised: Option<Value>,
+    /// What `/api/traffic` answers.
+    pub traffic: Value,
+    /// The stream of it: so many events, then the connection ends. `None`: there is no such route.
+    pub traffic_events: Option<usize>,
+    /// What it calls itself.
+    pub node: Option<String>,
     /// `Location` names another host.
     pub foreign_location: bool,
     pub creations: usize,
@@ -84,6 +93,7 @@ struct Shared {
     active: AtomicUsize,
     connections: Mutex<Vec<TcpStream>>,
     address: Mutex<Option<SocketAddr>>,
+    doors: Mutex<BTreeMap<IpAddr, Arc<Door>>>,
 }
 
 impl Fake {
@@ -96,6 +106,7 @@ impl Fake {
             active: AtomicUsize::new(0),
             connections: Mutex::default(),
             address: Mutex::new(None),
+            doors: Mutex::default(),
         });
         let address = listen(&shared, "127.0.0.1:0".parse().unwrap());
         *shared.address.lock().unwrap() = Some(address);
@@ -104,6 +115,25 @@ impl Fake {
 
     pub fn address(&self) -> Address {
         self.address.to_string().parse().unwrap()
+    }
+
+    /// A node of several addresses, all on one port: 127.0.0.1 (the configured one), 127.0.0.2, and so on, advertised.
+    pub fn with_doors(count: u8) -> (Self, Vec<Arc<Door>>) {
+        let fake = Self::start();
+        let port = fake.address.port();
+        let addresses: Vec<SocketAddr> = (1..=count).map(|at| SocketAddr::from(([127, 0, 0, at], port))).collect();
+        let doors: Vec<Arc<Door>> = addresses.iter().map(|_| Arc::default()).collect();
+        let known = addresses.iter().map(SocketAddr::ip).zip(doors.iter().cloned());
+        *fake.shared.doors.lock().unwrap() = known.collect();
+        for address in &addresses[1..] {
+            listen(&fake.shared, *address);
+        }
+        let entries = addresses.iter().map(|address| json!({"url": format!("http://{address}")})).collect();
+        let mut state = fake.state();
+        state.node = Some("the node".into());
+        state.advertised = Some(entries);
+        drop(state);
+        (fake, doors)
     }
 
     pub fn client(&self) -> Client {
@@ -165,6 +195,10 @@ impl Shared {
             let _ = connection.shutdown(Shutdown::Both);
         }
         let address = self.address.lock().unwrap().expect("set at start");
+        let port = address.port();
+        for ip in self.doors.lock().unwrap().keys() {
+            let _ = TcpStream::connect(SocketAddr::new(*ip, port));
+        }
         let _ = TcpStream::connect(address); // wakes the listener, which then closes
         while TcpStream::connect(address).is_ok() || self.active.load(Ordering::SeqCst) > own {
             std::thread::yield_now();
@@ -241,16 +275,24 @@ struct Closed;
 type Served = Result<(), Closed>;
 
 fn serve(shared: &Shared, stream: TcpStream) {
+    let ip = stream.local_addr().unwrap().ip();
+    let door = shared.doors.lock().unwrap().get(&ip).cloned().unwrap_or_default();
+    let entered = door.enter(&stream);
     let mut reader = BufReader::new(stream);
     while let Some(request) = Request::read(&mut reader) {
-        if shared.down.load(Ordering::SeqCst) || answer(shared, &request, &mut reader).is_err() {
+        door.note(&request.path, !request.token().is_empty());
+        let stays = entered.is_ok() && door.check().is_ok() && !shared.down.load(Ordering::SeqCst);
+        if !stays || answer(shared, &door, &request, &mut reader).is_err() {
             break;
         }
+    }
+    while door.mood() == Mood::Mute && !shared.down.load(Ordering::SeqCst) {
+        std::thread::sleep(std::time::Duration::from_millis(5)); // the connection stays, and nothing comes
     }
     let _ = reader.get_ref().shutdown(Shutdown::Both);
 }
 
-fn answer(shared: &Shared, request: &Request, reader: &mut BufReader<TcpStream>) -> Served {
+fn answer(shared: &Shared, door: &Door, request: &Request, reader: &mut BufReader<TcpStream>) -> Served {
     let mut state = shared.state.lock().unwrap();
     let open = matches!(request.path.as_str(), "/api/health" | "/api/info") || People::is_open(&request.path);
     let token = request.token();
@@ -266,11 +308,30 @@ fn answer(shared: &Shared, request: &Request, reader: &mut BufReader<TcpStream>)
     }
     let parts: Vec<&str> = request.path.trim_matches('/').split('/').collect();
     match (request.method.as_str(), parts.as_slice()) {
-        ("GET", ["api", "health"]) => reply(reader, 200, &[], &json!({"status": "healthy"})),
+        ("GET", ["api", "health"]) => {
+            let node = if door.mood() == Mood::Stranger { Some("another".to_owned()) } else { state.node.clone() };
+            let fields: Vec<_> = node.into_iter().map(|node| ("X-Node", node)).collect();
+            reply(reader, 200, &fields, &json!({"status": "healthy"}))
+        }
+        ("GET", ["api", "endpoints"]) if state.advertised.is_some() => {
+            reply(reader, 200, &[], &json!({"endpoints": state.advertised}))
+        }
         ("GET", ["api", "info"]) => {
             let extensions: &[&str] =
                 if state.announces_parallel { &["creation", "parallel-writes"] } else { &["creation"] };
             reply(reader, 200, &[], &json!({"version": "fake", "tus_extensions": extensions}))
+        }
+        ("GET", ["api", "traffic"]) => reply(reader, 200, &[], &state.traffic),
+        ("GET", ["api", "traffic", "stream"]) if state.traffic_events.is_some() => {
+            let fields = [("Content-Type", "text/event-stream".into()), ("Transfer-Encoding", "chunked".into())];
+            head(reader, 200, &fields)?;
+            let event = format!(": a comment\n\nevent: traffic\ndata: {}\n\n", state.traffic);
+            let (first, second) = event.split_at(event.len() / 2); // chunks end anywhere
+            for _ in 0..state.traffic_events.unwrap_or_default() {
+                let chunks = [first, second].map(|part| format!("{:x}\r\n{part}\r\n", part.len())).concat();
+                reader.get_mut().write_all(chunks.as_bytes()).map_err(|_| Closed)?;
+            }
+            Err(Closed)
         }
         ("GET", ["api", "storage"]) => {
             let full = state.storage_full > 0;
@@ -293,7 +354,7 @@ fn answer(shared: &Shared, request: &Request, reader: &mut BufReader<TcpStream>)
                    "available_size": stored.received.contiguous(), "is_upload_complete": stored.is_complete(),
                    "upload_active": stored.active})
         }),
-        ("GET", ["api", "files", id, "download"]) => download(shared, state, id, request, reader),
+        ("GET", ["api", "files", id, "download"]) => download(shared, door, state, id, request, reader),
         ("POST", ["tus"]) => create(&mut state, request, reader),
         ("HEAD", ["tus", id]) => match state.files.get(*id) {
             None => head(reader, 404, &[]),
@@ -307,7 +368,7 @@ fn answer(shared: &Shared, request: &Request, reader: &mut BufReader<TcpStream>)
                 ],
             ),
         },
-        ("PATCH", ["tus", id]) => patch(shared, state, id, request, reader),
+        ("PATCH", ["tus", id]) => patch(shared, door, state, id, request, reader),
         _ => reply(reader, 404, &[], &json!({"detail": "no such route"})),
     }
 }
@@ -365,6 +426,7 @@ fn verdict(state: &State, stored: &Stored, offset: u64, length: u64) -> u16 {
 
 fn patch(
     shared: &Shared,
+    door: &Door,
     mut state: MutexGuard<'_, State>,
     id: &str,
     request: &Request,
@@ -392,7 +454,7 @@ fn patch(
         Fault::CutAfter(bytes) | Fault::DieAfter(bytes) => bytes.min(length),
         _ => length,
     };
-    let taken = take_body(shared, id, offset, limit, reader);
+    let taken = take_body(shared, door, id, offset, limit, reader);
     let whole = taken == length && !matches!(fault, Fault::CutAfter(_) | Fault::DieAfter(_) | Fault::LoseAnswer);
     let mut state = shared.state.lock().unwrap();
     state.patches.push((offset, length, if whole { 204 } else { 0 }));
@@ -405,12 +467,20 @@ fn patch(
 }
 
 /// Stores a body piece by piece, as it comes.
-fn take_body(shared: &Shared, id: &str, offset: u64, limit: u64, reader: &mut BufReader<TcpStream>) -> u64 {
+fn take_body(
+    shared: &Shared,
+    door: &Door,
+    id: &str,
+    offset: u64,
+    limit: u64,
+    reader: &mut BufReader<TcpStream>,
+) -> u64 {
     let mut taken = 0;
     let mut block = vec![0; 64 * 1024];
     while taken < limit {
         let want = (limit - taken).min(block.len() as u64) as usize;
         let Ok(count) = reader.read(&mut block[..want]) else { break };
+        let Ok(()) = door.pass(count as u64) else { break };
         let Some(span) = Span::at(offset + taken, count as u64) else { break };
         let mut state = shared.state.lock().unwrap();
         state.body_bytes += span.len();
@@ -428,6 +498,7 @@ fn take_body(shared: &Shared, id: &str, offset: u64, limit: u64, reader: &mut Bu
 
 fn download(
     shared: &Shared,
+    door: &Door,
     mut state: MutexGuard<'_, State>,
     id: &str,
     request: &Request,
@@ -466,7 +537,10 @@ fn download(
     drop(state);
     head(reader, if asked.is_some() { 206 } else { 200 }, &fields)?;
     let body = &stored.data[start as usize..(start + count) as usize];
-    reader.get_mut().write_all(body).map_err(|_| Closed)?;
+    for block in body.chunks(64 * 1024) {
+        door.pass(block.len() as u64).map_err(|Blocked| Closed)?;
+        reader.get_mut().write_all(block).map_err(|_| Closed)?;
+    }
     match fault {
         Fault::None => Ok(()),
         Fault::DieAfter(_) => {

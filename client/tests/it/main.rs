@@ -6,10 +6,13 @@
 mod command;
 mod download;
 mod fake;
+mod fake_door;
 mod fake_people;
 mod login;
+mod nics;
 #[cfg(feature = "server")]
 mod reload;
+mod top;
 mod upload;
 mod user;
 

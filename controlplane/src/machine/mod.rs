@@ -2,7 +2,7 @@
 //! them the next client should use.
 //!
 //! * [`netlink`] what the kernel says, and when it changes · [`discovery`] which of it counts (contract §5.3)
-//! * [`host`] processors and memory
+//! * [`identity`] which node this is · [`host`] processors and memory
 //! * [`interface`] one NIC at one moment · [`traffic`] the newest sample of all of them
 //! * [`devices`] which NIC holds an address
 //! * [`endpoints`] the addresses clients are told · [`advice`] which of them the next client should use
@@ -14,6 +14,7 @@ pub mod devices;
 pub mod discovery;
 pub mod endpoints;
 pub mod host;
+pub mod identity;
 pub mod interface;
 mod netlink;
 pub mod traffic;

@@ -28,7 +28,9 @@ fn p18_one_control_plane_per_storage_and_what_was_created_is_there_again() {
     let dir = tempfile::tempdir().unwrap();
     let config = Arc::new(config(dir.path()));
     let running = start(Arc::clone(&config), Sources::default()).unwrap();
-    assert!(ask(running.line(), "GET /api/health HTTP/1.1").contains(r#"{"status":"healthy"}"#));
+    let healthy = ask(running.line(), "GET /api/health HTTP/1.1");
+    assert!(healthy.contains(r#"{"status":"healthy"}"#));
+    let node = |answer: &str| answer.to_lowercase().split_once("x-node: ").unwrap().1[..32].to_owned();
     let created = ask(running.line(), "POST /tus HTTP/1.1\r\nUpload-Length: 0");
     assert!(
         created.starts_with("HTTP/1.1 201") && created.contains("\r\nLocation: http://files.test/tus/"),
@@ -38,6 +40,7 @@ fn p18_one_control_plane_per_storage_and_what_was_created_is_there_again() {
     running.stop();
     running.join();
     let again = start(config, Sources::default()).unwrap();
+    assert_eq!(node(&ask(again.line(), "GET /api/health HTTP/1.1")), node(&healthy), "the same node");
     let list = ask(again.line(), "GET /api/files HTTP/1.1");
     assert!(list.contains(r#""total":1"#), "{list}");
     drop(again);

@@ -157,3 +157,17 @@ fn the_library() {
         }
     }
 }
+
+#[test]
+fn it_discovers_the_endpoints_and_uses_one_that_answers() {
+    let node = crate::endpoints::node("127.0.0.3:1,127.0.0.2");
+    setup(&node);
+    round_trip(&node, Some(TOKEN), "nic.bin", 3, 5_000_000, &["-j", "2", "-c", "1048576", "-r", "permanent"]);
+    let cache = client_home(&node).join(".etransfer/cache/endpoint_cache.json");
+    let chosen = std::fs::read_to_string(cache).expect("what it chose");
+    let expected = format!("http://127.0.0.2:{}", node.addr().port());
+    for direction in ["upload", "download"] {
+        assert!(chosen.contains(direction) && chosen.contains(&expected), "{chosen}");
+    }
+    assert!(!chosen.contains("127.0.0.3"), "{chosen}");
+}

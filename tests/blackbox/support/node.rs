@@ -65,11 +65,6 @@ pub struct Setup {
 }
 
 impl Setup {
-    /// Listen on these addresses (commas between them) instead of 127.0.0.1.
-    pub fn hosts(mut self, hosts: &str) -> Self {
-        self.hosts = hosts.into();
-        self
-    }
     /// Runs the server under another program that replaces itself by it (`prlimit …`), so that the pid stays.
     pub fn wrapped(mut self, wrapper: &[&str]) -> Self {
         self.wrapper = wrapper.iter().map(|word| (*word).to_owned()).collect();
@@ -91,6 +86,11 @@ impl Setup {
     }
     pub fn two_processes(mut self) -> Self {
         self.planes = Planes::Two;
+        self
+    }
+    /// Listen on these addresses, with commas between, instead of 127.0.0.1 alone; the first is [`Node::addr`].
+    pub fn hosts(mut self, hosts: &str) -> Self {
+        self.hosts = hosts.into();
         self
     }
     /// Listen on this port instead of a free one.

@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use axum::Json;
 use axum::extract::State;
+use axum::http::HeaderName;
 use serde_json::{Map, Value, json};
 
 use super::tus::extensions;
@@ -15,9 +16,12 @@ use crate::machine::traffic::rate_text;
 use crate::server::App;
 use crate::surface::refusal::Refused;
 
+/// Names the node. A field and not a key: the body of §5.1 is fixed.
+const NODE: HeaderName = HeaderName::from_static("x-node");
+
 /// `GET /api/health`
-pub async fn health() -> Json<Value> {
-    Json(json!({"status": "healthy"}))
+pub async fn health(State(app): State<App>) -> ([(HeaderName, String); 1], Json<Value>) {
+    ([(NODE, app.identity.to_string())], Json(json!({"status": "healthy"})))
 }
 
 /// `GET /api/info`

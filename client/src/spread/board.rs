@@ -1,0 +1,348 @@
+//! Which pieces nobody carries yet, and who carries the others.
+//!
+//! What must stay true: a piece is on the board, or in one seat's hands, or done; never two of these. Whoever takes a
+//! piece ends it ([`Board::end`]), with what is left of it. On every way out the board is closed, so nobody waits for
+//! ever.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use etransfer_contract::Span;
+
+use super::Lanes;
+use crate::Cancel;
+
+/// A piece is not taken from its carrier before this age, nor when it would be done in this time. The age doubles with
+/// every time it was taken: when a disk is what is slow, no other address is quicker.
+const RELIEF_MIN: Duration = Duration::from_secs(1);
+/// Bytes are told in steps of about this size (a receiver's block, one `sendfile`), so up to this many more have moved.
+const GRAIN: u64 = 1024 * 1024;
+/// Relief is worth the break when the other lane needs less than this part of the time.
+const RELIEF_GAIN: f64 = 0.5;
+
+/// A span that travels in one request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Piece {
+    pub span: Span,
+    /// An attempt failed: what of it is there is to be asked first.
+    pub unsure: bool,
+    /// Attempts that ended in a conflict while nothing was stored.
+    pub conflicts: usize,
+    /// How often it was taken from a carrier that was slow ([`Board::relieve`]).
+    reliefs: u32,
+}
+
+impl Piece {
+    pub fn new(span: Span) -> Self {
+        Self { span, unsure: false, conflicts: 0, reliefs: 0 }
+    }
+
+    /// What is left of it after an attempt that failed.
+    pub fn unsure(span: Span, conflicts: usize) -> Self {
+        Self { unsure: true, conflicts, ..Self::new(span) }
+    }
+}
+
+/// A piece in somebody's hands.
+pub(crate) struct Job {
+    key: u64,
+    pub piece: Piece,
+    moved: Arc<AtomicU64>,
+}
+
+impl Job {
+    /// Bytes went over the wire.
+    pub fn count(&self, bytes: u64) {
+        self.moved.fetch_add(bytes, Ordering::Relaxed);
+    }
+}
+
+/// The board of one file.
+pub(crate) struct Board<'a> {
+    pub(super) lanes: &'a Lanes,
+    /// One piece at a time, in order.
+    in_order: bool,
+    /// Bytes that may still be on the way although they left our hands: what the kernel buffers for sending.
+    hidden: u64,
+    state: Mutex<State>,
+    bell: Condvar,
+}
+
+struct State {
+    queued: VecDeque<Piece>,
+    carried: BTreeMap<u64, Carried>,
+    key_next: u64,
+    /// More pieces may come.
+    growing: bool,
+    closed: bool,
+    lanes: Vec<LaneState>,
+}
+
+struct LaneState {
+    width: usize,
+    /// Seats that wait for a piece.
+    idle: usize,
+    /// Bytes per second of one connection, from pieces that ended; 0 before the first.
+    pace: f64,
+}
+
+struct Carried {
+    lane: usize,
+    length: u64,
+    moved: Arc<AtomicU64>,
+    reliefs: u32,
+    cancel: Cancel,
+    since: Instant,
+}
+
+impl Carried {
+    /// Bytes per second since it was taken, at most.
+    fn rate(&self) -> f64 {
+        let untold = GRAIN.min(self.length);
+        (self.moved.load(Ordering::Relaxed) + untold) as f64 / self.since.elapsed().as_secs_f64()
+    }
+
+    /// Seconds until it is done, at least.
+    fn time_left(&self, hidden: u64) -> f64 {
+        self.left(hidden) as f64 / self.rate()
+    }
+
+    fn left(&self, hidden: u64) -> u64 {
+        self.length.saturating_sub(self.moved.load(Ordering::Relaxed).saturating_sub(hidden))
+    }
+}
+
+impl<'a> Board<'a> {
+    /// Empty. `hidden`: bytes a kernel may hold back of what was sent; 0 for receivers.
+    pub fn new(lanes: &'a Lanes, in_order: bool, hidden: u64) -> Self {
+        let lane = |_| LaneState { width: lanes.seats().0, idle: 0, pace: 0.0 };
+        let state = State {
+            queued: VecDeque::new(),
+            carried: BTreeMap::new(),
+            key_next: 0,
+            growing: true,
+            closed: false,
+            lanes: (0..lanes.list.len()).map(lane).collect(),
+        };
+        Self { lanes, in_order, hidden, state: Mutex::new(state), bell: Condvar::new() }
+    }
+
+    /// More to carry.
+    pub fn push(&self, spans: impl IntoIterator<Item = Span>) {
+        self.state().queued.extend(spans.into_iter().map(Piece::new));
+        self.bell.notify_all();
+    }
+
+    /// Nothing more will come.
+    pub fn complete(&self) {
+        self.state().growing = false;
+        self.bell.notify_all();
+    }
+
+    /// Nothing more is to be carried.
+    pub fn close(&self) {
+        self.state().closed = true;
+        self.bell.notify_all();
+    }
+
+    /// Nothing waits to be carried.
+    pub fn is_empty(&self) -> bool {
+        self.state().queued.is_empty()
+    }
+
+    /// Waits for a piece; `None` when there will be none. `cancel` breaks the connection the piece is carried over.
+    pub(super) fn take(&self, lane: usize, seat: usize, cancel: &Cancel) -> Option<Job> {
+        let mut state = self.state();
+        loop {
+            if state.closed || (!state.growing && state.queued.is_empty() && state.carried.is_empty()) {
+                return None;
+            }
+            let is_free = seat < state.lanes[lane].width && self.lanes.may_carry(lane);
+            let is_turn = !self.in_order || state.carried.is_empty();
+            if is_free
+                && is_turn
+                && let Some(piece) = state.queued.pop_front()
+            {
+                return Some(state.carry(piece, lane, cancel));
+            }
+            state.lanes[lane].idle += usize::from(is_free);
+            state = self.bell.wait(state).unwrap_or_else(PoisonError::into_inner);
+            state.lanes[lane].idle -= usize::from(is_free);
+        }
+    }
+
+    /// A piece is carried no more; `rest` is what is left of it.
+    pub(super) fn end(&self, job: &Job, mut rest: Vec<Piece>, was_relieved: bool) {
+        rest.iter_mut().for_each(|piece| piece.reliefs = job.piece.reliefs + u32::from(was_relieved));
+        let mut state = self.state();
+        state.ended(job);
+        rest.into_iter().rev().for_each(|piece| state.queued.push_front(piece));
+        drop(state);
+        self.bell.notify_all();
+    }
+
+    /// The lane carries nothing until it is trusted again. `true` for the first who says so.
+    pub(super) fn suspect(&self, lane: usize) -> bool {
+        let first = self.lanes.list[lane].trusted.swap(false, Ordering::Relaxed);
+        self.ring();
+        first
+    }
+
+    pub(super) fn trust(&self, lane: usize) {
+        self.lanes.list[lane].trusted.store(true, Ordering::Relaxed);
+        self.ring();
+    }
+
+    /// Whether somebody else keeps the transfer going.
+    pub(super) fn others_carry(&self, lane: usize) -> bool {
+        self.lanes.list.iter().enumerate().any(|(at, other)| at != lane && other.is_trusted())
+    }
+
+    /// How many seats of the lane may carry from now on; not told while there is too little to do to tell the rate.
+    pub(super) fn set_width(&self, lane: usize, width: usize) {
+        self.state().lanes[lane].width = width;
+        self.ring();
+    }
+
+    /// Whether the lane had all the work it could take.
+    pub(super) fn is_busy(&self, lane: usize) -> bool {
+        let state = self.state();
+        !state.queued.is_empty() && state.lanes[lane].idle == 0 && self.lanes.may_carry(lane)
+    }
+
+    /// Breaks the connection of the piece that would be last, when an idle lane would bring the rest of it much sooner.
+    pub(super) fn relieve(&self) {
+        let state = self.state();
+        if !state.queued.is_empty() {
+            return;
+        }
+        let known = state.lanes.iter().map(|lane| lane.pace).fold(0.0, f64::max);
+        let pace = |lane: &LaneState| if lane.pace > 0.0 { lane.pace } else { known };
+        let idle = state.lanes.iter().enumerate().filter(|(at, lane)| lane.idle > 0 && self.lanes.may_carry(*at));
+        let Some((helper, lane)) = idle.max_by(|a, b| pace(a.1).total_cmp(&pace(b.1))) else { return };
+        let others = state.carried.values().filter(|carried| carried.lane != helper && !carried.cancel.is_cancelled());
+        let old = others.filter(|carried| carried.since.elapsed() >= RELIEF_MIN * (1 << carried.reliefs.min(6)));
+        let last = old.max_by(|a, b| a.time_left(self.hidden).total_cmp(&b.time_left(self.hidden)));
+        let Some(last) = last else { return };
+        let (slow, quick) = (last.time_left(self.hidden), last.left(self.hidden) as f64 / pace(lane).max(1.0));
+        if slow > RELIEF_MIN.as_secs_f64() && quick < slow * RELIEF_GAIN {
+            last.cancel.cancel();
+        }
+    }
+
+    /// The state is taken so that nobody is between looking and waiting.
+    fn ring(&self) {
+        drop(self.state());
+        self.bell.notify_all();
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn carry(&mut self, piece: Piece, lane: usize, cancel: &Cancel) -> Job {
+        let (key, moved) = (self.key_next, Arc::new(AtomicU64::new(0)));
+        self.key_next += 1;
+        let carried = Carried {
+            lane,
+            length: piece.span.len(),
+            moved: Arc::clone(&moved),
+            reliefs: piece.reliefs,
+            cancel: cancel.clone(),
+            since: Instant::now(),
+        };
+        self.carried.insert(key, carried);
+        Job { key, piece, moved }
+    }
+
+    fn ended(&mut self, job: &Job) {
+        let carried = self.carried.remove(&job.key).expect("a job ends once");
+        let moved = carried.moved.load(Ordering::Relaxed) as f64;
+        if moved > 0.0 {
+            let (pace, rate) = (&mut self.lanes[carried.lane].pace, moved / carried.since.elapsed().as_secs_f64());
+            *pace = if *pace > 0.0 { (*pace + rate) / 2.0 } else { rate };
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::lanes;
+    use super::*;
+
+    fn span(start: u64, end: u64) -> Span {
+        Span::new(start, end).unwrap()
+    }
+
+    #[test]
+    fn what_is_left_of_a_piece_goes_first_and_the_last_one_out_ends_it() {
+        let lanes = lanes(2, 2, 4);
+        let board = Board::new(&lanes, false, 0);
+        let cancel = Cancel::new();
+        board.push([span(0, 10), span(10, 20)]);
+        board.complete();
+        let first = board.take(0, 0, &cancel).unwrap();
+        assert_eq!(first.piece.span, span(0, 10));
+        board.end(&first, vec![Piece::unsure(span(4, 6), 1), Piece::new(span(8, 10))], false);
+        let order: Vec<Job> = (0..3).map(|_| board.take(1, 0, &cancel).unwrap()).collect();
+        let spans: Vec<Span> = order.iter().map(|job| job.piece.span).collect();
+        assert_eq!(spans, [span(4, 6), span(8, 10), span(10, 20)]);
+        assert!(order[0].piece.unsure && order[0].piece.conflicts == 1 && !order[1].piece.unsure);
+        order.iter().for_each(|job| board.end(job, Vec::new(), false));
+        assert!(board.take(0, 0, &cancel).is_none());
+    }
+
+    #[test]
+    fn seats_beyond_the_width_and_lanes_under_suspicion_wait() {
+        let lanes = lanes(2, 2, 2);
+        let board = Board::new(&lanes, true, 0);
+        let cancel = Cancel::new();
+        board.push([span(0, 10), span(10, 20)]);
+        board.complete();
+        assert!(board.suspect(0) && !board.suspect(0), "the first who says so sees to it");
+        let take = |lane, seat| board.take(lane, seat, &cancel).map(|job| job.piece.span);
+        // Nothing is asserted before the board is closed: a failure would leave the others waiting.
+        let (first, waiting, second, rest) = std::thread::scope(|scope| {
+            let others = [scope.spawn(|| take(0, 0)), scope.spawn(|| take(1, 1))];
+            let job = board.take(1, 0, &cancel).unwrap();
+            let waiting = others.iter().all(|thread| !thread.is_finished());
+            let second = scope.spawn(|| take(1, 0));
+            board.end(&job, Vec::new(), false); // in order: only now may the next one go
+            let second = second.join().unwrap();
+            board.close();
+            (job.piece.span, waiting, second, others.map(|thread| thread.join().unwrap()))
+        });
+        assert_eq!((first, waiting), (span(0, 10), true));
+        assert_eq!((second, rest), (Some(span(10, 20)), [None, None]));
+    }
+
+    #[test]
+    fn the_last_piece_of_a_slow_lane_is_freed_for_an_idle_quick_one() {
+        for (pace, is_relieved) in [(1e9, true), (1e3, false)] {
+            let lanes = lanes(2, 2, 2);
+            let board = Board::new(&lanes, false, 0);
+            let (slow, quick) = (Cancel::new(), Cancel::new());
+            board.push([span(0, 16 << 20)]);
+            board.complete();
+            let job = board.take(0, 0, &slow).unwrap();
+            board.state().lanes[1].pace = pace;
+            let (at_once, later) = std::thread::scope(|scope| {
+                scope.spawn(|| board.take(1, 0, &quick).is_none());
+                while board.state().lanes[1].idle == 0 {
+                    std::thread::yield_now();
+                }
+                board.relieve();
+                let at_once = slow.is_cancelled();
+                board.state().carried.get_mut(&job.key).unwrap().since -= Duration::from_secs(4);
+                board.relieve();
+                board.close();
+                (at_once, slow.is_cancelled())
+            });
+            assert_eq!((at_once, later), (false, is_relieved), "{pace}");
+        }
+    }
+}
