@@ -119,8 +119,15 @@ impl<'a, C: Carry> Crew<'a, C> {
         while let Some(job) = self.board.take(lane, number, seat.client.cancel()) {
             let mut rest = Vec::new();
             let carried = self.carrier.carry(&job, &mut seat, &mut rest);
+            let waited = match carried {
+                // With the piece in hand: whoever took it now would be refused as well.
+                Err(error) if !matches!(error, Error::Unreachable { .. } | Error::Interrupted) => {
+                    self.carrier.refused(error, &mut seat)
+                }
+                other => other,
+            };
             let was_relieved = seat.client.cancel().is_cancelled() && !self.cancel.is_cancelled();
-            let failure = match carried {
+            let failure = match waited {
                 Err(Error::Interrupted) if was_relieved => Err(seat.lane.too_slow()),
                 other => other,
             };
@@ -134,7 +141,7 @@ impl<'a, C: Carry> Crew<'a, C> {
                 Ok(()) => {}
                 Err(error @ Error::Unreachable { .. }) if is_ours => self.recover(lane, error)?,
                 Err(Error::Unreachable { .. }) => {} // another seat of the lane sees to it
-                Err(error) => self.carrier.refused(error, &mut seat)?,
+                Err(error) => return Err(error),
             }
         }
         self.over.cancel();
