@@ -4,4 +4,5 @@ mod device;
 mod discovery;
 mod doctor;
 mod shaped;
+mod spread;
 mod stream;

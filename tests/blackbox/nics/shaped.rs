@@ -16,16 +16,16 @@ use crate::support::node::Setup;
 use crate::support::tus::{patch, post};
 use crate::support::{Conn, Node, Oracle, Request, TOKEN, Upload, wait};
 
-const MBIT: [u32; 3] = [100, 200, 400];
-const NICS: usize = MBIT.len();
+pub const MBIT: [u32; 3] = [100, 200, 400];
+pub const NICS: usize = MBIT.len();
 
-struct Cables {
-    server: NetNs,
-    client: NetNs,
+pub struct Cables {
+    pub server: NetNs,
+    pub client: NetNs,
 }
 
 impl Cables {
-    fn new() -> Self {
+    pub fn new() -> Self {
         let cables = Self { server: NetNs::new(), client: NetNs::new() };
         for (index, mbit) in MBIT.into_iter().enumerate() {
             let (nic, wire) = (format!("eth{index}"), format!("wire{index}"));
@@ -37,18 +37,18 @@ impl Cables {
         cables
     }
 
-    fn setup(&self) -> Setup {
+    pub fn setup(&self) -> Setup {
         let speeds: Vec<String> = (0..NICS).map(|index| format!(r#""eth{index}": {}"#, MBIT[index])).collect();
         let speeds = format!("{{{}}}", speeds.join(", "));
         Node::setup().wrapped(&self.server.wrapper()).hosts("0.0.0.0").env("NETWORK_SPEED_MBPS", speeds)
     }
 
-    fn counters(&self) -> Vec<Counters> {
+    pub fn counters(&self) -> Vec<Counters> {
         (0..NICS).map(|index| self.server.counters(&format!("eth{index}"))).collect()
     }
 
     /// Does `work` and tells how many bytes each of the server's NICs sent and received meanwhile.
-    fn counted(&self, work: impl FnOnce()) -> Vec<Counters> {
+    pub fn counted(&self, work: impl FnOnce()) -> Vec<Counters> {
         let before = self.counters();
         work();
         let grown = |(after, before): (Counters, Counters)| Counters {
@@ -59,7 +59,7 @@ impl Cables {
     }
 }
 
-fn address(node: &Node, nic: usize) -> SocketAddr {
+pub fn address(node: &Node, nic: usize) -> SocketAddr {
     SocketAddr::from(([10, 79, nic as u8, 1], node.addr().port()))
 }
 
