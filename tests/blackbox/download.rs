@@ -275,7 +275,7 @@ fn a_slow_reader_gets_the_right_bytes() {
     let length = 12u64 << 20;
     let upload = node.complete(&content.bytes(0..length));
     let mut conn = node.connect();
-    rustix::net::sockopt::set_socket_recv_buffer_size(&conn.stream, 8_192).expect("set the buffer size");
+    rustix::net::sockopt::set_socket_recv_buffer_size(&conn.stream, 131_072).expect("set the buffer size");
     conn.send_request(&get(&upload));
     let (status, _) = conn.read_head(Instant::now() + DEADLINE).expect("a head");
     assert_eq!(status, 200);
