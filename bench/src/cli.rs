@@ -9,6 +9,7 @@ use clap::{Args, Parser, Subcommand};
 use crate::fleet::Launch;
 use crate::machine;
 use crate::run::Run;
+use crate::slo::Slo;
 use crate::target::{Dialect, Target, Token};
 use crate::units::{Bytes, Span};
 use crate::workload::Workload;
@@ -25,6 +26,15 @@ pub struct Cli {
 pub enum Command {
     /// Run one workload: a preset or a YAML file
     Run(Box<RunArgs>),
+    /// Two records side by side: ratios, and the bounds within which they are noise
+    Compare { a: PathBuf, b: PathBuf },
+    /// One page with plots about one or several records
+    Html {
+        #[arg(required = true, value_name = "RECORD")]
+        records: Vec<PathBuf>,
+        #[arg(long, short, value_name = "FILE")]
+        output: PathBuf,
+    },
     /// List the presets
     Presets,
     /// A worker of a run on another machine: orders on standard input (started by `--worker`)
@@ -41,6 +51,12 @@ pub struct RunArgs {
     /// Write the record here (schema: bench/src/record.rs)
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
+    /// Write a page with plots here
+    #[arg(long, value_name = "FILE")]
+    pub html: Option<PathBuf>,
+    /// What the run must keep, else the exit code is 3: p99=5ms, errors=0.1%, rate=1000, throughput=1GiB, cpu=0.13
+    #[arg(long, value_name = "OBJECTIVE")]
+    pub slo: Vec<Slo>,
     /// No lines while it runs
     #[arg(long, short)]
     pub quiet: bool,

@@ -7,17 +7,19 @@
 //! *Absent on purpose:* it knows the server under test by its sockets and its pid alone; it links none of its code.
 
 use std::io::Write as _;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use clap::Parser as _;
 
 use cli::{Cli, Command, RunArgs};
 use record::Record;
-use report::summary;
 use report::view::View;
+use report::{html, summary};
 
 mod cli;
+mod compare;
 mod content;
 mod fleet;
 mod load;
@@ -27,14 +29,20 @@ mod record;
 mod report;
 mod run;
 mod server_process;
+mod slo;
 mod target;
 mod units;
 mod work;
 mod workload;
 
+/// Exit code of a run that missed an objective; 1 is a failed run, 2 a wrong command line.
+const SLO_MISSED: u8 = 3;
+
 fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
         Command::Run(args) => run(&args),
+        Command::Compare { a, b } => compare(&a, &b),
+        Command::Html { records, output } => page(&records, &output),
         Command::Presets => presets(),
         Command::Worker => work::work_on_pipes().map(|()| ExitCode::SUCCESS),
     };
@@ -51,15 +59,39 @@ fn run(args: &RunArgs) -> Result<ExitCode> {
     if let Some(path) = &args.json {
         record.save(path)?;
     }
+    if let Some(path) = &args.html {
+        write_page(path, std::slice::from_ref(&record))?;
+    }
     print(&summary::text(&record));
-    Ok(verdict(&record))
+    let verdicts: Vec<slo::Verdict> = args.slo.iter().map(|slo| slo.judge(&record)).collect();
+    verdicts.iter().for_each(|verdict| print(&format!("slo          {}\n", verdict.text)));
+    Ok(match (is_sound(&record), verdicts.iter().all(|verdict| verdict.kept)) {
+        (false, _) => ExitCode::FAILURE,
+        (true, false) => ExitCode::from(SLO_MISSED),
+        (true, true) => ExitCode::SUCCESS,
+    })
 }
 
 /// A run whose bytes were wrong, or in which nothing succeeded, has failed.
-fn verdict(record: &Record) -> ExitCode {
+fn is_sound(record: &Record) -> bool {
     let wrong = !record.verify.read_back.failures.is_empty() || record.window.failures.contains_key("wrong bytes");
     let nothing = !record.operations.is_empty() && record.window.completed == 0 && record.failed() > 0;
-    if wrong || nothing { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+    !wrong && !nothing
+}
+
+fn compare(a: &Path, b: &Path) -> Result<ExitCode> {
+    print(&compare::text(&Record::load(a)?, &Record::load(b)?));
+    Ok(ExitCode::SUCCESS)
+}
+
+fn page(records: &[PathBuf], output: &Path) -> Result<ExitCode> {
+    let records = records.iter().map(|path| Record::load(path)).collect::<Result<Vec<_>>>()?;
+    write_page(output, &records)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn write_page(path: &Path, records: &[Record]) -> Result<()> {
+    std::fs::write(path, html::page(records)).with_context(|| format!("write {}", path.display()))
 }
 
 fn presets() -> Result<ExitCode> {
