@@ -8,8 +8,11 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::fleet::Launch;
 use crate::machine;
+use crate::peer::Peer;
+use crate::peers::Matrix;
 use crate::run::Run;
 use crate::slo::Slo;
+use crate::sweep::Over;
 use crate::target::{Dialect, Target, Token};
 use crate::units::{Bytes, Span};
 use crate::workload::Workload;
@@ -26,6 +29,10 @@ pub struct Cli {
 pub enum Command {
     /// Run one workload: a preset or a YAML file
     Run(Box<RunArgs>),
+    /// Find the knee: connections or rate are raised until more brings nothing more
+    Sweep(Box<SweepArgs>),
+    /// Start several servers here and put all of them through the same workloads: nginx, this one, any binary given
+    Peers(PeersArgs),
     /// Two records side by side: ratios, and the bounds within which they are noise
     Compare { a: PathBuf, b: PathBuf },
     /// One page with plots about one or several records
@@ -60,6 +67,85 @@ pub struct RunArgs {
     /// No lines while it runs
     #[arg(long, short)]
     pub quiet: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct SweepArgs {
+    #[command(flatten)]
+    pub target: TargetArgs,
+    #[command(flatten)]
+    pub load: LoadArgs,
+    /// What is raised
+    #[arg(long, value_enum, default_value_t = Over::Connections)]
+    pub over: Over,
+    /// First value
+    #[arg(long, default_value_t = 1.0)]
+    pub first: f64,
+    /// Largest value
+    #[arg(long, default_value_t = 1024.0)]
+    pub most: f64,
+    /// What every step must keep to count, as for `run`
+    #[arg(long, value_name = "OBJECTIVE")]
+    pub slo: Vec<Slo>,
+    /// Write the steps and the knee here (form: bench/src/sweep.rs)
+    #[arg(long, value_name = "FILE")]
+    pub json: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub struct PeersArgs {
+    /// A server: NAME=BINARY for et, nginx, tusd, rustus, dufs, rclone, or NAME=DIALECT:PATH:COMMAND with {port} and {dir};
+    /// the first one is the reference
+    #[arg(long, required = true, value_name = "PEER")]
+    pub peer: Vec<Peer>,
+    /// Workloads: presets or files
+    #[arg(long, value_delimiter = ',', default_value = "upload,download,small")]
+    pub workloads: Vec<String>,
+    #[arg(long, default_value_t = 3)]
+    pub rounds: u32,
+    /// Servers store below it: the file system under test
+    #[arg(long, default_value_os_t = std::env::temp_dir())]
+    pub dir: PathBuf,
+    /// Write every record and a page per workload into this directory
+    #[arg(long, value_name = "DIR")]
+    pub output: Option<PathBuf>,
+    #[arg(long, short)]
+    pub duration: Option<Span>,
+    #[arg(long)]
+    pub warm_up: Option<Span>,
+    /// Size of a file, in all workloads
+    #[arg(long)]
+    pub size: Option<Bytes>,
+    /// Uploaded bytes that may lie at a server
+    #[arg(long)]
+    pub room: Option<Bytes>,
+    /// Compare what is downloaded, and read back what was uploaded
+    #[arg(long)]
+    pub verify: bool,
+    /// Threads of the load
+    #[arg(long, default_value_t = 1)]
+    pub threads: u32,
+}
+
+impl PeersArgs {
+    pub fn matrix(&self) -> Result<Matrix> {
+        let one = |name: &String| {
+            let mut workload = Workload::named(name)?;
+            put(&mut workload.duration, self.duration);
+            put(&mut workload.warm_up, self.warm_up);
+            put(&mut workload.room, self.room);
+            workload.verify |= self.verify;
+            workload.operations.iter_mut().for_each(|operation| put(&mut operation.size, self.size));
+            anyhow::Ok(workload)
+        };
+        Ok(Matrix {
+            peers: self.peer.clone(),
+            workloads: self.workloads.iter().map(one).collect::<Result<_>>()?,
+            rounds: self.rounds,
+            dir: self.dir.clone(),
+            threads: self.threads,
+        })
+    }
 }
 
 #[derive(Debug, Args)]

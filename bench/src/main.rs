@@ -13,10 +13,11 @@ use std::process::ExitCode;
 use anyhow::{Context as _, Result};
 use clap::Parser as _;
 
-use cli::{Cli, Command, RunArgs};
+use cli::{Cli, Command, PeersArgs, RunArgs, SweepArgs};
 use record::Record;
 use report::view::View;
 use report::{html, summary};
+use sweep::{Over, Step, Sweep};
 
 mod cli;
 mod compare;
@@ -25,11 +26,14 @@ mod fleet;
 mod load;
 mod machine;
 mod nic;
+mod peer;
+mod peers;
 mod record;
 mod report;
 mod run;
 mod server_process;
 mod slo;
+mod sweep;
 mod target;
 mod units;
 mod work;
@@ -41,6 +45,8 @@ const SLO_MISSED: u8 = 3;
 fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
         Command::Run(args) => run(&args),
+        Command::Sweep(args) => sweep(&args),
+        Command::Peers(args) => peers(&args),
         Command::Compare { a, b } => compare(&a, &b),
         Command::Html { records, output } => page(&records, &output),
         Command::Presets => presets(),
@@ -77,6 +83,59 @@ fn is_sound(record: &Record) -> bool {
     let wrong = !record.verify.read_back.failures.is_empty() || record.window.failures.contains_key("wrong bytes");
     let nothing = !record.operations.is_empty() && record.window.completed == 0 && record.failed() > 0;
     !wrong && !nothing
+}
+
+fn sweep(args: &SweepArgs) -> Result<ExitCode> {
+    let mut run = args.load.run(&args.target)?;
+    let mut sweep = Sweep::new(args.over, args.first, args.most);
+    while let Some(at) = sweep.next() {
+        match args.over {
+            Over::Connections => {
+                run.workload.connections = (at as u32).max(1).next_multiple_of(run.workload.lane_width());
+            }
+            Over::Rate => run.workload.rate = Some(at),
+        }
+        let record = run.measure(&mut View::Silent)?;
+        let step = Step::of(at, args.over, &record, &args.slo);
+        print(&format!("{}\n", step.text()));
+        sweep.add(step);
+    }
+    if let Some(path) = &args.json {
+        let text = serde_json::to_string_pretty(&sweep).context("write a sweep as JSON")?;
+        std::fs::write(path, text + "\n").with_context(|| format!("write {}", path.display()))?;
+    }
+    let Some(knee) = &sweep.knee else {
+        print("no knee: the first step was not sustained; lower --first\n");
+        return Ok(ExitCode::from(SLO_MISSED));
+    };
+    print(&format!("knee {}\n", knee.text().trim_start()));
+    Ok(ExitCode::SUCCESS)
+}
+
+fn peers(args: &PeersArgs) -> Result<ExitCode> {
+    let matrix = args.matrix()?;
+    if let Some(dir) = &args.output {
+        std::fs::create_dir_all(dir).with_context(|| format!("make {}", dir.display()))?;
+    }
+    let mut save = |round: u32, record: &Record| match &args.output {
+        None => Ok(()),
+        Some(dir) => record.save(&dir.join(format!("{}-{}-{}.json", record.workload.name, record.label, round + 1))),
+    };
+    let records = matrix.measure(&mut View::Lines, &mut save)?;
+    if let Some(dir) = &args.output {
+        for workload in &matrix.workloads {
+            // One run of each: more would be too many lines in one plot.
+            let mut shown: Vec<Record> = Vec::new();
+            for record in records.iter().filter(|record| record.workload.name == workload.name) {
+                if shown.iter().all(|other| other.label != record.label) {
+                    shown.push(record.clone());
+                }
+            }
+            write_page(&dir.join(format!("{}.html", workload.name)), &shown)?;
+        }
+    }
+    print(&matrix.text(&records));
+    Ok(if records.iter().all(is_sound) { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 fn compare(a: &Path, b: &Path) -> Result<ExitCode> {
