@@ -184,7 +184,8 @@ impl Workload {
         let fault = |error| BadWorkload::Text { name: name.into(), error: Box::new(error) };
         let mut workload: Self = serde_saphyr::from_str(&text).map_err(fault)?;
         if workload.name == Self::default().name {
-            workload.name = name.into();
+            let stem = std::path::Path::new(name).file_stem().and_then(|stem| stem.to_str());
+            workload.name = stem.unwrap_or(name).into();
         }
         Ok(workload)
     }

@@ -158,3 +158,59 @@ fn p22_what_fails_is_said_without_the_token() {
     }
     assert_eq!(node.listed(), 0);
 }
+
+#[test]
+fn the_knee_is_found_and_written_down() {
+    let node = Node::start();
+    let words = "sweep storm --over rate --first 20 --most 40 --duration 250ms --warm-up 0s --json sweep.json";
+    let ran = wait::run(command(&node, words)).ok();
+    assert!(ran.stdout.lines().last().is_some_and(|line| line.starts_with("knee ")), "{ran:?}");
+    let sweep = load(&node.dir().join("sweep.json"));
+    assert_eq!(sweep["steps"][0]["at"], 20.0, "{sweep}");
+    assert!(sweep["knee"]["at"].as_f64().is_some_and(|at| (20.0..=40.0).contains(&at)), "{sweep}");
+    let ran = wait::run(command(&node, &format!("{words} --slo p50=1us")));
+    assert_eq!(ran.code, Some(3), "no step keeps what nobody can keep: {ran:?}");
+}
+
+#[test]
+fn records_are_compared_drawn_and_judged() {
+    let node = Node::start();
+    let run = "run inline --rate 50 --duration 1s --warm-up 0s --quiet --slo errors=0 --html a.html --json";
+    wait::run(command(&node, &format!("{run} a.json"))).ok();
+    let missed = wait::run(command(&node, &format!("{run} b.json --slo p50=1us")));
+    assert_eq!(missed.code, Some(3), "{missed:?}");
+    assert!(missed.stdout.contains("p50=1us") && missed.stdout.contains("MISSED"), "{missed:?}");
+    let compared = wait::run(command(&node, "compare a.json b.json")).ok();
+    assert!(compared.stdout.contains("operations/s"), "{compared:?}");
+    wait::run(command(&node, "html a.json b.json -o both.html")).ok();
+    for page in ["a.html", "both.html"] {
+        let page = std::fs::read_to_string(node.dir().join(page)).expect("a page");
+        assert!(page.contains("<svg") && !page.contains("<script") && !page.contains(" src="), "{page}");
+    }
+    let usage = wait::run(command(&node, "run inline --slo quick"));
+    assert_eq!(usage.code, Some(2), "{usage:?}");
+}
+
+#[test]
+fn nginx_and_this_server_go_through_the_same_matrix() {
+    let there = Command::new("nginx").arg("-v").output().is_ok_and(|output| output.status.success());
+    assert!(there, "nginx is not installed: apt-get install nginx-light");
+    let mut node = Node::start();
+    node.without_audit();
+    std::fs::write(
+        node.dir().join("both.yaml"),
+        "operations: [{name: up, action: upload, size: 64KiB}, {name: down, action: download, size: 64KiB, part: 16KiB}]",
+    )
+    .expect("write the workload");
+    let mut run = command(&node, "peers --rounds 1 --workloads both.yaml --duration 300ms --warm-up 0s --verify");
+    run.args(["--room", "4MiB", "--output", "out", "--dir", ".", "--peer", "nginx=nginx", "--peer"]);
+    run.arg(format!("et={}", et().display()));
+    let ran = wait::run(run).ok();
+    for name in ["nginx", "et"] {
+        assert!(ran.stdout.lines().any(|line| line.split_whitespace().nth(1) == Some(name)), "{ran:?}");
+        let record = load(&node.dir().join(format!("out/both-{name}-1.json")));
+        assert!(number(&record, "/verify/read_back/bytes") > 0, "{record:#}");
+        assert_eq!(record["window"]["failures"], serde_json::json!({}), "{name}");
+        assert!(record["server"]["cpu_seconds"].is_number());
+    }
+}

@@ -22,6 +22,8 @@ pub struct Series {
 pub enum Scale {
     /// From zero.
     Linear,
+    /// From zero, in steps that are round in KiB, MiB or GiB.
+    Binary,
     /// Powers of ten.
     Log,
 }
@@ -107,16 +109,16 @@ struct Range {
 
 impl Range {
     fn of(scale: Scale, values: impl Iterator<Item = f64>) -> Option<Self> {
-        let usable = values.filter(|value| value.is_finite() && (scale == Scale::Linear || *value > 0.0));
+        let usable = values.filter(|value| value.is_finite() && (scale != Scale::Log || *value > 0.0));
         let (mut low, mut high) = usable.fold((f64::MAX, f64::MIN), |(low, high), v| (low.min(v), high.max(v)));
         if low > high {
             return None;
         }
         match scale {
-            Scale::Linear => {
+            Scale::Linear | Scale::Binary => {
                 low = low.min(0.0);
                 high = if high > low { high } else { low + 1.0 };
-                let step = step(high - low);
+                let step = step(scale, high - low);
                 high = (high / step).ceil() * step;
             }
             Scale::Log => {
@@ -130,7 +132,7 @@ impl Range {
     /// 0 at the low end, 1 at the high one.
     fn share(&self, value: f64) -> f64 {
         let share = match self.scale {
-            Scale::Linear => (value - self.low) / (self.high - self.low),
+            Scale::Linear | Scale::Binary => (value - self.low) / (self.high - self.low),
             Scale::Log => (value.max(self.low) / self.low).log10() / (self.high / self.low).log10(),
         };
         share.clamp(0.0, 1.0)
@@ -138,8 +140,8 @@ impl Range {
 
     fn ticks(&self) -> Vec<f64> {
         match self.scale {
-            Scale::Linear => {
-                let step = step(self.high - self.low);
+            Scale::Linear | Scale::Binary => {
+                let step = step(self.scale, self.high - self.low);
                 let count = ((self.high - self.low) / step).round() as u32;
                 (0..=count).map(|tick| self.low + f64::from(tick) * step).collect()
             }
@@ -151,12 +153,13 @@ impl Range {
     }
 }
 
-/// 1, 2 or 5 times a power of ten: about five ticks.
-fn step(span: f64) -> f64 {
-    let rough = span / 5.0;
+/// 1, 2 or 5 times a power of ten (of a power of 1024): about five ticks.
+fn step(scale: Scale, span: f64) -> f64 {
+    let unit = if scale == Scale::Binary { 1024_f64.powf(span.max(1.0).log(1024.0).floor()) } else { 1.0 };
+    let rough = span / unit / 5.0;
     let power = 10_f64.powf(rough.log10().floor());
     let round = [1.0, 2.0, 5.0, 10.0].into_iter().find(|round| round * power >= rough).unwrap_or(10.0);
-    round * power
+    round * power * unit
 }
 
 #[cfg(test)]
@@ -172,6 +175,8 @@ mod tests {
         let log = Range::of(Scale::Log, [0.002, 5.0].into_iter()).expect("values");
         assert_eq!(log.ticks().len(), 5);
         assert!((log.low - 0.001).abs() < 1e-9 && (log.high - 10.0).abs() < 1e-9);
+        let binary = Range::of(Scale::Binary, [9.0 * 1048576.0].into_iter()).expect("values");
+        assert_eq!(binary.ticks()[1], 2.0 * 1048576.0);
         assert!(Range::of(Scale::Log, [0.0, -1.0].into_iter()).is_none());
         for values in [[0.0, 0.0], [5.0, 5.0], [1e-9, 1e12]] {
             let range = Range::of(Scale::Linear, values.into_iter()).expect("values");

@@ -21,7 +21,7 @@ pre { overflow-x: auto; }
 ";
 
 const SECONDS: Axis = Axis { name: "seconds", scale: Scale::Linear, show: |value| digits_short(value) };
-const BYTES: Axis = Axis { name: "bytes per second", scale: Scale::Linear, show: bytes };
+const BYTES: Axis = Axis { name: "bytes per second", scale: Scale::Binary, show: bytes };
 const TIME: Axis = Axis { name: "latency", scale: Scale::Log, show: |value| nanoseconds(value as u64) };
 
 /// The page. Several runs share every plot, a line each.
@@ -53,7 +53,7 @@ fn charts(records: &[Record]) -> [String; 8] {
     // 1 / (1 - quantile): 10 is p90, 100 is p99.
     let tail = Axis { name: "percentile", scale: Scale::Log, show: percentile };
     let cpus = Axis { name: "CPUs busy", scale: Scale::Linear, show: digits };
-    let memory = Axis { name: "resident bytes", scale: Scale::Linear, show: bytes };
+    let memory = Axis { name: "resident bytes", scale: Scale::Binary, show: bytes };
     [
         svg(
             "Throughput",
