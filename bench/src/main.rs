@@ -60,8 +60,8 @@ fn main() -> ExitCode {
 
 fn run(args: &RunArgs) -> Result<ExitCode> {
     let run = args.load.run(&args.target)?;
-    let mut view = if args.quiet { View::Silent } else { View::Lines };
-    let record = run.measure(&mut view)?;
+    // The view ends with this statement: what follows is printed on a terminal that is a terminal again.
+    let record = run.measure(&mut if args.quiet { View::Silent } else { View::of_terminal()? })?;
     if let Some(path) = &args.json {
         record.save(path)?;
     }

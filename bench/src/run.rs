@@ -22,6 +22,9 @@ use crate::target::Target;
 use crate::work::{Ended, Said};
 use crate::workload::Workload;
 
+/// How long a key may wait to be read.
+const KEYBOARD: Duration = Duration::from_millis(200);
+
 /// Everything a run is told.
 #[derive(Debug, Clone)]
 pub struct Run {
@@ -71,7 +74,7 @@ impl Run {
         self.check()?;
         raise_descriptor_limit(self.workload.connections + self.workload.idle)?;
         let before = self.look()?;
-        view.begin(self);
+        view.begin(self)?;
         let mut fleet = Fleet::start(&self.launch, &self.target, &self.workload, self.threads)?;
         let mut seen = Seen::new(&self.workload);
         for _ in 0..self.launch.workers() {
@@ -85,7 +88,6 @@ impl Run {
         let began = jiff::Timestamp::now();
         fleet.go()?;
         let ended = self.watch(&fleet, &mut seen, view)?;
-        view.end();
         Ok(self.record(&seen, ended, [before, ready], began))
     }
 
@@ -96,7 +98,7 @@ impl Run {
         while ended.len() < self.launch.workers() as usize {
             let until = seen.next_look_at().map(|at| (start + at).saturating_duration_since(Instant::now()));
             // Behind the window every worker ends by itself: its exchanges have a time limit.
-            match fleet.said.recv_timeout(until.unwrap_or(Duration::from_secs(3600))) {
+            match fleet.said.recv_timeout(until.map_or(KEYBOARD, |until| until.min(KEYBOARD))) {
                 Ok(Said::Interval(interval)) => seen.add(interval),
                 Ok(Said::Ended(one)) => ended.push(*one),
                 Ok(Said::Failed(why)) => bail!(why),
@@ -108,7 +110,7 @@ impl Run {
                 seen.looks.push(self.look()?);
             }
             while let Some(second) = seen.take_whole_second() {
-                view.second(&second);
+                view.second(&second)?;
             }
             view.poll()?;
         }

@@ -2,5 +2,7 @@
 
 mod chart;
 pub mod html;
+#[cfg(feature = "live")]
+mod live;
 pub mod summary;
 pub mod view;

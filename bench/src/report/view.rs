@@ -1,4 +1,4 @@
-//! What is shown while a run goes on, on standard error: a line per second, or nothing.
+//! What is shown while a run goes on: the live view on a terminal, a line per second in a pipe, or nothing.
 
 use std::io::Write as _;
 
@@ -11,30 +11,54 @@ use crate::units::{bytes, digits, nanoseconds};
 /// Where the seconds go.
 pub enum View {
     Silent,
+    /// Standard error.
     Lines,
+    #[cfg(feature = "live")]
+    Live(Box<super::live::Live>),
 }
 
 impl View {
-    pub fn begin(&mut self, run: &Run) {
-        if let Self::Lines = self {
-            let (name, url) = (&run.workload.name, run.target.url());
-            let (warm_up, duration) = (run.workload.warm_up, run.workload.duration);
-            say(&format!("{name} against {url}: {warm_up} of warm-up, then {duration}"));
+    /// The live view where it was built in and standard output is a terminal; else lines.
+    pub fn of_terminal() -> Result<Self> {
+        #[cfg(feature = "live")]
+        if std::io::IsTerminal::is_terminal(&std::io::stdout()) {
+            return Ok(Self::Live(Box::new(super::live::Live::take_terminal()?)));
         }
+        Ok(Self::Lines)
     }
 
-    pub fn second(&mut self, second: &Second) {
-        if let Self::Lines = self {
-            say(&line(second));
+    pub fn begin(&mut self, run: &Run) -> Result<()> {
+        match self {
+            Self::Silent => {}
+            Self::Lines => {
+                let (name, url) = (&run.workload.name, run.target.url());
+                let (warm_up, duration) = (run.workload.warm_up, run.workload.duration);
+                say(&format!("{name} against {url}: {warm_up} of warm-up, then {duration}"));
+            }
+            #[cfg(feature = "live")]
+            Self::Live(live) => live.begin(run)?,
         }
-    }
-
-    /// Looks at the keyboard, where there is one.
-    pub fn poll(&mut self) -> Result<()> {
         Ok(())
     }
 
-    pub fn end(&mut self) {}
+    pub fn second(&mut self, second: &Second) -> Result<()> {
+        match self {
+            Self::Silent => {}
+            Self::Lines => say(&line(second)),
+            #[cfg(feature = "live")]
+            Self::Live(live) => live.second(second)?,
+        }
+        Ok(())
+    }
+
+    /// An error when somebody at the keyboard wants to stop.
+    pub fn poll(&mut self) -> Result<()> {
+        match self {
+            Self::Silent | Self::Lines => Ok(()),
+            #[cfg(feature = "live")]
+            Self::Live(live) => live.poll(),
+        }
+    }
 }
 
 /// A reader that has gone away (`2>&1 | head`) is no reason to stop measuring.
