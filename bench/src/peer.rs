@@ -29,7 +29,7 @@ pub struct Peer {
 const KNOWN: [(&str, Dialect, &str, &str); 6] = [
     ("et", Dialect::Easytransfer, "", "server start --host 127.0.0.1 --port {port} --storage {dir}/storage"),
     ("nginx", Dialect::Put, "/put", "-p {dir} -c {dir}/nginx.conf -e {dir}/error.log"),
-    ("tusd", Dialect::Tus, "/files", "-host 127.0.0.1 -port {port} -upload-dir {dir} -base-path /files/"),
+    ("tusd", Dialect::Tus, "/files/", "-host 127.0.0.1 -port {port} -upload-dir {dir} -base-path /files/"),
     ("rustus", Dialect::Tus, "/files", "--host 127.0.0.1 --port {port} --data-dir {dir} --info-dir {dir}/info"),
     ("dufs", Dialect::Put, "", "{dir} --allow-all --bind 127.0.0.1 --port {port}"),
     ("rclone", Dialect::Put, "", "serve webdav {dir} --addr 127.0.0.1:{port} --vfs-cache-mode writes"),
@@ -169,7 +169,7 @@ mod tests {
     #[test]
     fn peers_are_known_or_described() {
         let tusd = "tusd=/opt/tusd".parse::<Peer>().expect("known");
-        assert_eq!((tusd.dialect, tusd.path.as_str()), (Dialect::Tus, "/files"));
+        assert_eq!((tusd.dialect, tusd.path.as_str()), (Dialect::Tus, "/files/"));
         assert_eq!(tusd.command[..2], ["/opt/tusd", "-host"]);
         let node = "node=tus:/files:node server.mjs {port} {dir}".parse::<Peer>().expect("described");
         assert_eq!((node.name.as_str(), node.dialect, node.path.as_str()), ("node", Dialect::Tus, "/files"));

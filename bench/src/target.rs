@@ -26,7 +26,9 @@ pub struct Target {
     /// Local addresses to connect from, in turn; empty: the kernel chooses.
     pub from: Vec<std::net::IpAddr>,
     host: String,
-    /// Without a slash at its end.
+    /// Path of the URL as it was written: for creation, where some TUS servers want the slash at its end and some do not.
+    path: String,
+    /// The same without a slash at its end.
     base: String,
     token: Option<Token>,
 }
@@ -94,9 +96,10 @@ impl Target {
         from: Vec<std::net::IpAddr>,
         token: Option<Token>,
     ) -> Result<Self, BadTarget> {
-        let mut target = Self { dialect, addresses: Vec::new(), from, host: String::new(), base: String::new(), token };
+        let (host, path, base) = (String::new(), String::new(), String::new());
+        let mut target = Self { dialect, addresses: Vec::new(), from, host, path, base, token };
         for url in urls {
-            let (host, base) = split(url).ok_or_else(|| BadTarget::Url(url.clone()))?;
+            let (host, path) = split(url).ok_or_else(|| BadTarget::Url(url.clone()))?;
             let with_port = if host.rsplit(']').next().is_some_and(|rest| rest.contains(':')) {
                 host.to_owned()
             } else {
@@ -105,8 +108,9 @@ impl Target {
             let found = with_port.to_socket_addrs().map_err(|error| BadTarget::Address(url.clone(), error))?.next();
             target.addresses.push(found.ok_or_else(|| BadTarget::Url(url.clone()))?);
             if target.host.is_empty() {
-                (target.host, target.base) = (host.to_owned(), base.to_owned());
-            } else if target.base != base {
+                (target.host, target.path) = (host.to_owned(), path.to_owned());
+                target.base = path.trim_end_matches('/').to_owned();
+            } else if target.path != path {
                 return Err(BadTarget::Bases);
             }
         }
@@ -158,7 +162,7 @@ impl Target {
         let name = base64::engine::general_purpose::STANDARD.encode(format!("et-bench-{number:x}"));
         let path = match self.dialect {
             Dialect::Easytransfer => format!("{}/tus", self.base),
-            Dialect::Tus | Dialect::Put => format!("{}/", self.base),
+            Dialect::Tus | Dialect::Put => self.written_path().to_owned(),
         };
         let content_type = inline.map_or("", |_| "Content-Type: application/offset+octet-stream\r\n");
         let fields = format!(
@@ -204,8 +208,12 @@ impl Target {
     pub fn knock(&self) -> String {
         match self.dialect {
             Dialect::Easytransfer => self.head("GET", &format!("{}/api/health", self.base), ""),
-            Dialect::Tus | Dialect::Put => self.head("OPTIONS", &format!("{}/", self.base), ""),
+            Dialect::Tus | Dialect::Put => self.head("OPTIONS", self.written_path(), ""),
         }
+    }
+
+    fn written_path(&self) -> &str {
+        if self.path.is_empty() { "/" } else { &self.path }
     }
 
     /// The path in a `Location`, which may be a whole URL.
@@ -222,7 +230,7 @@ impl Target {
     }
 }
 
-/// Host with port, and path without a slash at its end.
+/// Host with port, and path.
 fn split(url: &str) -> Option<(&str, &str)> {
     let rest = match url.split_once("://") {
         Some(("http", rest)) => rest,
@@ -231,7 +239,7 @@ fn split(url: &str) -> Option<(&str, &str)> {
     };
     let (host, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
     let clean = !host.is_empty() && rest.bytes().all(|b| b.is_ascii_graphic() && b != b'?' && b != b'#' && b != b'@');
-    clean.then(|| (host, path.trim_end_matches('/')))
+    clean.then_some((host, path))
 }
 
 #[cfg(test)]
@@ -270,6 +278,12 @@ mod tests {
         let tus = target(Dialect::Tus, "http://127.0.0.1:1/files/");
         assert!(tus.create(7, 100, Some(100)).starts_with("POST /files/ HTTP/1.1\r\n"));
         assert!(tus.create(7, 100, Some(100)).contains("Content-Length: 100\r\n"));
+        let bare = target(Dialect::Tus, "http://127.0.0.1:1/files");
+        assert!(
+            bare.create(7, 100, None).starts_with("POST /files HTTP/1.1\r\n"),
+            "the path is taken as it is written"
+        );
+        assert!(target(Dialect::Tus, "http://127.0.0.1:1").create(7, 1, None).starts_with("POST / HTTP/1.1\r\n"));
         assert!(tus.fill("/files/a", 5, 6).contains("Upload-Offset: 5\r\n"));
         assert!(tus.read(&stored, None).starts_with("GET /tus/0123 HTTP/1.1\r\n"));
         let put = target(Dialect::Put, "http://127.0.0.1:1");

@@ -91,6 +91,21 @@ fn counted_bytes_are_the_bytes_the_server_holds() {
 }
 
 #[test]
+fn the_tus_dialect_asks_for_plain_tus() {
+    let node = Node::start();
+    let workload = "
+connections: 2
+operations:
+  - {name: parts, action: upload, size: 200000, part: 65536}
+  - {name: inline, action: upload, size: 5000, with_creation: true}
+";
+    let flags = format!("--dialect tus --url {}/tus --rate 60 --keep --warm-up 0s --duration 300ms", node.url());
+    let record = record(&node, workload, &flags);
+    assert_eq!(record["window"]["failures"], serde_json::json!({}));
+    assert_eq!((number(&record, "/whole_run/uploads"), number(&record, "/whole_run/stored_bytes")), held(&node));
+}
+
+#[test]
 fn downloads_are_compared_and_nothing_is_left() {
     let node = Node::start();
     let workload = "

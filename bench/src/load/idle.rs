@@ -20,7 +20,8 @@ impl Idle {
         let mut idle = Self { held: Vec::new(), knock: target.knock() };
         for index in 0..workload.idle as usize {
             let address = target.addresses[index % target.addresses.len()];
-            let stream = TcpStream::connect(address).with_context(|| format!("open idle connection {index}"))?;
+            let stream = TcpStream::connect_timeout(&address, workload.timeout.0);
+            let stream = stream.with_context(|| format!("open idle connection {index}"))?;
             stream.set_read_timeout(Some(workload.timeout.0))?;
             stream.set_write_timeout(Some(workload.timeout.0))?;
             knock(&stream, &idle.knock).with_context(|| format!("first request of idle connection {index}"))?;
