@@ -202,6 +202,9 @@ impl Workload {
         if self.operations.is_empty() && self.idle == 0 {
             return Err(BadWorkload::Whole("nothing to do: neither `operations` nor `idle`"));
         }
+        if self.rate.is_some() && self.operations.is_empty() {
+            return Err(BadWorkload::Whole("a `rate` of nothing: there are no `operations`"));
+        }
         if self.rate.is_some_and(|rate| !(rate > 0.0 && rate.is_finite())) {
             return Err(BadWorkload::Whole("`rate` is operations per second, above zero"));
         }
@@ -297,7 +300,8 @@ mod tests {
     fn what_cannot_be_run_says_what_to_change() {
         for (text, says) in [
             ("operations: []", "nothing to do"),
-            ("idle: 1\nrate: 0", "above zero"),
+            ("idle: 1\nrate: 5", "of nothing"),
+            ("rate: 0\noperations: [{name: a, action: upload, size: 1M}]", "above zero"),
             ("idle: 1\nduration: 0s", "duration"),
             ("connections: 2\noperations: [{name: a, action: upload, size: 1M, parallel: 4}]", "connections"),
             ("operations: [{name: a, action: upload, size: 1M, parallel: 0}]", "parallel"),
