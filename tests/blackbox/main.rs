@@ -8,6 +8,7 @@ mod audit;
 mod auth;
 mod authority_away;
 mod bad_input;
+mod bench;
 mod clients;
 mod crowd;
 mod download;

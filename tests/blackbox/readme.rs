@@ -26,7 +26,7 @@ fn what_the_readme_points_at_is_there() {
     let readme = text("README.md");
     for quoted in readme.split('`').skip(1).step_by(2) {
         let path = quoted.trim();
-        let ours = ["dataplane/", "controlplane/", "client/", "tests/", "config.example.yaml", "LICENSE"];
+        let ours = ["dataplane/", "controlplane/", "client/", "bench/", "tests/", "config.example.yaml", "LICENSE"];
         if ours.iter().any(|start| path.starts_with(start)) && !path.contains(' ') {
             assert!(root().join(path).exists(), "{path} is named and not there");
         }

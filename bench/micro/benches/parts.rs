@@ -1,0 +1,78 @@
+//! The parts of a request that are pure enough to be timed alone. Figures of a whole request are et-bench's.
+//!
+//! *Absent:* the grant cache's look-up, which is private to a core of the data plane; what a miss costs beside the line,
+//! decoding the grant, is here.
+
+use std::hint::black_box;
+
+use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
+use etransfer_contract::{Grant, ObjectId, Span, SpanSet};
+use etransfer_dataplane::http::{Head, HeadLimits};
+use etransfer_dataplane::store::{Store, StoreOptions, Want};
+
+const PATCH: &[u8] = b"PATCH /tus/0123456789abcdef0123456789abcdef HTTP/1.1\r\nHost: 127.0.0.1:8765\r\n\
+    User-Agent: python-requests/2.32.3\r\nAccept-Encoding: gzip, deflate\r\nAccept: */*\r\nConnection: keep-alive\r\n\
+    Tus-Resumable: 1.0.0\r\nX-API-Token: 0123456789abcdef0123456789abcdef\r\nUpload-Offset: 4194304\r\n\
+    Content-Type: application/offset+octet-stream\r\nContent-Length: 4194304\r\n\r\n";
+
+fn head_parser(criterion: &mut Criterion) {
+    let limits = HeadLimits::default();
+    let mut group = criterion.benchmark_group("head parser");
+    group.throughput(Throughput::Bytes(PATCH.len() as u64));
+    group.bench_function("PATCH", |bencher| {
+        bencher.iter(|| Head::parse(black_box(PATCH), &limits).expect("it is a request"));
+    });
+    group.finish();
+}
+
+/// 4 KiB pieces of a file, every other one first: the set is at its widest in the middle.
+fn range_set(criterion: &mut Criterion) {
+    const PIECES: u64 = 1_000;
+    let piece = |number: u64| Span::new(number * 4096, (number + 1) * 4096).expect("not empty");
+    let order: Vec<Span> = (0..PIECES).step_by(2).chain((1..PIECES).step_by(2)).map(piece).collect();
+    let mut group = criterion.benchmark_group("range set");
+    group.throughput(Throughput::Elements(PIECES));
+    group.bench_function("insert 1000 pieces out of order", |bencher| {
+        bencher.iter(|| {
+            let mut set = SpanSet::default();
+            order.iter().for_each(|span| set.insert(*span));
+            set.contiguous()
+        });
+    });
+    group.finish();
+}
+
+/// What the store does per committed window, without data and without a sync: claim, record, publish.
+fn journal(criterion: &mut Criterion) {
+    let dir = tempfile::tempdir().expect("a directory");
+    let (store, _) = Store::open(StoreOptions::new(dir.path(), 1)).expect("an empty store");
+    let journal = store.journal(0);
+    let mut next = 0_u128;
+    let mut object = || {
+        next += 1;
+        store.find_or_create(ObjectId::from_bytes(next.to_be_bytes()), Some(4096)).expect("a new object")
+    };
+    criterion.bench_function("journal: claim and commit 4 KiB of a new object", |bencher| {
+        bencher.iter_batched(
+            &mut object,
+            |object| {
+                let want = Want { offset: 0, body: Some(4096), parallel: false };
+                let mut claim = object.claim(want).expect("nobody else writes it");
+                let span = Span::new(0, 4096).expect("not empty");
+                claim.commit(journal, span, 0).expect("the journal takes it")
+            },
+            BatchSize::SmallInput,
+        );
+    });
+}
+
+fn grant(criterion: &mut Criterion) {
+    let text = br#"{"version":1,"ticket":7,"epoch":1,"cache_ms":1000,"headers":[["Tus-Resumable","1.0.0"]],
+        "act":{"forward":{"bytes_max":65536}}}"#;
+    criterion.bench_function("grant: decode", |bencher| {
+        bencher.iter(|| serde_json::from_slice::<Grant>(black_box(text)).expect("it is a grant"));
+    });
+}
+
+criterion_group!(parts, head_parser, range_set, journal, grant);
+criterion_main!(parts);

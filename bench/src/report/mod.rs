@@ -1,0 +1,8 @@
+//! How a run is shown: a line per second, a summary, a page.
+
+mod chart;
+pub mod html;
+#[cfg(feature = "live")]
+mod live;
+pub mod summary;
+pub mod view;
