@@ -11,7 +11,7 @@ use crate::support::netns::Counters;
 use crate::support::wait::Running;
 use crate::support::{Node, Oracle, oracle, wait};
 
-const BYTES: u64 = 96 << 20;
+const BYTES: u64 = 256 << 20;
 
 /// `et` as a machine at the other ends of the cables runs it.
 fn et(node: &Node, args: &[&str]) -> Command {
