@@ -73,6 +73,11 @@ impl FromStr for Peer {
     }
 }
 
+/// A path counts from here, not from the directory the server is started in; a bare name is looked for in `PATH`.
+fn program(word: &str) -> std::io::Result<String> {
+    if word.contains('/') { Ok(std::path::absolute(word)?.display().to_string()) } else { Ok(word.to_owned()) }
+}
+
 /// A started peer.
 pub struct Running {
     child: Child,
@@ -91,6 +96,7 @@ impl Peer {
             word.replace("{port}", &address.port().to_string()).replace("{dir}", &dir.display().to_string())
         };
         let mut words: Vec<String> = self.command.iter().map(fill).collect();
+        words[0] = program(&words[0])?;
         if let Some(cpu) = cpu {
             words.splice(..0, ["taskset".to_owned(), "-c".to_owned(), cpu.to_string()]);
         }
@@ -165,6 +171,16 @@ http {{
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_relative_binary_is_found_from_another_directory() {
+        let here = std::env::current_dir().expect("a directory").display().to_string();
+        for (word, expected) in
+            [("nginx", "nginx".to_owned()), ("/opt/et", "/opt/et".into()), ("target/et", format!("{here}/target/et"))]
+        {
+            assert_eq!(program(word).expect("a path"), expected);
+        }
+    }
 
     #[test]
     fn peers_are_known_or_described() {
