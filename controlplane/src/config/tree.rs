@@ -4,6 +4,7 @@
 //! against it.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -286,6 +287,13 @@ impl Server {
             config_watch: r.get("server.config_watch", "config_watch", false),
             config_watch_interval: r.get("server.config_watch_interval", "config_watch_interval", WATCH_INTERVAL),
         }
+    }
+}
+
+impl Server {
+    /// Whether the `X-Forwarded-*` of this peer is believed.
+    pub fn trusts(&self, peer: IpAddr) -> bool {
+        self.trusted_proxies.iter().any(|network| network.contains(peer))
     }
 }
 

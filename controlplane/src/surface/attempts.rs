@@ -64,16 +64,15 @@ impl Attempts {
 
 /// Whom to count a request against.
 pub fn client(config: &Config, meta: &Meta, headers: &HeaderMap) -> Option<IpAddr> {
-    let is_proxy = |address: &IpAddr| config.server.trusted_proxies.iter().any(|network| network.contains(*address));
     let peer = meta.peer?.ip().to_canonical();
-    if !is_proxy(&peer) {
+    if !config.server.trusts(peer) {
         return Some(network(peer));
     }
     // Each proxy adds whom it was asked by at the end; the last one that is none of ours is the client.
     let lines = headers.get_all("x-forwarded-for").iter().filter_map(|line| line.to_str().ok());
     let told: Vec<&str> = lines.flat_map(|line| line.split(',')).map(str::trim).collect();
     let told = told.iter().rev().map_while(|text| text.parse::<IpAddr>().ok()).map(|address| address.to_canonical());
-    Some(network(told.into_iter().find(|address| !is_proxy(address)).unwrap_or(peer)))
+    Some(network(told.into_iter().find(|address| !config.server.trusts(*address)).unwrap_or(peer)))
 }
 
 /// Who has a /64 has more addresses than anyone can count.

@@ -62,8 +62,8 @@ pub enum AdoptError {
     /// It is here, but not all of these bytes are.
     #[error("it is here already, with fewer bytes than there; what is here was left as it is")]
     Differs,
-    /// A source.
-    #[error("read {path}: {source}")]
+    /// A source, or the room for its copy.
+    #[error("take over {path}: {source}")]
     Source {
         /// Which.
         path: PathBuf,

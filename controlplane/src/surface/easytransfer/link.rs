@@ -14,8 +14,7 @@ pub fn base(config: &Config, meta: &Meta, headers: &HeaderMap) -> String {
     }
     let text =
         |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).map(first).filter(|t| !t.is_empty());
-    let trusted =
-        meta.peer.is_some_and(|peer| config.server.trusted_proxies.iter().any(|network| network.contains(peer.ip())));
+    let trusted = meta.peer.is_some_and(|peer| config.server.trusts(peer.ip()));
     let forwarded = |name: &str| if trusted { text(name) } else { None };
     let scheme = match forwarded("x-forwarded-proto") {
         Some(scheme) if scheme.eq_ignore_ascii_case("https") => "https",
