@@ -216,6 +216,7 @@ fn kind(act: &Act) -> Kind {
         Act::Remove(_) => Kind::Remove,
         Act::Concat(_) => Kind::Concat,
         Act::Forward { .. } => Kind::Relay,
+        Act::Step(_) => Kind::Append,
     }
 }
 

@@ -5,6 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::step::{Step, What};
 use crate::{ObjectId, Span};
 
 /// Names one decision; facts that settle it carry it back. Unique within one run of the control plane.
@@ -59,6 +60,8 @@ pub enum Act {
         /// Largest body the handler takes.
         bytes_max: u64,
     },
+    /// Do this, tell what came of it, and go on as that is answered.
+    Step(Step),
 }
 
 impl Act {
@@ -67,7 +70,8 @@ impl Act {
         match self {
             Self::Append(append) => append.rate.as_ref(),
             Self::Serve(serve) => serve.rate.as_ref(),
-            Self::State(_) | Self::Remove(_) | Self::Concat(_) | Self::Forward { .. } => None,
+            Self::Step(Step { what: What::Receive(receive), .. }) => receive.rate.as_ref(),
+            Self::State(_) | Self::Remove(_) | Self::Concat(_) | Self::Forward { .. } | Self::Step(_) => None,
         }
     }
 }

@@ -4,7 +4,7 @@
 //! this crate and never on each other; whatever they must agree on stands here and nothing else does.
 //!
 //! Reading order: [`id`] and [`span`] are the nouns; [`grant`] is what the control plane answers to a decision;
-//! [`fact`] is what the data plane reports, [`counters`] what it counts; [`order`] is what the control plane wants done;
+//! [`step`] what it answers when it words the reply itself; [`fact`] is what the data plane reports, [`counters`] what it counts; [`order`] is what the control plane wants done;
 //! [`mod@line`] names the paths and header fields between them; [`tus`] and [`ranges`] parse the heads that both planes judge.
 #![forbid(unsafe_code)]
 
@@ -16,6 +16,7 @@ pub mod line;
 pub mod order;
 pub mod ranges;
 pub mod span;
+pub mod step;
 pub mod tus;
 
 pub use fact::Fact;

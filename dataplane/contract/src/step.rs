@@ -1,0 +1,310 @@
+//! Steps: how a dialect whose answers the control plane words moves bytes without touching them.
+//!
+//! ```text
+//! decide ──► Act::Step(Preface) ──► outcome: form fields, binary prefix ──► Act::Step(Receive) ──► outcome: bytes, digests ──► answer
+//! ```
+//!
+//! A grant may be a [`Step`]. The data plane executes it and sends the request's head again as
+//! [`outcome`](crate::line::LINE) with an [`Outcome`] as its body; the control plane answers with the next step or with
+//! the response for the client. So each dialect is a small state machine that words its own answers, and the data plane
+//! knows framings, objects and digests, but no dialect.
+//!
+//! What must hold between two steps stands in [`Step::memo`], which comes back in the outcome unread: a control plane
+//! that started anew meanwhile goes on.
+//!
+//! A client that goes away ends its steps: no outcome is told. What [`Receive`] had stored is gone then, and
+//! [`Fact::Settled`](crate::Fact::Settled) with 0 bytes says so.
+
+use serde::{Deserialize, Serialize};
+
+use crate::grant::{Rate, Ticket};
+use crate::{ObjectId, Span};
+
+/// One thing to do, then to tell.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Step {
+    /// Comes back in the [`Outcome`]; the data plane does not read it.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub memo: String,
+    /// What to do.
+    pub what: What,
+}
+
+/// What to do.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum What {
+    /// Read on to the next content of the body, and tell what stands before it.
+    Preface(Preface),
+    /// Move the content that follows into an object, all of it or nothing.
+    Receive(Receive),
+    /// Digest stored bytes.
+    Examine(Examine),
+    /// Build a new object out of pieces of others.
+    Compose(Compose),
+    /// Set the length of an object whose bytes are all there: it is complete.
+    Seal(Seal),
+}
+
+/// Read up to the content, which stays unread. Outcome: [`Told::Preface`], or a [`Failure`] of the framing.
+///
+/// With a form this may be repeated: each time what is left of the part before is read away, and the next part is told,
+/// until [`PrefaceTold::is_end`].
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Preface {
+    /// The body is `multipart/form-data` (RFC 7578); `None`: all of it is content.
+    pub form: Option<Form>,
+    /// This many bytes of the content are told too, and are not content any more; fewer when the content is shorter.
+    #[serde(default)]
+    pub prefix_bytes: u16,
+}
+
+/// How to read a form.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Form {
+    /// From the `Content-Type` of the request, 1 to 70 characters.
+    pub boundary: String,
+    /// A part without a file name is content all the same when it has one of these names; any other one is a field.
+    #[serde(default)]
+    pub content_names: Vec<String>,
+    /// A body that does not begin with the boundary is content as a whole ([`PrefaceTold::is_form`] is `false`).
+    #[serde(default)]
+    pub or_plain: bool,
+    /// Largest value of a field, in bytes: [`Failure::FieldTooLong`].
+    pub field_bytes_max: u64,
+    /// All fields together, names and values.
+    pub fields_bytes_max: u64,
+}
+
+/// Move content into an object, from offset `at` on. Outcome: [`Told::Received`] or a [`Failure`]; after a failure
+/// nothing of it is stored.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Receive {
+    /// Where to; made when it is not there.
+    pub object: ObjectId,
+    /// Offset of the first byte. The bytes must be nobody's yet, else [`Failure::Taken`].
+    pub at: u64,
+    /// The object is made by this step and holds nothing else: it is complete afterwards, and removed when this fails.
+    pub is_whole: bool,
+    /// Exactly this many bytes, else [`Failure::Short`] or [`Failure::TooLong`]; `None`: what comes.
+    pub exact: Option<u64>,
+    /// At least this many, else [`Failure::Short`].
+    #[serde(default)]
+    pub min: u64,
+    /// At most this many, else [`Failure::TooLong`] as soon as one more came.
+    pub max: u64,
+    /// Digests to tell.
+    #[serde(default)]
+    pub digests: Vec<Digest>,
+    /// Digests the content must have, in lower hex, else [`Failure::Mismatch`].
+    #[serde(default)]
+    pub expect: Vec<(Digest, String)>,
+    /// Bytes reserved for this; settled under the grant's ticket after the outcome was answered. Fewer than come:
+    /// [`Failure::NoRoom`].
+    pub budget: u64,
+    /// How fast the content may come; `None` = no limit.
+    #[serde(default)]
+    pub rate: Option<Rate>,
+}
+
+/// Digest bytes that are stored. Outcome: [`Told::Examined`], or [`Failure::Gone`].
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Examine {
+    /// Of which object.
+    pub object: ObjectId,
+    /// Which bytes; `None` = an empty content.
+    pub span: Option<Span>,
+    /// Which digests.
+    pub digests: Vec<Digest>,
+}
+
+/// Build `object`, which is not there yet, out of pieces, in order. It is complete afterwards; the pieces stay as they are.
+/// Outcome: [`Told::Composed`], or [`Failure::Gone`] when a piece is not there, [`Failure::NoRoom`].
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Compose {
+    /// The new object.
+    pub object: ObjectId,
+    /// Bytes of other objects; [`Piece::Zeros`] fills a gap.
+    pub pieces: Vec<Piece>,
+    /// Digests of the whole, to tell.
+    #[serde(default)]
+    pub digests: Vec<Digest>,
+    /// As [`Receive::budget`].
+    pub budget: u64,
+}
+
+/// One piece of a new object.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Piece {
+    /// Bytes of an object.
+    Of(ObjectId, Span),
+    /// This many zero bytes.
+    Zeros(u64),
+}
+
+/// Complete an object at `length`, with digests of the whole. Outcome: [`Told::Sealed`]; [`Failure::Short`] when bytes
+/// are missing, [`Failure::Gone`] when it is not there. Sealing again at the same length is no error.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Seal {
+    /// The object; made when it is not there and `length` is 0.
+    pub object: ObjectId,
+    /// Its length.
+    pub length: u64,
+    /// Digests of the whole, to tell.
+    #[serde(default)]
+    pub digests: Vec<Digest>,
+}
+
+/// A digest of content.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Digest {
+    /// 16 bytes.
+    Md5,
+    /// 20 bytes.
+    Sha1,
+    /// 32 bytes.
+    Sha256,
+    /// CRC-64/XZ, 8 bytes, most significant first.
+    Crc64,
+    /// The sum of all bytes modulo 256: 1 byte.
+    Sum8,
+}
+
+/// Body of an outcome call.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Outcome {
+    /// [`line::VERSION`](crate::line::VERSION).
+    pub version: u16,
+    /// The grant whose step this was.
+    pub ticket: Ticket,
+    /// From the [`Step`].
+    #[serde(default)]
+    pub memo: String,
+    /// What came of it.
+    pub told: Told,
+}
+
+/// What came of a step.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Told {
+    /// Of [`Preface`].
+    Preface(PrefaceTold),
+    /// Of [`Receive`].
+    Received {
+        /// Content bytes.
+        bytes: u64,
+        /// In lower hex.
+        digests: Vec<(Digest, String)>,
+    },
+    /// Of [`Examine`].
+    Examined {
+        /// In lower hex.
+        digests: Vec<(Digest, String)>,
+    },
+    /// Of [`Compose`].
+    Composed {
+        /// Bytes of the new object.
+        bytes: u64,
+        /// In lower hex.
+        digests: Vec<(Digest, String)>,
+    },
+    /// Of [`Seal`].
+    Sealed {
+        /// In lower hex.
+        digests: Vec<(Digest, String)>,
+    },
+    /// It failed, and changed nothing.
+    Failed(Failure),
+}
+
+/// What stands before the next content.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct PrefaceTold {
+    /// The body is a form; `false` for plain content.
+    pub is_form: bool,
+    /// Fields between the last content and this one, in order: name and value. A value that is no UTF-8 has U+FFFD in it.
+    #[serde(default)]
+    pub fields: Vec<(String, String)>,
+    /// The part the content belongs to; `None` for plain content and at the end.
+    pub part: Option<Part>,
+    /// The form ended: no content follows.
+    #[serde(default)]
+    pub is_end: bool,
+    /// The first bytes of the content, as many as asked for, in lower hex.
+    #[serde(default)]
+    pub prefix: String,
+    /// Content bytes that follow, as far as the head of the request says.
+    pub remaining: Option<u64>,
+}
+
+/// A part of a form that is content.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Part {
+    /// Its `name`.
+    pub name: String,
+    /// Its `filename`, as it came; U+FFFD where it is no UTF-8.
+    pub filename: Option<String>,
+    /// Its `Content-Type`.
+    pub content_type: Option<String>,
+}
+
+/// Why a step changed nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Failure {
+    /// The form is broken or ends in the middle.
+    Malformed,
+    /// A field, or all of them, are above the limit.
+    FieldTooLong,
+    /// More content than allowed.
+    TooLong,
+    /// Less content than demanded, or bytes are missing.
+    Short,
+    /// A digest is another one.
+    Mismatch,
+    /// Another request is writing these bytes, or they are there already.
+    Taken,
+    /// The object, or a piece, is not there.
+    Gone,
+    /// The reserved bytes, or the disk, are used up.
+    NoRoom,
+    /// The right to do this ended meanwhile.
+    Revoked,
+    /// The disk failed.
+    Disk,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_step_reads_back_as_it_was_written() {
+        let object = ObjectId::from_bytes([7; 16]);
+        let receive = Receive {
+            object,
+            at: 5,
+            is_whole: false,
+            exact: Some(3),
+            min: 0,
+            max: 3,
+            digests: vec![Digest::Sum8],
+            expect: vec![(Digest::Md5, "00".into())],
+            budget: 3,
+            rate: None,
+        };
+        let pieces = vec![Piece::Of(object, Span::new(0, 3).unwrap()), Piece::Zeros(2)];
+        for what in [
+            What::Preface(Preface { form: None, prefix_bytes: 17 }),
+            What::Receive(receive),
+            What::Compose(Compose { object, pieces, digests: Vec::new(), budget: 5 }),
+            What::Seal(Seal { object, length: 5, digests: vec![Digest::Crc64] }),
+        ] {
+            let step = Step { memo: "m".into(), what };
+            assert_eq!(serde_json::from_str::<Step>(&serde_json::to_string(&step).unwrap()).unwrap(), step);
+        }
+    }
+}
