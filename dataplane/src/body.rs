@@ -47,6 +47,9 @@ pub enum BodyError {
     /// The framing is broken.
     #[error("broken framing")]
     Framing(Reject),
+    /// A form ends inside a part.
+    #[error("the form ends inside a part")]
+    Form,
 }
 
 impl Body {

@@ -13,7 +13,7 @@ use std::time::Duration;
 use etransfer_contract::counters::{Kind, Outcome};
 use etransfer_contract::grant::Act;
 
-use crate::act::{Answered, append, concat, relay, remove, serve, state};
+use crate::act::{Answered, append, concat, relay, remove, serve, state, step};
 use crate::body::{Body, Fill};
 use crate::core::Core;
 use crate::grants::{Asker, Decided, decide};
@@ -151,6 +151,9 @@ impl Connection {
                     Act::Forward { bytes_max } => {
                         relay::forward(core, wire, head, body, &self.asker, *bytes_max, keep_alive).await
                     }
+                    Act::Step(_) => {
+                        step::steps(core, wire, head, body, &self.asker, Rc::clone(&grant), keep_alive).await
+                    }
                 };
                 let answered = match answered {
                     Answered::Reply(reply) => Answered::Reply(reply.fields(&grant.headers)),
@@ -222,7 +225,7 @@ fn kind(act: &Act) -> Kind {
 
 /// Whether what is left of the body can be read away so that the connection stays usable (reliability.md §4: answer at
 /// once, drain a little, else close). A client that waits for `100 Continue` may send the body or not: nobody knows.
-fn is_drainable(head: &Head, body: &Body) -> bool {
+pub fn is_drainable(head: &Head, body: &Body) -> bool {
     let waits = head.expects_continue() && body.taken() == 0;
     body.is_done() || (!waits && body.remaining().is_some_and(|bytes| bytes <= DRAIN_KEEP_BYTES_MAX))
 }

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use etransfer_contract::Grant;
 use etransfer_contract::line::{self, GRANT_MEDIA_TYPE};
+use etransfer_contract::step::Outcome;
 use etransfer_contract::tus::Fields;
 
 use crate::core::Core;
@@ -102,7 +103,8 @@ pub async fn decide(core: &Core, head: &Head, asker: &Asker) -> Decided {
         return Decided::Grant(grant);
     }
     let asked = core.io.now();
-    let decided = ask(core, head, asker, key).await;
+    let request = forwarded(head, asker, "decide", &head.framing().announcement(), Framing::None);
+    let decided = ask(core, &request, Some(key)).await;
     let took = core.io.now().saturating_duration_since(asked);
     core.counters.update(|core| {
         core.decide.observe(took);
@@ -115,12 +117,21 @@ pub async fn decide(core: &Core, head: &Head, asker: &Asker) -> Decided {
     decided
 }
 
-async fn ask(core: &Core, head: &Head, asker: &Asker, key: Vec<u8>) -> Decided {
+/// Tells what came of a step, and hears how to go on.
+pub async fn tell(core: &Core, head: &Head, asker: &Asker, outcome: &Outcome) -> Decided {
+    let json = serde_json::to_vec(outcome).expect("the line's own types are always JSON");
+    let attached = Framing::Length(json.len() as u64);
+    let mut request = forwarded(head, asker, "outcome", &head.framing().announcement(), attached);
+    request.extend_from_slice(&json);
+    ask(core, &request, None).await
+}
+
+/// `key`: what the answer may be remembered under.
+async fn ask(core: &Core, request: &[u8], key: Option<Vec<u8>>) -> Decided {
     if !wait_for_line(core).await || !core.shared.facts.flush(&core.io, LINE_WAIT).await {
         return Decided::Away;
     }
-    let request = forwarded(head, asker, "decide", &head.framing().announcement(), Framing::None);
-    match core.line.ask(&request, DECIDE_WAIT).await {
+    match core.line.ask(request, DECIDE_WAIT).await {
         Ok(reply) if reply.head.get("content-type") == Some(GRANT_MEDIA_TYPE.as_bytes()) => {
             accept(core, key, reply).await
         }
@@ -139,14 +150,16 @@ pub fn forwarded(head: &Head, asker: &Asker, call: &str, body: &str, attached: F
     forwarded_head(head, &own, attached)
 }
 
-async fn accept(core: &Core, key: Vec<u8>, mut reply: LineReply) -> Decided {
+async fn accept(core: &Core, key: Option<Vec<u8>>, mut reply: LineReply) -> Decided {
     let Ok(body) = reply.take_whole(DECIDE_WAIT).await else { return Decided::Away };
     let LineReply { head, body: rest, wire } = reply;
     core.line.give_back(wire, &head, &rest);
     match serde_json::from_slice::<Grant>(&body) {
         Ok(grant) if grant.version == line::VERSION => {
             let grant = Rc::new(grant);
-            core.grants.remember(key.into_boxed_slice(), &grant, core.io.now());
+            if let Some(key) = key {
+                core.grants.remember(key.into_boxed_slice(), &grant, core.io.now());
+            }
             if let Some(rate) = grant.act.rate() {
                 core.shared.rates.learn(rate, core.io.now());
             }

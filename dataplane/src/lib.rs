@@ -11,6 +11,7 @@ pub mod node;
 mod act;
 mod body;
 mod connection;
+mod content;
 mod core;
 mod counters;
 mod data_file;

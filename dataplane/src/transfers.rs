@@ -46,8 +46,17 @@ impl Transfers {
         let (way, length) = match act {
             Act::Append(permit) => (Way::In, permit.length),
             Act::Serve(permit) => (Way::Out, permit.length),
-            Act::State(_) | Act::Remove(_) | Act::Concat(_) | Act::Forward { .. } => return None,
+            Act::State(_) | Act::Remove(_) | Act::Concat(_) | Act::Forward { .. } | Act::Step(_) => return None,
         };
+        self.begin(address, way, length)
+    }
+
+    /// Counts content that comes in by a step.
+    pub fn enter_step(&self, address: IpAddr, length: Option<u64>) -> Option<UnderWay<'_>> {
+        self.begin(address, Way::In, length)
+    }
+
+    fn begin(&self, address: IpAddr, way: Way, length: Option<u64>) -> Option<UnderWay<'_>> {
         if length.is_some_and(|bytes| bytes < COUNTED_BYTES_MIN) {
             return None;
         }

@@ -28,7 +28,7 @@ impl FromRequest<App> for Attached {
                 let act = Act::Forward { bytes_max: BYTES_MAX as u64 };
                 Err(Decision::grant(&app.node, act).into_response())
             }
-            Call::Decide | Call::Attached | Call::Recheck | Call::Line | Call::Bare => {
+            Call::Decide | Call::Attached | Call::Outcome | Call::Recheck | Call::Line | Call::Bare => {
                 match Limited::new(request.into_body(), BYTES_MAX).collect().await {
                     Ok(body) => Ok(Self(body.to_bytes())),
                     Err(_) => Err(Refused::new(413, "the body is larger than this route takes").into_response()),

@@ -6,6 +6,7 @@ use axum::response::{IntoResponse, Response};
 use etransfer_contract::Grant;
 use etransfer_contract::grant::{Act, Ticket};
 use etransfer_contract::line::{GRANT_MEDIA_TYPE, VERSION};
+use etransfer_contract::step::{Step, What};
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 
@@ -28,6 +29,11 @@ impl Decision {
     /// Permission for one request.
     pub fn grant(node: &Node, act: Act) -> Self {
         Self::cached(node, node.ticket(), 0, act)
+    }
+
+    /// One step; its outcome comes back with the memo. `ticket`: what space was reserved under, or a new one.
+    pub fn step(node: &Node, ticket: Ticket, memo: impl Into<String>, what: What) -> Self {
+        Self::cached(node, ticket, 0, Act::Step(Step { memo: memo.into(), what }))
     }
 
     /// Permission that equal requests may reuse for `cache_ms`.

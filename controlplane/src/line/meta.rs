@@ -12,6 +12,8 @@ pub enum Call {
     Decide,
     /// With its body, after [`Act::Forward`](etransfer_contract::grant::Act::Forward).
     Attached,
+    /// What came of a step, in its body ([`Told`](super::told::Told)).
+    Outcome,
     /// A transfer under way asks whether it may go on.
     Recheck,
     /// The line's own paths.
@@ -74,6 +76,7 @@ impl Meta {
             call: match text(line::LINE) {
                 Some("decide") => Call::Decide,
                 Some("attached") => Call::Attached,
+                Some("outcome") => Call::Outcome,
                 Some("recheck") => Call::Recheck,
                 Some("call") => Call::Line,
                 Some(_) | None => Call::Bare,

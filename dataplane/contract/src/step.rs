@@ -86,7 +86,12 @@ pub struct Receive {
     pub at: u64,
     /// The object is made by this step and holds nothing else: it is complete afterwards, and removed when this fails.
     pub is_whole: bool,
-    /// Exactly this many bytes, else [`Failure::Short`] or [`Failure::TooLong`]; `None`: what comes.
+    /// The bytes survive a power cut before the outcome is told, also when the object is not complete by then; with
+    /// `durability: none` nothing does.
+    #[serde(default)]
+    pub sync: bool,
+    /// Exactly this many bytes, else [`Failure::Short`] or [`Failure::TooLong`]. `None`: what comes, which only a whole
+    /// object may say.
     pub exact: Option<u64>,
     /// At least this many, else [`Failure::Short`].
     #[serde(default)]
@@ -141,6 +146,16 @@ pub enum Piece {
     Of(ObjectId, Span),
     /// This many zero bytes.
     Zeros(u64),
+}
+
+impl Piece {
+    /// How many bytes it adds.
+    pub fn bytes(&self) -> u64 {
+        match self {
+            Self::Of(_, span) => span.len(),
+            Self::Zeros(bytes) => *bytes,
+        }
+    }
 }
 
 /// Complete an object at `length`, with digests of the whole. Outcome: [`Told::Sealed`]; [`Failure::Short`] when bytes
@@ -288,6 +303,7 @@ mod tests {
             object,
             at: 5,
             is_whole: false,
+            sync: true,
             exact: Some(3),
             min: 0,
             max: 3,

@@ -14,16 +14,17 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use etransfer_contract::Span;
 use etransfer_contract::fact::Fact;
 use etransfer_contract::grant::Append;
 use etransfer_contract::tus::{AppendHead, Checksum, CreateHead, Refusal};
+use etransfer_contract::{ObjectId, Span};
 
 use super::Answered;
-use super::finish::finish;
+use super::finish::{Stored, finish};
 use super::mover::{Limits, Moved, Mover, Stop};
 use crate::body::Body;
 use crate::config::WriteMode;
+use crate::content::Content;
 use crate::core::{Core, http_date};
 use crate::data_file::{self, DataFile};
 use crate::http::{Head, Reply};
@@ -151,7 +152,7 @@ async fn empty_body(core: &Core, object: &Arc<Object>, ask: &Ask, permit: &Appen
         return Err(mismatch(look.contiguous));
     }
     declare(core, object, ask, permit, Some(0))?;
-    finish(core, object, None, false).await.map_err(|error| failed(object, &error))?;
+    finish(core, object, None, Stored::Nothing).await.map_err(|error| failed(object, &error))?;
     Ok(acknowledgement(object, permit))
 }
 
@@ -211,6 +212,17 @@ fn no_room(object: &Object) -> Failure {
     Failure::Refused(reply)
 }
 
+/// Opens the file of an object for a body of so many bytes (`None`: nobody knows).
+pub async fn open_for_body(core: &Core, object: ObjectId, bytes: Option<u64>) -> io::Result<DataFile> {
+    let mode = core.shared.config.write_mode;
+    let large = match mode {
+        WriteMode::Direct => true,
+        WriteMode::Buffered => false,
+        WriteMode::Auto => bytes.is_none_or(|bytes| bytes >= DIRECT_BODY_BYTES_MIN),
+    };
+    DataFile::open(&core.io, &core.objects, object, mode, large).await
+}
+
 async fn receive(
     permission: &Permission<'_>,
     wire: &mut Wire,
@@ -221,13 +233,7 @@ async fn receive(
     permit: &Append,
 ) -> Moved {
     let core = permission.core;
-    let config = &core.shared.config;
-    let large = match config.write_mode {
-        WriteMode::Direct => true,
-        WriteMode::Buffered => false,
-        WriteMode::Auto => body.remaining().is_none_or(|bytes| bytes >= DIRECT_BODY_BYTES_MIN),
-    };
-    let file = match DataFile::open(&core.io, &core.objects, object.id(), config.write_mode, large).await {
+    let file = match open_for_body(core, object.id(), body.remaining()).await {
         Ok(file) => file,
         Err(error) => return Moved::failed(Stop::Disk(error)),
     };
@@ -240,7 +246,7 @@ async fn receive(
     if let Some(rate) = &permit.rate {
         mover.limit(core.shared.rates.join(rate, &core.io));
     }
-    mover.run(wire, body).await
+    mover.run(wire, &mut Content::plain(body)).await
 }
 
 async fn settle(
@@ -255,7 +261,8 @@ async fn settle(
     let end = std::mem::replace(&mut moved.end, Ok(())).and(checked);
     *stored = moved.stored();
     moved.release();
-    let finished = finish(core, object, moved.file.as_ref(), *stored > 0).await;
+    let what = if *stored > 0 { Stored::Bytes } else { Stored::Nothing };
+    let finished = finish(core, object, moved.file.as_ref(), what).await;
     core.shared.facts.push(Fact::Progress(object.presence()));
     let Err(stop) = end else {
         finished.map_err(|error| failed(object, &error))?;
@@ -291,6 +298,7 @@ fn stopped(object: &Object, stop: Stop) -> Failure {
         Stop::Mismatch => refuse(460, "the checksum does not match; nothing was kept"),
         Stop::Refused(refusal) => refusal.into(),
         Stop::Framing(reject) => Failure::Refused(Reply::reject(reject)),
+        Stop::Form => unreachable!("the body of an append is no form"),
         Stop::Disk(error) => failed(object, &error),
         Stop::Revoked => {
             let body = serde_json::json!({"error": "Unauthorized", "message": "the right to do this has ended"});

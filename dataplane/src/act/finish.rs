@@ -18,14 +18,25 @@ use crate::core::Core;
 use crate::data_file::DataFile;
 use crate::store::{Object, Position};
 
-/// Syncs what the durability level asks for and completes the object if all its bytes are there. `stored`: this request
-/// recorded bytes. An error of kind `NotFound` says that the object went away meanwhile.
-pub async fn finish(core: &Core, object: &Arc<Object>, file: Option<&DataFile>, stored: bool) -> io::Result<()> {
+/// What a request left to make durable.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stored {
+    /// No bytes.
+    Nothing,
+    /// Bytes, which the durability level judges.
+    Bytes,
+    /// Bytes that somebody is told are safe: synced unless the level is `none`.
+    Promised,
+}
+
+/// Syncs what the durability level asks for and completes the object if all its bytes are there. An error of kind
+/// `NotFound` says that the object went away meanwhile.
+pub async fn finish(core: &Core, object: &Arc<Object>, file: Option<&DataFile>, stored: Stored) -> io::Result<()> {
     let durability = core.shared.config.durability;
     let completion = object.try_complete();
     let sync = match durability {
-        Durability::Every => completion.is_some() || stored,
-        Durability::Complete => completion.is_some(),
+        Durability::Every => completion.is_some() || stored != Stored::Nothing,
+        Durability::Complete => completion.is_some() || stored == Stored::Promised,
         Durability::None => false,
     };
     if completion.is_none() && !sync {

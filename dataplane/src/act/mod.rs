@@ -1,6 +1,7 @@
 //! What a grant permits, one file per act. Each takes the request and the permit, moves the bytes and says what to answer.
 
 pub mod append;
+pub mod compose;
 pub mod concat;
 pub mod digest;
 pub mod finish;
@@ -12,6 +13,7 @@ pub mod remove;
 pub mod sender;
 pub mod serve;
 pub mod state;
+pub mod step;
 
 use crate::http::Reply;
 

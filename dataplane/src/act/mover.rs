@@ -19,7 +19,8 @@ use futures_util::future::{Either, select};
 
 use super::digest::{Hasher, of_file};
 use super::pace::{Pace, SMALL_WINDOW_BYTES};
-use crate::body::{Body, BodyError, Fill};
+use crate::body::{BodyError, Fill};
+use crate::content::Content;
 use crate::core::Core;
 use crate::data_file::{BLOCK_BYTES, DataFile, Write};
 use crate::http::Reject;
@@ -69,6 +70,8 @@ pub enum Stop {
     Refused(Refusal),
     /// The chunked framing is broken.
     Framing(Reject),
+    /// The form ends inside the part.
+    Form,
     /// The disk failed.
     Disk(io::Error),
 }
@@ -89,7 +92,7 @@ pub struct Mover<'c> {
     verified: bool,
     /// Where the body ends, as far as its sender has said.
     body_end: u64,
-    hasher: Option<Hasher>,
+    hashers: Vec<Hasher>,
     uncommitted: Vec<(Span, u32)>,
     meter: Option<Meter>,
     pace: Pace,
@@ -139,7 +142,7 @@ impl<'c> Mover<'c> {
             in_flight: VecDeque::new(),
             verified: false,
             body_end: u64::MAX,
-            hasher: None,
+            hashers: Vec::new(),
             uncommitted: Vec::new(),
             meter: None,
             pace: Pace::new(core.io.now()),
@@ -151,7 +154,12 @@ impl<'c> Mover<'c> {
     /// Nothing becomes visible before the checksum matched; `None`: the algorithm is in the trailer.
     pub fn verify(&mut self, algorithm: Option<Algorithm>) {
         self.verified = true;
-        self.hasher = algorithm.map(Hasher::new);
+        self.hashers.extend(algorithm.map(Hasher::new));
+    }
+
+    /// Digests the body as it comes.
+    pub fn digest(&mut self, hashers: Vec<Hasher>) {
+        self.hashers = hashers;
     }
 
     /// Takes no more than the meter lets in.
@@ -160,7 +168,7 @@ impl<'c> Mover<'c> {
     }
 
     /// Takes the body to its end, or as far as it goes.
-    pub async fn run(mut self, wire: &mut Wire, body: &mut Body) -> Moved {
+    pub async fn run(mut self, wire: &mut Wire, body: &mut Content<'_>) -> Moved {
         let end = self.move_all(wire, body).await;
         let landed = self.land_all().await;
         Moved {
@@ -169,13 +177,13 @@ impl<'c> Mover<'c> {
             claim: Some(self.claim),
             trailers: body.take_trailers(),
             span: Span::new(self.start, self.at),
-            hasher: self.hasher,
+            hashers: self.hashers,
             verified: self.verified,
             uncommitted: self.uncommitted,
         }
     }
 
-    async fn move_all(&mut self, wire: &mut Wire, body: &mut Body) -> Result<(), Stop> {
+    async fn move_all(&mut self, wire: &mut Wire, body: &mut Content<'_>) -> Result<(), Stop> {
         self.body_end = body.remaining().map_or(u64::MAX, |bytes| self.start.saturating_add(bytes));
         loop {
             let rest = self.await_turn(wire, body).await?;
@@ -206,7 +214,7 @@ impl<'c> Mover<'c> {
 
     /// How many bytes may be received next: what is left of the body, or as much of it as its rate lets in now. While the
     /// body waits nothing is read, so TCP slows its sender down; what was read lands, so its buffers go back.
-    async fn await_turn(&mut self, wire: &Wire, body: &Body) -> Result<usize, Stop> {
+    async fn await_turn(&mut self, wire: &Wire, body: &Content<'_>) -> Result<usize, Stop> {
         let rest = body.remaining().unwrap_or(u64::MAX);
         let whole = usize::try_from(rest).unwrap_or(usize::MAX);
         loop {
@@ -245,9 +253,7 @@ impl<'c> Mover<'c> {
     async fn store(&mut self, window: Buf, at: usize, bytes: u64) -> Result<(), Stop> {
         let Some(span) = Span::at(self.at, bytes) else { return Err(Stop::Surplus) };
         let content = &window[at..at + bytes as usize];
-        if let Some(hasher) = &mut self.hasher {
-            hasher.update(content);
-        }
+        self.hashers.iter_mut().for_each(|hasher| hasher.update(content));
         self.at = span.end();
         let (pieces, short) = self.pieces(span, content);
         if let (Some((last, _)), true) = (pieces.last(), window.is_slot()) {
@@ -410,6 +416,7 @@ impl From<BodyError> for Stop {
     fn from(error: BodyError) -> Self {
         match error {
             BodyError::Framing(reject) => Self::Framing(reject),
+            BodyError::Form => Self::Form,
             BodyError::Wire(WireError::Late) => Self::Slow,
             BodyError::Wire(WireError::Closed | WireError::Io(_)) => Self::Gone,
         }
@@ -425,7 +432,7 @@ pub struct Moved {
     claim: Option<Claim>,
     trailers: Vec<(String, Vec<u8>)>,
     span: Option<Span>,
-    hasher: Option<Hasher>,
+    hashers: Vec<Hasher>,
     verified: bool,
     uncommitted: Vec<(Span, u32)>,
 }
@@ -439,7 +446,7 @@ impl Moved {
             claim: None,
             trailers: Vec::new(),
             span: None,
-            hasher: None,
+            hashers: Vec::new(),
             verified: false,
             uncommitted: Vec::new(),
         }
@@ -465,19 +472,37 @@ impl Moved {
             (None, Some(trailer)) => trailer,
             (None, None) => return Err(missing()),
         };
-        let digest = match (self.hasher.take(), self.span) {
-            (Some(hasher), _) => hasher.finish(),
+        let hasher = match (self.hashers.pop(), self.span) {
+            (Some(hasher), _) => Some(hasher),
             (None, Some(span)) => {
-                let algorithm = expected.algorithm().map_err(Stop::Refused)?;
-                of_file(core, object.id(), span, algorithm).await.map_err(Stop::Disk)?
+                let late = vec![Hasher::new(expected.algorithm().map_err(Stop::Refused)?)];
+                of_file(core, object.id(), span, late).await.map_err(Stop::Disk)?.pop()
             }
-            (None, None) => Hasher::new(expected.algorithm().map_err(Stop::Refused)?).finish(),
+            (None, None) => Some(Hasher::new(expected.algorithm().map_err(Stop::Refused)?)),
         };
-        if digest != expected.digest() {
+        if hasher.is_none_or(|hasher| hasher.finish() != expected.digest()) {
             return Err(Stop::Mismatch);
         }
-        let claim = self.claim.as_mut().expect("a body that ended well still holds its claim");
-        commit(core, claim, &std::mem::take(&mut self.uncommitted))
+        self.commit(core)
+    }
+
+    /// Records all of a verified body.
+    pub fn commit(&mut self, core: &Core) -> Result<(), Stop> {
+        let pieces = std::mem::take(&mut self.uncommitted);
+        match &mut self.claim {
+            Some(claim) => commit(core, claim, &pieces),
+            None => Ok(()),
+        }
+    }
+
+    /// Bytes of the body that came.
+    pub fn received(&self) -> u64 {
+        self.span.map_or(0, Span::len)
+    }
+
+    /// The digests of what came.
+    pub fn take_hashers(&mut self) -> Vec<Hasher> {
+        std::mem::take(&mut self.hashers)
     }
 
     /// Gives up what of its bytes was not stored: others may have them.

@@ -68,7 +68,7 @@ async fn collect(core: &Core, wire: &mut Wire, body: &mut Body, bytes_max: u64) 
             Ok(Fill::Tick) if bytes > 0 => {}
             Ok(Fill::Tick) => return Err(Answered::Reply(Reply::detail(408, "the body did not come in time"))),
             Err(BodyError::Framing(reject)) => return Err(Answered::Reply(Reply::reject(reject))),
-            Err(BodyError::Wire(_)) => return Err(Answered::Cut),
+            Err(BodyError::Wire(_) | BodyError::Form) => return Err(Answered::Cut),
         }
     }
     Ok(content)

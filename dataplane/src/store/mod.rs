@@ -53,7 +53,7 @@ pub use completion::Completion;
 pub use decide::{Refused, Want};
 pub use index::Gone;
 pub use journal::{Journal, Position, SyncTarget};
-pub use object::{LengthRefused, Look, Object, SyncMark};
+pub use object::{LengthRefused, Look, NotFree, Object, SyncMark};
 pub use open::{OpenError, Replayed, StoreOptions};
 pub use path::ObjectPath;
 pub use reader::{ReadGuard, SoleDelivery};

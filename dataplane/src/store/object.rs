@@ -98,6 +98,11 @@ pub enum LengthRefused {
     Journal(#[source] io::Error),
 }
 
+/// Bytes that are stored, somebody's, or beyond the object: see [`Object::claim_free`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("not all of these bytes are free")]
+pub struct NotFree;
+
 /// Everything stored when a data sync began; see [`Object::mark`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SyncMark(u64);
@@ -225,13 +230,7 @@ impl Object {
         let owned: SpanSet = state.writers.iter().flat_map(|writer| writer.owned.iter()).collect();
         let (length, complete) = (state.length(), state.known.complete);
         match decide(Seen { received: &state.known.received, owned: &owned, length, complete }, want) {
-            Decision::Take { owned, end } => {
-                let number = state.next_writer;
-                state.next_writer += 1;
-                let lease = Arc::new(Lease::new());
-                state.writers.push(Writer::new(number, &owned, Arc::clone(&lease)));
-                Ok(Claim::new(Arc::clone(self), number, lease, owned, end))
-            }
+            Decision::Take { owned, end } => Ok(self.hand_out(&mut state, owned, end)),
             Decision::Busy { wanted } => {
                 let silent = state.owners_of(&wanted).all(|writer| writer.is_silent(SILENT_MS));
                 Err(Refused::Busy { silent, listener: self.changed.listen() })
@@ -242,6 +241,27 @@ impl Object {
             Decision::BeyondLength { length } => Err(Refused::BeyondLength { length }),
             Decision::Complete { inside, length } => Err(Refused::Complete { inside, length }),
         }
+    }
+
+    /// The right to store exactly these bytes, at any offset: all of them must be new, and nobody's.
+    pub fn claim_free(self: &Arc<Self>, span: Span) -> Result<Claim, NotFree> {
+        let mut state = self.state.hold();
+        let is_owned =
+            state.writers.iter().any(|writer| writer.owned.iter().any(|owned| owned.intersect(span).is_some()));
+        let is_received = state.known.received.missing(span).as_slice() != [span];
+        let is_beyond = state.length().is_some_and(|length| span.end() > length);
+        if self.is_removed() || state.known.complete || is_owned || is_received || is_beyond {
+            return Err(NotFree);
+        }
+        Ok(self.hand_out(&mut state, vec![span], span.end()))
+    }
+
+    fn hand_out(self: &Arc<Self>, state: &mut State, owned: Vec<Span>, end: u64) -> Claim {
+        let number = state.next_writer;
+        state.next_writer += 1;
+        let lease = Arc::new(Lease::new());
+        state.writers.push(Writer::new(number, &owned, Arc::clone(&lease)));
+        Claim::new(Arc::clone(self), number, lease, owned, end)
     }
 
     /// Asks writers to end: those that own bytes of `which` (all, when `None`) and were silent for at least

@@ -1,0 +1,40 @@
+//! How a handler hears what came of the step it asked for: it takes [`Told`], which is empty when the request is new.
+
+use axum::extract::{FromRequest, Request};
+use axum::response::{IntoResponse, Response};
+use etransfer_contract::line::VERSION;
+use etransfer_contract::step::Outcome;
+use http_body_util::{BodyExt, Limited};
+
+use super::meta::{Call, Meta};
+use crate::server::App;
+use crate::surface::refusal::Refused;
+
+/// Largest outcome: the fields of a form, as JSON.
+const OUTCOME_BYTES_MAX: usize = 32 << 20;
+
+/// What came of the last step of this request; `None`: there was none.
+#[derive(Debug)]
+pub struct Told(pub Option<Outcome>);
+
+impl FromRequest<App> for Told {
+    type Rejection = Response;
+
+    async fn from_request(request: Request, _: &App) -> Result<Self, Response> {
+        let meta = *request.extensions().get::<Meta>().expect("the entry layer put it there");
+        if meta.call != Call::Outcome {
+            return Ok(Self(None));
+        }
+        let refuse = |reason: &str| {
+            tracing::error!(reason, "an outcome can not be read");
+            Refused::new(500, "the planes of this server do not understand each other").into_response()
+        };
+        let body = Limited::new(request.into_body(), OUTCOME_BYTES_MAX).collect().await;
+        let body = body.map_err(|error| refuse(&error.to_string()))?.to_bytes();
+        match serde_json::from_slice::<Outcome>(&body) {
+            Ok(outcome) if outcome.version == VERSION => Ok(Self(Some(outcome))),
+            Ok(_) => Err(refuse("its version is another one")),
+            Err(error) => Err(refuse(&error.to_string())),
+        }
+    }
+}

@@ -1,0 +1,140 @@
+//! A new object out of pieces of others: bytes are copied once, off the core, with the CRC of every block.
+//!
+//! Must stay true: the new object is visible only when it is whole; a piece that went away meanwhile leaves nothing behind.
+
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::sync::Arc;
+
+use etransfer_contract::step::{Failure, Piece};
+use etransfer_contract::{ObjectId, Span};
+
+use super::digest::Hasher;
+use super::finish::{Stored, finish};
+use super::remove::remove_object;
+use crate::config::WriteMode;
+use crate::core::Core;
+use crate::data_file::{DataFile, open_for_reading};
+use crate::store::{Object, ReadGuard, Want};
+
+/// Bytes copied at a time; each block gets its own CRC record.
+const COPY_BYTES: usize = 1 << 20;
+
+/// Where the bytes of a piece come from.
+enum Source {
+    File { guard: ReadGuard, file: File, span: Span },
+    Zeros(u64),
+}
+
+/// Builds `id`: its length, and the digests of all of it. After a failure it is gone.
+pub async fn compose(
+    core: &Core,
+    id: ObjectId,
+    pieces: &[Piece],
+    hashers: Vec<Hasher>,
+) -> Result<(u64, Vec<Hasher>), Failure> {
+    let built = build(core, id, pieces, hashers).await;
+    if built.is_err()
+        && let Err(error) = remove_object(core, id).await
+    {
+        tracing::error!(object = %id, %error, "remove a half-built object");
+    }
+    built
+}
+
+async fn build(
+    core: &Core,
+    id: ObjectId,
+    pieces: &[Piece],
+    hashers: Vec<Hasher>,
+) -> Result<(u64, Vec<Hasher>), Failure> {
+    let length = pieces.iter().map(Piece::bytes).sum();
+    let object = core.shared.store.find_or_create(id, Some(length)).map_err(|_gone| Failure::Gone)?;
+    let mut sources = Vec::with_capacity(pieces.len());
+    for piece in pieces {
+        sources.push(open(core, *piece).await.ok_or(Failure::Gone)?);
+    }
+    let hashers = copy(core, &object, sources, length, hashers).await.map_err(|error| {
+        tracing::error!(object = %id, %error, "build an object out of pieces");
+        if super::append::is_no_space(&error) { Failure::NoRoom } else { Failure::Disk }
+    })?;
+    Ok((length, hashers))
+}
+
+async fn open(core: &Core, piece: Piece) -> Option<Source> {
+    let (id, span) = match piece {
+        Piece::Of(id, span) => (id, span),
+        Piece::Zeros(bytes) => return Some(Source::Zeros(bytes)),
+    };
+    let object = core.shared.store.find(id)?;
+    let guard = object.read()?;
+    if !object.spans().contains(span) {
+        return None;
+    }
+    let file = open_for_reading(&core.io, &core.objects, id).await.ok()?;
+    Some(Source::File { guard, file: File::from(file.try_clone().ok()?), span })
+}
+
+async fn copy(
+    core: &Core,
+    object: &Arc<Object>,
+    sources: Vec<Source>,
+    length: u64,
+    hashers: Vec<Hasher>,
+) -> io::Result<Vec<Hasher>> {
+    let mut file = DataFile::open(&core.io, &core.objects, object.id(), WriteMode::Buffered, false).await?;
+    file.allocate(&core.io, length, length).await?;
+    let want = Want { offset: 0, body: Some(length), parallel: false };
+    let busy = |_refused| io::Error::other("somebody writes to an object that is being built");
+    let mut claim = object.claim(want).map_err(busy)?;
+    let target = file.to_std()?;
+    let (blocks, hashers) = core.io.off_core(move || copy_blocks(&sources, &target, hashers)).await?;
+    claim.commit_all(core.journal(), &blocks, false).map_err(io::Error::other)?;
+    drop(claim);
+    finish(core, object, Some(&file), Stored::Bytes).await?;
+    Ok(hashers)
+}
+
+type Copied = (Vec<(Span, u32)>, Vec<Hasher>);
+
+fn copy_blocks(sources: &[Source], target: &File, mut hashers: Vec<Hasher>) -> io::Result<Copied> {
+    let mut blocks = Vec::new();
+    let mut buf = vec![0; COPY_BYTES];
+    let mut at = 0;
+    for source in sources {
+        let bytes = source.bytes();
+        let mut done = 0;
+        while done < bytes {
+            let block = &mut buf[..(bytes - done).min(COPY_BYTES as u64) as usize];
+            source.read(done, block)?;
+            target.write_all_at(block, at)?;
+            hashers.iter_mut().for_each(|hasher| hasher.update(block));
+            let span = Span::at(at, block.len() as u64).ok_or(io::ErrorKind::FileTooLarge)?;
+            blocks.push((span, crc32fast::hash(block)));
+            done += span.len();
+            at = span.end();
+        }
+    }
+    Ok((blocks, hashers))
+}
+
+impl Source {
+    fn bytes(&self) -> u64 {
+        match self {
+            Self::File { span, .. } => span.len(),
+            Self::Zeros(bytes) => *bytes,
+        }
+    }
+
+    fn read(&self, done: u64, block: &mut [u8]) -> io::Result<()> {
+        match self {
+            Self::File { guard, .. } if guard.is_cut() => Err(io::Error::other("a piece was removed")),
+            Self::File { file, span, .. } => file.read_exact_at(block, span.start() + done),
+            Self::Zeros(_) => {
+                block.fill(0);
+                Ok(())
+            }
+        }
+    }
+}

@@ -1,0 +1,182 @@
+//! Steps (`etransfer_contract::step`): do one thing, tell what came of it, go on as that is answered.
+//!
+//! ```text
+//! grant ──► step ──► outcome ──► grant ──► step ──► … ──► the control plane's own answer, relayed
+//! ```
+//!
+//! * [`preface`] what stands before the content, [`form`] the heads of its parts · [`receive`] content into an object
+//! * [`stored`] digests of what is there, and completing it · building out of pieces is [`compose`](super::compose)
+//!
+//! Must stay true: space that was promised to a step is settled after its outcome was answered, so the control plane has
+//! the record of the bytes before their promise ends; after a failure nothing of the step is stored.
+
+mod form;
+mod preface;
+mod receive;
+mod stored;
+
+use std::rc::Rc;
+
+use etransfer_contract::grant::{Act, Ticket};
+use etransfer_contract::line;
+use etransfer_contract::step::{Digest, Failure, Outcome, Step, Told, What};
+use etransfer_contract::{Grant, ObjectId};
+
+use super::digest::Hasher;
+use super::{Answered, compose, relay};
+use crate::body::Body;
+use crate::connection::is_drainable;
+use crate::content::Content;
+use crate::core::Core;
+use crate::grants::{Asker, Decided, tell};
+use crate::http::{Head, Reply};
+use crate::permission::Permission;
+use crate::wire::Wire;
+
+/// Steps of one request; a batch of files takes three each.
+const STEPS_MAX: usize = 1000;
+
+/// What a step came to: its outcome, or the end of the request.
+type Did = Result<Told, Answered>;
+
+/// A request on its way through its steps.
+struct Walk<'c, 'w> {
+    core: &'c Core,
+    head: &'c Head,
+    asker: &'c Asker,
+    wire: &'w mut Wire,
+    content: Content<'w>,
+    /// The client waits for `100 Continue`.
+    awaits_continue: bool,
+    /// Space promised to the last step, and how much of it is in use.
+    promise: Option<(Ticket, u64)>,
+}
+
+/// Executes a step, and those that follow.
+pub async fn steps(
+    core: &Core,
+    wire: &mut Wire,
+    head: &Head,
+    body: &mut Body,
+    asker: &Asker,
+    grant: Rc<Grant>,
+    keep_alive: bool,
+) -> Answered {
+    let content = Content::plain(body);
+    let awaits_continue = head.expects_continue();
+    let mut walk = Walk { core, head, asker, wire, content, awaits_continue, promise: None };
+    let decided = walk.run(grant).await;
+    walk.settle();
+    match decided {
+        Ok(reply) => {
+            let keep_alive = keep_alive && is_drainable(head, body);
+            relay::relay(core, wire, head, *reply, keep_alive).await
+        }
+        Err(answered) => answered,
+    }
+}
+
+impl Walk<'_, '_> {
+    /// To the answer, or to an end without one.
+    async fn run(&mut self, mut grant: Rc<Grant>) -> Result<Box<crate::line::LineReply>, Answered> {
+        for _ in 0..STEPS_MAX {
+            let Act::Step(step) = &grant.act else {
+                tracing::error!("the control plane answered an outcome with a grant that is no step");
+                return Err(Answered::Reply(Reply::detail(500, "this server failed; it is in its log")));
+            };
+            let told = self.step(&grant, step).await?;
+            let outcome = Outcome { version: line::VERSION, ticket: grant.ticket, memo: step.memo.clone(), told };
+            let decided = tell(self.core, self.head, self.asker, &outcome).await;
+            self.settle();
+            match decided {
+                Decided::Grant(next) => grant = next,
+                Decided::Answer(reply) => return Ok(reply),
+                Decided::Away => return Err(Answered::Reply(relay::away())),
+            }
+        }
+        Err(Answered::Reply(Reply::detail(413, "too many parts in one request")))
+    }
+
+    async fn step(&mut self, grant: &Grant, step: &Step) -> Did {
+        match &step.what {
+            What::Preface(wanted) => {
+                self.let_body_come().await?;
+                preface::read(self, wanted).await
+            }
+            What::Receive(wanted) => {
+                self.promise(grant, wanted.object, wanted.budget);
+                let _under_way = self.core.shared.transfers.enter_step(self.asker.local.ip(), self.content.remaining());
+                let told = match receive::early(&self.content, wanted) {
+                    Some(failure) => Told::Failed(failure),
+                    None => {
+                        self.let_body_come().await?;
+                        let permission = Permission::new(self.core, self.head, self.asker, grant);
+                        receive::receive(&permission, self.wire, &mut self.content, wanted).await?
+                    }
+                };
+                if let (Told::Received { bytes, .. }, Some((_, stored))) = (&told, &mut self.promise) {
+                    *stored = *bytes;
+                }
+                Ok(told)
+            }
+            What::Examine(wanted) => Ok(stored::examine(self.core, wanted).await),
+            What::Compose(wanted) => {
+                self.promise(grant, wanted.object, wanted.budget);
+                let digests = hashers(&wanted.digests);
+                let told = match compose::compose(self.core, wanted.object, &wanted.pieces, digests).await {
+                    Ok((bytes, digests)) => Told::Composed { bytes, digests: told(&wanted.digests, digests) },
+                    Err(failure) => Told::Failed(failure),
+                };
+                if let (Told::Composed { bytes, .. }, Some((_, stored))) = (&told, &mut self.promise) {
+                    *stored = *bytes;
+                }
+                Ok(told)
+            }
+            What::Seal(wanted) => Ok(stored::seal(self.core, wanted).await),
+        }
+    }
+
+    fn promise(&mut self, grant: &Grant, object: ObjectId, bytes: u64) {
+        self.core.shared.budgets.open(grant.ticket, object, bytes);
+        self.promise = Some((grant.ticket, 0));
+    }
+
+    /// Whatever was promised and not used is free again.
+    fn settle(&mut self) {
+        if let Some((ticket, stored)) = self.promise.take() {
+            self.core.shared.budgets.settle(&self.core.shared.facts, ticket, stored);
+        }
+    }
+
+    /// Says `100 Continue`, once, to a client that waits for it.
+    async fn let_body_come(&mut self) -> Result<(), Answered> {
+        if !std::mem::take(&mut self.awaits_continue) {
+            return Ok(());
+        }
+        let interim = b"HTTP/1.1 100 Continue\r\n\r\n".to_vec();
+        let limit = self.core.shared.config.limits.body_idle_timeout;
+        self.wire.send(interim, false, limit).await.map_err(|_| Answered::Cut)
+    }
+}
+
+fn hashers(digests: &[Digest]) -> Vec<Hasher> {
+    digests.iter().map(|digest| Hasher::of(*digest)).collect()
+}
+
+/// Digests as the outcome tells them.
+fn told(wanted: &[Digest], hashers: Vec<Hasher>) -> Vec<(Digest, String)> {
+    let hex = |bytes: Vec<u8>| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    wanted.iter().copied().zip(hashers.into_iter().map(|hasher| hex(hasher.finish()))).collect()
+}
+
+/// What a disk that failed is told as.
+fn of_disk(object: ObjectId, error: &std::io::Error) -> Failure {
+    if super::append::is_no_space(error) {
+        return Failure::NoRoom;
+    }
+    if error.kind() == std::io::ErrorKind::NotFound {
+        return Failure::Gone;
+    }
+    tracing::error!(%object, %error, "a step failed on the disk");
+    Failure::Disk
+}

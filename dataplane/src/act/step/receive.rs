@@ -1,0 +1,144 @@
+//! Content into an object, all of it or nothing: the mover of PATCH, with another beginning and another end.
+//!
+//! A whole object records its bytes as they land, for nobody knows of it before it is complete; a chunk records all of its
+//! bytes at its end, so what others may already read never changes and a chunk that dies leaves nothing.
+
+use std::sync::Arc;
+
+use etransfer_contract::fact::Fact;
+use etransfer_contract::step::{Failure, Receive, Told};
+use etransfer_contract::{ObjectId, Span};
+
+use super::{hashers, of_disk, told};
+use crate::act::Answered;
+use crate::act::append::open_for_body;
+use crate::act::finish::{Stored, finish};
+use crate::act::mover::{Limits, Mover, Stop};
+use crate::act::remove::remove_object;
+use crate::content::Content;
+use crate::core::Core;
+use crate::http::Reply;
+use crate::permission::Permission;
+use crate::store::{Claim, Object, Want};
+use crate::wire::Wire;
+
+/// What is known before a byte is read: a body that is announced too long or too short is not asked for.
+pub fn early(content: &Content<'_>, wanted: &Receive) -> Option<Failure> {
+    let bytes = content.remaining().filter(|_| !content.is_form())?;
+    let exact = wanted.exact.unwrap_or(bytes);
+    if bytes > wanted.max || bytes > exact {
+        Some(Failure::TooLong)
+    } else if bytes < wanted.min || bytes < exact {
+        Some(Failure::Short)
+    } else if bytes > wanted.budget {
+        Some(Failure::NoRoom)
+    } else {
+        None
+    }
+}
+
+/// Moves the content; the end of the connection is no outcome.
+pub async fn receive(
+    permission: &Permission<'_>,
+    wire: &mut Wire,
+    content: &mut Content<'_>,
+    wanted: &Receive,
+) -> Result<Told, Answered> {
+    let core = permission.core;
+    let ended = match take_in(permission, wire, content, wanted).await {
+        Ok(told) => return Ok(told),
+        Err(ended) => ended,
+    };
+    if wanted.is_whole {
+        discard(core, wanted.object).await;
+    }
+    match ended {
+        Ended::Failed(failure) => Ok(Told::Failed(failure)),
+        Ended::Answered(answered) => Err(answered),
+    }
+}
+
+enum Ended {
+    Failed(Failure),
+    Answered(Answered),
+}
+
+async fn take_in(
+    permission: &Permission<'_>,
+    wire: &mut Wire,
+    content: &mut Content<'_>,
+    wanted: &Receive,
+) -> Result<Told, Ended> {
+    let core = permission.core;
+    let most = wanted.exact.unwrap_or(u64::MAX).min(wanted.max);
+    let gone = |_gone| Ended::Failed(Failure::Gone);
+    let object = core.shared.store.find_or_create(wanted.object, None).map_err(gone)?;
+    let claim = claim(&object, wanted).ok_or(Ended::Failed(Failure::Taken))?;
+    let disk = |error| Ended::Failed(of_disk(wanted.object, &error));
+    let file = open_for_body(core, wanted.object, content.remaining()).await.map_err(disk)?;
+    // One byte more than a whole object may have is let in, and then the body is too long.
+    let limits = Limits { budget: Some(wanted.budget), length_max: Some(wanted.at.saturating_add(most)) };
+    let mut mover = Mover::new(permission, &object, claim, file, wanted.at, limits);
+    if !wanted.is_whole {
+        mover.verify(None);
+    }
+    let expected = wanted.expect.iter().map(|(digest, _)| *digest);
+    let digests: Vec<_> = wanted.digests.iter().copied().chain(expected).collect();
+    mover.digest(hashers(&digests));
+    if let Some(rate) = &wanted.rate {
+        mover.limit(core.shared.rates.join(rate, &core.io));
+    }
+    let mut moved = mover.run(wire, content).await;
+    std::mem::replace(&mut moved.end, Ok(())).map_err(|stop| stopped(wanted.object, stop))?;
+    let bytes = moved.received();
+    if bytes < wanted.min || wanted.exact.is_some_and(|exact| bytes < exact) {
+        return Err(Ended::Failed(Failure::Short));
+    }
+    let mut digests = told(&digests, moved.take_hashers());
+    let found = digests.split_off(wanted.digests.len());
+    if found != wanted.expect {
+        return Err(Ended::Failed(Failure::Mismatch));
+    }
+    moved.commit(core).map_err(|stop| stopped(wanted.object, stop))?;
+    moved.release();
+    if wanted.is_whole {
+        let refused = |refused| Ended::Failed(of_disk(wanted.object, &std::io::Error::other(refused)));
+        object.declare_length(bytes, core.journal()).map_err(refused)?;
+    }
+    let stored = if wanted.sync { Stored::Promised } else { Stored::Bytes };
+    finish(core, &object, moved.file.as_ref(), stored).await.map_err(disk)?;
+    core.shared.facts.push(Fact::Progress(object.presence()));
+    Ok(Told::Received { bytes, digests })
+}
+
+/// A whole object is nobody else's; a chunk's bytes must all be free.
+fn claim(object: &Arc<Object>, wanted: &Receive) -> Option<Claim> {
+    if wanted.is_whole {
+        return object.claim(Want { offset: 0, body: None, parallel: false }).ok();
+    }
+    let exact = wanted.exact.filter(|exact| *exact > 0)?;
+    object.claim_free(Span::at(wanted.at, exact)?).ok()
+}
+
+fn stopped(object: ObjectId, stop: Stop) -> Ended {
+    Ended::Failed(match stop {
+        Stop::Surplus | Stop::TooLarge => Failure::TooLong,
+        Stop::NoRoom => Failure::NoRoom,
+        Stop::Taken => Failure::Taken,
+        Stop::Removed => Failure::Gone,
+        Stop::Revoked => Failure::Revoked,
+        Stop::Mismatch => Failure::Mismatch,
+        Stop::Form => Failure::Malformed,
+        Stop::Disk(error) => of_disk(object, &error),
+        Stop::Framing(reject) => return Ended::Answered(Answered::Reply(Reply::reject(reject))),
+        Stop::Refused(refusal) => return Ended::Answered(Answered::Reply(Reply::refusal(&refusal))),
+        Stop::Slow | Stop::Gone | Stop::Ended | Stop::Stopping => return Ended::Answered(Answered::Cut),
+    })
+}
+
+/// An object that nobody was told of goes at once.
+async fn discard(core: &Core, object: ObjectId) {
+    if let Err(error) = remove_object(core, object).await {
+        tracing::error!(%object, %error, "remove what is left of a refused body");
+    }
+}
