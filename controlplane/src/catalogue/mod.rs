@@ -29,7 +29,7 @@ use tokio::sync::oneshot;
 
 use pulse::Fare;
 pub use record::{Keep, Kind, Record, UserId};
-pub use shelf::{Entry, Shelf, Totals};
+pub use shelf::{Entry, Scope, Shelf, Totals};
 pub use surface::{Owner, Surface};
 
 /// One change to what is kept.
@@ -149,6 +149,9 @@ pub(crate) mod tests {
             once: crate::retention::once::Once::default(),
             idempotency_key: None,
             owner: None,
+            surface: Surface::default(),
+            key: String::new(),
+            detail: serde_json::Value::Null,
         }
     }
 }
