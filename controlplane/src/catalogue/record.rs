@@ -7,7 +7,7 @@ use etransfer_contract::ObjectId;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::surface::{Owner, Surface};
+use super::surface::{Owner, Place, Surface};
 use crate::config::Policy;
 use crate::retention::once::Once;
 
@@ -103,7 +103,7 @@ impl Record {
     }
 
     /// Its place, if it has one.
-    pub fn place(&self) -> Option<(Surface, String)> {
+    pub fn place(&self) -> Option<Place> {
         (!self.key.is_empty()).then(|| (self.surface, self.key.clone()))
     }
 

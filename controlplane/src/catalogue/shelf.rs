@@ -13,7 +13,7 @@ use etransfer_contract::ObjectId;
 use etransfer_contract::fact::Presence;
 
 use super::record::Record;
-use super::surface::{Owner, Surface};
+use super::surface::{Owner, Place, Surface};
 
 /// A record and what the data plane last said about its bytes.
 #[derive(Debug, Clone)]
@@ -57,7 +57,7 @@ pub struct Shelf {
     holdings: HashMap<Scope, Holding>,
     due: BTreeSet<(u64, ObjectId)>,
     keys: HashMap<String, ObjectId>,
-    places: BTreeMap<(Surface, String), ObjectId>,
+    places: BTreeMap<Place, ObjectId>,
     ghosts: HashMap<ObjectId, Ghost>,
 }
 

@@ -9,16 +9,14 @@ use etransfer_contract::order::What;
 
 use super::*;
 use crate::catalogue::tests::record;
-use crate::catalogue::{Keep, Memory, NotKept, Record, Scope, Surface};
+use crate::catalogue::{Keep, NotKept, Record, Scope, Surface};
 use crate::config::{Policy, Size};
 use crate::retention::receiver::{Receiver, Who};
 
 fn node(change: impl FnOnce(&mut Config)) -> Node {
     let mut config = Config::defaults();
     change(&mut config);
-    let beginning =
-        Beginning { keeper: Box::new(Memory), records: Vec::new(), kept: HashSet::new(), is_new_file: false };
-    Node::new(Arc::new(config), beginning)
+    Node::new(Arc::new(config), Beginning::of_memory())
 }
 
 fn id(byte: u8) -> ObjectId {
@@ -128,7 +126,7 @@ impl Keeper for Arc<Away> {
 async fn p15_a_consumption_is_not_forgotten_before_it_is_written_however_often_it_is_told() {
     let away = Arc::new(Away::default());
     let keeper = Box::new(Arc::clone(&away));
-    let beginning = Beginning { keeper, records: Vec::new(), kept: HashSet::new(), is_new_file: false };
+    let beginning = Beginning { keeper, ..Beginning::of_memory() };
     let node = Node::new(Arc::new(Config::defaults()), beginning);
     once_file(&node).await;
     away.is_away.store(true, Ordering::SeqCst);
@@ -215,8 +213,7 @@ async fn p9_promises_count_and_are_released() {
 
 #[tokio::test]
 async fn a_new_catalogue_never_removes_what_it_does_not_know() {
-    let beginning =
-        Beginning { keeper: Box::new(Memory), records: Vec::new(), kept: HashSet::new(), is_new_file: true };
+    let beginning = Beginning { is_new_file: true, ..Beginning::of_memory() };
     let node = Node::new(Arc::new(Config::defaults()), beginning);
     tell(&node, vec![inventory(vec![presence(id(1), 100, 1)])]).await;
     assert_eq!(ordered(&node), []);
