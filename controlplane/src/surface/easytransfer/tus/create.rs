@@ -62,7 +62,7 @@ pub async fn create(
     let complete = record.is_complete();
     let expires = record.created_ms + 1000 * expires_after_s(app.node.config().uploads.expiration);
     let object = record.id;
-    let account = app.account_of(record.owner, &caller).await?;
+    let account = app.account_of(record.owner.as_ref(), &caller).await?;
     let next = if complete { None } else { ahead(&app.node, &caller, &record, account) };
     app.node.create(record).await?;
     audit::object(&caller, audit::CREATE, object);
