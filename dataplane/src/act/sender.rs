@@ -2,7 +2,7 @@
 //!
 //! | bytes | way |
 //! |---|---|
-//! | up to 64 KiB | read, then one send together with the head |
+//! | up to 16 KiB | read, then one send together with the head |
 //! | in the page cache | corked, the kernel copies file → socket |
 //! | not in the page cache | read ahead of the socket into a slot (the read fills the cache), then sent from it |
 //!
@@ -23,8 +23,9 @@ use crate::store::ReadGuard;
 use crate::wire::Wire;
 use crate::world::{Buf, Fd, within};
 
-/// Up to this, head and content leave in one send.
-const ONE_SEND_BYTES_MAX: u64 = 64 * 1024;
+/// Up to this, head and content leave in one send. Beyond it, two copies and memory that was just given back to the kernel
+/// cost more than the calls of a cork: ranges of 64 KiB took 1.8 to 2.6 times the CPU (`bench/RESULTS.md`, 2026-11-21).
+const ONE_SEND_BYTES_MAX: u64 = 16 * 1024;
 /// What the kernel copies per turn; then other connections get theirs.
 const WINDOW_BYTES: u64 = 2 << 20;
 
