@@ -1,11 +1,8 @@
 //! Decide once, then move bytes: what the control plane permitted, kept per core for equal requests.
 //!
 //! Must stay true: two requests share a grant only when everything a decision may depend on is equal: method, target,
-//! `Host`, every credential field, `Origin`, the override, the forwarding fields, and whether a `Range` is asked. A grant
-//! dies at its time or when the epoch rises above its own.
+//! `Host`, every credential field, `Origin`, the override, the forwarding fields, and whether a `Range` is asked.
 
-use std::cell::RefCell;
-use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -18,8 +15,6 @@ use crate::core::Core;
 use crate::http::{Framing, Head, forwarded_head};
 use crate::line::LineReply;
 
-/// Grants one core remembers; full means forgotten, never wrong.
-const REMEMBERED_MAX: usize = 4096;
 /// How long a decision waits for facts that are on their way, and for a control plane that restarts.
 const LINE_WAIT: Duration = Duration::from_secs(2);
 /// How long a decision may take.
@@ -51,40 +46,6 @@ pub enum Decided {
     Away,
 }
 
-/// The grants of one core.
-#[derive(Default)]
-pub struct Grants {
-    remembered: RefCell<HashMap<Box<[u8]>, Remembered>>,
-}
-
-struct Remembered {
-    grant: Rc<Grant>,
-    until: Instant,
-}
-
-impl Grants {
-    fn find(&self, key: &[u8], now: Instant, epoch: u64) -> Option<Rc<Grant>> {
-        let remembered = self.remembered.borrow();
-        let found = remembered.get(key)?;
-        (found.until > now && found.grant.epoch >= epoch).then(|| Rc::clone(&found.grant))
-    }
-
-    fn remember(&self, key: Box<[u8]>, grant: &Rc<Grant>, now: Instant) {
-        if grant.cache_ms == 0 {
-            return;
-        }
-        let mut remembered = self.remembered.borrow_mut();
-        if remembered.len() >= REMEMBERED_MAX {
-            remembered.retain(|_, old| old.until > now);
-        }
-        if remembered.len() >= REMEMBERED_MAX {
-            remembered.clear();
-        }
-        let until = now + Duration::from_millis(grant.cache_ms);
-        remembered.insert(key, Remembered { grant: Rc::clone(grant), until });
-    }
-}
-
 /// Who asks, for the control plane.
 pub struct Asker {
     /// The client's address.
@@ -97,7 +58,7 @@ pub struct Asker {
 pub async fn decide(core: &Core, head: &Head, asker: &Asker) -> Decided {
     let key = key(head, asker);
     let epoch = core.shared.epoch.load(Ordering::Relaxed);
-    if let Some(grant) = core.grants.find(&key, core.io.now(), epoch) {
+    if let Some(grant) = core.grants.borrow().find(&key, core.io.now(), epoch) {
         core.counters.update(|core| core.cached += 1);
         return Decided::Grant(grant);
     }
@@ -146,7 +107,7 @@ async fn accept(core: &Core, key: Vec<u8>, mut reply: LineReply) -> Decided {
     match serde_json::from_slice::<Grant>(&body) {
         Ok(grant) if grant.version == line::VERSION => {
             let grant = Rc::new(grant);
-            core.grants.remember(key.into_boxed_slice(), &grant, core.io.now());
+            core.grants.borrow_mut().remember(key.into_boxed_slice(), &grant, core.io.now());
             if let Some(rate) = grant.act.rate() {
                 core.shared.rates.learn(rate, core.io.now());
             }
