@@ -5,7 +5,7 @@
 
 use std::rc::Rc;
 use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use etransfer_contract::Grant;
 use etransfer_contract::line::{self, GRANT_MEDIA_TYPE};
