@@ -2,10 +2,13 @@
 
 use std::net::IpAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use clap::{Args, Parser, Subcommand};
 
+use crate::bare::Sink;
+use crate::figures::table::Options;
 use crate::fleet::Launch;
 use crate::machine;
 use crate::peer::Peer;
@@ -14,7 +17,7 @@ use crate::run::Run;
 use crate::slo::Slo;
 use crate::sweep::Over;
 use crate::target::{Dialect, Target, Token};
-use crate::units::{Bytes, Span};
+use crate::units::{Bytes, MIB, Span};
 use crate::workload::Workload;
 
 /// Load tests for servers that take and give files: this one, any TUS server, and plain PUT and GET.
@@ -33,6 +36,8 @@ pub enum Command {
     Sweep(Box<SweepArgs>),
     /// Start several servers here and put all of them through the same workloads: nginx, this one, any binary given
     Peers(PeersArgs),
+    /// The table of figures: every goal beside what is measured here, against nginx and every other server given
+    Figures(FiguresArgs),
     /// Two records side by side: ratios, and the bounds within which they are noise
     Compare { a: PathBuf, b: PathBuf },
     /// One page with plots about one or several records
@@ -44,6 +49,9 @@ pub enum Command {
     },
     /// List the presets
     Presets,
+    /// The bare loop that `figures` holds servers against (started by it)
+    #[command(hide = true)]
+    Bare { port: u16, dir: PathBuf, sink: Sink },
     /// A worker of a run on another machine: orders on standard input (started by `--worker`)
     #[command(hide = true)]
     Worker,
@@ -145,6 +153,56 @@ impl PeersArgs {
             dir: self.dir.clone(),
             threads: self.threads,
         })
+    }
+}
+
+#[derive(Debug, Args)]
+pub struct FiguresArgs {
+    /// A server, as for `peers`; et and nginx must be among them
+    #[arg(long, required = true, value_name = "PEER")]
+    pub peer: Vec<Peer>,
+    /// Servers store below it: the file system under test; several: uploads are measured on each
+    #[arg(long, default_values_os_t = [std::env::temp_dir()])]
+    pub dir: Vec<PathBuf>,
+    /// Scenes to measure, the others stay as they are in the output [default: all]
+    #[arg(long, value_delimiter = ',')]
+    pub scenes: Vec<String>,
+    /// figures.json, figures.html and the records of the last round go there
+    #[arg(long, short, default_value = "figures", value_name = "DIR")]
+    pub output: PathBuf,
+    #[arg(long, default_value_t = 3)]
+    pub rounds: u32,
+    #[arg(long, short, default_value = "4s")]
+    pub duration: Span,
+    #[arg(long, default_value = "1s")]
+    pub warm_up: Span,
+    /// Of the one file that `et upload` and `et download` move
+    #[arg(long, default_value = "4GiB")]
+    pub size: Bytes,
+    /// Idle connections
+    #[arg(long, default_value_t = 10_000)]
+    pub idle: u32,
+    /// Few connections, small files, short windows: whether everything runs, not how fast
+    #[arg(long)]
+    pub quick: bool,
+}
+
+impl FiguresArgs {
+    pub fn options(&self) -> Options {
+        let given = Options {
+            peers: self.peer.clone(),
+            dirs: self.dir.clone(),
+            duration: self.duration,
+            warm_up: self.warm_up,
+            size: self.size,
+            idle: self.idle,
+            most: None,
+        };
+        if !self.quick {
+            return given;
+        }
+        let (duration, warm_up) = (Span(Duration::from_millis(200)), Span::default());
+        Options { duration, warm_up, size: Bytes(8 * MIB), idle: 20, most: Some(8), ..given }
     }
 }
 

@@ -13,21 +13,24 @@ use std::process::ExitCode;
 use anyhow::{Context as _, Result};
 use clap::Parser as _;
 
-use cli::{Cli, Command, PeersArgs, RunArgs, SweepArgs};
+use cli::{Cli, Command, FiguresArgs, PeersArgs, RunArgs, SweepArgs};
 use record::Record;
 use report::view::View;
 use report::{html, summary};
 use sweep::{Over, Step, Sweep};
 
+mod bare;
 mod cli;
 mod compare;
 mod content;
+mod figures;
 mod fleet;
 mod load;
 mod machine;
 mod nic;
 mod peer;
 mod peers;
+mod placement;
 mod record;
 mod report;
 mod run;
@@ -36,6 +39,7 @@ mod slo;
 mod sweep;
 mod target;
 mod units;
+mod window;
 mod work;
 mod workload;
 
@@ -47,6 +51,8 @@ fn main() -> ExitCode {
         Command::Run(args) => run(&args),
         Command::Sweep(args) => sweep(&args),
         Command::Peers(args) => peers(&args),
+        Command::Figures(args) => figures(&args),
+        Command::Bare { port, dir, sink } => bare::serve(port, &dir, sink).map(|()| ExitCode::SUCCESS),
         Command::Compare { a, b } => compare(&a, &b),
         Command::Html { records, output } => page(&records, &output),
         Command::Presets => presets(),
@@ -136,6 +142,19 @@ fn peers(args: &PeersArgs) -> Result<ExitCode> {
     }
     print(&matrix.text(&records));
     Ok(if records.iter().all(is_sound) { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn figures(args: &FiguresArgs) -> Result<ExitCode> {
+    figures::isolate::enter()?;
+    let say = |line: &str| {
+        let _ = writeln!(std::io::stderr().lock(), "{line}");
+    };
+    let file = figures::measure(&args.options(), &args.scenes, args.rounds, &args.output, &say)?;
+    let path = args.output.join("figures.html");
+    std::fs::write(&path, report::figures::page(&file, &args.output))
+        .with_context(|| format!("write {}", path.display()))?;
+    print(&file.markdown());
+    Ok(ExitCode::SUCCESS)
 }
 
 fn compare(a: &Path, b: &Path) -> Result<ExitCode> {

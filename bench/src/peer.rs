@@ -23,6 +23,8 @@ pub struct Peer {
     /// Path of the URL.
     pub path: String,
     command: Vec<String>,
+    /// Variables it is started with.
+    environment: Vec<(&'static str, &'static str)>,
 }
 
 /// Name, dialect, path, and what follows the binary.
@@ -30,10 +32,20 @@ const KNOWN: [(&str, Dialect, &str, &str); 6] = [
     ("et", Dialect::Easytransfer, "", "server start --host 127.0.0.1 --port {port} --storage {dir}/storage"),
     ("nginx", Dialect::Put, "/put", "-p {dir} -c {dir}/nginx.conf -e {dir}/error.log"),
     ("tusd", Dialect::Tus, "/files/", "-host 127.0.0.1 -port {port} -upload-dir {dir} -base-path /files/"),
-    ("rustus", Dialect::Tus, "/files", "--host 127.0.0.1 --port {port} --data-dir {dir} --info-dir {dir}/info"),
+    (
+        "rustus",
+        Dialect::Tus,
+        "/files",
+        // It refuses bodies of more than 256 KiB when it is not told otherwise.
+        "--host 127.0.0.1 --port {port} --data-dir {dir} --info-dir {dir}/info --max-body-size 1099511627776 --log-level ERROR",
+    ),
     ("dufs", Dialect::Put, "", "{dir} --allow-all --bind 127.0.0.1 --port {port}"),
     ("rclone", Dialect::Put, "", "serve webdav {dir} --addr 127.0.0.1:{port} --vfs-cache-mode writes"),
 ];
+
+/// nginx without TCP_CORK. With it, a range that begins inside a page leaves in two packets, and the second waits for the
+/// acknowledgement of the first, 40 ms; without it, whole files cost more.
+pub const NOPUSH_OFF: (&str, &str) = ("NGINX_TCP_NOPUSH", "off");
 
 const START_LIMIT: Duration = Duration::from_secs(20);
 const STOP_LIMIT: Duration = Duration::from_secs(30);
@@ -58,12 +70,14 @@ impl FromStr for Peer {
                     dialect: Dialect::from_str(dialect, true).ok()?,
                     path: path.to_owned(),
                     command: words(command),
+                    environment: Vec::new(),
                 },
                 (Some((_, dialect, path, args)), _) => Self {
                     name: name.to_owned(),
                     dialect: *dialect,
                     path: (*path).to_owned(),
                     command: std::iter::once(rest.to_owned()).chain(words(args)).collect(),
+                    environment: Vec::new(),
                 },
                 _ => return None,
             };
@@ -85,24 +99,47 @@ pub struct Running {
 }
 
 impl Peer {
-    /// Starts it with `dir` for its files, on `cpu` alone when one is given; returns when it listens.
-    pub fn start(&self, dir: &Path, cpu: Option<usize>) -> Result<Running> {
+    /// One that is described whole.
+    pub fn described(name: &str, dialect: Dialect, path: &str, command: &[&str]) -> Self {
+        let command = command.iter().map(|word| (*word).to_owned()).collect();
+        Self { name: name.into(), dialect, path: path.into(), command, environment: Vec::new() }
+    }
+
+    /// The same server, told something more.
+    pub fn with(&self, name: &'static str, value: &'static str) -> Self {
+        let mut peer = self.clone();
+        peer.environment.push((name, value));
+        peer
+    }
+
+    /// The program that is started.
+    pub fn program(&self) -> &str {
+        &self.command[0]
+    }
+
+    /// Starts it with `dir` for its files, on `cpus` alone (a list for taskset) when some are given; returns when it
+    /// listens.
+    pub fn start(&self, dir: &Path, cpus: Option<&str>) -> Result<Running> {
         let address = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?;
         if self.name == "nginx" {
             std::fs::create_dir_all(dir.join("put"))?;
-            std::fs::write(dir.join("nginx.conf"), nginx_configuration(dir, address))?;
+            std::fs::write(
+                dir.join("nginx.conf"),
+                nginx_configuration(dir, address, self.environment.contains(&NOPUSH_OFF)),
+            )?;
         }
         let fill = |word: &String| {
             word.replace("{port}", &address.port().to_string()).replace("{dir}", &dir.display().to_string())
         };
         let mut words: Vec<String> = self.command.iter().map(fill).collect();
         words[0] = program(&words[0])?;
-        if let Some(cpu) = cpu {
-            words.splice(..0, ["taskset".to_owned(), "-c".to_owned(), cpu.to_string()]);
+        if let Some(cpus) = cpus {
+            words.splice(..0, ["taskset", "-c", cpus].map(str::to_owned));
         }
         let log = std::fs::File::create(dir.join("log")).with_context(|| format!("make a log in {}", dir.display()))?;
         let mut command = Command::new(&words[0]);
         command.args(&words[1..]).current_dir(dir).env("ETRANSFER_AUTH_ENABLED", "false").env("HOME", dir);
+        command.envs(self.environment.iter().copied());
         command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
         let child = command.spawn().with_context(|| format!("start {} ({})", self.name, words.join(" ")))?;
         let mut running = Running { child, url: format!("http://{address}{}", self.path) };
@@ -151,15 +188,15 @@ impl Drop for Running {
 
 /// One worker, as one data core is measured; tuned for it: 1 MiB body buffer (16 KiB is the default), temporary files on
 /// the same file system, sendfile, no access log.
-fn nginx_configuration(dir: &Path, address: SocketAddr) -> String {
-    let dir = dir.display();
+fn nginx_configuration(dir: &Path, address: SocketAddr, nopush_off: bool) -> String {
+    let (dir, nopush) = (dir.display(), if nopush_off { "off" } else { "on" });
     // As another user, nginx's worker could not write here; without root there is no other user.
     let user = if rustix::process::geteuid().is_root() { "user root;" } else { "" };
     format!(
         "{user} daemon off; worker_processes 1; worker_rlimit_nofile 16384; pid {dir}/nginx.pid;
 events {{ worker_connections 8192; }}
 http {{
-    access_log off; sendfile on; tcp_nopush on; tcp_nodelay on; keepalive_requests 100000000; keepalive_timeout 600;
+    access_log off; sendfile on; tcp_nopush {nopush}; tcp_nodelay on; keepalive_requests 100000000; keepalive_timeout 600;
     client_max_body_size 0; client_body_buffer_size 1m; client_body_temp_path {dir}/temp;
     fastcgi_temp_path {dir}/t1; proxy_temp_path {dir}/t2; scgi_temp_path {dir}/t3; uwsgi_temp_path {dir}/t4;
     server {{ listen {address}; location / {{ root {dir}; dav_methods PUT DELETE; create_full_put_path on; }} }}

@@ -6,17 +6,15 @@
 
 use std::path::PathBuf;
 
-use anyhow::{Context as _, Result, ensure};
-use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
+use anyhow::{Result, ensure};
 
 use crate::compare::median;
-use crate::fleet::Launch;
 use crate::peer::Peer;
+use crate::placement::Placement;
 use crate::record::Record;
 use crate::report::view::View;
-use crate::run::Run;
-use crate::target::Target;
 use crate::units::{bytes, digits, nanoseconds};
+use crate::window::Window;
 use crate::workload::Workload;
 
 /// What is measured.
@@ -34,13 +32,13 @@ impl Matrix {
     /// Every record, in the order they were made; a peer whose dialect cannot do a workload is left out of it.
     pub fn measure(&self, view: &mut View, saw: &mut dyn FnMut(u32, &Record) -> Result<()>) -> Result<Vec<Record>> {
         ensure!(!self.peers.is_empty(), "no peer to measure; name some with --peer");
-        let server_cpu = pin_load()?;
+        let placement = Placement::apart()?;
         let mut records = Vec::new();
         for round in 0..self.rounds {
             for workload in &self.workloads {
                 for turn in 0..self.peers.len() {
                     let peer = &self.peers[(turn + round as usize) % self.peers.len()];
-                    if let Some(record) = self.one(peer, workload, server_cpu, view)? {
+                    if let Some(record) = self.one(peer, workload, &placement, view)? {
                         saw(round, &record)?;
                         records.push(record);
                     }
@@ -50,24 +48,8 @@ impl Matrix {
         Ok(records)
     }
 
-    fn one(&self, peer: &Peer, workload: &Workload, cpu: Option<usize>, view: &mut View) -> Result<Option<Record>> {
-        let dir = Scratch::below(&self.dir, &peer.name)?;
-        let server = peer.start(&dir.0, cpu)?;
-        let target = Target::new(peer.dialect, std::slice::from_ref(&server.url), Vec::new(), None)?;
-        if target.check(workload).is_err() {
-            return Ok(None);
-        }
-        let run = Run {
-            target,
-            workload: workload.clone(),
-            launch: Launch::Here,
-            threads: self.threads,
-            pids: vec![server.pid()],
-            label: peer.name.clone(),
-            commit: None,
-        };
-        let record = run.measure(view).with_context(|| format!("{} against {}", workload.name, peer.name))?;
-        Ok(Some(record))
+    fn one(&self, peer: &Peer, workload: &Workload, placement: &Placement, view: &mut View) -> Result<Option<Record>> {
+        Window::open(peer, &self.dir, placement)?.measure(&peer.name, workload, self.threads, view)
     }
 
     /// A row per workload and peer: medians over the rounds, and of the ratios to the first peer.
@@ -129,35 +111,4 @@ fn row(workload: &str, peer: &str, rows: &[&Record], reference: &[&Record]) -> S
         ratio(&p99),
         ratio(&cpu),
     )
-}
-
-/// Keeps this process off the first allowed CPU, which is left to the server; `None` when there is only one.
-fn pin_load() -> Result<Option<usize>> {
-    let allowed = sched_getaffinity(None).context("read the allowed CPUs")?;
-    let mut cpus = (0..CpuSet::MAX_CPU).filter(|cpu| allowed.is_set(*cpu));
-    let server = cpus.next();
-    let mut rest = CpuSet::new();
-    cpus.for_each(|cpu| rest.set(cpu));
-    if rest.count() == 0 {
-        return Ok(None);
-    }
-    sched_setaffinity(None, &rest).context("keep the load on the other CPUs")?;
-    Ok(server)
-}
-
-/// A directory of one window, removed on drop.
-struct Scratch(PathBuf);
-
-impl Scratch {
-    fn below(dir: &std::path::Path, name: &str) -> Result<Self> {
-        let path = std::path::absolute(dir)?.join(format!("et-bench-{name}-{}", std::process::id()));
-        std::fs::create_dir(&path).with_context(|| format!("make {}", path.display()))?;
-        Ok(Self(path))
-    }
-}
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
 }

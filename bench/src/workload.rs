@@ -82,7 +82,7 @@ pub struct Operation {
     /// One range of `part` bytes at a random offset is the whole operation.
     #[serde(default)]
     pub random: bool,
-    /// Files that are made before the window to be downloaded.
+    /// Files that are made, and read once, before the window to be downloaded.
     #[serde(default = "eight")]
     pub files: u32,
     /// A new connection for every operation.

@@ -1,7 +1,7 @@
 //! What one core owns: its engine, its way to the control plane, its grants. Plain data of one thread; what cores share
 //! is [`Shared`], touched per request and never per buffer.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize};
@@ -11,7 +11,7 @@ use event_listener::Event;
 
 use crate::config::Config;
 use crate::counters::Counters;
-use crate::grants::Grants;
+use crate::grant_cache::GrantCache;
 use crate::line::{Budgets, Facts, LineClient};
 use crate::rates::Rates;
 use crate::store::{Journal, Store};
@@ -65,7 +65,7 @@ pub struct Core {
     /// The way to the control plane.
     pub line: LineClient,
     /// What the control plane permitted recently.
-    pub grants: Grants,
+    pub grants: RefCell<GrantCache>,
     /// The `objects/` directory.
     pub objects: Fd,
     /// Whose turn it is to sync this core's journal.

@@ -1,6 +1,6 @@
 //! The life of one core: accept until told to stop, then drain.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::os::fd::AsFd;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use crate::config::Durability;
 use crate::connection::Connection;
 use crate::core::{Core, Shared};
 use crate::counters::{Tally, report};
-use crate::grants::{Asker, Grants};
+use crate::grants::Asker;
 use crate::line::{Facts, LineClient, follow_orders};
 use crate::wire::Wire;
 use crate::world::{Fd, Io};
@@ -42,7 +42,7 @@ pub async fn drive(io: Io, shared: Arc<Shared>, listeners: Vec<Fd>) {
     };
     let core = Rc::new(Core {
         line: LineClient::new(io.clone(), shared.config.line.clone()),
-        grants: Grants::default(),
+        grants: RefCell::default(),
         objects,
         journal_turn: futures_util::lock::Mutex::new(()),
         counters: Rc::default(),

@@ -1,14 +1,11 @@
 //! Decide once, then move bytes: what the control plane permitted, kept per core for equal requests.
 //!
 //! Must stay true: two requests share a grant only when everything a decision may depend on is equal: method, target,
-//! `Host`, every credential field, `Origin`, the override, the forwarding fields, and whether a `Range` is asked. A grant
-//! dies at its time or when the epoch rises above its own.
+//! `Host`, every credential field, `Origin`, the override, the forwarding fields, and whether a `Range` is asked.
 
-use std::cell::RefCell;
-use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use etransfer_contract::Grant;
 use etransfer_contract::grant::Ahead;
@@ -20,8 +17,6 @@ use crate::core::Core;
 use crate::http::{Framing, Head, forwarded_head};
 use crate::line::LineReply;
 
-/// Grants one core remembers; full means forgotten, never wrong.
-const REMEMBERED_MAX: usize = 4096;
 /// How long a decision waits for facts that are on their way, and for a control plane that restarts.
 const LINE_WAIT: Duration = Duration::from_secs(2);
 /// How long a decision may take.
@@ -56,40 +51,6 @@ pub enum Decided {
     Away,
 }
 
-/// The grants of one core.
-#[derive(Default)]
-pub struct Grants {
-    remembered: RefCell<HashMap<Box<[u8]>, Remembered>>,
-}
-
-struct Remembered {
-    grant: Rc<Grant>,
-    until: Instant,
-}
-
-impl Grants {
-    fn find(&self, key: &[u8], now: Instant, epoch: u64) -> Option<Rc<Grant>> {
-        let remembered = self.remembered.borrow();
-        let found = remembered.get(key)?;
-        (found.until > now && found.grant.epoch >= epoch).then(|| Rc::clone(&found.grant))
-    }
-
-    fn remember(&self, key: Box<[u8]>, grant: &Rc<Grant>, now: Instant) {
-        if grant.cache_ms == 0 {
-            return;
-        }
-        let mut remembered = self.remembered.borrow_mut();
-        if remembered.len() >= REMEMBERED_MAX {
-            remembered.retain(|_, old| old.until > now);
-        }
-        if remembered.len() >= REMEMBERED_MAX {
-            remembered.clear();
-        }
-        let until = now + Duration::from_millis(grant.cache_ms);
-        remembered.insert(key, Remembered { grant: Rc::clone(grant), until });
-    }
-}
-
 /// Who asks, for the control plane.
 pub struct Asker {
     /// The client's address.
@@ -102,7 +63,7 @@ pub struct Asker {
 pub async fn decide(core: &Core, head: &Head, asker: &Asker) -> Decided {
     let key = key(head, asker, head.method_name(), head.target(), &DECIDING_FIELDS);
     let epoch = core.shared.epoch.load(Ordering::Relaxed);
-    if let Some(grant) = core.grants.find(&key, core.io.now(), epoch) {
+    if let Some(grant) = core.grants.borrow().find(&key, core.io.now(), epoch) {
         core.counters.update(|core| core.cached += 1);
         return Decided::Grant(grant);
     }
@@ -134,7 +95,7 @@ fn look_ahead(core: &Core, head: &Head, asker: &Asker, reply: &LineReply) {
             if let Some(rate) = grant.act.rate() {
                 core.shared.rates.learn(rate, core.io.now());
             }
-            core.grants.remember(key.into_boxed_slice(), &Rc::new(grant), core.io.now());
+            core.grants.borrow_mut().remember(key.into_boxed_slice(), &Rc::new(grant), core.io.now());
         }
         Ok(_) => {}
         Err(error) => tracing::error!(%error, "a grant given ahead can not be read"),
@@ -182,7 +143,7 @@ async fn accept(core: &Core, key: Option<Vec<u8>>, mut reply: LineReply) -> Deci
         Ok(grant) if grant.version == line::VERSION => {
             let grant = Rc::new(grant);
             if let Some(key) = key {
-                core.grants.remember(key.into_boxed_slice(), &grant, core.io.now());
+                core.grants.borrow_mut().remember(key.into_boxed_slice(), &grant, core.io.now());
             }
             if let Some(rate) = grant.act.rate() {
                 core.shared.rates.learn(rate, core.io.now());

@@ -3,8 +3,8 @@
 //! *Absent on purpose:* no SQL, no users, no policy, no surface by name, no JSON beyond the line and its own refusals.
 //!
 //! The byte path, in reading order: [`node`] starts the cores, `drive` accepts, `connection` reads heads, `grants` asks
-//! who may (`permission` whether that still holds), `act` moves the bytes (`rates` says how fast), [`store`] knows what is
-//! there, `line` tells the control plane; `counters` is what a core counts meanwhile.
+//! who may and `grant_cache` remembers (`permission` says whether that still holds), `act` moves the bytes (`rates` says
+//! how fast), [`store`] knows what is there, `line` tells the control plane; `counters` is what a core counts meanwhile.
 pub mod config;
 pub mod node;
 
@@ -16,6 +16,8 @@ mod core;
 mod counters;
 mod data_file;
 mod drive;
+#[doc(hidden)] // Public for bench/micro alone.
+pub mod grant_cache;
 mod grants;
 pub mod http;
 mod line;

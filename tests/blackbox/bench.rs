@@ -229,3 +229,28 @@ fn nginx_and_this_server_go_through_the_same_matrix() {
         assert!(record["server"]["cpu_seconds"].is_number());
     }
 }
+
+#[test]
+fn the_table_of_figures_is_measured_and_a_row_again() {
+    let mut node = Node::start();
+    node.without_audit();
+    for (scenes, rows) in [("small", vec!["small"]), ("random,idle", vec!["small", "random", "idle"])] {
+        let mut run = command(&node, "figures --quick --rounds 1 --dir . --output out --peer nginx=nginx --scenes");
+        run.args([scenes, "--peer"]).arg(format!("et={}", et().display()));
+        let ran = wait::run(run).ok();
+        let file = load(&node.dir().join("out/figures.json"));
+        let measured: Vec<&str> =
+            file["rows"].as_array().expect("rows").iter().filter_map(|row| row["scene"].as_str()).collect();
+        assert_eq!(measured, rows, "{ran:?}");
+        let figures = file["rows"].as_array().into_iter().flatten().flat_map(|row| row["figures"].as_array());
+        for figure in figures.flatten() {
+            // There is no TUS peer here.
+            let absent = figure["what"].as_str().is_some_and(|what| what.contains("best TUS peer"));
+            assert_eq!(figure["value"].is_null(), absent, "{figure:#}");
+        }
+    }
+    let page = std::fs::read_to_string(node.dir().join("out/figures.html")).expect("a page");
+    assert!(page.contains("<svg") && page.contains("idle connections") && !page.contains("<script"), "{page}");
+    let ran = wait::run(command(&node, "figures --peer nginx=nginx --peer et=et --scenes nothing"));
+    assert!(ran.code == Some(1) && ran.stderr.contains("upload-"), "{ran:?}");
+}

@@ -1,12 +1,12 @@
 //! The parts of a request that are pure enough to be timed alone. Figures of a whole request are et-bench's.
-//!
-//! *Absent:* the grant cache's look-up, which is private to a core of the data plane; what a miss costs beside the line,
-//! decoding the grant, is here.
 
 use std::hint::black_box;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use etransfer_contract::{Grant, ObjectId, Span, SpanSet};
+use etransfer_dataplane::grant_cache::{GrantCache, REMEMBERED_MAX};
 use etransfer_dataplane::http::{Head, HeadLimits};
 use etransfer_dataplane::store::{Store, StoreOptions, Want};
 
@@ -74,5 +74,49 @@ fn grant(criterion: &mut Criterion) {
     });
 }
 
-criterion_group!(parts, head_parser, range_set, journal, grant);
+/// A full cache: what a request finds, what a new one costs while there is room, and once in a while when there is none.
+fn grant_cache(criterion: &mut Criterion) {
+    const LIFE: Duration = Duration::from_millis(1_000);
+    let text = br#"{"version":1,"ticket":7,"epoch":1,"cache_ms":1000,"headers":[],"act":{"forward":{"bytes_max":65536}}}"#;
+    let grant = Rc::new(serde_json::from_slice::<Grant>(text).expect("it is a grant"));
+    let start = Instant::now();
+    // As long as the keys of real requests are.
+    let key_of = |number: usize| -> Box<[u8]> {
+        let mut key = vec![b'x'; 256];
+        key.extend_from_slice(&number.to_le_bytes());
+        key.into_boxed_slice()
+    };
+    let full = || {
+        let mut cache = GrantCache::default();
+        (0..REMEMBERED_MAX).for_each(|number| cache.remember(key_of(number), &grant, start));
+        cache
+    };
+    let mut group = criterion.benchmark_group("grant cache");
+    let (cache, known, unknown) = (full(), key_of(7), key_of(REMEMBERED_MAX));
+    group.bench_function("find, there", |bencher| bencher.iter(|| cache.find(black_box(&known), start, 1)));
+    group.bench_function("find, absent", |bencher| bencher.iter(|| cache.find(black_box(&unknown), start, 1)));
+    group.bench_function("find, expired", |bencher| bencher.iter(|| cache.find(black_box(&known), start + LIFE, 1)));
+    group.bench_function("remember into a full one, all expired", |bencher| {
+        bencher.iter_batched_ref(
+            || (full(), key_of(REMEMBERED_MAX)),
+            |(cache, key)| cache.remember(std::mem::take(key), &grant, start + LIFE),
+            BatchSize::LargeInput,
+        );
+    });
+    group.throughput(Throughput::Elements(REMEMBERED_MAX as u64));
+    group.bench_function("remember 4096", |bencher| {
+        bencher.iter_batched(
+            || (0..REMEMBERED_MAX).map(key_of).collect::<Vec<_>>(),
+            |keys| {
+                let mut cache = GrantCache::default();
+                keys.into_iter().for_each(|key| cache.remember(key, &grant, start));
+                cache
+            },
+            BatchSize::LargeInput,
+        );
+    });
+    group.finish();
+}
+
+criterion_group!(parts, head_parser, range_set, journal, grant, grant_cache);
 criterion_main!(parts);

@@ -158,7 +158,8 @@ impl Worker {
 
     // ---- work with an end: preparing, reading back, removing
 
-    /// Uploads the files that downloads of `row` choose from.
+    /// Uploads the files that downloads of `row` choose from, and reads each once: whether a server wrote them through the
+    /// page cache or past it, they are in it then.
     pub fn prepare(&mut self, row: usize) -> Result<Vec<Stored>> {
         let shared = Arc::clone(&self.shared);
         // Whole, on one connection each: what downloads do with the file is no matter here.
@@ -169,7 +170,11 @@ impl Worker {
         if let Some(fault) = fault {
             anyhow::bail!("upload of a file to download: {fault}");
         }
-        Ok(done.into_iter().filter_map(|finished| finished.job.stored()).collect())
+        let files: Vec<Stored> = done.into_iter().filter_map(|finished| finished.job.stored()).collect();
+        if let Some((fault, _)) = self.read_back(&files)?.1.first_key_value() {
+            anyhow::bail!("first download of a file: {fault}");
+        }
+        Ok(files)
     }
 
     /// Reads the files whole, comparing when the workload says so; bytes compared, the time that took alone, and failures.

@@ -9,7 +9,7 @@ use crate::load::latency::Latency;
 use crate::record::{Record, Second};
 use crate::units::{bytes, digits, nanoseconds};
 
-const STYLE: &str = "
+pub(super) const STYLE: &str = "
 :root { color-scheme: light dark; }
 body { font: 15px/1.5 system-ui, sans-serif; max-width: 78rem; margin: 2rem auto; padding: 0 1rem; }
 main { display: grid; grid-template-columns: repeat(auto-fit, minmax(30rem, 1fr)); gap: 1.5rem; }
@@ -47,7 +47,7 @@ pub fn page(records: &[Record]) -> String {
     page + "</body></html>\n"
 }
 
-fn charts(records: &[Record]) -> [String; 8] {
+pub(super) fn charts(records: &[Record]) -> [String; 8] {
     let operations = Axis { name: "operations per second", scale: Scale::Linear, show: digits };
     let share = Axis { name: "share of operations", scale: Scale::Linear, show: |value| format!("{value:.1}") };
     // 1 / (1 - quantile): 10 is p90, 100 is p99.

@@ -1,0 +1,94 @@
+//! The grants that one core remembers, by the words of the request they were given for.
+//!
+//! Must stay true: a grant dies at its time, or when the epoch rises above its own; full means forgotten, never wrong.
+
+use std::collections::HashMap;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use etransfer_contract::Grant;
+
+/// Most grants remembered.
+pub const REMEMBERED_MAX: usize = 4096;
+
+/// Remembered grants.
+#[derive(Default)]
+pub struct GrantCache {
+    remembered: HashMap<Box<[u8]>, Remembered>,
+}
+
+struct Remembered {
+    grant: Rc<Grant>,
+    until: Instant,
+}
+
+impl GrantCache {
+    /// The grant that an equal request was given, while it holds.
+    pub fn find(&self, key: &[u8], now: Instant, epoch: u64) -> Option<Rc<Grant>> {
+        let found = self.remembered.get(key)?;
+        (found.until > now && found.grant.epoch >= epoch).then(|| Rc::clone(&found.grant))
+    }
+
+    /// Keeps it for as long as it says; those that have died make room, and when none has, all do.
+    pub fn remember(&mut self, key: Box<[u8]>, grant: &Rc<Grant>, now: Instant) {
+        if grant.cache_ms == 0 {
+            return;
+        }
+        if self.remembered.len() >= REMEMBERED_MAX {
+            self.remembered.retain(|_, old| old.until > now);
+        }
+        if self.remembered.len() >= REMEMBERED_MAX {
+            self.remembered.clear();
+        }
+        let until = now + Duration::from_millis(grant.cache_ms);
+        self.remembered.insert(key, Remembered { grant: Rc::clone(grant), until });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use etransfer_contract::grant::Act;
+    use etransfer_contract::line::VERSION;
+
+    fn grant(epoch: u64, cache_ms: u64) -> Rc<Grant> {
+        let act = Act::Forward { bytes_max: 1 };
+        Rc::new(Grant { version: VERSION, ticket: epoch, epoch, cache_ms, headers: Vec::new(), act })
+    }
+
+    #[test]
+    fn a_grant_dies_at_its_time_or_with_its_epoch() {
+        let (mut cache, start) = (GrantCache::default(), Instant::now());
+        cache.remember(Box::from(*b"a"), &grant(5, 1_000), start);
+        cache.remember(Box::from(*b"b"), &grant(5, 0), start);
+        let at = |ms| start + Duration::from_millis(ms);
+        for (key, ms, epoch, expected) in [
+            (b"a", 0, 5, true),
+            (b"a", 999, 5, true),
+            (b"a", 999, 4, true),
+            (b"a", 1_000, 5, false),
+            (b"a", 0, 6, false),
+            (b"b", 0, 5, false),
+            (b"c", 0, 5, false),
+        ] {
+            assert_eq!(cache.find(key, at(ms), epoch).is_some(), expected, "{key:?} after {ms} ms in epoch {epoch}");
+        }
+    }
+
+    #[test]
+    fn a_full_cache_forgets_the_dead_first() {
+        let (mut cache, start) = (GrantCache::default(), Instant::now());
+        let key = |number: usize| Box::from(number.to_le_bytes());
+        let short = REMEMBERED_MAX / 2;
+        (0..REMEMBERED_MAX).for_each(|number| {
+            let ms = if number < short { 10 } else { 10_000 };
+            cache.remember(key(number), &grant(1, ms), start);
+        });
+        let later = start + Duration::from_millis(20);
+        cache.remember(key(REMEMBERED_MAX), &grant(1, 10_000), later);
+        assert_eq!(cache.remembered.len(), REMEMBERED_MAX - short + 1, "the dead are gone, the living are not");
+        (0..short).for_each(|number| cache.remember(key(number), &grant(1, 10_000), later));
+        assert!(cache.remembered.len() <= REMEMBERED_MAX);
+        assert!(cache.find(&key(short - 1), later, 1).is_some(), "the last one is always there");
+    }
+}
