@@ -314,6 +314,7 @@ fn whatever_fails_stores_nothing() {
 }
 
 #[test]
+#[expect(clippy::disallowed_methods, reason = "the test waits for a condition on a thread of its own")]
 fn a_client_that_goes_away_leaves_nothing() {
     on_both(&Limits::default(), |bed| {
         bed.control.play(vec![form(&[], false, 0), What::Receive(whole(1, 8 << 20))]);
