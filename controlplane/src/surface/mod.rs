@@ -1,6 +1,7 @@
 //! The dialects: one folder each. A surface owns its paths, its errors and its limits; below it there is one node.
 
 pub mod attempts;
+pub mod cloudbackend;
 pub mod easytransfer;
 pub mod html;
 pub mod query;

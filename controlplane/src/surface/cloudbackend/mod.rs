@@ -1,0 +1,3 @@
+//! CloudBackend (contract cloudbackend.md).
+
+pub mod oss;
