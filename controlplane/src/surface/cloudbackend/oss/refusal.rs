@@ -5,6 +5,7 @@ use http::header::{CONTENT_RANGE, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderValue, StatusCode};
 
 use super::xml;
+use crate::catalogue::NotKept;
 
 /// Why a request is refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -95,9 +96,9 @@ pub enum Refusal {
     /// An operation of the provider that is not part of this one.
     #[error("A header, a parameter or a method you provided implies functionality that is not implemented.")]
     NotImplemented,
-    /// The node can not say yet.
-    #[error("The server is starting; try again.")]
-    Starting,
+    /// The node can not do it now.
+    #[error("The server can not do this now; try again.")]
+    Unavailable,
     /// The node failed; its log says how.
     #[error("We encountered an internal error. Please try again.")]
     Internal,
@@ -130,7 +131,7 @@ impl Refusal {
             Self::PreconditionFailed => (StatusCode::PRECONDITION_FAILED, "PreconditionFailed"),
             Self::MethodNotAllowed => (StatusCode::METHOD_NOT_ALLOWED, "MethodNotAllowed"),
             Self::NotImplemented => (StatusCode::NOT_IMPLEMENTED, "NotImplemented"),
-            Self::Starting => (StatusCode::SERVICE_UNAVAILABLE, "ServiceUnavailable"),
+            Self::Unavailable => (StatusCode::SERVICE_UNAVAILABLE, "ServiceUnavailable"),
             Self::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "InternalError"),
         }
     }
@@ -154,11 +155,17 @@ impl Refusal {
             Self::MethodNotAllowed => {
                 headers.insert(http::header::ALLOW, HeaderValue::from_static("GET, HEAD, PUT, DELETE, OPTIONS"));
             }
-            Self::Starting => {
+            Self::Unavailable => {
                 headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
             }
             _ => {}
         }
         response
+    }
+}
+
+impl From<NotKept> for Refusal {
+    fn from(error: NotKept) -> Self {
+        if error.is_full { Self::NoSpace } else { Self::Unavailable }
     }
 }

@@ -15,6 +15,7 @@ use subtle::ConstantTimeEq;
 use super::key::Key;
 use super::parameters::Parameters;
 use super::percent;
+use crate::config::surfaces::CloudBackend;
 
 /// Parameters that are part of what is signed; all others are not. Sorted.
 const SIGNED: [&str; 49] = [
@@ -89,7 +90,12 @@ impl fmt::Debug for KeyPair<'_> {
     }
 }
 
-impl KeyPair<'_> {
+impl<'c> KeyPair<'c> {
+    /// As configured, or made at the first start.
+    pub fn of(cloud: &'c CloudBackend) -> Self {
+        Self { id: cloud.access_key_id.expose(), secret: cloud.access_key_secret.expose() }
+    }
+
     /// The signature of a text.
     pub fn sign(&self, text: &[u8]) -> String {
         let mut mac = Hmac::<Sha1>::new_from_slice(self.secret.as_bytes()).expect("a key of HMAC may have any length");
