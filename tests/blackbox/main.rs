@@ -21,6 +21,7 @@ mod kill;
 mod metrics;
 mod mounts;
 mod nics;
+mod oss;
 mod people;
 mod readme;
 mod redis;

@@ -9,6 +9,7 @@ pub mod cross_origin;
 pub mod easytransfer;
 pub mod entry;
 pub mod html;
+pub mod multipart;
 pub mod pyblobserver;
 pub mod query;
 pub mod refusal;

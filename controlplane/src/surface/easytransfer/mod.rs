@@ -19,7 +19,7 @@ pub mod entry;
 mod facts;
 mod files;
 mod groups;
-mod link;
+pub mod link;
 pub mod live;
 pub mod login;
 mod openapi;

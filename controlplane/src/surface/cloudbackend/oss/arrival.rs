@@ -1,0 +1,240 @@
+//! Content on its way to become an object (B4, B7): PostObject and PUT meet here.
+//!
+//! ```text
+//! key free? ──► room reserved ──► Receive ──► key still free? ──► one durable edit: new record in, old one out ──► answer
+//! ```
+//!
+//! Must stay true: until the edit is durable nothing is visible at the key, and what was there is; after it, the whole new
+//! object is. A failure, a cut or a kill before it leaves nothing.
+
+use axum::response::{IntoResponse, Response};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use etransfer_contract::ObjectId;
+use etransfer_contract::step::{Digest, Failure, Receive, Told, What};
+use http::header::{CONTENT_TYPE, ETAG};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use serde::{Deserialize, Serialize};
+
+use super::call::Call;
+use super::key::Key;
+use super::objects;
+use super::policy::Bounds;
+use super::refusal::Refusal;
+use super::stored::{Headers, Stored};
+use super::xml;
+use crate::audit;
+use crate::catalogue::text::{display_name, is_media_type};
+use crate::catalogue::{Keep, Kind, Owner, Record, Surface};
+use crate::config::Policy as Retention;
+use crate::line::decision::Decision;
+use crate::node::{Account, Edit, Node, Room, Whose};
+use crate::retention::once::Once;
+
+/// Largest object.
+const BYTES_MAX: u64 = 5 << 30;
+const CRC64: HeaderName = HeaderName::from_static("x-oss-hash-crc64ecma");
+const CONTENT_MD5: HeaderName = HeaderName::from_static("content-md5");
+
+/// What the content becomes. Travels with the step.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Arrival {
+    /// Its name.
+    pub key: Key,
+    /// Fields of its answers.
+    pub headers: Headers,
+    /// 409 when the key is taken.
+    pub forbid_overwrite: bool,
+    /// How a success is told.
+    pub success: Success,
+}
+
+/// How a success is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Success {
+    /// 200
+    Ok,
+    /// 201 with a document that names the object.
+    Created,
+    /// 204
+    NoContent,
+}
+
+/// The memo of a [`Receive`].
+#[derive(Serialize, Deserialize)]
+struct Memo {
+    object: ObjectId,
+    arrival: Arrival,
+}
+
+/// Lets the content come. `exact`: its length, where the request tells it; `at_most`: a bound of it.
+pub fn receive(
+    call: &Call<'_>,
+    arrival: Arrival,
+    bounds: Bounds,
+    exact: Option<u64>,
+    at_most: u64,
+) -> Result<Decision, Refusal> {
+    let node = &call.app.node;
+    let max = bounds.max.min(BYTES_MAX);
+    if exact.is_some_and(|bytes| bytes > max) {
+        return Err(Refusal::TooLarge);
+    }
+    let expect = content_md5(&call.head.headers)?;
+    objects::check_replaceable(node, &arrival.key, arrival.forbid_overwrite)?;
+    let (ticket, object) = (node.ticket(), node.new_id());
+    let owner = owner(&arrival.key);
+    let account = owner.clone().map(|owner| Account { owner, max: Some(call.cloud().user_quota.0) });
+    let at_most = at_most.min(max);
+    let budget = match node.reserve(ticket, exact, at_most, account) {
+        Room::Unlimited => exact.unwrap_or(at_most),
+        Room::Promised(bytes) => bytes,
+        Room::Full { whose: Whose::Person, .. } => return Err(Refusal::QuotaExceeded),
+        Room::Full { whose: Whose::Node, .. } => return Err(Refusal::NoSpace),
+        Room::Unknown => return Err(Refusal::Unavailable),
+    };
+    node.expect_bytes(ticket, object, owner);
+    let receive = Receive {
+        object,
+        at: 0,
+        is_whole: true,
+        sync: true,
+        exact,
+        min: bounds.min,
+        max,
+        digests: vec![Digest::Md5, Digest::Crc64],
+        expect,
+        budget,
+        rate: None,
+    };
+    let memo = serde_json::to_string(&Memo { object, arrival }).expect("a memo has only string keys");
+    Ok(Decision::step(node, ticket, memo, What::Receive(receive)))
+}
+
+/// The content is there, or is not going to be.
+pub async fn arrived(call: &Call<'_>, memo: &str, told: Told) -> Result<Response, Refusal> {
+    let (bytes, digests) = match told {
+        Told::Received { bytes, digests } => (bytes, digests),
+        Told::Failed(failure) => return Err(failed(failure)),
+        Told::Preface(_) | Told::Examined { .. } | Told::Composed { .. } | Told::Sealed { .. } => {
+            return Err(Refusal::Internal);
+        }
+    };
+    let unread = |_| Refusal::Internal;
+    let Memo { object, arrival } = serde_json::from_str(memo).map_err(unread)?;
+    let hex = |wanted: Digest| digests.iter().find(|(digest, _)| *digest == wanted).map(|(_, hex)| hex.as_str());
+    let (md5, crc64) = hex(Digest::Md5).zip(hex(Digest::Crc64)).ok_or(Refusal::Internal)?;
+    let stored = Stored {
+        headers: arrival.headers.clone(),
+        md5: md5.to_ascii_uppercase(),
+        crc64: u64::from_str_radix(crc64, 16).map_err(|_| Refusal::Internal)?,
+        files: Default::default(),
+        released_ms: None,
+    };
+    let node = &call.app.node;
+    let record = record(node, object, bytes, &arrival, &stored);
+    {
+        let _alone = node.locks.lock(Surface::CloudBackend, &record.key).await;
+        objects::check_replaceable(node, &arrival.key, arrival.forbid_overwrite)?;
+        // What was at its place goes with the same edit.
+        node.edit(Edit::default().put(record)).await?;
+    }
+    audit::surface(Surface::CloudBackend, call.key_pair().id, audit::CREATE, object);
+    Ok(answer(call, &arrival, &stored))
+}
+
+/// Whom the bytes count to: the user whose prefix the key is in.
+fn owner(key: &Key) -> Option<Owner> {
+    key.owner().map(|name| Owner::Member(Surface::CloudBackend, name.to_owned()))
+}
+
+fn record(node: &Node, object: ObjectId, bytes: u64, arrival: &Arrival, stored: &Stored) -> Record {
+    let now_ms = node.clock.now_ms();
+    let content_type = arrival.headers.content_type();
+    Record {
+        id: object,
+        created_ms: now_ms,
+        filename: display_name(arrival.key.last_segment()),
+        mime: is_media_type(content_type).then(|| content_type.to_owned()),
+        checksum: String::new(),
+        metadata: None,
+        length: Some(bytes),
+        keep: Keep { policy: Retention::Permanent, ttl_s: None },
+        kind: Kind::File,
+        completed_ms: Some(now_ms),
+        download_count: 0,
+        once: Once::default(),
+        idempotency_key: None,
+        owner: owner(&arrival.key),
+        surface: Surface::CloudBackend,
+        key: objects::place(&arrival.key),
+        detail: serde_json::to_value(stored).expect("what is stored has only string keys"),
+    }
+}
+
+fn answer(call: &Call<'_>, arrival: &Arrival, stored: &Stored) -> Response {
+    let mut response = match arrival.success {
+        Success::Ok => StatusCode::OK.into_response(),
+        Success::NoContent => StatusCode::NO_CONTENT.into_response(),
+        Success::Created => {
+            let location = call.location(&arrival.key);
+            let (bucket, etag) = (call.cloud().bucket.as_str(), stored.etag());
+            let elements =
+                [("Bucket", bucket), ("Location", &location), ("Key", arrival.key.as_str()), ("ETag", &etag)];
+            let mut response = (StatusCode::CREATED, xml::document("PostResponse", &elements)).into_response();
+            response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(xml::MEDIA_TYPE));
+            response
+        }
+    };
+    let ascii = |text: String| HeaderValue::try_from(text).expect("hex, base64 and digits are visible ASCII");
+    let headers = response.headers_mut();
+    headers.insert(ETAG, ascii(stored.etag()));
+    headers.insert(CRC64, ascii(stored.crc64.to_string()));
+    headers.insert(CONTENT_MD5, ascii(STANDARD.encode(bytes_of(&stored.md5))));
+    response
+}
+
+/// `Content-MD5`, as the data plane compares it.
+fn content_md5(headers: &HeaderMap) -> Result<Vec<(Digest, String)>, Refusal> {
+    let Some(text) = headers.get(CONTENT_MD5) else { return Ok(Vec::new()) };
+    let digest = STANDARD.decode(text.as_bytes().trim_ascii()).ok().filter(|digest| digest.len() == 16);
+    let hex = digest.ok_or(Refusal::InvalidDigest)?.iter().map(|byte| format!("{byte:02x}")).collect();
+    Ok(vec![(Digest::Md5, hex)])
+}
+
+fn bytes_of(hex: &str) -> Vec<u8> {
+    let digits: Vec<u8> = hex.chars().filter_map(|digit| digit.to_digit(16)).map(|digit| digit as u8).collect();
+    digits.chunks_exact(2).map(|pair| pair[0] << 4 | pair[1]).collect()
+}
+
+fn failed(failure: Failure) -> Refusal {
+    match failure {
+        Failure::Malformed => Refusal::MalformedPost,
+        Failure::FieldTooLong => Refusal::FieldTooLong,
+        Failure::TooLong => Refusal::TooLarge,
+        Failure::Short => Refusal::TooSmall,
+        Failure::Mismatch => Refusal::InvalidDigest,
+        Failure::NoRoom => Refusal::QuotaExceeded,
+        Failure::Revoked => Refusal::AccessDenied("The right to do this has ended."),
+        Failure::Taken | Failure::Gone | Failure::Disk => Refusal::Internal,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn b4_content_md5_is_base64_of_16_bytes() {
+        let read =
+            |text: &str| content_md5(&HeaderMap::from_iter([(CONTENT_MD5, HeaderValue::try_from(text).unwrap())]));
+        let hex = "d41d8cd98f00b204e9800998ecf8427e";
+        assert_eq!(read("1B2M2Y8AsgTpgAmY7PhCfg=="), Ok(vec![(Digest::Md5, hex.to_owned())]));
+        assert_eq!(STANDARD.encode(bytes_of(hex)), "1B2M2Y8AsgTpgAmY7PhCfg==");
+        for text in ["", "x", hex, "1B2M2Y8AsgTpgAmY7PhC"] {
+            assert_eq!(read(text), Err(Refusal::InvalidDigest), "{text}");
+        }
+        assert_eq!(content_md5(&HeaderMap::new()), Ok(Vec::new()));
+    }
+}

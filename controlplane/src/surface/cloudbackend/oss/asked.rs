@@ -1,0 +1,148 @@
+//! What a GET or HEAD asks for under its conditions (B7, RFC 9110 §13, §14.2), judged before a byte is touched.
+
+use std::time::{Duration, UNIX_EPOCH};
+
+use etransfer_contract::ranges;
+use http::HeaderMap;
+use http::header::{IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE, IF_UNMODIFIED_SINCE};
+
+/// How a request is answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Asked {
+    /// 200 with everything, whatever its `Range` says: several ranges and bad syntax count as none.
+    Whole,
+    /// 206 with the one range it names.
+    Part,
+    /// 304
+    NotModified,
+    /// 412
+    Failed,
+    /// 416
+    Unsatisfiable,
+}
+
+/// The version of an object a request may name.
+#[derive(Debug, Clone, Copy)]
+pub struct Version<'o> {
+    /// With its quotes.
+    pub etag: &'o str,
+    /// Unix milliseconds; conditions know seconds.
+    pub modified_ms: u64,
+    /// In bytes.
+    pub size: u64,
+}
+
+impl Asked {
+    /// Judges the head of a request.
+    pub fn of(headers: &HeaderMap, version: Version<'_>) -> Self {
+        let modified_s = version.modified_ms / 1000;
+        // RFC 9110 §13.2.2, in its order.
+        let is_other = match headers.get(IF_MATCH) {
+            Some(tags) => !names(tags.as_bytes(), version.etag),
+            None => date(headers, &IF_UNMODIFIED_SINCE).is_some_and(|since_s| modified_s > since_s),
+        };
+        if is_other {
+            return Self::Failed;
+        }
+        let is_known = match headers.get(IF_NONE_MATCH) {
+            Some(tags) => names(tags.as_bytes(), version.etag),
+            None => date(headers, &IF_MODIFIED_SINCE).is_some_and(|since_s| modified_s <= since_s),
+        };
+        if is_known {
+            return Self::NotModified;
+        }
+        // A date is no strong validator here: who sends one gets everything.
+        if headers.get(IF_RANGE).is_some_and(|tag| !ranges::if_range_matches(tag.as_bytes(), version.etag)) {
+            return Self::Whole;
+        }
+        match ranges::Asked::of(headers) {
+            ranges::Asked::Whole | ranges::Asked::Unsatisfiable => Self::Whole,
+            ranges::Asked::From { start, .. } if start >= version.size => Self::Unsatisfiable,
+            ranges::Asked::Last(_) if version.size == 0 => Self::Unsatisfiable,
+            ranges::Asked::From { .. } | ranges::Asked::Last(_) => Self::Part,
+        }
+    }
+}
+
+/// Whether a list of tags names this one. Clients of this store send tags with and without quotes, in either case.
+fn names(list: &[u8], etag: &str) -> bool {
+    let bare = |tag: &[u8]| {
+        let tag = tag.trim_ascii();
+        let tag = tag.strip_prefix(b"W/").unwrap_or(tag);
+        tag.trim_ascii().iter().filter(|byte| **byte != b'"').map(u8::to_ascii_uppercase).collect::<Vec<u8>>()
+    };
+    let wanted = bare(etag.as_bytes());
+    list.trim_ascii() == b"*" || list.split(|byte| *byte == b',').any(|tag| bare(tag) == wanted)
+}
+
+/// A date in Unix seconds; one that can not be read is not there.
+fn date(headers: &HeaderMap, name: &http::HeaderName) -> Option<u64> {
+    let time = httpdate::parse_http_date(headers.get(name)?.to_str().ok()?).ok()?;
+    Some(time.duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO).as_secs())
+}
+
+#[cfg(test)]
+mod tests {
+    use http::{HeaderName, HeaderValue};
+
+    use super::*;
+
+    #[test]
+    fn b7_conditions_and_ranges() {
+        // 2030-01-01T00:00:00.5Z
+        let version = Version { etag: "\"AB\"", modified_ms: 1_893_456_000_500, size: 10 };
+        let (before, same, after) =
+            ("Mon, 31 Dec 2029 23:59:59 GMT", "Tue, 01 Jan 2030 00:00:00 GMT", "Tue, 01 Jan 2030 00:00:01 GMT");
+        for (fields, asked) in [
+            (&[][..], Asked::Whole),
+            (&[("if-match", "\"AB\"")], Asked::Whole),
+            (&[("if-match", "ab")], Asked::Whole),
+            (&[("if-match", "*")], Asked::Whole),
+            (&[("if-match", "\"X\", \"AB\"")], Asked::Whole),
+            (&[("if-match", "\"X\"")], Asked::Failed),
+            (&[("if-unmodified-since", before)], Asked::Failed),
+            (&[("if-unmodified-since", same)], Asked::Whole),
+            (&[("if-match", "\"AB\""), ("if-unmodified-since", before)], Asked::Whole),
+            (&[("if-none-match", "\"AB\"")], Asked::NotModified),
+            (&[("if-none-match", "W/\"AB\"")], Asked::NotModified),
+            (&[("if-none-match", "*")], Asked::NotModified),
+            (&[("if-none-match", "\"X\"")], Asked::Whole),
+            (&[("if-modified-since", before)], Asked::Whole),
+            (&[("if-modified-since", same)], Asked::NotModified),
+            (&[("if-modified-since", after)], Asked::NotModified),
+            (&[("if-modified-since", "yesterday")], Asked::Whole),
+            (&[("if-none-match", "\"X\""), ("if-modified-since", after)], Asked::Whole),
+            (&[("if-match", "\"X\""), ("if-none-match", "\"AB\"")], Asked::Failed),
+            (&[("range", "bytes=0-3")], Asked::Part),
+            (&[("range", "bytes=9-")], Asked::Part),
+            (&[("range", "bytes=-1")], Asked::Part),
+            (&[("range", "bytes=0-99999999999999999999999")], Asked::Part),
+            (&[("range", "bytes=10-")], Asked::Unsatisfiable),
+            (&[("range", "bytes=10-20")], Asked::Unsatisfiable),
+            (&[("range", "bytes=0-1,3-4")], Asked::Whole),
+            (&[("range", "bytes=5-2")], Asked::Whole),
+            (&[("range", "bytes=a-b")], Asked::Whole),
+            (&[("range", "bytes=-")], Asked::Whole),
+            (&[("range", "lines=1-2")], Asked::Whole),
+            (&[("range", "bytes=0-1"), ("range", "bytes=3-4")], Asked::Whole),
+            (&[("range", "bytes=0-3"), ("if-range", "\"AB\"")], Asked::Part),
+            (&[("range", "bytes=0-3"), ("if-range", "\"X\"")], Asked::Whole),
+            (&[("range", "bytes=0-3"), ("if-range", same)], Asked::Whole),
+            (&[("range", "bytes=0-3"), ("if-range", before)], Asked::Whole),
+            (&[("range", "bytes=10-"), ("if-none-match", "\"AB\"")], Asked::NotModified),
+        ] {
+            let mut headers = HeaderMap::new();
+            for (name, value) in fields {
+                headers.append(HeaderName::try_from(*name).unwrap(), HeaderValue::try_from(*value).unwrap());
+            }
+            assert_eq!(Asked::of(&headers, version), asked, "{fields:?}");
+        }
+        let empty = Version { size: 0, ..version };
+        for (range, asked) in
+            [("bytes=0-", Asked::Unsatisfiable), ("bytes=-1", Asked::Unsatisfiable), ("x", Asked::Whole)]
+        {
+            let headers = HeaderMap::from_iter([(http::header::RANGE, HeaderValue::from_static(range))]);
+            assert_eq!(Asked::of(&headers, empty), asked, "{range}");
+        }
+    }
+}

@@ -1,0 +1,94 @@
+//! One request to the bucket, taken apart.
+
+use std::sync::Arc;
+
+use http::request::Parts;
+
+use super::access;
+use super::key::Key;
+use super::operation::Operation;
+use super::parameters::Parameters;
+use super::place::{Place, Style};
+use super::refusal::Refusal;
+use super::signature::{KeyPair, Signed};
+use crate::config::Config;
+use crate::config::surfaces::CloudBackend;
+use crate::line::meta::Meta;
+use crate::mounts::Mounted;
+use crate::server::App;
+use crate::surface::easytransfer::link;
+
+/// What every operation looks at.
+pub struct Call<'a> {
+    /// The node.
+    pub app: &'a App,
+    /// As it is at this moment.
+    pub config: Arc<Config>,
+    /// The head.
+    pub head: Parts,
+    mounted: &'a Mounted,
+    style: Style,
+    place: Place,
+    parameters: Parameters,
+}
+
+impl<'a> Call<'a> {
+    /// Reads a head.
+    pub fn new(app: &'a App, mounted: &'a Mounted, style: Style, head: Parts) -> Result<Self, Refusal> {
+        let config = app.node.config();
+        let place = Place::of(head.uri.path(), style, &config.surfaces.cloudbackend.bucket)?;
+        let parameters = Parameters::parse(head.uri.query())?;
+        Ok(Self { app, config, head, mounted, style, place, parameters })
+    }
+
+    /// Settings of this surface.
+    pub fn cloud(&self) -> &CloudBackend {
+        &self.config.surfaces.cloudbackend
+    }
+
+    /// What is asked for.
+    pub fn operation(&self) -> Operation {
+        Operation::of(&self.head.method, &self.place, &self.parameters, &self.head.headers)
+    }
+
+    /// The object; operations on objects have one.
+    pub fn key(&self) -> Result<&Key, Refusal> {
+        self.place.key().ok_or(Refusal::NotImplemented)
+    }
+
+    /// Its query.
+    pub fn parameters(&self) -> &Parameters {
+        &self.parameters
+    }
+
+    /// What the line said beside the head.
+    pub fn meta(&self) -> Meta {
+        *self.head.extensions.get::<Meta>().expect("the entry layer put it there")
+    }
+
+    /// The bucket's keys.
+    pub fn key_pair(&self) -> KeyPair<'_> {
+        KeyPair::of(self.cloud())
+    }
+
+    /// Only for who signed this request.
+    pub fn check_access(&self) -> Result<(), Refusal> {
+        let signed = Signed {
+            verb: self.head.method.as_str(),
+            headers: &self.head.headers,
+            bucket: &self.cloud().bucket,
+            key: self.place.key(),
+            parameters: &self.parameters,
+        };
+        access::check(&signed, &self.key_pair(), self.app.node.clock.now_ms())
+    }
+
+    /// The URL of an object, as this client would ask for it.
+    pub fn location(&self, key: &Key) -> String {
+        let base = link::base(&self.config, &self.meta(), &self.head.headers);
+        match self.style {
+            Style::BucketHost => format!("{base}/{}", key.encoded()),
+            Style::Path => format!("{base}{}/{}/{}", self.mounted.prefix, self.cloud().bucket, key.encoded()),
+        }
+    }
+}

@@ -1,0 +1,156 @@
+//! The storage plane (contract cloudbackend.md Part B): one bucket that clients of the provider take for theirs.
+//!
+//! * [`call`] a request taken apart · [`place`], [`key`], [`parameters`], [`percent`] what its target says · [`operation`]
+//!   what it asks for
+//! * [`access`] who may, [`signature`] what is signed · [`fields`], [`policy`], [`condition`] forms and what they may say
+//! * [`post`], [`put`] content comes in, [`arrival`] and becomes an object · [`get`], [`asked`], [`disposition`] it goes out
+//! * [`objects`] the catalogue, [`stored`] what is kept beside the bytes
+//! * [`refusal`] every refusal, [`xml`] how it is written
+//!
+//! Must stay true: whatever the bucket answers, it answers as the provider would: XML, a request id, and the fields pages of
+//! other origins need. Keys are labels: no path on a disk is ever made of one.
+
+mod access;
+mod arrival;
+mod asked;
+mod call;
+mod condition;
+mod disposition;
+mod fields;
+mod get;
+pub mod key;
+pub mod objects;
+mod operation;
+pub mod parameters;
+mod percent;
+mod place;
+pub mod policy;
+mod post;
+mod put;
+mod refusal;
+pub mod signature;
+pub mod stored;
+mod xml;
+
+use axum::extract::{FromRequest, Request};
+use axum::response::{IntoResponse, Response};
+use etransfer_contract::step::Outcome;
+use http::header::{AUTHORIZATION, HOST, SERVER};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
+
+use self::call::Call;
+use self::operation::Operation;
+use self::parameters::Parameters;
+use self::place::Style;
+use self::refusal::Refusal;
+use crate::audit;
+use crate::catalogue::Surface;
+use crate::config::surfaces::CloudBackend;
+use crate::config::surfaces::host::bare;
+use crate::line::decision::{Decision, add_fields};
+use crate::line::told::Told;
+use crate::metrics::decisions::Route;
+use crate::mounts::Mounted;
+use crate::server::App;
+use crate::surface::cross_origin::CrossOrigin;
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-oss-request-id");
+
+/// Whether a path that begins with the segment `first` is one of the bucket, or of some other bucket.
+pub fn is_asked(app: &App, first: &str, request: &Request) -> bool {
+    let is_signed = || {
+        let header = request.headers().get(AUTHORIZATION).is_some_and(|value| value.as_bytes().starts_with(b"OSS "));
+        let parameters = Parameters::parse(request.uri().query());
+        header || parameters.is_ok_and(|parameters| parameters.get("OSSAccessKeyId").is_some())
+    };
+    let cloud = &app.node.config().surfaces.cloudbackend;
+    first == cloud.bucket || is_bucket_host(cloud, request.headers()) || is_signed()
+}
+
+/// One request to its answer.
+pub async fn handle(app: &App, mounted: &Mounted, request: Request) -> Response {
+    let config = app.node.config();
+    let cloud = &config.surfaces.cloudbackend;
+    // 24 digits, as the provider's.
+    let request_id = app.node.new_id().to_string()[..24].to_ascii_uppercase();
+    let host = request.headers().get(HOST).and_then(|host| host.to_str().ok()).unwrap_or_default().to_owned();
+    let is_bucket_host = mounted.is_bucket_host || is_bucket_host(cloud, request.headers());
+    let style = if is_bucket_host { Style::BucketHost } else { Style::Path };
+    let origins = cross_origin(cloud);
+    let (mut response, mut fields) = if request.method() == Method::OPTIONS {
+        (StatusCode::OK.into_response(), origins.preflight(request.headers()).unwrap_or_default())
+    } else {
+        let fields = origins.fields(request.headers()).unwrap_or_default();
+        let decided = decide(app, mounted, style, request).await;
+        (decided.unwrap_or_else(|refusal| refusal.answer(&request_id, &host)), fields)
+    };
+    fields.insert(REQUEST_ID, HeaderValue::try_from(request_id).expect("hex is visible ASCII"));
+    fields.insert(SERVER, HeaderValue::from_static("EasyTransfer"));
+    add_fields(&mut response, &fields);
+    response
+}
+
+async fn decide(app: &App, mounted: &Mounted, style: Style, request: Request) -> Result<Response, Refusal> {
+    let (head, body) = request.into_parts();
+    let told = Told::from_request(Request::from_parts(head.clone(), body), app).await;
+    let call = Call::new(app, mounted, style, head)?;
+    let operation = call.operation();
+    let Told(outcome) = match told {
+        Ok(told) => told,
+        Err(response) => return Ok(response),
+    };
+    let mut response = act(&call, operation, outcome).await?.into_response();
+    response.extensions_mut().insert(Route(operation.route()));
+    Ok(response)
+}
+
+async fn act(call: &Call<'_>, operation: Operation, outcome: Option<Outcome>) -> Result<Decision, Refusal> {
+    // A form brings its own signature; what came of a step was allowed when it began.
+    let is_judged = matches!(operation, Operation::Post | Operation::NotAllowed) || outcome.is_some();
+    if !is_judged {
+        call.check_access()?;
+    }
+    match operation {
+        Operation::Post => post::post(call, outcome).await,
+        Operation::Put => put::put(call, outcome).await,
+        Operation::Get => get::get(call),
+        Operation::Delete => delete(call).await,
+        Operation::NotAllowed => Err(Refusal::MethodNotAllowed),
+        Operation::NotBuilt => Err(Refusal::NotImplemented),
+    }
+}
+
+/// 204, whether it was there or not.
+async fn delete(call: &Call<'_>) -> Result<Decision, Refusal> {
+    if let Some(object) = objects::remove(&call.app.node, call.key()?).await? {
+        audit::surface(Surface::CloudBackend, call.key_pair().id, audit::DELETE, object.entry.record.id);
+    }
+    Ok(StatusCode::NO_CONTENT.into_response().into())
+}
+
+/// Removes objects nobody needs any more. P11: a clock that was stepped removes nothing.
+pub async fn sweep(app: &App) {
+    if !app.node.clock.agrees() {
+        return;
+    }
+    let removed = objects::remove_orphans(&app.node, &app.node.config().surfaces.cloudbackend).await;
+    if removed > 0 {
+        tracing::info!(removed, "objects of the bucket that nobody needs any more are removed");
+    }
+}
+
+fn is_bucket_host(cloud: &CloudBackend, headers: &HeaderMap) -> bool {
+    let host = headers.get(HOST).and_then(|host| host.to_str().ok()).map(bare);
+    host.is_some() && host == cloud.bucket_host()
+}
+
+fn cross_origin(cloud: &CloudBackend) -> CrossOrigin<'_> {
+    CrossOrigin {
+        origins: &cloud.mount.cors_origins,
+        methods: "GET, POST, PUT, DELETE, HEAD",
+        fields: None,
+        exposed: "ETag, x-oss-request-id",
+        max_age_s: 3600,
+        credentials: false,
+    }
+}

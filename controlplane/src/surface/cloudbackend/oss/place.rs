@@ -1,0 +1,76 @@
+//! What a path names (B1): the bucket, an object in it, or another bucket.
+
+use super::key::Key;
+use super::refusal::Refusal;
+
+/// What a request is about.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Place {
+    /// The bucket itself.
+    Bucket,
+    /// An object, whether it is there or not.
+    Object(Key),
+}
+
+/// How the bucket was addressed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Style {
+    /// `/<bucket>/<key>`
+    Path,
+    /// `/<key>` on a host that is the bucket.
+    BucketHost,
+}
+
+impl Place {
+    /// Reads a raw path that begins with a slash.
+    pub fn of(path: &str, style: Style, bucket: &str) -> Result<Self, Refusal> {
+        let path = path.strip_prefix('/').unwrap_or(path);
+        let key = match style {
+            Style::BucketHost => path,
+            Style::Path => {
+                let (first, key) = path.split_once('/').unwrap_or((path, ""));
+                if first != bucket {
+                    return Err(Refusal::NoSuchBucket);
+                }
+                key
+            }
+        };
+        if key.is_empty() { Ok(Self::Bucket) } else { Key::of_path(key).map(Self::Object) }
+    }
+
+    /// The object's name; `None` for the bucket.
+    pub fn key(&self) -> Option<&Key> {
+        match self {
+            Self::Bucket => None,
+            Self::Object(key) => Some(key),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn b1_both_styles_name_the_same() {
+        let object = |key: &str| Ok(Place::Object(Key::new(key).unwrap()));
+        for (path, style, place) in [
+            ("/cloud", Style::Path, Ok(Place::Bucket)),
+            ("/cloud/", Style::Path, Ok(Place::Bucket)),
+            ("/cloud/u1/a.txt", Style::Path, object("u1/a.txt")),
+            ("/cloud/u1%2Fa.txt", Style::Path, object("u1/a.txt")),
+            ("/cloud/u1//a.txt", Style::Path, object("u1//a.txt")),
+            ("/cloud/cloud/../x", Style::Path, object("cloud/../x")),
+            ("/cloud//x", Style::Path, Err(Refusal::InvalidObjectName)),
+            ("/clouds/x", Style::Path, Err(Refusal::NoSuchBucket)),
+            ("/%63loud/x", Style::Path, Err(Refusal::NoSuchBucket)),
+            ("//cloud/x", Style::Path, Err(Refusal::NoSuchBucket)),
+            ("/", Style::BucketHost, Ok(Place::Bucket)),
+            ("", Style::BucketHost, Ok(Place::Bucket)),
+            ("/cloud/x", Style::BucketHost, object("cloud/x")),
+            ("//x", Style::BucketHost, Err(Refusal::InvalidObjectName)),
+        ] {
+            assert_eq!(Place::of(path, style, "cloud"), place, "{path}");
+        }
+    }
+}
