@@ -5,7 +5,9 @@
 
 use etransfer_contract::ObjectId;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
+use super::surface::{Owner, Place, Surface};
 use crate::config::Policy;
 use crate::retention::once::Once;
 
@@ -40,9 +42,23 @@ pub struct Record {
     /// `Idempotency-Key` of the creating request (T-CON-10).
     #[serde(default)]
     pub idempotency_key: Option<String>,
-    /// The person it belongs to; `None`: made with a static token, or on an open node.
+    /// Whom it belongs to; `None`: made with a static token, or on an open node.
     #[serde(default)]
-    pub owner: Option<UserId>,
+    pub owner: Option<Owner>,
+    /// The dialect it is of.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub surface: Surface,
+    /// Its place in the surface, which no other record of it has; empty: it has none.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub key: String,
+    /// What only the dialect understands.
+    #[serde(default, skip_serializing_if = "Value::is_null")]
+    pub detail: Value,
+}
+
+/// What is so of most records takes no room in the catalogue.
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
 /// A person's key in the user database.
@@ -84,6 +100,11 @@ impl Record {
             Kind::Partial => false,
             Kind::Final { .. } => self.is_complete(),
         }
+    }
+
+    /// Its place, if it has one.
+    pub fn place(&self) -> Option<Place> {
+        (!self.key.is_empty()).then(|| (self.surface, self.key.clone()))
     }
 
     /// When a complete `ttl` file goes; Unix milliseconds.

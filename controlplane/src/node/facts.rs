@@ -8,7 +8,7 @@ use etransfer_contract::ObjectId;
 use etransfer_contract::fact::{Fact, FactBatch, Presence};
 
 use super::{Node, State};
-use crate::catalogue::{Change, NotKept};
+use crate::catalogue::{Change, NotKept, Surface};
 use crate::config::Policy;
 use crate::retention::once::Delivery;
 use crate::retention::receiver::Receiver;
@@ -72,17 +72,17 @@ impl State {
             }
             Fact::Discarded { object } => {
                 // A creation that never was: no tombstone.
-                self.drop_incomplete(object, effects);
+                self.drop_record(object, effects);
                 self.removed(object);
             }
             Fact::Removed { object } => {
-                if self.drop_incomplete(object, effects) {
+                if self.drop_record(object, effects) {
                     self.bury(object, tombstone_until);
                 }
                 self.removed(object);
             }
             Fact::Open { ticket, object, bytes } => {
-                let owner = self.shelf.get(object).and_then(|entry| entry.record.owner);
+                let owner = self.shelf.get(object).and_then(|entry| entry.record.owner.clone());
                 self.ledger.promise(ticket, bytes, owner);
             }
             Fact::Settled { ticket, .. } => self.ledger.settle(ticket),
@@ -157,9 +157,13 @@ impl State {
     }
 
     /// The data plane has nothing of it any more; `true` when it was an upload nobody finished.
-    fn drop_incomplete(&mut self, id: ObjectId, effects: &mut Effects) -> bool {
+    fn drop_record(&mut self, id: ObjectId, effects: &mut Effects) -> bool {
         let Some(entry) = self.shelf.get(id) else { return false };
         let incomplete = !entry.record.is_complete();
+        if incomplete && entry.record.surface != Surface::EasyTransfer {
+            // Its dialect goes on with it, or ends it.
+            return false;
+        }
         if !incomplete {
             tracing::error!(object = %id, "the bytes of a complete file were removed; its record goes too");
         }

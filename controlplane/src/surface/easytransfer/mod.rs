@@ -38,10 +38,13 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, any, delete, get, post, put};
 
 use super::refusal::Refused;
+use crate::catalogue::{Scope, Surface};
 use crate::server::App;
 
 /// This dialect in the metrics.
-pub const NAME: &str = "easytransfer";
+pub const NAME: &str = Surface::EasyTransfer.name();
+/// Everybody's files and uploads of this dialect.
+const OWN: Scope = Scope::of(Surface::EasyTransfer);
 
 /// All routes, each behind the gate. A path or method that does not exist is told before a credential is asked for
 /// (tus.md A12).

@@ -9,7 +9,7 @@ use http::StatusCode;
 use super::create::{check_length, check_open, created, put};
 use crate::audit;
 use crate::authority::Caller;
-use crate::catalogue::{Entry, Kind, Record};
+use crate::catalogue::{Entry, Kind, Record, Surface};
 use crate::line::decision::Decision;
 use crate::line::meta::BodyKind;
 use crate::node::{Look, Node, Room};
@@ -54,7 +54,7 @@ pub async fn create(
         return Ok(response.into());
     }
     let (ticket, object) = (node.ticket(), record.id);
-    let account = app.account_of(record.owner, caller).await?;
+    let account = app.account_of(record.owner.as_ref(), caller).await?;
     match node.reserve(ticket, Some(length), length, account) {
         Room::Unlimited | Room::Promised(_) => {}
         room @ (Room::Full { .. } | Room::Unknown) => return Err(no_room(room, 0)),
@@ -75,7 +75,7 @@ fn parts(node: &Node, caller: &Caller, links: &[String], base: &str) -> Result<V
     }
     let part = |link: &String| {
         let id = upload_id(link, base)?.parse::<ObjectId>().ok()?;
-        let Look::There(entry) = node.look(id) else { return None };
+        let Look::There(entry) = node.look(Surface::EasyTransfer, id) else { return None };
         let whole = entry.record.kind == Kind::Partial && entry.record.is_complete() && caller.sees(&entry.record);
         whole.then(|| Some((id, entry.record.length?))).flatten()
     };
