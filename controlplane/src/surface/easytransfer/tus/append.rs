@@ -57,6 +57,8 @@ pub async fn patch(
         parallel: app.node.config().parallel_writes,
         budget,
         expires_after_s: Some(expires_after_s(app.node.config().uploads.expiration)),
+        expires_unix_ms: None,
+        completed: Vec::new(),
         created: None,
         rate: upload_rate(&caller),
     };
