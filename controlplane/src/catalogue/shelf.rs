@@ -2,7 +2,8 @@
 //! newest first, next to expire; and the sums that would be slow to count: over all, per owner and per surface.
 //!
 //! Must stay true: an entry changes only through [`Shelf`], which takes it out of every index before and puts it back
-//! after; bytes whose record is gone stay counted as *ghosts* until the data plane says they are removed (P9).
+//! after; bytes whose record is gone, or not there yet, are counted as *ghosts* until the data plane says
+//! they are removed, or the record comes (P9).
 
 use std::cmp::Reverse;
 use std::collections::hash_map::Entry as MapEntry;
@@ -69,10 +70,10 @@ struct Holding {
     ghost_bytes: u64,
 }
 
-/// Bytes whose record is gone.
+/// Bytes that have no record: it is gone, or not there yet.
 #[derive(Debug)]
 struct Ghost {
-    bytes: u64,
+    presence: Presence,
     owner: Option<Owner>,
 }
 
@@ -179,9 +180,10 @@ impl Shelf {
         self.entries.keys().copied()
     }
 
-    /// Adds a record; ids are never reused, so it is new.
+    /// Adds a record that is not there. Bytes that came before it are its own from now on.
     pub fn insert(&mut self, record: Record) {
-        let entry = Entry { record, presence: None };
+        let presence = self.lay_ghost(record.id).map(|ghost| ghost.presence);
+        let entry = Entry { record, presence };
         self.index(&entry);
         self.entries.insert(entry.record.id, entry);
     }
@@ -190,8 +192,8 @@ impl Shelf {
     pub fn remove(&mut self, id: ObjectId) -> Option<Record> {
         let entry = self.entries.remove(&id)?;
         self.unindex(&entry);
-        if let Some(presence) = &entry.presence {
-            self.put_ghost(id, Ghost { bytes: presence.received, owner: entry.record.owner.clone() });
+        if let Some(presence) = entry.presence {
+            self.put_ghost(Ghost { presence, owner: entry.record.owner.clone() });
         }
         Some(entry.record)
     }
@@ -206,10 +208,10 @@ impl Shelf {
         Some(outcome)
     }
 
-    /// Bytes of an object nobody has a record of.
-    pub fn haunt(&mut self, id: ObjectId, bytes: u64) {
-        let owner = self.ghosts.get(&id).and_then(|ghost| ghost.owner.clone());
-        self.put_ghost(id, Ghost { bytes, owner });
+    /// Bytes of an object nobody has a record of; `None`: they stay on the account they are on.
+    pub fn haunt(&mut self, presence: Presence, owner: Option<&Owner>) {
+        let former = self.lay_ghost(presence.object).and_then(|ghost| ghost.owner);
+        self.put_ghost(Ghost { presence, owner: owner.cloned().or(former) });
     }
 
     /// The bytes of an object are gone.
@@ -218,16 +220,17 @@ impl Shelf {
         self.update(id, |entry| entry.presence = None);
     }
 
-    fn put_ghost(&mut self, id: ObjectId, ghost: Ghost) {
-        self.lay_ghost(id);
-        self.account(Scope::around(None, ghost.owner.as_ref()), |holding| holding.ghost_bytes += ghost.bytes);
-        self.ghosts.insert(id, ghost);
+    fn put_ghost(&mut self, ghost: Ghost) {
+        let bytes = ghost.presence.received;
+        self.account(Scope::around(None, ghost.owner.as_ref()), |holding| holding.ghost_bytes += bytes);
+        self.ghosts.insert(ghost.presence.object, ghost);
     }
 
-    fn lay_ghost(&mut self, id: ObjectId) {
-        if let Some(ghost) = self.ghosts.remove(&id) {
-            self.account(Scope::around(None, ghost.owner.as_ref()), |holding| holding.ghost_bytes -= ghost.bytes);
-        }
+    fn lay_ghost(&mut self, id: ObjectId) -> Option<Ghost> {
+        let ghost = self.ghosts.remove(&id)?;
+        let bytes = ghost.presence.received;
+        self.account(Scope::around(None, ghost.owner.as_ref()), |holding| holding.ghost_bytes -= bytes);
+        Some(ghost)
     }
 
     /// Changes what is counted in each of the scopes.
@@ -247,7 +250,12 @@ impl Shelf {
 
     /// Objects without a record, and their bytes.
     pub fn ghosts(&self) -> impl Iterator<Item = (ObjectId, u64)> + '_ {
-        self.ghosts.iter().map(|(id, ghost)| (*id, ghost.bytes))
+        self.ghosts.iter().map(|(id, ghost)| (*id, ghost.presence.received))
+    }
+
+    /// There are bytes of it, and no record.
+    pub fn is_ghost(&self, id: ObjectId) -> bool {
+        self.ghosts.contains_key(&id)
     }
 
     /// Listed entries; newest change first, ties by id.
@@ -302,7 +310,6 @@ impl Shelf {
 
     fn index(&mut self, entry: &Entry) {
         let id = entry.record.id;
-        self.lay_ghost(id);
         self.account(Scope::around(Some(entry.record.surface), entry.record.owner.as_ref()), |holding| {
             holding.totals.count(entry, |sum, value| *sum += value, |sum, value| *sum += value);
             if entry.record.is_listed() {
@@ -404,7 +411,7 @@ mod tests {
             }
         }
         let ghosts = shelf.ghosts.values().filter(|ghost| scope.owner.is_none() || ghost.owner == scope.owner);
-        (totals, ghosts.map(|ghost| ghost.bytes).sum())
+        (totals, ghosts.map(|ghost| ghost.presence.received).sum())
     }
 
     proptest! {
@@ -424,7 +431,7 @@ mod tests {
                     2 => { shelf.update(id, |entry| entry.presence = Some(presence(id, number, number))); }
                     3 => { shelf.update(id, |entry| entry.record.completed_ms = Some(number)); }
                     4 => shelf.gone(id),
-                    _ => if shelf.get(id).is_none() { shelf.haunt(id, number); },
+                    _ => if shelf.get(id).is_none() { shelf.haunt(presence(id, number, number), owners()[usize::from(which % 3)].as_ref()); },
                 }
                 for scope in &scopes() {
                     let (totals, ghosts) = recount(&shelf, scope);

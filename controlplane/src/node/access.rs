@@ -172,7 +172,7 @@ impl Node {
 
     /// Takes back a promise whose grant was never given.
     pub fn unreserve(&self, ticket: Ticket) {
-        self.lock().ledger.settle(ticket);
+        self.lock().settle(ticket);
     }
 
     /// Bytes stored, as told to people: what is on its way out by an order does not count any more, though the ledger
