@@ -22,6 +22,7 @@ mod metrics;
 mod mounts;
 mod nics;
 mod people;
+mod pyblobserver;
 mod readme;
 mod redis;
 mod reload;
