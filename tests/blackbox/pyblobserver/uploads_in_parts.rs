@@ -146,6 +146,7 @@ fn section_8_deferred_lengths_first_bytes_and_nothing_at_all() {
     user.patch(&deferred, 0, b"hello").is(204);
     assert_eq!(user.head(&deferred).is(200).field("Upload-Defer-Length"), "1");
     user.send(patch(&deferred, 5).header("Upload-Length", "1048577").body("x")).is(413);
+    user.patch(&deferred, 5, &[7; 1 << 20]).is(413);
     let last = user.send(patch(&deferred, 5).header("Upload-Length", "10").body("world")).is(204);
     let id = last.field("X-File-Id").to_owned();
     let record = open(&node, Request::get(&format!("/s/{id}?output=json"))).is(200).json();

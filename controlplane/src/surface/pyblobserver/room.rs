@@ -13,35 +13,49 @@ use crate::node::{Account, Node, Room, Whose};
 const WAIT: Duration = Duration::from_secs(1);
 const LOOK_AGAIN: Duration = Duration::from_millis(10);
 
-/// Promises `most` bytes to the ticket, or as many as there are left for the account. 0 is a promise too: an empty file
-/// fits always.
-pub async fn reserve(node: &Node, ticket: Ticket, most: u64, account: &Account) -> Result<u64, Refusal> {
+/// What a body may bring.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Promise {
+    /// Bytes.
+    pub bytes: u64,
+    /// Fewer than it may want, because the account has no more.
+    pub is_cut: bool,
+}
+
+/// Promises the bytes of a body to the ticket, at most `most`; or as many as there are left for the account. 0 is a
+/// promise too: an empty file fits always. A body that tells no length is promised all there is, so it is content with half
+/// of it while others are at work.
+pub async fn reserve(
+    node: &Node,
+    ticket: Ticket,
+    body: Option<u64>,
+    most: u64,
+    account: &Account,
+) -> Result<Promise, Refusal> {
+    let wanted = body.map_or(most, |bytes| bytes.min(most));
     let deadline = tokio::time::Instant::now() + WAIT;
     loop {
-        let promised = match node.reserve(ticket, None, most, Some(account.clone())) {
-            Room::Unlimited => return Ok(most),
-            Room::Promised(bytes) if bytes == most => return Ok(bytes),
+        let bytes = match node.reserve(ticket, None, wanted, Some(account.clone())) {
+            Room::Unlimited => wanted,
             Room::Promised(bytes) => bytes,
             Room::Full { whose: Whose::Person, .. } => 0,
             Room::Full { whose: Whose::Node, .. } => return Err(Refusal::NodeFull),
             Room::Unknown => return Err(Refusal::Away),
         };
-        let is_in_the_way = node.used_by(&account.owner).saturating_add(most) <= account.max.unwrap_or(u64::MAX);
-        if is_in_the_way && tokio::time::Instant::now() < deadline {
+        let left = account.max.unwrap_or(u64::MAX).saturating_sub(node.used_by(&account.owner)).min(wanted);
+        let enough = if body.is_some() { left } else { left.div_ceil(2) };
+        if bytes < enough && tokio::time::Instant::now() < deadline {
             node.unreserve(ticket);
             tokio::time::sleep(LOOK_AGAIN).await;
             continue;
         }
-        if promised == 0 {
+        if bytes == 0 {
             node.reserve(ticket, Some(0), 0, Some(account.clone()));
         }
-        return Ok(promised);
+        let is_accounts =
+            node.config().storage.max_storage_size.is_none() || matches!(node.would_fit(1, account), Room::Full { .. });
+        return Ok(Promise { bytes, is_cut: bytes < wanted && is_accounts });
     }
-}
-
-/// What cut a promise short that is still open: the account, not the node.
-pub fn is_full(node: &Node, account: &Account) -> bool {
-    matches!(node.would_fit(1, account), Room::Full { .. })
 }
 
 /// `available_space` of an answer.

@@ -60,7 +60,7 @@ struct Progress {
 struct Coming {
     object: ObjectId,
     name: String,
-    /// It was promised less than it may be.
+    /// It was promised less than it may be, for the user has no more.
     is_cut: bool,
 }
 
@@ -175,9 +175,8 @@ impl Walk<'_> {
     async fn receive(&self, mut progress: Progress, name: String) -> Result<Decision, Refusal> {
         let (node, max) = (self.asked.node(), self.asked.file_bytes_max());
         let (ticket, object) = (node.ticket(), node.new_id());
-        let most = self.asked.meta.body.length().map_or(max, |bytes| bytes.min(max));
         let account = self.asked.account(&self.user);
-        let budget = room::reserve(node, ticket, most, &account).await?;
+        let promise = room::reserve(node, ticket, self.asked.meta.body.length(), max, &account).await?;
         node.expect_bytes(ticket, object, Some(account.owner));
         let receive = Receive {
             object,
@@ -189,10 +188,10 @@ impl Walk<'_> {
             max,
             digests: Vec::new(),
             expect: Vec::new(),
-            budget,
+            budget: promise.bytes,
             rate: None,
         };
-        progress.coming = Some(Coming { object, name, is_cut: budget < most });
+        progress.coming = Some(Coming { object, name, is_cut: promise.is_cut });
         Ok(self.step(ticket, &progress, What::Receive(receive)))
     }
 
@@ -244,14 +243,10 @@ impl Walk<'_> {
             Failure::Malformed => Refusal::Form("There was an error parsing the body"),
             Failure::FieldTooLong => Refusal::Form("A field of the form is too long"),
             Failure::TooLong => Refusal::FileTooLarge(settings.file_size_limit_mb),
-            Failure::NoRoom => {
-                let account = self.asked.account(&self.user);
-                if coming.is_some_and(|coming| coming.is_cut) && room::is_full(self.asked.node(), &account) {
-                    Refusal::TotalTooLarge(settings.total_size_limit_mb)
-                } else {
-                    Refusal::NodeFull
-                }
+            Failure::NoRoom if coming.is_some_and(|coming| coming.is_cut) => {
+                Refusal::TotalTooLarge(settings.total_size_limit_mb)
             }
+            Failure::NoRoom => Refusal::NodeFull,
             Failure::Revoked => Refusal::InvalidToken,
             Failure::Short | Failure::Mismatch | Failure::Taken | Failure::Gone | Failure::Disk => Refusal::Failed,
         }

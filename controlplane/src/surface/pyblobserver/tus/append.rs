@@ -20,16 +20,16 @@ pub async fn append(asked: &Asked<'_>, user: &str, entry: &Entry) -> Result<Deci
         return complete(asked, entry, &head);
     }
     let (node, settings) = (asked.node(), asked.settings());
-    if head.length.is_some_and(|length| length > asked.file_bytes_max()) {
+    let end = head.offset.saturating_add(asked.meta.body.length().unwrap_or(0));
+    if record.length.is_none() && head.length.unwrap_or(end).max(end) > asked.file_bytes_max() {
         return Err(Refusal::FileTooLarge(settings.file_size_limit_mb));
     }
     let length = record.length.or(head.length).unwrap_or_else(|| asked.file_bytes_max());
     let rest = length.saturating_sub(entry.received());
     let (ticket, bytes) = (node.ticket(), asked.meta.body.length());
-    let most = bytes.unwrap_or(rest);
     // What is more than the upload may take is refused by the data plane, and nothing has to be promised for it.
-    let budget = room::reserve(node, ticket, most.min(rest), &asked.account(user)).await?;
-    if budget < most.min(rest) && (bytes.is_some() || budget == 0) {
+    let promise = room::reserve(node, ticket, bytes, rest, &asked.account(user)).await?;
+    if promise.is_cut && (bytes.is_some() || promise.bytes == 0) {
         node.unreserve(ticket);
         return Err(if head.offset == entry.contiguous() {
             Refusal::TotalTooLarge(settings.total_size_limit_mb)
@@ -42,7 +42,7 @@ pub async fn append(asked: &Asked<'_>, user: &str, entry: &Entry) -> Result<Deci
         length: record.length,
         length_max: Some(asked.file_bytes_max()),
         parallel: false,
-        budget: Some(budget),
+        budget: Some(promise.bytes),
         expires_after_s: None,
         expires_unix_ms: Some(expires_ms(record)),
         completed: became(asked, record),

@@ -97,9 +97,8 @@ async fn with_upload(asked: &Asked<'_>, user: &str, record: Record) -> Result<De
         });
     }
     let ticket = node.ticket();
-    let most = bytes.unwrap_or(most);
-    let budget = room::reserve(node, ticket, most, &asked.account(user)).await?;
-    if budget < most && (bytes.is_some() || budget == 0) {
+    let promise = room::reserve(node, ticket, bytes, most, &asked.account(user)).await?;
+    if promise.is_cut && (bytes.is_some() || promise.bytes == 0) {
         node.unreserve(ticket);
         return Err(Refusal::TotalTooLarge(settings.total_size_limit_mb));
     }
@@ -112,7 +111,7 @@ async fn with_upload(asked: &Asked<'_>, user: &str, record: Record) -> Result<De
         length: record.length,
         length_max: Some(asked.file_bytes_max()),
         parallel: false,
-        budget: Some(budget),
+        budget: Some(promise.bytes),
         expires_after_s: None,
         expires_unix_ms: Some(expires_ms(&record)),
         completed: became(asked, &record),
