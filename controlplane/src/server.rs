@@ -36,6 +36,7 @@ use crate::surface::attempts::Attempts;
 use crate::surface::cloudbackend::oss;
 use crate::surface::easytransfer::login::Login;
 use crate::surface::easytransfer::{self, live};
+use crate::surface::pyblobserver::{self, Blobs};
 use crate::usage;
 
 /// How long the runtime may take to end.
@@ -70,6 +71,8 @@ pub struct App {
     pub login: Option<Arc<Login>>,
     /// Wrong tokens per address.
     pub misses: Arc<Attempts>,
+    /// What the pyBlobServer surface counts.
+    pub blobs: Arc<Blobs>,
     /// One sweep at a time.
     pub sweeping: Arc<Mutex<()>>,
     /// Tells the first token, once.
@@ -215,6 +218,7 @@ fn prepare(config: Arc<Config>, sources: Sources) -> Result<(App, watch::Sender<
         advice: Arc::default(),
         audience: Arc::new(Semaphore::new(live::AUDIENCE_MAX)),
         misses: Arc::new(Attempts::new(easytransfer::MISSES_MAX)),
+        blobs: Arc::default(),
         sweeping: Arc::default(),
         announcement: Arc::new(Announcement::of(first)),
         stopping,
@@ -281,8 +285,13 @@ async fn serve(app: App, listener: std::os::unix::net::UnixListener) {
     if let Some(people) = app.people.clone() {
         tokio::spawn(usage::write_down(Arc::clone(&app.node), people));
     }
+    tokio::spawn(pyblobserver::keep_up(app.clone()));
     let routes = Routes::of(&app);
-    listen::serve(listener, app, routes).await;
+    listen::serve(listener, app.clone(), routes).await;
+    // Downloads of the last moment are counted too.
+    if let Err(error) = app.blobs.flush(&app.node).await {
+        tracing::warn!(%error, "write down the last downloads");
+    }
 }
 
 /// The two sets of paths; only the line's own calls reach the first.
@@ -355,6 +364,7 @@ impl App {
             advice: Arc::default(),
             audience: Arc::new(Semaphore::new(live::AUDIENCE_MAX)),
             misses: Arc::new(Attempts::new(easytransfer::MISSES_MAX)),
+            blobs: Arc::default(),
             sweeping: Arc::default(),
             announcement: Arc::new(Announcement::silent()),
             stopping,

@@ -110,6 +110,8 @@ mod tests {
             parallel: false,
             budget: None,
             expires_after_s: None,
+            expires_unix_ms: None,
+            completed: Vec::new(),
             created: None,
             rate: None,
         })

@@ -23,6 +23,7 @@ mod mounts;
 mod nics;
 mod oss;
 mod people;
+mod pyblobserver;
 mod readme;
 mod redis;
 mod reload;

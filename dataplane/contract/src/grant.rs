@@ -104,6 +104,12 @@ pub struct Append {
     pub budget: Option<u64>,
     /// `Upload-Expires` = time of the last accepted byte + this, sent while incomplete. `None` = never expires.
     pub expires_after_s: Option<u64>,
+    /// `Upload-Expires` is this moment, Unix milliseconds, whatever arrives; `None` = as `expires_after_s` says.
+    #[serde(default)]
+    pub expires_unix_ms: Option<u64>,
+    /// Put on the reply that completes the upload.
+    #[serde(default)]
+    pub completed: Vec<Field>,
     /// POST: the body goes to offset 0 and success is 201 with these fields (`Location`, …); a refusal (too long,
     /// checksum) reports [`Fact::Discarded`](crate::Fact::Discarded). `None`: PATCH, success is 204.
     pub created: Option<Vec<Field>>,
@@ -121,6 +127,9 @@ pub struct State {
     pub length: Option<u64>,
     /// As in [`Append::expires_after_s`].
     pub expires_after_s: Option<u64>,
+    /// As in [`Append::expires_unix_ms`].
+    #[serde(default)]
+    pub expires_unix_ms: Option<u64>,
     /// When the upload was created, Unix milliseconds: the base of `Upload-Expires` until a byte arrives.
     pub created_unix_ms: u64,
     /// `Upload-Metadata`, `Upload-Concat`, … exactly as the client gave them.
@@ -213,7 +222,8 @@ mod tests {
         let append = r#"{"append":{"object":"00000000000000000000000000000001","length":1,"length_max":null,
             "parallel":false,"budget":null,"expires_after_s":null,"created":null}}"#;
         let act: Act = serde_json::from_str(append).unwrap();
-        assert!(matches!(act, Act::Append(_)));
+        let Act::Append(append) = &act else { panic!("{act:?}") };
+        assert_eq!((append.expires_unix_ms, append.completed.len()), (None, 0), "nor moments of another dialect");
         assert_eq!(act.rate(), None);
     }
 }

@@ -335,13 +335,31 @@ fn acknowledgement(object: &Object, permit: &Append) -> Reply {
     };
     let mut reply =
         reply.field("Upload-Offset", look.contiguous.to_string()).field("X-Received-Bytes", look.received.to_string());
-    if let (Some(after_s), false) = (permit.expires_after_s, look.complete) {
-        reply = reply.field("Upload-Expires", expires(look.written_unix_ms, after_s));
+    if look.complete {
+        return reply.fields(&permit.completed);
+    }
+    if let Some(text) = expires(permit.expires_unix_ms, permit.expires_after_s, look.written_unix_ms) {
+        reply = reply.field("Upload-Expires", text);
     }
     reply
 }
 
-/// The text of `Upload-Expires` (T-EXP-2).
-pub fn expires(since_unix_ms: u64, after_s: u64) -> String {
-    http_date(since_unix_ms.saturating_add(after_s.saturating_mul(1000)))
+/// The text of `Upload-Expires` (T-EXP-2): the fixed moment, else so long after the last byte.
+pub fn expires(fixed_unix_ms: Option<u64>, after_s: Option<u64>, since_unix_ms: u64) -> Option<String> {
+    let after = |after_s: u64| since_unix_ms.saturating_add(after_s.saturating_mul(1000));
+    fixed_unix_ms.or(after_s.map(after)).map(http_date)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::expires;
+
+    #[test]
+    fn a_fixed_moment_moves_with_no_byte() {
+        let at = |text: &str| Some(text.to_owned());
+        assert_eq!(expires(None, None, 5_000), None);
+        assert_eq!(expires(None, Some(3), 5_000), at("Thu, 01 Jan 1970 00:00:08 GMT"));
+        assert_eq!(expires(Some(1_000), None, 5_000), at("Thu, 01 Jan 1970 00:00:01 GMT"));
+        assert_eq!(expires(Some(1_000), Some(3), 5_000), at("Thu, 01 Jan 1970 00:00:01 GMT"));
+    }
 }

@@ -46,7 +46,7 @@ pub async fn serve(permission: &Permission<'_>, wire: &mut Wire, permit: &Serve,
         Err(reply) => return Answered::Reply(reply),
     };
     let length = delivery.span.map_or(0, Span::len);
-    let reply = delivery.reply.fields(&permit.fields).fields(&grant.headers).content_length(length);
+    let reply = delivery.reply.fields(&permit.fields).content_length(length);
     if head.method() == Method::Head {
         return Answered::Reply(reply);
     }
@@ -56,6 +56,7 @@ pub async fn serve(permission: &Permission<'_>, wire: &mut Wire, permit: &Serve,
         return Answered::Reply(reply.field("Retry-After", "1"));
     };
     let status = reply.status();
+    let reply = reply.fields(&grant.headers);
     let whole = deliver(permission, wire, object, permit, reply, delivery.span, keep_alive).await;
     if permit.report {
         core.shared.facts.push(Fact::Served {

@@ -36,9 +36,9 @@ pub async fn state(core: &Core, head: &Head, permit: &State) -> Answered {
     if let Some(object) = object.filter(|_| received > 0) {
         reply = reply.field("X-Received-Ranges", object.spans().to_string());
     }
-    if let (Some(after_s), false) = (permit.expires_after_s, complete) {
-        let since = look.map_or(0, |look| look.written_unix_ms).max(permit.created_unix_ms);
-        reply = reply.field("Upload-Expires", expires(since, after_s));
+    let since = look.map_or(0, |look| look.written_unix_ms).max(permit.created_unix_ms);
+    if let Some(text) = expires(permit.expires_unix_ms, permit.expires_after_s, since).filter(|_| !complete) {
+        reply = reply.field("Upload-Expires", text);
     }
     Answered::Reply(reply)
 }

@@ -165,6 +165,8 @@ fn act(path: &str, rate: Option<Rate>) -> Act {
             parallel: false,
             budget: None,
             expires_after_s: None,
+            expires_unix_ms: None,
+            completed: Vec::new(),
             created: (kind == "create").then(Vec::new),
             rate,
         }),
@@ -182,9 +184,14 @@ fn act(path: &str, rate: Option<Rate>) -> Act {
             report: false,
             rate,
         }),
-        "state" => {
-            Act::State(grant::State { object, length, expires_after_s: None, created_unix_ms: 0, fields: Vec::new() })
-        }
+        "state" => Act::State(grant::State {
+            object,
+            length,
+            expires_after_s: None,
+            expires_unix_ms: None,
+            created_unix_ms: 0,
+            fields: Vec::new(),
+        }),
         other => panic!("nobody asked for {other}"),
     }
 }

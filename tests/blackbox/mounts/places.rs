@@ -44,7 +44,6 @@ fn what_is_not_built_answers_501_in_the_shape_of_its_surface() {
         ("/sft/auth/token", "secure_file_transfer", json!({"detail": text("secure_file_transfer")})),
         ("/user/x", "cloudbackend", json!({"detail": text("cloudbackend")})),
         ("/api/scratch/x", "stream_upload", json!({"status": "error", "message": text("stream_upload")})),
-        ("/blob/s/x", "pyblobserver", json!({"detail": text("pyblobserver")})),
     ] {
         let (who, reply) = ask(&node, node.addr(), &Request::get(target));
         assert_eq!((who.as_str(), reply.is(501).json()), (surface, shape), "{target}");

@@ -1,12 +1,30 @@
-//! `Content-Disposition` (reliability.md §5): built here and nowhere else. Always `attachment`; an ASCII fallback that no
-//! name can break out of, and the name itself as `filename*` (RFC 8187).
+//! `Content-Disposition` (reliability.md §5): built here and nowhere else. An ASCII fallback that no name can break out of,
+//! and the name itself as `filename*` (RFC 8187).
+
+/// What a browser is asked to do with a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Show {
+    /// Save it.
+    Attachment,
+    /// Show it: only for what cannot run anything, whatever is in it.
+    Inline,
+}
+
+/// The field for a file called `name` that is to be saved.
+pub fn attachment(name: &str) -> String {
+    field(Show::Attachment, name)
+}
 
 /// The field for a file called `name`.
-pub fn attachment(name: &str) -> String {
+pub fn field(show: Show, name: &str) -> String {
+    let show = match show {
+        Show::Attachment => "attachment",
+        Show::Inline => "inline",
+    };
     let name = if name.is_empty() { "download" } else { name };
     let fallback: String = name.chars().map(|c| if is_plain(c) { c } else { '_' }).collect();
     if fallback == name {
-        return format!("attachment; filename=\"{fallback}\"");
+        return format!("{show}; filename=\"{fallback}\"");
     }
     let mut encoded = String::with_capacity(name.len() * 3);
     for byte in name.bytes() {
@@ -17,7 +35,7 @@ pub fn attachment(name: &str) -> String {
             encoded.push_str(&format!("%{byte:02X}"));
         }
     }
-    format!("attachment; filename=\"{fallback}\"; filename*=UTF-8''{encoded}")
+    format!("{show}; filename=\"{fallback}\"; filename*=UTF-8''{encoded}")
 }
 
 fn is_plain(c: char) -> bool {

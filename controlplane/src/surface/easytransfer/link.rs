@@ -12,6 +12,11 @@ pub fn base(config: &Config, meta: &Meta, headers: &HeaderMap) -> String {
     if let Some(url) = &config.server.public_url {
         return url.trim_end_matches('/').to_owned();
     }
+    of_request(config, meta, headers)
+}
+
+/// Scheme and authority the client used, whatever the public URL is.
+pub fn of_request(config: &Config, meta: &Meta, headers: &HeaderMap) -> String {
     let text =
         |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).map(first).filter(|t| !t.is_empty());
     let trusted = meta.peer.is_some_and(|peer| config.server.trusts(peer.ip()));

@@ -13,7 +13,7 @@
 mod admin;
 mod auth;
 mod cors;
-mod disposition;
+pub mod disposition;
 mod download;
 pub mod entry;
 mod facts;

@@ -1,19 +1,183 @@
-//! The pyBlobServer dialect (contract pyblobserver.md): not built yet, every path answers 501.
+//! The pyBlobServer dialect (contract pyblobserver.md): files behind short public names, a bearer token per user.
+//!
+//! * [`route`] which resource a path names · [`refusal`] everything that is refused, with its words
+//! * [`asked`] what handlers ask of a request · [`tokens`] whose token it is · [`rate`] how often an address may ask
+//! * [`user`] users · [`upload`] forms · [`download`] `/s/{file_id}` · [`list`], [`delete`] · [`tus`] uploads in parts
+//! * [`file`] a file as it is kept and told · [`downloads`] counting · [`room`] limits · [`upkeep`] what happens by itself
+//!
+//! Must stay true: authority is decided in [`asked`] for every request anew, outcomes of steps included; no name that a
+//! client chose is part of a path; content never passes through here.
+
+mod asked;
+mod delete;
+mod download;
+mod downloads;
+mod file;
+mod form;
+mod list;
+mod mime;
+mod name;
+mod rate;
+mod refusal;
+mod room;
+mod route;
+mod short;
+mod stamp;
+mod tokens;
+mod tus;
+mod upkeep;
+mod upload;
+mod user;
 
 use axum::Json;
-use axum::extract::Request;
+use axum::extract::{FromRequest, Request};
 use axum::response::{IntoResponse, Response};
-use http::StatusCode;
+use etransfer_contract::tus as tus_words;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use serde_json::json;
 
+use asked::Asked;
+use downloads::Downloads;
+use rate::Limiter;
+use refusal::Refusal;
+use route::Route;
+pub use upkeep::keep_up;
+use upload::Files;
+
+use crate::line::decision::{Decision, add_fields};
+use crate::line::meta::{Call, Meta};
+use crate::line::told::Told;
 use crate::mounts::Mounted;
 use crate::server::App;
+use crate::surface::cross_origin::{CrossOrigin, is_preflight};
 
-/// This dialect in messages and metrics.
-pub const NAME: &str = "pyblobserver";
+const METHODS: &str = "GET, POST, PUT, DELETE";
+const METHODS_EXTENDED: &str = "GET, POST, PUT, DELETE, PATCH, HEAD, OPTIONS";
+const EXPOSED: &str = "Location, X-Filename, Tus-Resumable, Tus-Extension, Tus-Version, Tus-Max-Size, Upload-Expires, \
+     Upload-Metadata, Upload-Offset, Upload-Length, X-File-Id, X-File-Url, Content-Disposition, Content-Range, ETag, \
+     Retry-After";
+const FIELDS: &str = "Authorization, Content-Type, Location, X-Filename, Tus-Resumable, Tus-Extension, Tus-Version, \
+     Tus-Max-Size, Upload-Expires, Upload-Metadata, Upload-Offset, Upload-Length, Upload-Defer-Length, Upload-Checksum, \
+     X-HTTP-Method-Override, X-Requested-With";
+const MAX_AGE_S: u32 = 3600;
+
+/// What this dialect holds in memory; a restart loses at most the downloads of the last second.
+#[derive(Debug, Default)]
+pub struct Blobs {
+    /// Requests per address.
+    limiter: Limiter,
+    /// Downloads that the catalogue does not have yet.
+    downloads: Downloads,
+}
 
 /// One request to its answer.
-pub async fn handle(_app: &App, _mounted: &Mounted, _request: Request) -> Response {
-    let body = json!({"detail": "pyblobserver is not available on this server"});
-    (StatusCode::NOT_IMPLEMENTED, Json(body)).into_response()
+pub async fn handle(app: &App, mounted: &Mounted, request: Request) -> Response {
+    let config = app.node.config();
+    let settings = &config.surfaces.pyblobserver;
+    let pages = CrossOrigin {
+        origins: &settings.mount.cors_origins,
+        methods: if settings.extended { METHODS_EXTENDED } else { METHODS },
+        fields: Some(FIELDS),
+        exposed: EXPOSED,
+        max_age_s: MAX_AGE_S,
+        credentials: false,
+    };
+    if is_preflight(&request) {
+        let mut response = match pages.preflight(request.headers()) {
+            Some(fields) => (StatusCode::OK, fields, "OK").into_response(),
+            None => (StatusCode::BAD_REQUEST, "Disallowed CORS origin").into_response(),
+        };
+        add_fields(&mut response, &safety(false));
+        return response;
+    }
+    let fields = pages.fields(request.headers()).unwrap_or_default();
+    let meta = *request.extensions().get::<Meta>().expect("the entry puts it there");
+    let mut asked = Asked {
+        app,
+        config: config.clone(),
+        mounted,
+        meta,
+        method: request.method().clone(),
+        headers: request.headers().clone(),
+        query: request.uri().query().unwrap_or_default().to_owned(),
+    };
+    let route = Route::of(request.uri().path(), settings.extended);
+    let is_tus = route.as_ref().is_ok_and(Route::is_tus);
+    let decided = match route {
+        Ok(route) => decide(&mut asked, route, request).await,
+        Err(no_route) => limit(&asked).and(Err(Refusal::NoRoute(no_route))),
+    };
+    let mut response = decided.map_or_else(Refusal::into_response, Decision::into_response);
+    add_fields(&mut response, &fields);
+    add_fields(&mut response, &safety(asked.is_tls()));
+    if is_tus {
+        let version = HeaderValue::from_static(tus_words::VERSION);
+        add_fields(&mut response, &HeaderMap::from_iter([(HeaderName::from_static("tus-resumable"), version)]));
+    }
+    response
 }
+
+/// Method, rate limit, handler.
+async fn decide(asked: &mut Asked<'_>, route: Route, request: Request) -> Result<Decision, Refusal> {
+    if asked.meta.call != Call::Outcome && route.is_limited() {
+        limit(asked)?;
+    }
+    if route.is_tus() {
+        let effective = tus_words::method_override(asked.method.as_str(), &asked.headers)?;
+        let name = effective.name(asked.method.as_str()).to_owned();
+        asked.method = Method::from_bytes(name.as_bytes()).unwrap_or(Method::POST);
+    }
+    if !route.methods().contains(&asked.method) {
+        return Err(Refusal::Method(route.methods()));
+    }
+    let asked = &*asked;
+    match route {
+        Route::Root => Ok(Json(json!({"message": "Hello World"})).into_response().into()),
+        Route::Health => Ok(Json(json!({"status": "ok"})).into_response().into()),
+        Route::User(id) => user::show(asked, &id).await.map(Decision::from),
+        Route::Upload => upload::upload(asked, Files::One, told(asked, request).await?).await,
+        Route::UploadBatch => upload::upload(asked, Files::Batch, told(asked, request).await?).await,
+        Route::File(name) => download::download(asked, &name),
+        Route::List => list::list(asked).map(Decision::from),
+        Route::Delete(name) => delete::one(asked, &name).await,
+        Route::DeleteAll => delete::all(asked).await.map(Decision::from),
+        Route::Auth => auth(asked).map(Decision::from),
+        Route::UploadSocket => Err(Refusal::Unbuilt),
+        Route::Tus => tus::collection(asked).await,
+        Route::TusUpload(id) => tus::upload(asked, &id).await,
+    }
+}
+
+fn limit(asked: &Asked<'_>) -> Result<(), Refusal> {
+    let max = asked.settings().requests_per_minute;
+    asked.app.blobs.limiter.admit(asked.client(), max).map_err(Refusal::TooMany)
+}
+
+async fn told(asked: &Asked<'_>, request: Request) -> Result<Option<etransfer_contract::step::Outcome>, Refusal> {
+    let Told(outcome) = Told::from_request(request, asked.app).await.map_err(|_| Refusal::Failed)?;
+    Ok(outcome)
+}
+
+/// `GET /auth` (section 8).
+fn auth(asked: &Asked<'_>) -> Result<Response, Refusal> {
+    let user = asked.user()?;
+    let token = tokens::bearer(&asked.headers).unwrap_or_default();
+    Ok(Json(json!({"user": user, "token": token})).into_response())
+}
+
+/// Fields of every answer (2.3).
+fn safety(is_tls: bool) -> HeaderMap {
+    let field = |name: HeaderName, value| (name, HeaderValue::from_static(value));
+    let mut fields = HeaderMap::from_iter([
+        field(header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        field(header::X_FRAME_OPTIONS, "DENY"),
+        field(header::X_XSS_PROTECTION, "1; mode=block"),
+    ]);
+    if is_tls {
+        fields.extend([field(header::STRICT_TRANSPORT_SECURITY, "max-age=31536000; includeSubDomains")]);
+    }
+    fields
+}
+
+#[cfg(test)]
+mod tests;

@@ -63,6 +63,8 @@ fn permit(node: &Node, caller: &Caller, record: &Record, budget: Option<u64>) ->
         parallel: node.config().parallel_writes,
         budget,
         expires_after_s: Some(expires_after_s(node.config().uploads.expiration)),
+        expires_unix_ms: None,
+        completed: Vec::new(),
         created: None,
         rate: upload_rate(caller),
     }

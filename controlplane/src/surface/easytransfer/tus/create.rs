@@ -110,6 +110,8 @@ async fn with_upload(
         parallel: node.config().parallel_writes,
         budget,
         expires_after_s: Some(expires_after_s(node.config().uploads.expiration)),
+        expires_unix_ms: None,
+        completed: Vec::new(),
         created: Some(created(node, &record, base)),
         rate: upload_rate(caller),
     };

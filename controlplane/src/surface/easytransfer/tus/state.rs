@@ -41,6 +41,7 @@ pub async fn head(
         object: entry.record.id,
         length: entry.record.length,
         expires_after_s: (!complete).then(|| expires_after_s(app.node.config().uploads.expiration)),
+        expires_unix_ms: None,
         created_unix_ms: entry.record.created_ms,
         fields,
     };

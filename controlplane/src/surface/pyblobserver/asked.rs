@@ -1,0 +1,103 @@
+//! One request, with what every handler asks of it: the settings of this moment, links back, who is asking.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use http::{HeaderMap, Method};
+
+use super::refusal::Refusal;
+use super::tokens;
+use crate::catalogue::{Owner, Surface};
+use crate::config::Config;
+use crate::config::surfaces::PyBlobServer;
+use crate::line::meta::Meta;
+use crate::mounts::Mounted;
+use crate::node::{Account, Node};
+use crate::server::App;
+use crate::surface::attempts;
+use crate::surface::easytransfer::link;
+use crate::surface::query::Query;
+
+/// Bytes of one MB, here as in the original.
+pub const MB: u64 = 1 << 20;
+/// Requests a wrong token counts as, the request itself included (2.4).
+const WRONG_TOKEN_COST: u32 = 5;
+
+/// A request.
+pub struct Asked<'a> {
+    /// The shared state.
+    pub app: &'a App,
+    /// The configuration of this moment.
+    pub config: Arc<Config>,
+    /// Where it came in.
+    pub mounted: &'a Mounted,
+    /// What the data plane says about it.
+    pub meta: Meta,
+    /// Its method, override included.
+    pub method: Method,
+    /// Its fields.
+    pub headers: HeaderMap,
+    /// Its query, encoded.
+    pub query: String,
+}
+
+impl Asked<'_> {
+    /// The node.
+    pub fn node(&self) -> &Node {
+        &self.app.node
+    }
+
+    /// This surface's settings.
+    pub fn settings(&self) -> &PyBlobServer {
+        &self.config.surfaces.pyblobserver
+    }
+
+    /// Its query, decoded.
+    pub fn query(&self) -> Query<'_> {
+        Query::parse(&self.query)
+    }
+
+    /// What absolute links begin with (section 1, `BASE_URL`).
+    pub fn base(&self) -> String {
+        match &self.settings().base_url {
+            Some(url) => url.0.clone(),
+            None => link::of_request(&self.config, &self.meta, &self.headers) + &self.mounted.prefix,
+        }
+    }
+
+    /// The request came over TLS, as far as a trusted proxy says.
+    pub fn is_tls(&self) -> bool {
+        link::of_request(&self.config, &self.meta, &self.headers).starts_with("https://")
+    }
+
+    /// Whom the request counts against.
+    pub fn client(&self) -> Option<IpAddr> {
+        attempts::client(&self.config, &self.meta, &self.headers)
+    }
+
+    /// Largest file, in bytes.
+    pub fn file_bytes_max(&self) -> u64 {
+        self.settings().file_size_limit_mb.saturating_mul(MB)
+    }
+
+    /// What the files of `user` count against.
+    pub fn account(&self, user: &str) -> Account {
+        Account { owner: owner(user), max: Some(self.settings().total_size_limit_mb.saturating_mul(MB)) }
+    }
+
+    /// The user whose token the request brings. A wrong one costs.
+    pub fn user(&self) -> Result<String, Refusal> {
+        let token = tokens::bearer(&self.headers).ok_or(Refusal::NotAuthenticated)?;
+        tokens::user_of(self.node(), self.settings(), token).ok_or_else(|| {
+            if self.settings().requests_per_minute > 0 {
+                self.app.blobs.limiter.punish(self.client(), WRONG_TOKEN_COST - 1);
+            }
+            Refusal::InvalidToken
+        })
+    }
+}
+
+/// Whom the files of `user` belong to in the catalogue.
+pub fn owner(user: &str) -> Owner {
+    Owner::Member(Surface::PyBlobServer, user.to_owned())
+}

@@ -1,0 +1,217 @@
+//! `GET`/`HEAD /s/{file_id}` (contract §4.2): the file, a page that shows it, or its record.
+
+use axum::Json;
+use axum::response::{IntoResponse, Response};
+use etransfer_contract::grant::{Act, Field, Serve};
+use etransfer_contract::ranges::{Asked as Range, etag_listed, if_range_matches};
+use http::header::{
+    CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE,
+    IF_UNMODIFIED_SINCE, LAST_MODIFIED,
+};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
+
+use super::asked::Asked;
+use super::refusal::Refusal;
+use super::{file, mime};
+use crate::audit;
+use crate::catalogue::{Entry, Surface};
+use crate::clock::imf;
+use crate::line::decision::Decision;
+use crate::surface::easytransfer::disposition::{self, Show};
+use crate::surface::html::escaped;
+
+/// Nothing but the picture, from here.
+const PAGE_POLICY: &str = "default-src 'none'; img-src 'self'; style-src 'unsafe-inline'";
+
+/// Answers.
+pub fn download(asked: &Asked<'_>, name: &str) -> Result<Decision, Refusal> {
+    if asked.settings().require_auth_for_download {
+        asked.user()?;
+    }
+    let query = asked.query();
+    let output = query.get("output").unwrap_or_default();
+    if output == "json" {
+        return record(asked, name).map(Decision::from);
+    }
+    let entry = file::find(asked.node(), name).ok_or(Refusal::FileNotFound)?;
+    match output {
+        "html" => Ok(page(asked, &entry).into()),
+        "inline" if mime::is_harmless(&entry.record.filename) => content(asked, &entry, Show::Inline),
+        _ => content(asked, &entry, Show::Attachment),
+    }
+}
+
+fn record(asked: &Asked<'_>, name: &str) -> Result<Response, Refusal> {
+    let found = file::find(asked.node(), name).ok_or(Refusal::FileNotFound)?;
+    let tally = asked.app.blobs.downloads.of_file(file::user_of(&found.record), name);
+    let entry = file::find(asked.node(), name).ok_or(Refusal::FileNotFound)?;
+    Ok(Json(file::told(asked, &entry, tally)).into_response())
+}
+
+fn page(asked: &Asked<'_>, entry: &Entry) -> Response {
+    let name = escaped(&entry.record.filename);
+    let source = escaped(&format!("{}/s/{}", asked.mounted.prefix, entry.record.key));
+    let page = format!(
+        "<!DOCTYPE html>\n<html>\n<head>\n<meta charset=\"utf-8\">\n<title>Image</title>\n</head>\n<body>\n\
+         <h1>Image {name}</h1>\n<img src=\"{source}\" alt=\"{name}\" style=\"max-width: 100%\">\n</body>\n</html>\n"
+    );
+    let policy = HeaderValue::from_static(PAGE_POLICY);
+    let kind = HeaderValue::from_static("text/html; charset=utf-8");
+    (StatusCode::OK, [(CONTENT_TYPE, kind), (CONTENT_SECURITY_POLICY, policy)], page).into_response()
+}
+
+/// The content: judged here as far as it decides whether the download counts, sent by the data plane.
+fn content(asked: &Asked<'_>, entry: &Entry, show: Show) -> Result<Decision, Refusal> {
+    let record = &entry.record;
+    let etag = format!("\"{}\"", record.id);
+    let changed_ms = file::uploaded_ms(record);
+    match judge(&asked.headers, &etag, changed_ms) {
+        Condition::Holds => {}
+        Condition::Fails => return Err(Refusal::Precondition),
+        Condition::NotModified => return Ok(not_modified(&etag, changed_ms).into()),
+    }
+    let length = record.length.unwrap_or(0);
+    if asked.method == Method::GET && counts(&asked.headers, &etag, length) {
+        asked.app.blobs.downloads.count(asked.node(), entry, asked.node().clock.now_ms());
+        audit::surface(Surface::PyBlobServer, "anyone", audit::DOWNLOAD, record.id);
+    }
+    let serve = Serve {
+        object: record.id,
+        length: Some(length),
+        complete: true,
+        etag,
+        fields: fields(&record.filename, changed_ms, show),
+        chunk: None,
+        consumed: Vec::new(),
+        receiver: String::new(),
+        hold_last: false,
+        exclusive: false,
+        report: false,
+        rate: None,
+    };
+    Ok(Decision::grant(asked.node(), Act::Serve(serve)))
+}
+
+/// What users uploaded is hostile to whoever opens it in a browser (reliability.md §5).
+fn fields(name: &str, changed_ms: u64, show: Show) -> Vec<Field> {
+    let field = |name: &str, value: String| (name.to_owned(), value);
+    vec![
+        field("Content-Type", mime::content_type(name)),
+        field("Content-Disposition", disposition::field(show, name)),
+        field("Content-Security-Policy", "sandbox".to_owned()),
+        field("Last-Modified", imf(changed_ms)),
+    ]
+}
+
+/// What the conditions of a request say (RFC 9110 §13.2.2).
+#[derive(Debug, PartialEq, Eq)]
+enum Condition {
+    Holds,
+    Fails,
+    NotModified,
+}
+
+fn judge(headers: &HeaderMap, etag: &str, changed_ms: u64) -> Condition {
+    let text = |name: HeaderName| headers.get(name).map(HeaderValue::as_bytes);
+    let since = |name: HeaderName| {
+        let date = httpdate::parse_http_date(std::str::from_utf8(text(name)?).ok()?).ok()?;
+        Some(date.duration_since(std::time::UNIX_EPOCH).map_or(0, |since| since.as_secs()))
+    };
+    let changed_s = changed_ms / 1000;
+    // The strong comparison of If-Match: a weak tag never matches.
+    let matches =
+        |tags: &[u8]| tags == b"*" || tags.split(|byte| *byte == b',').any(|tag| tag.trim_ascii() == etag.as_bytes());
+    let stands = match text(IF_MATCH) {
+        Some(tags) => matches(tags),
+        None => since(IF_UNMODIFIED_SINCE).is_none_or(|date| changed_s <= date),
+    };
+    let is_known = match text(IF_NONE_MATCH) {
+        Some(tags) => etag_listed(tags, etag),
+        None => since(IF_MODIFIED_SINCE).is_some_and(|date| changed_s <= date),
+    };
+    match (stands, is_known) {
+        (false, _) => Condition::Fails,
+        (true, true) => Condition::NotModified,
+        (true, false) => Condition::Holds,
+    }
+}
+
+fn not_modified(etag: &str, changed_ms: u64) -> Response {
+    let mut response = StatusCode::NOT_MODIFIED.into_response();
+    for (name, value) in [(ETAG, etag), (LAST_MODIFIED, &imf(changed_ms))] {
+        if let Ok(value) = HeaderValue::from_str(value) {
+            response.headers_mut().insert(name, value);
+        }
+    }
+    response
+}
+
+/// A GET counts when it is answered with bytes from 0 on.
+fn counts(headers: &HeaderMap, etag: &str, length: u64) -> bool {
+    let is_stale = headers.get(IF_RANGE).is_some_and(|tag| !if_range_matches(tag.as_bytes(), etag));
+    match if is_stale { Range::Whole } else { Range::of(headers) } {
+        Range::Whole => true,
+        range => range.resolve(|at| length.max(at)).is_some_and(|span| span.start() == 0),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::header::RANGE;
+
+    use super::*;
+
+    const ETAG_: &str = "\"a\"";
+
+    fn headers(fields: &[(HeaderName, &str)]) -> HeaderMap {
+        fields.iter().map(|(name, value)| (name.clone(), value.parse().unwrap())).collect()
+    }
+
+    #[test]
+    fn section_4_2_what_counts_as_a_download() {
+        for (fields, length, expected) in [
+            (&[][..], 5, true),
+            (&[], 0, true),
+            (&[(RANGE, "bytes=0-")], 5, true),
+            (&[(RANGE, "bytes=0-0")], 5, true),
+            (&[(RANGE, "bytes=-5")], 5, true),
+            (&[(RANGE, "bytes=-99")], 5, true),
+            (&[(RANGE, "bytes=-4")], 5, false),
+            (&[(RANGE, "bytes=1-2")], 5, false),
+            (&[(RANGE, "bytes=99-")], 5, false),
+            (&[(RANGE, "bytes=0-")], 0, false),
+            (&[(RANGE, "bytes=1-2,3-4")], 5, false),
+            (&[(RANGE, "lines=1-2")], 5, true),
+            (&[(RANGE, "bytes=1-2"), (IF_RANGE, "\"b\"")], 5, true),
+            (&[(RANGE, "bytes=1-2"), (IF_RANGE, "\"a\"")], 5, false),
+        ] {
+            assert_eq!(counts(&headers(fields), ETAG_, length), expected, "{fields:?} {length}");
+        }
+    }
+
+    #[test]
+    fn rfc_9110_13_conditions() {
+        use Condition::{Fails, Holds, NotModified};
+        let at = 1_795_177_143_999;
+        let (same, before) = ("Fri, 20 Nov 2026 12:19:03 GMT", "Fri, 20 Nov 2026 12:19:02 GMT");
+        for (fields, expected) in [
+            (&[][..], Holds),
+            (&[(IF_NONE_MATCH, "\"a\"")], NotModified),
+            (&[(IF_NONE_MATCH, "W/\"a\", \"b\"")], NotModified),
+            (&[(IF_NONE_MATCH, "*")], NotModified),
+            (&[(IF_NONE_MATCH, "\"b\"")], Holds),
+            (&[(IF_NONE_MATCH, "\"b\""), (IF_MODIFIED_SINCE, same)], Holds),
+            (&[(IF_MODIFIED_SINCE, same)], NotModified),
+            (&[(IF_MODIFIED_SINCE, before)], Holds),
+            (&[(IF_MODIFIED_SINCE, "yesterday")], Holds),
+            (&[(IF_MATCH, "\"a\"")], Holds),
+            (&[(IF_MATCH, "W/\"a\"")], Fails),
+            (&[(IF_MATCH, "\"b\", \"a\"")], Holds),
+            (&[(IF_MATCH, "\"b\""), (IF_NONE_MATCH, "\"a\"")], Fails),
+            (&[(IF_UNMODIFIED_SINCE, before)], Fails),
+            (&[(IF_UNMODIFIED_SINCE, same)], Holds),
+        ] {
+            assert_eq!(judge(&headers(fields), ETAG_, at), expected, "{fields:?}");
+        }
+    }
+}

@@ -1,0 +1,27 @@
+//! `GET /list` (contract §4.3): the caller's files, newest upload first, as they are at this moment.
+
+use axum::Json;
+use axum::response::{IntoResponse, Response};
+use serde_json::Value;
+
+use super::asked::{Asked, owner};
+use super::file;
+use super::refusal::Refusal;
+use crate::catalogue::{Entry, Scope, Surface};
+use crate::node::{Node, Want};
+
+/// Lists.
+pub fn list(asked: &Asked<'_>) -> Result<Response, Refusal> {
+    let user = asked.user()?;
+    let tallies = asked.app.blobs.downloads.of_files(&user);
+    let files = of_user(asked.node(), &user);
+    let told: Vec<Value> =
+        files.iter().map(|entry| file::told(asked, entry, tallies.get(&entry.record.key).copied())).collect();
+    Ok(Json(told).into_response())
+}
+
+/// Complete files of a user, newest first.
+pub fn of_user(node: &Node, user: &str) -> Vec<Entry> {
+    let scope = Scope { surface: Some(Surface::PyBlobServer), owner: Some(owner(user)) };
+    node.list(&Want { scope, complete: true, incomplete: false, skip: 0, take: usize::MAX }).entries
+}

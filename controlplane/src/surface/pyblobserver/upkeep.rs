@@ -1,0 +1,64 @@
+//! What happens without being asked for: counts are written down, and what expired goes (contract section 5).
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use tokio::time::{MissedTickBehavior, interval};
+
+use super::delete::{is_expired, remove};
+use super::downloads::FLUSH;
+use super::file;
+use super::tus::finished;
+use crate::catalogue::{NotKept, Surface};
+use crate::server::App;
+
+/// How often what expired is looked for.
+const SWEEP: Duration = Duration::from_secs(3600);
+
+/// Until the runtime ends.
+pub async fn keep_up(app: App) {
+    let (mut flush, mut sweeps) = (interval(FLUSH), interval(SWEEP));
+    flush.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    sweeps.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut is_behind = false;
+    loop {
+        tokio::select! {
+            _ = flush.tick() => {
+                let flushed = app.blobs.flush(&app.node).await;
+                if let Err(error) = &flushed
+                    && !is_behind
+                {
+                    tracing::warn!(%error, "write down downloads; they stay counted and are tried again");
+                }
+                is_behind = flushed.is_err();
+            }
+            _ = sweeps.tick() => {
+                if let Err(error) = sweep(&app).await {
+                    tracing::warn!(%error, "sweep away files that expired");
+                }
+            }
+        }
+    }
+}
+
+/// Removes what expired, of everybody.
+pub(super) async fn sweep(app: &App) -> Result<(), NotKept> {
+    for user in finished::users(&app.node) {
+        finished::count(app, &user).await?;
+    }
+    let config = app.node.config();
+    let settings = &config.surfaces.pyblobserver;
+    // P11: right after a step of the clock nothing has expired.
+    if !settings.mount.enabled || !settings.auto_cleanup || !app.node.clock.agrees() {
+        return Ok(());
+    }
+    let (days, now) = (settings.expire_days, app.node.clock.now_ms());
+    let files = app.node.records_under(Surface::PyBlobServer, "");
+    let users: BTreeSet<&str> =
+        files.iter().filter(|entry| is_expired(entry, days, now)).map(|entry| file::user_of(&entry.record)).collect();
+    for user in users {
+        let removed = remove(app, user, |entry| is_expired(entry, days, now)).await?;
+        tracing::info!(removed, "files of a user expired");
+    }
+    Ok(())
+}

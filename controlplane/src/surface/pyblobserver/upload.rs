@@ -1,0 +1,260 @@
+//! `POST /upload` and `POST /upload_batch` (contract §4.1, section 8): a form, whose file parts become files.
+//!
+//! ```text
+//! Preface ──► another part: Preface ──► …                              end: 422, or the answer of a batch
+//!    └──► file part ──► reserve ──► Receive ──► record, durable ──► answer, or on to the next part of a batch
+//! ```
+//!
+//! Must stay true: nothing refers to the bytes before the record is durable, and nobody is told of a file before that; so a
+//! crash or a client that goes away leaves neither a record nor used space. What must hold between steps stands in the
+//! memo: a control plane that started anew goes on.
+
+use axum::Json;
+use axum::response::{IntoResponse, Response};
+use etransfer_contract::ObjectId;
+use etransfer_contract::step::{Failure, Form, Outcome, Part, Preface, PrefaceTold, Receive, Told, What};
+use http::StatusCode;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::asked::{Asked, MB};
+use super::form::FormKind;
+use super::refusal::Refusal;
+use super::user::User;
+use super::{file, name, room};
+use crate::audit;
+use crate::catalogue::Surface;
+use crate::line::decision::Decision;
+use crate::node::Edit;
+
+/// Largest field beside the files; the original's web page sends its token in one.
+const FIELD_BYTES_MAX: u64 = 64 * 1024;
+/// All of them together.
+const FIELDS_BYTES_MAX: u64 = MB;
+/// Files of one batch.
+const FILES_MAX: usize = 100;
+
+/// Which of the two.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Files {
+    /// One part called `file`.
+    One,
+    /// Parts called `files`.
+    Batch,
+}
+
+/// What must hold between two steps.
+#[derive(Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+struct Progress {
+    /// Elements of a batch's answer so far.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    answered: Vec<Value>,
+    /// One of them is a failure.
+    is_failed: bool,
+    /// The file that is on its way.
+    coming: Option<Coming>,
+}
+
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Coming {
+    object: ObjectId,
+    name: String,
+    /// It was promised less than it may be, for the user has no more.
+    is_cut: bool,
+}
+
+impl Files {
+    const fn part(self) -> &'static str {
+        match self {
+            Self::One => "file",
+            Self::Batch => "files",
+        }
+    }
+}
+
+/// The next step of an upload, or its answer.
+pub async fn upload(asked: &Asked<'_>, files: Files, outcome: Option<Outcome>) -> Result<Decision, Refusal> {
+    let user = asked.user()?;
+    let walk = Walk { asked, files, user };
+    match outcome {
+        None => walk.begin(),
+        Some(Outcome { memo, told, .. }) => {
+            let progress: Progress = serde_json::from_str(&memo).map_err(|error| {
+                tracing::error!(%error, "the memo of an upload cannot be read");
+                Refusal::Failed
+            })?;
+            walk.go_on(progress, told).await
+        }
+    }
+}
+
+/// An upload between two steps.
+struct Walk<'a> {
+    asked: &'a Asked<'a>,
+    files: Files,
+    user: String,
+}
+
+impl Walk<'_> {
+    fn begin(&self) -> Result<Decision, Refusal> {
+        if self.files == Files::One && self.body_bytes() > self.asked.file_bytes_max().saturating_add(FIELDS_BYTES_MAX)
+        {
+            return Err(Refusal::FileTooLarge(self.asked.settings().file_size_limit_mb));
+        }
+        self.next_part(&Progress::default())
+    }
+
+    /// Announced bytes of the body; 0 when nobody knows.
+    fn body_bytes(&self) -> u64 {
+        self.asked.meta.body.length().unwrap_or(0)
+    }
+
+    /// Asks for the next part.
+    fn next_part(&self, progress: &Progress) -> Result<Decision, Refusal> {
+        let boundary = match FormKind::of(&self.asked.headers) {
+            FormKind::Form(boundary) => boundary,
+            FormKind::Broken => return Err(Refusal::Form("Missing boundary in multipart.")),
+            FormKind::Other => return Err(Refusal::Missing(self.files.part())),
+        };
+        let form = Form {
+            boundary,
+            content_names: vec![self.files.part().to_owned()],
+            or_plain: false,
+            field_bytes_max: FIELD_BYTES_MAX,
+            fields_bytes_max: FIELDS_BYTES_MAX,
+        };
+        let what = What::Preface(Preface { form: Some(form), prefix_bytes: 0 });
+        Ok(self.step(self.asked.node().ticket(), progress, what))
+    }
+
+    fn step(&self, ticket: u64, progress: &Progress, what: What) -> Decision {
+        let memo = serde_json::to_string(progress).expect("texts, numbers and JSON are always JSON");
+        Decision::step(self.asked.node(), ticket, memo, what)
+    }
+
+    async fn go_on(&self, mut progress: Progress, told: Told) -> Result<Decision, Refusal> {
+        match (told, progress.coming.take()) {
+            (Told::Preface(preface), None) => self.part(progress, preface).await,
+            (Told::Received { bytes, .. }, Some(coming)) => {
+                let told = self.keep(&coming, bytes).await?;
+                self.done(progress, told)
+            }
+            (Told::Failed(failure), coming) => {
+                let refusal = self.refusal(failure, coming.as_ref());
+                match (&refusal, coming) {
+                    (Refusal::FileTooLarge(_) | Refusal::TotalTooLarge(_), Some(coming)) => {
+                        self.failed(progress, refusal, &coming.name)
+                    }
+                    _ => Err(refusal),
+                }
+            }
+            (told, _) => {
+                tracing::error!(?told, "an upload heard of a step it did not ask for");
+                Err(Refusal::Failed)
+            }
+        }
+    }
+
+    /// A part of the form, or its end.
+    async fn part(&self, progress: Progress, preface: PrefaceTold) -> Result<Decision, Refusal> {
+        let wanted = self.files.part();
+        match preface.part {
+            None if progress.answered.is_empty() => Err(Refusal::Missing(wanted)),
+            None => Ok(batch(&progress).into()),
+            Some(part) if part.name != wanted => self.next_part(&progress),
+            Some(Part { filename: None, .. }) => Err(Refusal::NotAFile(wanted)),
+            Some(_) if progress.answered.len() >= FILES_MAX => {
+                Err(Refusal::Form("Too many files. Maximum number of files is 100."))
+            }
+            Some(Part { filename: Some(told), .. }) => self.receive(progress, name::of_form(&told)).await,
+        }
+    }
+
+    /// Reserves what the file may be, and lets it come.
+    async fn receive(&self, mut progress: Progress, name: String) -> Result<Decision, Refusal> {
+        let (node, max) = (self.asked.node(), self.asked.file_bytes_max());
+        let (ticket, object) = (node.ticket(), node.new_id());
+        let account = self.asked.account(&self.user);
+        let promise = room::reserve(node, ticket, self.asked.meta.body.length(), max, &account).await?;
+        node.expect_bytes(ticket, object, Some(account.owner));
+        let receive = Receive {
+            object,
+            at: 0,
+            is_whole: true,
+            sync: true,
+            exact: None,
+            min: 0,
+            max,
+            digests: Vec::new(),
+            expect: Vec::new(),
+            budget: promise.bytes,
+            rate: None,
+        };
+        progress.coming = Some(Coming { object, name, is_cut: promise.is_cut });
+        Ok(self.step(ticket, &progress, What::Receive(receive)))
+    }
+
+    /// The record of bytes that are there, durable, and what is told about it.
+    async fn keep(&self, coming: &Coming, bytes: u64) -> Result<Value, Refusal> {
+        let (asked, node) = (self.asked, self.asked.node());
+        let _alone = User::lock(node, &self.user).await;
+        let now = node.clock.now_ms();
+        let (place, _nobody_else) = file::draw_place(node, asked.settings().short_path_length).await;
+        let mut record = file::record(coming.object, place.clone(), &self.user, coming.name.clone(), now);
+        record.length = Some(bytes);
+        record.completed_ms = Some(now);
+        let mut kept = User::read(node, &self.user).unwrap_or_default();
+        kept.count_upload(bytes, now);
+        node.edit(kept.write(&self.user, Edit::default().put(record))).await?;
+        audit::surface(Surface::PyBlobServer, &self.user, audit::CREATE, coming.object);
+        let url = format!("{}/s/{place}", asked.base());
+        Ok(json!({
+            "file_id": place,
+            "file_url": url,
+            "show_image": format!("{url}?output=html"),
+            "available_space": room::available(node, &asked.account(&self.user)),
+        }))
+    }
+
+    /// One file is there.
+    fn done(&self, mut progress: Progress, told: Value) -> Result<Decision, Refusal> {
+        if self.files == Files::One {
+            return Ok(Json(told).into_response().into());
+        }
+        progress.answered.push(told);
+        self.next_part(&progress)
+    }
+
+    /// One file is refused.
+    fn failed(&self, mut progress: Progress, refusal: Refusal, name: &str) -> Result<Decision, Refusal> {
+        if self.files == Files::One {
+            return Err(refusal);
+        }
+        progress.answered.push(refusal.in_batch(name));
+        progress.is_failed = true;
+        self.next_part(&progress)
+    }
+
+    /// What a step that failed is told as.
+    fn refusal(&self, failure: Failure, coming: Option<&Coming>) -> Refusal {
+        let settings = self.asked.settings();
+        match failure {
+            Failure::Malformed => Refusal::Form("There was an error parsing the body"),
+            Failure::FieldTooLong => Refusal::Form("A field of the form is too long"),
+            Failure::TooLong => Refusal::FileTooLarge(settings.file_size_limit_mb),
+            Failure::NoRoom if coming.is_some_and(|coming| coming.is_cut) => {
+                Refusal::TotalTooLarge(settings.total_size_limit_mb)
+            }
+            Failure::NoRoom => Refusal::NodeFull,
+            Failure::Revoked => Refusal::InvalidToken,
+            Failure::Short | Failure::Mismatch | Failure::Taken | Failure::Gone | Failure::Disk => Refusal::Failed,
+        }
+    }
+}
+
+/// The answer of a batch: 207 as soon as one of them failed.
+fn batch(progress: &Progress) -> Response {
+    let status = if progress.is_failed { StatusCode::MULTI_STATUS } else { StatusCode::OK };
+    (status, Json(&progress.answered)).into_response()
+}

@@ -1,0 +1,194 @@
+//! Users (contract section 3): one small document each, `user/<hex of the id>`; what their files add up to is counted from
+//! the records.
+//!
+//! Must stay true: whoever changes a user's document, or takes a record of theirs away, holds the user's lock over the edit;
+//! a token leaves the server in clear once, in the answer to who may have it.
+
+use axum::Json;
+use axum::response::{IntoResponse, Response};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::asked::{Asked, owner};
+use super::refusal::Refusal;
+use super::stamp::stamp;
+use super::tokens::{self, Digest};
+use super::tus::finished;
+use crate::authority::{Denied, Presented};
+use crate::catalogue::{Scope, Surface};
+use crate::config::surfaces::TokenBootstrap;
+use crate::node::key_locks::KeyGuard;
+use crate::node::{Edit, Node};
+use http::Uri;
+
+const HIDDEN: &str = "[hidden...]";
+
+/// What is kept about a user.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct User {
+    /// Unix milliseconds; `None`: has a configured token and never asked for the record.
+    pub created_ms: Option<u64>,
+    /// SHA-256 of the token that was issued.
+    pub token: Option<Digest>,
+    /// SHA-256 of the configured token it replaced.
+    pub instead_of: Option<Digest>,
+    /// Files uploaded, ever.
+    pub uploads: u64,
+    /// Bytes of them.
+    pub upload_bytes: u64,
+    /// When the last one was.
+    pub last_upload_ms: Option<u64>,
+    /// Downloads of this user's files, ever.
+    pub downloads: u64,
+    /// Bytes of them.
+    pub download_bytes: u64,
+    /// When the last one was.
+    pub last_download_ms: Option<u64>,
+}
+
+impl User {
+    /// Where it stands. In hex, so that no id looks like another's place.
+    pub fn key(user: &str) -> String {
+        format!("user/{}", tokens::hex(user.as_bytes()))
+    }
+
+    /// Nobody else changes what is kept of this user, or takes their records away, until the guard is dropped.
+    pub async fn lock<'n>(node: &'n Node, user: &str) -> KeyGuard<'n> {
+        node.locks.lock(Surface::PyBlobServer, &Self::key(user)).await
+    }
+
+    /// What is kept; `None`: nothing yet.
+    pub fn read(node: &Node, user: &str) -> Option<Self> {
+        let text = node.doc(Surface::PyBlobServer, &Self::key(user))?;
+        match serde_json::from_slice(&text) {
+            Ok(read) => Some(read),
+            Err(error) => {
+                // As a user whom no token lets in: one that seemed unknown would be anybody's to take.
+                tracing::error!(%error, "a user's document cannot be read");
+                Some(Self { created_ms: Some(0), ..Self::default() })
+            }
+        }
+    }
+
+    /// Adds the document to an edit.
+    pub fn write(&self, user: &str, edit: Edit) -> Edit {
+        let text = serde_json::to_vec(self).expect("a struct of numbers is always JSON");
+        edit.write(Surface::PyBlobServer, Self::key(user), text)
+    }
+
+    /// One more upload.
+    pub fn count_upload(&mut self, bytes: u64, at_ms: u64) {
+        self.uploads += 1;
+        self.upload_bytes = self.upload_bytes.saturating_add(bytes);
+        self.last_upload_ms = self.last_upload_ms.max(Some(at_ms));
+    }
+}
+
+/// `GET /user/{user_id}` and its `?function=change_token` (3.1, 3.2).
+pub async fn show(asked: &Asked<'_>, id: &str) -> Result<Response, Refusal> {
+    if tokens::allowed(asked.settings(), id).is_none() {
+        return Err(Refusal::UserNotAllowed);
+    }
+    if asked.query().get("function") == Some("change_token") {
+        return change_token(asked, id).await;
+    }
+    finished::count(asked.app, id).await?;
+    let user = match User::read(asked.node(), id) {
+        Some(user) if user.created_ms.is_some() => user,
+        Some(_) | None => return first_call(asked, id).await,
+    };
+    Ok(Json(told(asked, id, &user, HIDDEN)).into_response())
+}
+
+/// The first call ever makes the user; on `first-call` it also hands out the token, unless one is configured.
+async fn first_call(asked: &Asked<'_>, id: &str) -> Result<Response, Refusal> {
+    let _alone = User::lock(asked.node(), id).await;
+    let mut user = User::read(asked.node(), id).unwrap_or_default();
+    if user.created_ms.is_some() {
+        return Ok(Json(told(asked, id, &user, HIDDEN)).into_response());
+    }
+    user.created_ms = Some(asked.node().clock.now_ms());
+    let has_preset = tokens::allowed(asked.settings(), id).and_then(tokens::preset).is_some();
+    let issues = match asked.settings().token_bootstrap {
+        TokenBootstrap::FirstCall => !has_preset && user.token.is_none(),
+        TokenBootstrap::AdminOnly => false,
+    };
+    let mut edit = Edit::default();
+    let mut clear = None;
+    if issues {
+        let (token, digest) = tokens::issue();
+        user.token = Some(digest);
+        edit = edit.write(Surface::PyBlobServer, tokens::issued_key(&digest), id);
+        clear = Some(token);
+    }
+    asked.node().edit(user.write(id, edit)).await?;
+    Ok(Json(told(asked, id, &user, clear.as_deref().unwrap_or(HIDDEN))).into_response())
+}
+
+/// A new token instead of the old one.
+async fn change_token(asked: &Asked<'_>, id: &str) -> Result<Response, Refusal> {
+    if !asked.settings().open_token_change {
+        may_change(asked, id).await?;
+    }
+    let _alone = User::lock(asked.node(), id).await;
+    let preset = tokens::allowed(asked.settings(), id).and_then(tokens::preset);
+    let mut user = match User::read(asked.node(), id) {
+        Some(user) => user,
+        None if preset.is_some() => User::default(),
+        None => return Err(Refusal::UserNotFound),
+    };
+    let (token, digest) = tokens::issue();
+    let mut edit = Edit::default();
+    if let Some(old) = user.token.replace(digest) {
+        edit = edit.erase(Surface::PyBlobServer, tokens::issued_key(&old));
+    }
+    user.instead_of = preset;
+    edit = edit.write(Surface::PyBlobServer, tokens::issued_key(&digest), id);
+    asked.node().edit(user.write(id, edit)).await?;
+    Ok(Json(told(asked, id, &user, &token)).into_response())
+}
+
+/// The user, or who administers this node.
+async fn may_change(asked: &Asked<'_>, id: &str) -> Result<(), Refusal> {
+    let refusal = match asked.user() {
+        Ok(user) if user == id => return Ok(()),
+        Ok(_) => Refusal::UserNotAllowed,
+        Err(refusal) => refusal,
+    };
+    if asked.config.auth.enabled {
+        let presented = Presented::of(&asked.method, &Uri::from_static("/"), &asked.headers);
+        let peer = asked.meta.peer.map(|peer| peer.ip());
+        let roles = &asked.config.user_system.role_quotas;
+        match asked.app.authority.judge(&presented, peer, roles).await {
+            Ok(caller) if caller.may_administer() => return Ok(()),
+            Ok(_) | Err(Denied::Unauthorized) => {}
+            Err(Denied::People(_)) => return Err(Refusal::Away),
+        }
+    }
+    Err(refusal)
+}
+
+/// The record of 3.1.
+fn told(asked: &Asked<'_>, id: &str, user: &User, token: &str) -> Value {
+    let settings = asked.settings();
+    let time = |ms: Option<u64>| ms.map(|ms| stamp(ms, settings.datetime_format, &settings.timezone.0));
+    let scope = Scope { surface: Some(Surface::PyBlobServer), owner: Some(owner(id)) };
+    // What is counted and not written down yet is asked first: the document read here is never older.
+    let live = asked.app.blobs.downloads.of_user(id);
+    let kept = User::read(asked.node(), id).unwrap_or_else(|| user.clone());
+    let downloads = live.map_or(kept.downloads, |live| live.times.max(kept.downloads));
+    let download_bytes = live.map_or(kept.download_bytes, |live| live.bytes.max(kept.download_bytes));
+    json!({
+        "user": id,
+        "token": token,
+        "total_size": asked.node().totals(&scope).file_bytes,
+        "total_upload_times": user.uploads,
+        "total_upload_byte": user.upload_bytes,
+        "total_download_times": downloads,
+        "total_download_byte": download_bytes,
+        "created_at": time(user.created_ms),
+        "last_upload_at": time(user.last_upload_ms),
+        "last_download_at": time(kept.last_download_ms.max(live.map(|live| live.last_ms))),
+    })
+}

@@ -1,0 +1,72 @@
+//! Other people's clients, unmodified: Python `requests`, curl, tus-js-client.
+
+use std::process::Command;
+
+use super::{USER, User, blob_env, open, setup};
+use crate::clients::{client_home, installed, python, script, source};
+use crate::support::node::clean_env;
+use crate::support::raw::Request;
+use crate::support::{Node, Oracle, wait};
+
+fn node() -> Node {
+    blob_env(setup(), &[("FILE_SIZE_LIMIT_MB", "20"), ("TOTAL_SIZE_LIMIT_MB", "100")]).start()
+}
+
+#[test]
+fn python_requests() {
+    let node = node();
+    let args = [script("pyblobserver_requests.py").to_str().expect("UTF-8").to_owned(), format!("{}/blob", node.url())];
+    let said = wait::run(python(&node, &[&args[0], &args[1], USER])).ok().stdout;
+    assert!(said.ends_with("done\n"), "{said}");
+}
+
+#[test]
+fn curl_sends_a_form_and_resumes_a_download() {
+    let node = node();
+    let user = User::first(&node, USER);
+    let oracle = Oracle(71);
+    let length = 5_000_000;
+    let path = source(&node, "naïve name.bin", oracle, length);
+    let curl = |args: &[&str]| {
+        let mut command = Command::new("curl");
+        command.args(["--silent", "--show-error", "--fail-with-body"]).args(args);
+        command.env_clear().envs(clean_env(&client_home(&node))).current_dir(node.dir());
+        wait::run(command).ok().stdout
+    };
+    let authorization = format!("Authorization: Bearer {}", user.token);
+    let form = format!("file=@{}", path.display());
+    let url = format!("{}/blob/upload", node.url());
+    // Fields behind the file, and the pause before the body that curl makes for a large one.
+    let told = curl(&["-H", &authorization, "-H", "Expect: 100-continue", "-F", &form, "-F", "token=x", &url]);
+    let told: serde_json::Value = serde_json::from_str(&told).expect("JSON");
+    let url = told["file_url"].as_str().expect("a link");
+    let back = node.dir().join("back.bin");
+    std::fs::write(&back, &std::fs::read(&path).expect("the source")[..1_234_567]).expect("the beginning");
+    curl(&["--continue-at", "-", "--output", back.to_str().expect("UTF-8"), url]);
+    assert_eq!(std::fs::read(&back).expect("the download"), std::fs::read(&path).expect("the source"));
+    curl(&["-O", "-J", "--output-dir", node.dir().join("home").to_str().expect("UTF-8"), url]);
+    assert_eq!(user.list()[0]["file_name"], "naïve name.bin");
+}
+
+#[test]
+fn tus_js_client() {
+    let node = node();
+    let user = User::first(&node, USER);
+    let path = source(&node, "source.bin", Oracle(72), 3_000_001);
+    // A module is looked up beside the file that imports it.
+    let program = installed().join("js").join(format!("pyblobserver_tus-{}.mjs", std::process::id()));
+    std::fs::copy(script("pyblobserver_tus.mjs"), &program).expect("put the script beside its modules");
+    let mut command = Command::new("node");
+    command.arg(&program).arg(format!("{}/blob", node.url())).arg(&user.token).arg(&path);
+    command.env_clear().envs(clean_env(&client_home(&node))).current_dir(node.dir());
+    let said = wait::run(command);
+    let _ = std::fs::remove_file(&program);
+    let said = said.ok().stdout;
+    let ids: Vec<&str> = said.lines().collect();
+    assert_eq!(ids.len(), 3, "{said}");
+    let content = std::fs::read(&path).expect("the source");
+    for id in ids {
+        assert!(open(&node, Request::get(&format!("/s/{id}"))).is(200).body == content, "{id}");
+    }
+    assert_eq!(user.list().len(), 3);
+}

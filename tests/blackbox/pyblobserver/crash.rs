@@ -1,0 +1,72 @@
+//! Case 25: kill -9 while files come in leaves no record, no bytes and no used space.
+
+use std::io::Write;
+
+use super::{Part, USER, User, form, open, setup};
+use crate::support::raw::Request;
+use crate::support::wait;
+
+#[test]
+fn case_25_a_kill_during_uploads() {
+    let mut node = setup().start();
+    let token = User::first(&node, USER).token;
+    for sent in [0.05, 0.5, 0.99] {
+        let before = User { node: &node, token: token.clone() }.list().len();
+        let user = User { node: &node, token: token.clone() };
+        user.uploaded("acknowledged", b"hello");
+        let mut request = user.authorized(form("/upload", &[Part::file("file", "t", &vec![7; 900_000])]));
+        request.target = "/blob/upload".into();
+        let mut conn = node.connect();
+        let bytes = request.bytes(conn.host());
+        let cut = (bytes.len() as f64 * sent) as usize;
+        conn.stream.write_all(&bytes[..cut]).expect("send most of a form");
+        if sent > 0.4 {
+            wait::until("bytes of it are on the disk", || (stored(&node) > 100_000).then_some(()));
+        }
+        node.kill_and_start_again();
+        let user = User { node: &node, token: token.clone() };
+        assert_eq!(user.list().len(), before + 1, "what was answered, and no more");
+        assert_eq!(user.total(USER), 5 * (before as u64 + 1));
+        assert_eq!(user.upload("t", b"").is(200).json()["available_space"], "2.000 MB");
+        user.send(Request::new("DELETE", &format!("/delete/{}", super::text(&user.list()[0]["file_id"])))).is(200);
+    }
+    wait::until("the bytes of the interrupted ones are gone", || (stored(&node) < 1_000).then_some(()));
+    let user = User { node: &node, token };
+    assert!(
+        user.list()
+            .iter()
+            .all(|file| open(&node, Request::get(&format!("/s/{}", file["file_id"].as_str().unwrap()))).is(200).body
+                == b"hello")
+    );
+}
+
+/// Section 5: a client that goes away leaves nothing.
+#[test]
+fn section_5_an_interrupted_upload_leaves_nothing() {
+    let node = setup().start();
+    let user = User::first(&node, USER);
+    let mut request = user.authorized(form("/upload", &[Part::file("file", "t", &vec![7; 900_000])]));
+    request.target = "/blob/upload".into();
+    for _ in 0..3 {
+        let mut conn = node.connect();
+        let bytes = request.bytes(conn.host());
+        conn.stream.write_all(&bytes[..800_000]).expect("send most of a form");
+        wait::until("bytes of it are on the disk", || (stored(&node) > 100_000).then_some(()));
+        drop(conn);
+        wait::until("they are gone", || (stored(&node) < 1_000).then_some(()));
+    }
+    assert!(user.list().is_empty());
+    let content = vec![7; 1 << 20];
+    user.uploaded("a", &content);
+    user.uploaded("b", &content);
+}
+
+/// Bytes of all objects on the disk.
+fn stored(node: &crate::support::Node) -> u64 {
+    let objects = std::process::Command::new("find")
+        .arg(node.storage().join("objects"))
+        .args(["-type", "f", "-printf", "%s\n"])
+        .output();
+    let sizes = String::from_utf8(objects.expect("find").stdout).expect("numbers");
+    sizes.lines().filter_map(|line| line.parse::<u64>().ok()).sum()
+}
