@@ -3,5 +3,7 @@
 pub mod attempts;
 pub mod easytransfer;
 pub mod html;
+pub mod jwt;
+pub mod password;
 pub mod query;
 pub mod refusal;
