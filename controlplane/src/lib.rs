@@ -14,6 +14,7 @@ mod listen;
 pub mod login;
 pub mod machine;
 pub mod metrics;
+pub mod mounts;
 pub mod node;
 pub mod offline;
 pub mod original;

@@ -15,7 +15,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::server::{App, Routes};
-use crate::surface::easytransfer::entry::handle;
+use crate::surface::entry::handle;
 
 /// How long open calls may take to end after a stop.
 const STOP_WAIT: Duration = Duration::from_secs(5);

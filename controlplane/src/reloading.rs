@@ -72,7 +72,7 @@ impl App {
         if !reloaded.changes.is_empty() {
             self.authority.replace(keys);
             self.node.reconfigure(reloaded.config.clone());
-            let fields: Vec<&str> = reloaded.changes.keys().copied().collect();
+            let fields: Vec<&String> = reloaded.changes.keys().collect();
             tracing::info!(?fields, "the configuration was reloaded");
         }
         Ok(reloaded)

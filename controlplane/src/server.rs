@@ -27,6 +27,7 @@ use crate::machine::host::Host;
 use crate::machine::identity;
 use crate::machine::traffic::Traffic;
 use crate::metrics::{Metrics, decisions};
+use crate::mounts::Mounts;
 use crate::node::Node;
 use crate::people::People;
 use crate::reloading::{self, Reloading};
@@ -44,6 +45,8 @@ const STOP_WAIT: Duration = Duration::from_secs(5);
 pub struct App {
     /// The state.
     pub node: Arc<Node>,
+    /// Which surface a request is for.
+    pub mounts: Arc<Mounts>,
     /// Who may come in.
     pub authority: Arc<Authority>,
     /// Where the settings come from, and reading them again.
@@ -187,9 +190,18 @@ fn prepare(config: Arc<Config>, sources: Sources) -> Result<(App, watch::Sender<
         path: config.state_path(),
         source,
     })?;
+    let mut config = Arc::unwrap_or_clone(config);
+    let state = config.state_path();
+    config.surfaces.make_secrets(&state).map_err(|source| StartError::Io {
+        action: "keep the secrets of the surfaces in",
+        path: state,
+        source,
+    })?;
     let (stop, stopping) = watch::channel(false);
-    let (node, traffic) = (Arc::new(Node::new(config, beginning)), Arc::<Traffic>::default());
+    let mounts = Arc::new(Mounts::of(&config));
+    let (node, traffic) = (Arc::new(Node::new(Arc::new(config), beginning)), Arc::<Traffic>::default());
     let app = App {
+        mounts,
         metrics: Arc::new(Metrics::new(Arc::clone(&node), Arc::clone(&traffic))),
         node,
         authority: Arc::new(authority),
@@ -278,8 +290,8 @@ async fn serve(app: App, listener: std::os::unix::net::UnixListener) {
 pub struct Routes {
     /// Facts, orders, claims, counters.
     pub line: Router,
-    /// What clients ask.
-    pub surface: Router,
+    /// What clients ask EasyTransfer; the other surfaces find their way themselves.
+    pub easytransfer: Router,
 }
 
 impl Routes {
@@ -287,7 +299,7 @@ impl Routes {
     pub fn of(app: &App) -> Self {
         Self {
             line: calls::router().with_state(app.clone()),
-            surface: easytransfer::router(app)
+            easytransfer: easytransfer::router(app)
                 .layer(from_fn_with_state((app.clone(), easytransfer::NAME), decisions::observe))
                 .with_state(app.clone()),
         }
@@ -321,12 +333,16 @@ async fn sweep_for_ever(app: App) {
 impl App {
     /// A shared state over `config` that keeps nothing and serves no socket: for tests.
     #[cfg(test)]
-    pub(crate) fn for_tests(config: Config, authority: Authority) -> (Self, watch::Sender<bool>) {
+    pub(crate) fn for_tests(mut config: Config, authority: Authority) -> (Self, watch::Sender<bool>) {
+        let state = tempfile::tempdir().unwrap();
+        config.surfaces.make_secrets(state.path()).unwrap();
+        let mounts = Arc::new(Mounts::of(&config));
         let (stop, stopping) = watch::channel(false);
         let keeper = Box::new(Memory);
         let beginning = Beginning { keeper, records: Vec::new(), kept: Default::default(), is_new_file: false };
         let (node, traffic) = (Arc::new(Node::new(Arc::new(config), beginning)), Arc::<Traffic>::default());
         let app = Self {
+            mounts,
             metrics: Arc::new(Metrics::new(Arc::clone(&node), Arc::clone(&traffic))),
             node,
             authority: Arc::new(authority),

@@ -11,6 +11,9 @@ pub struct Config {
     /// Addresses to listen on, one `SO_REUSEPORT` listener per core each. Port 0: any free port, the same for
     /// all of them.
     pub addresses: Vec<SocketAddr>,
+    /// Listeners beside those, each with a port of its own. Port 0: any free one. Who is served there is the control
+    /// plane's business: it hears with each request which listener it came to.
+    pub separate: Vec<SocketAddr>,
     /// The device a listener is bound to as well, by its address; connections it accepts answer through that device.
     pub devices: BTreeMap<IpAddr, String>,
     /// How many cores; `None` = every CPU in the allowed mask.

@@ -52,6 +52,8 @@ pub struct Shared {
     pub cores: usize,
     /// Where every core listens, ports resolved.
     pub addresses: Vec<std::net::SocketAddr>,
+    /// The same for the listeners with a port of their own, in the order of the configuration.
+    pub separate: Vec<std::net::SocketAddr>,
 }
 
 /// One core at work.

@@ -203,6 +203,8 @@ fn key(head: &Head, asker: &Asker) -> Vec<u8> {
     add(head.host().unwrap_or_default().as_bytes());
     add(&[u8::from(head.get("range").is_some())]);
     add(asker.peer.ip().to_string().as_bytes());
+    // A listener may belong to a surface of its own: the same target means something else there.
+    add(asker.local.to_string().as_bytes());
     for name in DECIDING_FIELDS {
         for value in head.all(name) {
             add(name.as_bytes());

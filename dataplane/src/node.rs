@@ -101,7 +101,13 @@ pub fn start(config: Config) -> Result<Node, StartError> {
     let (store, replayed) = Store::open(options)?;
     tracing::info!(?replayed, "store opened");
     complete_what_is_whole(&store, config.durability).map_err(StartError::Recover)?;
-    let (addresses, listeners) = listen::bind_all(&config.addresses, &config.devices, cores)?;
+    let (addresses, mut listeners) = listen::bind_all(&config.addresses, &config.devices, cores)?;
+    let mut separate = Vec::with_capacity(config.separate.len());
+    for address in &config.separate {
+        let (bound, more) = listen::bind_all(std::slice::from_ref(address), &config.devices, cores)?;
+        separate.extend(bound);
+        listeners.iter_mut().zip(more).for_each(|(core, more)| core.extend(more));
+    }
     let shared = Arc::new(Shared {
         store,
         facts: Facts::default(),
@@ -118,6 +124,7 @@ pub fn start(config: Config) -> Result<Node, StartError> {
         run: getrandom::u64().map_err(StartError::Random)?,
         cores,
         addresses,
+        separate,
         config,
     });
     let mut node = Node { shared, threads: Vec::new(), engine: Engine::Readiness };
@@ -167,6 +174,11 @@ impl Node {
     /// Where it listens, ports resolved.
     pub fn addresses(&self) -> &[SocketAddr] {
         &self.shared.addresses
+    }
+
+    /// Where those with a port of their own listen, in the order of the configuration.
+    pub fn separate(&self) -> &[SocketAddr] {
+        &self.shared.separate
     }
 
     /// Which engine runs.

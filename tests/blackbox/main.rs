@@ -19,6 +19,7 @@ mod full_disk;
 mod import;
 mod kill;
 mod metrics;
+mod mounts;
 mod nics;
 mod people;
 mod readme;

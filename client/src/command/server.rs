@@ -159,7 +159,7 @@ fn serve(args: &NodeArgs, control: bool, data: bool) -> anyhow::Result<()> {
         control.then(|| start_control(Arc::clone(&config), sources)).transpose().context("start the control plane")?;
     let data = if data { Some(start_data_plane(&runtime, &config).context("start the data plane")?) } else { None };
     if let Some(node) = &data {
-        tell_addresses(node)?;
+        tell_addresses(node, &config)?;
     }
     runtime.block_on(signals.next());
     tracing::info!("stopping; a second signal ends it at once");
@@ -192,11 +192,15 @@ fn stop(data: Option<Node>, control: Option<Running>) -> anyhow::Result<()> {
     ended
 }
 
-/// On stdout, one line per address: from here on connections are accepted.
-fn tell_addresses(node: &Node) -> anyhow::Result<()> {
+/// On stdout, one line per address: from here on connections are accepted. Those of one surface alone come last, and name it.
+fn tell_addresses(node: &Node, config: &Config) -> anyhow::Result<()> {
     let mut out = std::io::stdout().lock();
     for address in node.addresses() {
         writeln!(out, "listening on http://{address}")?;
+    }
+    for ((surface, _), address) in config.surfaces.own_listeners().into_iter().zip(node.separate()) {
+        tracing::info!(surface = surface.name(), %address, "listening");
+        writeln!(out, "listening on http://{address} for {}", surface.name())?;
     }
     out.flush()?;
     Ok(())
@@ -233,8 +237,11 @@ fn tell_oddities(sources: &Sources, loaded: &Loaded) {
     for key in &loaded.unknown {
         tracing::warn!(key, "unknown key, ignored");
     }
+    for (name, key) in loaded.originals() {
+        tracing::info!(name, key, "set by the name the original program knows it by");
+    }
     for shown in loaded.without_effect() {
-        tracing::warn!(key = shown.path, source = %shown.source, "this key is not in effect yet");
+        tracing::warn!(key = shown.path.as_str(), source = %shown.source, "this key has no effect");
     }
 }
 
@@ -280,6 +287,7 @@ fn start_data_plane(runtime: &tokio::runtime::Runtime, config: &Config) -> anyho
 fn data_config(config: &Config, devices: BTreeMap<IpAddr, String>) -> data::Config {
     data::Config {
         addresses: config.addresses(),
+        separate: config.surfaces.own_listeners().into_iter().map(|(_, address)| address).collect(),
         devices,
         // 0 and 1 mean all of them (contract §10): one process uses all cores.
         cores: Some(config.server.workers).filter(|workers| *workers > 1),

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::catalogue::{Record, UserId};
+use crate::catalogue::{Owner, Record};
 use crate::config::TokenPolicy;
 use crate::people::{Session, User};
 use crate::quota::Quota;
@@ -65,18 +65,19 @@ impl Caller {
     }
 
     /// Whom uploads made by this caller belong to.
-    pub fn owner(&self) -> Option<UserId> {
-        self.signed_in().map(|person| person.user.id)
+    pub fn owner(&self) -> Option<Owner> {
+        self.signed_in().map(|person| Owner::Person(person.user.id))
     }
 
     /// Whose files this caller sees: everybody's (`None`), or their own alone.
-    pub fn scope(&self) -> Option<UserId> {
-        self.signed_in().filter(|person| !person.user.is_administrator()).map(|person| person.user.id)
+    pub fn scope(&self) -> Option<Owner> {
+        let own = self.signed_in().filter(|person| !person.user.is_administrator())?;
+        Some(Owner::Person(own.user.id))
     }
 
     /// May see, read, continue and delete it (§6.3, Rule): else it is as unknown.
     pub fn sees(&self, record: &Record) -> bool {
-        self.scope().is_none_or(|own| record.owner == Some(own))
+        self.scope().is_none_or(|own| record.owner.as_ref() == Some(&own))
     }
 
     /// May administer people and groups (access A).

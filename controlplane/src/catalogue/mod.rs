@@ -1,6 +1,7 @@
 //! The catalogue: names, policies and states of everything; where it is kept is one trait with three answers.
 //!
 //! * [`record`] what is known about one object, [`codec`] how it is written down
+//! * [`surface`] which dialect an object is of, and whom it belongs to
 //! * [`shelf`] the index in memory, the same for every backend; a backend is read once, at the start
 //! * [`pulse`] how its writer fares
 //! * [`Keeper`] what a backend does: [`Memory`] forgets at exit, [`mod@file`] and [`mod@redis`] do not
@@ -15,6 +16,7 @@ pub mod pulse;
 pub mod record;
 pub mod redis;
 pub mod shelf;
+pub mod surface;
 pub mod text;
 
 #[cfg(test)]
@@ -28,6 +30,7 @@ use tokio::sync::oneshot;
 use pulse::Fare;
 pub use record::{Keep, Kind, Record, UserId};
 pub use shelf::{Entry, Shelf, Totals};
+pub use surface::{Owner, Surface};
 
 /// One change to what is kept.
 #[derive(Debug, Clone)]

@@ -6,6 +6,7 @@
 use etransfer_contract::ObjectId;
 use serde::{Deserialize, Serialize};
 
+use super::surface::Owner;
 use crate::config::Policy;
 use crate::retention::once::Once;
 
@@ -40,9 +41,9 @@ pub struct Record {
     /// `Idempotency-Key` of the creating request (T-CON-10).
     #[serde(default)]
     pub idempotency_key: Option<String>,
-    /// The person it belongs to; `None`: made with a static token, or on an open node.
+    /// Whom it belongs to; `None`: made with a static token, or on an open node.
     #[serde(default)]
-    pub owner: Option<UserId>,
+    pub owner: Option<Owner>,
 }
 
 /// A person's key in the user database.

@@ -11,7 +11,8 @@ use std::time::Duration;
 use etransfer_contract::ObjectId;
 use etransfer_contract::fact::Presence;
 
-use super::record::{Record, UserId};
+use super::record::Record;
+use super::surface::Owner;
 
 /// A record and what the data plane last said about its bytes.
 #[derive(Debug, Clone)]
@@ -43,14 +44,14 @@ pub struct Shelf {
     expiration_ms: u64,
     entries: HashMap<ObjectId, Entry>,
     all: Holding,
-    /// What each person has; nobody is in here with nothing.
-    owned: HashMap<UserId, Holding>,
+    /// What each owner has; nobody is in here with nothing.
+    owned: HashMap<Owner, Holding>,
     due: BTreeSet<(u64, ObjectId)>,
     keys: HashMap<String, ObjectId>,
     ghosts: HashMap<ObjectId, Ghost>,
 }
 
-/// What the node, or one person, has.
+/// What the node, or one owner, has.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Holding {
     newest: BTreeSet<(Reverse<u64>, ObjectId)>,
@@ -59,10 +60,10 @@ struct Holding {
 }
 
 /// Bytes whose record is gone.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 struct Ghost {
     bytes: u64,
-    owner: Option<UserId>,
+    owner: Option<Owner>,
 }
 
 impl Holding {
@@ -152,7 +153,7 @@ impl Shelf {
         let entry = self.entries.remove(&id)?;
         self.unindex(&entry);
         if let Some(presence) = &entry.presence {
-            self.put_ghost(id, Ghost { bytes: presence.received, owner: entry.record.owner });
+            self.put_ghost(id, Ghost { bytes: presence.received, owner: entry.record.owner.clone() });
         }
         Some(entry.record)
     }
@@ -169,7 +170,7 @@ impl Shelf {
 
     /// Bytes of an object nobody has a record of.
     pub fn haunt(&mut self, id: ObjectId, bytes: u64) {
-        let owner = self.ghosts.get(&id).and_then(|ghost| ghost.owner);
+        let owner = self.ghosts.get(&id).and_then(|ghost| ghost.owner.clone());
         self.put_ghost(id, Ghost { bytes, owner });
     }
 
@@ -181,24 +182,24 @@ impl Shelf {
 
     fn put_ghost(&mut self, id: ObjectId, ghost: Ghost) {
         self.lay_ghost(id);
+        self.holdings(ghost.owner.as_ref(), |holding| holding.ghost_bytes += ghost.bytes);
         self.ghosts.insert(id, ghost);
-        self.holdings(ghost.owner, |holding| holding.ghost_bytes += ghost.bytes);
     }
 
     fn lay_ghost(&mut self, id: ObjectId) {
         if let Some(ghost) = self.ghosts.remove(&id) {
-            self.holdings(ghost.owner, |holding| holding.ghost_bytes -= ghost.bytes);
+            self.holdings(ghost.owner.as_ref(), |holding| holding.ghost_bytes -= ghost.bytes);
         }
     }
 
     /// Changes what the node has, and what the owner has.
-    fn holdings(&mut self, owner: Option<UserId>, change: impl Fn(&mut Holding)) {
+    fn holdings(&mut self, owner: Option<&Owner>, change: impl Fn(&mut Holding)) {
         change(&mut self.all);
         let Some(owner) = owner else { return };
-        let holding = self.owned.entry(owner).or_default();
+        let holding = self.owned.entry(owner.clone()).or_default();
         change(holding);
         if holding.is_nothing() {
-            self.owned.remove(&owner);
+            self.owned.remove(owner);
         }
     }
 
@@ -207,15 +208,15 @@ impl Shelf {
         self.ghosts.iter().map(|(id, ghost)| (*id, ghost.bytes))
     }
 
-    /// Listed entries, of everybody or of one person; newest change first, ties by id.
-    pub fn newest(&self, owner: Option<UserId>) -> impl Iterator<Item = &Entry> {
+    /// Listed entries, of everybody or of one owner; newest change first, ties by id.
+    pub fn newest(&self, owner: Option<&Owner>) -> impl Iterator<Item = &Entry> {
         let holding = self.holding(owner);
         let ids = holding.into_iter().flat_map(|holding| holding.newest.iter());
         ids.filter_map(|(_, id)| self.entries.get(id))
     }
 
-    fn holding(&self, owner: Option<UserId>) -> Option<&Holding> {
-        owner.map_or(Some(&self.all), |owner| self.owned.get(&owner))
+    fn holding(&self, owner: Option<&Owner>) -> Option<&Holding> {
+        owner.map_or(Some(&self.all), |owner| self.owned.get(owner))
     }
 
     /// Entries whose time has come.
@@ -233,25 +234,25 @@ impl Shelf {
         self.keys.get(key).and_then(|id| self.entries.get(id))
     }
 
-    /// Sums over everything, or over what one person has.
-    pub fn totals(&self, owner: Option<UserId>) -> Totals {
+    /// Sums over everything, or over what one owner has.
+    pub fn totals(&self, owner: Option<&Owner>) -> Totals {
         self.holding(owner).map_or_else(Totals::default, |holding| holding.totals)
     }
 
-    /// Bytes on disk that count against the limit of the node, or of one person.
-    pub fn used(&self, owner: Option<UserId>) -> u64 {
+    /// Bytes on disk that count against the limit of the node, or of one owner.
+    pub fn used(&self, owner: Option<&Owner>) -> u64 {
         self.holding(owner).map_or(0, Holding::used)
     }
 
     /// Everybody who has something.
-    pub fn owners(&self) -> impl Iterator<Item = UserId> + '_ {
-        self.owned.keys().copied()
+    pub fn owners(&self) -> impl Iterator<Item = &Owner> {
+        self.owned.keys()
     }
 
     fn index(&mut self, entry: &Entry) {
         let id = entry.record.id;
         self.lay_ghost(id);
-        self.holdings(entry.record.owner, |holding| {
+        self.holdings(entry.record.owner.as_ref(), |holding| {
             holding.totals.count(entry, |sum, value| *sum += value, |sum, value| *sum += value);
             if entry.record.is_listed() {
                 holding.newest.insert((Reverse(entry.updated_ms()), id));
@@ -267,7 +268,7 @@ impl Shelf {
 
     fn unindex(&mut self, entry: &Entry) {
         let id = entry.record.id;
-        self.holdings(entry.record.owner, |holding| {
+        self.holdings(entry.record.owner.as_ref(), |holding| {
             holding.totals.count(entry, |sum, value| *sum -= value, |sum, value| *sum -= value);
             holding.newest.remove(&(Reverse(entry.updated_ms()), id));
         });
@@ -301,6 +302,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::catalogue::surface::Surface;
     use crate::catalogue::tests::record;
 
     fn presence(id: ObjectId, received: u64, at: u64) -> Presence {
@@ -315,11 +317,15 @@ mod tests {
         }
     }
 
-    /// Counted afresh, for everybody or for one person.
-    fn recount(shelf: &Shelf, owner: Option<UserId>) -> (Totals, u64) {
+    fn owners() -> [Option<Owner>; 3] {
+        [None, Some(Owner::Person(1)), Some(Owner::Member(Surface::StreamUpload, "ann".into()))]
+    }
+
+    /// Counted afresh, for everybody or for one owner.
+    fn recount(shelf: &Shelf, owner: Option<&Owner>) -> (Totals, u64) {
         let mut totals = Totals::default();
-        let mine = |whose: Option<UserId>| owner.is_none() || whose == owner;
-        for entry in shelf.entries.values().filter(|entry| mine(entry.record.owner)) {
+        let mine = |whose: &Option<Owner>| owner.is_none() || whose.as_ref() == owner;
+        for entry in shelf.entries.values().filter(|entry| mine(&entry.record.owner)) {
             let listed = usize::from(entry.record.is_listed());
             if entry.record.is_complete() {
                 totals.files += listed;
@@ -330,7 +336,7 @@ mod tests {
                 totals.upload_bytes += entry.received();
             }
         }
-        (totals, shelf.ghosts.values().filter(|ghost| mine(ghost.owner)).map(|ghost| ghost.bytes).sum())
+        (totals, shelf.ghosts.values().filter(|ghost| mine(&ghost.owner)).map(|ghost| ghost.bytes).sum())
     }
 
     proptest! {
@@ -342,7 +348,7 @@ mod tests {
                 let id = ObjectId::from_bytes([which; 16]);
                 match step {
                     0 => if shelf.get(id).is_none() {
-                        let owner = [None, Some(1), Some(2)][usize::from(which % 3)];
+                        let owner = owners()[usize::from(which % 3)].clone();
                         shelf.insert(Record { owner, ..record(id, number) });
                     },
                     1 => { shelf.remove(id); }
@@ -351,7 +357,8 @@ mod tests {
                     4 => shelf.gone(id),
                     _ => if shelf.get(id).is_none() { shelf.haunt(id, number); },
                 }
-                for owner in [None, Some(1), Some(2)] {
+                for owner in &owners() {
+                    let owner = owner.as_ref();
                     let (totals, ghosts) = recount(&shelf, owner);
                     prop_assert_eq!(shelf.totals(owner), totals);
                     prop_assert_eq!(shelf.used(owner), totals.file_bytes + totals.upload_bytes + ghosts);

@@ -3,16 +3,19 @@
 //!
 //! * [`Sources`] where values come from, and reading them (again)
 //! * [`Config`] the settings, [`live`] the ones in force, [`reload`] what may change while the node runs
+//! * [`surfaces`] those of the other dialects
 //!
 //! Must stay true: a secret is never printed; an unknown key is reported with its path and ignored; an unreadable value
 //! stops the start, or leaves the running settings alone, with all faults named.
 
+#[macro_use]
 mod choice;
 pub mod live;
 mod reader;
 pub mod reload;
 mod setting;
 pub mod size;
+pub mod surfaces;
 mod tree;
 
 use std::collections::BTreeMap;
@@ -56,6 +59,7 @@ pub struct Sources {
     pub missing: Option<PathBuf>,
     environment: BTreeMap<String, String>,
     flags: Flags,
+    originals: BTreeMap<&'static str, String>,
 }
 
 /// Flags that were given: path of the key → (flag, text).
@@ -95,13 +99,16 @@ impl Sources {
             .filter_map(|(name, value)| Some((name.strip_prefix("ETRANSFER_")?.to_owned(), value)))
             .collect();
         let (file, missing) = discover(named, &environment, std::env::home_dir().as_deref());
-        Self { file, missing, environment, flags }
+        let originals = surfaces::ORIGINAL_NAMES.into_iter();
+        let originals = originals.filter_map(|name| Some((name, std::env::var(name).ok()?))).collect();
+        Self { file, missing, environment, flags, originals }
     }
 
-    /// Reads the file and layers everything; the values may still contradict each other.
+    /// Reads the file and layers everything; the values may still contradict each other, but for those of `surfaces`.
     pub fn read(&self) -> Result<Loaded, ConfigError> {
         let file = self.file.clone().map(|path| read_file(&path).map(|file| (path, file))).transpose()?;
-        from_layers(Layers { file, environment: self.environment.clone(), flags: self.flags.clone() })
+        let Self { environment, flags, originals, .. } = self.clone();
+        from_layers(Layers { file, environment, flags, originals })
     }
 }
 
@@ -109,7 +116,8 @@ impl Sources {
 pub fn from_layers(layers: Layers) -> Result<Loaded, ConfigError> {
     let mut reader = Reader::new(layers);
     let config = Config::read(&mut reader);
-    let (shown, faults, unknown) = reader.finish();
+    let (shown, mut faults, unknown) = reader.finish();
+    faults.extend(surfaces::check::faults(&config, &shown, &faults));
     let loaded = Loaded { config, shown, unknown };
     if faults.is_empty() { Ok(loaded) } else { Err(ConfigError::Faults(faults)) }
 }
@@ -257,13 +265,21 @@ fn contradictions(config: &Config, shown: &[Shown]) -> Vec<Fault> {
 impl Loaded {
     /// The settings in force as YAML, each line with its source; secrets masked.
     pub fn to_yaml(&self) -> String {
-        let all: Vec<(&Shown, &str)> = self.shown.iter().map(|shown| (shown, shown.path)).collect();
+        let all: Vec<(&Shown, &str)> = self.shown.iter().map(|shown| (shown, shown.path.as_str())).collect();
         let mut text = String::new();
         print_section(&all, 0, &mut text);
         text
     }
 
-    /// Keys that were set although nothing obeys them yet.
+    /// What was set by the name an original program knows it by: that name, and the key's path.
+    pub fn originals(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        self.shown.iter().filter(|shown| shown.in_effect).filter_map(|shown| match shown.source {
+            Source::Original(name) => Some((name, shown.path.as_str())),
+            Source::Default | Source::File(_) | Source::Environment(_) | Source::Flag(_) => None,
+        })
+    }
+
+    /// Keys that were set although nothing obeys them.
     pub fn without_effect(&self) -> impl Iterator<Item = &Shown> {
         self.shown.iter().filter(|shown| !shown.in_effect && shown.source != Source::Default)
     }
@@ -276,7 +292,7 @@ fn print_section(settings: &[(&Shown, &str)], depth: usize, text: &mut String) {
     for (shown, path) in settings {
         match path.split_once('.') {
             None => {
-                let note = if shown.in_effect { "" } else { ", not in effect yet" };
+                let note = if shown.in_effect { "" } else { ", no effect" };
                 *text += &format!("{indent}{path}: {}  # {}{note}\n", shown.value, shown.source);
             }
             Some((section, _)) if printed.contains(&section) => {}

@@ -1,7 +1,9 @@
 //! The layers a value can come from, and which one won: flag > `ETRANSFER_*` > file > default (contract §9.2).
 //!
-//! Every key that exists passes through [`Reader::get`] once; what the file holds beyond those keys is reported with its
-//! path and ignored. Faults are collected, so an operator sees all of them at the first start.
+//! Keys below `surfaces` have one more: the name the original program knew the setting by, asked last before the default.
+//!
+//! Every key that exists passes through [`Reader::get`] or [`Reader::get_in`] once; what the file holds beyond those keys is
+//! reported with its path and ignored. Faults are collected, so an operator sees all of them at the first start.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -9,16 +11,7 @@ use std::path::PathBuf;
 
 use serde_json::{Map, Value};
 
-use super::setting::{Expected, Setting};
-
-/// Names one key: where it stands in the file, and its field name (environment, and verbatim below `server`).
-#[derive(Debug, Clone, Copy)]
-pub struct Key {
-    /// Path in the file, parts joined by dots.
-    pub path: &'static str,
-    /// Field name: `ETRANSFER_<FIELD>`, `server.<field>`.
-    pub field: &'static str,
-}
+use super::setting::{Expected, Hidden, Setting};
 
 /// Where a value came from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,6 +24,8 @@ pub enum Source {
     Environment(String),
     /// A flag of the command line.
     Flag(String),
+    /// An environment variable of the program a surface takes the place of.
+    Original(&'static str),
 }
 
 impl fmt::Display for Source {
@@ -40,6 +35,7 @@ impl fmt::Display for Source {
             Self::File(path) => write!(f, "{}", path.display()),
             Self::Environment(name) => f.write_str(name),
             Self::Flag(name) => f.write_str(name),
+            Self::Original(name) => f.write_str(name),
         }
     }
 }
@@ -48,7 +44,7 @@ impl fmt::Display for Source {
 #[derive(Debug, Clone)]
 pub struct Shown {
     /// Path in the file.
-    pub path: &'static str,
+    pub path: String,
     /// Printable; secrets masked.
     pub value: Value,
     /// Who said so.
@@ -83,7 +79,12 @@ pub struct Layers {
     pub environment: BTreeMap<String, String>,
     /// Flags that were given: path of the key → (flag, text).
     pub flags: BTreeMap<&'static str, (&'static str, String)>,
+    /// What the environment says under the names of the original programs.
+    pub originals: BTreeMap<&'static str, String>,
 }
+
+/// What one layer says, and which.
+type Found<T> = (Result<T, Expected>, Source);
 
 /// Hands out values and remembers what it handed out.
 pub struct Reader {
@@ -99,14 +100,65 @@ impl Reader {
         Self { layers, asked: BTreeSet::new(), shown: Vec::new(), faults: Vec::new() }
     }
 
-    /// The value of `key`, from the strongest layer that names it.
+    /// The value of a key, from the strongest layer that names it: where it stands in the file, and its field name
+    /// (`ETRANSFER_<FIELD>`, and verbatim below `server`).
     pub fn get<T: Setting>(&mut self, path: &'static str, field: &'static str, default: T) -> T {
-        self.take(Key { path, field }, default, true)
+        let found = self.find(path, field);
+        self.settle(path, found, default, true)
     }
 
     /// A key that is accepted although nothing obeys it yet.
     pub fn later<T: Setting>(&mut self, path: &'static str, field: &'static str, default: T) {
-        self.take(Key { path, field }, default, false);
+        let found = self.find(path, field);
+        self.settle(path, found, default, false);
+    }
+
+    /// The value of `section.key` (contract surfaces-config.md §1): `ETRANSFER_<SECTION>__<KEY>`, the file, one of
+    /// `originals`, the default.
+    pub fn get_in<T: Setting>(&mut self, section: &str, key: &str, originals: &[&'static str], default: T) -> T {
+        let path = format!("{section}.{key}");
+        let found = self.find_in(&path, originals);
+        self.settle(&path, found, default, true)
+    }
+
+    /// The same for a key that has no effect.
+    pub fn accept_in(&mut self, section: &str, key: &str, originals: &[&'static str]) {
+        let path = format!("{section}.{key}");
+        let found = self.find_in(&path, originals);
+        self.settle(&path, found, None::<Hidden>, false);
+    }
+
+    /// Names that the file and the environment have directly below `section`, and where.
+    pub fn names_below(&self, section: &str) -> Vec<(String, Source)> {
+        let mut names = Vec::new();
+        if let Some((path, file)) = &self.layers.file
+            && let Some(Value::Object(entries)) = lookup(file, section)
+        {
+            names.extend(entries.keys().map(|name| (name.clone(), Source::File(path.clone()))));
+        }
+        let prefix = format!("{}__", environment_name(section));
+        for variable in self.layers.environment.keys() {
+            if let Some(rest) = variable.strip_prefix(&prefix) {
+                let name = rest.split("__").next().unwrap_or(rest).to_ascii_lowercase();
+                names.push((name, Source::Environment(format!("ETRANSFER_{variable}"))));
+            }
+        }
+        names
+    }
+
+    /// Tells a fault that no value alone shows.
+    pub fn object(&mut self, fault: Fault) {
+        self.faults.push(fault);
+    }
+
+    /// How many faults there are so far.
+    pub fn fault_count(&self) -> usize {
+        self.faults.len()
+    }
+
+    /// Forgets the faults after the first `count`: they are of something that is switched off.
+    pub fn forgive_after(&mut self, count: usize) {
+        self.faults.truncate(count);
     }
 
     /// Everything handed out, in the order asked; what went wrong; what the layers hold that nobody asked for.
@@ -121,44 +173,90 @@ impl Reader {
             let known = asked_names
                 .iter()
                 .any(|asked| name == asked || name.strip_prefix(asked).is_some_and(|rest| rest.starts_with("__")));
-            if !known && !CLIENT_NAMES.contains(&name.as_str()) {
-                unknown.push(format!("ETRANSFER_{name}"));
+            if known || CLIENT_NAMES.contains(&name.as_str()) {
+                continue;
+            }
+            let is_section = asked_names
+                .iter()
+                .any(|asked| asked.strip_prefix(name.as_str()).is_some_and(|rest| rest.starts_with("__")));
+            match self.layers.environment.get(name).and_then(|text| serde_json::from_str(text).ok()) {
+                Some(entries @ Value::Object(_)) if is_section => {
+                    self.unasked(&entries, &name.to_ascii_lowercase().replace("__", "."), &mut unknown);
+                }
+                _ => unknown.push(format!("ETRANSFER_{name}")),
             }
         }
         (self.shown, self.faults, unknown)
     }
 
-    fn take<T: Setting>(&mut self, key: Key, default: T, in_effect: bool) -> T {
+    fn settle<T: Setting>(&mut self, path: &str, found: Vec<Found<T>>, default: T, in_effect: bool) -> T {
         // A weaker layer is read too: a mistake in the file is told although a flag hides it today.
         let mut winner = None;
-        for (value, source) in self.find::<T>(key) {
+        for (value, source) in found {
             match value {
                 Ok(value) if winner.is_none() => winner = Some((value, source)),
                 Ok(_) => {}
-                Err(expected) => self.faults.push(Fault { path: key.path.into(), source, expected: expected.0 }),
+                Err(expected) => self.faults.push(Fault { path: path.into(), source, expected: expected.0 }),
             }
         }
         let (value, source) = winner.unwrap_or((default, Source::Default));
-        self.shown.push(Shown { path: key.path, value: value.to_value(), source, in_effect });
+        self.shown.push(Shown { path: path.into(), value: value.to_value(), source, in_effect });
         value
     }
 
     /// What each layer that names the key says, strongest first.
-    fn find<T: Setting>(&mut self, key: Key) -> Vec<(Result<T, Expected>, Source)> {
-        let name = key.field.to_ascii_uppercase();
-        let verbatim = format!("server.{}", key.field);
-        self.asked.extend([key.path.to_owned(), verbatim.clone(), format!("env {name}")]);
-        let Layers { file, environment, flags } = &self.layers;
-        let flag = flags.get(key.path).map(|(flag, text)| (T::from_text(text), Source::Flag((*flag).to_owned())));
-        let variable = environment.get(&name).filter(|text| !text.is_empty());
-        let variable = variable.map(|text| (T::from_text(text), Source::Environment(format!("ETRANSFER_{name}"))));
-        let entries = self.nested(&name);
-        let entries = entries.map(|map| (T::from_value(&map), Source::Environment(format!("ETRANSFER_{name}__*"))));
-        let file = file.as_ref().and_then(|(path, file)| {
-            let value = [key.path, &verbatim].into_iter().find_map(|path| lookup(file, path))?;
-            Some((T::from_value(value), Source::File(path.clone())))
+    fn find<T: Setting>(&mut self, path: &str, field: &str) -> Vec<Found<T>> {
+        let name = field.to_ascii_uppercase();
+        let verbatim = format!("server.{field}");
+        self.asked.extend([path.to_owned(), verbatim.clone(), format!("env {name}")]);
+        let Layers { file, flags, .. } = &self.layers;
+        let flag = flags.get(path).map(|(flag, text)| (T::from_text(text), Source::Flag((*flag).to_owned())));
+        let file = file.as_ref().and_then(|(name, file)| {
+            let said = |path| lookup(file, path).filter(|value| !value.is_null());
+            let value = [path, &verbatim].into_iter().find_map(said)?;
+            Some((T::from_value(value), Source::File(name.clone())))
         });
+        let [variable, entries] = self.environment(&name);
         [flag, variable, entries, file].into_iter().flatten().collect()
+    }
+
+    /// The same below `surfaces`: an empty value is no value, and original names count when nothing else does.
+    fn find_in<T: Setting>(&mut self, path: &str, originals: &[&'static str]) -> Vec<Found<T>> {
+        let name = environment_name(path);
+        self.asked.extend([path.to_owned(), format!("env {name}")]);
+        let file = self.layers.file.as_ref().and_then(|(name, file)| {
+            let value = lookup(file, path)?;
+            let says = T::EMPTY_SAYS || !(value.is_null() || value == "");
+            says.then(|| (T::from_value(value), Source::File(name.clone())))
+        });
+        let [variable, entries] = self.environment(&name);
+        let mut found: Vec<_> = [variable, entries, self.inside_json(path), file].into_iter().flatten().collect();
+        if found.is_empty() {
+            let said = |name: &&'static str| self.layers.originals.get(name).map(|text| (*name, text));
+            let original = originals.iter().filter_map(said).find(|(_, text)| !text.is_empty());
+            found.extend(original.map(|(name, text)| (T::from_text(text), Source::Original(name))));
+        }
+        found
+    }
+
+    /// What the variable of a key says, and what the variables of its entries do.
+    fn environment<T: Setting>(&self, name: &str) -> [Option<Found<T>>; 2] {
+        let variable = self.layers.environment.get(name).filter(|text| !text.is_empty());
+        let variable = variable.map(|text| (T::from_text(text), Source::Environment(format!("ETRANSFER_{name}"))));
+        let entries = self.nested(name);
+        let entries = entries.map(|map| (T::from_value(&map), Source::Environment(format!("ETRANSFER_{name}__*"))));
+        [variable, entries]
+    }
+
+    /// A key inside the JSON that the variable of a section above it holds.
+    fn inside_json<T: Setting>(&self, path: &str) -> Option<Found<T>> {
+        path.rmatch_indices('.').find_map(|(dot, _)| {
+            let name = environment_name(&path[..dot]);
+            let section: Value = serde_json::from_str(self.layers.environment.get(&name)?).ok()?;
+            let value = lookup(&section, &path[dot + 1..])?;
+            let says = T::EMPTY_SAYS || !(value.is_null() || value == "");
+            says.then(|| (T::from_value(value), Source::Environment(format!("ETRANSFER_{name}"))))
+        })
     }
 
     /// Map entries as `FIELD__key__key=value` (contract §9.4).
@@ -200,7 +298,12 @@ impl Reader {
 const CLIENT_NAMES: [&str; 3] = ["CONFIG", "TOKEN", "SERVER"];
 
 fn lookup<'a>(file: &'a Value, path: &str) -> Option<&'a Value> {
-    path.split('.').try_fold(file, |at, part| at.get(part)).filter(|value| !value.is_null())
+    path.split('.').try_fold(file, |at, part| at.get(part))
+}
+
+/// `surfaces.pyblobserver.base_url` → `SURFACES__PYBLOBSERVER__BASE_URL`
+fn environment_name(path: &str) -> String {
+    path.to_ascii_uppercase().replace('.', "__")
 }
 
 #[cfg(test)]
@@ -217,6 +320,7 @@ mod tests {
             )),
             environment: [("WORKERS".to_owned(), "3".to_owned()), ("TYPO".to_owned(), "3".to_owned())].into(),
             flags: [("server.port", ("--port", "9".to_owned()))].into(),
+            originals: BTreeMap::new(),
         }
     }
 

@@ -1,7 +1,7 @@
 //! What may change while the node runs (contract §7): exactly the hot fields, all at once or none.
 //!
 //! A field whose key vanished from the file keeps its value; a static field that changed in the file is left alone. The
-//! result is checked as a whole before anything of it counts.
+//! result is checked as a whole before anything of it counts. Which keys of the surfaces are hot, their tables say.
 
 use std::collections::BTreeMap;
 
@@ -46,12 +46,29 @@ pub struct Changed {
 pub struct Reloaded {
     /// The settings, hot fields taken from the file.
     pub config: Config,
-    /// Field name → what changed.
-    pub changes: BTreeMap<&'static str, Changed>,
+    /// Field name, below `surfaces` the path → what changed.
+    pub changes: BTreeMap<String, Changed>,
+}
+
+/// Takes hot keys of surfaces from what was read, and remembers what changed.
+pub(super) struct Hot<'r> {
+    is_said: &'r dyn Fn(&str) -> bool,
+    changes: &'r mut BTreeMap<String, Changed>,
+}
+
+impl Hot<'_> {
+    /// From now on `running` is what was read, if anybody said so.
+    pub fn take<T: Setting + Clone + PartialEq>(&mut self, path: &str, running: &mut T, read: &T) {
+        if running != read && (self.is_said)(path) {
+            let changed = Changed { old: printable(&running.to_value()), new: printable(&read.to_value()) };
+            self.changes.insert(path.to_owned(), changed);
+            running.clone_from(read);
+        }
+    }
 }
 
 /// One hot field: its name, its key, and how it gets from one configuration into another.
-struct Hot {
+struct Field {
     field: &'static str,
     path: &'static str,
     take: fn(&mut Config, Config) -> Option<(Value, Value)>,
@@ -59,7 +76,7 @@ struct Hot {
 
 macro_rules! hot {
     ($($field:literal $path:literal $($at:ident).+;)*) => {
-        const HOT: &[Hot] = &[$(Hot {
+        const HOT: &[Field] = &[$(Field {
             field: $field,
             path: $path,
             take: |running, read| {
@@ -95,9 +112,11 @@ pub fn reload(running: &Config, read: Loaded) -> Result<Reloaded, ConfigError> {
     let is_said = |path: &str| read.shown.iter().any(|shown| shown.path == path && shown.source != Source::Default);
     for hot in HOT.iter().filter(|hot| is_said(hot.path)) {
         if let Some((old, new)) = (hot.take)(&mut config, read.config.clone()) {
-            changes.insert(hot.field, Changed { old: printable(&old), new: printable(&new) });
+            changes.insert(hot.field.to_owned(), Changed { old: printable(&old), new: printable(&new) });
         }
     }
+    let mut hot = Hot { is_said: &is_said, changes: &mut changes };
+    config.surfaces.take_hot(&read.config.surfaces, &mut hot);
     let shown: Vec<Shown> = read.shown;
     let checked = Loaded { config, shown, unknown: Vec::new() }.checked()?;
     Ok(Reloaded { config: checked.config, changes })
@@ -138,7 +157,7 @@ mod tests {
             ("default_retention_ttl", changed("null", "60")),
             ("max_storage_size", changed("5", "1024")),
         ];
-        assert_eq!(reloaded.changes, BTreeMap::from(expected));
+        assert_eq!(reloaded.changes, BTreeMap::from(expected.map(|(field, changed)| (field.to_owned(), changed))));
         let config = reloaded.config;
         assert_eq!((config.server.port, config.storage.max_storage_size), (1, Some(Size(1024))), "the port is static");
         assert_eq!(config.auth.tokens, [Secret::new("old"), Secret::new("new")]);
@@ -149,7 +168,7 @@ mod tests {
     fn section_7_a_key_that_vanished_keeps_its_value() {
         let running = read("retention: {default: ttl, default_ttl: 60}\nauth: {tokens: [a]}").config;
         let reloaded = reload(&running, read("retention: {default_ttl: 90}")).unwrap();
-        assert_eq!(reloaded.changes.keys().collect::<Vec<_>>(), [&"default_retention_ttl"]);
+        assert_eq!(reloaded.changes.keys().collect::<Vec<_>>(), ["default_retention_ttl"]);
         assert_eq!((reloaded.config.retention.default, reloaded.config.auth.tokens.len()), (Policy::Ttl, 1));
         let emptied = reload(&running, read("auth: {tokens: []}")).unwrap();
         assert!(emptied.config.auth.tokens.is_empty(), "an empty list is said");
@@ -163,6 +182,28 @@ mod tests {
             error.to_string().contains("retention.default_ttl (from test.yaml)")
                 || error.to_string().contains("retention.default_ttl")
         );
+    }
+
+    #[test]
+    fn surfaces_section_1_their_hot_keys_change_and_cold_ones_do_not() {
+        let running =
+            read("surfaces: {cloudbackend: {bucket: one, user_quota: 5}, pyblobserver: {expire_days: 1}}").config;
+        let file = "surfaces: {cloudbackend: {bucket: two, share: {max_files: 7}, prefix: /cb, cors_origins: []}, \
+                    pyblobserver: {cors_origins: [\"https://a\"], allowed_users: [{user: ann, token: sixteen-letters-1}]}}";
+        let reloaded = reload(&running, read(file)).unwrap();
+        let expected = [
+            ("surfaces.cloudbackend.share.max_files", changed("1000", "7")),
+            ("surfaces.pyblobserver.allowed_users", changed("[]", r#"[{"token":"***","user":"ann"}]"#)),
+            ("surfaces.pyblobserver.cors_origins", changed(r#"["*"]"#, r#"["https://a"]"#)),
+        ];
+        assert_eq!(reloaded.changes, BTreeMap::from(expected.map(|(path, changed)| (path.to_owned(), changed))));
+        let (old, new) = (running.surfaces, reloaded.config.surfaces);
+        assert_eq!(new.cloudbackend.share_max_files, 7);
+        assert_eq!(
+            (&new.cloudbackend.bucket, &new.cloudbackend.mount),
+            (&old.cloudbackend.bucket, &old.cloudbackend.mount)
+        );
+        assert_eq!((new.cloudbackend.user_quota, new.pyblobserver.expire_days), (Size(5), 1), "what vanished stays");
     }
 
     #[test]

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -18,6 +19,9 @@ pub struct Expected(pub String);
 
 /// A kind of value.
 pub trait Setting: Sized {
+    /// Below `surfaces`: whether `null` and the empty text in the file are values, and not the same as nothing.
+    const EMPTY_SAYS: bool = false;
+
     /// From text: an environment variable, a flag, or the text of a scalar in the file.
     fn from_text(text: &str) -> Result<Self, Expected>;
 
@@ -124,6 +128,16 @@ impl Setting for String {
 
     fn to_value(&self) -> Value {
         self.clone().into()
+    }
+}
+
+impl Setting for SocketAddr {
+    fn from_text(text: &str) -> Result<Self, Expected> {
+        text.trim().parse().map_err(|_| Expected("an address such as 0.0.0.0:3000 or [::]:3000".into()))
+    }
+
+    fn to_value(&self) -> Value {
+        self.to_string().into()
     }
 }
 
@@ -264,6 +278,24 @@ impl<T: Setting> Setting for BTreeMap<String, T> {
 
     fn to_value(&self) -> Value {
         Value::Object(self.iter().map(|(key, value)| (key.clone(), value.to_value())).collect())
+    }
+}
+
+/// A value of any kind that is accepted and never looked at; it may be a secret.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Hidden;
+
+impl Setting for Hidden {
+    fn from_text(_: &str) -> Result<Self, Expected> {
+        Ok(Self)
+    }
+
+    fn from_value(_: &Value) -> Result<Self, Expected> {
+        Ok(Self)
+    }
+
+    fn to_value(&self) -> Value {
+        "***".into()
     }
 }
 

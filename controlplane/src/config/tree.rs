@@ -14,6 +14,7 @@ use super::choice::{
 };
 use super::reader::Reader;
 use super::setting::{Anything, Hours, Password, Secret, Size};
+use super::surfaces::Surfaces;
 use crate::quota::RoleQuotas;
 
 /// Everything an operator can say.
@@ -53,6 +54,8 @@ pub struct Config {
     pub log_level: LogLevel,
     /// `logging.audit`: who did what, as JSON lines; `None` = into the log.
     pub audit_log: Option<PathBuf>,
+    /// The other HTTP dialects (contract surfaces-config.md).
+    pub surfaces: Surfaces,
 }
 
 /// `server.*`
@@ -265,6 +268,7 @@ impl Config {
             limits: Limits::read(r),
             log_level: r.get("logging.level", "log_level", LogLevel::Info),
             audit_log: r.get("logging.audit", "audit_log", None),
+            surfaces: Surfaces::read(r),
         };
         later(r);
         config
@@ -347,5 +351,4 @@ fn later(r: &mut Reader) {
     r.later("user_system.oidc.corp_id", "dingtalk_corp_id", nothing());
     r.later("sinks.presets", "sink_presets", None::<Secret>);
     r.later("google_api_key", "google_api_key", None::<Secret>);
-    r.later("surfaces", "surfaces", None::<Secret>);
 }

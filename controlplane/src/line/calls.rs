@@ -43,6 +43,7 @@ async fn facts(State(app): State<App>, body: Bytes) -> Result<StatusCode, Refuse
 async fn orders(State(app): State<App>, body: Bytes) -> Result<Response, Refused> {
     let query: OrdersQuery = read(&body)?;
     check_version(query.version)?;
+    app.mounts.hear(&query.node.separate);
     // The data plane asks for decisions after this answer: whoever gets one could have read the token before.
     app.announcement.tell(&query.node.addresses).await;
     let mut news = app.node.follow_news();

@@ -1,4 +1,5 @@
-//! Decisions by surface, method, route and answer, and how long each took: a layer around the router of a surface.
+//! Decisions by surface, method, route and answer, and how long each took: a layer around the router of a surface, or
+//! around the whole of one.
 //!
 //! Must stay true (P22): a label holds the route as it was declared (`/tus/{id}`), never the path that was asked for.
 
@@ -25,7 +26,7 @@ const UNKNOWN: &str = "unknown";
 /// What the layers count.
 #[derive(Debug)]
 pub struct Decisions {
-    count: Family<Answered, Counter>,
+    answers: Family<Answered, Counter>,
     took: Family<Asked, Histogram, fn() -> Histogram>,
 }
 
@@ -47,12 +48,17 @@ impl Decisions {
     /// Counts from 0, told by `registry`.
     pub fn registered(registry: &mut Registry) -> Self {
         let decisions =
-            Self { count: Family::default(), took: Family::new_with_constructor(|| Histogram::new(BOUNDS_S)) };
+            Self { answers: Family::default(), took: Family::new_with_constructor(|| Histogram::new(BOUNDS_S)) };
         let help = "Decisions of the control plane by route and answer: a grant, or a status class";
-        registry.register("decisions", help, decisions.count.clone());
+        registry.register("decisions", help, decisions.answers.clone());
         let help = "How long decisions of the control plane take, by route";
         registry.register_with_unit("decision", help, Unit::Seconds, decisions.took.clone());
         decisions
+    }
+
+    fn count(&self, asked: Asked, since: Instant, response: &Response) {
+        self.took.get_or_create(&asked).observe(since.elapsed().as_secs_f64());
+        self.answers.get_or_create(&Answered { asked, answer: answer(response) }).inc();
     }
 }
 
@@ -62,11 +68,26 @@ pub async fn observe(State((app, surface)): State<(App, &'static str)>, request:
     let asked = Asked { surface, method: name(request.method()), route };
     let since = Instant::now();
     let response = next.run(request).await;
-    let decisions = &app.metrics.decisions;
-    decisions.took.get_or_create(&asked).observe(since.elapsed().as_secs_f64());
-    decisions.count.get_or_create(&Answered { asked, answer: answer(&response) }).inc();
+    app.metrics.decisions.count(asked, since, &response);
     response
 }
+
+/// The same for a surface that finds its way without a router: its name, the request's method, and the answer to come. The
+/// route is what the answer says ([`Route`]).
+pub async fn follow(
+    (app, surface, method): (&App, &'static str, &Method),
+    coming: impl Future<Output = Response>,
+) -> Response {
+    let since = Instant::now();
+    let response = coming.await;
+    let route = response.extensions().get().map_or(UNKNOWN, |Route(route)| route).to_owned();
+    app.metrics.decisions.count(Asked { surface, method: name(method), route }, since, &response);
+    response
+}
+
+/// Which route answered, as it is declared; an extension of the response.
+#[derive(Debug, Clone, Copy)]
+pub struct Route(pub &'static str);
 
 fn answer(response: &Response) -> &'static str {
     match response.status().as_u16() {

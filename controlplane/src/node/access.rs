@@ -8,7 +8,7 @@ use etransfer_contract::grant::Ticket;
 
 use super::ledger::Account;
 use super::{Node, State};
-use crate::catalogue::{Change, Entry, NotKept, Record, Totals, UserId};
+use crate::catalogue::{Change, Entry, NotKept, Owner, Record, Totals, UserId};
 use crate::retention::once::Delivery;
 use crate::retention::receiver::Receiver;
 
@@ -48,15 +48,15 @@ pub enum Room {
 pub enum Whose {
     /// The node's.
     Node,
-    /// That of the person the upload belongs to.
+    /// That of whom the upload belongs to.
     Person,
 }
 
 /// Which part of the list.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Want {
-    /// Of one person only.
-    pub owner: Option<UserId>,
+    /// Of one owner only.
+    pub owner: Option<Owner>,
     /// Complete ones.
     pub complete: bool,
     /// Incomplete ones.
@@ -137,7 +137,8 @@ impl Node {
     /// of the node and of the `account` both hold.
     pub fn reserve(&self, ticket: Ticket, bytes: Option<u64>, at_most: u64, account: Option<Account>) -> Room {
         let node = self.config().storage.max_storage_size.map(|size| (Whose::Node, None, size.0));
-        let person = account.and_then(|account| Some((Whose::Person, Some(account.owner), account.max?)));
+        let owner = account.as_ref().map(|account| &account.owner);
+        let person = account.as_ref().and_then(|account| Some((Whose::Person, owner, account.max?)));
         let limits: Vec<_> = node.into_iter().chain(person).collect();
         if limits.is_empty() {
             return Room::Unlimited;
@@ -156,15 +157,15 @@ impl Node {
             }
             promised = promised.min(room);
         }
-        state.ledger.promise(ticket, promised, account.map(|account| account.owner));
+        state.ledger.promise(ticket, promised, owner.cloned());
         Room::Promised(promised)
     }
 
-    /// Whether `bytes` more fit a person's limit at this moment; promises nothing (`quota.user_check: create`).
-    pub fn would_fit(&self, bytes: u64, account: Account) -> Room {
+    /// Whether `bytes` more fit an owner's limit at this moment; promises nothing (`quota.user_check: create`).
+    pub fn would_fit(&self, bytes: u64, account: &Account) -> Room {
         let Some(max) = account.max else { return Room::Unlimited };
         let state = self.lock();
-        let used = state.shelf.used(Some(account.owner)) + state.ledger.promised(Some(account.owner));
+        let used = state.shelf.used(Some(&account.owner)) + state.ledger.promised(Some(&account.owner));
         if used.saturating_add(bytes) > max { Room::Full { whose: Whose::Person, used, max } } else { Room::Unlimited }
     }
 
@@ -186,8 +187,8 @@ impl Node {
         self.lock().ledger.promised(None)
     }
 
-    /// Bytes that belong to a person, as told to people: of everything that still has a record.
-    pub fn used_by(&self, owner: UserId) -> u64 {
+    /// Bytes that belong to an owner, as told to people: of everything that still has a record.
+    pub fn used_by(&self, owner: &Owner) -> u64 {
         let totals = self.lock().shelf.totals(Some(owner));
         totals.file_bytes + totals.upload_bytes
     }
@@ -199,16 +200,16 @@ impl Node {
             let totals = state.shelf.totals(Some(owner));
             totals.file_bytes + totals.upload_bytes
         };
-        state.shelf.owners().map(|owner| (owner, bytes(owner))).collect()
+        state.shelf.owners().filter_map(|owner| Some((owner.person()?, bytes(owner)))).collect()
     }
 
-    /// Sums over what is listed, of everybody or of one person; expired entries do not count.
-    pub fn totals(&self, owner: Option<UserId>) -> Totals {
+    /// Sums over what is listed, of everybody or of one owner; expired entries do not count.
+    pub fn totals(&self, owner: Option<&Owner>) -> Totals {
         let now = self.clock.now_ms();
         let state = self.lock();
         let mut totals = state.shelf.totals(owner);
         let gone = |entry: &&Entry| {
-            let mine = owner.is_none() || entry.record.owner == owner;
+            let mine = owner.is_none() || entry.record.owner.as_ref() == owner;
             mine && entry.record.is_listed() && state.is_over(entry, now)
         };
         for entry in state.shelf.due(now).filter(gone) {
@@ -226,14 +227,15 @@ impl Node {
     /// Listed entries that `want` lets through.
     pub fn list(&self, want: &Want) -> Page {
         let now = self.clock.now_ms();
-        let totals = self.totals(want.owner);
+        let totals = self.totals(want.owner.as_ref());
         let count = |wanted: bool, count: usize| if wanted { count } else { 0 };
         let total = count(want.complete, totals.files) + count(want.incomplete, totals.uploads);
         let state = self.lock();
         let wanted = |entry: &&Entry| {
             (if entry.record.is_complete() { want.complete } else { want.incomplete }) && !state.is_over(entry, now)
         };
-        let entries = state.shelf.newest(want.owner).filter(wanted).skip(want.skip).take(want.take).cloned().collect();
+        let entries =
+            state.shelf.newest(want.owner.as_ref()).filter(wanted).skip(want.skip).take(want.take).cloned().collect();
         Page { entries, total }
     }
 

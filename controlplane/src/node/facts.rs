@@ -82,7 +82,7 @@ impl State {
                 self.removed(object);
             }
             Fact::Open { ticket, object, bytes } => {
-                let owner = self.shelf.get(object).and_then(|entry| entry.record.owner);
+                let owner = self.shelf.get(object).and_then(|entry| entry.record.owner.clone());
                 self.ledger.promise(ticket, bytes, owner);
             }
             Fact::Settled { ticket, .. } => self.ledger.settle(ticket),

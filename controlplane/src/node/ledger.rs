@@ -1,4 +1,4 @@
-//! The limits of the node and of each person (contract §4): stored plus granted-but-unused never passes them (P9).
+//! The limits of the node and of each owner (contract §4): stored plus granted-but-unused never passes them (P9).
 //!
 //! What is stored is the shelf's sums; here stand the promises: bytes a grant may still store. A promise ends when the data
 //! plane settles it, or when the data plane that held it is gone.
@@ -7,13 +7,13 @@ use std::collections::HashMap;
 
 use etransfer_contract::grant::Ticket;
 
-use crate::catalogue::UserId;
+use crate::catalogue::Owner;
 
-/// A person whose limit counts too.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// An owner whose limit counts too.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Account {
     /// Who.
-    pub owner: UserId,
+    pub owner: Owner,
     /// Bytes they may store; `None`: any number.
     pub max: Option<u64>,
 }
@@ -23,29 +23,29 @@ pub struct Account {
 pub struct Ledger {
     promises: HashMap<Ticket, Promise>,
     sum: u64,
-    by_owner: HashMap<UserId, u64>,
+    by_owner: HashMap<Owner, u64>,
 }
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 struct Promise {
     bytes: u64,
-    owner: Option<UserId>,
+    owner: Option<Owner>,
 }
 
 impl Ledger {
-    /// Bytes promised and not settled: by the node, or to one person.
-    pub fn promised(&self, owner: Option<UserId>) -> u64 {
-        owner.map_or(self.sum, |owner| self.by_owner.get(&owner).copied().unwrap_or(0))
+    /// Bytes promised and not settled: by the node, or to one owner.
+    pub fn promised(&self, owner: Option<&Owner>) -> u64 {
+        owner.map_or(self.sum, |owner| self.by_owner.get(owner).copied().unwrap_or(0))
     }
 
     /// Promises `bytes` to a grant.
-    pub fn promise(&mut self, ticket: Ticket, bytes: u64, owner: Option<UserId>) {
+    pub fn promise(&mut self, ticket: Ticket, bytes: u64, owner: Option<Owner>) {
         self.settle(ticket);
-        self.promises.insert(ticket, Promise { bytes, owner });
         self.sum += bytes;
-        if let Some(owner) = owner {
-            *self.by_owner.entry(owner).or_default() += bytes;
+        if let Some(owner) = &owner {
+            *self.by_owner.entry(owner.clone()).or_default() += bytes;
         }
+        self.promises.insert(ticket, Promise { bytes, owner });
     }
 
     /// The grant ended; what it stored is in the shelf's sums by now.
@@ -84,13 +84,13 @@ mod tests {
                     ledger.settle(ticket);
                     open.remove(&ticket);
                 } else {
-                    ledger.promise(ticket, bytes, owner);
+                    ledger.promise(ticket, bytes, owner.map(Owner::Person));
                     open.insert(ticket, (bytes, owner));
                 }
                 prop_assert_eq!(ledger.promised(None), open.values().map(|(bytes, _)| bytes).sum::<u64>());
                 for person in 0..3 {
                     let theirs = open.values().filter(|(_, owner)| *owner == Some(person)).map(|(bytes, _)| bytes);
-                    prop_assert_eq!(ledger.promised(Some(person)), theirs.sum::<u64>());
+                    prop_assert_eq!(ledger.promised(Some(&Owner::Person(person))), theirs.sum::<u64>());
                 }
             }
         }

@@ -9,7 +9,7 @@ use serde::de::Error as _;
 
 use super::state::Texts;
 use crate::catalogue::text::{display_name, is_media_type};
-use crate::catalogue::{Keep, Kind, Record, UserId};
+use crate::catalogue::{Keep, Kind, Owner, Record, UserId};
 use crate::clock::moment;
 use crate::config::Policy;
 use crate::retention::once::Once;
@@ -111,7 +111,7 @@ impl Original {
             download_count: self.download_count,
             once: Once::default(),
             idempotency_key: None,
-            owner: self.owner_id,
+            owner: self.owner_id.map(Owner::Person),
         }
     }
 

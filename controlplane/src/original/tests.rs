@@ -6,7 +6,7 @@ use etransfer_contract::Span;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::catalogue::Keep;
+use crate::catalogue::{Keep, Owner};
 use crate::config::Policy;
 
 const NOW_MS: u64 = 1_795_300_000_000;
@@ -54,7 +54,7 @@ fn section_10_a_file_of_the_seed() {
     assert_eq!(one.pieces, [piece(&dir, &name, 0, 0, 5)]);
     let record = &one.record;
     assert_eq!((record.id.to_string().as_str(), record.filename.as_str()), (A, "naïve.txt"));
-    assert_eq!((record.length, record.owner, record.download_count), (Some(5), Some(7), 2));
+    assert_eq!((record.length, record.owner.clone(), record.download_count), (Some(5), Some(Owner::Person(7)), 2));
     assert_eq!((record.mime.as_deref(), record.checksum.as_str()), (Some("text/plain"), "abc"));
     assert_eq!(record.created_ms, 1_795_176_000_000);
     assert_eq!(record.completed_ms, Some(1_795_177_143_114));

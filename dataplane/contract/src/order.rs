@@ -33,6 +33,9 @@ pub struct NodeFacts {
     pub cores: usize,
     /// Bound addresses, `ip:port`.
     pub addresses: Vec<String>,
+    /// The same for listeners with a port of their own, in the order of the configuration.
+    #[serde(default)]
+    pub separate: Vec<String>,
     /// Why the node no longer trusts its disk (P6); `None` = healthy.
     pub degraded: Option<String>,
     /// Bytes free on the file system of the objects.

@@ -79,6 +79,7 @@ fn node_facts(core: &Core) -> NodeFacts {
         engine: core.io.engine().to_string(),
         cores: core.shared.cores,
         addresses: core.shared.addresses.iter().map(ToString::to_string).collect(),
+        separate: core.shared.separate.iter().map(ToString::to_string).collect(),
         degraded: core.shared.store.degraded(),
         disk_free: disk.as_ref().map_or(0, |disk| disk.f_bavail * disk.f_frsize),
         disk_size: disk.as_ref().map_or(0, |disk| disk.f_blocks * disk.f_frsize),

@@ -43,6 +43,7 @@ impl Bed {
         let control = Control::start(dir.path());
         let config = Config {
             addresses: vec!["127.0.0.1:0".parse().unwrap()],
+            separate: Vec::new(),
             devices: Default::default(),
             cores: Some(2),
             storage: dir.path().join("storage"),

@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 use crate::audit;
 use crate::authority::Caller;
-use crate::config::reload::{STATIC, hot_fields};
+use crate::config::reload::{Changed, STATIC, hot_fields};
 use crate::server::App;
 use crate::surface::refusal::Refused;
 
@@ -21,9 +21,7 @@ pub async fn reload(State(app): State<App>, Extension(caller): Extension<Caller>
         Some(_) => "in force from the next request on; fields that need a restart were left alone",
     };
     let changes = reloaded.map(|reloaded| reloaded.changes).unwrap_or_default();
-    let entry = |(field, changed): (&'static str, crate::config::reload::Changed)| {
-        (field.to_owned(), json!({"old": changed.old, "new": changed.new}))
-    };
+    let entry = |(field, changed): (String, Changed)| (field, json!({"old": changed.old, "new": changed.new}));
     let changes: Map<String, Value> = changes.into_iter().map(entry).collect();
     Ok(Json(json!({
         "reloaded": !changes.is_empty(),

@@ -1,13 +1,13 @@
-//! Web pages of other origins (contract §1.5): configured origins, credentials allowed, `*` echoes whoever asks.
+//! Web pages of other origins (contract §1.5): configured origins, credentials allowed. Unlike the other surfaces'
+//! ([`crate::surface::cross_origin`]), `*` echoes whoever asks.
 
-use axum::extract::Request;
 use axum::response::{IntoResponse, Response};
 use http::header::{
     ACCESS_CONTROL_ALLOW_CREDENTIALS, ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS,
     ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ACCESS_CONTROL_REQUEST_HEADERS,
-    ACCESS_CONTROL_REQUEST_METHOD, ORIGIN, VARY,
+    ORIGIN, VARY,
 };
-use http::{HeaderMap, HeaderValue, Method, StatusCode};
+use http::{HeaderMap, HeaderValue, StatusCode};
 
 const EXPOSED: &str = "Tus-Resumable, Tus-Version, Tus-Extension, Tus-Max-Size, Tus-Checksum-Algorithm, Upload-Offset, \
      Upload-Length, Upload-Defer-Length, Upload-Metadata, Upload-Expires, Upload-Concat, Location, Content-Range, \
@@ -15,14 +15,6 @@ const EXPOSED: &str = "Tus-Resumable, Tus-Version, Tus-Extension, Tus-Max-Size, 
      Upload-Checksum, X-Received-Bytes, X-Received-Ranges, X-Chunk-Size, X-Chunk-Index, X-Total-Chunks, \
      X-Storage-Used, X-Storage-Max, X-Storage-Available, Accept-Ranges, Content-Disposition, ETag";
 const METHODS: &str = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
-
-/// `OPTIONS` with `Origin` and `Access-Control-Request-Method`.
-pub fn is_preflight(request: &Request) -> bool {
-    let headers = request.headers();
-    request.method() == Method::OPTIONS
-        && headers.contains_key(ORIGIN)
-        && headers.contains_key(ACCESS_CONTROL_REQUEST_METHOD)
-}
 
 /// The answer to a preflight: 200 `OK`. The fields of [`fields`] come on top.
 pub fn preflight(origins: &[String], headers: &HeaderMap) -> Response {

@@ -1,53 +1,40 @@
 //! What happens to every request of this dialect, in this order (tus.md A12):
 //!
-//! 1. the line's fields are read; a HEAD that travelled as GET is a HEAD again
-//! 2. a CORS preflight is answered
-//! 3. on `/tus`, `X-HTTP-Method-Override` becomes the method (T-OVR-1, T-OVR-2)
-//! 4. the router: 404 for a path, 405 for a method that does not exist
-//! 5. the gate, around every route: 401 without a credential, unless the path is open
-//! 6. the handler
-//! 7. fields every reply has: CORS, `Tus-Resumable`; also inside grants, for the replies made under them
+//! 1. a CORS preflight is answered
+//! 2. on `/tus`, `X-HTTP-Method-Override` becomes the method (T-OVR-1, T-OVR-2)
+//! 3. the router: 404 for a path, 405 for a method that does not exist
+//! 4. the gate, around every route: 401 without a credential, unless the path is open
+//! 5. the handler
+//! 6. fields every reply has: CORS, `Tus-Resumable`; also inside grants, for the replies made under them
 
-use axum::Json;
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use etransfer_contract::line::FIELD_PREFIX;
+use axum::{Json, Router};
 use etransfer_contract::tus;
 use http::header::{CACHE_CONTROL, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use serde_json::json;
 use tower::ServiceExt;
 
-use super::recheck::recheck;
 use super::{cors, tus as uploads};
 use crate::authority::open::is_open;
 use crate::authority::{Denied, Presented};
-use crate::line::decision::{add_fields, is_grant, seal};
-use crate::line::meta::{Call, Meta};
-use crate::server::{App, Routes};
+use crate::line::decision::{add_fields, is_grant};
+use crate::line::meta::Meta;
+use crate::server::App;
+use crate::surface::cross_origin::is_preflight;
 use crate::surface::refusal::Refused;
 
 /// `Tus-Resumable`
 pub const TUS_RESUMABLE: HeaderName = HeaderName::from_static("tus-resumable");
 
-/// One request from the socket to its answer.
-pub async fn handle(app: &App, routes: &Routes, mut request: Request) -> Response {
-    let meta = Meta::of(request.headers());
-    if meta.is_head {
-        *request.method_mut() = Method::HEAD;
-    }
-    if meta.call == Call::Line {
-        return routes.line.clone().oneshot(request).await.into_response();
-    }
-    strip_line_fields(request.headers_mut());
-    if meta.call == Call::Recheck {
-        return recheck(app, &meta, request).await;
-    }
+/// One request to its answer.
+pub async fn handle(app: &App, router: &Router, request: Request) -> Response {
     let is_tus = uploads::is_tus_path(request.uri().path());
     let cors = cors::fields(&app.node.config().cors_origins, request.headers());
-    let (method, mut response) = decide(app, routes, request, meta, is_tus).await;
+    let (method, mut response) = decide(app, router, request, is_tus).await;
     let is_options = method == Method::OPTIONS;
     if method == Method::HEAD && !is_grant(&response) {
         *response.body_mut() = Body::empty();
@@ -62,12 +49,12 @@ pub async fn handle(app: &App, routes: &Routes, mut request: Request) -> Respons
         let version = HeaderMap::from_iter([(TUS_RESUMABLE, HeaderValue::from_static(tus::VERSION))]);
         add_fields(&mut response, &version);
     }
-    seal(response)
+    response
 }
 
 /// The method the request counts as, and its answer.
-async fn decide(app: &App, routes: &Routes, mut request: Request, meta: Meta, is_tus: bool) -> (Method, Response) {
-    if cors::is_preflight(&request) {
+async fn decide(app: &App, router: &Router, mut request: Request, is_tus: bool) -> (Method, Response) {
+    if is_preflight(&request) {
         return (Method::OPTIONS, cors::preflight(&app.node.config().cors_origins, request.headers()));
     }
     if is_tus && request.method() != Method::OPTIONS {
@@ -83,8 +70,7 @@ async fn decide(app: &App, routes: &Routes, mut request: Request, meta: Meta, is
     if let Err(refused) = check_path(request.uri().path()) {
         return (method, refused.into_response());
     }
-    request.extensions_mut().insert(meta);
-    let response = routes.surface.clone().oneshot(request).await.into_response();
+    let response = router.clone().oneshot(request).await.into_response();
     (method, word(response))
 }
 
@@ -143,12 +129,4 @@ fn word(response: Response) -> Response {
         worded.headers_mut().insert(http::header::ALLOW, allow.clone());
     }
     worded
-}
-
-/// Handlers see what the client sent, and [`Meta`].
-fn strip_line_fields(headers: &mut HeaderMap) {
-    let own: Vec<HeaderName> = headers.keys().filter(|name| name.as_str().starts_with(FIELD_PREFIX)).cloned().collect();
-    own.into_iter().for_each(|name| {
-        headers.remove(name);
-    });
 }

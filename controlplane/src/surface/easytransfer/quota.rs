@@ -5,7 +5,7 @@ use http::HeaderName;
 use http::header::RETRY_AFTER;
 
 use crate::authority::Caller;
-use crate::catalogue::UserId;
+use crate::catalogue::{Owner, UserId};
 use crate::config::UserCheck;
 use crate::node::{Account, Room, Whose};
 use crate::quota::Quota;
@@ -29,22 +29,22 @@ pub fn download_rate(caller: &Caller) -> Option<Rate> {
 }
 
 impl App {
-    /// What `owner` may use at this moment; somebody who is no more has no limits left to keep.
-    pub async fn quota_of(&self, owner: UserId, caller: &Caller) -> Result<Quota, Refused> {
-        if let Some(person) = caller.signed_in().filter(|person| person.user.id == owner) {
+    /// What a person may use at this moment; somebody who is no more has no limits left to keep.
+    pub async fn quota_of(&self, id: UserId, caller: &Caller) -> Result<Quota, Refused> {
+        if let Some(person) = caller.signed_in().filter(|person| person.user.id == id) {
             return Ok(person.quota.clone());
         }
         let Some(people) = &self.people else { return Ok(Quota::default()) };
-        let user = people.user(owner).await?;
+        let user = people.user(id).await?;
         let roles = &self.node.config().user_system.role_quotas;
         Ok(user.map_or_else(Quota::default, |user| user.effective(roles)))
     }
 
     /// The account that bytes of an upload of `owner` are put on.
-    pub async fn account_of(&self, owner: Option<UserId>, caller: &Caller) -> Result<Option<Account>, Refused> {
-        let Some(owner) = owner else { return Ok(None) };
-        let quota = self.quota_of(owner, caller).await?;
-        Ok(Some(Account { owner, max: quota.max_storage_size }))
+    pub async fn account_of(&self, owner: Option<&Owner>, caller: &Caller) -> Result<Option<Account>, Refused> {
+        let Some(id) = owner.and_then(Owner::person) else { return Ok(None) };
+        let quota = self.quota_of(id, caller).await?;
+        Ok(Some(Account { owner: Owner::Person(id), max: quota.max_storage_size }))
     }
 
     /// At creation: 413 above the largest file, 507 for what can never fit, or does not fit now when that is asked.
@@ -54,13 +54,13 @@ impl App {
             return Err(Refused::new(413, "Upload-Length is above the largest file you may upload"));
         }
         let Some(max) = person.quota.max_storage_size else { return Ok(()) };
-        let account = Account { owner: person.user.id, max: Some(max) };
+        let account = Account { owner: Owner::Person(person.user.id), max: Some(max) };
         if length > max {
-            return Err(no_room(Room::Full { whose: Whose::Person, used: self.node.used_by(account.owner), max }, 0));
+            return Err(no_room(Room::Full { whose: Whose::Person, used: self.node.used_by(&account.owner), max }, 0));
         }
         match self.node.config().user_check {
             UserCheck::Patch => Ok(()),
-            UserCheck::Create => match self.node.would_fit(length, account) {
+            UserCheck::Create => match self.node.would_fit(length, &account) {
                 Room::Unlimited | Room::Promised(_) => Ok(()),
                 room @ (Room::Full { .. } | Room::Unknown) => Err(no_room(room, 0)),
             },

@@ -16,9 +16,9 @@ use crate::server::App;
 use crate::surface::refusal::Refused;
 
 /// Judges the request as if it came now. What is not known (people who cannot be asked) is no answer.
-pub async fn recheck(app: &App, meta: &Meta, request: Request) -> Response {
+pub async fn recheck(app: &App, request: Request) -> Response {
     let presented = Presented::of(request.method(), request.uri(), request.headers());
-    let peer = meta.peer.map(|peer| peer.ip());
+    let peer = request.extensions().get::<Meta>().and_then(|meta| meta.peer).map(|peer| peer.ip());
     let caller = match app.authority.judge(&presented, peer, &app.node.config().user_system.role_quotas).await {
         Ok(caller) => caller,
         Err(Denied::Unauthorized) => return Json(Recheck { go: false, rate: None }).into_response(),

@@ -20,7 +20,7 @@ use crate::authority::keys::Keys;
 use crate::config::{Config, Secret, Size};
 use crate::people::{People, Profile};
 use crate::server::{App, Routes};
-use crate::surface::easytransfer::entry::handle;
+use crate::surface::entry::handle;
 
 const TUS: &str = "application/offset+octet-stream";
 

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use crate::audit;
 use crate::authority::Caller;
+use crate::catalogue::Owner;
 use crate::config::Setting;
 use crate::people::{Role, User};
 use crate::quota::Quota;
@@ -22,7 +23,7 @@ pub async fn me(State(app): State<App>, Extension(caller): Extension<Caller>) ->
 /// `GET /api/users/me/quota`
 pub async fn my_quota(State(app): State<App>, Extension(caller): Extension<Caller>) -> Result<Json<Value>, Refused> {
     let me = app.person(&caller)?;
-    let used = app.node.used_by(me.user.id);
+    let used = app.node.used_by(&Owner::Person(me.user.id));
     let max = me.quota.max_storage_size;
     let percent = max.filter(|max| *max > 0).map(|max| (used as f64 / max as f64 * 10_000.0).round() / 100.0);
     Ok(Json(json!({
@@ -84,7 +85,7 @@ pub async fn recalculate(State(app): State<App>, Extension(caller): Extension<Ca
     let people = app.administrated(&caller)?;
     let mut updated = Vec::new();
     for user in people.users().await? {
-        let (old, new) = (user.storage_used, app.node.used_by(user.id));
+        let (old, new) = (user.storage_used, app.node.used_by(&Owner::Person(user.id)));
         if old != new {
             people.set_storage_used(user.id, new).await?;
             updated.push(json!({"user_id": user.id, "username": user.username, "old": old, "new": new}));
@@ -112,7 +113,7 @@ pub fn public(app: &App, user: &User, quota: Option<&Quota>) -> Value {
         "role": user.role.word(),
         "is_active": user.is_active,
         "is_admin": user.is_admin,
-        "storage_used": app.node.used_by(user.id),
+        "storage_used": app.node.used_by(&Owner::Person(user.id)),
         "groups": user.groups.iter().map(|group| group.name.as_str()).collect::<Vec<_>>(),
         "effective_quota": quota,
     })

@@ -1,6 +1,7 @@
 //! easytransfer.md §1.2, §3, §4, §6.2, §6.3, §8.6: what belongs to whom, and who may do what.
 
 use super::*;
+use crate::catalogue::Owner;
 use crate::config::{Policy, UserCheck};
 use crate::quota::{Quota, RoleQuotas};
 
@@ -74,9 +75,9 @@ async fn section_6_3_a_person_reaches_only_what_is_theirs() {
     for (method, path) in [("DELETE", file.clone()), ("DELETE", tus.clone())] {
         assert_eq!(node.be(&bob, method, &path, &[], "none").await.status, 404, "{method}");
     }
-    assert_eq!(node.app.node.used_by(ann_id), 5);
+    assert_eq!(node.app.node.used_by(&Owner::Person(ann_id)), 5);
     node.be(&ann, "DELETE", &file, &[], "none").await.grant();
-    assert_eq!(node.app.node.used_by(ann_id), 0, "credited once, and at once");
+    assert_eq!(node.app.node.used_by(&Owner::Person(ann_id)), 0, "credited once, and at once");
 }
 
 #[tokio::test]
@@ -139,7 +140,7 @@ async fn section_1_3_a_session_counts_on_an_open_node_too() {
     };
     let (hers, _) = id_of(&node.create_as(&ann, "5", &[]).await);
     let (nobodys, _) = id_of(&node.create_as("no session", "5", &[]).await);
-    assert_eq!((owner(hers), owner(nobodys)), (Some(ann_id), None));
+    assert_eq!((owner(hers), owner(nobodys)), (Some(Owner::Person(ann_id)), None));
     for (token, total) in [("no session", 2), (ann.as_str(), 1)] {
         let list = node.be(token, "GET", "/api/files", &[], "none").await;
         let list: Value = serde_json::from_slice(&list.body).unwrap();
@@ -173,7 +174,7 @@ async fn section_4_a_persons_limits() {
     let by_token = node.patch(&second, "0", "8").await;
     assert_eq!(by_token.status, 507, "whoever brings the bytes, they are the owner's");
     node.tell(vec![Fact::Completed(presence(id, 8, 8)), Fact::Settled { ticket: grant.ticket, stored: 8 }]).await;
-    assert_eq!(node.app.node.used_by(ann_id), 8);
+    assert_eq!(node.app.node.used_by(&Owner::Person(ann_id)), 8);
     let mine: Value =
         serde_json::from_slice(&node.be(&ann, "GET", "/api/users/me/quota", &[], "none").await.body).unwrap();
     assert_eq!(mine["storage_used"], 8);

@@ -37,7 +37,7 @@ pub async fn patch(
     if entry.record.is_complete() {
         return complete(&entry, &head, meta.body);
     }
-    let account = app.account_of(entry.record.owner, &caller).await?;
+    let account = app.account_of(entry.record.owner.as_ref(), &caller).await?;
     let ticket = app.node.ticket();
     let room = app.node.reserve(ticket, meta.body.length(), rest(&app.node, &entry), account);
     let budget = match room {

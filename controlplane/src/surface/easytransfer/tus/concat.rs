@@ -54,7 +54,7 @@ pub async fn create(
         return Ok(response.into());
     }
     let (ticket, object) = (node.ticket(), record.id);
-    let account = app.account_of(record.owner, caller).await?;
+    let account = app.account_of(record.owner.as_ref(), caller).await?;
     match node.reserve(ticket, Some(length), length, account) {
         Room::Unlimited | Room::Promised(_) => {}
         room @ (Room::Full { .. } | Room::Unknown) => return Err(no_room(room, 0)),

@@ -89,7 +89,7 @@ async fn with_upload(
     if let Some(checksum) = &head.checksum {
         checksum.algorithm()?;
     }
-    let account = app.account_of(record.owner, caller).await?;
+    let account = app.account_of(record.owner.as_ref(), caller).await?;
     let ticket = node.ticket();
     let budget = match node.reserve(ticket, body.length(), most.unwrap_or(u64::MAX), account) {
         Room::Unlimited => None,

@@ -1,0 +1,91 @@
+//! `surfaces.cloudbackend.*` (contract surfaces-config.md §3.2).
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::host::bare;
+use super::{BaseUrl, Generated};
+use crate::config::setting::{Expected, Setting, Size};
+
+words!(
+    /// Which texts people read.
+    Language {
+        /// Chinese.
+        Zh = "zh",
+        /// English.
+        En = "en",
+    }
+);
+
+table! {
+    /// Accounts, a virtual drive, direct upload to an object store, shares.
+    CloudBackend at "cloudbackend", prefix "", origins [];
+    /// HMAC key of the tokens, the text's UTF-8 bytes.
+    hot jwt_secret: Generated = Generated::UNSET, [];
+    /// How long an access token lives.
+    hot access_token_minutes: u64 = 60, [];
+    /// How long a refresh token lives.
+    hot refresh_token_days: u64 = 7, [];
+    /// How long a rotated refresh token still yields the same new pair; 0 = never.
+    hot refresh_reuse_seconds: u64 = 10, [];
+    /// Key id that clients are shown.
+    cold access_key_id: Generated = Generated::UNSET, ["ALIYUN_ACCESS_KEY"];
+    /// What policies and links are signed with.
+    cold access_key_secret: Generated = Generated::UNSET, ["ALIYUN_ACCESS_KEY_SECRET"];
+    /// First segment of the object store's paths.
+    cold bucket: String = "cloud".to_owned(), ["OSS_BUCKET_NAME"];
+    /// Shown in tokens, scheme optional; `None` = the server's address.
+    cold oss_endpoint: Option<String> = None, ["OSS_ENDPOINT"];
+    /// `token.host`; `None` = scheme and host of the request, prefix and bucket.
+    hot oss_public_host: Option<BaseUrl> = None, [];
+    /// How long an upload policy is good.
+    hot policy_seconds: u64 = 3600, [];
+    /// How long an upload id is good.
+    hot upload_id_seconds: u64 = 3600, [];
+    /// How long a download link is good.
+    hot download_url_seconds: u64 = 3600, [];
+    /// Bound of the plain upload token.
+    hot max_file_size: Size = Size(100 << 20), [];
+    /// Quota of a new account.
+    hot user_quota: Size = Size(10 << 30), [];
+    /// Whether anyone may register.
+    hot registration: bool = false, [];
+    /// Usernames with the permission `admin`.
+    hot admins: Vec<String> = Vec::new(), [];
+    /// Which texts people read.
+    hot messages: Language = Language::Zh, [];
+    /// How long the bytes of a deleted file are kept.
+    hot deleted_grace_seconds: u64 = 604_800, [];
+    /// How long bytes that were uploaded and never registered are kept.
+    hot orphan_seconds: u64 = 86_400, [];
+    /// Failed logins per user and per address in the window before 429; 0 = off.
+    hot login_failures: u64 = 10, [];
+    /// That window.
+    hot login_window_seconds: u64 = 300, [];
+    /// Accepted lifetimes of a share; the first is the default.
+    hot share_expire_days as "share.expire_days": Vec<u64> = vec![1, 3, 7, 15], [];
+    /// Longest code of a share.
+    hot share_max_code_length as "share.max_code_length": usize = 10, [];
+    /// Length of a code that the server makes.
+    hot share_generated_code_length as "share.generated_code_length": usize = 8, [];
+    /// Most files of a share.
+    hot share_max_files as "share.max_files": usize = 1000, [];
+    /// Most downloads a share may allow.
+    hot share_max_download_count as "share.max_download_count": u64 = 1_000_000, [];
+    /// Wrong codes and passwords per address and minute before 429; 0 = off.
+    hot share_failures_per_minute as "share.failures_per_minute": u64 = 20, [];
+    /// Wrong passwords per code and hour before it is locked; 0 = off.
+    hot share_password_failures_per_hour as "share.password_failures_per_hour": u64 = 50, [];
+    /// How long it is locked; 0 = off.
+    hot share_lock_seconds as "share.lock_seconds": u64 = 900, [];
+}
+
+impl CloudBackend {
+    /// The `Host` that is the bucket, when the endpoint has a name: `<bucket>.<its host>` in lower case.
+    pub fn bucket_host(&self) -> Option<String> {
+        let endpoint = self.oss_endpoint.as_deref()?.trim();
+        let rest = endpoint.split_once("://").map_or(endpoint, |(_, rest)| rest);
+        let host = bare(rest.split('/').next().unwrap_or(rest));
+        (!host.is_empty()).then(|| format!("{}.{host}", self.bucket))
+    }
+}

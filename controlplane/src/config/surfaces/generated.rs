@@ -1,0 +1,131 @@
+//! Secrets the node makes for itself when nobody configured them (contract surfaces-config.md §1): from the operating
+//! system's random source, kept 0600 in the state directory, the same after a restart.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::Path;
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde_json::Value;
+
+use super::Surfaces;
+use crate::authority::first_token::write_private;
+use crate::config::setting::{Expected, Secret, Setting};
+
+/// 192 bits, 32 characters.
+const RANDOM_BYTES: usize = 24;
+const FILE: &str = "surfaces.json";
+
+/// A secret that is configured or made; any characters.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Generated(Option<Secret>);
+
+impl Generated {
+    /// Not configured: to be made at the start.
+    pub const UNSET: Self = Self(None);
+
+    /// The text itself. The control plane makes what is missing before it serves anybody ([`Surfaces::make_secrets`]).
+    pub fn expose(&self) -> &str {
+        self.0.as_ref().expect("missing secrets are made before anything is served").expose()
+    }
+
+    /// The text, if somebody configured it.
+    pub fn configured(&self) -> Option<&str> {
+        self.0.as_ref().map(Secret::expose)
+    }
+}
+
+impl Setting for Generated {
+    fn from_text(text: &str) -> Result<Self, Expected> {
+        Ok(Self(Some(Secret::new(text))))
+    }
+
+    fn to_value(&self) -> Value {
+        self.0.as_ref().map_or(Value::Null, |_| "***".into())
+    }
+}
+
+impl Surfaces {
+    /// Fills what nobody configured with what `state` keeps, and makes and keeps the rest.
+    pub fn make_secrets(&mut self, state: &Path) -> io::Result<()> {
+        let path = state.join(FILE);
+        let mut kept: BTreeMap<String, String> = match std::fs::read(&path) {
+            Ok(text) => serde_json::from_slice(&text).map_err(|error| io::Error::other(error.to_string()))?,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => BTreeMap::new(),
+            Err(error) => return Err(error),
+        };
+        let before = kept.len();
+        for (key, secret) in self.generated() {
+            if secret.0.is_some() {
+                continue;
+            }
+            if !kept.contains_key(key) {
+                kept.insert(key.to_owned(), random()?);
+            }
+            secret.0 = kept.get(key).map(Secret::new);
+        }
+        if kept.len() > before {
+            let text = serde_json::to_vec_pretty(&kept).expect("a map of texts is always JSON");
+            write_private(&path, &text)?;
+        }
+        Ok(())
+    }
+
+    fn generated(&mut self) -> [(&'static str, &mut Generated); 4] {
+        let cloud = &mut self.cloudbackend;
+        [
+            ("secure_file_transfer.secret_key", &mut self.secure_file_transfer.secret_key),
+            ("cloudbackend.jwt_secret", &mut cloud.jwt_secret),
+            ("cloudbackend.access_key_id", &mut cloud.access_key_id),
+            ("cloudbackend.access_key_secret", &mut cloud.access_key_secret),
+        ]
+    }
+}
+
+fn random() -> io::Result<String> {
+    let mut random = [0; RANDOM_BYTES];
+    getrandom::fill(&mut random).map_err(|error| io::Error::other(error.to_string()))?;
+    Ok(URL_SAFE_NO_PAD.encode(random))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+    use crate::config::Config;
+
+    #[test]
+    fn section_1_generated_secrets_are_private_stay_and_differ() {
+        let dir = tempfile::tempdir().unwrap();
+        let made = || {
+            let mut surfaces = Config::defaults().surfaces;
+            surfaces.make_secrets(dir.path()).unwrap();
+            surfaces
+        };
+        let first = made();
+        let mode = std::fs::metadata(dir.path().join(FILE)).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+        assert_eq!(made(), first, "the same after a restart");
+        let mut again = first.clone();
+        let mut texts: Vec<String> = again.generated().map(|(_, secret)| secret.expose().to_owned()).into();
+        assert!(texts.iter().all(|text| text.len() >= 30), "3.2: access_key_secret");
+        texts.sort();
+        texts.dedup();
+        assert_eq!(texts.len(), 4, "no two are the same");
+    }
+
+    #[test]
+    fn a_configured_secret_stays_and_is_not_written_down() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut surfaces = Config::defaults().surfaces;
+        surfaces.cloudbackend.jwt_secret = Generated::from_text("configured by hand").unwrap();
+        surfaces.make_secrets(dir.path()).unwrap();
+        assert_eq!(surfaces.cloudbackend.jwt_secret.expose(), "configured by hand");
+        let kept = std::fs::read_to_string(dir.path().join(FILE)).unwrap();
+        assert!(!kept.contains("jwt_secret") && kept.contains("secret_key"), "{kept}");
+        std::fs::write(dir.path().join(FILE), "{").unwrap();
+        assert!(Config::defaults().surfaces.make_secrets(dir.path()).is_err(), "damage is told, not papered over");
+    }
+}

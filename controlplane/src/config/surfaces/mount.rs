@@ -1,0 +1,75 @@
+//! Where a surface is: the keys all of them have (contract surfaces-config.md §2).
+
+use std::net::SocketAddr;
+
+use serde_json::Value;
+
+use crate::config::reader::Reader;
+use crate::config::setting::{Expected, Setting};
+
+/// `surfaces.<name>.{enabled, prefix, hosts, listen, cors_origins}`
+#[derive(Debug, Clone, PartialEq)]
+pub struct Mount {
+    /// `false`: no route and no listener.
+    pub enabled: bool,
+    /// Names in `Host` that belong to it as a whole.
+    pub hosts: Vec<String>,
+    /// Listeners of its own; port 0 is any free one.
+    pub listen: Vec<SocketAddr>,
+    /// Where it is on the main listener.
+    pub prefix: Prefix,
+    /// Origins of web pages that may use it; `*` is any.
+    pub cors_origins: Vec<String>,
+}
+
+/// A place on the main listener: `None` = not there, empty = at the root, else `/` and segments.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Prefix(pub Option<String>);
+
+impl Mount {
+    /// Asks for the keys below `section`. Whoever has a place of its own leaves the main listener, unless it says so.
+    pub(super) fn read(reader: &mut Reader, section: &str, prefix: &str, origins: &[&'static str]) -> Self {
+        let enabled = reader.get_in(section, "enabled", &[], true);
+        let hosts: Vec<String> = reader.get_in(section, "hosts", &[], Vec::new());
+        let listen: Vec<SocketAddr> = reader.get_in(section, "listen", &[], Vec::new());
+        let is_elsewhere = !hosts.is_empty() || !listen.is_empty();
+        let prefix = Prefix((!is_elsewhere).then(|| prefix.to_owned()));
+        Self {
+            enabled,
+            hosts,
+            listen,
+            prefix: reader.get_in(section, "prefix", &[], prefix),
+            cors_origins: reader.get_in(section, "cors_origins", origins, vec!["*".to_owned()]),
+        }
+    }
+
+    /// Its place on the main listener, while it is enabled.
+    pub fn on_main(&self) -> Option<&str> {
+        self.prefix.0.as_deref().filter(|_| self.enabled)
+    }
+}
+
+impl Setting for Prefix {
+    const EMPTY_SAYS: bool = true;
+
+    /// An empty variable says nothing, so the root is written as two quotes there.
+    fn from_text(text: &str) -> Result<Self, Expected> {
+        Ok(Self(match text.trim() {
+            "null" => None,
+            "\"\"" => Some(String::new()),
+            _ => Some(text.to_owned()),
+        }))
+    }
+
+    fn from_value(value: &Value) -> Result<Self, Expected> {
+        match value {
+            Value::Null => Ok(Self(None)),
+            Value::String(text) => Ok(Self(Some(text.clone()))),
+            _ => Err(Expected("a path such as /files, \"\" for the root, or null".into())),
+        }
+    }
+
+    fn to_value(&self) -> Value {
+        self.0.clone().into()
+    }
+}

@@ -1,0 +1,108 @@
+//! `surfaces.pyblobserver.*` (contract surfaces-config.md §3.4).
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::{BaseUrl, Credential, Zone};
+use crate::config::reader::Reader;
+use crate::config::setting::{Expected, Setting};
+
+words!(
+    /// Who gets a user's first token.
+    TokenBootstrap {
+        /// Whoever asks first.
+        FirstCall = "first-call",
+        /// An administrator of this node.
+        AdminOnly = "admin-only",
+    }
+);
+words!(
+    /// How points in time are written.
+    DatetimeFormat {
+        /// `2024-01-31 12:00:00`
+        Plain = "plain",
+        /// `2024-01-31T12:00:00+08:00`
+        Iso = "iso",
+    }
+);
+
+table! {
+    /// Small files with short paths.
+    PyBlobServer at "pyblobserver", prefix "/blob", origins ["ALLOWED_ORIGINS"];
+    /// Start of links; `None` = scheme, host and prefix of the request.
+    hot base_url: Option<BaseUrl> = None, ["BASE_URL"];
+    /// Who may have a token.
+    hot allowed_users: Vec<AllowedUser> = Vec::new(), ["ALLOWED_USERS"];
+    /// Largest file in MiB.
+    hot file_size_limit_mb: u64 = 10, ["FILE_SIZE_LIMIT_MB"];
+    /// Most of one user in MiB.
+    hot total_size_limit_mb: u64 = 500, ["TOTAL_SIZE_LIMIT_MB"];
+    /// Characters of a short path, 8 to 64.
+    hot short_path_length: usize = 8, ["DEFAULT_SHORT_PATH_LENGTH"];
+    /// Requests per address and sliding minute before 429; 0 = off.
+    hot requests_per_minute: u64 = 100, ["REQUEST_TIMES_PER_MINTUE", "REQUEST_TIMES_PER_MINUTE"];
+    /// Who gets a user's first token.
+    hot token_bootstrap: TokenBootstrap = TokenBootstrap::FirstCall, [];
+    /// Whether a token may be changed without the old one.
+    hot open_token_change: bool = false, [];
+    /// Whether `/s/{id}` asks for a token.
+    hot require_auth_for_download: bool = false, [];
+    /// How long a file lives.
+    hot expire_days: u64 = 90, [];
+    /// Whether expired files are removed.
+    hot auto_cleanup: bool = true, [];
+    /// How points in time are written.
+    hot datetime_format: DatetimeFormat = DatetimeFormat::Plain, [];
+    /// In which zone.
+    hot timezone: Zone = Zone::known("Asia/Hong_Kong"), [];
+    /// Whether the extended routes exist.
+    hot extended: bool = true, [];
+}
+
+impl PyBlobServer {
+    /// Keys of the original that have nothing to say here.
+    pub(super) fn accept_the_rest(reader: &mut Reader) {
+        for (key, originals) in [
+            ("secret_key", &[][..]),
+            ("base_folder", &["BASE_FOLDER"]),
+            ("database_url", &["DATABASE_URL"]),
+            ("cache_ttl", &["CACHE_TTL"]),
+            ("tus_temp_folder", &["TUS_TEMP_FOLDER"]),
+        ] {
+            reader.accept_in(Self::SECTION, key, originals);
+        }
+    }
+}
+
+/// One who may have a token.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AllowedUser {
+    /// Their id, as it stands in paths.
+    pub user: String,
+    /// The token they begin with.
+    pub preset: Option<Credential>,
+}
+
+impl Setting for AllowedUser {
+    fn from_text(text: &str) -> Result<Self, Expected> {
+        Ok(Self { user: text.trim().to_owned(), preset: None })
+    }
+
+    fn from_value(value: &Value) -> Result<Self, Expected> {
+        match value {
+            Value::Object(entries) => {
+                let user = entries.get("user").filter(|user| !user.is_null());
+                let user = user.ok_or_else(|| Expected("user in every entry".into()))?;
+                Ok(Self { user: String::from_value(user)?, preset: Credential::of_entries(entries)? })
+            }
+            other => Self::from_text(&String::from_value(other)?),
+        }
+    }
+
+    fn to_value(&self) -> Value {
+        match &self.preset {
+            None => self.user.clone().into(),
+            Some(_) => json!({"user": self.user, "token": "***"}),
+        }
+    }
+}

@@ -1,0 +1,133 @@
+//! Which surface a request belongs to (contract surfaces-config.md §2), resolved before anything else looks at it: by its
+//! listener, then its `Host`, then the longest prefix, then the first segments of what is at the root, else EasyTransfer.
+//!
+//! Must stay true: the raw path decides, segment by segment, as the client wrote it. Nothing is decoded, merged or
+//! resolved, neither here nor in what a surface is given: `..`, `%2e`, `%2F` and `//` never lead from one surface into another.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+
+use crate::catalogue::Surface;
+use crate::config::Config;
+use crate::config::surfaces::host::bare;
+use crate::config::surfaces::roots;
+
+/// Where a request came in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mounted {
+    /// Whose it is.
+    pub surface: Surface,
+    /// What the path began with, no longer part of the request: empty, or `/` and segments. Links begin with it.
+    pub prefix: String,
+    /// It came to the host of CloudBackend's bucket: the path is a key.
+    pub is_bucket_host: bool,
+}
+
+/// Where every enabled surface is. Its settings are cold: they stay for the life of the node.
+#[derive(Debug)]
+pub struct Mounts {
+    own_listeners: Vec<(Surface, SocketAddr)>,
+    /// The same with the ports that were taken, once the data plane told them.
+    bound: ArcSwap<Vec<(Surface, SocketAddr)>>,
+    hosts: Vec<(String, Surface)>,
+    bucket_host: Option<String>,
+    /// Longest first.
+    prefixes: Vec<(String, Surface)>,
+    roots: Vec<(Vec<String>, Surface)>,
+}
+
+impl Mounts {
+    /// As configured. The configuration was checked: nothing is there twice.
+    pub fn of(config: &Config) -> Self {
+        let surfaces = &config.surfaces;
+        let enabled = || surfaces.mounts().into_iter().filter(|(_, mount)| mount.enabled);
+        let on_main = || enabled().filter_map(|(surface, mount)| Some((surface, mount.on_main()?)));
+        let mut prefixes: Vec<(String, Surface)> = on_main()
+            .filter(|(_, prefix)| !prefix.is_empty())
+            .map(|(surface, prefix)| (prefix.to_owned(), surface))
+            .collect();
+        prefixes.sort_by_key(|(prefix, _)| std::cmp::Reverse(prefix.len()));
+        let mut roots = Vec::new();
+        for (surface, _) in on_main().filter(|(_, prefix)| prefix.is_empty()) {
+            let owned = roots::owned(surface).iter().map(|start| start.iter().map(|&part| part.to_owned()).collect());
+            roots.extend(owned.map(|start: Vec<String>| (start, surface)));
+            if surface == Surface::CloudBackend {
+                roots.push((vec![surfaces.cloudbackend.bucket.clone()], surface));
+            }
+        }
+        let own_listeners = surfaces.own_listeners();
+        Self {
+            bound: ArcSwap::from_pointee(own_listeners.clone()),
+            own_listeners,
+            hosts: enabled()
+                .flat_map(|(surface, mount)| mount.hosts.iter().map(move |host| (bare(host), surface)))
+                .collect(),
+            bucket_host: surfaces.cloudbackend.bucket_host().filter(|_| surfaces.cloudbackend.mount.enabled),
+            prefixes,
+            roots,
+        }
+    }
+
+    /// The data plane tells where it listens, in the order of the configuration.
+    pub fn hear(&self, bound: &[String]) {
+        let told = self.own_listeners.iter().zip(bound);
+        let told: Option<Vec<_>> = told.map(|((surface, _), text)| Some((*surface, text.parse().ok()?))).collect();
+        if let Some(told) = told.filter(|told| told.len() == self.own_listeners.len())
+            && told != **self.bound.load()
+        {
+            self.bound.store(Arc::new(told));
+        }
+    }
+
+    /// Whose a request is that came to `listener`, for `host`, with this raw path; and the path as that surface knows it.
+    pub fn resolve<'p>(&self, listener: Option<SocketAddr>, host: Option<&str>, path: &'p str) -> (Mounted, &'p str) {
+        let whole = |surface, is_bucket_host| (Mounted { surface, prefix: String::new(), is_bucket_host }, path);
+        if let Some(surface) = listener.and_then(|listener| self.alone_on(listener)) {
+            return whole(surface, false);
+        }
+        if let Some(host) = host.map(bare).filter(|host| !host.is_empty()) {
+            if self.bucket_host.as_ref() == Some(&host) {
+                return whole(Surface::CloudBackend, true);
+            }
+            if let Some((_, surface)) = self.hosts.iter().find(|(name, _)| *name == host) {
+                return whole(*surface, false);
+            }
+        }
+        for (prefix, surface) in &self.prefixes {
+            match path.strip_prefix(prefix.as_str()) {
+                Some(rest) if rest.is_empty() || rest.starts_with('/') => {
+                    let mounted = Mounted { surface: *surface, prefix: prefix.clone(), is_bucket_host: false };
+                    return (mounted, if rest.is_empty() { "/" } else { rest });
+                }
+                Some(_) | None => {}
+            }
+        }
+        let owner = self.roots.iter().find(|(start, _)| starts_with(path, start));
+        whole(owner.map_or(Surface::EasyTransfer, |(_, surface)| *surface), false)
+    }
+
+    /// The surface that has a listener for itself; a connection's own address may stand for a listener on every address.
+    fn alone_on(&self, listener: SocketAddr) -> Option<Surface> {
+        let bound = self.bound.load();
+        let is_it = |own: SocketAddr| {
+            let any = own.ip().is_unspecified() && own.is_ipv4() == listener.is_ipv4();
+            own.port() == listener.port() && (any || own.ip() == listener.ip())
+        };
+        bound.iter().find(|(_, own)| is_it(*own)).map(|(surface, _)| *surface)
+    }
+}
+
+/// Whether the path begins with these segments; no segments: whether it is `/`.
+fn starts_with(path: &str, start: &[String]) -> bool {
+    let Some(rest) = path.strip_prefix('/') else { return false };
+    if start.is_empty() {
+        return rest.is_empty();
+    }
+    let mut segments = rest.split('/');
+    start.iter().all(|part| segments.next() == Some(part))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,95 @@
+//! What happens to every request, in this order:
+//!
+//! 1. the line's fields are read and taken off; a HEAD that travelled as GET is a HEAD again
+//! 2. the line's own calls go to their paths
+//! 3. the surface is found ([`crate::mounts`]); what led there is taken off the path
+//! 4. the surface answers; it finds [`Meta`] and [`Mounted`] in the extensions
+//! 5. an answer to HEAD loses its body; a grant becomes JSON
+
+use axum::Json;
+use axum::body::Body;
+use axum::extract::Request;
+use axum::response::{IntoResponse, Response};
+use etransfer_contract::grant::Recheck;
+use etransfer_contract::line::FIELD_PREFIX;
+use http::header::{CONTENT_LENGTH, HOST};
+use http::uri::{PathAndQuery, Uri};
+use http::{HeaderMap, HeaderName, Method};
+use tower::ServiceExt;
+
+use super::{cloudbackend, easytransfer, pyblobserver, secure_file_transfer, stream_upload};
+use crate::catalogue::Surface;
+use crate::line::decision::{is_grant, seal};
+use crate::line::meta::{Call, Meta};
+use crate::metrics::decisions;
+use crate::mounts::Mounted;
+use crate::server::{App, Routes};
+
+/// One request from the socket to its answer.
+pub async fn handle(app: &App, routes: &Routes, mut request: Request) -> Response {
+    let meta = Meta::of(request.headers());
+    if meta.is_head {
+        *request.method_mut() = Method::HEAD;
+    }
+    if meta.call == Call::Line {
+        return routes.line.clone().oneshot(request).await.into_response();
+    }
+    strip_line_fields(request.headers_mut());
+    let mounted = mount(app, &meta, &mut request);
+    request.extensions_mut().insert(meta);
+    request.extensions_mut().insert(mounted.clone());
+    if meta.call == Call::Recheck {
+        return recheck(app, &mounted, request).await;
+    }
+    let is_head = request.method() == Method::HEAD;
+    let mut response = answer(app, routes, &mounted, request).await;
+    if is_head && !is_grant(&response) {
+        *response.body_mut() = Body::empty();
+        response.headers_mut().remove(CONTENT_LENGTH);
+    }
+    seal(response)
+}
+
+/// Finds the surface and gives the request the path that surface knows.
+fn mount(app: &App, meta: &Meta, request: &mut Request) -> Mounted {
+    let host = request.headers().get(HOST).and_then(|host| host.to_str().ok());
+    let (mounted, rest) = app.mounts.resolve(meta.listener, host, request.uri().path());
+    if !mounted.prefix.is_empty() {
+        let query = request.uri().query().map(|query| format!("?{query}")).unwrap_or_default();
+        let target = PathAndQuery::try_from(format!("{rest}{query}"));
+        *request.uri_mut() = Uri::from(target.expect("the end of a path, from a slash on, is a path"));
+    }
+    mounted
+}
+
+async fn answer(app: &App, routes: &Routes, mounted: &Mounted, request: Request) -> Response {
+    let method = request.method().clone();
+    let observed = (app, mounted.surface.name(), &method);
+    match mounted.surface {
+        Surface::EasyTransfer => easytransfer::entry::handle(app, &routes.easytransfer, request).await,
+        Surface::SecureFileTransfer => {
+            decisions::follow(observed, secure_file_transfer::handle(app, mounted, request)).await
+        }
+        Surface::CloudBackend => decisions::follow(observed, cloudbackend::handle(app, mounted, request)).await,
+        Surface::StreamUpload => decisions::follow(observed, stream_upload::handle(app, mounted, request)).await,
+        Surface::PyBlobServer => decisions::follow(observed, pyblobserver::handle(app, mounted, request)).await,
+    }
+}
+
+/// Whether a transfer under way may go on. Grants of the other surfaces live for one request, and end with their deadline.
+async fn recheck(app: &App, mounted: &Mounted, request: Request) -> Response {
+    match mounted.surface {
+        Surface::EasyTransfer => easytransfer::recheck(app, request).await,
+        Surface::SecureFileTransfer | Surface::CloudBackend | Surface::StreamUpload | Surface::PyBlobServer => {
+            Json(Recheck { go: true, rate: None }).into_response()
+        }
+    }
+}
+
+/// Handlers see what the client sent, and [`Meta`].
+fn strip_line_fields(headers: &mut HeaderMap) {
+    let own: Vec<HeaderName> = headers.keys().filter(|name| name.as_str().starts_with(FIELD_PREFIX)).cloned().collect();
+    own.into_iter().for_each(|name| {
+        headers.remove(name);
+    });
+}

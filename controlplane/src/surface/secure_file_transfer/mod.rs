@@ -1,0 +1,19 @@
+//! The Secure File Transfer dialect (contract secure-file-transfer.md): not built yet, every path answers 501.
+
+use axum::Json;
+use axum::extract::Request;
+use axum::response::{IntoResponse, Response};
+use http::StatusCode;
+use serde_json::json;
+
+use crate::mounts::Mounted;
+use crate::server::App;
+
+/// This dialect in messages and metrics.
+pub const NAME: &str = "secure_file_transfer";
+
+/// One request to its answer.
+pub async fn handle(_app: &App, _mounted: &Mounted, _request: Request) -> Response {
+    let body = json!({"detail": "secure_file_transfer is not available on this server"});
+    (StatusCode::NOT_IMPLEMENTED, Json(body)).into_response()
+}
