@@ -6,7 +6,7 @@
 use etransfer_contract::ObjectId;
 
 use crate::authority::Caller;
-use crate::catalogue::UserId;
+use crate::catalogue::{Surface, UserId};
 
 /// Target of every event.
 pub const TARGET: &str = "etransfer::audit";
@@ -21,6 +21,11 @@ pub const DELETE: &str = "delete";
 /// Somebody did something to an object.
 pub fn object(caller: &Caller, action: &'static str, object: ObjectId) {
     tracing::info!(target: TARGET, who = %caller.name(), action, %object);
+}
+
+/// Somebody a surface knows by a name of its own did something to an object.
+pub fn member(surface: Surface, who: &str, action: &'static str, object: ObjectId) {
+    tracing::info!(target: TARGET, who = %format_args!("{} {who}", surface.name()), action, %object);
 }
 
 /// Somebody did something to the node.

@@ -11,6 +11,8 @@ pub mod easytransfer;
 pub mod entry;
 pub mod html;
 pub mod jwt;
+pub mod multipart;
+pub mod openings;
 pub mod password;
 pub mod pyblobserver;
 pub mod query;

@@ -4,10 +4,13 @@
 /// The field for a file called `name`.
 pub fn attachment(name: &str) -> String {
     let name = if name.is_empty() { "download" } else { name };
-    let fallback: String = name.chars().map(|c| if is_plain(c) { c } else { '_' }).collect();
-    if fallback == name {
-        return format!("attachment; filename=\"{fallback}\"");
-    }
+    let fallback = fallback(name);
+    if fallback == name { format!("attachment; filename=\"{fallback}\"") } else { attachment_in_full(name) }
+}
+
+/// As [`attachment`], with both forms of the name also where one would do.
+pub fn attachment_in_full(name: &str) -> String {
+    let fallback = fallback(name);
     let mut encoded = String::with_capacity(name.len() * 3);
     for byte in name.bytes() {
         // attr-char of RFC 8187 §3.2.1.
@@ -18,6 +21,10 @@ pub fn attachment(name: &str) -> String {
         }
     }
     format!("attachment; filename=\"{fallback}\"; filename*=UTF-8''{encoded}")
+}
+
+fn fallback(name: &str) -> String {
+    name.chars().map(|c| if is_plain(c) { c } else { '_' }).collect()
 }
 
 fn is_plain(c: char) -> bool {

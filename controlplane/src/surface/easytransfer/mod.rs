@@ -13,13 +13,13 @@
 mod admin;
 mod auth;
 mod cors;
-mod disposition;
+pub mod disposition;
 mod download;
 pub mod entry;
 mod facts;
 mod files;
 mod groups;
-mod link;
+pub mod link;
 pub mod live;
 pub mod login;
 mod openapi;

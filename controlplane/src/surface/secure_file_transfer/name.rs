@@ -216,6 +216,13 @@ impl Name {
         file.chain(upload).collect()
     }
 
+    /// Some of its bytes are in this object.
+    pub fn refers_to(&self, object: ObjectId) -> bool {
+        let file = self.file.iter().map(|file| &file.content);
+        let upload = self.upload.iter().map(|upload| &upload.content);
+        file.chain(upload).any(|content| content.objects().contains(&object))
+    }
+
     /// Nothing is left.
     pub fn is_empty(&self) -> bool {
         self.file.is_none() && self.upload.is_none()
