@@ -35,6 +35,15 @@ pub struct Client {
     idle: Mutex<Option<Connection>>,
 }
 
+/// Which files a list is about.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Wanted {
+    /// Only these; `None`: all of them.
+    pub status: Option<FileStatus>,
+    /// Those of the node's other surfaces too.
+    pub all_surfaces: bool,
+}
+
 /// What a new upload is.
 #[derive(Debug, Clone)]
 pub struct NewUpload<'a> {
@@ -141,13 +150,14 @@ impl Client {
     }
 
     /// `GET /api/files`.
-    pub fn list(&self, page: u64, page_size: u64, status: Option<FileStatus>) -> Result<FileList> {
-        let filter = match status {
+    pub fn list(&self, page: u64, page_size: u64, wanted: Wanted) -> Result<FileList> {
+        let status = match wanted.status {
             None => "",
             Some(FileStatus::Complete) => "&include_partial=false&status=complete",
             Some(FileStatus::Partial) => "&status=partial",
         };
-        let target = format!("/api/files?page={page}&page_size={page_size}{filter}");
+        let surfaces = if wanted.all_surfaces { "&surfaces=all" } else { "" };
+        let target = format!("/api/files?page={page}&page_size={page_size}{status}{surfaces}");
         self.get(&target, "the list of files", "the list of files")
     }
 
@@ -191,7 +201,7 @@ impl Client {
         let mut fits = Vec::new();
         let (mut page, mut seen) = (1, 0);
         loop {
-            let list = self.list(page, PAGE_SIZE_MAX, None)?;
+            let list = self.list(page, PAGE_SIZE_MAX, Wanted::default())?;
             seen += list.files.len() as u64;
             let ids = list.files.iter().map(|file| &file.file_id);
             fits.extend(ids.filter(|id| id.starts_with(&start)).cloned());

@@ -44,7 +44,7 @@ pub mod upload;
 pub use account::{Limits, QuotaUse, User};
 pub use address::{Address, AddressFault};
 pub use cancel::Cancel;
-pub use client::{Client, NewUpload, UploadState};
+pub use client::{Client, NewUpload, UploadState, Wanted};
 pub use endpoints::{
     Advised, Candidate, Candidates, Direction, Endpoint, EndpointList, Found, Nics, NicsFault, PROBE_TIMEOUT,
 };

@@ -74,6 +74,9 @@ pub struct FileInfo {
     /// When a running upload is given up.
     #[serde(default)]
     pub expires_at: Option<String>,
+    /// Of which surface it is, in lists of all of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub surface: Option<String>,
     /// Retention.
     #[serde(default)]
     pub metadata: FileMetadata,

@@ -17,7 +17,7 @@ use crate::authority::announce::Announcement;
 use crate::authority::first_token::{self, FirstToken};
 use crate::authority::keys::Keys;
 use crate::catalogue::file::{self, OpenError};
-use crate::catalogue::{Beginning, Memory, redis};
+use crate::catalogue::{Beginning, redis};
 use crate::config::{Backend, Config, Durability, Sources};
 use crate::line::calls;
 use crate::listen;
@@ -244,8 +244,7 @@ pub(crate) fn open_catalogue(config: &Config) -> Result<Beginning, StartError> {
     let beginning = match config.state {
         Backend::Memory => {
             tracing::warn!("state.backend is memory: every upload and file is forgotten at exit");
-            let keeper = Box::new(Memory);
-            Beginning { keeper, records: Vec::new(), kept: Default::default(), is_new_file: false }
+            Beginning::of_memory()
         }
         Backend::File => {
             let sync = config.storage.durability != Durability::None;
@@ -347,8 +346,7 @@ impl App {
         config.surfaces.make_secrets(state.path()).unwrap();
         let mounts = Arc::new(Mounts::of(&config));
         let (stop, stopping) = watch::channel(false);
-        let keeper = Box::new(Memory);
-        let beginning = Beginning { keeper, records: Vec::new(), kept: Default::default(), is_new_file: false };
+        let beginning = Beginning::of_memory();
         let (node, traffic) = (Arc::new(Node::new(Arc::new(config), beginning)), Arc::<Traffic>::default());
         let app = Self {
             mounts,

@@ -1,7 +1,7 @@
 //! `et list`: files, newest first; a table for people, tab-separated lines for programs.
 
 use clap::Args;
-use etransfer_client::{FileInfo, FileStatus};
+use etransfer_client::{FileInfo, FileStatus, Wanted};
 
 use crate::cli::{OutputArgs, RemoteArgs};
 use crate::home::Home;
@@ -23,6 +23,9 @@ pub struct ListArgs {
     /// Complete files only
     #[arg(long)]
     complete: bool,
+    /// Also files of the server's other surfaces, with the surface of each
+    #[arg(long)]
+    all_surfaces: bool,
     #[command(flatten)]
     remote: RemoteArgs,
     #[command(flatten)]
@@ -33,18 +36,21 @@ pub struct ListArgs {
 pub fn run(args: &ListArgs) -> anyhow::Result<()> {
     let printer = Printer::new(args.output);
     let client = remote::client(&args.remote, &Home::of_user()?, printer)?;
-    let list = client.list(args.page, args.size, args.complete.then_some(FileStatus::Complete))?;
+    let status = args.complete.then_some(FileStatus::Complete);
+    let list = client.list(args.page, args.size, Wanted { status, all_surfaces: args.all_surfaces })?;
     if printer.is_json() {
         return Ok(printer.json(&list)?);
     }
     if !printer.is_for_person() {
         for file in &list.files {
-            printer.data(row(file, |bytes| bytes.to_string()).join("\t"))?;
+            printer.data(row(file, args.all_surfaces, |bytes| bytes.to_string()).join("\t"))?;
         }
         return Ok(());
     }
-    let mut rows = vec![["ID", "SIZE", "STATE", "RETENTION", "UPDATED", "NAME"].map(str::to_owned)];
-    rows.extend(list.files.iter().map(|file| row(file, human::size)));
+    let mut heads = vec!["ID", "SIZE", "STATE", "RETENTION", "UPDATED", "SURFACE", "NAME"];
+    heads.retain(|head| args.all_surfaces || *head != "SURFACE");
+    let mut rows = vec![heads.into_iter().map(str::to_owned).collect()];
+    rows.extend(list.files.iter().map(|file| row(file, args.all_surfaces, human::size)));
     for line in align(&rows) {
         printer.data(line)?;
     }
@@ -54,7 +60,8 @@ pub fn run(args: &ListArgs) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn row(file: &FileInfo, size: impl Fn(u64) -> String) -> [String; 6] {
+/// The cells of a file; its surface before the name when `with_surface`.
+fn row(file: &FileInfo, with_surface: bool, size: impl Fn(u64) -> String) -> Vec<String> {
     let total = file.size.map_or_else(|| "?".to_owned(), size);
     let state = match file.status {
         FileStatus::Complete => "complete".to_owned(),
@@ -62,19 +69,23 @@ fn row(file: &FileInfo, size: impl Fn(u64) -> String) -> [String; 6] {
     };
     let retention = file.metadata.retention.as_deref().unwrap_or("-");
     let updated: String = file.updated_at.as_deref().unwrap_or("-").chars().take("2026-11-20T12:19:03".len()).collect();
-    [&file.file_id, &total, &state, retention, &updated, &file.filename].map(human::visible)
+    // A server that knows of no surfaces has one.
+    let surface = with_surface.then(|| file.surface.as_deref().unwrap_or("-"));
+    let before = [file.file_id.as_str(), &total, &state, retention, &updated];
+    before.into_iter().chain(surface).chain([file.filename.as_str()]).map(human::visible).collect()
 }
 
 /// Columns as wide as their widest cell; numbers (the second) to the right, the last as long as it is.
-fn align(rows: &[[String; 6]]) -> Vec<String> {
+fn align(rows: &[Vec<String>]) -> Vec<String> {
+    const NUMBERS: usize = 1;
+    let last = rows.first().map_or(0, |row| row.len() - 1);
     let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
-    let widths = [width(0), width(1), width(2), width(3), width(4)];
-    let line = |row: &[String; 6]| {
-        let [id, size, state, retention, updated, name] = row;
-        let [w0, w1, w2, w3, w4] = widths;
-        format!("{id:w0$}  {size:>w1$}  {state:w2$}  {retention:w3$}  {updated:w4$}  {name}")
+    let widths: Vec<usize> = (0..last).map(width).chain([0]).collect();
+    let cell = |(column, text): (usize, &String)| {
+        let width = widths[column];
+        if column == NUMBERS { format!("{text:>width$}") } else { format!("{text:width$}") }
     };
-    rows.iter().map(line).collect()
+    rows.iter().map(|row| row.iter().enumerate().map(cell).collect::<Vec<_>>().join("  ")).collect()
 }
 
 #[cfg(test)]
@@ -89,13 +100,15 @@ mod tests {
         }))
         .unwrap();
         let expected = ["ab", "2.0 KiB", "50%", "permanent", "2026-11-20T12:19:03", "a\u{fffd}b\u{fffd}文"];
-        assert_eq!(row(&file, human::size), expected.map(str::to_owned));
+        assert_eq!(row(&file, false, human::size), expected);
+        let with_surface = FileInfo { surface: Some("cloudbackend\n".into()), ..file };
+        assert_eq!(row(&with_surface, true, human::size)[5..], ["cloudbackend\u{fffd}", expected[5]]);
     }
 
     #[test]
     fn columns_line_up() {
-        let rows =
-            [["a", "1", "x", "y", "z", "n"], ["bbb", "1024", "xx", "yy", "zz", "m"]].map(|row| row.map(str::to_owned));
+        let rows = [["a", "1", "x", "y", "z", "n"], ["bbb", "1024", "xx", "yy", "zz", "m"]];
+        let rows = rows.map(|row| row.map(str::to_owned).to_vec());
         assert_eq!(align(&rows), ["a       1  x   y   z   n", "bbb  1024  xx  yy  zz  m"]);
     }
 }

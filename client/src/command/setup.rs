@@ -1,7 +1,7 @@
 //! `et setup`: remember a server, after it answered, and a token, after the server took it; or say that a login is next.
 
 use clap::Args;
-use etransfer_client::{Address, Client, Error, Secret};
+use etransfer_client::{Address, Client, Error, Secret, Wanted};
 
 use crate::cli::OutputArgs;
 use crate::exit::CliError;
@@ -87,7 +87,7 @@ fn choose_token(
 
 /// Whether an ordinary call passes; older servers have no open way to judge a token.
 fn lets_in(server: &Address, token: Option<&Secret>) -> anyhow::Result<bool> {
-    match Client::new(server.clone(), token.map(Secret::expose)).list(1, 1, None) {
+    match Client::new(server.clone(), token.map(Secret::expose)).list(1, 1, Wanted::default()) {
         Ok(_) => Ok(true),
         Err(Error::Unauthorized { .. }) => Ok(false),
         Err(error) => Err(error.into()),

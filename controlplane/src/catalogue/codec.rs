@@ -1,25 +1,26 @@
-//! One record as bytes: version, CRC-32 of what follows, JSON.
+//! One record or document as bytes: version, CRC-32 of what follows, content.
 //!
 //! ```text
 //! 0        1                5
-//! | version | crc32 (LE) | JSON of the record |
+//! | version | crc32 (LE) | JSON of the record, or the document as it is |
 //! ```
 //! Version 1 is the only one so far. A reader of a newer node refuses the start; fields added to [`Record`] carry a serde
 //! default and need no new version.
 
 use super::record::Record;
+use super::surface::Unknown;
 
 const VERSION: u8 = 1;
 const HEAD: usize = 5;
 
-/// A stored record cannot be read.
+/// A stored record or document cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Damaged {
     /// Shorter than its head.
-    #[error("a record of {0} bytes")]
+    #[error("only {0} bytes")]
     Short(usize),
     /// Written by a newer node.
-    #[error("record version {0}; this node reads {VERSION}")]
+    #[error("version {0}; this node reads {VERSION}")]
     Version(u8),
     /// A flipped byte (P19).
     #[error("checksum {found:08x}, stored {stored:08x}")]
@@ -32,30 +33,39 @@ pub enum Damaged {
     /// The JSON is no record.
     #[error("not a record: {0}")]
     Shape(String),
+    /// A document of a dialect a newer node speaks.
+    #[error(transparent)]
+    Surface(#[from] Unknown),
 }
 
 /// A record as bytes.
 pub fn encode(record: &Record) -> Vec<u8> {
-    let json = serde_json::to_vec(record).expect("a record has only string keys, so it is always JSON");
-    let mut bytes = Vec::with_capacity(HEAD + json.len());
-    bytes.push(VERSION);
-    bytes.extend_from_slice(&crc32fast::hash(&json).to_le_bytes());
-    bytes.extend_from_slice(&json);
-    bytes
+    seal(&serde_json::to_vec(record).expect("a record has only string keys, so it is always JSON"))
 }
 
 /// The record in `bytes`.
 pub fn decode(bytes: &[u8]) -> Result<Record, Damaged> {
-    let Some((head, json)) = bytes.split_first_chunk::<HEAD>() else { return Err(Damaged::Short(bytes.len())) };
+    serde_json::from_slice(unseal(bytes)?).map_err(|error| Damaged::Shape(error.to_string()))
+}
+
+/// A document as bytes.
+pub fn seal(content: &[u8]) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(HEAD + content.len());
+    bytes.push(VERSION);
+    bytes.extend_from_slice(&crc32fast::hash(content).to_le_bytes());
+    bytes.extend_from_slice(content);
+    bytes
+}
+
+/// The document in `bytes`.
+pub fn unseal(bytes: &[u8]) -> Result<&[u8], Damaged> {
+    let Some((head, content)) = bytes.split_first_chunk::<HEAD>() else { return Err(Damaged::Short(bytes.len())) };
     let [version, checksum @ ..] = head;
     if *version != VERSION {
         return Err(Damaged::Version(*version));
     }
-    let (found, stored) = (crc32fast::hash(json), u32::from_le_bytes(*checksum));
-    if found != stored {
-        return Err(Damaged::Checksum { found, stored });
-    }
-    serde_json::from_slice(json).map_err(|error| Damaged::Shape(error.to_string()))
+    let (found, stored) = (crc32fast::hash(content), u32::from_le_bytes(*checksum));
+    if found == stored { Ok(content) } else { Err(Damaged::Checksum { found, stored }) }
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use proptest::test_runner::{Config as Cases, TestRunner};
 
 use super::redis::tests::server::Server;
 use super::tests::{record, told};
-use super::{Beginning, Change, Memory, file, redis};
+use super::{Beginning, Change, Docs, Surface, file, redis};
 
 /// Somewhere to keep a catalogue.
 trait Place {
@@ -34,12 +34,14 @@ conforms!(in_memory: Nowhere;
 conforms!(in_a_file: FilePlace::new(true);
     everybody_who_asks_at_once_is_told, ten_thousand_records_in_one_write, an_empty_write_is_told_too,
     what_was_committed_is_there_again, it_is_new_until_it_is_trusted, what_is_kept_stays_kept,
+    documents_are_kept_by_surface_and_name,
     the_last_change_of_each_object_holds, changes_nobody_waits_for_are_made_too);
 conforms!(in_a_file_without_sync: FilePlace::new(false);
-    what_was_committed_is_there_again, the_last_change_of_each_object_holds);
+    what_was_committed_is_there_again, the_last_change_of_each_object_holds, documents_are_kept_by_surface_and_name);
 conforms!(in_redis: RedisPlace::new();
     everybody_who_asks_at_once_is_told, ten_thousand_records_in_one_write, an_empty_write_is_told_too,
     what_was_committed_is_there_again, it_is_new_until_it_is_trusted, what_is_kept_stays_kept,
+    documents_are_kept_by_surface_and_name,
     the_last_change_of_each_object_holds, changes_nobody_waits_for_are_made_too);
 
 fn everybody_who_asks_at_once_is_told<P: Place>(place: impl Fn() -> P) {
@@ -112,24 +114,57 @@ fn what_is_kept_stays_kept<P: Place>(place: impl Fn() -> P) {
     assert_eq!(place.open().kept, HashSet::from([id(1), id(2), id(3)]));
 }
 
-/// Any changes, in any grouping, with any number of restarts in between, against a map.
+fn documents_are_kept_by_surface_and_name<P: Place>(place: impl Fn() -> P) {
+    let place = place();
+    let (cloud, blob) = (Surface::CloudBackend, Surface::PyBlobServer);
+    let opened = place.open();
+    assert!(opened.docs.is_empty());
+    let long = vec![0xff; 100_000];
+    let first = vec![
+        doc(cloud, "a", Some(b"{}")),
+        doc(blob, "a", Some(b"other")),
+        doc(cloud, "a:b/\u{fc}\0 c", Some(&long)),
+        doc(cloud, "", Some(b"")),
+        put(id(1), 1),
+    ];
+    told(opened.keeper.write(first)).unwrap();
+    let second = vec![doc(cloud, "a", None), doc(cloud, "nobody's", None), doc(blob, "a", Some(b"[1]"))];
+    told(opened.keeper.write(second)).unwrap();
+    drop(opened);
+    let contents: [(Surface, &str, &[u8]); 3] =
+        [(cloud, "a:b/\u{fc}\0 c", &long), (cloud, "", b""), (blob, "a", b"[1]")];
+    let expected: Docs =
+        contents.into_iter().map(|(surface, key, content)| ((surface, key.to_owned()), content.into())).collect();
+    for _ in 0..2 {
+        let opened = place.open();
+        assert_eq!((opened.records.len(), &opened.docs), (1, &expected));
+    }
+}
+
+/// Any changes of records and documents, in any grouping, with any number of restarts in between, against maps.
 fn the_last_change_of_each_object_holds<P: Place>(place: impl Fn() -> P) {
-    let change = (0u32..6, prop::option::weighted(0.7, 0u64..1000));
+    let change = (0u32..6, any::<bool>(), prop::option::weighted(0.7, 0u64..1000));
     let writes = prop::collection::vec((prop::collection::vec(change, 1..5), prop::bool::weighted(0.15)), 1..16);
     let mut runner = TestRunner::new(Cases { cases: 24, ..Cases::default() });
     let outcome = runner.run(&writes, |writes| {
         let place = place();
-        let (mut opened, mut model) = (place.open(), BTreeMap::new());
+        let (mut opened, mut model) = (place.open(), Versions::default());
         for (changes, restart) in writes {
-            for (number, version) in &changes {
+            for (number, is_doc, version) in &changes {
+                let versions = if *is_doc { &mut model.docs } else { &mut model.records };
                 match version {
-                    Some(version) => model.insert(id(*number), *version),
-                    None => model.remove(&id(*number)),
+                    Some(version) => versions.insert(id(*number), *version),
+                    None => versions.remove(&id(*number)),
                 };
             }
-            let change = |(number, version): &(u32, Option<u64>)| match version {
-                Some(version) => put(id(*number), *version),
-                None => Change::Delete(id(*number)),
+            let change = |(number, is_doc, version): &(u32, bool, Option<u64>)| match (is_doc, version) {
+                (true, version) => {
+                    let content = version.map(|version| version.to_string());
+                    let content = content.as_ref().map(String::as_bytes);
+                    doc(Surface::StreamUpload, &id(*number).to_string(), content)
+                }
+                (false, Some(version)) => put(id(*number), *version),
+                (false, None) => Change::Delete(id(*number)),
             };
             prop_assert_eq!(told(opened.keeper.write(changes.iter().map(change).collect())), Ok(()));
             if restart {
@@ -160,12 +195,27 @@ fn reopened_holds(place: &impl Place, opened: Beginning, check: impl Fn(&BTreeMa
     let is_durable = opened.is_new_file;
     drop(opened);
     if is_durable {
-        check(&versions(&place.open()));
+        check(&versions(&place.open()).records);
     }
 }
 
-fn versions(opened: &Beginning) -> BTreeMap<ObjectId, u64> {
-    opened.records.iter().map(|record| (record.id, record.created_ms)).collect()
+/// What is there, by its version.
+#[derive(Debug, Default, PartialEq)]
+struct Versions {
+    records: BTreeMap<ObjectId, u64>,
+    docs: BTreeMap<ObjectId, u64>,
+}
+
+fn versions(opened: &Beginning) -> Versions {
+    let version = |content: &[u8]| std::str::from_utf8(content).unwrap().parse().unwrap();
+    Versions {
+        records: opened.records.iter().map(|record| (record.id, record.created_ms)).collect(),
+        docs: opened.docs.iter().map(|((_, key), content)| (key.parse().unwrap(), version(content))).collect(),
+    }
+}
+
+fn doc(surface: Surface, key: &str, value: Option<&[u8]>) -> Change {
+    Change::Doc { surface, key: key.to_owned(), value: value.map(Into::into) }
 }
 
 fn id(number: u32) -> ObjectId {
@@ -182,7 +232,7 @@ struct Nowhere;
 
 impl Place for Nowhere {
     fn open(&self) -> Beginning {
-        Beginning { keeper: Box::new(Memory), records: Vec::new(), kept: HashSet::new(), is_new_file: false }
+        Beginning::of_memory()
     }
 }
 

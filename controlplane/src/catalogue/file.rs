@@ -11,7 +11,6 @@
 //! A catalogue that is *new* beside objects that are not (the file was lost or moved) must not cost them: they are noted
 //! as kept and never taken for orphans.
 
-use std::collections::HashSet;
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -25,10 +24,12 @@ use tokio::sync::oneshot;
 use super::backing::{Backing, Ballast};
 use super::codec::{self, Damaged};
 use super::pulse::{Fare, Pulse};
-use super::{Beginning, Change, Commit, Keeper, NotKept, Record};
+use super::{Beginning, Change, Commit, Held, Keeper, NotKept};
 
 /// Records by id; values as [`codec`] writes them.
 const RECORDS: TableDefinition<'_, &[u8; 16], &[u8]> = TableDefinition::new("records.1");
+/// Documents by surface and key; values as [`codec`] writes them.
+const DOCS: TableDefinition<'_, (&str, &str), &[u8]> = TableDefinition::new("docs.1");
 /// Objects that are never taken for orphans.
 const KEPT: TableDefinition<'_, &[u8; 16], ()> = TableDefinition::new("kept.1");
 /// What is known about the catalogue itself.
@@ -65,6 +66,18 @@ pub enum OpenError {
         /// How.
         reason: Damaged,
     },
+    /// One of its documents is damaged, or of a surface this node does not know.
+    #[error("the catalogue {path} has a damaged document {key:?} of {surface}: {reason}")]
+    DamagedDoc {
+        /// The file.
+        path: PathBuf,
+        /// Whose.
+        surface: String,
+        /// Which.
+        key: String,
+        /// How.
+        reason: Damaged,
+    },
 }
 
 /// Hands changes to the writer thread; dropping it lets the writer finish and end.
@@ -84,7 +97,7 @@ pub fn open(path: &Path, sync: bool) -> Result<Beginning, OpenError> {
     let wrong = |error: &dyn std::fmt::Display| OpenError::Open { path: path.to_owned(), reason: error.to_string() };
     let is_created = !path.exists();
     let database = open_database(path, sync).map_err(|error| wrong(&error))?;
-    let (records, kept, is_trusted) = read_all(&database, path)?;
+    let held = read_all(&database, path)?;
     if is_created && let Some(parent) = path.parent() {
         File::open(parent).and_then(|directory| directory.sync_all()).map_err(|error| wrong(&error))?;
     }
@@ -106,7 +119,7 @@ pub fn open(path: &Path, sync: bool) -> Result<Beginning, OpenError> {
         .spawn(move || writer.run(&waiting))
         .map_err(|error| wrong(&error))?;
     let keeper = Box::new(FileKeeper { queue: Some(queue), writer: Some(thread), pulse });
-    Ok(Beginning { keeper, records, kept, is_new_file: !is_trusted })
+    Ok(held.go_on(keeper))
 }
 
 impl Keeper for FileKeeper {
@@ -207,6 +220,7 @@ impl Writer {
         let write = database.begin_write()?;
         {
             let mut records = write.open_table(RECORDS)?;
+            let mut docs = write.open_table(DOCS)?;
             let mut kept = write.open_table(KEPT)?;
             for change in &self.unkept {
                 match change {
@@ -215,6 +229,12 @@ impl Writer {
                     }
                     Change::Delete(id) => {
                         records.remove(id.as_bytes())?;
+                    }
+                    Change::Doc { surface, key, value: Some(value) } => {
+                        docs.insert((surface.name(), key.as_str()), codec::seal(value).as_slice())?;
+                    }
+                    Change::Doc { surface, key, value: None } => {
+                        docs.remove((surface.name(), key.as_str()))?;
                     }
                     Change::Trust => {
                         write.open_table(META)?.insert(TRUSTED, 1)?;
@@ -238,6 +258,7 @@ fn open_database(path: &Path, sync: bool) -> Result<Database, redb::Error> {
     // The tables exist from the start, so a reader never meets a file without them.
     let write = database.begin_write()?;
     write.open_table(RECORDS)?;
+    write.open_table(DOCS)?;
     write.open_table(KEPT)?;
     write.open_table(META)?;
     write.commit()?;
@@ -249,32 +270,41 @@ fn is_full(error: &redb::Error) -> bool {
     matches!(error, redb::Error::Io(error) if matches!(error.kind(), StorageFull | QuotaExceeded | FileTooLarge))
 }
 
-fn read_all(database: &Database, path: &Path) -> Result<(Vec<Record>, HashSet<ObjectId>, bool), OpenError> {
-    let wrong = |error: redb::Error| OpenError::Open { path: path.to_owned(), reason: error.to_string() };
-    let read = database.begin_read().map_err(|error| wrong(error.into()))?;
-    let table = read.open_table(RECORDS).map_err(|error| wrong(error.into()))?;
-    let mut records = Vec::new();
-    for row in table.iter().map_err(|error| wrong(error.into()))? {
-        let (id, bytes) = row.map_err(|error| wrong(error.into()))?;
+fn read_all(database: &Database, path: &Path) -> Result<Held, OpenError> {
+    fn wrong<E: Into<redb::Error>>(path: &Path) -> impl Fn(E) -> OpenError {
+        move |error| OpenError::Open { path: path.to_owned(), reason: error.into().to_string() }
+    }
+    let read = database.begin_read().map_err(wrong(path))?;
+    let mut held = Held::default();
+    for row in read.open_table(RECORDS).map_err(wrong(path))?.iter().map_err(wrong(path))? {
+        let (id, bytes) = row.map_err(wrong(path))?;
         let id = ObjectId::from_bytes(*id.value());
-        let record =
-            codec::decode(bytes.value()).map_err(|reason| OpenError::Damaged { path: path.to_owned(), id, reason })?;
-        records.push(record);
+        let damaged = |reason| OpenError::Damaged { path: path.to_owned(), id, reason };
+        held.records.push(codec::decode(bytes.value()).map_err(damaged)?);
     }
-    let table = read.open_table(KEPT).map_err(|error| wrong(error.into()))?;
-    let mut kept = HashSet::new();
-    for row in table.iter().map_err(|error| wrong(error.into()))? {
-        let (id, ()) = row.map(|(id, _)| (id, ())).map_err(|error| wrong(error.into()))?;
-        kept.insert(ObjectId::from_bytes(*id.value()));
+    for row in read.open_table(DOCS).map_err(wrong(path))?.iter().map_err(wrong(path))? {
+        let (place, bytes) = row.map_err(wrong(path))?;
+        let (surface, key) = place.value();
+        let damaged = |reason| {
+            let (surface, key) = (surface.to_owned(), key.to_owned());
+            OpenError::DamagedDoc { path: path.to_owned(), surface, key, reason }
+        };
+        let place = (surface.parse().map_err(Damaged::from).map_err(damaged)?, key.to_owned());
+        held.docs.insert(place, codec::unseal(bytes.value()).map_err(damaged)?.into());
     }
-    let meta = read.open_table(META).map_err(|error| wrong(error.into()))?;
-    let trusted = meta.get(TRUSTED).map_err(|error| wrong(error.into()))?.is_some();
-    Ok((records, kept, trusted))
+    for row in read.open_table(KEPT).map_err(wrong(path))?.iter().map_err(wrong(path))? {
+        let (id, _) = row.map_err(wrong(path))?;
+        held.kept.insert(ObjectId::from_bytes(*id.value()));
+    }
+    let meta = read.open_table(META).map_err(wrong(path))?;
+    held.is_trusted = meta.get(TRUSTED).map_err(wrong(path))?.is_some();
+    Ok(held)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::catalogue::Record;
     use crate::catalogue::tests::{record, told};
 
     fn id(byte: u8) -> ObjectId {
@@ -356,5 +386,26 @@ mod tests {
         drop(database);
         let error = open(&path, false).err().unwrap().to_string();
         assert!(error.contains("0505"), "{error}");
+    }
+
+    #[test]
+    fn p18_a_damaged_document_stops_the_start_and_is_named() {
+        let sealed = codec::seal(b"{}");
+        let mut flipped = sealed.clone();
+        flipped[6] ^= 1;
+        for (surface, bytes, told) in [
+            ("cloudbackend", &flipped, "\"a/b\" of cloudbackend: checksum"),
+            ("gopher", &sealed, "no surface \"gopher\""),
+        ] {
+            let dir = tempfile::tempdir().unwrap();
+            let path = dir.path().join("catalogue.redb");
+            let database = open_database(&path, false).unwrap();
+            let write = database.begin_write().unwrap();
+            write.open_table(DOCS).unwrap().insert((surface, "a/b"), bytes.as_slice()).unwrap();
+            write.commit().unwrap();
+            drop(database);
+            let error = open(&path, false).err().unwrap().to_string();
+            assert!(error.contains(told), "{error}");
+        }
     }
 }

@@ -6,6 +6,8 @@
 //! * [`pulse`] how its writer fares
 //! * [`Keeper`] what a backend does: [`Memory`] forgets at exit, [`mod@file`] and [`mod@redis`] do not
 //!
+//! Beside records there are documents: a few bytes under a name that a dialect chose. A change of both is one [`Keeper::write`].
+//!
 //! Must stay true: nobody is told of a change before [`Commit::wait`] returned; after that it survives SIGKILL at every
 //! durability level, and a power cut unless `durability` is `none` (with Redis: as Redis itself survives one).
 
@@ -22,15 +24,16 @@ pub mod text;
 #[cfg(test)]
 mod conformance;
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
 
 use etransfer_contract::ObjectId;
 use tokio::sync::oneshot;
 
 use pulse::Fare;
 pub use record::{Keep, Kind, Record, UserId};
-pub use shelf::{Entry, Shelf, Totals};
-pub use surface::{Owner, Surface};
+pub use shelf::{Entry, Scope, Shelf, Totals};
+pub use surface::{Owner, Place, Surface};
 
 /// One change to what is kept.
 #[derive(Debug, Clone)]
@@ -39,11 +42,23 @@ pub enum Change {
     Put(Box<Record>),
     /// Taken away.
     Delete(ObjectId),
+    /// A document: written, or taken away.
+    Doc {
+        /// Whose it is.
+        surface: Surface,
+        /// Its name there.
+        key: String,
+        /// What it says now.
+        value: Option<Arc<[u8]>>,
+    },
     /// Objects found on disk by a catalogue that was new: never removed (see [`mod@file`]).
     Keep(Vec<ObjectId>),
     /// The first inventory was compared to the end: from now on the catalogue is believed.
     Trust,
 }
+
+/// What the dialects keep beside their records, each in its own words.
+pub type Docs = BTreeMap<Place, Arc<[u8]>>;
 
 /// What an opened catalogue holds.
 pub struct Beginning {
@@ -51,10 +66,36 @@ pub struct Beginning {
     pub keeper: Box<dyn Keeper>,
     /// What was there.
     pub records: Vec<Record>,
+    /// Documents that were there.
+    pub docs: Docs,
     /// Objects that are never taken for orphans.
     pub kept: HashSet<ObjectId>,
     /// A durable catalogue that was never compared with what is on disk, or that is older than it was.
     pub is_new_file: bool,
+}
+
+/// What a backend has, as it is read at the start.
+#[derive(Debug, Default)]
+struct Held {
+    records: Vec<Record>,
+    docs: Docs,
+    kept: HashSet<ObjectId>,
+    /// Compared with what is on disk at least once.
+    is_trusted: bool,
+}
+
+impl Held {
+    fn go_on(self, keeper: Box<dyn Keeper>) -> Beginning {
+        let Self { records, docs, kept, is_trusted } = self;
+        Beginning { keeper, records, docs, kept, is_new_file: !is_trusted }
+    }
+}
+
+impl Beginning {
+    /// Nothing is there, and nothing will be kept.
+    pub fn of_memory() -> Self {
+        Held { is_trusted: true, ..Held::default() }.go_on(Box::new(Memory))
+    }
 }
 
 /// A backend.
@@ -149,6 +190,9 @@ pub(crate) mod tests {
             once: crate::retention::once::Once::default(),
             idempotency_key: None,
             owner: None,
+            surface: Surface::default(),
+            key: String::new(),
+            detail: serde_json::Value::Null,
         }
     }
 }

@@ -5,8 +5,9 @@
 
 use etransfer_contract::ObjectId;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
-use super::surface::Owner;
+use super::surface::{Owner, Place, Surface};
 use crate::config::Policy;
 use crate::retention::once::Once;
 
@@ -44,6 +45,20 @@ pub struct Record {
     /// Whom it belongs to; `None`: made with a static token, or on an open node.
     #[serde(default)]
     pub owner: Option<Owner>,
+    /// The dialect it is of.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub surface: Surface,
+    /// Its place in the surface, which no other record of it has; empty: it has none.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub key: String,
+    /// What only the dialect understands.
+    #[serde(default, skip_serializing_if = "Value::is_null")]
+    pub detail: Value,
+}
+
+/// What is so of most records takes no room in the catalogue.
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
 /// A person's key in the user database.
@@ -85,6 +100,11 @@ impl Record {
             Kind::Partial => false,
             Kind::Final { .. } => self.is_complete(),
         }
+    }
+
+    /// Its place, if it has one.
+    pub fn place(&self) -> Option<Place> {
+        (!self.key.is_empty()).then(|| (self.surface, self.key.clone()))
     }
 
     /// When a complete `ttl` file goes; Unix milliseconds.

@@ -1,18 +1,20 @@
-//! Everything that is known about all objects, in memory, with the orders in which it is asked for: by id, newest first,
-//! next to expire; and the sums that would be slow to count: over all, and per owner.
+//! Everything that is known about all objects, in memory, with the orders in which it is asked for: by id, by place,
+//! newest first, next to expire; and the sums that would be slow to count: over all, per owner and per surface.
 //!
 //! Must stay true: an entry changes only through [`Shelf`], which takes it out of every index before and puts it back
-//! after; bytes whose record is gone stay counted as *ghosts* until the data plane says they are removed (P9).
+//! after; bytes whose record is gone, or not there yet, are counted as *ghosts* until the data plane says
+//! they are removed, or the record comes (P9).
 
 use std::cmp::Reverse;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::hash_map::Entry as MapEntry;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
 
 use etransfer_contract::ObjectId;
 use etransfer_contract::fact::Presence;
 
 use super::record::Record;
-use super::surface::Owner;
+use super::surface::{Owner, Place, Surface};
 
 /// A record and what the data plane last said about its bytes.
 #[derive(Debug, Clone)]
@@ -38,20 +40,29 @@ pub struct Totals {
     pub upload_bytes: u64,
 }
 
+/// A part of what there is.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
+pub struct Scope {
+    /// Of one surface; `None`: of all of them.
+    pub surface: Option<Surface>,
+    /// Of one owner; `None`: everybody's.
+    pub owner: Option<Owner>,
+}
+
 /// The index.
 #[derive(Debug)]
 pub struct Shelf {
     expiration_ms: u64,
     entries: HashMap<ObjectId, Entry>,
-    all: Holding,
-    /// What each owner has; nobody is in here with nothing.
-    owned: HashMap<Owner, Holding>,
+    /// What is in each scope; one with nothing in it is not here.
+    holdings: HashMap<Scope, Holding>,
     due: BTreeSet<(u64, ObjectId)>,
     keys: HashMap<String, ObjectId>,
+    places: BTreeMap<Place, ObjectId>,
     ghosts: HashMap<ObjectId, Ghost>,
 }
 
-/// What the node, or one owner, has.
+/// What is in one scope. Ghosts are of no surface.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Holding {
     newest: BTreeSet<(Reverse<u64>, ObjectId)>,
@@ -59,11 +70,36 @@ struct Holding {
     ghost_bytes: u64,
 }
 
-/// Bytes whose record is gone.
+/// Bytes that have no record: it is gone, or not there yet.
 #[derive(Debug)]
 struct Ghost {
-    bytes: u64,
+    presence: Presence,
     owner: Option<Owner>,
+}
+
+impl Scope {
+    /// All there is.
+    pub const EVERYTHING: Self = Self { surface: None, owner: None };
+
+    /// Everybody's of one surface.
+    pub const fn of(surface: Surface) -> Self {
+        Self { surface: Some(surface), owner: None }
+    }
+
+    /// A record is in it.
+    pub fn holds(&self, record: &Record) -> bool {
+        let is_owners = self.owner.is_none() || self.owner == record.owner;
+        is_owners && self.surface.is_none_or(|surface| surface == record.surface)
+    }
+
+    /// All that a thing of this owner is in: of no surface, or of one.
+    fn around(surface: Option<Surface>, owner: Option<&Owner>) -> impl Iterator<Item = Self> {
+        let surfaces = [Some(None), surface.map(Some)].into_iter().flatten();
+        surfaces.flat_map(move |surface| {
+            let owners = [Some(None), owner.map(Some)].into_iter().flatten();
+            owners.map(move |owner| Self { surface, owner: owner.cloned() })
+        })
+    }
 }
 
 impl Holding {
@@ -102,8 +138,11 @@ impl Entry {
         }
     }
 
-    /// When it goes by itself; Unix milliseconds.
+    /// When it goes by itself; Unix milliseconds. What is of another dialect goes when that says so.
     pub fn due_ms(&self, expiration_ms: u64) -> Option<u64> {
+        if self.record.surface != Surface::EasyTransfer {
+            return None;
+        }
         if self.record.is_complete() {
             self.record.ttl_ends_ms()
         } else {
@@ -118,10 +157,10 @@ impl Shelf {
         Self {
             expiration_ms: u64::try_from(expiration.as_millis()).unwrap_or(u64::MAX),
             entries: HashMap::new(),
-            all: Holding::default(),
-            owned: HashMap::new(),
+            holdings: HashMap::new(),
             due: BTreeSet::new(),
             keys: HashMap::new(),
+            places: BTreeMap::new(),
             ghosts: HashMap::new(),
         }
     }
@@ -141,9 +180,10 @@ impl Shelf {
         self.entries.keys().copied()
     }
 
-    /// Adds a record; ids are never reused, so it is new.
+    /// Adds a record that is not there. Bytes that came before it are its own from now on.
     pub fn insert(&mut self, record: Record) {
-        let entry = Entry { record, presence: None };
+        let presence = self.lay_ghost(record.id).map(|ghost| ghost.presence);
+        let entry = Entry { record, presence };
         self.index(&entry);
         self.entries.insert(entry.record.id, entry);
     }
@@ -152,8 +192,8 @@ impl Shelf {
     pub fn remove(&mut self, id: ObjectId) -> Option<Record> {
         let entry = self.entries.remove(&id)?;
         self.unindex(&entry);
-        if let Some(presence) = &entry.presence {
-            self.put_ghost(id, Ghost { bytes: presence.received, owner: entry.record.owner.clone() });
+        if let Some(presence) = entry.presence {
+            self.put_ghost(Ghost { presence, owner: entry.record.owner.clone() });
         }
         Some(entry.record)
     }
@@ -168,10 +208,10 @@ impl Shelf {
         Some(outcome)
     }
 
-    /// Bytes of an object nobody has a record of.
-    pub fn haunt(&mut self, id: ObjectId, bytes: u64) {
-        let owner = self.ghosts.get(&id).and_then(|ghost| ghost.owner.clone());
-        self.put_ghost(id, Ghost { bytes, owner });
+    /// Bytes of an object nobody has a record of; `None`: they stay on the account they are on.
+    pub fn haunt(&mut self, presence: Presence, owner: Option<&Owner>) {
+        let former = self.lay_ghost(presence.object).and_then(|ghost| ghost.owner);
+        self.put_ghost(Ghost { presence, owner: owner.cloned().or(former) });
     }
 
     /// The bytes of an object are gone.
@@ -180,43 +220,48 @@ impl Shelf {
         self.update(id, |entry| entry.presence = None);
     }
 
-    fn put_ghost(&mut self, id: ObjectId, ghost: Ghost) {
-        self.lay_ghost(id);
-        self.holdings(ghost.owner.as_ref(), |holding| holding.ghost_bytes += ghost.bytes);
-        self.ghosts.insert(id, ghost);
+    fn put_ghost(&mut self, ghost: Ghost) {
+        let bytes = ghost.presence.received;
+        self.account(Scope::around(None, ghost.owner.as_ref()), |holding| holding.ghost_bytes += bytes);
+        self.ghosts.insert(ghost.presence.object, ghost);
     }
 
-    fn lay_ghost(&mut self, id: ObjectId) {
-        if let Some(ghost) = self.ghosts.remove(&id) {
-            self.holdings(ghost.owner.as_ref(), |holding| holding.ghost_bytes -= ghost.bytes);
-        }
+    fn lay_ghost(&mut self, id: ObjectId) -> Option<Ghost> {
+        let ghost = self.ghosts.remove(&id)?;
+        let bytes = ghost.presence.received;
+        self.account(Scope::around(None, ghost.owner.as_ref()), |holding| holding.ghost_bytes -= bytes);
+        Some(ghost)
     }
 
-    /// Changes what the node has, and what the owner has.
-    fn holdings(&mut self, owner: Option<&Owner>, change: impl Fn(&mut Holding)) {
-        change(&mut self.all);
-        let Some(owner) = owner else { return };
-        let holding = self.owned.entry(owner.clone()).or_default();
-        change(holding);
-        if holding.is_nothing() {
-            self.owned.remove(owner);
+    /// Changes what is counted in each of the scopes.
+    fn account(&mut self, scopes: impl Iterator<Item = Scope>, change: impl Fn(&mut Holding)) {
+        for scope in scopes {
+            match self.holdings.entry(scope) {
+                MapEntry::Vacant(vacant) => change(vacant.insert(Holding::default())),
+                MapEntry::Occupied(mut holding) => {
+                    change(holding.get_mut());
+                    if holding.get().is_nothing() {
+                        holding.remove();
+                    }
+                }
+            }
         }
     }
 
     /// Objects without a record, and their bytes.
     pub fn ghosts(&self) -> impl Iterator<Item = (ObjectId, u64)> + '_ {
-        self.ghosts.iter().map(|(id, ghost)| (*id, ghost.bytes))
+        self.ghosts.iter().map(|(id, ghost)| (*id, ghost.presence.received))
     }
 
-    /// Listed entries, of everybody or of one owner; newest change first, ties by id.
-    pub fn newest(&self, owner: Option<&Owner>) -> impl Iterator<Item = &Entry> {
-        let holding = self.holding(owner);
-        let ids = holding.into_iter().flat_map(|holding| holding.newest.iter());
+    /// There are bytes of it, and no record.
+    pub fn is_ghost(&self, id: ObjectId) -> bool {
+        self.ghosts.contains_key(&id)
+    }
+
+    /// Listed entries; newest change first, ties by id.
+    pub fn newest(&self, scope: &Scope) -> impl Iterator<Item = &Entry> {
+        let ids = self.holdings.get(scope).into_iter().flat_map(|holding| holding.newest.iter());
         ids.filter_map(|(_, id)| self.entries.get(id))
-    }
-
-    fn holding(&self, owner: Option<&Owner>) -> Option<&Holding> {
-        owner.map_or(Some(&self.all), |owner| self.owned.get(owner))
     }
 
     /// Entries whose time has come.
@@ -234,25 +279,38 @@ impl Shelf {
         self.keys.get(key).and_then(|id| self.entries.get(id))
     }
 
-    /// Sums over everything, or over what one owner has.
-    pub fn totals(&self, owner: Option<&Owner>) -> Totals {
-        self.holding(owner).map_or_else(Totals::default, |holding| holding.totals)
+    /// The record that has a place in a surface.
+    pub fn by_place(&self, surface: Surface, key: &str) -> Option<&Entry> {
+        self.places.get(&(surface, key.to_owned())).and_then(|id| self.entries.get(id))
+    }
+
+    /// Records of a surface whose places begin with `prefix`, in their order.
+    pub fn under<'s>(&'s self, surface: Surface, prefix: &'s str) -> impl Iterator<Item = &'s Entry> {
+        let from = self.places.range((surface, prefix.to_owned())..);
+        let found = from.take_while(move |((of, key), _)| *of == surface && key.starts_with(prefix));
+        found.filter_map(|(_, id)| self.entries.get(id))
+    }
+
+    /// Sums over a scope.
+    pub fn totals(&self, scope: &Scope) -> Totals {
+        self.holdings.get(scope).map_or_else(Totals::default, |holding| holding.totals)
     }
 
     /// Bytes on disk that count against the limit of the node, or of one owner.
     pub fn used(&self, owner: Option<&Owner>) -> u64 {
-        self.holding(owner).map_or(0, Holding::used)
+        let scope = Scope { surface: None, owner: owner.cloned() };
+        self.holdings.get(&scope).map_or(0, Holding::used)
     }
 
     /// Everybody who has something.
     pub fn owners(&self) -> impl Iterator<Item = &Owner> {
-        self.owned.keys()
+        let all_surfaces = self.holdings.keys().filter(|scope| scope.surface.is_none());
+        all_surfaces.filter_map(|scope| scope.owner.as_ref())
     }
 
     fn index(&mut self, entry: &Entry) {
         let id = entry.record.id;
-        self.lay_ghost(id);
-        self.holdings(entry.record.owner.as_ref(), |holding| {
+        self.account(Scope::around(Some(entry.record.surface), entry.record.owner.as_ref()), |holding| {
             holding.totals.count(entry, |sum, value| *sum += value, |sum, value| *sum += value);
             if entry.record.is_listed() {
                 holding.newest.insert((Reverse(entry.updated_ms()), id));
@@ -264,11 +322,14 @@ impl Shelf {
         if let Some(key) = &entry.record.idempotency_key {
             self.keys.insert(key.clone(), id);
         }
+        if let Some(place) = entry.record.place() {
+            self.places.insert(place, id);
+        }
     }
 
     fn unindex(&mut self, entry: &Entry) {
         let id = entry.record.id;
-        self.holdings(entry.record.owner.as_ref(), |holding| {
+        self.account(Scope::around(Some(entry.record.surface), entry.record.owner.as_ref()), |holding| {
             holding.totals.count(entry, |sum, value| *sum -= value, |sum, value| *sum -= value);
             holding.newest.remove(&(Reverse(entry.updated_ms()), id));
         });
@@ -278,10 +339,18 @@ impl Shelf {
         if let Some(key) = &entry.record.idempotency_key {
             self.keys.remove(key);
         }
+        if let Some(place) = entry.record.place().filter(|place| self.places.get(place) == Some(&id)) {
+            self.places.remove(&place);
+        }
     }
 }
 
 impl Totals {
+    /// Bytes stored.
+    pub const fn bytes(&self) -> u64 {
+        self.file_bytes + self.upload_bytes
+    }
+
     /// Adds or takes away one entry.
     fn count(&mut self, entry: &Entry, number: impl Fn(&mut usize, usize), bytes: impl Fn(&mut u64, u64)) {
         let listed = usize::from(entry.record.is_listed());
@@ -321,11 +390,16 @@ mod tests {
         [None, Some(Owner::Person(1)), Some(Owner::Member(Surface::StreamUpload, "ann".into()))]
     }
 
-    /// Counted afresh, for everybody or for one owner.
-    fn recount(shelf: &Shelf, owner: Option<&Owner>) -> (Totals, u64) {
+    fn scopes() -> Vec<Scope> {
+        let surfaces = [None, Some(Surface::EasyTransfer), Some(Surface::StreamUpload)];
+        let all = surfaces.into_iter().flat_map(|surface| owners().map(|owner| Scope { surface, owner }));
+        all.collect()
+    }
+
+    /// Counted afresh.
+    fn recount(shelf: &Shelf, scope: &Scope) -> (Totals, u64) {
         let mut totals = Totals::default();
-        let mine = |whose: &Option<Owner>| owner.is_none() || whose.as_ref() == owner;
-        for entry in shelf.entries.values().filter(|entry| mine(&entry.record.owner)) {
+        for entry in shelf.entries.values().filter(|entry| scope.holds(&entry.record)) {
             let listed = usize::from(entry.record.is_listed());
             if entry.record.is_complete() {
                 totals.files += listed;
@@ -336,38 +410,51 @@ mod tests {
                 totals.upload_bytes += entry.received();
             }
         }
-        (totals, shelf.ghosts.values().filter(|ghost| mine(&ghost.owner)).map(|ghost| ghost.bytes).sum())
+        let ghosts = shelf.ghosts.values().filter(|ghost| scope.owner.is_none() || ghost.owner == scope.owner);
+        (totals, ghosts.map(|ghost| ghost.presence.received).sum())
     }
 
     proptest! {
         /// P9: a rebuilt ledger equals the sums that were kept; a page never shows what is not there.
         #[test]
-        fn sums_and_orders_agree_with_a_recount(steps in prop::collection::vec((0u8..6, 0u8..8, 0u64..200), 0..60)) {
+        fn sums_and_orders_agree_with_a_recount(steps in prop::collection::vec((0u8..6, 0u8..12, 0u64..200), 0..60)) {
             let mut shelf = Shelf::new(Duration::from_secs(1));
             for (step, which, number) in steps {
                 let id = ObjectId::from_bytes([which; 16]);
                 match step {
                     0 => if shelf.get(id).is_none() {
                         let owner = owners()[usize::from(which % 3)].clone();
-                        shelf.insert(Record { owner, ..record(id, number) });
+                        let surface = [Surface::EasyTransfer, Surface::StreamUpload][usize::from(which % 2)];
+                        shelf.insert(Record { owner, surface, key: format!("{which}"), ..record(id, number) });
                     },
                     1 => { shelf.remove(id); }
                     2 => { shelf.update(id, |entry| entry.presence = Some(presence(id, number, number))); }
                     3 => { shelf.update(id, |entry| entry.record.completed_ms = Some(number)); }
                     4 => shelf.gone(id),
-                    _ => if shelf.get(id).is_none() { shelf.haunt(id, number); },
+                    _ => if shelf.get(id).is_none() { shelf.haunt(presence(id, number, number), owners()[usize::from(which % 3)].as_ref()); },
                 }
-                for owner in &owners() {
-                    let owner = owner.as_ref();
-                    let (totals, ghosts) = recount(&shelf, owner);
-                    prop_assert_eq!(shelf.totals(owner), totals);
-                    prop_assert_eq!(shelf.used(owner), totals.file_bytes + totals.upload_bytes + ghosts);
-                    let newest: Vec<u64> = shelf.newest(owner).map(Entry::updated_ms).collect();
+                for scope in &scopes() {
+                    let (totals, ghosts) = recount(&shelf, scope);
+                    prop_assert_eq!(shelf.totals(scope), totals);
+                    if scope.surface.is_none() {
+                        let used = shelf.used(scope.owner.as_ref());
+                        prop_assert_eq!(used, totals.file_bytes + totals.upload_bytes + ghosts);
+                    }
+                    let newest: Vec<u64> = shelf.newest(scope).map(Entry::updated_ms).collect();
                     prop_assert!(newest.is_sorted_by(|a, b| a >= b));
                     prop_assert_eq!(newest.len(), totals.files + totals.uploads);
                 }
-                prop_assert_eq!(shelf.due(u64::MAX).count(), shelf.totals(None).open);
-                prop_assert!(shelf.owned.values().all(|holding| !holding.is_nothing()));
+                let own = Scope::of(Surface::EasyTransfer);
+                prop_assert_eq!(shelf.due(u64::MAX).count(), shelf.totals(&own).open, "nothing else goes by itself");
+                prop_assert!(shelf.holdings.values().all(|holding| !holding.is_nothing()));
+                for surface in [Surface::EasyTransfer, Surface::StreamUpload] {
+                    let under: Vec<_> = shelf.under(surface, "1").map(|entry| entry.record.key.clone()).collect();
+                    prop_assert!(under.is_sorted() && under.iter().all(|key| key.starts_with('1')));
+                    let placed = |entry: &&Entry| entry.record.surface == surface && entry.record.key.starts_with('1');
+                    prop_assert_eq!(under.len(), shelf.entries.values().filter(placed).count());
+                }
+                let found = |entry: &Entry| shelf.by_place(entry.record.surface, &entry.record.key).map(|one| one.record.id);
+                prop_assert!(shelf.entries.values().all(|entry| found(entry) == Some(entry.record.id)));
             }
         }
     }

@@ -1,5 +1,7 @@
 //! The surfaces: the dialects whose objects share one catalogue, and whom those objects belong to.
 
+use std::str::FromStr;
+
 use serde::{Deserialize, Serialize};
 
 use super::record::UserId;
@@ -41,6 +43,22 @@ impl Surface {
     }
 }
 
+impl FromStr for Surface {
+    type Err = Unknown;
+
+    fn from_str(name: &str) -> Result<Self, Unknown> {
+        Self::ALL.into_iter().find(|surface| surface.name() == name).ok_or_else(|| Unknown(name.to_owned()))
+    }
+}
+
+/// No surface has this name.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("this node knows no surface {0:?}")]
+pub struct Unknown(String);
+
+/// Where a document is, or a record, if it has a place: unique in its surface.
+pub type Place = (Surface, String);
+
 /// Whom an object belongs to: whose limit its bytes count against.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(untagged)]
@@ -72,8 +90,14 @@ mod tests {
         for surface in Surface::ALL {
             assert_eq!(serde_json::to_value(surface).unwrap(), surface.name());
             assert_eq!(serde_json::from_value::<Surface>(surface.name().into()).unwrap(), surface);
+            assert_eq!(surface.name().parse(), Ok(surface));
             assert!(!surface.name().contains(':'), "keys are split at the first colon");
         }
+    }
+
+    #[test]
+    fn a_name_nobody_has_is_told() {
+        assert_eq!("x".parse::<Surface>().unwrap_err().to_string(), "this node knows no surface \"x\"");
     }
 
     #[test]

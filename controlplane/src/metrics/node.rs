@@ -3,13 +3,14 @@
 use std::fmt::Error;
 
 use super::page::{Family, Page};
+use crate::catalogue::Scope;
 use crate::catalogue::pulse::Fare;
 use crate::machine::interface::Interface;
 use crate::node::Node;
 
 /// What is stored and promised.
 pub fn storage(page: &mut Page<'_>, node: &Node) -> Result<(), Error> {
-    let totals = node.totals(None);
+    let totals = node.totals(&Scope::EVERYTHING);
     page.gauge(Family::count("files", "Complete files"), totals.files as f64)?;
     page.gauge(Family::count("uploads", "Incomplete uploads"), totals.uploads as f64)?;
     let rows =

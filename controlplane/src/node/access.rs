@@ -8,7 +8,7 @@ use etransfer_contract::grant::Ticket;
 
 use super::ledger::Account;
 use super::{Node, State};
-use crate::catalogue::{Change, Entry, NotKept, Owner, Record, Totals, UserId};
+use crate::catalogue::{Change, Entry, NotKept, Owner, Record, Scope, Surface, Totals, UserId};
 use crate::retention::once::Delivery;
 use crate::retention::receiver::Receiver;
 
@@ -55,8 +55,8 @@ pub enum Whose {
 /// Which part of the list.
 #[derive(Debug, Clone)]
 pub struct Want {
-    /// Of one owner only.
-    pub owner: Option<Owner>,
+    /// Whose, and of which surface.
+    pub scope: Scope,
     /// Complete ones.
     pub complete: bool,
     /// Incomplete ones.
@@ -77,12 +77,13 @@ pub struct Page {
 }
 
 impl Node {
-    /// What `id` stands for now. What has expired is sent away on the spot.
-    pub fn look(&self, id: ObjectId) -> Look {
+    /// What `id` stands for in a surface now. What has expired is sent away on the spot.
+    pub fn look(&self, surface: Surface, id: ObjectId) -> Look {
         let now = self.clock.now_ms();
         let mut state = self.lock();
-        let Some(entry) = state.shelf.get(id) else {
-            let buried = state.tombstones.get(&id).is_some_and(|until| *until > now);
+        let Some(entry) = state.shelf.get(id).filter(|entry| entry.record.surface == surface) else {
+            let buried =
+                surface == Surface::EasyTransfer && state.tombstones.get(&id).is_some_and(|until| *until > now);
             return if buried { Look::Expired } else { Look::Unknown };
         };
         if !state.is_over(entry, now) {
@@ -171,7 +172,7 @@ impl Node {
 
     /// Takes back a promise whose grant was never given.
     pub fn unreserve(&self, ticket: Ticket) {
-        self.lock().ledger.settle(ticket);
+        self.lock().settle(ticket);
     }
 
     /// Bytes stored, as told to people: what is on its way out by an order does not count any more, though the ledger
@@ -187,31 +188,30 @@ impl Node {
         self.lock().ledger.promised(None)
     }
 
-    /// Bytes that belong to an owner, as told to people: of everything that still has a record.
+    /// Bytes that belong to an owner, on every surface, as told to people: of everything that still has a record.
     pub fn used_by(&self, owner: &Owner) -> u64 {
-        let totals = self.lock().shelf.totals(Some(owner));
-        totals.file_bytes + totals.upload_bytes
+        self.lock().used_by(owner)
     }
 
     /// Bytes by person; people without any are not in it.
     pub fn used_by_all(&self) -> HashMap<UserId, u64> {
         let state = self.lock();
-        let bytes = |owner| {
-            let totals = state.shelf.totals(Some(owner));
-            totals.file_bytes + totals.upload_bytes
-        };
-        state.shelf.owners().filter_map(|owner| Some((owner.person()?, bytes(owner)))).collect()
+        state.shelf.owners().filter_map(|owner| Some((owner.person()?, state.used_by(owner)))).collect()
     }
 
-    /// Sums over what is listed, of everybody or of one owner; expired entries do not count.
-    pub fn totals(&self, owner: Option<&Owner>) -> Totals {
+    /// Bytes that belong to nobody.
+    pub fn used_by_nobody(&self) -> u64 {
+        let state = self.lock();
+        let all = state.shelf.totals(&Scope::EVERYTHING).bytes();
+        all - state.shelf.owners().map(|owner| state.used_by(owner)).sum::<u64>()
+    }
+
+    /// Sums over what is listed, expired entries do not count.
+    pub fn totals(&self, scope: &Scope) -> Totals {
         let now = self.clock.now_ms();
         let state = self.lock();
-        let mut totals = state.shelf.totals(owner);
-        let gone = |entry: &&Entry| {
-            let mine = owner.is_none() || entry.record.owner.as_ref() == owner;
-            mine && entry.record.is_listed() && state.is_over(entry, now)
-        };
+        let mut totals = state.shelf.totals(scope);
+        let gone = |entry: &&Entry| scope.holds(&entry.record) && entry.record.is_listed() && state.is_over(entry, now);
         for entry in state.shelf.due(now).filter(gone) {
             let (count, bytes) = if entry.record.is_complete() {
                 (&mut totals.files, &mut totals.file_bytes)
@@ -227,15 +227,14 @@ impl Node {
     /// Listed entries that `want` lets through.
     pub fn list(&self, want: &Want) -> Page {
         let now = self.clock.now_ms();
-        let totals = self.totals(want.owner.as_ref());
+        let totals = self.totals(&want.scope);
         let count = |wanted: bool, count: usize| if wanted { count } else { 0 };
         let total = count(want.complete, totals.files) + count(want.incomplete, totals.uploads);
         let state = self.lock();
         let wanted = |entry: &&Entry| {
             (if entry.record.is_complete() { want.complete } else { want.incomplete }) && !state.is_over(entry, now)
         };
-        let entries =
-            state.shelf.newest(want.owner.as_ref()).filter(wanted).skip(want.skip).take(want.take).cloned().collect();
+        let entries = state.shelf.newest(&want.scope).filter(wanted).skip(want.skip).take(want.take).cloned().collect();
         Page { entries, total }
     }
 
@@ -269,6 +268,10 @@ impl Node {
 }
 
 impl State {
+    fn used_by(&self, owner: &Owner) -> u64 {
+        self.shelf.totals(&Scope { surface: None, owner: Some(owner.clone()) }).bytes()
+    }
+
     /// Its time has passed. An incomplete upload is judged only when the data plane has told what it received last.
     pub(super) fn is_over(&self, entry: &Entry, now_ms: u64) -> bool {
         let due = self.shelf.due_ms(entry).is_some_and(|due| due <= now_ms);

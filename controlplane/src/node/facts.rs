@@ -8,7 +8,7 @@ use etransfer_contract::ObjectId;
 use etransfer_contract::fact::{Fact, FactBatch, Presence};
 
 use super::{Node, State};
-use crate::catalogue::{Change, NotKept};
+use crate::catalogue::{Change, NotKept, Surface};
 use crate::config::Policy;
 use crate::retention::once::Delivery;
 use crate::retention::receiver::Receiver;
@@ -16,7 +16,7 @@ use crate::retention::receiver::Receiver;
 /// What facts lead to.
 #[derive(Debug, Default)]
 pub struct Effects {
-    changes: Vec<Change>,
+    pub(super) changes: Vec<Change>,
     binding: bool,
 }
 
@@ -28,7 +28,7 @@ impl Effects {
     }
 
     /// On disk soon.
-    fn note(&mut self, change: Change) {
+    pub(super) fn note(&mut self, change: Change) {
         self.changes.push(change);
     }
 }
@@ -67,25 +67,31 @@ impl State {
                 if self.shelf.get(presence.object).is_some() {
                     self.progress(presence, effects);
                 } else {
-                    self.orphan(presence.object, presence.received);
+                    self.orphan(presence);
                 }
             }
             Fact::Discarded { object } => {
                 // A creation that never was: no tombstone.
-                self.drop_incomplete(object, effects);
+                self.drop_record(object, effects);
+                self.expected.forget(object);
                 self.removed(object);
             }
             Fact::Removed { object } => {
-                if self.drop_incomplete(object, effects) {
+                if self.drop_record(object, effects) {
                     self.bury(object, tombstone_until);
                 }
                 self.removed(object);
             }
             Fact::Open { ticket, object, bytes } => {
-                let owner = self.shelf.get(object).and_then(|entry| entry.record.owner.clone());
-                self.ledger.promise(ticket, bytes, owner);
+                let entry = self.shelf.get(object);
+                if entry.is_none() {
+                    self.expected.open(ticket, object, None);
+                }
+                let record = entry.map(|entry| &entry.record);
+                let owner = record.map_or_else(|| self.expected.owner(object), |record| record.owner.as_ref());
+                self.ledger.promise(ticket, bytes, owner.cloned());
             }
-            Fact::Settled { ticket, .. } => self.ledger.settle(ticket),
+            Fact::Settled { ticket, .. } => self.settle(ticket),
             Fact::Served { .. } => self.served(&fact, effects),
             Fact::Inventory { objects, last } => self.take_page(objects, last, effects),
         }
@@ -157,9 +163,13 @@ impl State {
     }
 
     /// The data plane has nothing of it any more; `true` when it was an upload nobody finished.
-    fn drop_incomplete(&mut self, id: ObjectId, effects: &mut Effects) -> bool {
+    fn drop_record(&mut self, id: ObjectId, effects: &mut Effects) -> bool {
         let Some(entry) = self.shelf.get(id) else { return false };
         let incomplete = !entry.record.is_complete();
+        if incomplete && entry.record.surface != Surface::EasyTransfer {
+            // Its dialect goes on with it, or ends it.
+            return false;
+        }
         if !incomplete {
             tracing::error!(object = %id, "the bytes of a complete file were removed; its record goes too");
         }
@@ -172,5 +182,6 @@ impl State {
         self.shelf.gone(id);
         self.orders.confirm(id);
         self.kept.remove(&id);
+        self.leaving.remove(&id);
     }
 }

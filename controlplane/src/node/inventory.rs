@@ -1,7 +1,8 @@
 //! Making up with the data plane after either side restarted.
 //!
 //! Until the last page of the first inventory came, nobody knows how much is stored or when an upload received its last
-//! byte: with a limit set nothing new is granted, and no incomplete upload expires.
+//! byte: with a limit set nothing new is granted, no incomplete upload expires, and no object is taken for an orphan: grants that
+//! are open and will lead to a record are told before the last page.
 
 use std::collections::HashSet;
 
@@ -64,10 +65,10 @@ impl State {
                 self.progress(presence, effects);
             } else if self.inventory.distrust_catalogue && !self.kept.contains(&id) {
                 self.kept.insert(id);
-                self.shelf.haunt(id, presence.received);
+                self.shelf.haunt(presence, None);
                 strangers.push(id);
             } else {
-                self.orphan(id, presence.received);
+                self.orphan(presence);
             }
         }
         if !strangers.is_empty() {
@@ -107,5 +108,6 @@ impl State {
         }
         self.inventory.known = true;
         self.inventory.coming = false;
+        self.judge_all();
     }
 }

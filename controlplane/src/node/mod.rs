@@ -1,6 +1,7 @@
 //! What the control plane knows, and what may be done to it: the one shared state behind every route.
 //!
 //! * [`access`] looking, creating, deleting; time limits are enforced here, at each access
+//! * [`edit`] what a dialect changes at once, [`key_locks`] while nobody else does, [`expected`] bytes before their record
 //! * [`facts`] what the data plane reports, applied idempotently
 //! * [`inventory`] making up with the data plane after a restart of either
 //! * [`sweep`] what expires without being asked for
@@ -10,8 +11,11 @@
 //! nobody before its [`Commit`] is there; a fact about something unknown creates nothing (T-TER-5).
 
 mod access;
+pub mod edit;
+mod expected;
 mod facts;
 mod inventory;
+pub mod key_locks;
 pub mod ledger;
 pub mod order_book;
 mod sweep;
@@ -20,6 +24,7 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use etransfer_contract::fact::Presence;
 use etransfer_contract::grant::Ticket;
 use etransfer_contract::line::VERSION;
 use etransfer_contract::order::{NodeFacts, Orders, OrdersQuery};
@@ -27,15 +32,18 @@ use etransfer_contract::{ObjectId, SpanSet};
 use tokio::sync::watch;
 
 pub use access::{Look, Page, Room, Want, Whose};
+pub use edit::Edit;
 pub use ledger::Account;
 
 use crate::catalogue::pulse::Fare;
-use crate::catalogue::{Beginning, Change, Commit, Keeper, Shelf};
+use crate::catalogue::{Beginning, Change, Commit, Docs, Keeper, Shelf};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::config::live::Live;
 use crate::retention::tally::Tally;
+use expected::Expected;
 use inventory::Inventory;
+use key_locks::KeyLocks;
 use ledger::Ledger;
 use order_book::OrderBook;
 
@@ -44,6 +52,8 @@ pub struct Node {
     settings: Live,
     /// The clock.
     pub clock: Clock,
+    /// What is held while a record or document is read and changed.
+    pub locks: KeyLocks,
     keeper: Box<dyn Keeper>,
     state: Mutex<State>,
     tickets: AtomicU64,
@@ -60,6 +70,10 @@ struct State {
     orders: OrderBook,
     tally: Tally,
     inventory: Inventory,
+    expected: Expected,
+    docs: Docs,
+    /// Objects whose records an edit deleted that is not on disk yet.
+    leaving: HashSet<ObjectId>,
     /// Objects without a record that are never removed: found by a catalogue that was new.
     kept: HashSet<ObjectId>,
     /// Expired uploads that still answer 410, with the time that ends.
@@ -84,6 +98,9 @@ impl Node {
             orders: OrderBook::default(),
             tally: Tally::default(),
             inventory: Inventory::new(beginning.is_new_file),
+            expected: Expected::default(),
+            docs: beginning.docs,
+            leaving: HashSet::new(),
             kept: beginning.kept,
             tombstones: HashMap::new(),
             tombstone_order: VecDeque::new(),
@@ -98,6 +115,7 @@ impl Node {
             run,
             epoch: AtomicU64::new(clock.now_ms()),
             clock,
+            locks: KeyLocks::default(),
             settings: Live::new(config),
             news: watch::Sender::new(0),
             plane: Mutex::default(),
@@ -198,18 +216,43 @@ impl Node {
 impl State {
     /// A data plane that started anew holds none of the old promises.
     fn meet(&mut self, data_run: u64) {
-        if self.data_run != data_run {
-            self.data_run = data_run;
+        if self.data_run == data_run {
+            return;
+        }
+        // The first one may have been asked for a grant before it told anything.
+        if std::mem::replace(&mut self.data_run, data_run) != 0 {
             self.ledger.forget_all();
+            self.expected.forget_all();
         }
     }
 
-    /// Bytes nobody has a record of: removed, unless a new catalogue must not judge them.
-    fn orphan(&mut self, object: ObjectId, bytes: u64) {
-        self.shelf.haunt(object, bytes);
-        if !self.kept.contains(&object) {
+    /// A grant ended.
+    fn settle(&mut self, ticket: Ticket) {
+        self.ledger.settle(ticket);
+        if let Some(object) = self.expected.settle(ticket) {
+            self.judge(object);
+        }
+    }
+
+    /// Bytes nobody has a record of.
+    fn orphan(&mut self, presence: Presence) {
+        let object = presence.object;
+        self.shelf.haunt(presence, self.expected.owner(object));
+        self.judge(object);
+    }
+
+    /// Orders bytes away that have no record, unless there will be one, or the record may come back, or it is not known
+    /// whether there is one.
+    fn judge(&mut self, object: ObjectId) {
+        let is_spared = self.kept.contains(&object) || self.expected.awaits(object) || self.leaving.contains(&object);
+        if self.inventory.is_known() && !is_spared && self.shelf.is_ghost(object) {
             self.orders.remove(object, None);
         }
+    }
+
+    fn judge_all(&mut self) {
+        let ghosts: Vec<ObjectId> = self.shelf.ghosts().map(|(id, _)| id).collect();
+        ghosts.into_iter().for_each(|id| self.judge(id));
     }
 
     fn bury(&mut self, object: ObjectId, until_ms: u64) {

@@ -17,9 +17,7 @@ impl Node {
             state.shelf.due(now).filter(|entry| state.is_over(entry, now)).map(|entry| entry.record.id).collect();
         let cleaned = over.iter().filter(|id| !state.orders.is_ordered(**id)).count();
         let changes: Vec<Change> = over.into_iter().flat_map(|id| state.expire(id)).collect();
-        let orphans: Vec<ObjectId> =
-            state.shelf.ghosts().map(|(id, _)| id).filter(|id| !state.kept.contains(id)).collect();
-        orphans.into_iter().for_each(|id| state.orders.remove(id, None));
+        state.judge_all();
         state.tombstones.retain(|_, until| *until > now);
         let tombstones = std::mem::take(&mut state.tombstone_order);
         state.tombstone_order = tombstones.into_iter().filter(|id| state.tombstones.contains_key(id)).collect();

@@ -6,10 +6,11 @@ use etransfer_contract::span::OFFSET_MAX;
 use etransfer_contract::{ObjectId, Span, SpanSet};
 use serde::Deserialize;
 use serde::de::Error as _;
+use serde_json::Value;
 
 use super::state::Texts;
 use crate::catalogue::text::{display_name, is_media_type};
-use crate::catalogue::{Keep, Kind, Owner, Record, UserId};
+use crate::catalogue::{Keep, Kind, Owner, Record, Surface, UserId};
 use crate::clock::moment;
 use crate::config::Policy;
 use crate::retention::once::Once;
@@ -112,6 +113,9 @@ impl Original {
             once: Once::default(),
             idempotency_key: None,
             owner: self.owner_id.map(Owner::Person),
+            surface: Surface::EasyTransfer,
+            key: String::new(),
+            detail: Value::Null,
         }
     }
 

@@ -13,7 +13,8 @@ use redis::{
 };
 
 use super::super::codec::{self, Damaged};
-use super::super::{NotKept, Record};
+use super::super::surface::Place;
+use super::super::{Held, NotKept};
 use super::anchor::Mark;
 use super::mirror::Batch;
 use super::tenure::{Found, Tenure};
@@ -54,17 +55,6 @@ pub struct Fault {
     pub is_full: bool,
 }
 
-/// What Redis holds of this node.
-#[derive(Debug, Default)]
-pub struct Held {
-    /// Records, as [`codec`] wrote them.
-    pub records: Vec<Record>,
-    /// Objects that are never taken for orphans.
-    pub kept: HashSet<ObjectId>,
-    /// Compared with what is on disk at least once.
-    pub is_trusted: bool,
-}
-
 /// The catalogue cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum ReadError {
@@ -79,8 +69,8 @@ pub enum ReadError {
         /// How.
         reason: Damaged,
     },
-    /// An entry is named by no id.
-    #[error("the entry {0} was not written by a node")]
+    /// An entry has a name that says nothing here.
+    #[error("the entry {0:?} was not written by a node of this version")]
     Stranger(String),
 }
 
@@ -150,31 +140,47 @@ impl Link {
 
     /// All of it, page by page: an answer of any size would not come within a limit.
     pub fn read(&mut self) -> Result<Held, ReadError> {
-        let (records, kept) = (self.scan("HSCAN", "records"), self.scan("SSCAN", "kept"));
+        let (records, docs, kept) =
+            (self.scan("HSCAN", "records"), self.scan("HSCAN", "docs"), self.scan("SSCAN", "kept"));
         let trusted = cmd("EXISTS").arg(self.key("trusted")).take();
         // A scan may tell an entry twice.
         let records: HashMap<String, Vec<u8>> = self.say(|connection| records.iter(connection)?.collect())?;
+        let docs: HashMap<String, Vec<u8>> = self.say(|connection| docs.iter(connection)?.collect())?;
         let kept: HashSet<String> = self.say(|connection| kept.iter(connection)?.collect())?;
         let is_trusted = self.say(|connection| trusted.query(connection))?;
-        let decode = |(entry, bytes): (String, Vec<u8>)| {
+        let record = |(entry, bytes): (String, Vec<u8>)| {
             parse_id(&entry)?;
             codec::decode(&bytes).map_err(|reason| ReadError::Damaged { entry, reason })
         };
-        let records = records.into_iter().map(decode).collect::<Result<_, _>>()?;
-        let kept = kept.iter().map(|entry| parse_id(entry)).collect::<Result<_, _>>()?;
-        Ok(Held { records, kept, is_trusted })
+        let doc = |(entry, bytes): (String, Vec<u8>)| {
+            let place = parse_place(&entry)?;
+            let content = codec::unseal(&bytes).map_err(|reason| ReadError::Damaged { entry, reason })?;
+            Ok((place, content.into()))
+        };
+        Ok(Held {
+            records: records.into_iter().map(record).collect::<Result<_, ReadError>>()?,
+            docs: docs.into_iter().map(doc).collect::<Result<_, ReadError>>()?,
+            kept: kept.iter().map(|entry| parse_id(entry)).collect::<Result<_, _>>()?,
+            is_trusted,
+        })
     }
 
     /// Writes a batch in one step; `false`: Redis is not as this run left it, and nothing was done.
     pub fn write(&mut self, batch: &Batch, tenure: &mut Tenure) -> Result<bool, Fault> {
-        let mut call = self.call(&WRITE, &["owner", "generation", "records", "kept", "trusted"]);
+        let mut call = self.call(&WRITE, &["owner", "generation", "records", "docs", "kept", "trusted"]);
         call.arg(tenure.owner()).arg(tenure.written()).arg(tenure.attempt()).arg(u8::from(batch.is_trusted));
-        call.arg(batch.deletes.len()).arg(batch.puts.len());
+        call.arg(batch.deletes.len()).arg(batch.doc_deletes.len()).arg(batch.puts.len()).arg(batch.docs.len());
         for id in &batch.deletes {
             call.arg(id.to_string());
         }
+        for place in &batch.doc_deletes {
+            call.arg(place_text(place));
+        }
         for record in &batch.puts {
             call.arg(record.id.to_string()).arg(codec::encode(record));
+        }
+        for (place, content) in &batch.docs {
+            call.arg(place_text(place)).arg(codec::seal(content));
         }
         for id in &batch.kept {
             call.arg(id.to_string());
@@ -192,21 +198,25 @@ impl Link {
         let attempt = tenure.attempt();
         // A name of its own for each attempt: what a late request still adds to an abandoned one is nobody's.
         let beside = |key: &str| self.key(&format!("{key}:{}:{attempt}", tenure.owner()));
-        let (records, kept) = (beside("records"), beside("kept"));
+        let (records, docs, kept) = (beside("records"), beside("docs"), beside("kept"));
         for page in batch.puts.chunks(PAGE) {
             let entries = page.iter().map(|record| (record.id.to_string(), codec::encode(record)));
             self.add_beside(cmd("HSET").arg(&records).arg(entries.collect::<Vec<_>>()), &records)?;
+        }
+        for page in batch.docs.chunks(PAGE) {
+            let entries = page.iter().map(|(place, content)| (place_text(place), codec::seal(content)));
+            self.add_beside(cmd("HSET").arg(&docs).arg(entries.collect::<Vec<_>>()), &docs)?;
         }
         for page in batch.kept.chunks(PAGE) {
             let entries = page.iter().map(ObjectId::to_string);
             self.add_beside(cmd("SADD").arg(&kept).arg(entries.collect::<Vec<_>>()), &kept)?;
         }
-        let mut call = self.call(&REPLACE, &["owner", "generation", "records", "kept", "trusted"]);
-        call.key(records).key(kept);
+        let mut call = self.call(&REPLACE, &["owner", "generation", "records", "docs", "kept", "trusted"]);
+        call.key(records).key(docs).key(kept);
         call.arg(found.owner.as_deref().unwrap_or(""));
         call.arg(found.generation.map_or(String::new(), |generation| generation.to_string()));
         call.arg(tenure.owner()).arg(attempt).arg(u8::from(batch.is_trusted));
-        call.arg(batch.puts.len()).arg(batch.kept.len());
+        call.arg(batch.puts.len()).arg(batch.docs.len()).arg(batch.kept.len());
         let is_in_place = self.say(|connection| call.invoke(connection))?;
         if is_in_place {
             tenure.succeed();
@@ -258,6 +268,17 @@ fn connect(client: &Client) -> Result<Connection, RedisError> {
 
 fn parse_id(entry: &str) -> Result<ObjectId, ReadError> {
     entry.parse().map_err(|_| ReadError::Stranger(entry.to_owned()))
+}
+
+/// `<surface>:<key>`
+fn place_text((surface, key): &Place) -> String {
+    format!("{}:{key}", surface.name())
+}
+
+fn parse_place(entry: &str) -> Result<Place, ReadError> {
+    let stranger = || ReadError::Stranger(entry.to_owned());
+    let (surface, key) = entry.split_once(':').ok_or_else(stranger)?;
+    Ok((surface.parse().map_err(|_| stranger())?, key.to_owned()))
 }
 
 impl From<RedisError> for Fault {

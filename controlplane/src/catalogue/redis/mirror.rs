@@ -1,7 +1,7 @@
 //! The catalogue as the keeper holds it, and what of it Redis does not have yet.
 //!
-//! It costs the records once more in memory (well below 1 KiB each), and buys three things: a Redis that lost its data
-//! gets everything back, an outage needs no log of changes (the latest state of an object is all there is to write), and
+//! It costs the records once more in memory (well below 1 KiB each; documents are shared with the node), and buys three things: a Redis that lost its data
+//! gets everything back, an outage needs no log of changes (the latest state of an object or document is all there is to write), and
 //! what waits is bounded by what exists: past [`SEPARATE_MAX`] objects everything is written anew instead.
 
 use std::collections::{HashMap, HashSet};
@@ -9,14 +9,16 @@ use std::sync::Arc;
 
 use etransfer_contract::ObjectId;
 
-use super::super::{Change, Record};
+use super::super::surface::Place;
+use super::super::{Change, Docs, Held, Record};
 
-/// Objects that are written one by one in a single script; tens of milliseconds of Redis' time.
+/// Objects and documents that are written one by one in a single script; tens of milliseconds of Redis' time.
 pub const SEPARATE_MAX: usize = 16_384;
 
 /// Everything that is kept.
 pub struct Mirror {
     records: HashMap<ObjectId, Arc<Record>>,
+    docs: Docs,
     kept: HashSet<ObjectId>,
     is_trusted: bool,
     unwritten: Unwritten,
@@ -25,7 +27,7 @@ pub struct Mirror {
 /// What Redis does not have, or may not have.
 enum Unwritten {
     /// These: their latest state, which may be that they are gone.
-    Some { records: HashSet<ObjectId>, kept: HashSet<ObjectId>, trust: bool },
+    Some { records: HashSet<ObjectId>, docs: HashSet<Place>, kept: HashSet<ObjectId>, trust: bool },
     /// Whatever Redis has is to be replaced.
     Everything,
 }
@@ -37,6 +39,10 @@ pub struct Batch {
     pub deletes: Vec<ObjectId>,
     /// Records as they are now.
     pub puts: Vec<Arc<Record>>,
+    /// Places where no document is.
+    pub doc_deletes: Vec<Place>,
+    /// Documents as they are now.
+    pub docs: Vec<(Place, Arc<[u8]>)>,
     /// Objects that are never taken for orphans.
     pub kept: Vec<ObjectId>,
     /// The catalogue is believed.
@@ -47,9 +53,10 @@ pub struct Batch {
 
 impl Mirror {
     /// What was read from Redis.
-    pub fn new(records: &[Record], kept: HashSet<ObjectId>, is_trusted: bool) -> Self {
-        let records = records.iter().map(|record| (record.id, Arc::new(record.clone()))).collect();
-        Self { records, kept, is_trusted, unwritten: Unwritten::nothing() }
+    pub fn new(held: &Held) -> Self {
+        let records = held.records.iter().map(|record| (record.id, Arc::new(record.clone()))).collect();
+        let (docs, kept) = (held.docs.clone(), held.kept.clone());
+        Self { records, docs, kept, is_trusted: held.is_trusted, unwritten: Unwritten::nothing() }
     }
 
     /// Takes changes up, in order.
@@ -63,6 +70,14 @@ impl Mirror {
                 Change::Delete(id) => {
                     self.unwritten.record(id);
                     self.records.remove(&id);
+                }
+                Change::Doc { surface, key, value } => {
+                    let place = (surface, key);
+                    self.unwritten.doc(&place);
+                    match value {
+                        Some(value) => self.docs.insert(place, value),
+                        None => self.docs.remove(&place),
+                    };
                 }
                 Change::Keep(ids) => {
                     self.unwritten.kept(&ids);
@@ -88,15 +103,24 @@ impl Mirror {
             Unwritten::Everything => Some(Batch {
                 deletes: Vec::new(),
                 puts: self.records.values().cloned().collect(),
+                doc_deletes: Vec::new(),
+                docs: self.docs.iter().map(|(place, content)| (place.clone(), Arc::clone(content))).collect(),
                 kept: self.kept.iter().copied().collect(),
                 is_trusted,
                 is_everything: true,
             }),
-            Unwritten::Some { records, kept, trust } if trust || !records.is_empty() || !kept.is_empty() => {
+            Unwritten::Some { records, docs, kept, trust }
+                if trust || !records.is_empty() || !docs.is_empty() || !kept.is_empty() =>
+            {
                 let (puts, deletes): (Vec<_>, Vec<_>) =
                     records.into_iter().partition(|id| self.records.contains_key(id));
                 let puts = puts.iter().filter_map(|id| self.records.get(id).cloned()).collect();
-                Some(Batch { deletes, puts, kept: kept.into_iter().collect(), is_trusted, is_everything: false })
+                let (docs, doc_deletes): (Vec<_>, Vec<_>) =
+                    docs.into_iter().partition(|place| self.docs.contains_key(place));
+                let content = |place: Place| self.docs.get(&place).map(|content| (place.clone(), Arc::clone(content)));
+                let docs = docs.into_iter().filter_map(content).collect();
+                let kept = kept.into_iter().collect();
+                Some(Batch { deletes, puts, doc_deletes, docs, kept, is_trusted, is_everything: false })
             }
             Unwritten::Some { .. } => None,
         }
@@ -109,6 +133,8 @@ impl Mirror {
         }
         batch.deletes.iter().for_each(|id| self.unwritten.record(*id));
         batch.puts.iter().for_each(|record| self.unwritten.record(record.id));
+        batch.doc_deletes.iter().for_each(|place| self.unwritten.doc(place));
+        batch.docs.iter().for_each(|(place, _)| self.unwritten.doc(place));
         self.unwritten.kept(&batch.kept);
         if batch.is_trusted {
             self.unwritten.trust();
@@ -118,12 +144,19 @@ impl Mirror {
 
 impl Unwritten {
     fn nothing() -> Self {
-        Self::Some { records: HashSet::new(), kept: HashSet::new(), trust: false }
+        Self::Some { records: HashSet::new(), docs: HashSet::new(), kept: HashSet::new(), trust: false }
     }
 
     fn record(&mut self, id: ObjectId) {
         if let Self::Some { records, .. } = self {
             records.insert(id);
+        }
+        self.bound();
+    }
+
+    fn doc(&mut self, place: &Place) {
+        if let Self::Some { docs, .. } = self {
+            docs.insert(place.clone());
         }
         self.bound();
     }
@@ -142,7 +175,9 @@ impl Unwritten {
     }
 
     fn bound(&mut self) {
-        if matches!(self, Self::Some { records, kept, .. } if records.len() + kept.len() > SEPARATE_MAX) {
+        if let Self::Some { records, docs, kept, .. } = self
+            && records.len() + docs.len() + kept.len() > SEPARATE_MAX
+        {
             *self = Self::Everything;
         }
     }
@@ -151,6 +186,7 @@ impl Unwritten {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::catalogue::Surface;
     use crate::catalogue::tests::record;
 
     fn id(number: u32) -> ObjectId {
@@ -164,7 +200,7 @@ mod tests {
     }
 
     fn empty() -> Mirror {
-        Mirror::new(&[], HashSet::new(), false)
+        Mirror::new(&Held::default())
     }
 
     #[test]
@@ -189,6 +225,28 @@ mod tests {
         mirror.put_back(&failed);
         let batch = mirror.take().unwrap();
         assert_eq!((batch.puts, batch.deletes), (vec![Arc::new(record(id(2), 1))], vec![id(1)]));
+    }
+
+    #[test]
+    fn documents_are_written_as_they_are_then() {
+        let place = |key: &str| (Surface::CloudBackend, key.to_owned());
+        let doc = |key: &str, value: Option<&[u8]>| {
+            let (surface, key) = place(key);
+            Change::Doc { surface, key, value: value.map(Arc::from) }
+        };
+        let mut mirror = empty();
+        mirror.note(vec![doc("a", Some(b"1")), doc("a", Some(b"2")), doc("b", Some(b"1")), doc("c", None)]);
+        let failed = mirror.take().unwrap();
+        assert_eq!((failed.docs.len(), &failed.doc_deletes), (2, &vec![place("c")]));
+        assert_eq!(mirror.take(), None);
+        mirror.note(vec![doc("b", None)]);
+        mirror.put_back(&failed);
+        let mut batch = mirror.take().unwrap();
+        batch.doc_deletes.sort();
+        assert_eq!(batch.docs, [(place("a"), Arc::from(&b"2"[..]))]);
+        assert_eq!(batch.doc_deletes, [place("b"), place("c")]);
+        mirror.lose();
+        assert_eq!(mirror.take().unwrap().docs.len(), 1, "all of it again");
     }
 
     #[test]

@@ -6,11 +6,12 @@
 //! | key | what |
 //! |---|---|
 //! | `records` | hash: id → record as [`codec`](super::codec) writes it |
+//! | `docs` | hash: `<surface>:<key>` → document as [`codec`](super::codec) writes it |
 //! | `kept` | set: objects that are never taken for orphans |
 //! | `trusted` | `1` once the catalogue was compared with what is on disk |
 //! | `owner` | `<term>:<run>` of the control plane that may write ([`tenure`]) |
 //! | `generation` | number of the last write |
-//! | `records:<owner>:<n>`, `kept:<owner>:<n>` | a catalogue on its way into place; expires |
+//! | `records:<owner>:<n>`, `docs:<owner>:<n>`, `kept:<owner>:<n>` | a catalogue on its way into place; expires |
 //!
 //! Order: the change enters the index and the [`mirror`], the [`writer`] commits it together with whatever else waits in
 //! one script that checks owner and generation first, the number is noted in the state directory, then its asker is told.
@@ -106,12 +107,12 @@ pub fn open(url: &Secret, state: &Path) -> Result<Beginning, OpenError> {
         let reason = "it was emptied or taken over while it was read; start again".into();
         return Err(wrong(Fault { reason, is_full: false }.into()));
     }
-    let desk = Arc::new(Desk::new(Mirror::new(&held.records, held.kept.clone(), held.is_trusted)));
+    let desk = Arc::new(Desk::new(Mirror::new(&held)));
     let pulse = Arc::<Pulse>::default();
     let writer = Writer { desk: Arc::clone(&desk), link, tenure, anchor, pulse: Arc::clone(&pulse) };
     let thread = std::thread::Builder::new().name("catalogue".into()).spawn(|| writer.run());
-    let keeper = Box::new(RedisKeeper { desk, writer: Some(thread.map_err(OpenError::Thread)?), pulse });
-    Ok(Beginning { keeper, records: held.records, kept: held.kept, is_new_file: !held.is_trusted })
+    let keeper = RedisKeeper { desk, writer: Some(thread.map_err(OpenError::Thread)?), pulse };
+    Ok(held.go_on(Box::new(keeper)))
 }
 
 impl Keeper for RedisKeeper {

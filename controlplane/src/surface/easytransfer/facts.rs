@@ -7,6 +7,7 @@ use axum::extract::State;
 use axum::http::HeaderName;
 use serde_json::{Map, Value, json};
 
+use super::OWN;
 use super::tus::extensions;
 use crate::config::size;
 use crate::machine::advice::{Direction, Moment};
@@ -27,7 +28,7 @@ pub async fn health(State(app): State<App>) -> ([(HeaderName, String); 1], Json<
 /// `GET /api/info`
 pub async fn info(State(app): State<App>) -> Json<Value> {
     let config = app.node.config();
-    let (totals, plane) = (app.node.totals(None), app.node.plane());
+    let (totals, plane) = (app.node.totals(&OWN), app.node.plane());
     let interfaces = app.traffic.interfaces();
     let total = Rates::total(&interfaces);
     Json(json!({
@@ -62,7 +63,7 @@ pub async fn storage(State(app): State<App>) -> Json<Value> {
     let percent = max.filter(|max| *max > 0).map_or(0.0, |max| used as f64 / max as f64 * 100.0);
     let text = |bytes: Option<u64>| bytes.map_or_else(|| "unlimited".to_owned(), size::format);
     let is_full = max.is_some_and(|max| used >= max);
-    let (totals, plane) = (app.node.totals(None), app.node.plane());
+    let (totals, plane) = (app.node.totals(&OWN), app.node.plane());
     Json(json!({
         "used": used,
         "used_formatted": size::format(used),
@@ -106,7 +107,7 @@ pub async fn stats(State(app): State<App>) -> Result<Json<Value>, Refused> {
         Some(people) => people.count_users().await?,
         None => 0,
     };
-    let (totals, interfaces) = (app.node.totals(None), app.traffic.interfaces());
+    let (totals, interfaces) = (app.node.totals(&OWN), app.traffic.interfaces());
     let total = Rates::total(&interfaces);
     let traffic: Map<String, Value> =
         interfaces.iter().map(|interface| (interface.name.clone(), interface_json(interface))).collect();

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::shape;
 use crate::audit;
 use crate::authority::Caller;
-use crate::catalogue::Entry;
+use crate::catalogue::{Entry, Scope, Surface};
 use crate::config::Setting;
 use crate::line::decision::Decision;
 use crate::node::{Look, Node, Want};
@@ -22,7 +22,7 @@ const PAGE_SIZE_MAX: u64 = 100;
 const PER_PAGE_MAX: u64 = 1000;
 const PAGE_SIZE: u64 = 20;
 
-/// A page of files, newest change first.
+/// A page of files, newest change first; of all surfaces when asked for (what is of another is only told, never served).
 pub async fn list(
     State(app): State<App>,
     Extension(caller): Extension<Caller>,
@@ -45,8 +45,21 @@ pub async fn list(
         Some(other) => return Err(Invalid::query("status", "complete or partial", other)),
     };
     let skip = usize::try_from((page - 1).saturating_mul(page_size)).unwrap_or(usize::MAX);
-    let found = app.node.list(&Want { owner: caller.scope(), complete, incomplete, skip, take: page_size as usize });
-    let files: Vec<Value> = found.entries.iter().map(|entry| info(&app.node, entry)).collect();
+    let surface = match query.get("surfaces") {
+        None => Some(Surface::EasyTransfer),
+        Some("all") => None,
+        Some(other) => return Err(Invalid::query("surfaces", "all", other)),
+    };
+    let scope = Scope { surface, owner: caller.scope() };
+    let found = app.node.list(&Want { scope, complete, incomplete, skip, take: page_size as usize });
+    let file = |entry: &Entry| {
+        let mut file = info(&app.node, entry);
+        if surface.is_none() {
+            file["surface"] = entry.record.surface.name().into();
+        }
+        file
+    };
+    let files: Vec<Value> = found.entries.iter().map(file).collect();
     Ok(Json(json!({"files": files, "total": found.total, "page": page, "page_size": page_size})))
 }
 
@@ -99,7 +112,7 @@ pub async fn cleanup(State(app): State<App>, Extension(caller): Extension<Caller
 
 /// The listed entry an id names. Partials and unfinished finals are nobody's files (T-CON-11); another's is as unknown.
 pub fn find(node: &Node, caller: &Caller, id: &str) -> Result<Box<Entry>, Refused> {
-    match node.look(id.parse::<ObjectId>().map_err(|_| Refused::unknown())?) {
+    match node.look(Surface::EasyTransfer, id.parse::<ObjectId>().map_err(|_| Refused::unknown())?) {
         Look::There(entry) if entry.record.is_listed() && caller.sees(&entry.record) => Ok(entry),
         Look::There(_) | Look::Expired | Look::Unknown => Err(Refused::unknown()),
     }

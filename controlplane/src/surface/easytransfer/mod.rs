@@ -39,10 +39,13 @@ use axum::routing::{MethodRouter, any, delete, get, post, put};
 pub use recheck::recheck;
 
 use super::refusal::Refused;
+use crate::catalogue::{Scope, Surface};
 use crate::server::App;
 
 /// This dialect in the metrics.
-pub const NAME: &str = "easytransfer";
+pub const NAME: &str = Surface::EasyTransfer.name();
+/// Everybody's files and uploads of this dialect.
+const OWN: Scope = Scope::of(Surface::EasyTransfer);
 
 /// All routes, each behind the gate. A path or method that does not exist is told before a credential is asked for
 /// (tus.md A12).

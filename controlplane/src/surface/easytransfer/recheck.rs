@@ -10,6 +10,7 @@ use http::Method;
 
 use super::quota::{download_rate, upload_rate};
 use crate::authority::{Denied, Presented};
+use crate::catalogue::Surface;
 use crate::line::meta::Meta;
 use crate::node::Look;
 use crate::server::App;
@@ -25,7 +26,7 @@ pub async fn recheck(app: &App, request: Request) -> Response {
         Err(Denied::People(error)) => return Refused::from(error).into_response(),
     };
     // What is gone has its own end: its removal cuts whom it must.
-    let go = match object_of(request.uri().path()).map(|id| app.node.look(id)) {
+    let go = match object_of(request.uri().path()).map(|id| app.node.look(Surface::EasyTransfer, id)) {
         Some(Look::There(entry)) => caller.sees(&entry.record),
         Some(_) | None => true,
     };

@@ -11,6 +11,7 @@ use crate::config::Setting;
 use crate::people::{Role, User};
 use crate::quota::Quota;
 use crate::server::App;
+use crate::surface::easytransfer::OWN;
 use crate::surface::query::{Invalid, Query, path_number};
 use crate::surface::refusal::Refused;
 
@@ -92,12 +93,11 @@ pub async fn recalculate(State(app): State<App>, Extension(caller): Extension<Ca
         }
     }
     audit::node(&caller, "recalculate storage");
-    let totals = app.node.totals(None);
-    let owned: u64 = app.node.used_by_all().values().sum();
+    let totals = app.node.totals(&OWN);
     Ok(Json(json!({
         "message": format!("{} users were wrong", updated.len()),
         "updated": updated,
-        "orphan_bytes": (totals.file_bytes + totals.upload_bytes).saturating_sub(owned),
+        "orphan_bytes": app.node.used_by_nobody(),
         "total_files": totals.files,
     })))
 }

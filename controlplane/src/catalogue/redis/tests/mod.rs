@@ -10,8 +10,8 @@ use etransfer_contract::ObjectId;
 use rustix::process::Signal;
 
 use super::*;
-use crate::catalogue::NotKept;
 use crate::catalogue::tests::{record, told};
+use crate::catalogue::{Held, NotKept, Surface};
 use mirror::Batch;
 use server::{Server, until};
 
@@ -85,7 +85,13 @@ fn p15_empty_again_everything_acknowledged_is_written_again() {
     write(&opened, vec![Change::Keep(vec![id(99)]), Change::Trust]).unwrap();
     for (round, flush) in [false, true, false].into_iter().enumerate() {
         write(&opened, (0..10).map(|byte| put(byte, round as u64)).collect()).unwrap();
-        write(&opened, vec![Change::Delete(id(round as u8))]).unwrap();
+        let round_text = round.to_string();
+        let doc = Change::Doc {
+            surface: Surface::CloudBackend,
+            key: "round".into(),
+            value: Some(round_text.as_bytes().into()),
+        };
+        write(&opened, vec![Change::Delete(id(round as u8)), doc]).unwrap();
         if flush {
             let _: () = place.server.ask("FLUSHALL");
         } else {
@@ -100,10 +106,12 @@ fn p15_empty_again_everything_acknowledged_is_written_again() {
     drop(opened);
     let again = place.open();
     assert!(!again.is_new_file && again.kept.contains(&id(99)));
+    assert_eq!(again.docs[&(Surface::CloudBackend, "round".to_owned())][..], *b"2");
     drop(again);
     assert_eq!(place.holds(), (0..10).filter(|byte| *byte != 2).map(|byte| (byte, 2)).collect());
-    let beside: Vec<String> = place.server.ask("KEYS *:records:*");
-    assert_eq!(beside, Vec::<String>::new(), "nothing is left beside");
+    for beside in ["KEYS *:records:*", "KEYS *:docs:*"] {
+        assert_eq!(place.server.ask::<Vec<String>>(beside), Vec::<String>::new(), "nothing is left beside");
+    }
 }
 
 #[test]
@@ -190,7 +198,7 @@ fn p15_a_late_attempt_changes_nothing() {
     let mut tenure = link.take_over("run", Mark::default()).unwrap();
     let mut late = tenure.clone();
     let batch = |puts: Vec<Change>| {
-        let mut mirror = Mirror::new(&[], Default::default(), false);
+        let mut mirror = Mirror::new(&Held::default());
         mirror.note(puts);
         mirror.take().unwrap()
     };
@@ -270,7 +278,7 @@ fn more_changes_than_one_script_takes_are_written_in_one_step_too() {
 
 #[test]
 fn p16_the_queue_is_bounded_and_what_is_refused_is_kept() {
-    let desk = Desk::new(Mirror::new(&[], Default::default(), false));
+    let desk = Desk::new(Mirror::new(&Held::default()));
     let waiting: Vec<Commit> = (0..desk::ASKERS_MAX).map(|_| desk.leave(Vec::new())).collect();
     assert!(told(desk.leave(vec![put(1, 1)])).is_err());
     let turn = desk.next(Duration::ZERO);

@@ -1,6 +1,8 @@
 //! easytransfer.md §2.6, §2.7, §5.
 
 use super::*;
+use crate::catalogue::tests::record;
+use crate::catalogue::{Owner, Record, Surface};
 
 #[tokio::test]
 async fn section_2_6_newest_change_first_in_pages() {
@@ -36,6 +38,49 @@ async fn section_2_6_newest_change_first_in_pages() {
         let body: Value = serde_json::from_slice(&answer.body).unwrap();
         assert_eq!((answer.status, &body["detail"][0]["loc"][0]), (422, &json!("query")), "{query}");
     }
+}
+
+#[tokio::test]
+async fn what_is_of_another_surface_is_told_only_when_all_are_asked_for() {
+    let dir = tempfile::tempdir().unwrap();
+    let node = Node::with_people(dir.path(), |config| config.uploads.expiration = std::time::Duration::ZERO);
+    node.tell(vec![Fact::Inventory { objects: vec![], last: true }]).await;
+    let (ann, ann_id) = node.sign_in("ann", false).await;
+    let other = |byte: u8, owner| Record {
+        owner,
+        surface: Surface::PyBlobServer,
+        key: format!("blob/{byte}"),
+        length: Some(3),
+        ..record(ObjectId::from_bytes([byte; 16]), 5)
+    };
+    let (hers, members) = (Owner::Person(ann_id), Owner::Member(Surface::PyBlobServer, "bob".into()));
+    for record in [other(1, Some(hers.clone())), other(2, Some(members.clone())), other(3, None)] {
+        node.app.node.create(record).await.unwrap();
+    }
+    node.tell([1, 2].map(|byte| Fact::Completed(presence(ObjectId::from_bytes([byte; 16]), 3, 3))).to_vec()).await;
+    let surfaces = |list: &Value| -> Vec<String> {
+        let name = |file: &Value| file["surface"].as_str().unwrap_or("none").to_owned();
+        list["files"].as_array().unwrap().iter().map(name).collect()
+    };
+    let (own, all) = (node.json("/api/files").await, node.json("/api/files?surfaces=all").await);
+    assert_eq!((&own["total"], surfaces(&all)), (&json!(0), vec!["pyblobserver".to_owned(); 3]));
+    let as_ann = [("x-session-token", ann.as_str())];
+    let mine = node.ask_as("GET", "/api/files?surfaces=all", &as_ann, "none").await;
+    let mine: Value = serde_json::from_slice(&mine.body).unwrap();
+    assert_eq!((&mine["total"], &mine["files"][0]["file_id"]), (&json!(1), &json!("01".repeat(16))));
+    for (method, path) in [("GET", "/api/files/{}"), ("DELETE", "/api/files/{}"), ("GET", "/api/files/{}/download")] {
+        let path = path.replace("{}", &"01".repeat(16));
+        assert_eq!(node.ask(method, &path, &[], "none").await.status, 404, "{method} {path}");
+    }
+    let path = format!("/tus/{}", "03".repeat(16));
+    assert_eq!(node.patch(&path, "0", "3").await.status, 404, "and no upload of it is continued");
+    assert_eq!(node.ask("GET", "/api/files?surfaces=some", &[], "none").await.status, 422);
+    assert_eq!((node.json("/api/storage").await["used"].as_u64(), node.app.node.used_by_nobody()), (Some(6), 0));
+    assert_eq!((node.app.node.used_by(&hers), node.app.node.used_by(&members)), (3, 3));
+    assert_eq!(node.app.node.used_by_all(), std::collections::HashMap::from([(ann_id, 3)]), "people only");
+    assert_eq!(node.app.node.sweep().0, 0, "what nobody continued is for its dialect to end");
+    node.tell(vec![Fact::Removed { object: ObjectId::from_bytes([3; 16]) }]).await;
+    assert_eq!(node.json("/api/files?surfaces=all").await["total"], 3, "as is one without bytes");
 }
 
 #[tokio::test]

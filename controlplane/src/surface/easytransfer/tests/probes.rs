@@ -73,8 +73,7 @@ async fn p7_a_catalogue_that_cannot_be_written_is_not_ready() {
         }
     }
     let mut node = Node::new(|_| {});
-    let beginning =
-        Beginning { keeper: Box::new(Full), records: Vec::new(), kept: Default::default(), is_new_file: false };
+    let beginning = Beginning { keeper: Box::new(Full), ..Beginning::of_memory() };
     node.app.node = Arc::new(crate::node::Node::new(node.app.node.config(), beginning));
     node.routes = Routes::of(&node.app);
     assert!(missing(&node).await.contains(&"catalogue".into()));

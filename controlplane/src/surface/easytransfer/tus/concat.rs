@@ -9,7 +9,7 @@ use http::StatusCode;
 use super::create::{check_length, check_open, created, put};
 use crate::audit;
 use crate::authority::Caller;
-use crate::catalogue::{Entry, Kind, Record};
+use crate::catalogue::{Entry, Kind, Record, Surface};
 use crate::line::decision::Decision;
 use crate::line::meta::BodyKind;
 use crate::node::{Look, Node, Room};
@@ -75,7 +75,7 @@ fn parts(node: &Node, caller: &Caller, links: &[String], base: &str) -> Result<V
     }
     let part = |link: &String| {
         let id = upload_id(link, base)?.parse::<ObjectId>().ok()?;
-        let Look::There(entry) = node.look(id) else { return None };
+        let Look::There(entry) = node.look(Surface::EasyTransfer, id) else { return None };
         let whole = entry.record.kind == Kind::Partial && entry.record.is_complete() && caller.sees(&entry.record);
         whole.then(|| Some((id, entry.record.length?))).flatten()
     };

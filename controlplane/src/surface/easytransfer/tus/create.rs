@@ -8,13 +8,14 @@ use etransfer_contract::grant::{Act, Append, Field};
 use etransfer_contract::tus::{self, Concat, CreateHead, DeclaredLength};
 use http::header::RETRY_AFTER;
 use http::{HeaderMap, StatusCode};
+use serde_json::Value;
 
 use super::append::length_max;
 use super::{concat, expires_after_s};
 use crate::audit;
 use crate::authority::Caller;
 use crate::catalogue::text::{display_name, is_media_type};
-use crate::catalogue::{Kind, Record};
+use crate::catalogue::{Kind, Record, Surface};
 use crate::clock::imf;
 use crate::config::Policy;
 use crate::line::decision::Decision;
@@ -23,6 +24,7 @@ use crate::node::{Node, Room};
 use crate::retention::once::Once;
 use crate::retention::policy::{Wish, choose};
 use crate::server::App;
+use crate::surface::easytransfer::OWN;
 use crate::surface::easytransfer::link;
 use crate::surface::easytransfer::quota::{no_room, upload_rate};
 use crate::surface::refusal::Refused;
@@ -151,6 +153,9 @@ fn describe(node: &Node, head: &CreateHead, caller: &Caller) -> Result<Record, R
         once: Once::default(),
         idempotency_key: None,
         owner: caller.owner(),
+        surface: Surface::EasyTransfer,
+        key: String::new(),
+        detail: Value::Null,
     })
 }
 
@@ -169,7 +174,7 @@ pub fn check_length(node: &Node, length: Option<u64>) -> Result<(), Refused> {
 
 /// T-CRE-9: 429 beyond the allowed number of open uploads.
 pub fn check_open(node: &Node) -> Result<(), Refused> {
-    if node.totals(None).open < node.config().uploads.open_max {
+    if node.totals(&OWN).open < node.config().uploads.open_max {
         return Ok(());
     }
     Err(Refused::new(429, "too many uploads are open on this node").with(RETRY_AFTER, "60"))

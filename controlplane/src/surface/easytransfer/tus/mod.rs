@@ -15,7 +15,7 @@ use etransfer_contract::ObjectId;
 use http::Uri;
 
 use crate::authority::Caller;
-use crate::catalogue::{Entry, Kind};
+use crate::catalogue::{Entry, Kind, Surface};
 use crate::node::{Look, Node};
 use crate::server::App;
 use crate::surface::refusal::Refused;
@@ -57,7 +57,7 @@ async fn without_slash(uri: Uri) -> Response {
 /// The upload a path names: 404 unknown or another's, 410 expired (T-HEAD-3, T-EXP-3).
 fn find(node: &Node, caller: &Caller, Path(id): &Path<String>) -> Result<Box<Entry>, Refused> {
     let unknown = || Refused::new(404, "no such upload");
-    match node.look(id.parse::<ObjectId>().map_err(|_| unknown())?) {
+    match node.look(Surface::EasyTransfer, id.parse::<ObjectId>().map_err(|_| unknown())?) {
         Look::There(entry) if caller.sees(&entry.record) => Ok(entry),
         Look::There(_) => Err(unknown()),
         Look::Expired => Err(Refused::new(410, "the upload has expired")),
