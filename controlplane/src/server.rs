@@ -363,8 +363,8 @@ impl App {
             audience: Arc::new(Semaphore::new(live::AUDIENCE_MAX)),
             misses: Arc::new(Attempts::new(easytransfer::MISSES_MAX)),
             sft: Arc::default(),
-        streams: Arc::default(),
-        sweeping: Arc::default(),
+            streams: Arc::default(),
+            sweeping: Arc::default(),
             announcement: Arc::new(Announcement::silent()),
             stopping,
         };

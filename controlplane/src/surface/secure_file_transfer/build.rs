@@ -67,7 +67,8 @@ pub async fn built(
             let mut name = before.clone();
             if name.built(version, object, app.node.new_id()) {
                 let record = name.file.as_ref().map(|file| store::file_record(&job.device, &job.name, file, object));
-                let edit = record.into_iter().fold(store::change(&key, &before, &name), |edit, record| edit.put(record));
+                let edit =
+                    record.into_iter().fold(store::change(&key, &before, &name), |edit, record| edit.put(record));
                 app.node.edit(edit).await?;
             }
             name

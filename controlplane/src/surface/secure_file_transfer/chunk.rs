@@ -37,9 +37,9 @@ impl Chunk {
         Ok(Self { span, sum: bytes[16], total })
     }
 
-    /// The header of an empty file: all of it zero, and no data behind it.
+    /// The header of an empty file: all of it zero, and no data behind it. A total says that there is data.
     pub fn is_of_nothing(&self) -> bool {
-        self.span.start() == 0 && self.span.end() == 1 && self.sum == 0
+        self.total.is_none() && self.span.start() == 0 && self.span.end() == 1 && self.sum == 0
     }
 }
 
@@ -121,7 +121,9 @@ mod tests {
 
     #[test]
     fn hex_has_two_digits_a_byte() {
-        for (text, bytes) in [("", Some(vec![])), ("0aF", None), ("0aFf", Some(vec![10, 255])), ("zz", None), ("é", None)] {
+        for (text, bytes) in
+            [("", Some(vec![])), ("0aF", None), ("0aFf", Some(vec![10, 255])), ("zz", None), ("é", None)]
+        {
             assert_eq!(from_hex(text), bytes, "{text}");
         }
     }

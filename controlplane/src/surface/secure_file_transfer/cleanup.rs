@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::name::Name;
 use super::refusal::Refusal;
-use super::{store, Job};
+use super::{Job, store};
 use crate::catalogue::Surface;
 use crate::config::surfaces::SecureFileTransfer;
 use crate::node::Edit;

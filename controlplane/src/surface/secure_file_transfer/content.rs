@@ -69,8 +69,9 @@ impl Content {
     /// From now on the bytes of `span` are these.
     pub fn overlay(&mut self, span: Span, from: Source) {
         let before = Span::new(0, span.start());
-        let after = Span::new(span.end(), etransfer_contract::OFFSET_MAX);
-        let part = |side: Option<Span>| self.0.iter().filter_map(move |extent| extent.within(side?)).collect::<Vec<_>>();
+        let after = Span::new(span.end(), etransfer_contract::span::OFFSET_MAX);
+        let part =
+            |side: Option<Span>| self.0.iter().filter_map(move |extent| extent.within(side?)).collect::<Vec<_>>();
         let all = part(before).into_iter().chain([Extent { span, from }]).chain(part(after));
         let mut joined: Vec<Extent> = Vec::with_capacity(self.0.len() + 2);
         for extent in all {
@@ -176,9 +177,10 @@ mod tests {
                     model[at as usize] = Some(byte(which, from + (at - span.start())));
                 }
                 prop_assert_eq!(read(&content), model.clone());
-                prop_assert!(content.0.windows(2).all(|pair| {
+                let is_apart = |pair: &[Extent]| {
                     pair[0].span.end() <= pair[1].span.start() && pair[0].joins(pair[1]).is_none()
-                }));
+                };
+                prop_assert!(content.0.windows(2).all(is_apart));
             }
             let there = |at: usize| model[at].is_some();
             prop_assert_eq!(content.received().bytes() as usize, model.iter().flatten().count());

@@ -47,7 +47,7 @@ struct Claims {
 }
 
 /// Hashes of the passwords that stand in the configuration as they are, by their SHA-256: made once, at load.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Hashes(Mutex<HashMap<[u8; 32], Arc<OnceCell<String>>>>);
 
 impl Hashes {
@@ -157,8 +157,7 @@ pub fn authenticate(app: &App, headers: &HeaderMap) -> Result<String, Refusal> {
     }
     let config = app.node.config();
     let config = &config.surfaces.secure_file_transfer;
-    let claims: Claims =
-        jwt::verify(config.secret_key.expose().as_bytes(), token.trim()).ok_or(Refusal::BadToken)?;
+    let claims: Claims = jwt::verify(config.secret_key.expose().as_bytes(), token.trim()).ok_or(Refusal::BadToken)?;
     let is_disabled = config.devices.iter().any(|device| device.device_id == claims.sub && device.disabled);
     if is_disabled || !is_device_id(&claims.sub) { Err(Refusal::BadToken) } else { Ok(claims.sub) }
 }

@@ -21,7 +21,8 @@ pub fn in_path(segment: &str) -> Result<String, Refusal> {
 fn checked(escaped: &str) -> Result<String, Refusal> {
     let name = decode(escaped).ok_or(Refusal::Filename)?;
     let is_forbidden = |letter: char| matches!(letter, '/' | '\\' | '\0'..='\x1f' | '\x7f');
-    let is_fine = !name.is_empty() && name.len() <= BYTES_MAX && name != "." && name != ".." && !name.contains(is_forbidden);
+    let is_fine =
+        !name.is_empty() && name.len() <= BYTES_MAX && name != "." && name != ".." && !name.contains(is_forbidden);
     if is_fine { Ok(name) } else { Err(Refusal::Filename) }
 }
 

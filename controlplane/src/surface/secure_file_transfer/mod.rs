@@ -41,7 +41,6 @@ use crate::server::App;
 pub const NAME: &str = "secure_file_transfer";
 
 /// What this dialect keeps in memory; a node that starts anew needs none of it.
-#[derive(Debug)]
 pub struct Memory {
     /// Where passwords are hashed.
     pub passwords: Passwords,

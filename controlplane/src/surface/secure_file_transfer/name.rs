@@ -136,7 +136,7 @@ impl Name {
             return Ok(Verdict::Accepted);
         }
         let mut upload = Upload::begun_by(arrived);
-        if let Some(file) = &mut self.file {
+        if let Some(file) = &self.file {
             let overlap = Span::new(span.start(), span.end().min(file.length));
             let can_be_same = overlap.is_some() && total.is_none_or(|total| total == file.length);
             match arrived.is_same {

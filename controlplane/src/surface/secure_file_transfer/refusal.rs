@@ -94,9 +94,7 @@ impl Refusal {
     }
 
     fn detail(&self) -> Value {
-        let missing = |place: &str, name: &str| {
-            json!({"type": "missing", "loc": [place, name], "msg": "Field required", "input": null})
-        };
+        let missing = |place: &str, name: &str| json!({"type": "missing", "loc": [place, name], "msg": "Field required", "input": null});
         let text = match self {
             Self::WrongLogin => "Incorrect device ID or password",
             Self::NotAuthenticated => "Not authenticated",

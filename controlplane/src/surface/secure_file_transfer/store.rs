@@ -69,7 +69,9 @@ pub fn change_and_keep(edit: Edit, key: &str, before: &Name, after: &Name, kept:
 pub fn record_of(device: &str, name: &str, after: &Name, arrived: &Arrived) -> Record {
     match (&after.file, arrived.place) {
         (Some(file), _) if file.whole == Some(arrived.object) => file_record(device, name, file, arrived.object),
-        (_, Place::InPlace(_)) => Record { kind: Kind::File, ..open_record(device, name, arrived.object, arrived.now_ms) },
+        (_, Place::InPlace(_)) => {
+            Record { kind: Kind::File, ..open_record(device, name, arrived.object, arrived.now_ms) }
+        }
         (_, Place::Aside) => piece_record(device, name, arrived),
     }
 }

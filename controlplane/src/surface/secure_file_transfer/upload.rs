@@ -106,13 +106,7 @@ async fn nothing(app: &App, job: &Job) -> Result<Response, Refusal> {
 }
 
 /// Finds the chunk a place and lets it come.
-fn receive(
-    app: &App,
-    job: &Job,
-    headers: &HeaderMap,
-    chunk: Chunk,
-    is_second_try: bool,
-) -> Result<Response, Refusal> {
+fn receive(app: &App, job: &Job, headers: &HeaderMap, chunk: Chunk, is_second_try: bool) -> Result<Response, Refusal> {
     let key = job.key();
     let place = store::read(&app.node, &key)?.plan(&chunk, app.sft.openings.base(&key, &app.node))?;
     let place = if is_second_try { Place::Aside } else { place };
@@ -210,7 +204,11 @@ async fn accept(app: &App, job: &Job, coming: Coming, is_same: Option<bool>) -> 
     let edit = match &verdict {
         Ok(Verdict::Accepted) => {
             let edit = store::change(&key, &before, &after);
-            if before.refers_to(object) { edit } else { edit.put(store::record_of(&job.device, &job.name, &after, &arrived)) }
+            if before.refers_to(object) {
+                edit
+            } else {
+                edit.put(store::record_of(&job.device, &job.name, &after, &arrived))
+            }
         }
         Ok(Verdict::Known) => discard(store::change(&key, &before, &after), &after, &coming),
         // The record keeps the bytes while they are looked at.

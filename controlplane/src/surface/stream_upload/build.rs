@@ -72,7 +72,8 @@ pub async fn built(app: &App, user: &User, building: &Building, told: Told) -> R
         return begin(app, user, &building.id, &upload).map(Built::Again);
     }
     let Some(digests) = digests else { return Err(Refusal::Internal) };
-    let hex = |of: Digest| digests.iter().find(|(digest, _)| *digest == of).map(|(_, hex)| hex.clone()).unwrap_or_default();
+    let hex =
+        |of: Digest| digests.iter().find(|(digest, _)| *digest == of).map(|(_, hex)| hex.clone()).unwrap_or_default();
     let digests = Digests { md5: hex(Digest::Md5), sha256: hex(Digest::Sha256) };
     let now_ms = app.node.clock.now_ms();
     let record = store::asset_record(user, &upload.about, building.object, &digests, now_ms);

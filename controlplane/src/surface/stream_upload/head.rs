@@ -61,7 +61,8 @@ fn number_or_more(value: &HeaderValue) -> Option<u64> {
 
 /// §4.2: UTF-8 or Latin-1; escapes count when they hide a name that no field can hold.
 fn name(bytes: &[u8]) -> Option<String> {
-    let text = std::str::from_utf8(bytes).map_or_else(|_| bytes.iter().copied().map(char::from).collect(), str::to_owned);
+    let text =
+        std::str::from_utf8(bytes).map_or_else(|_| bytes.iter().copied().map(char::from).collect(), str::to_owned);
     let text = unescaped(text.trim()).unwrap_or_else(|| text.trim().to_owned());
     let last = text.rsplit(['/', '\\']).next().unwrap_or_default();
     let is_fine = (1..=NAME_BYTES_MAX).contains(&last.len()) && !last.contains(char::is_control);
@@ -96,9 +97,13 @@ mod tests {
 
     fn headers(changes: &[(&'static str, Option<&[u8]>)]) -> HeaderMap {
         let mut headers = HeaderMap::new();
-        for (name, value) in
-            [("x-filename", "a.bin"), ("x-filesize", "30"), ("x-chunk-index", "1"), ("x-total-chunks", "3"), ("x-upload-id", "u-1")]
-        {
+        for (name, value) in [
+            ("x-filename", "a.bin"),
+            ("x-filesize", "30"),
+            ("x-chunk-index", "1"),
+            ("x-total-chunks", "3"),
+            ("x-upload-id", "u-1"),
+        ] {
             headers.insert(name, HeaderValue::from_static(value));
         }
         for (name, value) in changes {
@@ -157,7 +162,9 @@ mod tests {
 
     #[test]
     fn a_media_type_that_is_none_is_octets() {
-        for (sent, mime) in [("image/png", "image/png"), ("", "application/octet-stream"), ("x", "application/octet-stream")] {
+        for (sent, mime) in
+            [("image/png", "image/png"), ("", "application/octet-stream"), ("x", "application/octet-stream")]
+        {
             let headers = headers(&[("x-filetype", Some(sent.as_bytes()))]);
             assert_eq!(ChunkHead::read(&headers, 10, 100).unwrap().about.mime, mime, "{sent}");
         }

@@ -162,7 +162,7 @@ impl Asked<'_> {
             Ok(Told(told)) => told,
             Err(response) => return Ok(response),
         };
-        let chunk = |user| {
+        let chunk = |user| -> Result<Chunk<'_>, Refusal> {
             let config = self.app.node.config();
             let settings = &config.surfaces.stream_upload;
             let head = ChunkHead::read(&self.headers, settings.max_chunks, settings.max_file_bytes.0)?;
@@ -219,7 +219,9 @@ impl Asked<'_> {
         let _alone = self.app.node.locks.lock(Surface::StreamUpload, &key).await;
         let state = store::read(self.app, &key)?.ok_or(Refusal::NoUpload)?;
         match &state {
-            State::Done { asset, .. } if answer::asset_of(self.app, *asset, "").is_some() => return Err(Refusal::Finished),
+            State::Done { asset, .. } if answer::asset_of(self.app, *asset, "").is_some() => {
+                return Err(Refusal::Finished);
+            }
             State::Done { .. } => return Err(Refusal::NoUpload),
             State::Cancelled { .. } => {}
             State::Open(upload) => {

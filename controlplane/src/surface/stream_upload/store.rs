@@ -99,7 +99,9 @@ pub fn change(key: &str, before: Option<&State>, after: Option<&State>) -> Edit 
     let gone = objects(before.filter(|state| matches!(state, State::Open(_))));
     let edit = gone.into_iter().filter(|object| !left.contains(object)).fold(Edit::default(), Edit::delete);
     match after {
-        Some(state) => edit.write(SURFACE, key, serde_json::to_vec(state).expect("a state is JSON: its keys are its fields")),
+        Some(state) => {
+            edit.write(SURFACE, key, serde_json::to_vec(state).expect("a state is JSON: its keys are its fields"))
+        }
         None => edit.erase(SURFACE, key),
     }
 }

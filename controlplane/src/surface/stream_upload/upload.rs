@@ -107,7 +107,9 @@ impl About {
         }
         let step = match (index == last, last) {
             (true, 0) => bytes,
-            (true, _) => Some((self.size - bytes) / last).filter(|step| step * last == self.size - bytes && *step > 0)?,
+            (true, _) => {
+                Some((self.size - bytes) / last).filter(|step| step * last == self.size - bytes && *step > 0)?
+            }
             (false, _) => bytes,
         };
         let at = step.checked_mul(index)?;

@@ -155,9 +155,9 @@ mod tests {
             ("/?token=", &[("cookie", "x=1; token=c")], Some(("c", true))),
             ("/", &[("cookie", "x=1; mytoken=c")], None),
         ] {
-            let headers = fields.iter().map(|(name, value)| {
-                (http::HeaderName::from_static(name), HeaderValue::from_static(value))
-            });
+            let headers = fields
+                .iter()
+                .map(|(name, value)| (http::HeaderName::from_static(name), HeaderValue::from_static(value)));
             let found = presented(&target.parse().unwrap(), &headers.collect());
             assert_eq!(found, token.map(|(token, cookie)| (token.to_owned(), cookie)), "{target} {fields:?}");
         }

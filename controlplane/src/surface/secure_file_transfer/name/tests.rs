@@ -202,7 +202,8 @@ fn an_empty_file_is_accepted_where_nothing_is() {
 
 #[test]
 fn section_7_what_is_left_of_an_upload_has_zeros_in_its_gaps() {
-    let mut world = run(&[(20, b"0123456789", None, ("partial", 10, 30, 0)), (0, b"abcdefghij", None, ("partial", 20, 30, 10))]);
+    let mut world =
+        run(&[(20, b"0123456789", None, ("partial", 10, 30, 0)), (0, b"abcdefghij", None, ("partial", 20, 30, 10))]);
     let version = world.draw();
     let file = world.name.upload.take().unwrap().into_partial(version, 0);
     world.name.file = Some(file);

@@ -48,7 +48,9 @@ impl World {
     fn file(&self) -> Option<Vec<u8>> {
         let pieces = match self.upload.finish() {
             Finish::Not => return None,
-            Finish::Seal(object) => Span::new(0, self.upload.about.size).map(|span| Piece::Of(object, span)).into_iter().collect(),
+            Finish::Seal(object) => {
+                Span::new(0, self.upload.about.size).map(|span| Piece::Of(object, span)).into_iter().collect()
+            }
             Finish::Compose(pieces) => pieces,
         };
         let mut file = Vec::new();
