@@ -8,7 +8,7 @@ use crate::support::{Oracle, audit, wait};
 fn section_9_17_a_kill_between_chunks_and_in_the_middle_of_one() {
     let mut node = start();
     let (oracle, length) = (Oracle(17), 3_000_000u64);
-    let token = {
+    let (token, held) = {
         let device = Device::one(&node);
         device.send("k", 0, &oracle.bytes(0..1_000_000), Some(length)).is(200);
         device.send("k", 2_000_000, &oracle.bytes(2_000_000..3_000_000), Some(length)).is(200);
@@ -19,9 +19,10 @@ fn section_9_17_a_kill_between_chunks_and_in_the_middle_of_one() {
         let mut conn = Conn::open(node.addr());
         let bytes = request.bytes(conn.host());
         conn.send(&bytes[..bytes.len() / 2]);
-        device.token.clone()
+        (device.token.clone(), conn)
     };
     node.kill_and_start_again();
+    drop(held);
     // The key of the tokens is the same after a restart.
     let device = Device { node: &node, token };
     assert_eq!(device.status("k"), partial("k", 2_000_000, length, 1_000_000));

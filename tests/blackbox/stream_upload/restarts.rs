@@ -11,7 +11,7 @@ fn section_9_23_25_a_kill_in_the_middle_of_a_chunk() {
     let mut node = start();
     let (oracle, size) = (Oracle(23), 3_000_000u64);
     let data = |index: u64| oracle.bytes(index * 1_000_000..(index + 1) * 1_000_000);
-    {
+    let held = {
         let upload = Upload::new(&node, "k", size, 3);
         counted(upload.send(0, &data(0)), 0, 1, 3);
         // A connection that ends in the middle of its chunk.
@@ -23,8 +23,10 @@ fn section_9_23_25_a_kill_in_the_middle_of_a_chunk() {
         let mut conn = Conn::open(node.addr());
         let bytes = upload.request(2, &data(2)).bytes(conn.host());
         conn.send(&bytes[..bytes.len() / 2]);
-    }
+        conn
+    };
     node.kill_and_start_again();
+    drop(held);
     let upload = Upload::new(&node, "k", size, 3);
     assert_eq!(upload.status().is(200).json()["chunks"], json!([0]));
     counted(upload.send(2, &data(2)), 2, 2, 3);

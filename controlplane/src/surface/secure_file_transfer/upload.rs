@@ -21,7 +21,7 @@ use serde::{Deserialize, Serialize};
 use super::build::{self, After};
 use super::chunk::{Chunk, HEADER_BYTES, from_hex};
 use super::content::{Extent, Source};
-use super::name::{Arrived, Place, Verdict};
+use super::name::{Arrived, Name, Place, Verdict};
 use super::refusal::Refusal;
 use super::{Job, Memo, status, store};
 use crate::audit;
@@ -235,7 +235,7 @@ async fn accept(app: &App, job: &Job, coming: Coming, is_same: Option<bool>) -> 
 }
 
 /// Bytes that nothing refers to go.
-fn discard(edit: Edit, name: &super::name::Name, coming: &Coming) -> Edit {
+fn discard(edit: Edit, name: &Name, coming: &Coming) -> Edit {
     if name.objects().contains(&coming.object) { edit } else { edit.delete(coming.object) }
 }
 

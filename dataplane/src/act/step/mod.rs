@@ -81,6 +81,7 @@ pub async fn steps(
         Ok(End::Answer(reply)) => relay::relay(core, wire, head, *reply, keep_alive).await,
         Ok(End::Serve(grant)) => {
             let Act::Serve(permit) = &grant.act else { unreachable!("`run` ends with nothing else") };
+            let _under_way = core.shared.transfers.enter(asker.local.ip(), &grant.act);
             serve::serve(&Permission::new(core, head, asker, &grant), wire, permit, keep_alive).await
         }
         Err(answered) => answered,
