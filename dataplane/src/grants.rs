@@ -11,6 +11,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use etransfer_contract::Grant;
+use etransfer_contract::grant::Ahead;
 use etransfer_contract::line::{self, GRANT_MEDIA_TYPE};
 use etransfer_contract::step::Outcome;
 use etransfer_contract::tus::Fields;
@@ -41,6 +42,9 @@ const DECIDING_FIELDS: [&str; 12] = [
     "x-session-token",
     "tus-resumable",
 ];
+
+/// Of these, what belongs to a creation and not to the request that follows it.
+const ONCE_FIELDS: [&str; 2] = ["upload-concat", "upload-length"];
 
 /// What the control plane decided.
 pub enum Decided {
@@ -96,7 +100,7 @@ pub struct Asker {
 
 /// Finds the grant for a request or asks the control plane.
 pub async fn decide(core: &Core, head: &Head, asker: &Asker) -> Decided {
-    let key = key(head, asker);
+    let key = key(head, asker, head.method_name(), head.target(), &DECIDING_FIELDS);
     let epoch = core.shared.epoch.load(Ordering::Relaxed);
     if let Some(grant) = core.grants.find(&key, core.io.now(), epoch) {
         core.counters.update(|core| core.cached += 1);
@@ -106,6 +110,9 @@ pub async fn decide(core: &Core, head: &Head, asker: &Asker) -> Decided {
     let request = forwarded(head, asker, "decide", &head.framing().announcement(), Framing::None);
     let decided = ask(core, &request, Some(key)).await;
     let took = core.io.now().saturating_duration_since(asked);
+    if let Decided::Answer(reply) = &decided {
+        look_ahead(core, head, asker, reply);
+    }
     core.counters.update(|core| {
         core.decide.observe(took);
         match decided {
@@ -115,6 +122,23 @@ pub async fn decide(core: &Core, head: &Head, asker: &Asker) -> Decided {
         }
     });
     decided
+}
+
+/// Remembers the grant that came with an answer, for what its client asks next.
+fn look_ahead(core: &Core, head: &Head, asker: &Asker, reply: &LineReply) {
+    let Some(json) = reply.head.get(line::NEXT) else { return };
+    match serde_json::from_slice::<Ahead>(json) {
+        Ok(Ahead { method, target, grant }) if grant.version == line::VERSION => {
+            let fields = DECIDING_FIELDS.into_iter().filter(|name| !ONCE_FIELDS.contains(name));
+            let key = key(head, asker, &method, &target, &fields.collect::<Vec<_>>());
+            if let Some(rate) = grant.act.rate() {
+                core.shared.rates.learn(rate, core.io.now());
+            }
+            core.grants.remember(key.into_boxed_slice(), &Rc::new(grant), core.io.now());
+        }
+        Ok(_) => {}
+        Err(error) => tracing::error!(%error, "a grant given ahead can not be read"),
+    }
 }
 
 /// Tells what came of a step, and hears how to go on.
@@ -192,20 +216,21 @@ async fn wait_for_line(core: &Core) -> bool {
     }
 }
 
-fn key(head: &Head, asker: &Asker) -> Vec<u8> {
+/// What a grant is remembered under: the question `method target` with the deciding `fields` of `head`.
+fn key(head: &Head, asker: &Asker, method: &str, target: &str, fields: &[&str]) -> Vec<u8> {
     let mut key = Vec::with_capacity(256);
     let mut add = |part: &[u8]| {
         key.extend_from_slice(&(part.len() as u32).to_le_bytes());
         key.extend_from_slice(part);
     };
-    add(head.method_name().as_bytes());
-    add(head.target().as_bytes());
+    add(method.as_bytes());
+    add(target.as_bytes());
     add(head.host().unwrap_or_default().as_bytes());
     add(&[u8::from(head.get("range").is_some())]);
     add(asker.peer.ip().to_string().as_bytes());
     // A listener may belong to a surface of its own: the same target means something else there.
     add(asker.local.to_string().as_bytes());
-    for name in DECIDING_FIELDS {
+    for name in fields {
         for value in head.all(name) {
             add(name.as_bytes());
             add(value);

@@ -4,8 +4,8 @@
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use etransfer_contract::Grant;
-use etransfer_contract::grant::{Act, Ticket};
-use etransfer_contract::line::{GRANT_MEDIA_TYPE, VERSION};
+use etransfer_contract::grant::{Act, Ahead, Ticket};
+use etransfer_contract::line::{GRANT_MEDIA_TYPE, NEXT, VERSION};
 use etransfer_contract::step::{Step, What};
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
@@ -25,6 +25,15 @@ pub enum Decision {
 #[derive(Debug, Clone)]
 struct Sealed(Box<Grant>);
 
+/// A grant for what the client asks next, until it is sealed.
+#[derive(Debug, Clone)]
+struct Foreseen(Box<Ahead>);
+
+/// Adds the grant for the client's next request to an answer.
+pub fn foresee(response: &mut Response, ahead: Ahead) {
+    response.extensions_mut().insert(Foreseen(Box::new(ahead)));
+}
+
 impl Decision {
     /// Permission for one request.
     pub fn grant(node: &Node, act: Act) -> Self {
@@ -38,8 +47,12 @@ impl Decision {
 
     /// Permission that equal requests may reuse for `cache_ms`.
     pub fn cached(node: &Node, ticket: Ticket, cache_ms: u64, act: Act) -> Self {
-        let grant = Grant { version: VERSION, ticket, epoch: node.epoch(), cache_ms, headers: Vec::new(), act };
-        Self::Grant(Box::new(grant))
+        Self::Grant(Box::new(Self::permission(node, ticket, cache_ms, act)))
+    }
+
+    /// The grant alone.
+    pub fn permission(node: &Node, ticket: Ticket, cache_ms: u64, act: Act) -> Grant {
+        Grant { version: VERSION, ticket, epoch: node.epoch(), cache_ms, headers: Vec::new(), act }
     }
 }
 
@@ -64,14 +77,18 @@ impl From<Response> for Decision {
 
 /// Adds fields to whatever the client will get: to the response, or to every reply under the grant.
 pub fn add_fields(response: &mut Response, fields: &HeaderMap) {
-    match response.extensions_mut().get_mut::<Sealed>() {
-        Some(Sealed(grant)) => {
-            for (name, value) in fields {
-                if let Ok(value) = value.to_str() {
-                    grant.headers.push((spelling(name), value.to_owned()));
-                }
+    let under = |grant: &mut Grant| {
+        for (name, value) in fields {
+            if let Ok(value) = value.to_str() {
+                grant.headers.push((spelling(name), value.to_owned()));
             }
         }
+    };
+    if let Some(Foreseen(ahead)) = response.extensions_mut().get_mut() {
+        under(&mut ahead.grant);
+    }
+    match response.extensions_mut().get_mut::<Sealed>() {
+        Some(Sealed(grant)) => under(grant),
         None => {
             for (name, value) in fields {
                 response.headers_mut().append(name, value.clone());
@@ -85,8 +102,15 @@ pub fn is_grant(response: &Response) -> bool {
     response.extensions().get::<Sealed>().is_some()
 }
 
-/// Writes the grant, if there is one, into the body.
+/// Writes the grant, if there is one, into the body; one for later into a field.
 pub fn seal(mut response: Response) -> Response {
+    if let Some(Foreseen(ahead)) = response.extensions_mut().remove() {
+        let json = serde_json::to_string(&ahead).expect("a grant has only string keys, so it is always JSON");
+        // A name that is no ASCII can not stand in a field: then the data plane asks, as ever.
+        if let Ok(value) = HeaderValue::try_from(json) {
+            response.headers_mut().insert(NEXT, value);
+        }
+    }
     let Some(Sealed(grant)) = response.extensions_mut().remove::<Sealed>() else { return response };
     let json = serde_json::to_vec(&grant).expect("a grant has only string keys, so it is always JSON");
     let headers = response.headers_mut();

@@ -32,6 +32,18 @@ pub struct Grant {
     pub act: Act,
 }
 
+/// What the control plane would decide about the next request of the client it is answering, told with that answer: same
+/// host and credentials, without `Range`, `Upload-Length` and `Upload-Concat`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Ahead {
+    /// Method of that request.
+    pub method: String,
+    /// Its target, as the data plane will read it.
+    pub target: String,
+    /// The decision; remembered only with `cache_ms > 0`.
+    pub grant: Grant,
+}
+
 /// Answer to a recheck: may a transfer under way go on?
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Recheck {

@@ -20,6 +20,9 @@
 //! A decide or attached for HEAD travels as GET with [`METHOD`]` : HEAD`: an answer to HEAD has no body, so it could not
 //! carry a grant. The client, of course, gets its answer without a body.
 //!
+//! An ordinary answer may carry [`NEXT`]: the grant for what its client will ask next ([`Ahead`](crate::grant::Ahead)).
+//! The data plane remembers it as if it had asked, so creating an upload and sending it costs one question, not two.
+//!
 //! The calls with paths of their own carry [`LINE`]` : call`; without it the control plane answers 404, and the
 //! data plane drops every `Etransfer-*` field a client sends, so no client can speak them.
 //!
@@ -38,7 +41,9 @@ pub const LISTENER: &str = "etransfer-listener";
 pub const BODY: &str = "etransfer-body";
 /// The client's own method, sent only when it is `HEAD` (then the request line says `GET`).
 pub const METHOD: &str = "etransfer-method";
-/// Every field name with this prefix belongs to the line and is dropped from what clients send.
+/// A field of an ordinary answer: an [`Ahead`](crate::grant::Ahead) as JSON.
+pub const NEXT: &str = "etransfer-next";
+/// Every field name with this prefix belongs to the line and is dropped from what clients send, and from what they get.
 pub const FIELD_PREFIX: &str = "etransfer-";
 /// Media type of a grant.
 pub const GRANT_MEDIA_TYPE: &str = "application/vnd.etransfer.grant+json";

@@ -1,5 +1,6 @@
 //! The head of a response that came over the line, as strict as that of a request.
 
+use etransfer_contract::line::FIELD_PREFIX;
 use etransfer_contract::tus::Fields;
 
 use super::fields::FieldTable;
@@ -105,7 +106,10 @@ impl ResponseHead {
     /// The fields that travel on to the client, in order.
     pub fn relayed_fields(&self) -> impl Iterator<Item = (&str, &[u8])> {
         let stays = HopByHop::of(&self.fields);
-        self.fields.iter().filter(move |(name, _)| !stays.holds(name) && !name.eq_ignore_ascii_case("date"))
+        let ours =
+            |name: &str| name.get(..FIELD_PREFIX.len()).is_some_and(|start| start.eq_ignore_ascii_case(FIELD_PREFIX));
+        let is_kept = move |name: &str| !stays.holds(name) && !ours(name) && !name.eq_ignore_ascii_case("date");
+        self.fields.iter().filter(move |(name, _)| is_kept(name))
     }
 }
 

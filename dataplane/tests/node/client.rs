@@ -46,6 +46,11 @@ impl Client {
         self.stream.get_mut().write_all(body)
     }
 
+    /// Sends bytes as they are.
+    pub fn send(&mut self, bytes: &[u8]) {
+        self.stream.get_mut().write_all(bytes).unwrap();
+    }
+
     /// Reads the head of the answer; `None` when the connection ended instead.
     pub fn head(&mut self) -> Option<Answer> {
         let mut lines = Vec::new();

@@ -1,16 +1,18 @@
 //! A control plane that grants what the path asks for: `/append/<id>/<length>`, `/create/…`, `/serve/…`, `/state/…`, and
-//! `/chunk/<id>/<length>/<start>/<end>`; every body at the rate that is set when it asks.
+//! `/chunk/<id>/<length>/<start>/<end>`; every body at the rate that is set when it asks. `/steps` follows a script.
 #![expect(clippy::disallowed_types, reason = "hyper's service may run anywhere")]
 
+use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use etransfer_contract::fact::Verdict;
-use etransfer_contract::grant::{Act, Append, Rate, Serve, State};
+use etransfer_contract::fact::{Fact, FactBatch, Verdict};
+use etransfer_contract::grant::{self, Act, Append, Rate, Serve};
 use etransfer_contract::line::{self, CLAIM_PATH, COUNTERS_PATH, FACTS_PATH, GRANT_MEDIA_TYPE, ORDERS_PATH};
 use etransfer_contract::order::{Orders, OrdersQuery};
+use etransfer_contract::step::{Outcome, Step, Told, What};
 use etransfer_contract::{Grant, Span};
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::{Bytes, Incoming};
@@ -26,9 +28,18 @@ const POLL: Duration = Duration::from_secs(1);
 /// This run of the control plane.
 const RUN: u64 = 1;
 
+/// What a test sets and reads.
+#[derive(Default)]
+struct State {
+    rate: Mutex<Option<Rate>>,
+    script: Mutex<VecDeque<What>>,
+    told: Mutex<Vec<Told>>,
+    facts: Mutex<Vec<Fact>>,
+}
+
 /// A control plane at work; it ends when dropped.
 pub struct Control {
-    rate: Arc<Mutex<Option<Rate>>>,
+    state: Arc<State>,
     socket: PathBuf,
     runtime: Option<Runtime>,
 }
@@ -38,13 +49,13 @@ impl Control {
     pub fn start(dir: &Path) -> Self {
         let socket = dir.join("line");
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-        let rate = Arc::new(Mutex::new(None));
+        let state = Arc::<State>::default();
         let listener = {
             let _on_the_runtime = runtime.enter();
             UnixListener::bind(&socket).unwrap()
         };
-        runtime.spawn(accept(listener, Arc::clone(&rate)));
-        Self { rate, socket, runtime: Some(runtime) }
+        runtime.spawn(accept(listener, Arc::clone(&state)));
+        Self { state, socket, runtime: Some(runtime) }
     }
 
     /// Where it listens.
@@ -52,10 +63,26 @@ impl Control {
         &self.socket
     }
 
+    /// What requests for `/steps` shall do, one after the other; then they are answered with 418.
+    pub fn play(&self, script: Vec<What>) {
+        *self.state.script.lock().unwrap() = script.into();
+        self.state.told.lock().unwrap().clear();
+    }
+
+    /// What came of the steps so far.
+    pub fn told(&self) -> Vec<Told> {
+        self.state.told.lock().unwrap().clone()
+    }
+
+    /// Every fact so far.
+    pub fn facts(&self) -> Vec<Fact> {
+        self.state.facts.lock().unwrap().clone()
+    }
+
     /// The rate of the next grants.
     pub fn set_rate(&self, bytes_per_s: Option<u64>) {
         let rate = bytes_per_s.map(|bytes_per_s| Rate { key: "somebody".into(), bytes_per_s });
-        *self.rate.lock().unwrap() = rate;
+        *self.state.rate.lock().unwrap() = rate;
     }
 }
 
@@ -67,22 +94,38 @@ impl Drop for Control {
     }
 }
 
-async fn accept(listener: UnixListener, rate: Arc<Mutex<Option<Rate>>>) {
+async fn accept(listener: UnixListener, state: Arc<State>) {
     loop {
         let (stream, _) = listener.accept().await.unwrap();
-        let rate = Arc::clone(&rate);
-        let service = service_fn(move |request| answer(request, Arc::clone(&rate)));
+        let state = Arc::clone(&state);
+        let service = service_fn(move |request| answer(request, Arc::clone(&state)));
         tokio::spawn(http1::Builder::new().serve_connection(TokioIo::new(stream), service));
     }
 }
 
-async fn answer(
-    request: Request<Incoming>,
-    rate: Arc<Mutex<Option<Rate>>>,
-) -> Result<Response<Full<Bytes>>, Infallible> {
+async fn answer(request: Request<Incoming>, state: Arc<State>) -> Result<Response<Full<Bytes>>, Infallible> {
     let path = request.uri().path().to_owned();
     let answer = match path.as_str() {
-        FACTS_PATH | COUNTERS_PATH => Response::builder().status(204).body(Full::default()),
+        FACTS_PATH => {
+            let batch = request.into_body().collect().await.unwrap().to_bytes();
+            let batch: FactBatch = serde_json::from_slice(&batch).unwrap();
+            state.facts.lock().unwrap().extend(batch.facts);
+            Response::builder().status(204).body(Full::default())
+        }
+        "/steps" => {
+            let is_outcome = request.headers().get(line::LINE).is_some_and(|call| call == "outcome");
+            let body = request.into_body().collect().await.unwrap().to_bytes();
+            if is_outcome {
+                let outcome: Outcome = serde_json::from_slice(&body).unwrap();
+                assert_eq!((outcome.version, outcome.memo.as_str()), (line::VERSION, "memo"));
+                state.told.lock().unwrap().push(outcome.told);
+            }
+            match state.script.lock().unwrap().pop_front() {
+                Some(what) => granted(Act::Step(Step { memo: "memo".into(), what })),
+                None => Response::builder().status(418).body(Full::from("the end")),
+            }
+        }
+        COUNTERS_PATH => Response::builder().status(204).body(Full::default()),
         CLAIM_PATH => Response::builder().body(json(&Verdict { go: true })),
         ORDERS_PATH => {
             let query = request.into_body().collect().await.unwrap().to_bytes();
@@ -93,19 +136,16 @@ async fn answer(
             Response::builder().body(json(&Orders { control_run: RUN, epoch: 0, inventory: false, orders: Vec::new() }))
         }
         asked => {
-            let rate = rate.lock().unwrap().clone();
-            let grant = Grant {
-                version: line::VERSION,
-                ticket: 1,
-                epoch: 0,
-                cache_ms: 0,
-                headers: vec![],
-                act: act(asked, rate),
-            };
-            Response::builder().header("Content-Type", GRANT_MEDIA_TYPE).body(json(&grant))
+            let rate = state.rate.lock().unwrap().clone();
+            granted(act(asked, rate))
         }
     };
     Ok(answer.unwrap())
+}
+
+fn granted(act: Act) -> hyper::http::Result<Response<Full<Bytes>>> {
+    let grant = Grant { version: line::VERSION, ticket: 1, epoch: 0, cache_ms: 0, headers: vec![], act };
+    Response::builder().header("Content-Type", GRANT_MEDIA_TYPE).body(json(&grant))
 }
 
 fn json(value: &impl serde::Serialize) -> Full<Bytes> {
@@ -142,7 +182,9 @@ fn act(path: &str, rate: Option<Rate>) -> Act {
             report: false,
             rate,
         }),
-        "state" => Act::State(State { object, length, expires_after_s: None, created_unix_ms: 0, fields: Vec::new() }),
+        "state" => {
+            Act::State(grant::State { object, length, expires_after_s: None, created_unix_ms: 0, fields: Vec::new() })
+        }
         other => panic!("nobody asked for {other}"),
     }
 }

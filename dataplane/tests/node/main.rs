@@ -1,6 +1,8 @@
 //! A whole data plane over real sockets, its control plane a few lines of the test: what only shows with cores,
 //! connections and time together. Every test runs on both engines.
 
+mod bed;
 mod client;
 mod control;
 mod rates;
+mod steps;

@@ -1,99 +1,19 @@
 //! Speed limits as a client sees them: counted by its own clock from before its first request, so what it counts too
 //! much can only be the server's.
 
-use std::net::SocketAddr;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use etransfer_contract::ObjectId;
-use etransfer_dataplane::config::{Config, Durability, EngineChoice, Limits, WriteMode};
-use etransfer_dataplane::{Node, start};
+use etransfer_dataplane::config::Limits;
 
+use super::bed::{Bed, content, on_both, path};
 use super::client::Client;
-use super::control::Control;
 
 /// A rate that any machine reaches, also a busy one.
 const RATE: u64 = 2 << 20;
 /// Three seconds' worth.
 const MOVED: u64 = 3 * RATE;
 const CONNECTIONS: u64 = 4;
-
-/// A data plane of two cores with its control plane; ended when dropped.
-struct Bed {
-    node: Option<Node>,
-    control: Control,
-    address: SocketAddr,
-    _dir: tempfile::TempDir,
-}
-
-/// Runs a test on both engines, side by side.
-fn on_both(limits: &Limits, test: impl Fn(&mut Bed) + Sync) {
-    thread::scope(|scope| {
-        for engine in [EngineChoice::Ring, EngineChoice::Readiness] {
-            let test = &test;
-            let run = move || test(&mut Bed::start(engine, limits.clone()));
-            thread::Builder::new().name(format!("{engine:?}")).spawn_scoped(scope, run).unwrap();
-        }
-    });
-}
-
-impl Bed {
-    fn start(engine: EngineChoice, limits: Limits) -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        let control = Control::start(dir.path());
-        let config = Config {
-            addresses: vec!["127.0.0.1:0".parse().unwrap()],
-            separate: Vec::new(),
-            devices: Default::default(),
-            cores: Some(2),
-            storage: dir.path().join("storage"),
-            line: control.socket().to_owned(),
-            durability: Durability::None,
-            write_mode: WriteMode::Auto,
-            serve_damaged: false,
-            engine,
-            grace: Duration::from_secs(60),
-            limits,
-        };
-        let node = start(config).unwrap();
-        let address = node.addresses()[0];
-        Self { node: Some(node), control, address, _dir: dir }
-    }
-
-    /// Uploads an object without a limit.
-    fn store(&self, number: u8, bytes: &[u8]) {
-        self.control.set_rate(None);
-        let mut client = Client::connect(self.address);
-        client.upload("PATCH", &path("append", number, bytes.len()), 0, bytes.len() as u64, bytes).unwrap();
-        assert_eq!(client.head().unwrap().status, 204);
-    }
-
-    /// Ends the node; how long that took.
-    fn stop(&mut self) -> Duration {
-        let since = Instant::now();
-        if let Some(node) = self.node.take() {
-            node.stop();
-            node.join().unwrap();
-        }
-        since.elapsed()
-    }
-}
-
-impl Drop for Bed {
-    fn drop(&mut self) {
-        if !thread::panicking() {
-            self.stop();
-        }
-    }
-}
-
-fn path(act: &str, object: u8, length: usize) -> String {
-    format!("/{act}/{}/{length}", ObjectId::from_bytes([object; 16]))
-}
-
-fn content(bytes: u64) -> Vec<u8> {
-    (0..bytes).map(|at| (at as u32).wrapping_mul(2_654_435_761).to_be_bytes()[0]).collect()
-}
 
 /// What moved since `since` is within 10 % of `rate`; below it, a busy machine gets more room.
 #[track_caller]

@@ -7,7 +7,7 @@ use axum::body::Body;
 use axum::extract::Request;
 use axum::response::Response;
 use etransfer_contract::fact::{Claim, Fact, FactBatch, Presence, Verdict};
-use etransfer_contract::grant::{Act, Append, Serve};
+use etransfer_contract::grant::{Act, Ahead, Append, Serve};
 use etransfer_contract::line::{self, GRANT_MEDIA_TYPE, VERSION};
 use etransfer_contract::order::{NodeFacts, Orders, OrdersQuery, What};
 use etransfer_contract::{Grant, ObjectId, Span};

@@ -4,17 +4,17 @@
 use axum::Extension;
 use axum::extract::{Path, State};
 use axum::response::IntoResponse;
-use etransfer_contract::grant::{Act, Append};
+use etransfer_contract::grant::{Act, Ahead, Append};
 use etransfer_contract::tus::AppendHead;
-use http::{HeaderMap, HeaderName, StatusCode};
+use http::{HeaderMap, HeaderName, Method, StatusCode};
 
 use super::create::put;
-use super::{cache_ms, expires_after_s, find, is_final};
+use super::{CACHE_MS, cache_ms, expires_after_s, find, is_final};
 use crate::authority::Caller;
-use crate::catalogue::Entry;
+use crate::catalogue::{Entry, Record};
 use crate::line::decision::Decision;
 use crate::line::meta::{BodyKind, Meta};
-use crate::node::{Node, Room};
+use crate::node::{Account, Node, Room};
 use crate::server::App;
 use crate::surface::easytransfer::quota::{no_room, upload_rate};
 use crate::surface::refusal::Refused;
@@ -50,17 +50,33 @@ pub async fn patch(
         }
     };
     let cache_ms = if budget.is_none() { cache_ms(&app.node, &caller, &entry) } else { 0 };
-    let append = Append {
-        object: entry.record.id,
-        length: entry.record.length,
-        length_max: length_max(&app.node),
-        parallel: app.node.config().parallel_writes,
-        budget,
-        expires_after_s: Some(expires_after_s(app.node.config().uploads.expiration)),
-        created: None,
-        rate: upload_rate(&caller),
-    };
+    let append = permit(&app.node, &caller, &entry.record, budget);
     Ok(Decision::cached(&app.node, ticket, cache_ms, Act::Append(append)))
+}
+
+/// What a PATCH of this upload may do.
+fn permit(node: &Node, caller: &Caller, record: &Record, budget: Option<u64>) -> Append {
+    Append {
+        object: record.id,
+        length: record.length,
+        length_max: length_max(node),
+        parallel: node.config().parallel_writes,
+        budget,
+        expires_after_s: Some(expires_after_s(node.config().uploads.expiration)),
+        created: None,
+        rate: upload_rate(caller),
+    }
+}
+
+/// The grant for the PATCH that follows a creation, where no limit has to be counted down: then it may be given ahead.
+pub fn ahead(node: &Node, caller: &Caller, record: &Record, account: Option<Account>) -> Option<Ahead> {
+    let config = node.config();
+    if config.storage.max_storage_size.is_some() || account.is_some_and(|account| account.max.is_some()) {
+        return None;
+    }
+    let cache_ms = caller.cache_ms(CACHE_MS.min(config.uploads.expiration.as_millis() as u64));
+    let grant = Decision::permission(node, node.ticket(), cache_ms, Act::Append(permit(node, caller, record, None)));
+    Some(Ahead { method: Method::PATCH.to_string(), target: format!("/tus/{}", record.id), grant })
 }
 
 /// Largest length of one upload.

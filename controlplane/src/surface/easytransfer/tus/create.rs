@@ -10,7 +10,7 @@ use http::header::RETRY_AFTER;
 use http::{HeaderMap, StatusCode};
 use serde_json::Value;
 
-use super::append::length_max;
+use super::append::{ahead, length_max};
 use super::{concat, expires_after_s};
 use crate::audit;
 use crate::authority::Caller;
@@ -18,7 +18,7 @@ use crate::catalogue::text::{display_name, is_media_type};
 use crate::catalogue::{Kind, Record, Surface};
 use crate::clock::imf;
 use crate::config::Policy;
-use crate::line::decision::Decision;
+use crate::line::decision::{Decision, foresee};
 use crate::line::meta::{BodyKind, Meta};
 use crate::node::{Node, Room};
 use crate::retention::once::Once;
@@ -62,9 +62,14 @@ pub async fn create(
     let complete = record.is_complete();
     let expires = record.created_ms + 1000 * expires_after_s(app.node.config().uploads.expiration);
     let object = record.id;
+    let account = app.account_of(record.owner.as_ref(), &caller).await?;
+    let next = if complete { None } else { ahead(&app.node, &caller, &record, account) };
     app.node.create(record).await?;
     audit::object(&caller, audit::CREATE, object);
     let mut response = StatusCode::CREATED.into_response();
+    if let Some(next) = next {
+        foresee(&mut response, next);
+    }
     put(response.headers_mut(), fields);
     put(response.headers_mut(), vec![("Upload-Offset".into(), "0".into())]);
     if !complete {
