@@ -37,6 +37,7 @@ use crate::surface::cloudbackend::oss;
 use crate::surface::easytransfer::login::Login;
 use crate::surface::easytransfer::{self, live};
 use crate::surface::pyblobserver::{self, Blobs};
+use crate::surface::{secure_file_transfer, stream_upload};
 use crate::usage;
 
 /// How long the runtime may take to end.
@@ -73,6 +74,10 @@ pub struct App {
     pub misses: Arc<Attempts>,
     /// What the pyBlobServer surface counts.
     pub blobs: Arc<Blobs>,
+    /// What Secure File Transfer keeps in memory.
+    pub sft: Arc<secure_file_transfer::Memory>,
+    /// What stream upload keeps in memory.
+    pub streams: Arc<stream_upload::Memory>,
     /// One sweep at a time.
     pub sweeping: Arc<Mutex<()>>,
     /// Tells the first token, once.
@@ -219,6 +224,8 @@ fn prepare(config: Arc<Config>, sources: Sources) -> Result<(App, watch::Sender<
         audience: Arc::new(Semaphore::new(live::AUDIENCE_MAX)),
         misses: Arc::new(Attempts::new(easytransfer::MISSES_MAX)),
         blobs: Arc::default(),
+        sft: Arc::default(),
+        streams: Arc::default(),
         sweeping: Arc::default(),
         announcement: Arc::new(Announcement::of(first)),
         stopping,
@@ -282,6 +289,8 @@ async fn serve(app: App, listener: std::os::unix::net::UnixListener) {
     tokio::spawn(Arc::clone(&app.host).follow());
     tokio::spawn(sweep_for_ever(app.clone()));
     tokio::spawn(reloading::watch(app.clone()));
+    tokio::spawn(secure_file_transfer::cleanup::for_ever(app.clone()));
+    tokio::spawn(stream_upload::cleanup::for_ever(app.clone()));
     if let Some(people) = app.people.clone() {
         tokio::spawn(usage::write_down(Arc::clone(&app.node), people));
     }
@@ -365,6 +374,8 @@ impl App {
             audience: Arc::new(Semaphore::new(live::AUDIENCE_MAX)),
             misses: Arc::new(Attempts::new(easytransfer::MISSES_MAX)),
             blobs: Arc::default(),
+            sft: Arc::default(),
+            streams: Arc::default(),
             sweeping: Arc::default(),
             announcement: Arc::new(Announcement::silent()),
             stopping,

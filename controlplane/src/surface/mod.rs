@@ -1,6 +1,7 @@
 //! The dialects: one folder each. A surface owns its paths, its errors and its limits; below it there is one node.
 //!
 //! * [`entry`] what happens to every request, whosever it is · [`cross_origin`] pages of other origins
+//! * [`jwt`], [`password`] what several of them log people in with
 //! * [`easytransfer`], [`secure_file_transfer`], [`cloudbackend`], [`stream_upload`], [`pyblobserver`]
 
 pub mod attempts;
@@ -9,7 +10,10 @@ pub mod cross_origin;
 pub mod easytransfer;
 pub mod entry;
 pub mod html;
+pub mod jwt;
 pub mod multipart;
+pub mod openings;
+pub mod password;
 pub mod pyblobserver;
 pub mod query;
 pub mod refusal;

@@ -36,6 +36,11 @@ impl<'q> Query<'q> {
         self.0.iter().rev().find(|(other, _)| other == name).map(|(_, value)| value.as_ref())
     }
 
+    /// All of them.
+    pub fn into_pairs(self) -> Vec<(String, String)> {
+        self.0.into_iter().map(|(name, value)| (name.into_owned(), value.into_owned())).collect()
+    }
+
     /// How often a parameter stands there.
     pub fn count(&self, name: &str) -> usize {
         self.0.iter().filter(|(other, _)| other == name).count()

@@ -5,9 +5,9 @@
 //! ```
 //!
 //! A grant may be a [`Step`]. The data plane executes it and sends the request's head again as
-//! [`outcome`](crate::line::LINE) with an [`Outcome`] as its body; the control plane answers with the next step or with
-//! the response for the client. So each dialect is a small state machine that words its own answers, and the data plane
-//! knows framings, objects and digests, but no dialect.
+//! [`outcome`](crate::line::LINE) with an [`Outcome`] as its body; the control plane answers with the next step, with the
+//! response for the client, or with [`Act::Serve`](crate::grant::Act::Serve) of what the steps built. So each dialect is a
+//! small state machine that words its own answers, and the data plane knows framings, objects and digests, but no dialect.
 //!
 //! What must hold between two steps stands in [`Step::memo`], which comes back in the outcome unread: a control plane
 //! that started anew meanwhile goes on.

@@ -17,15 +17,17 @@ pub fn attachment(name: &str) -> String {
 
 /// The field for a file called `name`.
 pub fn field(show: Show, name: &str) -> String {
-    let show = match show {
-        Show::Attachment => "attachment",
-        Show::Inline => "inline",
-    };
     let name = if name.is_empty() { "download" } else { name };
-    let fallback: String = name.chars().map(|c| if is_plain(c) { c } else { '_' }).collect();
-    if fallback == name {
-        return format!("{show}; filename=\"{fallback}\"");
-    }
+    let fallback = fallback(name);
+    if fallback == name { format!("{}; filename=\"{fallback}\"", show.word()) } else { in_full(show, name) }
+}
+
+/// As [`attachment`], with both forms of the name also where one would do.
+pub fn attachment_in_full(name: &str) -> String {
+    in_full(Show::Attachment, name)
+}
+
+fn in_full(show: Show, name: &str) -> String {
     let mut encoded = String::with_capacity(name.len() * 3);
     for byte in name.bytes() {
         // attr-char of RFC 8187 §3.2.1.
@@ -35,7 +37,20 @@ pub fn field(show: Show, name: &str) -> String {
             encoded.push_str(&format!("%{byte:02X}"));
         }
     }
-    format!("{show}; filename=\"{fallback}\"; filename*=UTF-8''{encoded}")
+    format!("{}; filename=\"{}\"; filename*=UTF-8''{encoded}", show.word(), fallback(name))
+}
+
+impl Show {
+    fn word(self) -> &'static str {
+        match self {
+            Self::Attachment => "attachment",
+            Self::Inline => "inline",
+        }
+    }
+}
+
+fn fallback(name: &str) -> String {
+    name.chars().map(|c| if is_plain(c) { c } else { '_' }).collect()
 }
 
 fn is_plain(c: char) -> bool {

@@ -1,7 +1,7 @@
 //! Steps (`etransfer_contract::step`): do one thing, tell what came of it, go on as that is answered.
 //!
 //! ```text
-//! grant ──► step ──► outcome ──► grant ──► step ──► … ──► the control plane's own answer, relayed
+//! grant ──► step ──► outcome ──► grant ──► step ──► … ──► the control plane's own answer, relayed; or content, served
 //! ```
 //!
 //! * [`preface`] what stands before the content, [`form`] the heads of its parts · [`receive`] content into an object
@@ -23,13 +23,14 @@ use etransfer_contract::step::{Digest, Failure, Outcome, Step, Told, What};
 use etransfer_contract::{Grant, ObjectId};
 
 use super::digest::Hasher;
-use super::{Answered, compose, relay};
+use super::{Answered, compose, relay, serve};
 use crate::body::Body;
 use crate::connection::is_drainable;
 use crate::content::Content;
 use crate::core::Core;
 use crate::grants::{Asker, Decided, tell};
 use crate::http::{Head, Reply};
+use crate::line::LineReply;
 use crate::permission::Permission;
 use crate::wire::Wire;
 
@@ -38,6 +39,14 @@ const STEPS_MAX: usize = 1000;
 
 /// What a step came to: its outcome, or the end of the request.
 type Did = Result<Told, Answered>;
+
+/// Where the steps of a request led.
+enum End {
+    /// The control plane's own words.
+    Answer(Box<LineReply>),
+    /// Content: what was asked for had to be built first.
+    Serve(Rc<Grant>),
+}
 
 /// A request on its way through its steps.
 struct Walk<'c, 'w> {
@@ -67,10 +76,13 @@ pub async fn steps(
     let mut walk = Walk { core, head, asker, wire, content, awaits_continue, promise: None };
     let decided = walk.run(grant).await;
     walk.settle();
+    let keep_alive = keep_alive && is_drainable(head, body);
     match decided {
-        Ok(reply) => {
-            let keep_alive = keep_alive && is_drainable(head, body);
-            relay::relay(core, wire, head, *reply, keep_alive).await
+        Ok(End::Answer(reply)) => relay::relay(core, wire, head, *reply, keep_alive).await,
+        Ok(End::Serve(grant)) => {
+            let Act::Serve(permit) = &grant.act else { unreachable!("`run` ends with nothing else") };
+            let _under_way = core.shared.transfers.enter(asker.local.ip(), &grant.act);
+            serve::serve(&Permission::new(core, head, asker, &grant), wire, permit, keep_alive).await
         }
         Err(answered) => answered,
     }
@@ -78,11 +90,15 @@ pub async fn steps(
 
 impl Walk<'_, '_> {
     /// To the answer, or to an end without one.
-    async fn run(&mut self, mut grant: Rc<Grant>) -> Result<Box<crate::line::LineReply>, Answered> {
+    async fn run(&mut self, mut grant: Rc<Grant>) -> Result<End, Answered> {
         for _ in 0..STEPS_MAX {
-            let Act::Step(step) = &grant.act else {
-                tracing::error!("the control plane answered an outcome with a grant that is no step");
-                return Err(Answered::Reply(Reply::detail(500, "this server failed; it is in its log")));
+            let step = match &grant.act {
+                Act::Step(step) => step,
+                Act::Serve(_) => return Ok(End::Serve(grant)),
+                Act::Append(_) | Act::State(_) | Act::Remove(_) | Act::Concat(_) | Act::Forward { .. } => {
+                    tracing::error!("the control plane answered an outcome with a grant that cannot follow a step");
+                    return Err(Answered::Reply(Reply::detail(500, "this server failed; it is in its log")));
+                }
             };
             let told = self.step(&grant, step).await?;
             let outcome = Outcome { version: line::VERSION, ticket: grant.ticket, memo: step.memo.clone(), told };
@@ -90,7 +106,7 @@ impl Walk<'_, '_> {
             self.settle();
             match decided {
                 Decided::Grant(next) => grant = next,
-                Decided::Answer(reply) => return Ok(reply),
+                Decided::Answer(reply) => return Ok(End::Answer(reply)),
                 Decided::Away => return Err(Answered::Reply(relay::away())),
             }
         }

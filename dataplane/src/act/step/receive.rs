@@ -125,14 +125,15 @@ fn stopped(object: ObjectId, stop: Stop) -> Ended {
         Stop::Surplus | Stop::TooLarge => Failure::TooLong,
         Stop::NoRoom => Failure::NoRoom,
         Stop::Taken => Failure::Taken,
-        Stop::Removed => Failure::Gone,
+        // Nobody takes over from a step: its writer is ended by a removal alone.
+        Stop::Removed | Stop::Ended => Failure::Gone,
         Stop::Revoked => Failure::Revoked,
         Stop::Mismatch => Failure::Mismatch,
         Stop::Form => Failure::Malformed,
         Stop::Disk(error) => of_disk(object, &error),
         Stop::Framing(reject) => return Ended::Answered(Answered::Reply(Reply::reject(reject))),
         Stop::Refused(refusal) => return Ended::Answered(Answered::Reply(Reply::refusal(&refusal))),
-        Stop::Slow | Stop::Gone | Stop::Ended | Stop::Stopping => return Ended::Answered(Answered::Cut),
+        Stop::Slow | Stop::Gone | Stop::Stopping => return Ended::Answered(Answered::Cut),
     })
 }
 

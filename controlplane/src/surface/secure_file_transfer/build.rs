@@ -1,0 +1,91 @@
+//! Making one complete object of a file whose bytes are all there: at its last chunk when the total was declared, at its
+//! first download otherwise. Until then the file is complete all the same, for its document refers to every byte.
+
+use axum::response::{IntoResponse, Response};
+use etransfer_contract::ObjectId;
+use etransfer_contract::step::{Compose, Seal, Told, What};
+use http::{HeaderMap, Method};
+use serde::{Deserialize, Serialize};
+
+use super::name::File;
+use super::refusal::Refusal;
+use super::{Job, Memo, download, status, store};
+use crate::catalogue::Surface;
+use crate::line::decision::Decision;
+use crate::server::App;
+
+/// A file that is being built.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub struct Building {
+    version: ObjectId,
+    object: ObjectId,
+    is_sealed: bool,
+    after: After,
+}
+
+/// What the request is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum After {
+    /// A chunk was accepted.
+    Status,
+    /// The file is wanted.
+    Download,
+}
+
+/// Begins with the cheaper way: what lies in one object is sealed, what does not is copied once.
+pub fn begin(app: &App, job: &Job, file: &File, after: After) -> Result<Response, Refusal> {
+    let Some(object) = file.content.only(file.length) else { return compose(app, job, file, after) };
+    let building = Building { version: file.version, object, is_sealed: true, after };
+    let seal = Seal { object, length: file.length, digests: Vec::new() };
+    let memo = job.note(Memo::Build(building));
+    Ok(Decision::step(&app.node, app.node.ticket(), memo, What::Seal(seal)).into_response())
+}
+
+fn compose(app: &App, job: &Job, file: &File, after: After) -> Result<Response, Refusal> {
+    let (object, ticket) = (app.node.new_id(), app.node.ticket());
+    store::reserve(app, &job.device, ticket, object, file.length)?;
+    let building = Building { version: file.version, object, is_sealed: false, after };
+    let what = Compose { object, pieces: file.content.pieces(), digests: Vec::new(), budget: file.length };
+    Ok(Decision::step(&app.node, ticket, job.note(Memo::Build(building)), What::Compose(what)).into_response())
+}
+
+/// It is built, or not.
+pub async fn built(
+    app: &App,
+    job: &Job,
+    (method, headers): (&Method, &HeaderMap),
+    building: Building,
+    told: Told,
+) -> Result<Response, Refusal> {
+    let Building { version, object, is_sealed, after } = building;
+    let key = job.key();
+    let name = match told {
+        Told::Sealed { .. } | Told::Composed { .. } => {
+            let _alone = app.node.locks.lock(Surface::SecureFileTransfer, &key).await;
+            let before = store::read(&app.node, &key)?;
+            let mut name = before.clone();
+            if name.built(version, object, app.node.new_id()) {
+                let record = name.file.as_ref().map(|file| store::file_record(&job.device, &job.name, file, object));
+                let edit =
+                    record.into_iter().fold(store::change(&key, &before, &name), |edit, record| edit.put(record));
+                app.node.edit(edit).await?;
+            }
+            name
+        }
+        told => {
+            tracing::debug!(?told, "a file could not be built");
+            let name = store::read(&app.node, &key)?;
+            match &name.file {
+                // Chunks beyond its end were on their way into the same object: it is copied.
+                Some(file) if is_sealed && file.version == version => return compose(app, job, file, after),
+                Some(file) if file.version == version && after == After::Download => return Err(Refusal::Internal),
+                Some(_) | None => name,
+            }
+        }
+    };
+    match after {
+        After::Status => Ok(status::of(&job.name, &name)),
+        After::Download => download::serve(app, job, method, headers),
+    }
+}

@@ -1,0 +1,135 @@
+//! `GET`/`HEAD /api/files/download/{filename}` (contract §5.3). The range is answered by the data plane; what is no range
+//! is refused here, in this dialect's words.
+
+use axum::response::{IntoResponse, Response};
+use etransfer_contract::grant::{Act, Field, Serve};
+use etransfer_contract::ranges::{Asked, etag_listed, if_range_matches};
+use http::header::{IF_NONE_MATCH, IF_RANGE, RANGE};
+use http::{HeaderMap, Method};
+
+use super::build::{self, After};
+use super::name::File;
+use super::refusal::Refusal;
+use super::{Job, store};
+use crate::audit;
+use crate::catalogue::Surface;
+use crate::clock::imf;
+use crate::line::decision::Decision;
+use crate::server::App;
+use crate::surface::easytransfer::disposition::attachment_in_full;
+
+/// Content of a published file; what is not one object yet is built first.
+pub fn serve(app: &App, job: &Job, method: &Method, headers: &HeaderMap) -> Result<Response, Refusal> {
+    let name = store::read(&app.node, &job.key())?;
+    // Rule 6.2 item 4: the file stays downloadable until an upload over it is complete.
+    let file = name.file.ok_or(Refusal::NotComplete)?;
+    let etag = format!("\"{}\"", file.version);
+    if method == Method::GET {
+        check_range(headers, file.length, &etag)?;
+    }
+    if !file.is_built() {
+        return build::begin(app, job, &file, After::Download);
+    }
+    let object = file.whole.unwrap_or(file.version);
+    if method == Method::GET {
+        audit::surface(Surface::SecureFileTransfer, &job.device, audit::DOWNLOAD, object);
+    }
+    let serve = Serve {
+        object,
+        length: Some(file.length),
+        complete: true,
+        etag,
+        fields: fields(&job.name, &file),
+        chunk: None,
+        consumed: Vec::new(),
+        receiver: String::new(),
+        hold_last: false,
+        exclusive: false,
+        report: false,
+        rate: None,
+    };
+    Ok(Decision::grant(&app.node, Act::Serve(serve)).into_response())
+}
+
+fn fields(name: &str, file: &File) -> Vec<Field> {
+    let field = |name: &str, value: String| (name.to_owned(), value);
+    vec![
+        field("Content-Type", "application/octet-stream".into()),
+        field("Content-Disposition", attachment_in_full(name)),
+        field("Last-Modified", imf(file.modified_ms)),
+        field("X-Content-Type-Options", "nosniff".into()),
+        field("Content-Security-Policy", "sandbox".into()),
+    ]
+}
+
+/// 400 for what is no single range of bytes, 416 for one outside the file; unless the client holds something else
+/// (`If-Range`), or just this (`If-None-Match`).
+fn check_range(headers: &HeaderMap, length: u64, etag: &str) -> Result<(), Refusal> {
+    let is_void = headers.get(IF_RANGE).is_some_and(|tag| !if_range_matches(tag.as_bytes(), etag))
+        || headers.get(IF_NONE_MATCH).is_some_and(|tags| etag_listed(tags.as_bytes(), etag));
+    let mut ranges = headers.get_all(RANGE).iter();
+    let (Some(range), None) = (ranges.next(), ranges.next()) else {
+        return if is_void || !headers.contains_key(RANGE) { Ok(()) } else { Err(Refusal::RangeFormat) };
+    };
+    if is_void {
+        return Ok(());
+    }
+    if !is_range(range.as_bytes()) {
+        return Err(Refusal::RangeFormat);
+    }
+    let span = Asked::parse(range.as_bytes()).resolve(|at| length.max(at));
+    span.map(drop).ok_or(Refusal::OutOfRange(length))
+}
+
+/// `bytes=a-b`, `bytes=a-` or `bytes=-n`.
+fn is_range(value: &[u8]) -> bool {
+    let Some((unit, range)) = value.split_at_checked(6) else { return false };
+    let Some(dash) = range.iter().position(|byte| *byte == b'-') else { return false };
+    let (start, end) = (&range[..dash], &range[dash + 1..]);
+    let digits = |text: &[u8]| text.iter().all(u8::is_ascii_digit);
+    unit.eq_ignore_ascii_case(b"bytes=") && digits(start) && digits(end) && !(start.is_empty() && end.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderValue;
+
+    use super::*;
+
+    #[test]
+    fn section_5_3_ranges() {
+        for (range, expected) in [
+            ("bytes=5-15", Ok(())),
+            ("bytes=0-", Ok(())),
+            ("bytes=-5", Ok(())),
+            ("bytes=0-99999999999999999999999", Ok(())),
+            ("bytes=-99", Ok(())),
+            ("bytes=26-", Err(Refusal::OutOfRange(26))),
+            ("bytes=5-4", Err(Refusal::OutOfRange(26))),
+            ("bytes=-0", Err(Refusal::OutOfRange(26))),
+            ("bytes=99999999999999999999999-", Err(Refusal::OutOfRange(26))),
+            ("bytes=a-b", Err(Refusal::RangeFormat)),
+            ("bytes=0-1,4-5", Err(Refusal::RangeFormat)),
+            ("bytes=-", Err(Refusal::RangeFormat)),
+            ("bytes=5", Err(Refusal::RangeFormat)),
+            ("bytes=", Err(Refusal::RangeFormat)),
+            ("5-15", Err(Refusal::RangeFormat)),
+            ("items=5-15", Err(Refusal::RangeFormat)),
+            ("bytes=+1-2", Err(Refusal::RangeFormat)),
+            ("", Err(Refusal::RangeFormat)),
+        ] {
+            let headers = HeaderMap::from_iter([(RANGE, HeaderValue::from_static(range))]);
+            assert_eq!(check_range(&headers, 26, "\"a\""), expected, "{range}");
+            for (name, value) in [(IF_RANGE, "\"b\""), (IF_NONE_MATCH, "\"a\"")] {
+                let mut headers = headers.clone();
+                headers.insert(name, HeaderValue::from_static(value));
+                assert_eq!(check_range(&headers, 26, "\"a\""), Ok(()), "{range} {value}");
+            }
+        }
+        let mut twice = HeaderMap::new();
+        twice.append(RANGE, HeaderValue::from_static("bytes=0-1"));
+        twice.append(RANGE, HeaderValue::from_static("bytes=0-1"));
+        assert_eq!(check_range(&twice, 26, "\"a\""), Err(Refusal::RangeFormat));
+        assert_eq!(check_range(&HeaderMap::new(), 0, "\"a\""), Ok(()));
+    }
+}

@@ -1,0 +1,63 @@
+//! FileStatus, the list, and deleting (contract §5.2, §5.4, §5.5).
+
+use axum::Json;
+use axum::response::{IntoResponse, Response};
+use serde_json::{Value, json};
+
+use super::name::Name;
+use super::refusal::Refusal;
+use super::{Job, store};
+use crate::audit;
+use crate::catalogue::Surface;
+use crate::server::App;
+
+/// The FileStatus of a name: of its upload when there is one (§6.2 item 6).
+pub fn of(name: &str, state: &Name) -> Response {
+    Json(json(name, state)).into_response()
+}
+
+fn json(name: &str, state: &Name) -> Value {
+    let (status, received, total, next) = match (&state.upload, &state.file) {
+        (Some(upload), _) => {
+            let received = upload.content.received();
+            ("partial", received.bytes(), Some(upload.length()), received.contiguous())
+        }
+        (None, Some(file)) => ("complete", file.length, Some(file.length), file.length),
+        (None, None) => ("pending", 0, None, 0),
+    };
+    json!({
+        "filename": name,
+        "status": status,
+        "bytes_received": received,
+        "total_bytes": total,
+        "next_expected_byte": next,
+    })
+}
+
+/// `GET /api/files/status/{filename}`
+pub fn get(app: &App, job: &Job) -> Result<Response, Refusal> {
+    Ok(of(&job.name, &store::read(&app.node, &job.key())?))
+}
+
+/// `GET /api/files`
+pub fn list(app: &App, device: &str) -> Result<Response, Refusal> {
+    let names = store::names_of(&app.node, device)?;
+    let files: Vec<Value> = names.iter().map(|(name, state)| json(name, state)).collect();
+    Ok(Json(json!({"files": files})).into_response())
+}
+
+/// `DELETE /api/files/{filename}`
+pub async fn delete(app: &App, job: &Job) -> Result<Response, Refusal> {
+    let key = job.key();
+    let _alone = app.node.locks.lock(Surface::SecureFileTransfer, &key).await;
+    let before = store::read(&app.node, &key)?;
+    if before.is_empty() {
+        return Err(Refusal::NoFile(job.name.clone()));
+    }
+    app.node.edit(store::change(&key, &before, &Name::default())).await?;
+    app.sft.openings.close(&key);
+    for object in before.objects() {
+        audit::surface(Surface::SecureFileTransfer, &job.device, audit::DELETE, object);
+    }
+    Ok(Json(json!({"detail": format!("File {} deleted successfully", job.name)})).into_response())
+}

@@ -1,0 +1,101 @@
+//! Assets: the files uploads became (contract §7).
+
+use axum::Json;
+use axum::response::{IntoResponse, Response};
+use etransfer_contract::ObjectId;
+use etransfer_contract::grant::{Act, Field, Serve};
+use etransfer_contract::ranges::{Asked, etag_listed, if_range_matches};
+use http::header::{IF_NONE_MATCH, IF_RANGE, RANGE};
+use http::{HeaderMap, Method};
+use serde_json::json;
+
+use super::refusal::Refusal;
+use super::user::User;
+use super::{answer, store};
+use crate::audit;
+use crate::catalogue::{Entry, Surface};
+use crate::clock::imf;
+use crate::line::decision::Decision;
+use crate::node::{Edit, Look};
+use crate::server::App;
+use crate::surface::easytransfer::disposition::attachment;
+
+/// An asset that `user` may read; anybody may when assets are public (`None`).
+fn find(app: &App, user: Option<&User>, id: &str) -> Result<Entry, Refusal> {
+    let id: ObjectId = id.parse().map_err(|_| Refusal::NoAsset)?;
+    match app.node.look(Surface::StreamUpload, id) {
+        Look::There(entry) if entry.record.is_complete() && !entry.record.key.is_empty() => {
+            let is_theirs = user.is_none_or(|user| entry.record.key.starts_with(&store::assets_of(user)));
+            if is_theirs { Ok(*entry) } else { Err(Refusal::NoAsset) }
+        }
+        Look::There(_) | Look::Expired | Look::Unknown => Err(Refusal::NoAsset),
+    }
+}
+
+/// Its content.
+pub fn serve(
+    app: &App,
+    user: Option<&User>,
+    id: &str,
+    method: &Method,
+    headers: &HeaderMap,
+) -> Result<Response, Refusal> {
+    let entry = find(app, user, id)?;
+    let record = &entry.record;
+    let (etag, length) = (format!("\"{}\"", record.id), record.length.unwrap_or(0));
+    let is_void = headers.get(IF_RANGE).is_some_and(|tag| !if_range_matches(tag.as_bytes(), &etag))
+        || headers.get(IF_NONE_MATCH).is_some_and(|tags| etag_listed(tags.as_bytes(), &etag));
+    if method == Method::GET && !is_void && headers.contains_key(RANGE) {
+        let asked = Asked::of(headers);
+        if asked != Asked::Whole && asked.resolve(|at| length.max(at)).is_none() {
+            return Err(Refusal::OutOfRange(length));
+        }
+    }
+    if method == Method::GET {
+        let who = user.map_or("anyone", |user| &user.key);
+        audit::surface(Surface::StreamUpload, who, audit::DOWNLOAD, record.id);
+    }
+    let serve = Serve {
+        object: record.id,
+        length: record.length,
+        complete: true,
+        etag,
+        fields: fields(&entry),
+        chunk: None,
+        consumed: Vec::new(),
+        receiver: String::new(),
+        hold_last: false,
+        exclusive: false,
+        report: false,
+        rate: None,
+    };
+    Ok(Decision::grant(&app.node, Act::Serve(serve)).into_response())
+}
+
+fn fields(entry: &Entry) -> Vec<Field> {
+    let field = |name: &str, value: String| (name.to_owned(), value);
+    let record = &entry.record;
+    vec![
+        field("Content-Type", record.mime.clone().unwrap_or_else(|| "application/octet-stream".into())),
+        field("Content-Disposition", attachment(&record.filename)),
+        field("Last-Modified", imf(record.completed_ms.unwrap_or(record.created_ms))),
+        field("X-Content-Type-Options", "nosniff".into()),
+        field("Content-Security-Policy", "sandbox".into()),
+    ]
+}
+
+/// All of a user's, newest first.
+pub fn list(app: &App, user: &User, base: &str) -> Response {
+    let mut entries = app.node.records_under(Surface::StreamUpload, &store::assets_of(user));
+    entries.sort_by_key(|entry| (std::cmp::Reverse(entry.record.completed_ms), entry.record.id));
+    let assets: Vec<_> = entries.iter().map(|entry| answer::asset(entry, base)).collect();
+    Json(json!({"status": "success", "assets": assets})).into_response()
+}
+
+/// Takes one away.
+pub async fn delete(app: &App, user: &User, id: &str) -> Result<Response, Refusal> {
+    let record = find(app, Some(user), id)?.record;
+    app.node.edit(Edit::default().delete(record.id)).await?;
+    audit::surface(Surface::StreamUpload, &user.key, audit::DELETE, record.id);
+    Ok(Json(json!({"status": "success", "message": "文件已删除"})).into_response())
+}

@@ -1,0 +1,43 @@
+//! Uploads nobody goes on with, and what is remembered of finished and cancelled ones (contract §1).
+
+use std::time::Duration;
+
+use super::store;
+use crate::catalogue::Surface;
+use crate::server::App;
+
+/// How often it is looked whether it is time.
+const TICK: Duration = Duration::from_secs(1);
+
+/// Runs for the life of the node.
+pub async fn for_ever(app: App) {
+    let (mut waited, mut stopping) = (Duration::ZERO, app.stopping.clone());
+    loop {
+        let interval = app.node.config().surfaces.stream_upload.cleanup_interval_seconds.max(1);
+        if waited >= Duration::from_secs(interval) {
+            waited = Duration::ZERO;
+            // P11: right after a step of the clock nothing is over.
+            if app.node.clock.agrees() {
+                once(&app).await;
+            }
+        }
+        tokio::select! {
+            () = tokio::time::sleep(TICK) => waited += TICK,
+            _ = stopping.wait_for(|stopping| *stopping) => return,
+        }
+    }
+}
+
+async fn once(app: &App) {
+    let config = app.node.config();
+    let settings = &config.surfaces.stream_upload;
+    for key in store::keys(&app.node) {
+        let is_over = |state: &store::State| state.is_over(settings, app.node.clock.now_ms());
+        let Ok(Some(_)) = store::read_any(&app.node, &key).map(|state| state.filter(is_over)) else { continue };
+        let _alone = app.node.locks.lock(Surface::StreamUpload, &key).await;
+        let Ok(Some(state)) = store::read_any(&app.node, &key).map(|state| state.filter(is_over)) else { continue };
+        if let Err(error) = app.node.edit(store::change(&key, Some(&state), None)).await {
+            tracing::error!(%error, "remove an upload that is over");
+        }
+    }
+}
