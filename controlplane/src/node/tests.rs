@@ -82,6 +82,8 @@ async fn facts_are_idempotent_and_create_nothing() {
         matches!(node.look(Surface::EasyTransfer, id(9)), Look::Unknown),
         "T-TER-5: a late fact resurrects nothing"
     );
+    assert_eq!(ordered(&node), [], "whether somebody waits for it is told with the inventory");
+    tell(&node, vec![inventory(vec![presence(id(1), 100, now), presence(id(9), 40, now)])]).await;
     assert_eq!(ordered(&node), [(id(9), None)]);
     assert_eq!((node.used(), node.lock().shelf.used(None)), (100, 140), "the ledger counts them until they are gone");
     tell(&node, vec![Fact::Removed { object: id(9) }]).await;

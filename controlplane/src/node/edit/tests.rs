@@ -1,6 +1,6 @@
 //! Edits against a catalogue that takes its time and may refuse, with facts in between; then all of it against a model.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::pin::pin;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
@@ -328,14 +328,19 @@ struct Model {
 struct World {
     disk: BTreeMap<ObjectId, u64>,
     open: BTreeMap<u64, ObjectId>,
-    /// Whom the bytes were promised; forgotten when the control plane is killed.
-    promised: BTreeMap<ObjectId, u8>,
+    /// Whose the bytes will be.
+    owners: BTreeMap<ObjectId, u8>,
+    /// Objects brought before this one were brought to an earlier run of the control plane.
+    first: u32,
     last: u32,
 }
 
 impl World {
-    fn pick(&self, number: u8) -> Option<ObjectId> {
-        self.disk.keys().nth(usize::from(number) % self.disk.len().max(1)).copied()
+    /// One of the objects that have a record or may get one; others are on their way out.
+    fn pick(&self, model: &Model, number: u8) -> Option<ObjectId> {
+        let is_needed = |id: &&ObjectId| model.records.contains_key(id) || self.open.values().any(|open| open == *id);
+        let needed: Vec<_> = self.disk.keys().filter(is_needed).collect();
+        needed.get(usize::from(number) % needed.len().max(1)).map(|id| **id)
     }
 
     fn bring(&mut self, bench: &Bench, of: u8) {
@@ -345,7 +350,7 @@ impl World {
         bench.tell(vec![Fact::Completed(whole(self.last, ticket * 10))]);
         self.disk.insert(id(self.last), ticket * 10);
         self.open.insert(ticket, id(self.last));
-        self.promised.insert(id(self.last), of);
+        self.owners.insert(id(self.last), of % 3);
     }
 
     fn settle(&mut self, bench: &Bench, number: u8) {
@@ -364,33 +369,36 @@ impl World {
 }
 
 impl Model {
-    /// The edit that one step makes, and what is so after it.
-    fn step(&self, world: &World, (a, b, of): (u8, u8, u8)) -> (Edit, Self) {
+    /// The edit that one step makes, what is so after it, and what it takes away.
+    fn step(&self, world: &World, (a, b, of): (u8, u8, u8)) -> (Edit, Self, BTreeSet<ObjectId>) {
         let (mut edit, mut after) = (Edit::default(), self.clone());
+        let mut touched: BTreeSet<ObjectId> = self.records.keys().copied().collect();
         let name = |number: u8| format!("k{}", number % 4);
-        if b % 3 == 0
-            && let Some(object) = world.pick(b / 3)
+        if b.is_multiple_of(3)
+            && let Some(object) = world.pick(self, b / 3)
         {
             edit = edit.delete(object);
             after.records.remove(&object);
         }
-        for (object, key) in
-            [(world.pick(a), name(b)), (world.pick(a / 2), name(a))].into_iter().take(usize::from(a % 3))
-        {
+        let puts = [(world.pick(self, a), name(b)), (world.pick(self, a / 2), name(a))];
+        for (object, key) in puts.into_iter().take(usize::from(a % 3)) {
             let Some(object) = object else { continue };
+            let of = if self.records.contains_key(&object) { of % 3 } else { world.owners[&object] };
             edit = edit.put(Record { key: key.clone(), owner: owner(of), id: object, ..file(0, "", 0) });
             after.records.retain(|_, (other, _)| *other != key);
-            after.records.insert(object, (key, of % 3));
+            after.records.insert(object, (key, of));
+            touched.insert(object);
         }
-        if a % 2 == 0 {
+        if a.is_multiple_of(2) {
             edit = edit.write(HERE, name(a), vec![b]);
             after.docs.insert(name(a), vec![b]);
         }
-        if b % 2 == 0 {
+        if b.is_multiple_of(2) {
             edit = edit.erase(HERE, name(b));
             after.docs.remove(&name(b));
         }
-        (edit, after)
+        touched.retain(|object| !after.records.contains_key(object));
+        (edit, after, touched)
     }
 
     fn agrees(&self, bench: &Bench, world: &World) -> Result<(), TestCaseError> {
@@ -411,7 +419,7 @@ impl Model {
             let recorded = world.disk.iter().filter(|(object, _)| is_theirs(object)).map(|(_, bytes)| bytes);
             prop_assert_eq!(bench.node.used_by(&owner(of).unwrap()), recorded.sum::<u64>());
             let awaited = world.open.values().filter(|object| !self.records.contains_key(object));
-            let awaited = awaited.filter(|object| world.promised.get(object).is_some_and(|whose| whose % 3 == of));
+            let awaited = awaited.filter(|object| world.owners[object] == of && **object > id(world.first));
             let awaited = awaited.filter_map(|object| world.disk.get(object)).sum::<u64>();
             let used = bench.used(owner(of).as_ref());
             prop_assert!(
@@ -447,7 +455,7 @@ proptest! {
                 0 | 1 => world.bring(&bench, of),
                 2 => world.settle(&bench, a),
                 3..=5 => {
-                    let (edit, after) = model.step(&world, (a, b, of));
+                    let (edit, after, taken) = model.step(&world, (a, b, of));
                     {
                         let mut edit = pin!(bench.node.edit(edit));
                         let mut outcome = poll(edit.as_mut());
@@ -467,12 +475,15 @@ proptest! {
                     }
                     if yes {
                         model = after;
+                        world.open.retain(|_, object| !taken.contains(object));
                     }
                 }
                 6 if yes => {
-                    bench.slow.say(true);
+                    if a.is_multiple_of(2) {
+                        bench.slow.say(true);
+                    }
                     bench.restart();
-                    world.promised.clear();
+                    world.first = world.last;
                     model.is_safe(&bench, &world)?;
                     world.take_inventory(&bench);
                 }
@@ -497,7 +508,7 @@ proptest! {
             world.settle(&bench, 0);
         }
         bench.node.sweep();
-        let ordered: std::collections::BTreeSet<_> = bench.ordered().into_iter().filter(|object| world.disk.contains_key(object)).collect();
+        let ordered: BTreeSet<_> = bench.ordered().into_iter().filter(|object| world.disk.contains_key(object)).collect();
         let needless = world.disk.keys().filter(|object| !model.records.contains_key(object)).copied().collect();
         prop_assert_eq!(ordered, needless);
         bench.slow.say(true);
