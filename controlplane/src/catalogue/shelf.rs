@@ -237,7 +237,13 @@ impl Shelf {
     fn account(&mut self, scopes: impl Iterator<Item = Scope>, change: impl Fn(&mut Holding)) {
         for scope in scopes {
             match self.holdings.entry(scope) {
-                MapEntry::Vacant(vacant) => change(vacant.insert(Holding::default())),
+                MapEntry::Vacant(vacant) => {
+                    let mut holding = Holding::default();
+                    change(&mut holding);
+                    if !holding.is_nothing() {
+                        vacant.insert(holding);
+                    }
+                }
                 MapEntry::Occupied(mut holding) => {
                     change(holding.get_mut());
                     if holding.get().is_nothing() {

@@ -106,7 +106,8 @@ impl About {
             return None;
         }
         let step = match (index == last, last) {
-            (true, 0) => bytes,
+            // The only chunk is the file, or it is no file.
+            (true, 0) => Some(bytes).filter(|bytes| *bytes == self.size)?,
             (true, _) => {
                 Some((self.size - bytes) / last).filter(|step| step * last == self.size - bytes && *step > 0)?
             }
