@@ -197,6 +197,7 @@ impl State {
 
     /// Undoes it, the last thing first. What is gone for other reasons meanwhile stays gone.
     fn take_back(&mut self, done: Vec<Done>, effects: &mut Effects) {
+        let mut undone = Vec::new();
         for one in done.into_iter().rev() {
             match one {
                 Done::Doc { place, before } => {
@@ -211,12 +212,17 @@ impl State {
                         self.set_record(*before, effects);
                     }
                 }
+                // One edit may take an object away more than once: it leaves until the last of it is undone.
                 Done::Deleted(record) => {
-                    if self.leaving.remove(&record.id) {
+                    if self.leaving.contains(&record.id) {
+                        undone.push(record.id);
                         self.set_record(*record, effects);
                     }
                 }
             }
+        }
+        for id in undone {
+            self.leaving.remove(&id);
         }
     }
 }
