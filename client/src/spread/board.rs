@@ -363,6 +363,46 @@ mod tests {
     }
 
     #[test]
+    fn lanes_of_any_speed_end_together() {
+        const SIZE: u64 = 256 << 20;
+        for (paces, is_over) in [([1e6, 2e6, 4e6], 0.03), ([1e6, 1e6, 1e8], 0.3), ([1e7, 1e7, 1e7], 0.03)] {
+            let lanes = lanes(3, 3, 3); // one connection each
+            let board = Board::new(&lanes, false, 0);
+            let cancel = Cancel::new();
+            board.push((0..64).map(|at| span(at * (SIZE / 64), (at + 1) * (SIZE / 64))));
+            board.complete();
+            let (mut ends, mut covered) = ([0.0; 3], etransfer_contract::SpanSet::new());
+            while !board.is_empty() {
+                let lane = (0..3).min_by(|a, b| f64::total_cmp(&ends[*a], &ends[*b])).unwrap();
+                let job = board.take(lane, 0, &cancel).unwrap();
+                assert!(job.piece.span.start().is_multiple_of(ALIGNMENT) && !covered.contains(job.piece.span));
+                covered.insert(job.piece.span);
+                ends[lane] += job.piece.span.len() as f64 / paces[lane];
+                board.end(&job, Vec::new(), false);
+                board.state().lanes[lane].pace = paces[lane];
+            }
+            assert!(covered.contains(span(0, SIZE)) && board.state().waiting == 0);
+            let (least, most) =
+                (ends.iter().copied().fold(f64::MAX, f64::min), ends.iter().copied().fold(0.0, f64::max));
+            assert!(most - least <= most * is_over, "{paces:?}: {ends:?}");
+        }
+    }
+
+    #[test]
+    fn one_lane_takes_pieces_as_they_are() {
+        let (one, three) = (lanes(1, 1, 3), lanes(3, 3, 3));
+        for (lanes, in_order, expected) in
+            [(&one, false, 8 << 20), (&three, true, 8 << 20), (&three, false, FIRST_BYTES)]
+        {
+            let board = Board::new(lanes, in_order, 0);
+            board.push([span(0, 8 << 20)]);
+            board.complete();
+            let job = board.take(0, 0, &Cancel::new()).unwrap();
+            assert_eq!(job.piece.span.len(), expected, "{in_order}");
+        }
+    }
+
+    #[test]
     fn seats_beyond_the_width_and_lanes_under_suspicion_wait() {
         let lanes = lanes(2, 2, 2);
         let board = Board::new(&lanes, true, 0);
@@ -392,7 +432,7 @@ mod tests {
             let lanes = lanes(2, 2, 2);
             let board = Board::new(&lanes, false, 0);
             let (slow, quick) = (Cancel::new(), Cancel::new());
-            board.push([span(0, 16 << 20)]);
+            board.push([span(0, FIRST_BYTES)]); // what a lane takes at first: nothing is left for the other
             board.complete();
             let job = board.take(0, 0, &slow).unwrap();
             board.state().lanes[1].pace = pace;
