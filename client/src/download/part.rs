@@ -27,8 +27,9 @@ use crate::{Address, Cancel, Error, Result};
 const VERSION: u32 = 1;
 /// How stale the journal may be.
 const RECORD_INTERVAL: Duration = Duration::from_millis(100);
-/// How much time a power cut may cost. Syncing keeps the disk busy beside the network instead of after it.
-const SYNC_INTERVAL: Duration = Duration::from_secs(5);
+/// How much time a power cut may cost. Syncing keeps the disk busy beside the network instead of after it: the shorter,
+/// the less is left for the sync at the end, which everybody waits for.
+const SYNC_INTERVAL: Duration = Duration::from_secs(1);
 
 /// On disk.
 #[derive(Debug, Clone, Serialize, Deserialize)]

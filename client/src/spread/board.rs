@@ -3,6 +3,9 @@
 //! What must stay true: a piece is on the board, or in one seat's hands, or done; never two of these. Whoever takes a
 //! piece ends it ([`Board::end`]), with what is left of it. On every way out the board is closed, so nobody waits for
 //! ever.
+//!
+//! Over several lanes a seat takes no more of a piece than half of what its speed would be due of all that waits: pieces
+//! get smaller towards the end, and the lanes end together however much their speeds differ.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -13,6 +16,7 @@ use etransfer_contract::Span;
 
 use super::Lanes;
 use crate::Cancel;
+use crate::slices::ALIGNMENT;
 
 /// A piece is not taken from its carrier before this age, nor when it would be done in this time. The age doubles with
 /// every time it was taken: when a disk is what is slow, no other address is quicker.
@@ -21,6 +25,12 @@ const RELIEF_MIN: Duration = Duration::from_secs(1);
 const GRAIN: u64 = 1024 * 1024;
 /// Relief is worth the break when the other lane needs less than this part of the time.
 const RELIEF_GAIN: f64 = 0.5;
+/// A piece of a lane whose speed nobody knows yet: enough to tell it, and not much to wait for should it crawl.
+const FIRST_BYTES: u64 = 1024 * 1024;
+/// Below this a request costs more than the lanes gain by ending together.
+const PART_BYTES_MIN: u64 = 256 * 1024;
+
+const _: () = assert!(FIRST_BYTES.is_multiple_of(ALIGNMENT) && PART_BYTES_MIN.is_multiple_of(ALIGNMENT));
 
 /// A span that travels in one request.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -72,6 +82,8 @@ pub(crate) struct Board<'a> {
 
 struct State {
     queued: VecDeque<Piece>,
+    /// Bytes of all that is queued.
+    waiting: u64,
     carried: BTreeMap<u64, Carried>,
     key_next: u64,
     /// More pieces may come.
@@ -120,6 +132,7 @@ impl<'a> Board<'a> {
         let lane = |_| LaneState { width: lanes.seats().0, idle: 0, pace: 0.0 };
         let state = State {
             queued: VecDeque::new(),
+            waiting: 0,
             carried: BTreeMap::new(),
             key_next: 0,
             growing: true,
@@ -131,7 +144,9 @@ impl<'a> Board<'a> {
 
     /// More to carry.
     pub fn push(&self, spans: impl IntoIterator<Item = Span>) {
-        self.state().queued.extend(spans.into_iter().map(Piece::new));
+        let mut state = self.state();
+        spans.into_iter().for_each(|span| state.push_back(Piece::new(span)));
+        drop(state);
         self.bell.notify_all();
     }
 
@@ -163,7 +178,7 @@ impl<'a> Board<'a> {
             let is_turn = !self.in_order || state.carried.is_empty();
             if is_free
                 && is_turn
-                && let Some(piece) = state.queued.pop_front()
+                && let Some(piece) = self.next(&mut state, lane)
             {
                 return Some(state.carry(piece, lane, cancel));
             }
@@ -173,12 +188,31 @@ impl<'a> Board<'a> {
         }
     }
 
+    /// The first piece, or what of it a seat of this lane should take.
+    fn next(&self, state: &mut State, lane: usize) -> Option<Piece> {
+        let piece = state.pop_front()?;
+        // One lane ends with itself; in order, the others wait anyway; and of what grows nobody knows the end.
+        if !self.lanes.are_several() || self.in_order || state.growing {
+            return Some(piece);
+        }
+        let part = part_bytes(piece.span.len() + state.waiting, state.lanes[lane].pace, self.pace_of_all(state));
+        let Some((part, rest)) = split(&piece.span, part) else { return Some(piece) };
+        state.push_front(Piece { span: rest, ..piece.clone() });
+        Some(Piece { span: part, ..piece })
+    }
+
+    /// Bytes per second of everybody who may carry, as far as known.
+    fn pace_of_all(&self, state: &State) -> f64 {
+        let carrying = state.lanes.iter().enumerate().filter(|(at, _)| self.lanes.may_carry(*at));
+        carrying.map(|(_, lane)| lane.width as f64 * lane.pace).sum()
+    }
+
     /// A piece is carried no more; `rest` is what is left of it.
     pub(super) fn end(&self, job: &Job, mut rest: Vec<Piece>, was_relieved: bool) {
         rest.iter_mut().for_each(|piece| piece.reliefs = job.piece.reliefs + u32::from(was_relieved));
         let mut state = self.state();
         state.ended(job);
-        rest.into_iter().rev().for_each(|piece| state.queued.push_front(piece));
+        rest.into_iter().rev().for_each(|piece| state.push_front(piece));
         drop(state);
         self.bell.notify_all();
     }
@@ -243,7 +277,39 @@ impl<'a> Board<'a> {
     }
 }
 
+/// How much a seat takes while `waiting` bytes wait: half of its due, as the next ones take half of what is left then.
+fn part_bytes(waiting: u64, pace: f64, of_all: f64) -> u64 {
+    match pace > 0.0 {
+        true => ((waiting as f64 * pace / of_all.max(pace) / 2.0) as u64).max(PART_BYTES_MIN),
+        false => FIRST_BYTES,
+    }
+}
+
+/// About `bytes` and the rest, which begins where a slice may begin; `None` when too little would be left for that.
+fn split(span: &Span, bytes: u64) -> Option<(Span, Span)> {
+    let at = span.start() + bytes;
+    let at = at - at % ALIGNMENT;
+    let rest = Span::new(at, span.end()).filter(|rest| rest.len() >= PART_BYTES_MIN)?;
+    Some((Span::new(span.start(), at)?, rest))
+}
+
 impl State {
+    fn push_back(&mut self, piece: Piece) {
+        self.waiting += piece.span.len();
+        self.queued.push_back(piece);
+    }
+
+    fn push_front(&mut self, piece: Piece) {
+        self.waiting += piece.span.len();
+        self.queued.push_front(piece);
+    }
+
+    fn pop_front(&mut self) -> Option<Piece> {
+        let piece = self.queued.pop_front()?;
+        self.waiting -= piece.span.len();
+        Some(piece)
+    }
+
     fn carry(&mut self, piece: Piece, lane: usize, cancel: &Cancel) -> Job {
         let (key, moved) = (self.key_next, Arc::new(AtomicU64::new(0)));
         self.key_next += 1;
@@ -297,6 +363,46 @@ mod tests {
     }
 
     #[test]
+    fn lanes_of_any_speed_end_together() {
+        const SIZE: u64 = 256 << 20;
+        for (paces, is_over) in [([1e6, 2e6, 4e6], 0.03), ([1e6, 1e6, 1e8], 0.3), ([1e7, 1e7, 1e7], 0.03)] {
+            let lanes = lanes(3, 3, 3); // one connection each
+            let board = Board::new(&lanes, false, 0);
+            let cancel = Cancel::new();
+            board.push((0..64).map(|at| span(at * (SIZE / 64), (at + 1) * (SIZE / 64))));
+            board.complete();
+            let (mut ends, mut covered) = ([0.0; 3], etransfer_contract::SpanSet::new());
+            while !board.is_empty() {
+                let lane = (0..3).min_by(|a, b| f64::total_cmp(&ends[*a], &ends[*b])).unwrap();
+                let job = board.take(lane, 0, &cancel).unwrap();
+                assert!(job.piece.span.start().is_multiple_of(ALIGNMENT) && !covered.contains(job.piece.span));
+                covered.insert(job.piece.span);
+                ends[lane] += job.piece.span.len() as f64 / paces[lane];
+                board.end(&job, Vec::new(), false);
+                board.state().lanes[lane].pace = paces[lane];
+            }
+            assert!(covered.contains(span(0, SIZE)) && board.state().waiting == 0);
+            let (least, most) =
+                (ends.iter().copied().fold(f64::MAX, f64::min), ends.iter().copied().fold(0.0, f64::max));
+            assert!(most - least <= most * is_over, "{paces:?}: {ends:?}");
+        }
+    }
+
+    #[test]
+    fn one_lane_takes_pieces_as_they_are() {
+        let (one, three) = (lanes(1, 1, 3), lanes(3, 3, 3));
+        for (lanes, in_order, expected) in
+            [(&one, false, 8 << 20), (&three, true, 8 << 20), (&three, false, FIRST_BYTES)]
+        {
+            let board = Board::new(lanes, in_order, 0);
+            board.push([span(0, 8 << 20)]);
+            board.complete();
+            let job = board.take(0, 0, &Cancel::new()).unwrap();
+            assert_eq!(job.piece.span.len(), expected, "{in_order}");
+        }
+    }
+
+    #[test]
     fn seats_beyond_the_width_and_lanes_under_suspicion_wait() {
         let lanes = lanes(2, 2, 2);
         let board = Board::new(&lanes, true, 0);
@@ -326,7 +432,7 @@ mod tests {
             let lanes = lanes(2, 2, 2);
             let board = Board::new(&lanes, false, 0);
             let (slow, quick) = (Cancel::new(), Cancel::new());
-            board.push([span(0, 16 << 20)]);
+            board.push([span(0, FIRST_BYTES)]); // what a lane takes at first: nothing is left for the other
             board.complete();
             let job = board.take(0, 0, &slow).unwrap();
             board.state().lanes[1].pace = pace;

@@ -9,7 +9,8 @@
 //! # How the work is shared out
 //!
 //! * All seats take from one board, so a lane carries what its speed allows and needs no plan: twice as fast is twice
-//!   as often back for more.
+//!   as often back for more. Towards the end, and from a lane nobody knows yet, pieces are small, so that all lanes end
+//!   together and none holds the last piece for long ([`board`]).
 //! * Connections per lane follow the measured speed: one more is tried, and kept when it brought at least a tenth; one
 //!   less is tried now and then, and kept when it cost almost nothing ([`width`]). A single lane has the number asked
 //!   for, always.
