@@ -39,15 +39,14 @@ fn section_2_all_five_share_one_port() {
 #[test]
 fn what_is_not_built_answers_501_in_the_shape_of_its_surface() {
     let node = Node::start();
-    let text = |surface: &str| format!("{surface} is not available on this server");
-    for (target, surface, shape) in [("/user/x", "cloudbackend", json!({"detail": text("cloudbackend")}))] {
-        let (who, reply) = ask(&node, node.addr(), &Request::get(target));
-        assert_eq!((who.as_str(), reply.is(501).json()), (surface, shape), "{target}");
-        let (who, reply) = ask(&node, node.addr(), &Request::new("HEAD", target));
-        assert_eq!((who.as_str(), reply.status, reply.body.len()), (surface, 501, 0), "a HEAD has no body");
-        let post = Request::new("POST", target).body("small");
-        assert_eq!(ask(&node, node.addr(), &post).0, surface);
-    }
+    let (target, surface) = ("/user/x", "cloudbackend");
+    let shape = json!({"detail": format!("{surface} is not available on this server")});
+    let (who, reply) = ask(&node, node.addr(), &Request::get(target));
+    assert_eq!((who.as_str(), reply.is(501).json()), (surface, shape), "{target}");
+    let (who, reply) = ask(&node, node.addr(), &Request::new("HEAD", target));
+    assert_eq!((who.as_str(), reply.status, reply.body.len()), (surface, 501, 0), "a HEAD has no body");
+    let post = Request::new("POST", target).body("small");
+    assert_eq!(ask(&node, node.addr(), &post).0, surface);
 }
 
 #[test]

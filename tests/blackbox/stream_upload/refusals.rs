@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::{ANN, BEN, Upload, ask, check_asset, counted, refused, setup, start};
 use crate::support::raw::Conn;
-use crate::support::{OTHER_TOKEN, Request, TOKEN, audit, wait};
+use crate::support::{OTHER_TOKEN, TOKEN, audit, wait};
 
 #[test]
 fn section_9_11_to_13_sizes() {

@@ -7,8 +7,8 @@ const BYTES_MAX: usize = 255;
 
 /// The `filename` of a query; of a repeated one the last counts.
 pub fn in_query(query: &str) -> Result<String, Refusal> {
-    let pairs = query.split('&').map(|pair| pair.split_once('=').unwrap_or((pair, "")));
-    let value = pairs.filter(|(name, _)| *name == "filename").last().map(|(_, value)| value);
+    let mut pairs = query.split('&').map(|pair| pair.split_once('=').unwrap_or((pair, "")));
+    let value = pairs.rfind(|(name, _)| *name == "filename").map(|(_, value)| value);
     let value = value.ok_or(Refusal::Missing("query", "filename"))?;
     checked(&value.replace('+', " "))
 }
