@@ -368,6 +368,8 @@ fn chunks_come_in_any_order_and_make_a_file() {
         let composed = Told::Composed { bytes: expected.len() as u64, digests: md5(&expected) };
         assert_eq!(play(bed, vec![What::Compose(compose(id(2)))], b""), composed);
         assert!(stored(bed, 2, expected.len()) == expected);
+        assert_eq!(play(bed, vec![What::Receive(whole(2, 9))], b"x"), Told::Failed(Failure::Taken));
+        assert!(stored(bed, 2, expected.len()) == expected, "what was there stays");
         let gone = Compose { pieces: vec![Piece::Of(id(9), span(0, 1))], ..compose(id(3)) };
         assert_eq!(play(bed, vec![What::Compose(gone)], b""), Told::Failed(Failure::Gone));
         assert!(is_gone(bed, 3));

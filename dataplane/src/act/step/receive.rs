@@ -45,7 +45,12 @@ pub async fn receive(
     wanted: &Receive,
 ) -> Result<Told, Answered> {
     let core = permission.core;
-    let ended = match take_in(permission, wire, content, wanted).await {
+    let Ok(object) = core.shared.store.find_or_create(wanted.object, None) else {
+        return Ok(Told::Failed(Failure::Gone));
+    };
+    // Nothing is discarded before it is this step's: what stands under the name already is somebody's.
+    let Some(claim) = claim(&object, wanted) else { return Ok(Told::Failed(Failure::Taken)) };
+    let ended = match take_in(permission, wire, content, wanted, &object, claim).await {
         Ok(told) => return Ok(told),
         Err(ended) => ended,
     };
@@ -68,17 +73,16 @@ async fn take_in(
     wire: &mut Wire,
     content: &mut Content<'_>,
     wanted: &Receive,
+    object: &Arc<Object>,
+    claim: Claim,
 ) -> Result<Told, Ended> {
     let core = permission.core;
     let most = wanted.exact.unwrap_or(u64::MAX).min(wanted.max);
-    let gone = |_gone| Ended::Failed(Failure::Gone);
-    let object = core.shared.store.find_or_create(wanted.object, None).map_err(gone)?;
-    let claim = claim(&object, wanted).ok_or(Ended::Failed(Failure::Taken))?;
     let disk = |error| Ended::Failed(of_disk(wanted.object, &error));
     let file = open_for_body(core, wanted.object, content.remaining()).await.map_err(disk)?;
     // One byte more than a whole object may have is let in, and then the body is too long.
     let limits = Limits { budget: Some(wanted.budget), length_max: Some(wanted.at.saturating_add(most)) };
-    let mut mover = Mover::new(permission, &object, claim, file, wanted.at, limits);
+    let mut mover = Mover::new(permission, object, claim, file, wanted.at, limits);
     if !wanted.is_whole {
         mover.verify(None);
     }
@@ -106,7 +110,7 @@ async fn take_in(
         object.declare_length(bytes, core.journal()).map_err(refused)?;
     }
     let stored = if wanted.sync { Stored::Promised } else { Stored::Bytes };
-    finish(core, &object, moved.file.as_ref(), stored).await.map_err(disk)?;
+    finish(core, object, moved.file.as_ref(), stored).await.map_err(disk)?;
     core.shared.facts.push(Fact::Progress(object.presence()));
     Ok(Told::Received { bytes, digests })
 }
