@@ -211,27 +211,39 @@ fn an_upload_that_stopped_is_not_followed_for_ever() {
     assert_eq!(bench.names(), ["a.bin.part", "a.bin.part.json"], "kept for the next run");
 }
 
+/// As after a kill between the last byte and the rename: everything is in the part, which has no name yet.
+fn download_without_a_name(bench: &Bench, id: &str) {
+    std::fs::create_dir(bench.out()).unwrap();
+    std::thread::scope(|scope| {
+        let faults = [Fault::Refuse(503, None), Fault::Refuse(503, None), Fault::Refuse(503, None)];
+        bench.fake.state().get_faults = faults.into();
+        scope.spawn(|| {
+            until("it runs", || bench.out().join("a.bin.part").exists());
+            std::fs::write(bench.out().join("a.bin"), "in the way").unwrap();
+        });
+        assert!(matches!(bench.download(id), Err(Error::Exists { .. })));
+    });
+    std::fs::remove_file(bench.out().join("a.bin")).unwrap();
+}
+
 #[test]
 fn a_file_that_vanished_after_its_last_byte_is_still_ours() {
     let bench = Bench::new();
     let bytes = pattern(2 * MIB, 5);
     let id = bench.fake.put("a.bin", &bytes);
-    // As after a kill between the last byte and the rename: everything in the part, the target in the way meanwhile.
-    std::fs::create_dir(bench.out()).unwrap();
-    let fake = &bench.fake;
-    let out = bench.out();
-    std::thread::scope(|scope| {
-        fake.state().get_faults = [Fault::Refuse(503, None), Fault::Refuse(503, None), Fault::Refuse(503, None)].into();
-        scope.spawn(|| {
-            until("it runs", || out.join("a.bin.part").exists());
-            std::fs::write(out.join("a.bin"), "in the way").unwrap();
-        });
-        assert!(matches!(bench.download(&id), Err(Error::Exists { .. })));
-    });
-    std::fs::remove_file(out.join("a.bin")).unwrap();
+    download_without_a_name(&bench, &id);
     bench.fake.state().files.clear();
     let done = bench.download(&id).unwrap();
     assert!(std::fs::read(done.path).unwrap() == bytes);
+    assert!(bench.download(&id).unwrap().already);
+}
+
+#[test]
+fn a_download_killed_right_after_the_rename_is_known() {
+    let bench = Bench::new();
+    let id = bench.fake.put("a.bin", &pattern(2 * MIB, 5));
+    download_without_a_name(&bench, &id);
+    std::fs::rename(bench.out().join("a.bin.part"), bench.out().join("a.bin")).unwrap();
     assert!(bench.download(&id).unwrap().already);
 }
 
