@@ -9,7 +9,7 @@
 //! 3. `crew`: what is missing is fetched in ranges (`fetch`), over one address of the node or several (`spread`), each
 //!    guarded by the `ETag` so that no two versions mix. While the upload itself still runs, its bytes are fetched as
 //!    they arrive.
-//! 4. All there: sync, rename, sync of the directory. Only then is there a file of the final name.
+//! 4. All there: sync, a record of what is whole ([`past`]), rename, sync of the directory. Only then is there a file of the final name.
 
 mod crew;
 mod fetch;
@@ -153,8 +153,7 @@ impl Downloader {
                 }
                 Err(error) => return Err(error),
                 Ok(shares) => {
-                    let identity = part.finish(self.options.overwrite)?;
-                    past.ended(&path, identity)?;
+                    self.finish(part, &path, &mut past)?;
                     return Ok(Downloaded { id: id.to_owned(), path, size, already: false, shares });
                 }
             }
@@ -207,7 +206,14 @@ impl Downloader {
         }
         let Some(part) = Part::open_whole(&path, self.client.address(), id)? else { return Err(gone) };
         let size = part.size();
-        past.ended(&path, part.finish(self.options.overwrite)?)?;
+        self.finish(part, &path, past)?;
         Ok(Downloaded { id: id.to_owned(), path, size, already: false, shares: Vec::new() })
+    }
+
+    /// The record comes before the name: killed in between, the part is still there to go on with; the other way round the
+    /// file would stand in its own way.
+    fn finish(&self, part: Part, path: &Path, past: &mut Past) -> Result<()> {
+        past.ended(path, part.seal()?)?;
+        part.finish(self.options.overwrite)
     }
 }

@@ -156,23 +156,26 @@ impl Part {
         write_passing_json(&self.journal_path, &journal)
     }
 
-    /// Gives the whole file its name.
-    pub fn finish(self, overwrite: bool) -> Result<Identity> {
+    /// Makes the whole file durable, and tells what it will be known by under its name.
+    pub fn seal(&self) -> Result<Identity> {
         let failed = |action, source| Error::file(action, &self.path, source);
-        let size = self.size();
-        self.file.set_len(size).map_err(|source| failed("cut", source))?;
+        self.file.set_len(self.size()).map_err(|source| failed("cut", source))?;
         self.file.sync_all().map_err(|source| failed("sync", source))?;
+        let metadata: Metadata = self.file.metadata().map_err(|source| failed("inspect", source))?;
+        Ok(Identity::of(&metadata))
+    }
+
+    /// Gives the sealed file its name.
+    pub fn finish(self, overwrite: bool) -> Result<()> {
         match rename(&self.path, &self.target, overwrite) {
             Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
                 return Err(Error::Exists { path: self.target.clone() });
             }
-            other => other.map_err(|source| failed("rename", source))?,
+            other => other.map_err(|source| Error::file("rename", &self.path, source))?,
         }
         remove(&self.journal_path)?;
         let directory = self.target.parent().unwrap_or(Path::new("."));
-        sync_dir(directory).map_err(|source| Error::file("sync", directory, source))?;
-        let metadata: Metadata = self.file.metadata().map_err(|source| failed("inspect", source))?;
-        Ok(Identity::of(&metadata))
+        sync_dir(directory).map_err(|source| Error::file("sync", directory, source))
     }
 
     fn journal(&self) -> MutexGuard<'_, Journal> {
@@ -308,6 +311,7 @@ mod tests {
             if there {
                 fs::write(&target, "old").unwrap();
             }
+            part.seal().unwrap();
             let finished = part.finish(overwrite);
             assert_eq!(finished.is_ok(), overwrite || !there);
             assert_eq!(fs::read_to_string(&target).unwrap(), if finished.is_ok() { "new" } else { "old" });
