@@ -4,5 +4,6 @@
 mod bed;
 mod client;
 mod control;
+mod crowd;
 mod rates;
 mod steps;
