@@ -187,7 +187,7 @@ impl<'c> Mover<'c> {
         self.body_end = body.remaining().map_or(u64::MAX, |bytes| self.start.saturating_add(bytes));
         loop {
             let rest = self.await_turn(wire, body).await?;
-            let (window, range) = self.window(rest).await;
+            let (window, range) = self.window(rest).await?;
             let at = range.start;
             let (bytes, fill, window) = body.fill(wire, window, range, TICK).await;
             if bytes > 0 {
@@ -237,16 +237,28 @@ impl<'c> Mover<'c> {
 
     /// The next buffer, and where in it the next bytes go: file and memory alignment agree, so that whole blocks can be
     /// written from where they were received.
-    async fn window(&self, rest: usize) -> (Buf, Range<usize>) {
+    async fn window(&mut self, rest: usize) -> Result<(Buf, Range<usize>), Stop> {
         if self.pace.is_fast() && rest >= SLOT_REST_BYTES_MIN {
-            let slot = self.core.io.take_slot().await;
+            let slot = self.take_slot().await?;
             let at = (self.at % BLOCK_BYTES) as usize;
             let end = at.saturating_add(rest).min(slot.len());
-            (slot, at..end)
+            Ok((slot, at..end))
         } else {
             let bytes = rest.clamp(1, SMALL_WINDOW_BYTES);
-            (Buf::heap(bytes), 0..bytes)
+            Ok((Buf::heap(bytes), 0..bytes))
         }
+    }
+
+    /// Whoever waits for a slot holds none: else all of them could be held by bodies that wait for one more.
+    async fn take_slot(&mut self) -> Result<Buf, Stop> {
+        if let Some(slot) = self.core.io.try_slot() {
+            return Ok(slot);
+        }
+        let since = self.core.io.now();
+        self.land_all().await?;
+        let slot = on_disk(self.core, &self.claim, self.core.io.take_slot()).await;
+        self.pace.pause(self.core.io.now() - since);
+        Ok(slot)
     }
 
     /// Writes the part of the window that this writer owns and puts it in line for its record.
@@ -388,7 +400,8 @@ impl<'c> Mover<'c> {
     }
 }
 
-/// Waits for the disk: it is slow, not the sender, so nobody shall end this writer for being silent.
+/// Waits for the disk, or for a slot that comes back from it: that is slow, not the sender, so nobody shall end this writer
+/// for being silent.
 async fn on_disk<T>(core: &Core, claim: &Claim, work: impl Future<Output = T>) -> T {
     let mut work = pin!(work);
     loop {
