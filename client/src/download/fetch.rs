@@ -1,19 +1,16 @@
 //! One ranged GET, its bytes put where they belong.
 
-use std::fs::File;
 use std::io::{self, Read};
-use std::os::unix::fs::FileExt;
 
 use etransfer_contract::Span;
 
 use super::part::Part;
+use super::window;
 use crate::http1::{Connection, Framing, Request, ResponseHead, WireError};
 use crate::progress::Meter;
 use crate::spread::{Job, Seat};
 use crate::{Client, Error, Result};
 
-/// Bytes moved from socket to file at a time; also how often progress is told and recorded.
-const BLOCK_BYTES: usize = 1024 * 1024;
 const WHAT: &str = "a range of the file";
 /// Largest body of a refusal worth reading.
 const ANSWER_BYTES_MAX: u64 = 64 * 1024;
@@ -95,19 +92,20 @@ impl Fetch<'_> {
         seat: &mut Seat<'_>,
         reached: &mut u64,
     ) -> Result<()> {
-        let early = connection.take_buffered(span.len());
-        self.store(&early, span.start(), reached)?;
-        seat.count(job, early.len() as u64);
-        seat.block.resize(BLOCK_BYTES, 0);
-        let mut at = span.start() + early.len() as u64;
+        // What came with the head goes in front of what follows it.
+        let mut early = connection.take_buffered(span.len());
+        let mut at = span.start();
         while at < span.end() {
-            let want = (span.end() - at).min(BLOCK_BYTES as u64) as usize;
-            let filled = fill(&mut connection.socket(), &mut seat.block[..want]);
+            let window = window::at(&mut seat.block, at, span.end());
+            let given = early.len().min(window.len());
+            window[..given].copy_from_slice(&early[..given]);
+            early.drain(..given);
+            let filled = fill(&mut connection.socket(), &mut window[given..]);
             let (count, end) = match filled {
-                Ok(count) => (count, None),
-                Err((count, error)) => (count, Some(error)),
+                Ok(count) => (given + count, None),
+                Err((count, error)) => (given + count, Some(error)),
             };
-            self.store(&seat.block[..count], at, reached)?;
+            self.store(&window[..count], at, reached)?;
             seat.count(job, count as u64);
             at += count as u64;
             if let Some(error) = end {
@@ -119,16 +117,12 @@ impl Fetch<'_> {
 
     fn store(&self, bytes: &[u8], at: u64, reached: &mut u64) -> Result<()> {
         let Some(span) = Span::at(at, bytes.len() as u64) else { return Ok(()) };
-        write_at(&self.part.file, bytes, at).map_err(|source| Error::file("write", &self.part.path, source))?;
+        self.part.write(bytes, at).map_err(|source| Error::file("write", &self.part.path, source))?;
         self.part.wrote(span);
         self.meter.add(span.len());
         *reached = span.end();
         Ok(())
     }
-}
-
-fn write_at(file: &File, bytes: &[u8], at: u64) -> io::Result<()> {
-    file.write_all_at(bytes, at)
 }
 
 /// Reads until `block` is full; on failure also tells what came before it.

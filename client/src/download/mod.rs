@@ -16,6 +16,7 @@ mod fetch;
 pub mod name;
 mod part;
 mod past;
+mod window;
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -7,19 +7,24 @@
 //! * After a power cut it is not, because nothing was synced. So the journal names the boot it was written in, and
 //!   holds two sets: `written`, good within the same boot, and `synced`, good for ever (its ranges were synced before
 //!   they were recorded).
+//! * Whole blocks of large files go past the page cache ([`Part::write`]), partial ones through it: the kernel keeps the
+//!   two coherent, and a sync covers both.
 //! * The final name appears by rename after a sync of the whole file: it never names a file with holes.
 
-use std::fs::{File, Metadata};
+use std::fs::{File, Metadata, OpenOptions};
+use std::io;
 use std::os::fd::AsFd;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use etransfer_contract::{Span, SpanSet};
-use rustix::fs::{CWD, RenameFlags};
+use rustix::fs::{CWD, OFlags, RenameFlags};
 use serde::{Deserialize, Serialize};
 
 use crate::files::{Identity, boot_id, open_locked, reserve};
+use super::window::BLOCK_BYTES;
 use crate::private::{read_json, remove, sync_dir, write_passing_json};
 use crate::{Address, Cancel, Error, Result};
 
@@ -30,6 +35,10 @@ const RECORD_INTERVAL: Duration = Duration::from_millis(100);
 /// How much time a power cut may cost. Syncing keeps the disk busy beside the network instead of after it: the shorter,
 /// the less is left for the sync at the end, which everybody waits for.
 const SYNC_INTERVAL: Duration = Duration::from_secs(1);
+
+/// From this size on a file is written past the page cache: filling that with what is not read soon costs more than the
+/// disk, and pushes out what is.
+const DIRECT_BYTES_MIN: u64 = 64 << 20;
 
 /// On disk.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -49,6 +58,8 @@ struct Journal {
 pub(super) struct Part {
     pub file: File,
     pub path: PathBuf,
+    /// The same file past the page cache; `None` for small files, and where the file system has no such way.
+    direct: Option<File>,
     target: PathBuf,
     journal_path: PathBuf,
     journal: Mutex<Journal>,
@@ -71,7 +82,8 @@ impl Part {
                 Journal::new(server, id, size)
             }
         };
-        Ok(Self { file, path, target: target.to_owned(), journal_path, journal: Mutex::new(journal) })
+        let direct = if size >= DIRECT_BYTES_MIN { open_direct(&path) } else { None };
+        Ok(Self { file, path, direct, target: target.to_owned(), journal_path, journal: Mutex::new(journal) })
     }
 
     /// What an earlier run left, when not a byte is missing.
@@ -100,6 +112,26 @@ impl Part {
     pub fn missing(&self) -> Vec<Span> {
         let journal = self.journal();
         Span::new(0, journal.size).map(|whole| journal.written.missing(whole)).unwrap_or_default()
+    }
+
+    /// Writes `bytes` at `at`. Past the page cache go whole blocks that lie in memory as they do in the file.
+    pub fn write(&self, bytes: &[u8], at: u64) -> io::Result<()> {
+        let end = at + bytes.len() as u64;
+        let (first, last) = (at.next_multiple_of(BLOCK_BYTES), end / BLOCK_BYTES * BLOCK_BYTES);
+        let agree = bytes.as_ptr().addr() as u64 % BLOCK_BYTES == at % BLOCK_BYTES;
+        let Some(direct) = self.direct.as_ref().filter(|_| agree && first < last) else {
+            return self.file.write_all_at(bytes, at);
+        };
+        let part = |from: u64, to: u64| &bytes[(from - at) as usize..(to - at) as usize];
+        self.file.write_all_at(part(at, first), at)?;
+        match direct.write_all_at(part(first, last), first) {
+            // A disk that asks for larger blocks, or a write that ended inside one.
+            Err(error) if error.kind() == io::ErrorKind::InvalidInput => {
+                self.file.write_all_at(part(first, last), first)?;
+            }
+            other => other?,
+        }
+        self.file.write_all_at(part(last, end), last)
     }
 
     /// These bytes are in the file now.
@@ -214,6 +246,12 @@ impl Journal {
     }
 }
 
+/// `None`: not here.
+fn open_direct(path: &Path) -> Option<File> {
+    let flags = OFlags::DIRECT | OFlags::NOFOLLOW;
+    OpenOptions::new().write(true).custom_flags(flags.bits() as i32).open(path).ok()
+}
+
 /// Renames; without `overwrite` never onto something, even when it appeared a moment ago.
 fn rename(from: &Path, to: &Path, overwrite: bool) -> std::io::Result<()> {
     if !overwrite {
@@ -297,6 +335,28 @@ mod tests {
         fs::remove_file(dir.path().join("x.part")).unwrap();
         assert!(Part::open_whole(&target, &server(), ID).unwrap().is_none());
         assert_eq!(Part::open(&target, &server(), ID, 10).unwrap().bytes(), 0);
+    }
+
+    #[test]
+    fn what_goes_past_the_page_cache_meets_what_goes_through_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let size = DIRECT_BYTES_MIN + 5;
+        let part = Part::open(&dir.path().join("x"), &server(), ID, size).unwrap();
+        let (mut rng, mut memory) = (fastrand::Rng::with_seed(7), Vec::new());
+        let mut oracle = vec![0; size as usize];
+        for round in 0..300 {
+            // Near each other, so that blocks are shared, and at the end of the file.
+            let base = if rng.bool() { 0 } else { size - (3 << 20) };
+            let at = base + rng.u64(0..(3 << 20));
+            let window = super::super::window::at(&mut memory, at, size.min(at + rng.u64(1..20_000)));
+            window.fill(round as u8);
+            // One byte further in memory nothing agrees any more.
+            let skip = usize::from(rng.u8(0..4) == 0).min(window.len());
+            part.write(&window[skip..], at).unwrap();
+            oracle[at as usize..at as usize + window.len() - skip].fill(round as u8);
+        }
+        part.seal().unwrap();
+        assert!(fs::read(&part.path).unwrap() == oracle);
     }
 
     #[test]
