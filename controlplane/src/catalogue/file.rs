@@ -1,5 +1,8 @@
 //! The durable catalogue: one redb file, one writer thread, one commit for everything that waits (group commit).
 //!
+//! What nobody waits for goes along with what somebody waits for, or a moment later; while many wait at once, a commit
+//! begins a moment after the first of them, because it costs much the same for one as for ten.
+//!
 //! Order: the change enters the index in memory, the writer commits it together with whatever else waits, then its asker
 //! is told. A crash before the commit loses a change nobody was told of; redb's own pages are checksummed and its commit
 //! is one switch of the root, so a torn commit is the previous state.
@@ -38,6 +41,11 @@ const META: TableDefinition<'_, &str, u64> = TableDefinition::new("meta.1");
 const TRUSTED: &str = "trusted";
 /// Changes in one commit.
 const BATCH_MAX: usize = 4096;
+/// How late a commit of what nobody waits for begins.
+const NOTES_WAIT: Duration = Duration::from_millis(20);
+/// How late any begins, when as many as this waited for the last one.
+const CROWD_WAIT: Duration = Duration::from_millis(1);
+const CROWD: usize = 3;
 /// Pause before a commit that failed is tried again.
 const RETRY: Duration = Duration::from_secs(1);
 /// How often room that was given up is looked for again.
@@ -160,6 +168,7 @@ struct Writer {
 
 impl Writer {
     fn run(&mut self, queue: &mpsc::Receiver<Waiting>) {
+        let mut waited = 0;
         loop {
             let first = if self.unkept.is_empty() {
                 queue.recv().map_err(|_| mpsc::RecvTimeoutError::Disconnected)
@@ -171,7 +180,12 @@ impl Writer {
                 Err(mpsc::RecvTimeoutError::Timeout) => Vec::new(),
                 Err(mpsc::RecvTimeoutError::Disconnected) => break,
             };
-            batch.extend(queue.try_iter().take(BATCH_MAX - 1));
+            gather(queue, &mut batch, NOTES_WAIT, |batch| awaited(batch) == 0 && !batch.is_empty());
+            if waited >= CROWD {
+                gather(queue, &mut batch, CROWD_WAIT, |_| true);
+            }
+            batch.extend(queue.try_iter().take(BATCH_MAX.saturating_sub(batch.len())));
+            waited = awaited(&batch);
             self.unkept.extend(batch.iter_mut().flat_map(|waiting| std::mem::take(&mut waiting.changes)));
             let outcome = self.commit();
             if let Err(error) = &outcome {
@@ -249,6 +263,27 @@ impl Writer {
         }
         write.commit()?;
         Ok(())
+    }
+}
+
+/// How many changes of the batch somebody waits for.
+fn awaited(batch: &[Waiting]) -> usize {
+    batch.iter().filter(|waiting| !waiting.tell.is_closed()).count()
+}
+
+/// Takes what comes within `limit`, while `wants` more.
+fn gather(
+    queue: &mpsc::Receiver<Waiting>,
+    batch: &mut Vec<Waiting>,
+    limit: Duration,
+    wants: impl Fn(&[Waiting]) -> bool,
+) {
+    let end = Instant::now() + limit;
+    while batch.len() < BATCH_MAX && wants(batch) {
+        match queue.recv_timeout(end.saturating_duration_since(Instant::now())) {
+            Ok(waiting) => batch.push(waiting),
+            Err(mpsc::RecvTimeoutError::Timeout | mpsc::RecvTimeoutError::Disconnected) => break,
+        }
     }
 }
 
