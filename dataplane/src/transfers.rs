@@ -130,6 +130,7 @@ mod tests {
             hold_last: false,
             exclusive: false,
             report: false,
+            counted: None,
             rate: None,
         })
     }

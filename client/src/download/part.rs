@@ -23,8 +23,8 @@ use etransfer_contract::{Span, SpanSet};
 use rustix::fs::{CWD, OFlags, RenameFlags};
 use serde::{Deserialize, Serialize};
 
-use crate::files::{Identity, boot_id, open_locked, reserve};
 use super::window::BLOCK_BYTES;
+use crate::files::{Identity, boot_id, open_locked, reserve};
 use crate::private::{read_json, remove, sync_dir, write_passing_json};
 use crate::{Address, Cancel, Error, Result};
 

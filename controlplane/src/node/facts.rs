@@ -122,11 +122,11 @@ impl State {
 
     /// A delivery ended.
     fn served(&mut self, fact: &Fact, effects: &mut Effects) {
-        let Fact::Served { object, ticket, receiver, span, whole, .. } = fact else { return };
+        let Fact::Served { number, object, ticket, receiver, span, whole, times } = fact else { return };
+        let is_new = self.tally.is_new(self.data_run, *number);
         let Some(entry) = self.shelf.get(*object) else { return };
         let Ok(receiver) = receiver.parse::<Receiver>() else { return };
         let length = entry.record.length;
-        let is_new = !self.tally.is_repeated(fact);
         match entry.record.keep.policy {
             Policy::DownloadOnce => {
                 let delivery = Delivery { ticket: *ticket, run: self.data_run, receiver: &receiver, span: *span };
@@ -139,9 +139,10 @@ impl State {
             }
             Policy::Permanent | Policy::Ttl => {
                 let Some(length) = length.filter(|_| *whole && is_new && entry.record.is_complete()) else { return };
-                if self.tally.add(*object, &receiver.who, *span, length) {
+                let full = self.tally.add(*object, &receiver.who, *span, length, *times);
+                if full > 0 {
                     let change = self.shelf.update(*object, |entry| {
-                        entry.record.download_count += 1;
+                        entry.record.download_count += full;
                         Change::Put(Box::new(entry.record.clone()))
                     });
                     change.into_iter().for_each(|change| effects.note(change));

@@ -63,7 +63,7 @@ async fn once_file(node: &Node) {
 
 fn served(ticket: Ticket, receiver: &Receiver, whole: bool) -> Fact {
     let receiver = receiver.to_string();
-    Fact::Served { object: id(1), ticket, receiver, span: Span::new(0, 100), whole, at_unix_ms: ticket }
+    Fact::Served { number: ticket, object: id(1), ticket, receiver, span: Span::new(0, 100), whole, times: 1 }
 }
 
 #[tokio::test]

@@ -2,41 +2,36 @@
 //!
 //! In memory and bounded: what is forgotten costs a count, nothing else. A delivery told twice counts once.
 
-use std::collections::{HashMap, HashSet, VecDeque};
-use std::hash::{BuildHasher, RandomState};
+use std::collections::{HashMap, VecDeque};
 
-use etransfer_contract::fact::Fact;
 use etransfer_contract::{ObjectId, Span, SpanSet};
 
 use super::receiver::Who;
 
 /// Receivers in the middle of a download that are remembered.
 const PARTS_MAX: usize = 8192;
-/// Deliveries remembered to know a repetition by.
-const SEEN_MAX: usize = 8192;
 
 /// Sums of deliveries.
 #[derive(Debug, Default)]
 pub struct Tally {
     parts: HashMap<(ObjectId, Who), SpanSet>,
     oldest: VecDeque<(ObjectId, Who)>,
-    hasher: RandomState,
-    seen: HashSet<u64>,
-    seen_order: VecDeque<u64>,
+    /// The last delivery, by run and number.
+    heard: (u64, u64),
 }
 
 impl Tally {
-    /// Adds one whole delivery; `true` when it makes a full download.
-    pub fn add(&mut self, object: ObjectId, who: &Who, span: Option<Span>, length: u64) -> bool {
-        let Some(span) = span else { return length == 0 };
-        if span.len() >= length {
-            return true;
-        }
+    /// Adds what was delivered whole `times` times; how many full downloads that makes.
+    pub fn add(&mut self, object: ObjectId, who: &Who, span: Option<Span>, length: u64, times: u64) -> u64 {
+        let Some(span) = span.filter(|span| span.len() < length) else {
+            return if span.is_some() || length == 0 { times } else { 0 };
+        };
         let key = (object, who.clone());
         if !self.parts.contains_key(&key) {
             self.make_room();
             self.oldest.push_back(key.clone());
         }
+        // The same bytes again add nothing to it.
         let got = self.parts.entry(key.clone()).or_default();
         got.insert(span);
         let full = got.bytes() >= length;
@@ -44,21 +39,16 @@ impl Tally {
             self.parts.remove(&key);
             self.oldest.retain(|other| *other != key);
         }
-        full
+        u64::from(full)
     }
 
-    /// Whether this very fact was told before.
-    pub fn is_repeated(&mut self, served: &Fact) -> bool {
-        let Fact::Served { object, ticket, receiver, span, at_unix_ms, .. } = served else { return false };
-        let name = self.hasher.hash_one((object, ticket, receiver, span, at_unix_ms));
-        if !self.seen.insert(name) {
-            return true;
+    /// Whether the delivery of this number, of this run of the data plane, was not told before: they come in order.
+    pub fn is_new(&mut self, run: u64, number: u64) -> bool {
+        let is_new = self.heard.0 != run || number > self.heard.1;
+        if is_new {
+            self.heard = (run, number);
         }
-        self.seen_order.push_back(name);
-        if self.seen_order.len() > SEEN_MAX {
-            self.seen_order.pop_front().map(|old| self.seen.remove(&old));
-        }
-        false
+        is_new
     }
 
     fn make_room(&mut self) {
@@ -77,27 +67,24 @@ mod tests {
         let mut tally = Tally::default();
         let id = ObjectId::from_bytes([1; 16]);
         let (a, b) = (Who::credential("a"), Who::credential("b"));
-        assert!(tally.add(id, &a, Span::new(0, 10), 10));
-        assert!(!tally.add(id, &a, Span::new(0, 5), 10));
-        assert!(!tally.add(id, &b, Span::new(5, 10), 10));
-        assert!(tally.add(id, &a, Span::new(5, 10), 10));
-        assert!(!tally.add(id, &a, Span::new(5, 10), 10), "a new download begins");
-        assert!(tally.add(id, &a, None, 0));
+        for (who, span, times, full) in [
+            (&a, Span::new(0, 10), 1, 1),
+            (&a, Span::new(0, 10), 3, 3),
+            (&a, Span::new(0, 5), 2, 0),
+            (&b, Span::new(5, 10), 1, 0),
+            (&a, Span::new(5, 10), 1, 1),
+            (&a, Span::new(5, 10), 1, 0), // a new download begins
+        ] {
+            assert_eq!(tally.add(id, who, span, 10, times), full, "{who:?} {span:?} {times}");
+        }
+        assert_eq!((tally.add(id, &a, None, 0, 2), tally.add(id, &a, None, 10, 2)), (2, 0));
     }
 
     #[test]
     fn a_delivery_told_twice_is_known() {
         let mut tally = Tally::default();
-        let served = |at_unix_ms| Fact::Served {
-            object: ObjectId::from_bytes([1; 16]),
-            ticket: 1,
-            receiver: "r:x".into(),
-            span: None,
-            whole: true,
-            at_unix_ms,
-        };
-        assert!(!tally.is_repeated(&served(1)));
-        assert!(tally.is_repeated(&served(1)));
-        assert!(!tally.is_repeated(&served(2)));
+        for (run, number, is_new) in [(1, 1, true), (1, 1, false), (1, 3, true), (1, 2, false), (2, 1, true)] {
+            assert_eq!(tally.is_new(run, number), is_new, "{run} {number}");
+        }
     }
 }

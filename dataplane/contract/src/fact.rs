@@ -51,8 +51,10 @@ pub enum Fact {
         /// Bytes stored under it.
         stored: u64,
     },
-    /// A delivery ended.
+    /// Deliveries ended.
     Served {
+        /// Rises within a run: what was told before has a number that is not above the last one.
+        number: u64,
         /// The object.
         object: ObjectId,
         /// The grant.
@@ -63,8 +65,8 @@ pub enum Fact {
         span: Option<Span>,
         /// Every byte of it was handed to the transport and the response ended without error.
         whole: bool,
-        /// Unix milliseconds.
-        at_unix_ms: u64,
+        /// How many ended like this, at least 1.
+        times: u64,
     },
     /// Everything the store holds; sent in pages after the control plane (re)started or asked for it.
     Inventory {

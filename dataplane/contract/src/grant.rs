@@ -163,6 +163,9 @@ pub struct Serve {
     pub exclusive: bool,
     /// Report the end of each delivery as [`Fact::Served`](crate::Fact::Served).
     pub report: bool,
+    /// Full downloads before this one: the answer says one more in `X-Download-Count`, those added that ended here since.
+    #[serde(default)]
+    pub counted: Option<u64>,
     /// How fast the content may go, whole or in part; `None` = no limit.
     #[serde(default)]
     pub rate: Option<Rate>,

@@ -56,4 +56,4 @@ pub const CLAIM_PATH: &str = "/line/claim";
 /// Where counters are told.
 pub const COUNTERS_PATH: &str = "/line/counters";
 /// The version both sides speak; a mismatch stops the data plane at start with both numbers named.
-pub const VERSION: u16 = 1;
+pub const VERSION: u16 = 2;

@@ -12,15 +12,16 @@
 use std::sync::Arc;
 
 use etransfer_contract::Span;
-use etransfer_contract::fact::{Claim, Fact};
+use etransfer_contract::fact::Claim;
 use etransfer_contract::grant::{Grant, Serve};
 use etransfer_contract::ranges::{self, Asked};
 
 use super::Answered;
 use super::sender::Sender;
-use crate::core::{Core, unix_ms};
+use crate::core::Core;
 use crate::data_file::open_for_reading;
 use crate::http::{Head, Method, Reply};
+use crate::line::Delivery as Ended;
 use crate::permission::Permission;
 use crate::store::{Object, SoleDelivery};
 use crate::wire::Wire;
@@ -46,7 +47,12 @@ pub async fn serve(permission: &Permission<'_>, wire: &mut Wire, permit: &Serve,
         Err(reply) => return Answered::Reply(reply),
     };
     let length = delivery.span.map_or(0, Span::len);
+    let downloads = permit.counted.map(|told| object.as_ref().map_or(told, |object| object.downloads(told)) + 1);
     let reply = delivery.reply.fields(&permit.fields).content_length(length);
+    let reply = match downloads {
+        Some(downloads) => reply.field("X-Download-Count", downloads.to_string()),
+        None => reply,
+    };
     if head.method() == Method::Head {
         return Answered::Reply(reply);
     }
@@ -57,16 +63,17 @@ pub async fn serve(permission: &Permission<'_>, wire: &mut Wire, permit: &Serve,
     };
     let status = reply.status();
     let reply = reply.fields(&grant.headers);
-    let whole = deliver(permission, wire, object, permit, reply, delivery.span, keep_alive).await;
+    let whole = deliver(permission, wire, object.as_ref(), permit, reply, delivery.span, keep_alive).await;
+    if let (Some(object), Some(told)) = (&object, permit.counted)
+        && whole
+        && object.look().length == Some(length)
+    {
+        object.count_download(told);
+    }
     if permit.report {
-        core.shared.facts.push(Fact::Served {
-            object: permit.object,
-            ticket: grant.ticket,
-            receiver: permit.receiver.clone(),
-            span: delivery.span,
-            whole,
-            at_unix_ms: unix_ms(),
-        });
+        let Serve { object, receiver, .. } = permit;
+        let ended = Ended { object: *object, ticket: grant.ticket, receiver, span: delivery.span, whole };
+        core.shared.facts.push_delivery(&ended, permit.hold_last);
     }
     if whole { Answered::Sent(status) } else { Answered::Cut }
 }
@@ -137,7 +144,7 @@ fn refuse_consumed(permit: &Serve, span: Option<Span>) -> Result<(), Reply> {
 async fn deliver(
     permission: &Permission<'_>,
     wire: &mut Wire,
-    object: Option<Arc<Object>>,
+    object: Option<&Arc<Object>>,
     permit: &Serve,
     reply: Reply,
     span: Option<Span>,

@@ -1,7 +1,9 @@
 //! Facts on their way to the control plane: one queue for all cores, delivered in order and in batches by one task.
 //!
 //! Must stay true: a fact leaves the queue only after the control plane said 204; the newest progress of an object
-//! replaces a waiting older one, so a long outage costs one entry per object.
+//! replaces a waiting older one, so a long outage costs one entry per object; whoever asks for a decision has everything
+//! told first ([`Facts::flush`]). Deliveries that only count wait a moment for others: equal ones are told as one, and a
+//! kill in that moment costs their count.
 #![expect(clippy::disallowed_types, reason = "one queue for all cores, held for a push or a pop")]
 
 use std::collections::{HashMap, VecDeque};
@@ -10,9 +12,10 @@ use std::rc::Rc;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use etransfer_contract::ObjectId;
 use etransfer_contract::fact::{Fact, FactBatch};
+use etransfer_contract::grant::Ticket;
 use etransfer_contract::line::{self, FACTS_PATH};
+use etransfer_contract::{ObjectId, Span};
 use event_listener::Event;
 
 use super::client::ANSWER_WAIT;
@@ -23,6 +26,8 @@ use crate::world::Io;
 const BATCH_MAX: usize = 1000;
 /// Deliveries told while the control plane is away are forgotten beyond this; bytes and removals never are.
 const SERVED_MAX: usize = 100_000;
+/// How long deliveries that only count may wait to be told.
+const COUNT_WAIT: Duration = Duration::from_millis(10);
 /// Pause after a failed delivery.
 const RETRY: Duration = Duration::from_millis(200);
 
@@ -44,22 +49,65 @@ struct Queue {
     /// The delivery under way took these many from the front: they must not be replaced any more.
     taken: usize,
     served: usize,
+    /// Where a delivery waits that equal ones are added to.
+    counting: HashMap<(Ticket, Option<Span>), u64>,
+    /// Facts before this place were sent once, perhaps heard: nothing is added to them.
+    sent: u64,
+    /// Something that waits must be told now.
+    hurry: bool,
+}
+
+/// A delivery that ended.
+pub struct Delivery<'a> {
+    /// The object.
+    pub object: ObjectId,
+    /// Its grant.
+    pub ticket: Ticket,
+    /// From the grant.
+    pub receiver: &'a str,
+    /// What was promised.
+    pub span: Option<Span>,
+    /// All of it was handed to the transport.
+    pub whole: bool,
+}
+
+/// What waits.
+enum Mood {
+    Empty,
+    /// Nothing but counts.
+    Calm,
+    Hurried,
 }
 
 impl Facts {
     /// Queues a fact.
     pub fn push(&self, fact: Fact) {
-        {
-            let mut queue = self.lock();
-            queue.push(fact);
-        }
+        self.lock().push(fact);
         self.pushed.notify(1);
+    }
+
+    /// Queues the end of a delivery; `binds`: something is decided by it, so it is told at once.
+    pub fn push_delivery(&self, delivery: &Delivery<'_>, binds: bool) {
+        let wake = {
+            let mut queue = self.lock();
+            let was_empty = queue.waiting.is_empty();
+            queue.push_delivery(delivery, binds);
+            was_empty || queue.hurry
+        };
+        // Whoever delivers has not to be woken for a count, only to begin to wait for more.
+        if wake {
+            self.pushed.notify(1);
+        }
     }
 
     /// Waits until everything queued so far was delivered; `false` when that takes longer than `limit`.
     pub async fn flush(&self, io: &Io, limit: Duration) -> bool {
         let target = {
-            let queue = self.lock();
+            let mut queue = self.lock();
+            if queue.waiting.len() > queue.taken {
+                queue.hurry = true;
+                self.pushed.notify(1);
+            }
             queue.gone + queue.waiting.len() as u64
         };
         let deadline = io.now() + limit;
@@ -85,11 +133,17 @@ impl Facts {
         let facts = &core.shared.facts;
         loop {
             let listener = facts.pushed.listen();
-            let batch = facts.take_batch();
-            if batch.is_empty() {
-                listener.await;
-                continue;
+            match facts.mood() {
+                Mood::Empty => {
+                    listener.await;
+                    continue;
+                }
+                Mood::Calm => {
+                    futures_util::future::select(pin!(listener), pin!(core.io.sleep(COUNT_WAIT))).await;
+                }
+                Mood::Hurried => {}
             }
+            let batch = facts.take_batch();
             let batch = FactBatch { version: line::VERSION, run: core.shared.run, facts: batch };
             let answer = core.line.post(FACTS_PATH, &batch, ANSWER_WAIT).await;
             match answer {
@@ -108,15 +162,28 @@ impl Facts {
         }
     }
 
+    fn mood(&self) -> Mood {
+        let queue = self.lock();
+        match (queue.waiting.is_empty(), queue.hurry) {
+            (true, _) => Mood::Empty,
+            (false, false) => Mood::Calm,
+            (false, true) => Mood::Hurried,
+        }
+    }
+
     fn take_batch(&self) -> Vec<Fact> {
         let mut queue = self.lock();
         queue.taken = queue.waiting.len().min(BATCH_MAX);
         let taken = queue.taken;
+        queue.sent = queue.sent.max(queue.gone + taken as u64);
+        queue.hurry = queue.waiting.len() > taken;
         queue.waiting.iter().take(taken).cloned().collect()
     }
 
     fn put_back(&self) {
-        self.lock().taken = 0;
+        let mut queue = self.lock();
+        queue.taken = 0;
+        queue.hurry = true;
     }
 
     fn confirm(&self, core: &Core, batch: &[Fact]) {
@@ -151,10 +218,6 @@ impl Queue {
                     }
                 }
             }
-            Fact::Served { .. } if self.served >= SERVED_MAX => {
-                tracing::warn!("the control plane is away for long: a delivery goes uncounted");
-                return;
-            }
             Fact::Served { .. } => self.served += 1,
             Fact::Completed(_)
             | Fact::Discarded { .. }
@@ -164,6 +227,33 @@ impl Queue {
             | Fact::Inventory { .. } => {}
         }
         self.waiting.push_back(fact);
+        self.hurry = true;
+    }
+
+    fn push_delivery(&mut self, delivery: &Delivery<'_>, binds: bool) {
+        let Delivery { object, ticket, receiver, span, whole } = *delivery;
+        let key = (ticket, span);
+        if let Some(&place) = self.counting.get(&key).filter(|place| whole && !binds && **place >= self.sent) {
+            let told = &mut self.waiting[(place - self.gone) as usize];
+            if let Fact::Served { object: other, receiver: same, times, .. } = told
+                && (*other, same.as_str()) == (object, receiver)
+            {
+                *times += 1;
+                return;
+            }
+        }
+        if self.served >= SERVED_MAX {
+            tracing::warn!("the control plane is away for long: a delivery goes uncounted");
+            return;
+        }
+        let place = self.gone + self.waiting.len() as u64;
+        let hurry = self.hurry;
+        let receiver = receiver.to_owned();
+        self.push(Fact::Served { number: place + 1, object, ticket, receiver, span, whole, times: 1 });
+        self.hurry = hurry || binds || self.waiting.len() >= BATCH_MAX;
+        if whole && !binds {
+            self.counting.insert(key, place);
+        }
     }
 
     fn drop_front(&mut self, count: usize) {
@@ -172,7 +262,12 @@ impl Queue {
                 Some(Fact::Progress(presence)) if self.progress.get(&presence.object) == Some(&self.gone) => {
                     self.progress.remove(&presence.object);
                 }
-                Some(Fact::Served { .. }) => self.served -= 1,
+                Some(Fact::Served { ticket, span, .. }) => {
+                    self.served -= 1;
+                    if self.counting.get(&(ticket, span)) == Some(&self.gone) {
+                        self.counting.remove(&(ticket, span));
+                    }
+                }
                 _ => {}
             }
             self.gone += 1;
@@ -220,6 +315,48 @@ mod tests {
         facts.push(progress(1, 14));
         assert_eq!(received(&facts.take_batch()), [14]);
         assert_eq!(facts.lock().gone, 3);
+    }
+
+    fn served(facts: &Facts, ticket: Ticket, end: u64, binds: bool) {
+        let object = ObjectId::from_bytes([1; 16]);
+        facts.push_delivery(&Delivery { object, ticket, receiver: "r", span: Span::new(0, end), whole: true }, binds);
+    }
+
+    fn counted(facts: &[Fact]) -> Vec<(u64, u64, u64)> {
+        let count = |fact: &Fact| match fact {
+            Fact::Served { number, ticket, times, .. } => (*number, *ticket, *times),
+            _ => (0, 0, 0),
+        };
+        facts.iter().map(count).collect()
+    }
+
+    #[test]
+    fn equal_deliveries_are_one_fact_until_it_was_sent() {
+        let facts = Facts::default();
+        for (ticket, end) in [(1, 10), (1, 10), (2, 10), (1, 5), (1, 10)] {
+            served(&facts, ticket, end, false);
+        }
+        assert!(matches!(facts.mood(), Mood::Calm));
+        assert_eq!(counted(&facts.take_batch()), [(1, 1, 3), (2, 2, 1), (3, 1, 1)]);
+        served(&facts, 1, 10, false);
+        facts.put_back();
+        served(&facts, 1, 10, false);
+        assert!(matches!(facts.mood(), Mood::Hurried));
+        assert_eq!(counted(&facts.take_batch()), [(1, 1, 3), (2, 2, 1), (3, 1, 1), (4, 1, 2)], "told again as it was");
+        facts.lock().drop_front(4);
+        let queue = facts.lock();
+        assert!(queue.counting.is_empty() && queue.served == 0);
+    }
+
+    #[test]
+    fn counts_wait_and_what_binds_does_not() {
+        let facts = Facts::default();
+        assert!(matches!(facts.mood(), Mood::Empty));
+        served(&facts, 1, 10, false);
+        assert!(matches!(facts.mood(), Mood::Calm));
+        served(&facts, 1, 10, true);
+        assert!(matches!(facts.mood(), Mood::Hurried));
+        assert_eq!(counted(&facts.take_batch()), [(1, 1, 1), (2, 1, 1)]);
     }
 
     #[test]

@@ -8,5 +8,5 @@ mod orders;
 
 pub use budgets::Budgets;
 pub use client::{LineClient, LineReply};
-pub use facts::Facts;
+pub use facts::{Delivery, Facts};
 pub use orders::follow_orders;

@@ -1,7 +1,7 @@
 //! One object: what is there of it, who writes it, who reads it. Shared by all cores, locked for a few instructions and
 //! one journal write at a time.
 use std::io;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -38,6 +38,7 @@ pub struct Object {
     pub(super) readers: AtomicUsize,
     /// A [`SoleDelivery`](super::SoleDelivery) is out.
     pub(super) delivering: AtomicBool,
+    downloads: AtomicU64,
     index: Weak<Index>,
     pub(super) tally: Arc<Tally>,
 }
@@ -117,6 +118,7 @@ impl Object {
             cut: AtomicBool::new(false),
             readers: AtomicUsize::new(0),
             delivering: AtomicBool::new(false),
+            downloads: AtomicU64::new(0),
             index,
             tally,
         }
@@ -130,6 +132,17 @@ impl Object {
     /// Where its bytes live.
     pub fn path(&self) -> ObjectPath {
         ObjectPath::of(self.id)
+    }
+
+    /// Full downloads until now, of which the control plane knew `told` when it decided.
+    pub fn downloads(&self, told: u64) -> u64 {
+        self.downloads.load(Ordering::Acquire).max(told)
+    }
+
+    /// One more ended. Counted before it is told: no decision knows more than this.
+    pub fn count_download(&self, told: u64) {
+        self.downloads.fetch_max(told, Ordering::AcqRel);
+        self.downloads.fetch_add(1, Ordering::AcqRel);
     }
 
     /// How it is right now.

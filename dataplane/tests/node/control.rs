@@ -182,6 +182,7 @@ fn act(path: &str, rate: Option<Rate>) -> Act {
             hold_last: false,
             exclusive: false,
             report: false,
+            counted: None,
             rate,
         }),
         "state" => Act::State(grant::State {

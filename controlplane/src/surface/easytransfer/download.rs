@@ -24,8 +24,8 @@ use crate::server::App;
 use crate::surface::query::{Invalid, Query};
 use crate::surface::refusal::Refused;
 
-/// Ranges of a permanent file may be fetched under one decision for this long.
-const RANGES_CACHE_MS: u64 = 2_000;
+/// A permanent file may be fetched under one decision for this long.
+const CACHE_MS: u64 = 2_000;
 
 /// One `?chunk=N`.
 struct Chunk {
@@ -64,10 +64,14 @@ pub async fn download(
         hold_last: once && !is_head,
         exclusive: once && app.node.config().retention.once_mode == OnceMode::Exclusive,
         report: !is_head,
+        counted: Some(record.download_count),
         rate: download_rate(&caller),
     };
-    let repeats = record.keep.policy == Policy::Permanent && record.is_complete() && headers.contains_key("range");
-    let cache_ms = if repeats && !is_head { caller.cache_ms(RANGES_CACHE_MS) } else { 0 };
+    // Where there are no bytes, the data plane has nothing to count downloads by.
+    let repeats = record.keep.policy == Policy::Permanent && record.is_complete() && record.length != Some(0);
+    // Where an audit log is kept, every whole download stands in it.
+    let is_noted = app.node.config().audit_log.is_some() && !headers.contains_key("range");
+    let cache_ms = if repeats && !is_head && !is_noted { caller.cache_ms(CACHE_MS) } else { 0 };
     if !is_head {
         audit::object(&caller, audit::DOWNLOAD, record.id);
     }
@@ -118,7 +122,6 @@ fn fields(entry: &Entry, chunk: Option<&Chunk>, consumes: bool) -> Vec<Field> {
         field("X-Content-Type-Options", "nosniff"),
         field("Content-Security-Policy", "sandbox"),
         field("X-Retention-Policy", record.keep.policy.word()),
-        field("X-Download-Count", (record.download_count + 1).to_string()),
     ];
     fields.extend(record.ttl_ends_ms().map(|ends| field("X-Retention-Expires", iso(ends))));
     if consumes {

@@ -87,6 +87,7 @@ fn content(asked: &Asked<'_>, entry: &Entry, show: Show) -> Result<Decision, Ref
         hold_last: false,
         exclusive: false,
         report: false,
+        counted: None,
         rate: None,
     };
     Ok(Decision::grant(asked.node(), Act::Serve(serve)))

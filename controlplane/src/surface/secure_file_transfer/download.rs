@@ -46,6 +46,7 @@ pub fn serve(app: &App, job: &Job, method: &Method, headers: &HeaderMap) -> Resu
         hold_last: false,
         exclusive: false,
         report: false,
+        counted: None,
         rate: None,
     };
     Ok(Decision::grant(&app.node, Act::Serve(serve)).into_response())

@@ -67,6 +67,7 @@ pub fn serve(
         hold_last: false,
         exclusive: false,
         report: false,
+        counted: None,
         rate: None,
     };
     Ok(Decision::grant(&app.node, Act::Serve(serve)).into_response())

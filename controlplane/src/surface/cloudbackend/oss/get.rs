@@ -68,6 +68,7 @@ pub fn get(call: &Call<'_>) -> Result<Decision, Refusal> {
         hold_last: false,
         exclusive: false,
         report: false,
+        counted: None,
         rate: None,
     };
     Ok(Decision::grant(&call.app.node, Act::Serve(serve)))
