@@ -1,6 +1,7 @@
 //! The dialects: one folder each. A surface owns its paths, its errors and its limits; below it there is one node.
 //!
 //! * [`entry`] what happens to every request, whosever it is · [`cross_origin`] pages of other origins
+//! * [`percent`], [`query`], [`multipart`] what requests are written in
 //! * [`jwt`], [`password`] what several of them log people in with
 //! * [`easytransfer`], [`secure_file_transfer`], [`cloudbackend`], [`stream_upload`], [`pyblobserver`]
 
@@ -14,6 +15,7 @@ pub mod jwt;
 pub mod multipart;
 pub mod openings;
 pub mod password;
+pub mod percent;
 pub mod pyblobserver;
 pub mod query;
 pub mod refusal;
