@@ -231,6 +231,24 @@ fn nginx_and_this_server_go_through_the_same_matrix() {
 }
 
 #[test]
+fn figures_upload_in_every_dialect() {
+    let mut node = Node::start();
+    node.without_audit();
+    let mut run =
+        command(&node, "figures --quick --rounds 1 --dir . --output out --peer nginx=nginx --scenes dialects");
+    run.arg("--peer").arg(format!("et={}", et().display()));
+    wait::run(run).ok();
+    let file = load(&node.dir().join("out/figures.json"));
+    let row = &file["rows"][0];
+    assert_eq!(row["notes"], serde_json::json!([]), "{row:#}");
+    let samples = row["samples"].as_object().expect("samples by dialect");
+    assert_eq!(samples.len(), 6, "{row:#}");
+    for (dialect, rounds) in samples {
+        assert!(rounds[0]["bytes_per_second"].as_f64().is_some_and(|rate| rate > 0.0), "{dialect}: {row:#}");
+    }
+}
+
+#[test]
 fn the_table_of_figures_is_measured_and_a_row_again() {
     let mut node = Node::start();
     node.without_audit();

@@ -11,6 +11,7 @@ mod bad_input;
 mod bench;
 mod clients;
 mod crowd;
+mod dialects;
 mod download;
 mod endpoints;
 mod engines;

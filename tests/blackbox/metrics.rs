@@ -6,14 +6,14 @@ use std::os::unix::net::UnixStream;
 use crate::support::tus::{patch, patch_head};
 use crate::support::{DEADLINE, Node, OTHER_TOKEN, Oracle, Request, Role, TOKEN, wait};
 
-fn metrics(node: &Node) -> String {
+pub fn metrics(node: &Node) -> String {
     let reply = node.get("/metrics").is(200);
     assert!(reply.field("Content-Type").starts_with("application/openmetrics-text"), "{reply:?}");
     String::from_utf8(reply.body).expect("OpenMetrics is UTF-8")
 }
 
 /// The sum of a family's samples that have all these labels.
-fn sum(text: &str, name: &str, labels: &[&str]) -> f64 {
+pub fn sum(text: &str, name: &str, labels: &[&str]) -> f64 {
     let samples = text.lines().filter(|line| line.split(['{', ' ']).next() == Some(name));
     let samples = samples.filter(|line| labels.iter().all(|label| line.contains(label)));
     samples.map(|line| line.rsplit_once(' ').expect(line).1.parse::<f64>().expect(line)).sum()

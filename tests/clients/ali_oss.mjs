@@ -11,7 +11,7 @@ const client = (accessKeySecret) =>
   new OSS({ endpoint, bucket: 'cloud', accessKeyId, accessKeySecret, secure: false, sldEnable: true })
 const store = client(secret)
 
-for (const key of ['sdk/a.bin', 'sdk/报告 1+2.bin', 'sdk//double']) {
+for (const key of ['js/a.bin', 'js/报告 1+2.bin', 'js//double']) {
   const put = await store.put(key, source, { meta: { who: 'sdk' }, mime: 'application/x-test' })
   assert.equal(put.res.status, 200)
   const head = await store.head(key)
@@ -30,6 +30,6 @@ for (const key of ['sdk/a.bin', 'sdk/报告 1+2.bin', 'sdk//double']) {
   await assert.rejects(store.head(key), { status: 404, code: 'NoSuchKey' })
   await assert.rejects(store.get(key), { status: 404, code: 'NoSuchKey' })
 }
-await store.put('sdk/stream', fs.createReadStream(source))
-assert.ok((await store.get('sdk/stream')).content.equals(content))
-await assert.rejects(client('wrong').get('sdk/stream'), { status: 403, code: 'SignatureDoesNotMatch' })
+await store.put('js/stream', fs.createReadStream(source))
+assert.ok((await store.get('js/stream')).content.equals(content))
+await assert.rejects(client('wrong').get('js/stream'), { status: 403, code: 'SignatureDoesNotMatch' })

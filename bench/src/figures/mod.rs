@@ -4,6 +4,7 @@
 //! table (what is compared) ─► scene (windows in turns) ─► figure (medians of ratios, verdicts) ─► file ─► report
 //! ```
 
+mod dialects;
 pub mod figure;
 pub mod file;
 pub mod isolate;

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 
+use super::dialects;
 use super::figure::{Figure, Goal, Metric, Value};
 use super::scene::{Entrant, Load, Program, Scene};
 use crate::peer::{NOPUSH_OFF, Peer};
@@ -60,6 +61,7 @@ pub fn scenes(options: &Options) -> Result<Vec<Scene>> {
     }
     scenes.extend([
         bench.synced()?,
+        bench.dialects()?,
         bench.download()?,
         bench.random()?,
         bench.tiny()?,
@@ -238,6 +240,40 @@ impl<'a> Bench<'a> {
             entrants,
             figures,
         ))
+    }
+
+    fn dialects(&self) -> Result<Scene> {
+        const UPLOADS: u64 = 16;
+        const PREPARE: &str =
+            "head -c \"$PART\" /dev/urandom > part; for i in $(seq 256); do cat part; done > source; ";
+        const UP: &str = "up() { curl -sSf -o reply -H Expect: \"$@\"; }; for i in $(seq \"$UPLOADS\"); do ";
+        // Made of 256 equal parts, for the sum of the device's chunk.
+        let part = (self.options.size.0 / UPLOADS / 256).max(1);
+        let size = 256 * part;
+        let entrants = dialects::ALL.map(|dialect| {
+            let variables = vec![
+                ("PART", part.to_string()),
+                ("SIZE", size.to_string()),
+                ("UPLOADS", UPLOADS.to_string()),
+                ("HEADER", dialects::chunk_header(size)),
+            ];
+            let prepare = format!("{PREPARE}{}", dialect.prepare);
+            let line = format!("{UP}{}; done", dialect.upload);
+            let entrant = self.program(dialect.name, &prepare, &line, UPLOADS * size, variables);
+            Entrant { peer: dialects::with_everybody(&self.et), ..entrant }
+        });
+        let others = dialects::ALL.iter().filter(|dialect| dialect.name != dialects::TUS);
+        let figures = others.map(|dialect| {
+            ratio(
+                format!("upload as {}: CPU/GiB to {}", dialect.name, dialects::TUS),
+                Metric::CpuPerGib,
+                (dialect.name, vec![dialects::TUS.into()]),
+                Goal::AtMost(1.3),
+            )
+        });
+        let how = "16 files, one after the other, by curl, each in one request (TUS: created before); what a dialect demands \
+                   besides is in it: MD5 and CRC-64 of an object, MD5 and SHA-256 of a stream, the sum of a device's chunk";
+        Ok(scene("dialects", how, self.dir(), entrants.into(), figures.collect()))
     }
 
     // ---- downloads

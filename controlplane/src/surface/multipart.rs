@@ -57,13 +57,12 @@ pub fn form(boundary: String, content_names: &[&str]) -> Form {
 
 #[cfg(test)]
 mod tests {
-    use http::HeaderValue;
-
     use super::*;
 
     #[test]
     fn what_bodies_say_they_are() {
         let form = |boundary: &str| BodyType::Form(boundary.to_owned());
+        assert_eq!(BodyType::of(&HeaderMap::new()), BodyType::Plain);
         for (text, body) in [
             ("", BodyType::Plain),
             ("application/octet-stream", BodyType::Plain),
@@ -71,13 +70,13 @@ mod tests {
             ("multipart/form-data", BodyType::FormWithoutBoundary),
             ("multipart/form-data; boundary=", BodyType::FormWithoutBoundary),
             ("multipart/form-data; boundary=\"\"", BodyType::FormWithoutBoundary),
-            ("multipart/form-data; boundary=a\u{7f}", BodyType::FormWithoutBoundary),
+            ("multipart/form-data; boundary=a@b", BodyType::FormWithoutBoundary),
             ("multipart/form-data; boundary=x", form("x")),
             ("Multipart/Form-Data;charset=utf-8; Boundary=\"a b\"", form("a b")),
             ("multipart/form-data; boundary=----WebKit'()+_,-./:=?", form("----WebKit'()+_,-./:=?")),
         ] {
-            let Ok(value) = HeaderValue::from_str(text) else { continue };
-            assert_eq!(BodyType::of(&HeaderMap::from_iter([(CONTENT_TYPE, value)])), body, "{text}");
+            let headers = HeaderMap::from_iter([(CONTENT_TYPE, text.parse().unwrap())]);
+            assert_eq!(BodyType::of(&headers), body, "{text}");
         }
         let long = |bytes: usize| format!("multipart/form-data; boundary={}", "b".repeat(bytes));
         for (bytes, fits) in [(70, true), (71, false)] {

@@ -124,7 +124,8 @@ pub struct Examine {
 }
 
 /// Build `object`, which is not there yet, out of pieces, in order. It is complete afterwards; the pieces stay as they are.
-/// Outcome: [`Told::Composed`], or [`Failure::Gone`] when a piece is not there, [`Failure::NoRoom`].
+/// Outcome: [`Told::Composed`], or [`Failure::Gone`] when a piece is not there, [`Failure::Taken`] when the name is or was
+/// another object's, [`Failure::NoRoom`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Compose {
     /// The new object.

@@ -1,6 +1,7 @@
 //! A new object out of pieces of others: bytes are copied once, off the core, with the CRC of every block.
 //!
-//! Must stay true: the new object is visible only when it is whole; a piece that went away meanwhile leaves nothing behind.
+//! Must stay true: the new object is visible only when it is whole; a piece that went away meanwhile leaves nothing behind;
+//! what stands under the name already stays as it is.
 
 use std::fs::File;
 use std::io;
@@ -27,14 +28,17 @@ enum Source {
     Zeros(u64),
 }
 
-/// Builds `id`: its length, and the digests of all of it. After a failure it is gone.
+/// Builds `id`: its length, and the digests of all of it. After a failure it is gone, but for [`Failure::Taken`]: then it
+/// is somebody's.
 pub async fn compose(
     core: &Core,
     id: ObjectId,
     pieces: &[Piece],
     hashers: Vec<Hasher>,
 ) -> Result<(u64, Vec<Hasher>), Failure> {
-    let built = build(core, id, pieces, hashers).await;
+    let length = pieces.iter().map(Piece::bytes).sum();
+    let object = core.shared.store.create(id, length).ok_or(Failure::Taken)?;
+    let built = build(core, &object, length, pieces, hashers).await;
     if built.is_err()
         && let Err(error) = remove_object(core, id).await
     {
@@ -45,18 +49,17 @@ pub async fn compose(
 
 async fn build(
     core: &Core,
-    id: ObjectId,
+    object: &Arc<Object>,
+    length: u64,
     pieces: &[Piece],
     hashers: Vec<Hasher>,
 ) -> Result<(u64, Vec<Hasher>), Failure> {
-    let length = pieces.iter().map(Piece::bytes).sum();
-    let object = core.shared.store.find_or_create(id, Some(length)).map_err(|_gone| Failure::Gone)?;
     let mut sources = Vec::with_capacity(pieces.len());
     for piece in pieces {
         sources.push(open(core, *piece).await.ok_or(Failure::Gone)?);
     }
-    let hashers = copy(core, &object, sources, length, hashers).await.map_err(|error| {
-        tracing::error!(object = %id, %error, "build an object out of pieces");
+    let hashers = copy(core, object, sources, length, hashers).await.map_err(|error| {
+        tracing::error!(object = %object.id(), %error, "build an object out of pieces");
         if super::append::is_no_space(&error) { Failure::NoRoom } else { Failure::Disk }
     })?;
     Ok((length, hashers))

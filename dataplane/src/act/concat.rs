@@ -23,7 +23,9 @@ pub async fn concat(core: &Core, grant: &Grant, permit: &Concat) -> Answered {
             Answered::Reply(Reply::new(permit.status).fields(&permit.fields))
         }
         Err(failure) => {
-            facts.push(Fact::Discarded { object: permit.object });
+            if failure != Failure::Taken {
+                facts.push(Fact::Discarded { object: permit.object });
+            }
             budgets.settle(facts, grant.ticket, 0);
             Answered::Reply(match failure {
                 Failure::Gone => Reply::detail(404, "a part is not there any more"),

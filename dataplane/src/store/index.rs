@@ -83,6 +83,16 @@ impl Index {
         }
     }
 
+    pub(super) fn create(self: &Arc<Self>, id: ObjectId) -> Option<Arc<Object>> {
+        let mut shard = self.shard(id).hold();
+        if shard.contains_key(&id) {
+            return None;
+        }
+        let object = self.make(id, Known::default());
+        shard.insert(id, Entry::Live(Arc::clone(&object)));
+        Some(object)
+    }
+
     pub(super) fn is_removed(&self, id: ObjectId) -> bool {
         match self.shard(id).hold().get(&id) {
             Some(Entry::Live(object)) => object.is_removed(),

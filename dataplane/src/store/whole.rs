@@ -112,6 +112,13 @@ impl Store {
         Ok(object)
     }
 
+    /// A new object of this length; `None` when the name is another's, or was.
+    pub fn create(&self, id: ObjectId, length: u64) -> Option<Arc<Object>> {
+        let object = self.index.create(id)?;
+        object.adopt_length(length);
+        Some(object)
+    }
+
     /// Removes an object, also one that never was: a late writer shall not bring it to life. `true` for the first removal.
     /// See [`Object::remove`] for what the caller does next.
     pub fn remove(&self, id: ObjectId, journal: &Journal) -> io::Result<bool> {

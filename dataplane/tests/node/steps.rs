@@ -370,6 +370,13 @@ fn chunks_come_in_any_order_and_make_a_file() {
         assert!(stored(bed, 2, expected.len()) == expected);
         assert_eq!(play(bed, vec![What::Receive(whole(2, 9))], b"x"), Told::Failed(Failure::Taken));
         assert!(stored(bed, 2, expected.len()) == expected, "what was there stays");
+        for taken in [id(1), id(2)] {
+            assert_eq!(play(bed, vec![What::Compose(compose(taken))], b""), Told::Failed(Failure::Taken));
+        }
+        assert!(
+            stored(bed, 1, file.len()) == file && stored(bed, 2, expected.len()) == expected,
+            "what was there stays"
+        );
         let gone = Compose { pieces: vec![Piece::Of(id(9), span(0, 1))], ..compose(id(3)) };
         assert_eq!(play(bed, vec![What::Compose(gone)], b""), Told::Failed(Failure::Gone));
         assert!(is_gone(bed, 3));

@@ -5,7 +5,7 @@ mod curl;
 mod et;
 mod et_killed;
 mod javascript;
-mod python;
+pub mod python;
 mod seed;
 mod tuspy;
 
@@ -13,7 +13,7 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use crate::support::node::clean_env;
-use crate::support::{Node, Oracle, oracle};
+use crate::support::{Node, Oracle, oracle, wait};
 
 /// Sizes where clients and servers err: nothing, one byte, around one chunk.
 const SIZES: [u64; 6] = [0, 1, 4_095, (4 << 20) - 1, 4 << 20, (4 << 20) + 1];
@@ -39,6 +39,19 @@ pub fn python(node: &Node, args: &[&str]) -> Command {
     command.args(args).env_clear().envs(clean_env(&client_home(node))).current_dir(node.dir());
     command.env("COLUMNS", "200").env("PYTHONDONTWRITEBYTECODE", "1");
     command
+}
+
+/// Runs a script in JavaScript that imports what is installed.
+#[track_caller]
+pub fn javascript(node: &Node, name: &str, args: &[&str]) -> wait::Ran {
+    // A module is looked up beside the file that imports it.
+    let program = installed().join("js").join(format!("{}-{name}", std::process::id()));
+    std::fs::copy(script(name), &program).expect("put the script beside its modules");
+    let mut command = Command::new("node");
+    command.arg(&program).args(args).env_clear().envs(clean_env(&client_home(node))).current_dir(node.dir());
+    let ran = wait::run(command);
+    let _ = std::fs::remove_file(&program);
+    ran
 }
 
 /// A home of its own, so that no client finds another's settings.

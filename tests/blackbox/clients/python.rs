@@ -140,19 +140,26 @@ fn list_info_and_delete() {
     assert_eq!(node.listed(), 0);
 }
 
+/// Everything a program does with the library; the file that is left.
+#[track_caller]
+pub fn library(node: &Node, token: &str, oracle: Oracle, length: u64) -> String {
+    let file = source(node, &format!("lib-{length}.bin"), oracle, length);
+    let out = node.dir().join(format!("out-{length}"));
+    std::fs::create_dir_all(&out).expect("directory for downloads");
+    let api = script("etransfer_api.py");
+    let ran = wait::run(python(node, &[path(&api), &node.url(), token, path(&file), path(&out)])).ok();
+    let id = id_in(&ran.stdout);
+    let got = node.get(&format!("/api/files/{id}/download")).is(200);
+    oracle.check(0, &got.body).unwrap_or_else(|wrong| panic!("{wrong}"));
+    id
+}
+
 #[test]
 fn the_library() {
     for token in [TOKEN, ""] {
         let node = if token.is_empty() { Node::setup().open().start() } else { Node::start() };
         for (seed, length) in [0u64, 1, 3_000_001].into_iter().enumerate() {
-            let file = source(&node, &format!("lib-{length}.bin"), Oracle(seed as u64), length);
-            let out = node.dir().join(format!("out-{length}"));
-            std::fs::create_dir_all(&out).expect("directory for downloads");
-            let api = script("etransfer_api.py");
-            let ran = wait::run(python(&node, &[path(&api), &node.url(), token, path(&file), path(&out)])).ok();
-            let id = id_in(&ran.stdout);
-            let got = node.get(&format!("/api/files/{id}/download")).is(200);
-            Oracle(seed as u64).check(0, &got.body).unwrap_or_else(|wrong| panic!("{wrong}"));
+            let id = library(&node, token, Oracle(seed as u64), length);
             node.delete(&format!("/api/files/{id}")).is(200);
         }
     }

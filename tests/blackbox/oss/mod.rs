@@ -1,7 +1,7 @@
 //! The object store of CloudBackend (contract cloudbackend.md Part B, cases 8-14, 24, 25 as far as they are about the
 //! bucket): forms, signed URLs, operations; by raw bytes, by curl, and by the provider's own SDKs.
 
-mod clients;
+pub mod clients;
 mod crash;
 mod forms;
 mod hostile;
@@ -24,9 +24,12 @@ pub const SECRET: &str = "secret-of-the-tests-0123456789";
 pub const LATER: u64 = 4_102_444_800;
 
 pub fn setup() -> Setup {
-    Node::setup()
-        .env("SURFACES__CLOUDBACKEND__ACCESS_KEY_ID", KEY_ID)
-        .env("SURFACES__CLOUDBACKEND__ACCESS_KEY_SECRET", SECRET)
+    key_pair(Node::setup())
+}
+
+/// Gives the bucket its key pair.
+pub fn key_pair(setup: Setup) -> Setup {
+    setup.env("SURFACES__CLOUDBACKEND__ACCESS_KEY_ID", KEY_ID).env("SURFACES__CLOUDBACKEND__ACCESS_KEY_SECRET", SECRET)
 }
 
 /// HMAC-SHA1 in base64, from its definition (RFC 2104), so that the server's is not judged by itself.

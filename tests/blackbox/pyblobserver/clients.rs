@@ -3,10 +3,13 @@
 use std::process::Command;
 
 use super::{USER, User, blob_env, open, setup};
-use crate::clients::{client_home, installed, python, script, source};
+use crate::clients::{client_home, javascript, python, script, source};
 use crate::support::node::clean_env;
 use crate::support::raw::Request;
 use crate::support::{Node, Oracle, wait};
+
+pub const CURL_LENGTH: u64 = 5_000_000;
+pub const TUS_LENGTH: u64 = 3_000_001;
 
 fn node() -> Node {
     blob_env(setup(), &[("FILE_SIZE_LIMIT_MB", "20"), ("TOTAL_SIZE_LIMIT_MB", "100")]).start()
@@ -14,23 +17,29 @@ fn node() -> Node {
 
 #[test]
 fn python_requests() {
-    let node = node();
+    requests(&node(), USER);
+}
+
+/// A session does what it can do; nothing of the user's is left.
+pub fn requests(node: &Node, user: &str) {
     let args = [script("pyblobserver_requests.py").to_str().expect("UTF-8").to_owned(), format!("{}/blob", node.url())];
-    let said = wait::run(python(&node, &[&args[0], &args[1], USER])).ok().stdout;
+    let said = wait::run(python(node, &[&args[0], &args[1], user])).ok().stdout;
     assert!(said.ends_with("done\n"), "{said}");
 }
 
 #[test]
 fn curl_sends_a_form_and_resumes_a_download() {
-    let node = node();
-    let user = User::first(&node, USER);
-    let oracle = Oracle(71);
-    let length = 5_000_000;
-    let path = source(&node, "naïve name.bin", oracle, length);
+    curl(&node(), USER);
+}
+
+/// One file of this length is left.
+pub fn curl(node: &Node, user: &str) {
+    let user = User::first(node, user);
+    let path = source(node, "naïve name.bin", Oracle(71), CURL_LENGTH);
     let curl = |args: &[&str]| {
         let mut command = Command::new("curl");
         command.args(["--silent", "--show-error", "--fail-with-body"]).args(args);
-        command.env_clear().envs(clean_env(&client_home(&node))).current_dir(node.dir());
+        command.env_clear().envs(clean_env(&client_home(node))).current_dir(node.dir());
         wait::run(command).ok().stdout
     };
     let authorization = format!("Authorization: Bearer {}", user.token);
@@ -50,23 +59,20 @@ fn curl_sends_a_form_and_resumes_a_download() {
 
 #[test]
 fn tus_js_client() {
-    let node = node();
-    let user = User::first(&node, USER);
-    let path = source(&node, "source.bin", Oracle(72), 3_000_001);
-    // A module is looked up beside the file that imports it.
-    let program = installed().join("js").join(format!("pyblobserver_tus-{}.mjs", std::process::id()));
-    std::fs::copy(script("pyblobserver_tus.mjs"), &program).expect("put the script beside its modules");
-    let mut command = Command::new("node");
-    command.arg(&program).arg(format!("{}/blob", node.url())).arg(&user.token).arg(&path);
-    command.env_clear().envs(clean_env(&client_home(&node))).current_dir(node.dir());
-    let said = wait::run(command);
-    let _ = std::fs::remove_file(&program);
-    let said = said.ok().stdout;
+    tus_js(&node(), USER);
+}
+
+/// Three files of this length are left.
+pub fn tus_js(node: &Node, user: &str) {
+    let user = User::first(node, user);
+    let path = source(node, "source.bin", Oracle(72), TUS_LENGTH);
+    let args = [&format!("{}/blob", node.url()), &user.token, path.to_str().expect("UTF-8")];
+    let said = javascript(node, "pyblobserver_tus.mjs", &args).ok().stdout;
     let ids: Vec<&str> = said.lines().collect();
     assert_eq!(ids.len(), 3, "{said}");
     let content = std::fs::read(&path).expect("the source");
     for id in ids {
-        assert!(open(&node, Request::get(&format!("/s/{id}"))).is(200).body == content, "{id}");
+        assert!(open(node, Request::get(&format!("/s/{id}"))).is(200).body == content, "{id}");
     }
     assert_eq!(user.list().len(), 3);
 }

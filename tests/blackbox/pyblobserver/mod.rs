@@ -1,7 +1,7 @@
 //! The pyBlobServer surface (contract pyblobserver.md): its acceptance cases against the real program, by raw requests and by
 //! other people's clients. Tests name the case of section 9 they prove.
 
-mod clients;
+pub mod clients;
 mod content;
 mod crash;
 mod extended;
@@ -36,12 +36,12 @@ fn setup() -> Setup {
     )
 }
 
-fn blob_env(setup: Setup, settings: &[(&str, &str)]) -> Setup {
+pub fn blob_env(setup: Setup, settings: &[(&str, &str)]) -> Setup {
     settings.iter().fold(setup, |setup, (key, value)| setup.env(&format!("SURFACES__PYBLOBSERVER__{key}"), value))
 }
 
 /// A user of a running node, with their token.
-struct User<'n> {
+pub struct User<'n> {
     node: &'n Node,
     token: String,
 }
@@ -49,7 +49,7 @@ struct User<'n> {
 impl<'n> User<'n> {
     /// The first call makes the user and tells the token.
     #[track_caller]
-    fn first(node: &'n Node, id: &str) -> Self {
+    pub fn first(node: &'n Node, id: &str) -> Self {
         let record = open(node, Request::get(&format!("/user/{id}"))).is(200).json();
         Self { node, token: record["token"].as_str().expect("a token in clear").to_owned() }
     }
@@ -57,7 +57,7 @@ impl<'n> User<'n> {
     fn send(&self, request: Request) -> Reply {
         open(self.node, self.authorized(request))
     }
-    fn authorized(&self, request: Request) -> Request {
+    pub fn authorized(&self, request: Request) -> Request {
         request.header("Authorization", format!("Bearer {}", self.token))
     }
     #[track_caller]
@@ -92,13 +92,13 @@ fn text(value: &Value) -> String {
 }
 
 /// A part of a form.
-struct Part {
+pub struct Part {
     head: String,
     content: Vec<u8>,
 }
 
 impl Part {
-    fn file(name: &str, filename: &str, content: &[u8]) -> Self {
+    pub fn file(name: &str, filename: &str, content: &[u8]) -> Self {
         let filename = filename.replace('"', "%22");
         let head = format!("form-data; name=\"{name}\"; filename=\"{filename}\"\r\nContent-Type: application/x-any");
         Self { head, content: content.to_vec() }
@@ -109,7 +109,7 @@ impl Part {
 }
 
 /// A POST of a form.
-fn form(target: &str, parts: &[Part]) -> Request {
+pub fn form(target: &str, parts: &[Part]) -> Request {
     let mut body = Vec::new();
     for part in parts {
         body.extend(format!("--{BOUNDARY}\r\nContent-Disposition: {}\r\n\r\n", part.head).bytes());

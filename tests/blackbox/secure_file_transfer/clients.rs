@@ -5,20 +5,27 @@ use std::process::Command;
 use super::{Device, complete, setup};
 use crate::clients::{client_home, python, script, source};
 use crate::support::node::clean_env;
-use crate::support::{Oracle, oracle, wait};
+use crate::support::{Node, Oracle, oracle, wait};
+
+/// Of each file the device leaves.
+pub const LENGTH: u64 = 5_000_001;
 
 #[test]
 fn a_python_device_uploads_in_three_orders_resumes_and_downloads() {
-    let node = setup().start();
-    let (oracle, length) = (Oracle(1), 5_000_001u64);
-    let file = source(&node, "device.bin", oracle, length);
+    python_device(&setup().start());
+}
+
+/// A device does what it can do; three files of this length are left.
+pub fn python_device(node: &Node) {
+    let (oracle, length) = (Oracle(1), LENGTH);
+    let file = source(node, "device.bin", oracle, length);
     let out = node.dir().join("device.out");
     let url = format!("{}/sft", node.url());
     let path = |path: &std::path::Path| path.to_str().expect("UTF-8").to_owned();
     let (script, file, target) = (path(&script("sft_device.py")), path(&file), path(&out));
-    wait::run(python(&node, &[&script, &url, "device1", "password1", &file, &target])).ok();
+    wait::run(python(node, &[&script, &url, "device1", "password1", &file, &target])).ok();
     oracle::check_file(&out, oracle, length);
-    let device = Device::one(&node);
+    let device = Device::one(node);
     for order in ["declared", "last-first", "in-order"] {
         assert_eq!(device.status(&format!("{order}.bin")), complete(&format!("{order}.bin"), length));
     }

@@ -2,7 +2,7 @@
 //! names and frames, kills, and clients as people write them.
 
 mod chunks;
-mod clients;
+pub mod clients;
 mod login;
 mod names;
 mod restarts;
@@ -16,7 +16,12 @@ use crate::support::{Node, Reply, Request};
 const BOUNDARY: &str = "------------------------b0undary";
 
 fn setup() -> Setup {
-    Node::setup().env(
+    devices(Node::setup())
+}
+
+/// Gives the surface its devices.
+pub fn devices(setup: Setup) -> Setup {
+    setup.env(
         "SURFACES__SECURE_FILE_TRANSFER__DEVICES",
         r#"[{"device_id": "device1", "secret": "password1"}, {"device_id": "device2", "secret": "password2"},
             {"device_id": "small", "secret": "password3", "quota": "100"},
@@ -35,7 +40,7 @@ fn chunk(start: u64, data: &[u8]) -> Vec<u8> {
     frame(start, end, sum, data)
 }
 
-fn frame(start: u64, end: u64, sum: u8, data: &[u8]) -> Vec<u8> {
+pub fn frame(start: u64, end: u64, sum: u8, data: &[u8]) -> Vec<u8> {
     [&start.to_be_bytes()[..], &end.to_be_bytes(), &[sum], data].concat()
 }
 
@@ -48,7 +53,7 @@ fn form(part: &str, content: &[u8]) -> Vec<u8> {
 }
 
 /// A device that has logged in.
-struct Device<'n> {
+pub struct Device<'n> {
     node: &'n Node,
     token: String,
 }
@@ -61,7 +66,7 @@ impl<'n> Device<'n> {
         Self { node, token: reply["access_token"].as_str().expect("a token").to_owned() }
     }
 
-    fn one(node: &'n Node) -> Self {
+    pub fn one(node: &'n Node) -> Self {
         Self::log_in(node, "device1", "password1")
     }
 
@@ -75,7 +80,7 @@ impl<'n> Device<'n> {
     }
 
     /// A chunk as the part of a form.
-    fn posting(&self, name: &str, content: &[u8]) -> Request {
+    pub fn posting(&self, name: &str, content: &[u8]) -> Request {
         self.request("POST", &format!("/api/files/upload?filename={name}"))
             .header("Content-Type", format!("multipart/form-data; boundary={BOUNDARY}"))
             .body(form("file", content))

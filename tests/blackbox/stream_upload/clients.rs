@@ -9,6 +9,9 @@ use crate::clients::{client_home, python, script, source};
 use crate::support::node::clean_env;
 use crate::support::{Node, Oracle, wait};
 
+/// Of each asset the clients leave.
+pub const LENGTH: u64 = 3_500_001;
+
 #[track_caller]
 fn asset_in(node: &Node, printed: &str, oracle: Oracle, length: u64) {
     let asset: Value = serde_json::from_str(printed.trim()).unwrap_or_else(|_| panic!("no asset: {printed}"));
@@ -17,16 +20,20 @@ fn asset_in(node: &Node, printed: &str, oracle: Oracle, length: u64) {
 
 #[test]
 fn a_python_uploader_and_a_browsers_fetch() {
-    let node = setup().start();
-    let (oracle, length) = (Oracle(4), 3_500_001u64);
-    let file = source(&node, "stream.bin", oracle, length);
+    python_and_fetch(&setup().start());
+}
+
+/// Both leave one asset of this length.
+pub fn python_and_fetch(node: &Node) {
+    let (oracle, length) = (Oracle(4), LENGTH);
+    let file = source(node, "stream.bin", oracle, length);
     let (file, url) = (file.to_str().expect("UTF-8"), node.url());
     let uploader = script("stream_upload.py");
-    let ran = wait::run(python(&node, &[uploader.to_str().expect("UTF-8"), &url, ANN, file])).ok();
-    asset_in(&node, &ran.stdout, oracle, length);
+    let ran = wait::run(python(node, &[uploader.to_str().expect("UTF-8"), &url, ANN, file])).ok();
+    asset_in(node, &ran.stdout, oracle, length);
     let mut fetch = Command::new("node");
-    fetch.arg(script("stream_upload.mjs")).args([&url, ANN, file]).env_clear().envs(clean_env(&client_home(&node)));
-    asset_in(&node, &wait::run(fetch).ok().stdout, oracle, length);
+    fetch.arg(script("stream_upload.mjs")).args([&url, ANN, file]).env_clear().envs(clean_env(&client_home(node)));
+    asset_in(node, &wait::run(fetch).ok().stdout, oracle, length);
 }
 
 #[test]

@@ -3,7 +3,7 @@
 
 mod assets;
 mod chunks;
-mod clients;
+pub mod clients;
 mod refusals;
 mod restarts;
 
@@ -18,9 +18,14 @@ const ANN: &str = "token-of-ann-0123456789";
 const BEN: &str = "token-of-ben-0123456789";
 
 fn setup() -> Setup {
+    users(Node::setup())
+}
+
+/// Gives the surface its users.
+pub fn users(setup: Setup) -> Setup {
     let tokens =
         format!(r#"[{{"token": "{ANN}", "user": "ann"}}, {{"token": "{BEN}", "user": "b/e%n", "quota": "1000"}}]"#);
-    Node::setup().env("SURFACES__STREAM_UPLOAD__TOKENS", tokens)
+    setup.env("SURFACES__STREAM_UPLOAD__TOKENS", tokens)
 }
 
 fn start() -> Node {
@@ -28,7 +33,7 @@ fn start() -> Node {
 }
 
 /// One upload of somebody.
-struct Upload<'n> {
+pub struct Upload<'n> {
     node: &'n Node,
     token: &'static str,
     id: String,
@@ -38,11 +43,11 @@ struct Upload<'n> {
 }
 
 impl<'n> Upload<'n> {
-    fn new(node: &'n Node, id: &str, size: u64, total: u64) -> Self {
+    pub fn new(node: &'n Node, id: &str, size: u64, total: u64) -> Self {
         Self { node, token: ANN, id: id.to_owned(), name: "a.bin", size, total }
     }
 
-    fn request(&self, index: u64, data: &[u8]) -> Request {
+    pub fn request(&self, index: u64, data: &[u8]) -> Request {
         Request::new("POST", "/api/scratch/stream-upload")
             .header("Authorization", format!("Bearer {}", self.token))
             .header("X-Filename", self.name)

@@ -1,6 +1,8 @@
 //! `Content-Disposition` (reliability.md §5): built here and nowhere else. An ASCII fallback that no name can break out of,
 //! and the name itself as `filename*` (RFC 8187).
 
+use crate::surface::percent;
+
 /// What a browser is asked to do with a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Show {
@@ -28,15 +30,8 @@ pub fn attachment_in_full(name: &str) -> String {
 }
 
 fn in_full(show: Show, name: &str) -> String {
-    let mut encoded = String::with_capacity(name.len() * 3);
-    for byte in name.bytes() {
-        // attr-char of RFC 8187 §3.2.1.
-        if byte.is_ascii_alphanumeric() || b"!#$&+-.^_`|~".contains(&byte) {
-            encoded.push(char::from(byte));
-        } else {
-            encoded.push_str(&format!("%{byte:02X}"));
-        }
-    }
+    // attr-char of RFC 8187 §3.2.1.
+    let encoded = percent::encode(name, b"!#$&+^`|");
     format!("{}; filename=\"{}\"; filename*=UTF-8''{encoded}", show.word(), fallback(name))
 }
 

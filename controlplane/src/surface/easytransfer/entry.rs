@@ -25,6 +25,7 @@ use crate::line::decision::{add_fields, is_grant};
 use crate::line::meta::Meta;
 use crate::server::App;
 use crate::surface::cross_origin::is_preflight;
+use crate::surface::percent::{self, Undecodable};
 use crate::surface::refusal::Refused;
 
 /// `Tus-Resumable`
@@ -76,26 +77,11 @@ async fn decide(app: &App, router: &Router, mut request: Request, is_tus: bool) 
 
 /// A broken escape is 400; one that is no UTF-8 matches nothing, as a path that does not exist (reliability.md §4).
 fn check_path(path: &str) -> Result<(), Refused> {
-    let mut bytes = Vec::with_capacity(path.len());
-    let mut rest = path.as_bytes();
-    while let [first, after @ ..] = rest {
-        (bytes, rest) = match (first, after) {
-            (b'%', [high, low, after @ ..]) => {
-                let hex = |digit: &u8| char::from(*digit).to_digit(16).map(|value| value as u8);
-                let (Some(high), Some(low)) = (hex(high), hex(low)) else {
-                    return Err(Refused::new(400, "the path has a broken escape"));
-                };
-                bytes.push(high << 4 | low);
-                (bytes, after)
-            }
-            (b'%', _) => return Err(Refused::new(400, "the path has a broken escape")),
-            (byte, after) => {
-                bytes.push(*byte);
-                (bytes, after)
-            }
-        };
+    match percent::decode(path) {
+        Ok(_) => Ok(()),
+        Err(Undecodable::Broken) => Err(Refused::new(400, "the path has a broken escape")),
+        Err(Undecodable::NotUtf8) => Err(Refused::new(404, "no such path")),
     }
-    String::from_utf8(bytes).map(drop).map_err(|_| Refused::new(404, "no such path"))
 }
 
 /// The one place where authority is decided; every route is behind it.

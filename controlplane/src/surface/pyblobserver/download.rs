@@ -2,7 +2,7 @@
 
 use axum::Json;
 use axum::response::{IntoResponse, Response};
-use etransfer_contract::grant::{Act, Field, Serve};
+use etransfer_contract::grant::{Act, Field};
 use etransfer_contract::ranges::{Asked as Range, etag_listed, if_range_matches};
 use http::header::{
     CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE,
@@ -17,6 +17,7 @@ use crate::audit;
 use crate::catalogue::{Entry, Surface};
 use crate::clock::imf;
 use crate::line::decision::Decision;
+use crate::surface::delivery;
 use crate::surface::easytransfer::disposition::{self, Show};
 use crate::surface::html::escaped;
 
@@ -75,21 +76,7 @@ fn content(asked: &Asked<'_>, entry: &Entry, show: Show) -> Result<Decision, Ref
         asked.app.blobs.downloads.count(asked.node(), entry, asked.node().clock.now_ms());
         audit::surface(Surface::PyBlobServer, "anyone", audit::DOWNLOAD, record.id);
     }
-    let serve = Serve {
-        object: record.id,
-        length: Some(length),
-        complete: true,
-        etag,
-        fields: fields(&record.filename, changed_ms, show),
-        chunk: None,
-        consumed: Vec::new(),
-        receiver: String::new(),
-        hold_last: false,
-        exclusive: false,
-        report: false,
-        counted: None,
-        rate: None,
-    };
+    let serve = delivery::complete(record.id, length, etag, fields(&record.filename, changed_ms, show));
     Ok(Decision::grant(asked.node(), Act::Serve(serve)))
 }
 

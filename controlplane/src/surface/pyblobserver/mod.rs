@@ -13,7 +13,6 @@ mod delete;
 mod download;
 mod downloads;
 mod file;
-mod form;
 mod list;
 mod mime;
 mod name;

@@ -5,6 +5,8 @@
 
 use http::Method;
 
+use crate::surface::percent::{self, Undecodable};
+
 /// A resource. What a client put into the path is text, decoded.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Route {
@@ -104,24 +106,10 @@ impl Route {
 
 /// One segment with its escapes undone. Bytes that are no UTF-8 name nothing.
 fn decode(segment: &str) -> Result<String, NoRoute> {
-    let mut bytes = Vec::with_capacity(segment.len());
-    let mut rest = segment.as_bytes();
-    while let [first, after @ ..] = rest {
-        rest = match (first, after) {
-            (b'%', [high, low, after @ ..]) => {
-                let hex = |digit: &u8| char::from(*digit).to_digit(16).map(|value| value as u8);
-                let (high, low) = hex(high).zip(hex(low)).ok_or(NoRoute::Broken)?;
-                bytes.push(high << 4 | low);
-                after
-            }
-            (b'%', _) => return Err(NoRoute::Broken),
-            (byte, after) => {
-                bytes.push(*byte);
-                after
-            }
-        };
-    }
-    String::from_utf8(bytes).map_err(|_| NoRoute::Unknown)
+    percent::decode(segment).map_err(|undecodable| match undecodable {
+        Undecodable::Broken => NoRoute::Broken,
+        Undecodable::NotUtf8 => NoRoute::Unknown,
+    })
 }
 
 #[cfg(test)]

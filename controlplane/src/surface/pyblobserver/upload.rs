@@ -18,7 +18,6 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::asked::{Asked, MB};
-use super::form::FormKind;
 use super::refusal::Refusal;
 use super::user::User;
 use super::{file, name, room};
@@ -26,10 +25,9 @@ use crate::audit;
 use crate::catalogue::Surface;
 use crate::line::decision::Decision;
 use crate::node::Edit;
+use crate::surface::multipart::{BodyType, form};
 
-/// Largest field beside the files; the original's web page sends its token in one.
-const FIELD_BYTES_MAX: u64 = 64 * 1024;
-/// All of them together.
+/// All fields beside the files together; the original's web page sends its token in one.
 const FIELDS_BYTES_MAX: u64 = MB;
 /// Files of one batch.
 const FILES_MAX: usize = 100;
@@ -112,18 +110,12 @@ impl Walk<'_> {
 
     /// Asks for the next part.
     fn next_part(&self, progress: &Progress) -> Result<Decision, Refusal> {
-        let boundary = match FormKind::of(&self.asked.headers) {
-            FormKind::Form(boundary) => boundary,
-            FormKind::Broken => return Err(Refusal::Form("Missing boundary in multipart.")),
-            FormKind::Other => return Err(Refusal::Missing(self.files.part())),
+        let boundary = match BodyType::of(&self.asked.headers) {
+            BodyType::Form(boundary) => boundary,
+            BodyType::FormWithoutBoundary => return Err(Refusal::Form("Missing boundary in multipart.")),
+            BodyType::Plain => return Err(Refusal::Missing(self.files.part())),
         };
-        let form = Form {
-            boundary,
-            content_names: vec![self.files.part().to_owned()],
-            or_plain: false,
-            field_bytes_max: FIELD_BYTES_MAX,
-            fields_bytes_max: FIELDS_BYTES_MAX,
-        };
+        let form = Form { fields_bytes_max: FIELDS_BYTES_MAX, ..form(boundary, &[self.files.part()]) };
         let what = What::Preface(Preface { form: Some(form), prefix_bytes: 0 });
         Ok(self.step(self.asked.node().ticket(), progress, what))
     }

@@ -2,20 +2,19 @@
 //! is refused here, in this dialect's words.
 
 use axum::response::{IntoResponse, Response};
-use etransfer_contract::grant::{Act, Field, Serve};
-use etransfer_contract::ranges::{Asked, etag_listed, if_range_matches};
-use http::header::{IF_NONE_MATCH, IF_RANGE, RANGE};
+use etransfer_contract::grant::Act;
+use etransfer_contract::ranges::Asked;
+use http::header::RANGE;
 use http::{HeaderMap, Method};
 
 use super::build::{self, After};
-use super::name::File;
 use super::refusal::Refusal;
 use super::{Job, store};
 use crate::audit;
 use crate::catalogue::Surface;
-use crate::clock::imf;
 use crate::line::decision::Decision;
 use crate::server::App;
+use crate::surface::delivery;
 use crate::surface::easytransfer::disposition::attachment_in_full;
 
 /// Content of a published file; what is not one object yet is built first.
@@ -34,40 +33,15 @@ pub fn serve(app: &App, job: &Job, method: &Method, headers: &HeaderMap) -> Resu
     if method == Method::GET {
         audit::surface(Surface::SecureFileTransfer, &job.device, audit::DOWNLOAD, object);
     }
-    let serve = Serve {
-        object,
-        length: Some(file.length),
-        complete: true,
-        etag,
-        fields: fields(&job.name, &file),
-        chunk: None,
-        consumed: Vec::new(),
-        receiver: String::new(),
-        hold_last: false,
-        exclusive: false,
-        report: false,
-        counted: None,
-        rate: None,
-    };
+    let fields = delivery::fields("application/octet-stream", attachment_in_full(&job.name), file.modified_ms);
+    let serve = delivery::complete(object, file.length, etag, fields);
     Ok(Decision::grant(&app.node, Act::Serve(serve)).into_response())
-}
-
-fn fields(name: &str, file: &File) -> Vec<Field> {
-    let field = |name: &str, value: String| (name.to_owned(), value);
-    vec![
-        field("Content-Type", "application/octet-stream".into()),
-        field("Content-Disposition", attachment_in_full(name)),
-        field("Last-Modified", imf(file.modified_ms)),
-        field("X-Content-Type-Options", "nosniff".into()),
-        field("Content-Security-Policy", "sandbox".into()),
-    ]
 }
 
 /// 400 for what is no single range of bytes, 416 for one outside the file; unless the client holds something else
 /// (`If-Range`), or just this (`If-None-Match`).
 fn check_range(headers: &HeaderMap, length: u64, etag: &str) -> Result<(), Refusal> {
-    let is_void = headers.get(IF_RANGE).is_some_and(|tag| !if_range_matches(tag.as_bytes(), etag))
-        || headers.get(IF_NONE_MATCH).is_some_and(|tags| etag_listed(tags.as_bytes(), etag));
+    let is_void = delivery::ignores_range(headers, etag);
     let mut ranges = headers.get_all(RANGE).iter();
     let (Some(range), None) = (ranges.next(), ranges.next()) else {
         return if is_void || !headers.contains_key(RANGE) { Ok(()) } else { Err(Refusal::RangeFormat) };
@@ -94,6 +68,7 @@ fn is_range(value: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use http::HeaderValue;
+    use http::header::{IF_NONE_MATCH, IF_RANGE};
 
     use super::*;
 

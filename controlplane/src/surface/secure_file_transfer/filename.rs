@@ -1,6 +1,7 @@
 //! Names of files (contract §3.4): compared byte by byte, and never part of a path.
 
 use super::refusal::Refusal;
+use crate::surface::percent;
 
 /// Longest name, in bytes.
 const BYTES_MAX: usize = 255;
@@ -19,32 +20,11 @@ pub fn in_path(segment: &str) -> Result<String, Refusal> {
 }
 
 fn checked(escaped: &str) -> Result<String, Refusal> {
-    let name = decode(escaped).ok_or(Refusal::Filename)?;
+    let name = percent::decode(escaped).map_err(|_undecodable| Refusal::Filename)?;
     let is_forbidden = |letter: char| matches!(letter, '/' | '\\' | '\0'..='\x1f' | '\x7f');
     let is_fine =
         !name.is_empty() && name.len() <= BYTES_MAX && name != "." && name != ".." && !name.contains(is_forbidden);
     if is_fine { Ok(name) } else { Err(Refusal::Filename) }
-}
-
-/// Percent-decoded; `None` for a broken escape or what is no UTF-8.
-fn decode(text: &str) -> Option<String> {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    loop {
-        (bytes, rest) = match rest {
-            [] => return String::from_utf8(bytes).ok(),
-            [b'%', high, low, after @ ..] => {
-                let digit = |digit: u8| char::from(digit).to_digit(16).map(|value| value as u8);
-                bytes.push(digit(*high)? << 4 | digit(*low)?);
-                (bytes, after)
-            }
-            [b'%', ..] => return None,
-            [byte, after @ ..] => {
-                bytes.push(*byte);
-                (bytes, after)
-            }
-        }
-    }
 }
 
 #[cfg(test)]

@@ -3,9 +3,9 @@
 use axum::Json;
 use axum::response::{IntoResponse, Response};
 use etransfer_contract::ObjectId;
-use etransfer_contract::grant::{Act, Field, Serve};
-use etransfer_contract::ranges::{Asked, etag_listed, if_range_matches};
-use http::header::{IF_NONE_MATCH, IF_RANGE, RANGE};
+use etransfer_contract::grant::Act;
+use etransfer_contract::ranges::Asked;
+use http::header::RANGE;
 use http::{HeaderMap, Method};
 use serde_json::json;
 
@@ -14,10 +14,10 @@ use super::user::User;
 use super::{answer, store};
 use crate::audit;
 use crate::catalogue::{Entry, Surface};
-use crate::clock::imf;
 use crate::line::decision::Decision;
 use crate::node::{Edit, Look};
 use crate::server::App;
+use crate::surface::delivery;
 use crate::surface::easytransfer::disposition::attachment;
 
 /// An asset that `user` may read; anybody may when assets are public (`None`).
@@ -43,9 +43,7 @@ pub fn serve(
     let entry = find(app, user, id)?;
     let record = &entry.record;
     let (etag, length) = (format!("\"{}\"", record.id), record.length.unwrap_or(0));
-    let is_void = headers.get(IF_RANGE).is_some_and(|tag| !if_range_matches(tag.as_bytes(), &etag))
-        || headers.get(IF_NONE_MATCH).is_some_and(|tags| etag_listed(tags.as_bytes(), &etag));
-    if method == Method::GET && !is_void && headers.contains_key(RANGE) {
+    if method == Method::GET && !delivery::ignores_range(headers, &etag) && headers.contains_key(RANGE) {
         let asked = Asked::of(headers);
         if asked != Asked::Whole && asked.resolve(|at| length.max(at)).is_none() {
             return Err(Refusal::OutOfRange(length));
@@ -55,34 +53,11 @@ pub fn serve(
         let who = user.map_or("anyone", |user| &user.key);
         audit::surface(Surface::StreamUpload, who, audit::DOWNLOAD, record.id);
     }
-    let serve = Serve {
-        object: record.id,
-        length: record.length,
-        complete: true,
-        etag,
-        fields: fields(&entry),
-        chunk: None,
-        consumed: Vec::new(),
-        receiver: String::new(),
-        hold_last: false,
-        exclusive: false,
-        report: false,
-        counted: None,
-        rate: None,
-    };
+    let content_type = record.mime.as_deref().unwrap_or("application/octet-stream");
+    let modified_ms = record.completed_ms.unwrap_or(record.created_ms);
+    let fields = delivery::fields(content_type, attachment(&record.filename), modified_ms);
+    let serve = delivery::complete(record.id, length, etag, fields);
     Ok(Decision::grant(&app.node, Act::Serve(serve)).into_response())
-}
-
-fn fields(entry: &Entry) -> Vec<Field> {
-    let field = |name: &str, value: String| (name.to_owned(), value);
-    let record = &entry.record;
-    vec![
-        field("Content-Type", record.mime.clone().unwrap_or_else(|| "application/octet-stream".into())),
-        field("Content-Disposition", attachment(&record.filename)),
-        field("Last-Modified", imf(record.completed_ms.unwrap_or(record.created_ms))),
-        field("X-Content-Type-Options", "nosniff".into()),
-        field("Content-Security-Policy", "sandbox".into()),
-    ]
 }
 
 /// All of a user's, newest first.

@@ -5,6 +5,7 @@ use http::{HeaderMap, HeaderValue};
 use super::refusal::Refusal;
 use super::upload::About;
 use crate::catalogue::text::is_media_type;
+use crate::surface::percent;
 
 const NAME_BYTES_MAX: usize = 255;
 const ID_BYTES_MAX: usize = 128;
@@ -63,32 +64,11 @@ fn number_or_more(value: &HeaderValue) -> Option<u64> {
 fn name(bytes: &[u8]) -> Option<String> {
     let text =
         std::str::from_utf8(bytes).map_or_else(|_| bytes.iter().copied().map(char::from).collect(), str::to_owned);
-    let text = unescaped(text.trim()).unwrap_or_else(|| text.trim().to_owned());
+    let hidden = percent::decode(text.trim()).ok().filter(|name| !name.is_ascii());
+    let text = hidden.unwrap_or_else(|| text.trim().to_owned());
     let last = text.rsplit(['/', '\\']).next().unwrap_or_default();
     let is_fine = (1..=NAME_BYTES_MAX).contains(&last.len()) && !last.contains(char::is_control);
     is_fine.then(|| last.to_owned())
-}
-
-fn unescaped(text: &str) -> Option<String> {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    loop {
-        (bytes, rest) = match rest {
-            [] => break,
-            [b'%', high, low, after @ ..] => {
-                let digit = |digit: u8| char::from(digit).to_digit(16).map(|value| value as u8);
-                bytes.push(digit(*high)? << 4 | digit(*low)?);
-                (bytes, after)
-            }
-            [b'%', ..] => return None,
-            [byte, after @ ..] => {
-                bytes.push(*byte);
-                (bytes, after)
-            }
-        }
-    }
-    let decoded = String::from_utf8(bytes).ok()?;
-    (text.contains('%') && !decoded.is_ascii()).then_some(decoded)
 }
 
 #[cfg(test)]

@@ -18,6 +18,7 @@ use crate::audit;
 use crate::catalogue::Surface;
 use crate::clock::imf;
 use crate::line::decision::Decision;
+use crate::surface::delivery;
 
 /// Parameters that take the place of a kept field.
 const OVERRIDES: [(&str, &str); 6] = [
@@ -55,22 +56,9 @@ pub fn get(call: &Call<'_>) -> Result<Decision, Refusal> {
             return Ok(empty(&etag, fields).into());
         }
     }
-    let serve = Serve {
-        object: record.id,
-        length: Some(size),
-        complete: true,
-        etag,
-        fields,
-        // A range that counts as none must not be read by the data plane either.
-        chunk: Span::new(0, size).filter(|_| asked == Asked::Whole),
-        consumed: Vec::new(),
-        receiver: String::new(),
-        hold_last: false,
-        exclusive: false,
-        report: false,
-        counted: None,
-        rate: None,
-    };
+    // A range that counts as none must not be read by the data plane either.
+    let chunk = Span::new(0, size).filter(|_| asked == Asked::Whole);
+    let serve = Serve { chunk, ..delivery::complete(record.id, size, etag, fields) };
     Ok(Decision::grant(&call.app.node, Act::Serve(serve)))
 }
 

@@ -4,8 +4,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::percent;
 use super::refusal::Refusal;
+use crate::surface::percent;
 
 const BYTES_MAX: usize = 1023;
 
@@ -27,8 +27,7 @@ impl Key {
 
     /// The name that stands in a path, percent-decoded once.
     pub fn of_path(raw: &str) -> Result<Self, Refusal> {
-        let bytes = percent::decode(raw).map_err(|_broken| Refusal::InvalidObjectName)?;
-        Self::new(String::from_utf8(bytes).map_err(|_| Refusal::InvalidObjectName)?)
+        Self::new(percent::decode(raw).map_err(|_undecodable| Refusal::InvalidObjectName)?)
     }
 
     /// As it is.

@@ -1,6 +1,6 @@
 //! The storage plane (contract cloudbackend.md Part B): one bucket that clients of the provider take for theirs.
 //!
-//! * [`call`] a request taken apart · [`place`], [`key`], [`parameters`], [`percent`] what its target says · [`operation`]
+//! * [`call`] a request taken apart · [`place`], [`key`], [`parameters`] what its target says · [`operation`]
 //!   what it asks for
 //! * [`access`] who may, [`signature`] what is signed · [`fields`], [`policy`], [`condition`] forms and what they may say
 //! * [`post`], [`put`] content comes in, [`arrival`] and becomes an object · [`get`], [`asked`], [`disposition`] it goes out
@@ -22,7 +22,6 @@ pub mod key;
 pub mod objects;
 mod operation;
 pub mod parameters;
-mod percent;
 mod place;
 pub mod policy;
 mod post;

@@ -1,7 +1,7 @@
 //! The query of a request to the bucket. Of a repeated parameter the first counts (B6).
 
-use super::percent;
 use super::refusal::Refusal;
+use crate::surface::percent;
 
 /// Parameters in order.
 #[derive(Debug, Default)]
@@ -31,8 +31,7 @@ impl Parameters {
 
 fn decode(text: &str) -> Result<String, Refusal> {
     const BROKEN: Refusal = Refusal::InvalidArgument("A query parameter can not be decoded.");
-    let bytes = percent::decode(&text.replace('+', " ")).map_err(|_broken| BROKEN)?;
-    String::from_utf8(bytes).map_err(|_| BROKEN)
+    percent::decode(&text.replace('+', " ")).map_err(|_undecodable| BROKEN)
 }
 
 #[cfg(test)]

@@ -14,8 +14,8 @@ use subtle::ConstantTimeEq;
 
 use super::key::Key;
 use super::parameters::Parameters;
-use super::percent;
 use crate::config::surfaces::CloudBackend;
+use crate::surface::percent;
 
 /// Parameters that are part of what is signed; all others are not. Sorted.
 const SIGNED: [&str; 49] = [

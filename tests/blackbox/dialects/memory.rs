@@ -1,0 +1,109 @@
+//! What a server holds in memory does not grow with what is uploaded, whichever dialect brings it: what it holds afterwards
+//! and its peak are compared, after a small and after a large upload by one request each. The content is made as it goes
+//! and never kept.
+
+use serde_json::json;
+
+use super::setup;
+use crate::oss::{Form, policy, signed_head};
+use crate::pyblobserver::{self, Part, User};
+use crate::secure_file_transfer::{Device, frame};
+use crate::stream_upload::Upload;
+use crate::support::tus::patch_head;
+use crate::support::{Node, Reply, Request, Role};
+
+const SMALL: u64 = 16 << 20;
+const LARGE: u64 = 512 << 20;
+/// What stays: a server that kept a twentieth of the large upload has more.
+const GROWTH_MAX: u64 = 24 << 20;
+/// At the peak there are buffers under way to the disk too, as many as one connection may have.
+const PEAK_GROWTH_MAX: u64 = 96 << 20;
+const BLOCK: u64 = 1 << 20;
+/// Stands in a request's body where the content comes.
+const CONTENT: &[u8] = b"<content>";
+
+/// A request that uploads this many bytes.
+type Ask = fn(&Node, u64) -> Request;
+
+fn tus(node: &Node, bytes: u64) -> Request {
+    patch_head(&node.create(bytes), 0).body(CONTENT)
+}
+
+fn device_chunk(node: &Node, bytes: u64) -> Request {
+    let sum = (0..BLOCK).fold(0u8, |sum, at| sum.wrapping_add(byte(at)));
+    let sum = sum.wrapping_mul((bytes / BLOCK) as u8);
+    Device::one(node).posting(&format!("{bytes}.bin"), &frame(0, bytes - 1, sum, CONTENT))
+}
+
+fn stream_chunk(node: &Node, bytes: u64) -> Request {
+    Upload::new(node, &format!("upload-{bytes}"), bytes, 1).request(0, CONTENT)
+}
+
+fn blob_form(node: &Node, bytes: u64) -> Request {
+    let form = pyblobserver::form("/blob/upload", &[Part::file("file", "a.bin", CONTENT)]);
+    // A token is told once.
+    User::first(node, if bytes == SMALL { "curl" } else { "tus" }).authorized(form)
+}
+
+fn post_object(_: &Node, bytes: u64) -> Request {
+    let conditions = json!([{"bucket": "cloud"}, ["starts-with", "$key", "u/"], ["content-length-range", 0, bytes]]);
+    Form::new("u/a", &policy(conditions), CONTENT).request()
+}
+
+fn put_object(_: &Node, _: u64) -> Request {
+    signed_head("PUT", "u/a", "", &[]).body(CONTENT)
+}
+
+#[test]
+fn a_large_upload_takes_no_more_memory_than_a_small_one_in_any_dialect() {
+    let dialects: [(&str, Ask); 6] = [
+        ("TUS PATCH", tus),
+        ("a device's chunk", device_chunk),
+        ("a chunk of a stream", stream_chunk),
+        ("a blob's form", blob_form),
+        ("PostObject", post_object),
+        ("PutObject", put_object),
+    ];
+    let mut grown = Vec::new();
+    for (dialect, ask) in dialects {
+        // The disk is not what is tried: nothing is synced, and each server takes its files with it.
+        let setup = pyblobserver::blob_env(setup(), &[("FILE_SIZE_LIMIT_MB", "600")]).env("DURABILITY", "none");
+        let node = setup.start();
+        let [small, large] = [SMALL, LARGE].map(|bytes| {
+            send(&node, ask(&node, bytes), bytes).one_of(&[200, 204]);
+            ["VmRSS:", "VmHWM:"].map(|what| memory(&node, what))
+        });
+        grown.push((dialect, [large[0].saturating_sub(small[0]), large[1] - small[1]]));
+    }
+    let is_too_much = |&(_, [stays, peak]): &(&str, [u64; 2])| stays > GROWTH_MAX || peak > PEAK_GROWTH_MAX;
+    assert!(!grown.iter().any(is_too_much), "bytes more, held and at the peak: {grown:#?}");
+}
+
+/// Sends the request with this much content in it.
+#[track_caller]
+fn send(node: &Node, mut request: Request, bytes: u64) -> Reply {
+    let body = std::mem::take(&mut request.body);
+    let at = body.windows(CONTENT.len()).position(|bytes| bytes == CONTENT).expect("a place for the content");
+    let (before, after) = (&body[..at], &body[at + CONTENT.len()..]);
+    let length = bytes + (before.len() + after.len()) as u64;
+    let block: Vec<u8> = (0..BLOCK).map(byte).collect();
+    let mut conn = node.connect();
+    conn.send_head(&request.header("Content-Length", length.to_string()));
+    conn.send(before);
+    (0..bytes / BLOCK).for_each(|_| conn.send(&block));
+    conn.send(after);
+    conn.reply()
+}
+
+fn byte(at: u64) -> u8 {
+    (at % 251) as u8
+}
+
+/// Resident memory of the server in bytes: `VmRSS:` now, `VmHWM:` the most so far.
+fn memory(node: &Node, what: &str) -> u64 {
+    let pid = node.pid(Role::Both).expect("it runs");
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("its status");
+    let line = status.lines().find_map(|line| line.strip_prefix(what)).expect("its memory");
+    let kib: u64 = line.trim().trim_end_matches(" kB").parse().expect(line);
+    kib << 10
+}
