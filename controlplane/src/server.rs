@@ -33,7 +33,7 @@ use crate::people::People;
 use crate::reloading::{self, Reloading};
 use crate::socket::{self, SocketError};
 use crate::surface::attempts::Attempts;
-use crate::surface::cloudbackend::oss;
+use crate::surface::cloudbackend::{self, oss};
 use crate::surface::easytransfer::login::Login;
 use crate::surface::easytransfer::{self, live};
 use crate::surface::pyblobserver::{self, Blobs};
@@ -78,6 +78,8 @@ pub struct App {
     pub sft: Arc<secure_file_transfer::Memory>,
     /// What stream upload keeps in memory.
     pub streams: Arc<stream_upload::Memory>,
+    /// What CloudBackend keeps in memory.
+    pub cloud: Arc<cloudbackend::Memory>,
     /// One sweep at a time.
     pub sweeping: Arc<Mutex<()>>,
     /// Tells the first token, once.
@@ -226,6 +228,7 @@ fn prepare(config: Arc<Config>, sources: Sources) -> Result<(App, watch::Sender<
         blobs: Arc::default(),
         sft: Arc::default(),
         streams: Arc::default(),
+        cloud: Arc::default(),
         sweeping: Arc::default(),
         announcement: Arc::new(Announcement::of(first)),
         stopping,
@@ -376,6 +379,7 @@ impl App {
             blobs: Arc::default(),
             sft: Arc::default(),
             streams: Arc::default(),
+            cloud: Arc::default(),
             sweeping: Arc::default(),
             announcement: Arc::new(Announcement::silent()),
             stopping,

@@ -1,0 +1,34 @@
+//! What is said when something went well, in both languages (contract A3 to A6, A9). Refusals have their words with their
+//! status, in [`refusal`](super::refusal).
+
+use crate::config::surfaces::Language;
+
+/// A text of a success.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Text {
+    /// A refresh token counts no more.
+    LoggedOut,
+    /// A password is another one.
+    PasswordChanged,
+}
+
+impl Text {
+    /// In this language.
+    pub fn of(self, language: Language) -> &'static str {
+        let (zh, en) = match self {
+            Self::LoggedOut => ("登出成功", "Success"),
+            Self::PasswordChanged => ("密码更新成功", "Success"),
+        };
+        language.pick(zh, en)
+    }
+}
+
+impl Language {
+    /// Of two texts that mean the same the one to show.
+    pub fn pick(self, zh: &'static str, en: &'static str) -> &'static str {
+        match self {
+            Self::Zh => zh,
+            Self::En => en,
+        }
+    }
+}

@@ -1,0 +1,93 @@
+//! Accounts of this surface and their tokens (contract cloudbackend.md A3).
+//!
+//! * [`account`] an account as it is kept and told · [`token`] who brings one
+
+pub mod account;
+pub mod token;
+
+use axum::response::Response;
+use http::Method;
+
+pub use self::account::Account;
+use super::api::route::{get, id, is_get, post};
+use super::api::{Asked, Refusal};
+
+/// A call about accounts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Route {
+    /// `POST /user/register/`
+    Register,
+    /// `POST /user/login/`
+    Login,
+    /// `POST /user/refresh-token/`
+    Refresh,
+    /// `POST /user/logout/`
+    Logout,
+    /// `GET /user/profile/`
+    Profile,
+    /// `POST …/change-password/`
+    ChangePassword,
+    /// `POST …/update-display-name/`
+    UpdateDisplayName,
+    /// `POST …/update-email/`
+    UpdateEmail,
+    /// `GET /user/`
+    List,
+    /// `GET /user/{id}/`
+    Show(u64),
+    /// `PUT` and `PATCH /user/{id}/`
+    Change(u64),
+    /// `DELETE /user/{id}/`
+    Delete(u64),
+}
+
+impl Route {
+    /// By the segments of a path, the first included.
+    pub fn of(segments: &[&str], method: &Method) -> Result<Self, Refusal> {
+        match *segments {
+            ["user", "register"] => post(method, Self::Register),
+            ["user", "login"] => post(method, Self::Login),
+            ["user", "refresh-token"] => post(method, Self::Refresh),
+            ["user", "logout"] => post(method, Self::Logout),
+            ["user", "profile"] => get(method, Self::Profile),
+            [_, "change-password"] => post(method, Self::ChangePassword),
+            [_, "update-display-name"] => post(method, Self::UpdateDisplayName),
+            [_, "update-email"] => post(method, Self::UpdateEmail),
+            ["user"] => get(method, Self::List),
+            ["user", segment] => match (id(segment)?, method) {
+                (id, method) if is_get(method) => Ok(Self::Show(id)),
+                (id, &Method::PUT | &Method::PATCH) => Ok(Self::Change(id)),
+                (id, &Method::DELETE) => Ok(Self::Delete(id)),
+                _ => Err(Refusal::Method(method.clone(), "GET, HEAD, PUT, PATCH, DELETE, OPTIONS")),
+            },
+            _ => Err(Refusal::NotFound),
+        }
+    }
+
+    /// As it is counted.
+    pub fn declared(&self) -> &'static str {
+        match self {
+            Self::Register => "/user/register/",
+            Self::Login => "/user/login/",
+            Self::Refresh => "/user/refresh-token/",
+            Self::Logout => "/user/logout/",
+            Self::Profile => "/user/profile/",
+            Self::ChangePassword => "/user-settings/change-password/",
+            Self::UpdateDisplayName => "/user-settings/update-display-name/",
+            Self::UpdateEmail => "/user-settings/update-email/",
+            Self::List => "/user/",
+            Self::Show(_) | Self::Change(_) | Self::Delete(_) => "/user/{id}/",
+        }
+    }
+
+    /// A header that is stale does not keep anybody from logging in.
+    pub fn is_open(&self) -> bool {
+        matches!(self, Self::Register | Self::Login | Self::Refresh)
+    }
+}
+
+/// One call to its answer.
+pub async fn handle(asked: &Asked<'_>, route: Route) -> Result<Response, Refusal> {
+    let _ = (asked, route);
+    Err(Refusal::Unbuilt)
+}
