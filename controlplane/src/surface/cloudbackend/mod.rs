@@ -49,3 +49,14 @@ pub async fn handle(app: &App, mounted: &Mounted, request: Request) -> Response 
     }
     (StatusCode::NOT_FOUND, Json(json!({"detail": "Not found."}))).into_response()
 }
+
+/// Removes what has had its time. P11: right after a step of the clock nothing has.
+pub async fn sweep(app: &App) {
+    oss::sweep(app).await;
+    if !app.node.clock.agrees() {
+        return;
+    }
+    if let Err(error) = user::session::sweep(&app.node).await {
+        tracing::warn!(%error, "sweep away sessions that ended");
+    }
+}
