@@ -59,4 +59,5 @@ pub async fn sweep(app: &App) {
     if let Err(error) = user::session::sweep(&app.node).await {
         tracing::warn!(%error, "sweep away sessions that ended");
     }
+    drop::sweep(app).await;
 }

@@ -10,6 +10,12 @@ pub enum Text {
     LoggedOut,
     /// A password is another one.
     PasswordChanged,
+    /// There is a share more.
+    ShareMade,
+    /// What is in a share.
+    ShareFound,
+    /// A share is gone.
+    ShareDeleted,
 }
 
 impl Text {
@@ -18,6 +24,9 @@ impl Text {
         let (zh, en) = match self {
             Self::LoggedOut => ("登出成功", "Success"),
             Self::PasswordChanged => ("密码更新成功", "Success"),
+            Self::ShareMade => ("分享创建成功", "Success"),
+            Self::ShareFound => ("获取分享详情成功", "Success"),
+            Self::ShareDeleted => ("分享已删除", "Success"),
         };
         language.pick(zh, en)
     }

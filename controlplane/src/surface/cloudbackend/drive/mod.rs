@@ -45,3 +45,18 @@ pub async fn handle(_asked: &Asked<'_>, _route: Route) -> Result<Response, Refus
 pub fn used(node: &Node, id: u64) -> u64 {
     number(node, &format!("u/{}", part(id))).unwrap_or(0)
 }
+
+/// A file or folder of an account.
+pub fn record(_node: &Node, _user: u64, _id: u64) -> Option<Item> {
+    None
+}
+
+/// A file or folder of somebody's.
+pub struct Item;
+
+impl Item {
+    /// The record clients see.
+    pub fn told(&self, _user: u64) -> serde_json::Value {
+        serde_json::Value::Null
+    }
+}

@@ -8,6 +8,7 @@ use super::fit::{self, EMAIL_TAKEN, Faults};
 use super::{Account, session, settings};
 use crate::node::Edit;
 use crate::surface::cloudbackend::api::{Asked, Refusal, told};
+use crate::surface::cloudbackend::drop;
 
 /// `GET /user/`
 pub fn list(asked: &Asked<'_>) -> Result<Response, Refusal> {
@@ -46,7 +47,8 @@ pub async fn delete(asked: &Asked<'_>, id: u64) -> Result<Response, Refusal> {
     let _alone = Account::lock(node, id).await;
     let _no_sessions = session::lock(node, id).await;
     let account = Account::read(node, id).ok_or(Refusal::NotFound)?;
-    node.edit(session::end_all(node, id, account.remove(Edit::default()))).await?;
+    let edit = drop::remove_all(node, id, account.remove(Edit::default()));
+    node.edit(session::end_all(node, id, edit)).await?;
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 

@@ -1,0 +1,4 @@
+//! The JSON API of CloudBackend (contract cloudbackend.md Part A).
+
+mod accounts;
+mod calls;
