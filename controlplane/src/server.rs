@@ -33,7 +33,7 @@ use crate::people::People;
 use crate::reloading::{self, Reloading};
 use crate::socket::{self, SocketError};
 use crate::surface::attempts::Attempts;
-use crate::surface::cloudbackend::{self, oss};
+use crate::surface::cloudbackend;
 use crate::surface::easytransfer::login::Login;
 use crate::surface::easytransfer::{self, live};
 use crate::surface::pyblobserver::{self, Blobs};
@@ -333,7 +333,7 @@ async fn sweep_for_ever(app: App) {
     loop {
         tick.tick().await;
         let _alone = app.sweeping.lock().await;
-        oss::sweep(&app).await;
+        cloudbackend::sweep(&app).await;
         let (cleaned, commit) = app.node.sweep();
         app.metrics.count_sweep(cleaned);
         if let Err(error) = commit.wait().await {

@@ -49,3 +49,9 @@ pub async fn handle(app: &App, mounted: &Mounted, request: Request) -> Response 
     }
     (StatusCode::NOT_FOUND, Json(json!({"detail": "Not found."}))).into_response()
 }
+
+/// What ends by itself.
+pub async fn sweep(app: &App) {
+    oss::sweep(app).await;
+    drive::sweep(app).await;
+}

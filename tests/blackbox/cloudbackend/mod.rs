@@ -1,0 +1,3 @@
+//! The JSON API of CloudBackend (contract cloudbackend.md Part A).
+
+mod drive;
