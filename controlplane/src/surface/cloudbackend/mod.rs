@@ -50,8 +50,16 @@ pub async fn handle(app: &App, mounted: &Mounted, request: Request) -> Response 
     (StatusCode::NOT_FOUND, Json(json!({"detail": "Not found."}))).into_response()
 }
 
-/// What ends by itself.
+/// Removes what has had its time. P11: right after a step of the clock nothing has.
 pub async fn sweep(app: &App) {
     oss::sweep(app).await;
-    drive::sweep(app).await;
+    if !app.node.clock.agrees() {
+        return;
+    }
+    if let Err(error) = user::session::sweep(&app.node).await {
+        tracing::warn!(%error, "sweep away sessions that ended");
+    }
+    if let Err(error) = drive::sweep(&app.node).await {
+        tracing::warn!(%error, "sweep away upload ids that ended");
+    }
 }

@@ -39,9 +39,9 @@ use self::store::Drive;
 pub use self::store::owner_of;
 use super::api::{self, Asked};
 use super::user::Account;
+use crate::catalogue::NotKept;
 use crate::node::key_locks::KeyGuard;
 use crate::node::{Edit, Node};
-use crate::server::App;
 
 /// Which counter numbers items.
 const COUNTER: &str = "file";
@@ -90,13 +90,7 @@ impl<'n> Room<'n> {
     }
 }
 
-/// Forgets upload ids that ended. P11: a clock that was stepped ends nothing.
-pub async fn sweep(app: &App) {
-    let node = &app.node;
-    if !node.clock.agrees() {
-        return;
-    }
-    if let Err(error) = node.edit(declared::erase_ended(node, Edit::default())).await {
-        tracing::error!(%error, "forget upload ids that ended");
-    }
+/// Forgets upload ids that ended.
+pub async fn sweep(node: &Node) -> Result<(), NotKept> {
+    node.edit(declared::erase_ended(node, Edit::default())).await
 }

@@ -27,7 +27,7 @@ pub struct Account {
     pub username: String,
     /// What people read.
     pub display_name: String,
-    /// Its domain in lower case.
+    /// Its domain in lower case; empty: there is none.
     pub email: String,
     /// `false`: neither a password nor a token of it counts.
     pub is_active: bool,

@@ -1,16 +1,28 @@
 //! Accounts of this surface and their tokens (contract cloudbackend.md A3).
 //!
-//! * [`account`] an account as it is kept and told · [`token`] who brings one
+//! * [`account`] an account as it is kept and told · [`fit`] what may be a name, an address, a password
+//! * [`token`] who brings one · [`session`] pairs of them, each in the place of the one before
+//! * [`register`], [`login`], [`settings`], [`accounts`] the calls · [`console`] the operator's
 
 pub mod account;
+mod accounts;
+pub mod console;
+mod fit;
+mod login;
+mod register;
+pub mod session;
+mod settings;
 pub mod token;
 
 use axum::response::Response;
-use http::Method;
+use http::{Method, StatusCode};
 
 pub use self::account::Account;
 use super::api::route::{get, id, is_get, post};
-use super::api::{Asked, Refusal};
+use super::api::{Asked, Refusal, told};
+
+/// Counter of accounts; its lock is also that of names and addresses.
+const COUNTER: &str = "a";
 
 /// A call about accounts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -88,6 +100,18 @@ impl Route {
 
 /// One call to its answer.
 pub async fn handle(asked: &Asked<'_>, route: Route) -> Result<Response, Refusal> {
-    let _ = (asked, route);
-    Err(Refusal::Unbuilt)
+    match route {
+        Route::Register => register::register(asked).await,
+        Route::Login => login::login(asked).await,
+        Route::Refresh => login::refresh(asked).await,
+        Route::Logout => login::logout(asked).await,
+        Route::Profile => Ok(told(StatusCode::OK, asked.account()?.told(asked.node(), asked.cloud()))),
+        Route::ChangePassword => settings::change_password(asked).await,
+        Route::UpdateDisplayName => settings::update_display_name(asked).await,
+        Route::UpdateEmail => settings::update_email(asked).await,
+        Route::List => accounts::list(asked),
+        Route::Show(id) => accounts::show(asked, id),
+        Route::Change(id) => accounts::change(asked, id).await,
+        Route::Delete(id) => accounts::delete(asked, id).await,
+    }
 }
