@@ -49,7 +49,8 @@ fn a_record_can_be_changed_and_what_it_is_cannot_be_forged() {
 #[test]
 fn a_deleted_file_is_gone_and_its_object_later() {
     let grace = [("DELETED_GRACE_SECONDS", "2"), ("ORPHAN_SECONDS", "86400")];
-    let setup = grace.iter().fold(setup(), |setup, (key, value)| setup.env(&format!("SURFACES__CLOUDBACKEND__{key}"), value));
+    let setup =
+        grace.iter().fold(setup(), |setup, (key, value)| setup.env(&format!("SURFACES__CLOUDBACKEND__{key}"), value));
     let node = setup.env("CLEANUP_INTERVAL", "1").start();
     let (alice, bob) = (Person::register(&node, "alice"), Person::register(&node, "bob"));
     let file = alice.file("/", "a.txt", b"12345");
@@ -86,7 +87,9 @@ fn generic_routes_show_ones_own_files_and_change_nothing() {
     assert_eq!(alice.get(&one).is(200).json(), first);
     assert_eq!(bob.get(&one).is(404).json(), json!({"detail": "Not found."}));
     node.send(&Request::get(&one)).is(401);
-    for (method, target) in [("PUT", one.as_str()), ("DELETE", &one), ("POST", &one), ("POST", "/file/"), ("GET", "/file/list/")] {
+    for (method, target) in
+        [("PUT", one.as_str()), ("DELETE", &one), ("POST", &one), ("POST", "/file/"), ("GET", "/file/list/")]
+    {
         let reply = alice.send(Request::new(method, target)).is(405);
         assert_eq!(reply.json()["detail"], format!("Method \"{method}\" not allowed."));
         assert!(!reply.field("Allow").contains(method), "{reply:?}");
@@ -103,7 +106,10 @@ fn english_when_it_is_configured() {
     let alice = Person::register(&node, "alice");
     let folder = alice.folder("/", "f");
     assert_eq!(alice.post("/file/list/", json!({})).is(200).json()["message"], "Success");
-    assert_eq!(error(alice.post(&format!("/file/{}/download/", folder["id"]), json!({})), 400), "You cannot download a folder");
+    assert_eq!(
+        error(alice.post(&format!("/file/{}/download/", folder["id"]), json!({})), 400),
+        "You cannot download a folder"
+    );
     assert_eq!(error(alice.post("/file/new-folder/", json!({})), 400), "Need folder_name");
     assert_eq!(error(alice.post("/file/get-token/", json!({})), 400), "Need file_name and file_size");
 }

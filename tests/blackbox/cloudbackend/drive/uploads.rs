@@ -36,7 +36,8 @@ fn a_token_has_everything_a_form_needs() {
     let policy = token["policy"].as_str().expect("a text");
     assert_eq!(token["signature"], sign(policy.as_bytes()));
     let policy: Value = serde_json::from_slice(&STANDARD.decode(policy).expect("base64")).expect("JSON");
-    let conditions = json!([{"bucket": "cloud"}, ["starts-with", "$key", "alice/"], ["content-length-range", 0, 104_857_600]]);
+    let conditions =
+        json!([{"bucket": "cloud"}, ["starts-with", "$key", "alice/"], ["content-length-range", 0, 104_857_600]]);
     assert_eq!((&policy["conditions"], &policy["expiration"]), (&conditions, &token["expiration"]));
     let ends = token["expiration"].as_str().expect("a text");
     assert!(ends.len() == 24 && ends.ends_with('Z'), "{ends}");
@@ -48,7 +49,13 @@ fn a_token_has_everything_a_form_needs() {
     assert_eq!(size, (&json!(20_971_520 + 2_097_152), &json!(20_971_520)));
     let id = told["upload_id"].as_str().expect("a text");
     assert!(id.len() == 32 && id.bytes().all(|digit| digit.is_ascii_hexdigit()), "{id}");
-    for body in [json!({}), json!({"file_name": "a"}), json!({"file_size": 5}), json!({"file_name": "", "file_size": 5}), json!({"file_name": "a", "file_size": 0})] {
+    for body in [
+        json!({}),
+        json!({"file_name": "a"}),
+        json!({"file_size": 5}),
+        json!({"file_name": "", "file_size": 5}),
+        json!({"file_name": "a", "file_size": 0}),
+    ] {
         assert_eq!(error(announce(body), 400), "需要提供file_name和file_size");
     }
     for size in [json!("abc"), json!(-1), json!(1.5), json!([1])] {
@@ -90,8 +97,10 @@ fn what_was_posted_and_told_is_a_file() {
     // Bodies of either shape, and of a form; an empty array; a file told twice is two.
     let again = alice.notify(element("docs", "b.pdf", &url)).is(201).json();
     assert_eq!(again["file"]["path"], "/docs/");
-    let form = format!("name=c.pdf&content_type=text%2Fplain&size=5&oss_url={}", super::encoded(&url).replace('/', "%2F"));
-    let form = Request::new("POST", "/file/uploaded").header("Content-Type", "application/x-www-form-urlencoded").body(form);
+    let form =
+        format!("name=c.pdf&content_type=text%2Fplain&size=5&oss_url={}", super::encoded(&url).replace('/', "%2F"));
+    let form =
+        Request::new("POST", "/file/uploaded").header("Content-Type", "application/x-www-form-urlencoded").body(form);
     assert_eq!(alice.send(form).is(201).json()["file"]["size"], 9000);
     let none = alice.notify(json!([])).is(201).json();
     assert_eq!((&none["files"], &none["file"]), (&json!([]), &json!(null)));
@@ -131,8 +140,19 @@ fn any_name_goes_all_the_way() {
     let node = node();
     let alice = Person::register(&node, "alice");
     for (number, key) in [
-        "alice//报告 1.pdf", "alice/a b", "alice/#hash", "alice/100%", "alice/a+b", "alice/(1)!'*~.txt",
-        "alice//double//slash", "alice/a?b=c&d", "alice/..", "alice/./../../x", "alice/%2e%2e", "alice/<\"'&>", "alice/\\",
+        "alice//报告 1.pdf",
+        "alice/a b",
+        "alice/#hash",
+        "alice/100%",
+        "alice/a+b",
+        "alice/(1)!'*~.txt",
+        "alice//double//slash",
+        "alice/a?b=c&d",
+        "alice/..",
+        "alice/./../../x",
+        "alice/%2e%2e",
+        "alice/<\"'&>",
+        "alice/\\",
     ]
     .into_iter()
     .enumerate()
@@ -180,7 +200,11 @@ fn only_what_is_there_and_ones_own_becomes_a_file() {
         (element(&|e| e["name"] = json!(" ")), "name", "This field may not be blank."),
         (element(&|e| e["size"] = json!("abc")), "size", "A valid integer is required."),
         (element(&|e| e["oss_url"] = json!("alice//good")), "oss_url", "Enter a valid URL."),
-        (element(&|e| e["content_type"] = json!("x".repeat(256))), "content_type", "Ensure this field has no more than 255 characters."),
+        (
+            element(&|e| e["content_type"] = json!("x".repeat(256))),
+            "content_type",
+            "Ensure this field has no more than 255 characters.",
+        ),
         (element(&|e| e["path"] = json!("/a/../b")), "path", "路径无效"),
     ] {
         assert_eq!(errors(alice.notify(element.clone()), UNFIT), json!({field: [text]}), "{element}");

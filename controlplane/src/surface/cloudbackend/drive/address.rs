@@ -58,10 +58,10 @@ impl Address {
 
     /// The object a URL names; `None`: none of this bucket.
     pub fn key(&self, url: &str) -> Option<Key> {
-        if url.contains(['?', '#', '@']) {
+        let (host, path) = split(url);
+        if host.contains('@') || path.contains(['?', '#']) {
             return None;
         }
-        let (host, path) = split(url);
         let key = |(alias, base): &(String, String)| {
             let raw = path.strip_prefix(base.as_str())?.strip_prefix('/')?;
             (*alias == host).then(|| Key::of_path(raw).ok()).flatten()
@@ -70,11 +70,13 @@ impl Address {
     }
 }
 
-/// Host without port, and path, of a URL or of what begins with a host.
+/// Host without port, and path with what follows it, of a URL or of what begins with a host. A host with a user in front of
+/// it is nobody's here, so it is left whole.
 fn split(url: &str) -> (String, String) {
     let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
-    let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
-    (bare(authority), path.to_owned())
+    let (authority, path) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
+    let host = if authority.contains('@') { authority.to_owned() } else { bare(authority) };
+    (host, path.to_owned())
 }
 
 #[cfg(test)]
@@ -143,6 +145,7 @@ mod tests {
             ("http://srv/cloud/alice/../bob/a", Some("alice/../bob/a")),
             ("http://srv/cloud/%2e%2e/bob", Some("../bob")),
             ("http://srv/cloud/alice/a+b", Some("alice/a+b")),
+            ("http://srv/cloud/al@ice/a", Some("al@ice/a")),
             ("http://srv/cloud", None),
             ("http://srv/cloud/", None),
             ("http://srv/cloud//x", None),
@@ -154,6 +157,7 @@ mod tests {
             ("http://srv.evil.test/cloud/alice/a", None),
             ("http://srv@evil.test/cloud/alice/a", None),
             ("http://alice@srv/cloud/alice/a", None),
+            ("http://srv:x@evil.test/cloud/alice/a", None),
             ("http://evil.test\\srv/cloud/alice/a", None),
             ("http://cloud.evil.test/alice/a", None),
             ("http://cdn.test/alice/a", None),
