@@ -2,3 +2,5 @@
 
 mod accounts;
 mod calls;
+mod drive;
+mod shares;

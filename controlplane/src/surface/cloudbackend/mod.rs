@@ -59,5 +59,8 @@ pub async fn sweep(app: &App) {
     if let Err(error) = user::session::sweep(&app.node).await {
         tracing::warn!(%error, "sweep away sessions that ended");
     }
+    if let Err(error) = drive::sweep(&app.node).await {
+        tracing::warn!(%error, "sweep away upload ids that ended");
+    }
     drop::sweep(app).await;
 }

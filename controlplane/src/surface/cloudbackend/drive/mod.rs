@@ -1,62 +1,103 @@
-//! The virtual drive (contract cloudbackend.md A4, A5, A8).
+//! The virtual drive (contract cloudbackend.md A4, A5, A8): a tree of records, and how the objects of the bucket become
+//! files of it.
+//!
+//! * [`route`] which call · [`refusal`] what is refused, with its words
+//! * [`item`] a file or folder as it is kept and told · [`path`], [`tree`] folders · [`members`], [`fields`] what clients
+//!   write
+//! * [`store`] the documents · [`held`] objects while files become them · [`declared`] upload ids · [`address`] URLs
+//! * [`list`], [`folder`], [`update`], [`delete`], [`download`], [`space`] the calls · [`token`], [`uploaded`] the upload
+//!
+//! Must stay true: every call names the account it is for, and touches nothing of another's; whatever a client claims of an
+//! object, its bytes and its size are what the bucket has.
+
+mod address;
+mod declared;
+mod delete;
+mod download;
+mod fields;
+mod folder;
+mod held;
+pub mod item;
+mod list;
+mod members;
+mod path;
+pub mod refusal;
+mod route;
+mod space;
+mod store;
+mod token;
+mod tree;
+mod update;
+mod uploaded;
 
 use axum::response::Response;
-use http::Method;
 
-use super::api::counter::{number, part};
-use super::api::{Asked, Refusal};
-use crate::node::Node;
+pub use self::item::Item;
+pub use self::refusal::Refusal;
+pub use self::route::Route;
+use self::store::Drive;
+pub use self::store::owner_of;
+use super::api::{self, Asked};
+use super::user::Account;
+use crate::catalogue::NotKept;
+use crate::node::key_locks::KeyGuard;
+use crate::node::{Edit, Node};
 
-/// A call about files.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Route {
-    /// Any of them.
-    Any,
-}
-
-impl Route {
-    /// By the segments of a path after `file`.
-    pub fn of(_segments: &[&str], _method: &Method) -> Result<Self, Refusal> {
-        Ok(Self::Any)
-    }
-
-    /// As it is counted.
-    pub fn declared(&self) -> &'static str {
-        "/file/"
-    }
-
-    /// Whether anybody may ask.
-    pub fn is_open(&self) -> bool {
-        false
-    }
-
-    /// Whether its body may be an array.
-    pub fn takes_array(&self) -> bool {
-        false
-    }
-}
+/// Which counter numbers items.
+const COUNTER: &str = "file";
 
 /// One call to its answer.
-pub async fn handle(_asked: &Asked<'_>, _route: Route) -> Result<Response, Refusal> {
-    Err(Refusal::Unbuilt)
+pub async fn handle(asked: &Asked<'_>, route: Route) -> Result<Response, api::Refusal> {
+    match route {
+        Route::All => list::all(asked),
+        Route::One(id) => list::one(asked, id),
+        Route::List => list::list(asked),
+        Route::NewFolder => folder::make(asked).await,
+        Route::Delete(id) => delete::delete(asked, id).await,
+        Route::Update(id) => update::update(asked, id).await,
+        Route::Download(id) => download::download(asked, id).await,
+        Route::StorageInfo => space::info(asked),
+        Route::Recalculate => space::recalculate(asked).await,
+        Route::PlainToken => token::plain(asked),
+        Route::Token => token::announced(asked).await,
+        Route::Uploaded => uploaded::uploaded(asked).await,
+    }
 }
 
-/// Bytes of the live files of an account: document `u/<id>`.
-pub fn used(node: &Node, id: u64) -> u64 {
-    number(node, &format!("u/{}", part(id))).unwrap_or(0)
+/// Bytes of the files of an account.
+pub fn used(node: &Node, user: u64) -> u64 {
+    Drive::of(node, user).used()
 }
 
 /// A file or folder of an account.
-pub fn record(_node: &Node, _user: u64, _id: u64) -> Option<Item> {
-    None
+pub fn record(node: &Node, user: u64, id: u64) -> Option<Item> {
+    Drive::of(node, user).item(id)
 }
 
-/// A file or folder of somebody's.
-pub struct Item;
+/// Takes everything an account has away.
+pub async fn remove_all(node: &Node, user: u64) -> Result<(), NotKept> {
+    let drive = Drive::of(node, user);
+    let _alone = drive.lock().await;
+    delete::erase(node, drive, &drive.items()).await.map(drop)
+}
 
-impl Item {
-    /// The record clients see.
-    pub fn told(&self, _user: u64) -> serde_json::Value {
-        serde_json::Value::Null
+/// What an account may store, and nobody else of it meanwhile.
+pub struct Room<'n> {
+    /// Bytes beside those of its files.
+    pub bytes: u64,
+    _alone: KeyGuard<'n>,
+}
+
+impl<'n> Room<'n> {
+    /// Of an account; while it is held, none of what it posted becomes a file.
+    pub async fn of(node: &'n Node, account: &Account) -> Self {
+        let drive = Drive::of(node, account.id);
+        let alone = drive.lock().await;
+        Self { bytes: account.quota.saturating_sub(drive.used()), _alone: alone }
     }
+}
+
+/// Forgets upload ids that ended.
+pub async fn sweep(node: &Node) -> Result<(), NotKept> {
+    node.edit(declared::erase_ended(node, Edit::default())).await
 }

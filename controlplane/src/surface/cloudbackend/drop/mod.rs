@@ -24,6 +24,7 @@ pub use self::route::Route;
 use self::share::{Share, Subject};
 pub use self::visit::may_download;
 use super::api::{self, Asked};
+use crate::catalogue::NotKept;
 use crate::node::{Edit, Node};
 use crate::server::App;
 
@@ -45,9 +46,12 @@ pub fn is_granted(asked: &Asked<'_>, id: u64, files: &BTreeSet<u64>) -> bool {
     shares.iter().any(|share| share.files.iter().any(|file| files.contains(file)))
 }
 
-/// Adds the end of all shares of an account to an edit. The account is gone: nobody makes another one.
-pub fn remove_all(node: &Node, user: u64, edit: Edit) -> Edit {
-    Share::all_of(node, user).iter().fold(edit, |edit, share| share.remove(node, edit))
+/// Ends all shares of an account.
+pub async fn remove_all(node: &Node, user: u64) -> Result<(), NotKept> {
+    for share in Share::all_of(node, user) {
+        own::end(node, &share).await?;
+    }
+    Ok(())
 }
 
 /// Forgets who had shares that are over.

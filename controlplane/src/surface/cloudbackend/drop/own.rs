@@ -6,7 +6,8 @@ use serde_json::{Map, Value, json};
 
 use super::refusal::Refusal;
 use super::share::Share;
-use crate::node::Edit;
+use crate::catalogue::NotKept;
+use crate::node::{Edit, Node};
 use crate::surface::cloudbackend::api::texts::Text;
 use crate::surface::cloudbackend::api::{self, Asked, told};
 
@@ -34,9 +35,17 @@ pub async fn delete(asked: &Asked<'_>, id: u64) -> Result<Response, api::Refusal
     if share.user != user {
         return Err(Refusal::NotYours.into());
     }
-    let _code = Share::lock_code(node, &share.code).await;
-    let _alone = Share::lock(node, id).await;
-    let share = Share::read(node, id).ok_or(Refusal::NothingToDelete)?;
-    node.edit(share.remove(node, Edit::default())).await?;
+    if !end(node, &share).await? {
+        return Err(Refusal::NothingToDelete.into());
+    }
     Ok(told(StatusCode::OK, json!({"message": asked.say(Text::ShareDeleted)})))
+}
+
+/// Ends a share; `false`: somebody else did.
+pub async fn end(node: &Node, share: &Share) -> Result<bool, NotKept> {
+    let _code = Share::lock_code(node, &share.code).await;
+    let _alone = Share::lock(node, share.id).await;
+    let Some(share) = Share::read(node, share.id) else { return Ok(false) };
+    node.edit(share.remove(node, Edit::default())).await?;
+    Ok(true)
 }
