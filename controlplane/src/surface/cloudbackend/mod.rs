@@ -62,4 +62,5 @@ pub async fn sweep(app: &App) {
     if let Err(error) = drive::sweep(&app.node).await {
         tracing::warn!(%error, "sweep away upload ids that ended");
     }
+    drop::sweep(app).await;
 }

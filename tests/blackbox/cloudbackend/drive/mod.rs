@@ -15,7 +15,7 @@ use crate::oss::{self, Form};
 use crate::support::node::Setup;
 use crate::support::{Node, Reply, Request};
 
-fn setup() -> Setup {
+pub fn setup() -> Setup {
     oss::setup().env("SURFACES__CLOUDBACKEND__REGISTRATION", "true")
 }
 
@@ -24,40 +24,40 @@ fn with_quota(bytes: u64) -> Setup {
 }
 
 /// Somebody who is logged in.
-struct Person<'n> {
-    node: &'n Node,
-    name: String,
-    id: u64,
-    access: String,
+pub struct Person<'n> {
+    pub node: &'n Node,
+    pub name: String,
+    pub id: u64,
+    pub access: String,
 }
 
 impl<'n> Person<'n> {
     #[track_caller]
-    fn register(node: &'n Node, name: &str) -> Self {
+    pub fn register(node: &'n Node, name: &str) -> Self {
         let body = json!({"username": name, "password": "correct horse", "email": format!("{name}@example.org")});
         let told = node.send(&json_post("/user/register/", &body)).is(201).json();
         let access = told["access"].as_str().expect("an access token").to_owned();
         Self { node, name: name.into(), id: told["id"].as_u64().expect("a number"), access }
     }
     #[track_caller]
-    fn send(&self, request: Request) -> Reply {
+    pub fn send(&self, request: Request) -> Reply {
         self.node.send(&request.header("Authorization", format!("Bearer {}", self.access)))
     }
     #[track_caller]
-    fn get(&self, target: &str) -> Reply {
+    pub fn get(&self, target: &str) -> Reply {
         self.send(Request::get(target))
     }
     #[track_caller]
-    fn post(&self, target: &str, body: Value) -> Reply {
+    pub fn post(&self, target: &str, body: Value) -> Reply {
         self.send(json_post(target, &body))
     }
     #[track_caller]
-    fn token(&self) -> Value {
+    pub fn token(&self) -> Value {
         self.get("/file/get-token/").is(200).json()["token"].clone()
     }
     /// Posts the form of the front end, with its fields in its order.
     #[track_caller]
-    fn try_put(&self, key: &str, content: &[u8]) -> Reply {
+    pub fn try_put(&self, key: &str, content: &[u8]) -> Reply {
         let token = self.token();
         let text = |name: &str| token[name].as_str().unwrap_or_else(|| panic!("no {name} in {token}")).to_owned();
         let mut form = Form::of_front_end(key, content);
@@ -76,59 +76,59 @@ impl<'n> Person<'n> {
     }
     /// The URL of an object that was posted.
     #[track_caller]
-    fn put(&self, key: &str, content: &[u8]) -> String {
+    pub fn put(&self, key: &str, content: &[u8]) -> String {
         let reply = self.try_put(key, content).is(200);
         assert!(reply.body.is_empty(), "{reply:?}");
         self.url(key)
     }
-    fn url(&self, key: &str) -> String {
+    pub fn url(&self, key: &str) -> String {
         format!("{}/cloud/{}", self.node.url(), encoded(key))
     }
     #[track_caller]
-    fn notify(&self, body: Value) -> Reply {
+    pub fn notify(&self, body: Value) -> Reply {
         self.post("/file/uploaded/", body)
     }
     /// A file with this content: the record.
     #[track_caller]
-    fn file(&self, path: &str, name: &str, content: &[u8]) -> Value {
+    pub fn file(&self, path: &str, name: &str, content: &[u8]) -> Value {
         let url = self.put(&format!("{}//{}", self.name, digest(path, name)), content);
         let told = self.notify(element(path, name, &url)).is(201).json();
         told["file"].clone()
     }
     #[track_caller]
-    fn folder(&self, path: &str, name: &str) -> Value {
+    pub fn folder(&self, path: &str, name: &str) -> Value {
         self.post("/file/new-folder/", json!({"folder_name": name, "path": path})).is(201).json()["folder"].clone()
     }
     #[track_caller]
-    fn list(&self, path: &str) -> Vec<Value> {
+    pub fn list(&self, path: &str) -> Vec<Value> {
         let told = self.post("/file/list/", json!({"path": path})).is(200).json();
         told["files"].as_array().expect("an array").clone()
     }
     #[track_caller]
-    fn names(&self, path: &str) -> Vec<String> {
+    pub fn names(&self, path: &str) -> Vec<String> {
         self.list(path).iter().map(|file| file["name"].as_str().expect("a name").to_owned()).collect()
     }
     #[track_caller]
-    fn update(&self, file: &Value, change: Value) -> Reply {
+    pub fn update(&self, file: &Value, change: Value) -> Reply {
         self.post(&format!("/file/{}/update/", file["id"]), change)
     }
     #[track_caller]
-    fn delete(&self, file: &Value) -> Reply {
+    pub fn delete(&self, file: &Value) -> Reply {
         self.post(&format!("/file/{}/delete/", file["id"]), json!({}))
     }
     #[track_caller]
-    fn link(&self, file: &Value) -> String {
+    pub fn link(&self, file: &Value) -> String {
         let told = self.post(&format!("/file/{}/download/", file["id"]), json!({})).is(200).json();
         assert_eq!(told["message"], "下载链接已生成");
         let url = told["download_url"].as_str().expect("a URL");
         url.strip_prefix(&self.node.url()).expect("this node has the object").to_owned()
     }
     #[track_caller]
-    fn download(&self, file: &Value) -> Vec<u8> {
+    pub fn download(&self, file: &Value) -> Vec<u8> {
         self.node.send(&Request::get(&self.link(file))).is(200).body
     }
     #[track_caller]
-    fn used(&self) -> u64 {
+    pub fn used(&self) -> u64 {
         let told = self.get("/file/storage-info/").is(200).json();
         told["used_space"].as_u64().expect("a number")
     }
@@ -156,7 +156,7 @@ fn encoded(key: &str) -> String {
 
 /// The one `error` of a refusal; `message` says the same.
 #[track_caller]
-fn error(reply: Reply, status: u16) -> String {
+pub fn error(reply: Reply, status: u16) -> String {
     let body = reply.is(status).json();
     assert_eq!(body["error"], body["message"], "{body}");
     body["error"].as_str().expect("a text").to_owned()

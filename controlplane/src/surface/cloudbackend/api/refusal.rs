@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 
 use crate::catalogue::NotKept;
 use crate::config::surfaces::Language;
-use crate::surface::cloudbackend::drive;
+use crate::surface::cloudbackend::{drive, drop};
 use crate::surface::password::Busy;
 
 /// A refusal on its way out.
@@ -63,6 +63,8 @@ pub enum Refusal {
     UnfitEmail,
     /// About files (A4, A5).
     Drive(drive::Refusal),
+    /// About shares (A6).
+    Drop(drop::Refusal),
     // The node.
     /// Its disk is full.
     NodeFull,
@@ -106,6 +108,9 @@ impl Refusal {
             Self::TooManyLogins(seconds) => {
                 headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
             }
+            Self::Drop(refusal) => {
+                headers.extend(refusal.retry_after().map(|seconds| (RETRY_AFTER, HeaderValue::from(seconds))));
+            }
             Self::Away => {
                 headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
             }
@@ -141,16 +146,18 @@ impl Refusal {
             Self::NoEmail => (400, error("邮箱不能为空", "Email is neccessary")),
             Self::EmailTaken => (400, error("邮箱已存在", "email already exists")),
             Self::UnfitEmail => (400, error("邮箱格式错误", "email format error")),
-            Self::Drive(refusal) => {
-                let (status, body) = refusal.worded(language);
-                (status, Body::Whole(body))
-            }
+            Self::Drive(refusal) => whole(refusal.worded(language)),
+            Self::Drop(refusal) => whole(refusal.worded(language)),
             Self::NodeFull => (507, detail("No space left on this server.")),
             Self::Away => (503, detail("The server cannot do this now; try again.")),
             Self::Failed => (500, detail("Internal server error.")),
             Self::Unbuilt => (501, detail("Not available on this server.")),
         }
     }
+}
+
+fn whole((status, body): (u16, Value)) -> (u16, Body) {
+    (status, Body::Whole(body))
 }
 
 fn invalid_token(message: &str) -> Body {

@@ -22,6 +22,12 @@ pub enum Text {
     LinkMade,
     /// An upload token.
     TokenMade,
+    /// There is a share more.
+    ShareMade,
+    /// What is in a share.
+    ShareFound,
+    /// A share is gone.
+    ShareDeleted,
 }
 
 impl Text {
@@ -36,6 +42,9 @@ impl Text {
             Self::FileUpdated => ("文件信息更新成功", "Success"),
             Self::LinkMade => ("下载链接已生成", "Success"),
             Self::TokenMade => ("已生成token", "Success"),
+            Self::ShareMade => ("分享创建成功", "Success"),
+            Self::ShareFound => ("获取分享详情成功", "Success"),
+            Self::ShareDeleted => ("分享已删除", "Success"),
         };
         language.pick(zh, en)
     }

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use axum::response::Response;
+use etransfer_contract::ObjectId;
 use http::StatusCode;
 use serde_json::json;
 
@@ -12,8 +13,8 @@ use super::refusal::{Doing, Refusal};
 use super::store::{Drive, owner_of};
 use super::tree;
 use crate::audit;
-use crate::catalogue::Surface;
-use crate::node::Edit;
+use crate::catalogue::{NotKept, Surface};
+use crate::node::{Edit, Node};
 use crate::surface::cloudbackend::api::texts::Text;
 use crate::surface::cloudbackend::api::{self, Asked, told};
 use crate::surface::cloudbackend::oss::key::Key;
@@ -26,21 +27,26 @@ pub async fn delete(asked: &Asked<'_>, id: u64) -> Result<Response, api::Refusal
     let _alone = drive.lock().await;
     let item = drive.item(id).ok_or(Refusal::NoFile(Doing::Delete))?;
     let gone = if item.inside().is_some() { tree::with_all_below(&item, drive.items()) } else { vec![item] };
-    let mut held = Held::hold(node, keys(&gone)).await;
+    for object in erase(node, drive, &gone).await? {
+        audit::surface(Surface::CloudBackend, &account.username, audit::DELETE, object);
+    }
+    Ok(told(StatusCode::OK, json!({"message": asked.say(Text::FileDeleted)})))
+}
+
+/// Takes items of a drive, which is held, away; the objects they were.
+pub async fn erase(node: &Node, drive: Drive<'_>, gone: &[Item]) -> Result<Vec<ObjectId>, NotKept> {
+    let mut held = Held::hold(node, keys(gone)).await;
     let mut edit = Edit::default();
-    for item in &gone {
+    for item in gone {
         edit = drive.erase(edit, item.id);
         if let Some(key) = item.key() {
-            held.release(key, item.id, asked.now_ms());
+            held.release(key, item.id, node.clock.now_ms());
         }
     }
     let bytes = gone.iter().map(Item::size).fold(0, u64::saturating_add);
     edit = drive.put_used(held.put(edit), drive.used().saturating_sub(bytes));
     node.edit(edit).await?;
-    for object in gone.iter().filter_map(|item| held.id(item.key()?)) {
-        audit::surface(Surface::CloudBackend, &account.username, audit::DELETE, object);
-    }
-    Ok(told(StatusCode::OK, json!({"message": asked.say(Text::FileDeleted)})))
+    Ok(gone.iter().filter_map(|item| held.id(item.key()?)).collect())
 }
 
 /// The drive of `user`, when the file is in it.

@@ -74,6 +74,13 @@ pub fn record(node: &Node, user: u64, id: u64) -> Option<Item> {
     Drive::of(node, user).item(id)
 }
 
+/// Takes everything an account has away.
+pub async fn remove_all(node: &Node, user: u64) -> Result<(), NotKept> {
+    let drive = Drive::of(node, user);
+    let _alone = drive.lock().await;
+    delete::erase(node, drive, &drive.items()).await.map(drop)
+}
+
 /// What an account may store, and nobody else of it meanwhile.
 pub struct Room<'n> {
     /// Bytes beside those of its files.

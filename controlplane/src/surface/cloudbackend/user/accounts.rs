@@ -8,6 +8,7 @@ use super::fit::{self, EMAIL_TAKEN, Faults};
 use super::{Account, session, settings};
 use crate::node::Edit;
 use crate::surface::cloudbackend::api::{Asked, Refusal, told};
+use crate::surface::cloudbackend::{drive, drop};
 
 /// `GET /user/`
 pub fn list(asked: &Asked<'_>) -> Result<Response, Refusal> {
@@ -39,14 +40,21 @@ pub async fn change(asked: &Asked<'_>, id: u64) -> Result<Response, Refusal> {
     })
 }
 
-/// `DELETE /user/{id}/`
+/// `DELETE /user/{id}/`. In this order, so that one that was cut short is done again: nobody gets in any more; what the
+/// account had goes; it goes itself.
 pub async fn delete(asked: &Asked<'_>, id: u64) -> Result<Response, Refusal> {
     check_admin(asked)?;
     let node = asked.node();
     let _alone = Account::lock(node, id).await;
-    let _no_sessions = session::lock(node, id).await;
-    let account = Account::read(node, id).ok_or(Refusal::NotFound)?;
-    node.edit(session::end_all(node, id, account.remove(Edit::default()))).await?;
+    let mut account = Account::read(node, id).ok_or(Refusal::NotFound)?;
+    account.is_active = false;
+    {
+        let _no_sessions = session::lock(node, id).await;
+        node.edit(session::end_all(node, id, account.write(Edit::default()))).await?;
+    }
+    drop::remove_all(node, id).await?;
+    drive::remove_all(node, id).await?;
+    node.edit(account.remove(Edit::default())).await?;
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 
