@@ -17,17 +17,16 @@ fn parallel_calls_never_pass_the_quota() {
         "存储空间不足"
     );
     let urls: Vec<String> = (0..PARALLEL).map(|n| alice.put(&format!("alice//{n}"), &[b'x'; 4500])).collect();
+    let tell = |url: &String| {
+        let reply = alice.notify(json!([element("/", "a", url), element("/", "b", url)]));
+        if reply.status != 201 {
+            let words = ("Storage quota exceeded after upload", "Insufficient storage space");
+            assert_eq!((&reply.json()["error"], &reply.json()["message"]), (&json!(words.0), &json!(words.1)));
+        }
+        (reply.status, alice.used())
+    };
     let told: Vec<(u16, u64)> = std::thread::scope(|scope| {
-        let tell = &|url: &String| {
-            let body = json!([element("/", "a", url), element("/", "b", url)]);
-            let reply = alice.notify(body);
-            if reply.status != 201 {
-                let words = ("Storage quota exceeded after upload", "Insufficient storage space");
-                assert_eq!((&reply.json()["error"], &reply.json()["message"]), (&json!(words.0), &json!(words.1)));
-            }
-            (reply.status, alice.used())
-        };
-        let threads: Vec<_> = urls.iter().map(|url| scope.spawn(move || tell(url))).collect();
+        let threads: Vec<_> = urls.iter().map(|url| scope.spawn(|| tell(url))).collect();
         threads.into_iter().map(|thread| thread.join().expect("no panic")).collect()
     });
     let kept = told.iter().filter(|(status, _)| *status == 201).count();

@@ -121,7 +121,7 @@ fn a_download_url_is_signed_for_one_thing_and_a_time() {
     assert_eq!(node.send(&Request::get(&url).header("Range", "bytes=0-3")).is(206).body, b"1234");
     node.send(&Request::new("HEAD", &url)).is(403);
     refused(node.send(&Request::get(&url.replace("Signature=", "Signature=A"))), 403, "SignatureDoesNotMatch");
-    refused(node.send(&Request::get(&url.replace("%E6", "%E5"))), 403, "SignatureDoesNotMatch");
+    refused(node.send(&Request::get(&url.replace("%25E6", "%25E5"))), 403, "SignatureDoesNotMatch");
     let before = url.split("Expires=").nth(1).and_then(|rest| rest.split('&').next()).expect("a time");
     let expired = url.replace(before, "1000000000");
     assert!(refused(node.send(&Request::get(&expired)), 403, "AccessDenied").contains("Request has expired."));
