@@ -52,7 +52,9 @@ fn case_24_a_slash_at_the_end_changes_nothing() {
         };
         assert_eq!(ask(target), ask(&format!("{target}/")), "{target}");
     }
-    for target in ["/user//profile/", "/user/profile//", "/user/profile/x", "/user/%70rofile/", "/user/../user/profile/"] {
+    for target in
+        ["/user//profile/", "/user/profile//", "/user/profile/x", "/user/%70rofile/", "/user/../user/profile/"]
+    {
         let reply = node.send(&Request::get(target).header("Authorization", &bearer));
         assert_eq!(detail(reply, 404), "Not found.", "{target}");
     }
@@ -79,7 +81,8 @@ fn a2_bodies_of_every_kind_mean_the_same() {
     ] {
         assert_eq!(node.send(&post("/user/login/", kind, body)).is(200).json()["user"]["id"], 1, "{kind}");
     }
-    let chunked = post("/user/login/", "application/json", json!({"username": "alice", "password": "a secret"}).to_string());
+    let chunked =
+        post("/user/login/", "application/json", json!({"username": "alice", "password": "a secret"}).to_string());
     node.send(&chunked.chunked(7)).is(200);
     // Nothing at all is an empty object.
     node.send(&Request::new("POST", "/user/login/")).is(401);

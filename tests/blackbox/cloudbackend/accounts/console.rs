@@ -36,7 +36,10 @@ fn the_operator_makes_disables_and_lists_accounts() {
     let mut node = Node::start();
     call(&node, "/user/register/", &applicant("alice")).is(403);
     let made = done(&node, &["add", "alice", "--email", "al@Example.org", "--display-name", "Al"], "first secret\n");
-    assert_eq!((&made[0]["id"], &made[0]["username"], &made[0]["email"]), (&json!(1), &json!("alice"), &json!("al@example.org")));
+    assert_eq!(
+        (&made[0]["id"], &made[0]["username"], &made[0]["email"]),
+        (&json!(1), &json!("alice"), &json!("al@example.org"))
+    );
     done(&node, &["add", "bob"], "bobs secret");
     let alice = User::log_in(&node, "alice", "first secret");
     assert_eq!(alice.get("/user/profile/").is(200).json()["display_name"], "Al");
@@ -51,7 +54,10 @@ fn the_operator_makes_disables_and_lists_accounts() {
     let states: Vec<_> = listed.as_array().expect("an array").iter().map(|user| &user["is_active"]).collect();
     assert_eq!(states, [&json!(false), &json!(true)]);
     let (_, out, _) = user(&node, &["list"], "");
-    assert!(out.contains("1  alice  disabled  0 B of 10 GiB  al@example.org\n") || out.contains("alice  disabled"), "{out}");
+    assert!(
+        out.contains("1  alice  disabled  0 B of 10 GiB  al@example.org\n") || out.contains("alice  disabled"),
+        "{out}"
+    );
 
     done(&node, &["enable", "alice"], "");
     super::refresh(&node, &alice.refresh).is(401);

@@ -22,7 +22,8 @@ fn case_6_an_account_sees_and_changes_itself_alone() {
     assert_eq!(user.send(Request::new("DELETE", &foreign)).is(403).json(), forbidden());
     assert_eq!(user.send(Request::new("DELETE", &own)).is(403).json(), forbidden());
     other.get("/user/profile/").is(200);
-    for target in [foreign.as_str(), "/user/999/", "/user/18446744073709551616/", "/user/x/", "/user/-1/", "/user/+1/"] {
+    for target in [foreign.as_str(), "/user/999/", "/user/18446744073709551616/", "/user/x/", "/user/-1/", "/user/+1/"]
+    {
         assert_eq!(user.get(target).is(404).json(), not_found(), "{target}");
     }
     for method in ["PUT", "PATCH"] {
@@ -31,9 +32,12 @@ fn case_6_an_account_sees_and_changes_itself_alone() {
         assert_eq!(user.send(change.clone()).is(404).json(), not_found());
         change.target.clone_from(&own);
         assert_eq!(user.send(change).is(200).json()["display_name"], "mine");
-        let mut change = json_post(&own, &json!({
-            "email": "bob@example.org", "username": "root", "permission": "admin", "quota": 1, "is_active": false,
-        }));
+        let mut change = json_post(
+            &own,
+            &json!({
+                "email": "bob@example.org", "username": "root", "permission": "admin", "quota": 1, "is_active": false,
+            }),
+        );
         change.method = method.into();
         let taken = json!({"email": ["user with this email already exists."]});
         assert_eq!(user.send(change).is(400).json(), taken);

@@ -27,7 +27,11 @@ fn case_1_registration() {
     assert_eq!(taken, both);
     let same_address = json!({"username": "Alice", "password": PASSWORD, "email": "alice@EXAMPLE.org"});
     let taken = call(&node, "/user/register/", &same_address).is(400).json();
-    assert_eq!(taken, json!({"email": ["user with this email already exists."]}), "names differ in case, domains do not");
+    assert_eq!(
+        taken,
+        json!({"email": ["user with this email already exists."]}),
+        "names differ in case, domains do not"
+    );
     let named = json!({"username": "报告", "password": PASSWORD, "email": "b@example.org", "display_name": " Bob B. "});
     assert_eq!(call(&node, "/user/register/", &named).is(201).json()["display_name"], "Bob B.");
 }
@@ -38,8 +42,7 @@ fn a3_members_that_do_not_fit_are_all_told() {
     let required = json!(["This field is required."]);
     let missing = json!({"username": required, "password": required, "email": required});
     assert_eq!(call(&node, "/user/register/", &json!({})).is(400).json(), missing);
-    let format =
-        "Enter a valid username. This value may contain only letters, numbers, and @/./+/-/_ characters.";
+    let format = "Enter a valid username. This value may contain only letters, numbers, and @/./+/-/_ characters.";
     for (field, value, told) in [
         ("username", json!(""), "This field may not be blank."),
         ("username", json!("x".repeat(151)), "Ensure this field has no more than 150 characters."),
@@ -56,8 +59,24 @@ fn a3_members_that_do_not_fit_are_all_told() {
     }
     // Names that are paths, or would be part of somebody else's prefix, somewhere.
     for name in [
-        ".", "..", "../etc", "a/b", "/a", "a\\b", "..\\a", "a b", "a\u{0}", "a\n", "a%2Fb/", "a\u{202e}b", "a\u{200b}",
-        "con:", "a*", "~", "$(id)", "<b>",
+        ".",
+        "..",
+        "../etc",
+        "a/b",
+        "/a",
+        "a\\b",
+        "..\\a",
+        "a b",
+        "a\u{0}",
+        "a\n",
+        "a%2Fb/",
+        "a\u{202e}b",
+        "a\u{200b}",
+        "con:",
+        "a*",
+        "~",
+        "$(id)",
+        "<b>",
     ] {
         let mut body = applicant("bob");
         body["username"] = json!(name);
@@ -79,12 +98,20 @@ fn a3_of_many_who_want_one_name_or_address_one_gets_it() {
     let outcomes: Vec<(u16, u16)> = std::thread::scope(|scope| {
         let ask = |number: usize| {
             let node = &node;
-            let name = call(node, "/user/register/", &json!({
-                "username": "same", "password": PASSWORD, "email": format!("a{number}@example.org"),
-            }));
-            let address = call(node, "/user/register/", &json!({
-                "username": format!("user{number}"), "password": PASSWORD, "email": "same@example.org",
-            }));
+            let name = call(
+                node,
+                "/user/register/",
+                &json!({
+                    "username": "same", "password": PASSWORD, "email": format!("a{number}@example.org"),
+                }),
+            );
+            let address = call(
+                node,
+                "/user/register/",
+                &json!({
+                    "username": format!("user{number}"), "password": PASSWORD, "email": "same@example.org",
+                }),
+            );
             (name.status, address.status)
         };
         let calls: Vec<_> = (0..12).map(|number| scope.spawn(move || ask(number))).collect();

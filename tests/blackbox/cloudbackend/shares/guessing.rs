@@ -26,7 +26,8 @@ fn a6_an_address_is_not_stopped_for_another_one() {
     let alice = Person::register(&node, "alice");
     let file = alice.file("/", "a.txt", b"12345");
     share(&alice, json!({"files": [file["id"]], "code": "right"}));
-    let ask = |code: &str, address: &str| node.send(&from(json_post("/drop/get-drop/", &json!({"code": code})), address));
+    let ask =
+        |code: &str, address: &str| node.send(&from(json_post("/drop/get-drop/", &json!({"code": code})), address));
     (0..20).for_each(|_| drop(ask("wrong", "192.0.2.1").is(404)));
     ask("right", "192.0.2.1").is(429);
     ask("right", "192.0.2.2").is(200);

@@ -83,7 +83,10 @@ fn case_20_a_live_code_is_one_shares_alone() {
     assert_eq!(error(bob.post("/drop/create/", body.clone()), 400), "分享码已存在");
     share(&bob, json!({"files": [theirs["id"]], "code": "same1"}));
     let first = alice.get("/drop/").is(200).json()[0].clone();
-    assert_eq!(alice.post(&format!("/drop/{}/delete/", id(&first)), json!({})).is(200).json(), json!({"message": "分享已删除"}));
+    assert_eq!(
+        alice.post(&format!("/drop/{}/delete/", id(&first)), json!({})).is(200).json(),
+        json!({"message": "分享已删除"})
+    );
     let again = share(&bob, body);
     let told = visit(&node, json!({"code": "Same1"})).is(200).json();
     assert_eq!((id(&told["drop"]), &told["files"][0]["name"]), (id(&again), &json!("b.txt")));

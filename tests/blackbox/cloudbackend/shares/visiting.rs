@@ -12,11 +12,16 @@ fn case_18_a_password_and_two_times() {
     let node = setup().start();
     let alice = Person::register(&node, "alice");
     let file = alice.file("/", "a.txt", b"12345");
-    let made = share(&alice, json!({
-        "files": [file["id"]], "code": "Abc1", "password": "芝麻开门", "expire_days": 7, "max_download_count": 2,
-    }));
+    let made = share(
+        &alice,
+        json!({
+            "files": [file["id"]], "code": "Abc1", "password": "芝麻开门", "expire_days": 7, "max_download_count": 2,
+        }),
+    );
     assert_eq!((&made["password"], &made["has_password"], &made["expire_days"]), (&json!(""), &json!(true), &json!(7)));
-    for body in [json!({"code": "Abc1"}), json!({"code": "Abc1", "password": ""}), json!({"code": "Abc1", "password": "x"})] {
+    for body in
+        [json!({"code": "Abc1"}), json!({"code": "Abc1", "password": ""}), json!({"code": "Abc1", "password": "x"})]
+    {
         assert_eq!(error(visit(&node, body), 403), "密码错误");
     }
     let right = json!({"code": "Abc1", "password": "芝麻开门"});
@@ -62,7 +67,10 @@ fn case_20_who_may_and_until_when() {
     let node = with(&[("SHARE__EXPIRE_DAYS", "[0, 1]")]).start();
     let (alice, bob) = (Person::register(&node, "alice"), Person::register(&node, "bob"));
     let file = alice.file("/", "a.txt", b"12345");
-    share(&alice, json!({"files": [file["id"]], "code": "login", "expire_days": 1, "require_login": true, "max_download_count": 9}));
+    share(
+        &alice,
+        json!({"files": [file["id"]], "code": "login", "expire_days": 1, "require_login": true, "max_download_count": 9}),
+    );
     for body in [json!({"code": "login"}), json!({"code": "login", "require_login": false})] {
         assert_eq!(error(visit(&node, body), 401), "需要登录后访问");
     }

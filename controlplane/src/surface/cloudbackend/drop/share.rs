@@ -130,10 +130,11 @@ impl Share {
 
     /// Adds everything a new share has to an edit.
     pub fn create(&self, phc: Option<&str>, edit: Edit) -> Edit {
-        let edit = self
-            .write(edit)
-            .write(SURFACE, owner_key(self.id), self.user.to_string())
-            .write(SURFACE, code_key(&self.code), self.id.to_string());
+        let edit = self.write(edit).write(SURFACE, owner_key(self.id), self.user.to_string()).write(
+            SURFACE,
+            code_key(&self.code),
+            self.id.to_string(),
+        );
         match phc {
             Some(phc) => edit.write(SURFACE, password_key(self.id), phc),
             None => edit,

@@ -122,9 +122,9 @@ impl<'a> Guess<'a> {
     fn check(&self) -> Result<(), Refusal> {
         let failures = &self.asked.app.cloud.shares;
         let address = self.address.iter().map(|address| (address, self.of_address));
-        address.chain([(&self.share, self.of_share)]).try_for_each(|(whose, limit)| {
-            failures.check(whose, limit).map_err(Refusal::TooMany)
-        })
+        address
+            .chain([(&self.share, self.of_share)])
+            .try_for_each(|(whose, limit)| failures.check(whose, limit).map_err(Refusal::TooMany))
     }
 
     fn count_address(&self) {
