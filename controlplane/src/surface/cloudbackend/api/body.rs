@@ -14,7 +14,7 @@ use super::refusal::Refusal;
 use super::route::is_get;
 use crate::line::attached::Attached;
 use crate::line::decision::Decision;
-use crate::line::meta::Meta;
+use crate::line::meta::{Call, Meta};
 use crate::line::told::Told;
 use crate::server::App;
 use crate::surface::multipart::BodyType;
@@ -29,7 +29,8 @@ const DEPTH_MAX: u8 = 32;
 /// The body; `Err`: a grant that asks for it.
 pub async fn read(app: &App, request: Request) -> Result<Result<Value, Refusal>, Response> {
     let meta = *request.extensions().get::<Meta>().expect("the entry puts it there");
-    if is_get(request.method()) || meta.body.is_empty() {
+    let is_absent = meta.call == Call::Decide && meta.body.is_empty();
+    if is_get(request.method()) || is_absent {
         return Ok(Ok(Value::Object(Map::new())));
     }
     let headers = request.headers().clone();

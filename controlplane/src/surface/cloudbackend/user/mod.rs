@@ -22,7 +22,7 @@ use super::api::route::{get, id, is_get, post};
 use super::api::{Asked, Refusal, told};
 
 /// Counter of accounts; its lock is also that of names and addresses.
-const COUNTER: &str = "a";
+const COUNTER: &str = "user";
 
 /// A call about accounts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
