@@ -42,4 +42,6 @@ fn a_kill_takes_back_nothing_that_was_answered() {
     alice.notify(element("/", "half", &alice.url("alice//half"))).is(400);
     alice.notify(element("/", "told", &url)).is(201);
     assert_eq!(alice.used(), 300_007);
+    let again = alice.post("/file/recalculate-storage/", json!({})).is(200).json();
+    assert_eq!((&again["new_used_space"], &again["difference"]), (&json!(300_007), &json!(0)));
 }

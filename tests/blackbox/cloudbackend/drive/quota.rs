@@ -1,6 +1,6 @@
 //! What an account may store (A5, A8, B4 check 14): case 23.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{Person, element, error, with_quota};
 use crate::oss::{content, refused};
@@ -78,4 +78,24 @@ fn a_form_that_does_not_fit_beside_the_files_is_refused() {
     assert!(content(&node, "alice/c").is_some(), "a file is this object");
     let bob = Person::register(&node, "bob");
     bob.file("/", "b", &[b'x'; 1000]);
+}
+
+/// P9: each freed byte is credited once.
+#[test]
+fn a_file_deleted_by_many_at_once_goes_once() {
+    let node = with_quota(1_000_000).start();
+    let alice = Person::register(&node, "alice");
+    let folder = alice.folder("/", "f");
+    let files: Vec<Value> = (0..4).map(|n| alice.file("/f", &n.to_string(), &[b'x'; 1000])).collect();
+    alice.file("/", "kept", &[b'x'; 7]);
+    let targets = files.iter().chain([&folder]).cycle().take(20);
+    let gone = std::thread::scope(|scope| {
+        let threads: Vec<_> =
+            targets.map(|file| scope.spawn(|| alice.delete(file).one_of(&[200, 404]).status)).collect();
+        threads.into_iter().map(|thread| thread.join().expect("no panic")).filter(|status| *status == 200).count()
+    });
+    assert!((1..=5).contains(&gone), "{gone} of five were there");
+    assert_eq!((alice.used(), alice.names("/")), (7, vec!["kept".to_owned()]));
+    let again = alice.post("/file/recalculate-storage/", json!({})).is(200).json();
+    assert_eq!(again["difference"], 0);
 }

@@ -16,11 +16,12 @@ use crate::surface::cloudbackend::api::{self, Asked, told};
 
 /// A folder more; there may be one of that name already.
 pub async fn make(asked: &Asked<'_>) -> Result<Response, api::Refusal> {
-    let account = asked.account()?;
+    let drive = Drive::of(asked.node(), asked.account()?.id);
     let name = fields::folder_name(asked.member("folder_name").unwrap_or(&Value::Null)).map_err(unfit)?;
     let path = list::path(asked)?;
-    let drive = Drive::of(asked.node(), account.id);
     let _alone = drive.lock().await;
+    // Of an account that went while this waited nothing is left behind.
+    let account = asked.account()?;
     let mut counter = Counter::lock(asked.node(), super::COUNTER).await;
     let folder = Item { id: counter.take(), name, path, created_ms: asked.now_ms(), content: Content::Folder };
     asked.node().edit(counter.write(drive.put(Edit::default(), &folder))).await?;

@@ -50,14 +50,15 @@ struct Object {
 
 /// Registers what was uploaded.
 pub async fn uploaded(asked: &Asked<'_>) -> Result<Response, api::Refusal> {
-    let account = asked.account()?;
     let node = asked.node();
+    let drive = Drive::of(node, asked.account()?.id);
+    let _alone = drive.lock().await;
+    // Of an account that went while this waited nothing is left behind.
+    let account = asked.account()?;
     let elements = match asked.body() {
         Value::Array(elements) => elements.as_slice(),
         one => std::slice::from_ref(one),
     };
-    let drive = Drive::of(node, account.id);
-    let _alone = drive.lock().await;
     let (wanted, ids) = read_all(asked, account.id, elements)?;
     let keys = wanted.iter().filter_map(|wanted| wanted.object.as_ref()).map(|object| object.key.clone());
     let mut held = Held::hold(node, keys.collect()).await;
