@@ -18,7 +18,7 @@ fn what_is_in_a_folder_goes_where_it_goes() {
     let file = alice.file("新文件夹/deep", "a.txt", b"12345");
     alice.file("/新文件夹2", "beside", b"1");
     for path in ["新文件夹/deep", "/新文件夹/deep", "//新文件夹///deep/"] {
-        assert_eq!(alice.list(path).as_slice(), std::slice::from_ref(&file), "{path}");
+        assert_eq!(alice.list(path), std::slice::from_ref(&file), "{path}");
     }
     assert_eq!(alice.names("/"), ["新文件夹"], "only what is directly there");
 
@@ -48,6 +48,19 @@ fn what_is_in_a_folder_goes_where_it_goes() {
     assert_eq!((alice.list("/far/away"), alice.list("/far/away/documents/deep"), alice.used()), (vec![], vec![], 1));
     alice.get(&format!("/file/{}/", file["id"])).is(404);
     assert_eq!(alice.names("/新文件夹2"), ["beside"]);
+}
+
+/// A6: a folder of a share is listed, and asking for its content costs nobody a download.
+#[test]
+fn a_shared_folder_is_shown_and_not_downloaded() {
+    let node = setup().start();
+    let alice = Person::register(&node, "alice");
+    let folder = alice.folder("/", "f");
+    alice.post("/drop/create/", json!({"files": [folder["id"]], "code": "folder"})).is(201);
+    let link = super::json_post(&format!("/file/{}/download/", folder["id"]), &json!({"code": "folder"}));
+    assert_eq!(error(node.send(&link), 400), "文件夹无法下载");
+    let visit = super::json_post("/drop/get-drop/", &json!({"code": "folder"}));
+    assert_eq!(node.send(&visit).is(200).json()["files"], json!([folder]), "the one visit is still there");
 }
 
 #[test]

@@ -76,7 +76,8 @@ async fn decide(app: &App, mounted: &Mounted, route: Route, request: Request) ->
         // A grant: the body comes with the next call.
         Err(response) => return Ok(response),
     };
-    if !asked.body.is_object() && !(route.takes_array() && asked.body.is_array()) {
+    let is_fit = asked.body.is_object() || (route.takes_array() && asked.body.is_array());
+    if !is_fit {
         return Err(Refusal::Shape);
     }
     match route {
