@@ -72,8 +72,6 @@ pub enum Refusal {
     Away,
     /// Our fault; the reason is in the log.
     Failed,
-    /// Part of the contract and not built.
-    Unbuilt,
 }
 
 /// How a text is told.
@@ -110,6 +108,9 @@ impl Refusal {
             }
             Self::Drop(refusal) => {
                 headers.extend(refusal.retry_after().map(|seconds| (RETRY_AFTER, HeaderValue::from(seconds))));
+            }
+            Self::NodeFull => {
+                headers.insert(RETRY_AFTER, HeaderValue::from_static("10"));
             }
             Self::Away => {
                 headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
@@ -151,7 +152,6 @@ impl Refusal {
             Self::NodeFull => (507, detail("No space left on this server.")),
             Self::Away => (503, detail("The server cannot do this now; try again.")),
             Self::Failed => (500, detail("Internal server error.")),
-            Self::Unbuilt => (501, detail("Not available on this server.")),
         }
     }
 }

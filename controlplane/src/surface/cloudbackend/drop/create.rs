@@ -16,6 +16,7 @@ use crate::surface::cloudbackend::api::counter::Counter;
 use crate::surface::cloudbackend::api::texts::Text;
 use crate::surface::cloudbackend::api::{self, Asked, told};
 use crate::surface::cloudbackend::drive;
+use crate::surface::cloudbackend::user::Account;
 
 /// Numbers shares.
 const COUNTER: &str = "drop";
@@ -46,6 +47,9 @@ pub async fn create(asked: &Asked<'_>) -> Result<Response, api::Refusal> {
         Some(password) => Some(asked.app.cloud.passwords.hash(password).await?),
         None => None,
     };
+    let _account = Account::lock(node, user).await;
+    // Of an account that went while this waited nothing is left behind.
+    asked.account()?;
     let now_ms = asked.now_ms();
     let mut share = Share {
         id: 0,
