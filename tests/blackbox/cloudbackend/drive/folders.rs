@@ -50,6 +50,19 @@ fn what_is_in_a_folder_goes_where_it_goes() {
     assert_eq!(alice.names("/新文件夹2"), ["beside"]);
 }
 
+/// A6: a folder of a share is listed, and asking for its content costs nobody a download.
+#[test]
+fn a_shared_folder_is_shown_and_not_downloaded() {
+    let node = setup().start();
+    let alice = Person::register(&node, "alice");
+    let folder = alice.folder("/", "f");
+    alice.post("/drop/create/", json!({"files": [folder["id"]], "code": "folder"})).is(201);
+    let link = super::json_post(&format!("/file/{}/download/", folder["id"]), &json!({"code": "folder"}));
+    assert_eq!(error(node.send(&link), 400), "文件夹无法下载");
+    let visit = super::json_post("/drop/get-drop/", &json!({"code": "folder"}));
+    assert_eq!(node.send(&visit).is(200).json()["files"], json!([folder]), "the one visit is still there");
+}
+
 #[test]
 fn names_of_folders_are_single_segments() {
     let node = setup().start();

@@ -26,7 +26,7 @@ pub async fn delete(asked: &Asked<'_>, id: u64) -> Result<Response, api::Refusal
     let drive = own(asked, account.id, id, Doing::Delete)?;
     let _alone = drive.lock().await;
     let item = drive.item(id).ok_or(Refusal::NoFile(Doing::Delete))?;
-    let gone = if item.inside().is_some() { tree::with_all_below(&item, drive.items()) } else { vec![item] };
+    let gone = if item.is_folder() { tree::with_all_below(&item, drive.items()) } else { vec![item] };
     for object in erase(node, drive, &gone).await? {
         audit::surface(Surface::CloudBackend, &account.username, audit::DELETE, object);
     }

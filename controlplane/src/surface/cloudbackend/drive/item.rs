@@ -57,6 +57,11 @@ impl Item {
         }
     }
 
+    /// It holds others, and is no object.
+    pub fn is_folder(&self) -> bool {
+        matches!(self.content, Content::Folder)
+    }
+
     /// The object it is.
     pub fn key(&self) -> Option<&Key> {
         match &self.content {

@@ -61,7 +61,7 @@ pub async fn update(asked: &Asked<'_>, id: u64) -> Result<Response, api::Refusal
         held.refer(&new, id);
     }
     let after = change.applied(&before, size);
-    let all = if before.inside().is_some() { drive.items() } else { Vec::new() };
+    let all = if before.is_folder() { drive.items() } else { Vec::new() };
     let followed = tree::follow(&before, &after, all).map_err(misplaced)?;
     let edit = followed.iter().chain([&after]).fold(Edit::default(), |edit, item| drive.put(edit, item));
     node.edit(drive.put_used(held.put(edit), used)).await?;
@@ -71,7 +71,7 @@ pub async fn update(asked: &Asked<'_>, id: u64) -> Result<Response, api::Refusal
 impl Change {
     fn read(members: &Map<String, Value>, before: &Item, address: &Address) -> Result<Self, Vec<Faulty>> {
         let mut members = Members::of(members);
-        let is_folder = before.inside().is_some();
+        let is_folder = before.is_folder();
         let mut change = Self {
             name: members.read("name", if is_folder { fields::folder_name } else { fields::text }),
             path: members.read("path", fields::path),

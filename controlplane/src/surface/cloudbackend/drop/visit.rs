@@ -36,8 +36,9 @@ pub async fn get(asked: &Asked<'_>) -> Result<Response, api::Refusal> {
 /// Whether whoever asks may download file `id` by the share with `code`. Without a grant the access counts.
 pub async fn may_download(asked: &Asked<'_>, code: &str, file: u64) -> Result<(), api::Refusal> {
     let (share, subject) = enter(asked, code).await?;
-    if !share.files.contains(&file) || drive::record(asked.node(), share.user, file).is_none() {
-        return Err(Refusal::NotInShare.into());
+    let item = drive::record(asked.node(), share.user, file).filter(|_| share.files.contains(&file));
+    if item.ok_or(Refusal::NotInShare)?.is_folder() {
+        return Err(drive::Refusal::FolderDownload.into());
     }
     if !subject.is_some_and(|subject| share.is_granted(asked.node(), subject)) {
         count(asked, &share, subject).await?;
