@@ -33,7 +33,7 @@ use crate::people::People;
 use crate::reloading::{self, Reloading};
 use crate::socket::{self, SocketError};
 use crate::surface::attempts::Attempts;
-use crate::surface::cloudbackend::oss;
+use crate::surface::cloudbackend;
 use crate::surface::easytransfer::login::Login;
 use crate::surface::easytransfer::{self, live};
 use crate::surface::pyblobserver::{self, Blobs};
@@ -78,6 +78,8 @@ pub struct App {
     pub sft: Arc<secure_file_transfer::Memory>,
     /// What stream upload keeps in memory.
     pub streams: Arc<stream_upload::Memory>,
+    /// What CloudBackend keeps in memory.
+    pub cloud: Arc<cloudbackend::Memory>,
     /// One sweep at a time.
     pub sweeping: Arc<Mutex<()>>,
     /// Tells the first token, once.
@@ -226,6 +228,7 @@ fn prepare(config: Arc<Config>, sources: Sources) -> Result<(App, watch::Sender<
         blobs: Arc::default(),
         sft: Arc::default(),
         streams: Arc::default(),
+        cloud: Arc::default(),
         sweeping: Arc::default(),
         announcement: Arc::new(Announcement::of(first)),
         stopping,
@@ -330,7 +333,7 @@ async fn sweep_for_ever(app: App) {
     loop {
         tick.tick().await;
         let _alone = app.sweeping.lock().await;
-        oss::sweep(&app).await;
+        cloudbackend::sweep(&app).await;
         let (cleaned, commit) = app.node.sweep();
         app.metrics.count_sweep(cleaned);
         if let Err(error) = commit.wait().await {
@@ -376,6 +379,7 @@ impl App {
             blobs: Arc::default(),
             sft: Arc::default(),
             streams: Arc::default(),
+            cloud: Arc::default(),
             sweeping: Arc::default(),
             announcement: Arc::new(Announcement::silent()),
             stopping,

@@ -10,6 +10,7 @@ mod authority_away;
 mod bad_input;
 mod bench;
 mod clients;
+mod cloudbackend;
 mod crowd;
 mod dialects;
 mod download;

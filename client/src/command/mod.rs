@@ -19,6 +19,8 @@ pub mod status;
 pub mod top;
 pub mod upload;
 #[cfg(feature = "server")]
+pub mod user;
+#[cfg(feature = "server")]
 pub mod verify;
 pub mod version;
 pub mod whoami;

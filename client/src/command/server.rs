@@ -1,5 +1,5 @@
 //! `et server start|data|control|config`: composes the planes of a node and does nothing else. What looks at a node from
-//! outside is beside it: `reload.rs`, `verify.rs`, `doctor/`.
+//! outside is beside it: `reload.rs`, `user.rs`, `verify.rs`, `doctor/`.
 //!
 //! Order at start, and what breaks if a line moves: configuration → log → control plane (the data plane's first question
 //! must find it) → data plane → `listening on …` (whoever reads that line may connect at once). At the end the data plane
@@ -27,7 +27,7 @@ use tracing_subscriber::layer::{Layer, SubscriberExt};
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, fmt};
 
-use crate::command::{doctor, import, reload, verify};
+use crate::command::{doctor, import, reload, user, verify};
 
 /// Run a storage node, or reload its configuration.
 #[derive(Debug, Args)]
@@ -58,6 +58,8 @@ enum ServerCommand {
     Doctor(DoctorArgs),
     /// Make a running server read its configuration file again
     Reload(reload::ReloadArgs),
+    /// Accounts of the CloudBackend surface of a running node
+    User(user::UserArgs),
     /// Print the configuration in force, each value with its source
     #[command(disable_help_flag = true)]
     Config(ConfigArgs),
@@ -140,6 +142,7 @@ pub fn run(args: &ServerArgs) -> anyhow::Result<ExitCode> {
             return doctor::run(&loaded.config, args.json);
         }
         ServerCommand::Reload(args) => reload::run(args),
+        ServerCommand::User(args) => user::run(args),
         ServerCommand::Config(args) => print_config(args),
     }
     .map(|()| ExitCode::SUCCESS)

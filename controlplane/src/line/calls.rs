@@ -1,5 +1,5 @@
-//! The line's own paths: facts, orders, claims, counters. Only the data plane gets here: every other request is 404, and the data
-//! plane drops the field that opens them from what clients send.
+//! The line's own paths: facts, orders, claims, counters, and what the operator asks on the node's machine. Every other request
+//! is 404: the data plane drops the field that opens them from what clients send.
 
 use std::time::Duration;
 
@@ -16,6 +16,7 @@ use http::StatusCode;
 use serde::de::DeserializeOwned;
 
 use crate::server::App;
+use crate::surface::cloudbackend::user::console;
 use crate::surface::refusal::Refused;
 
 /// How long a poll is held open: what the data plane tells about itself with the next one is never older.
@@ -30,6 +31,7 @@ pub fn router() -> Router<App> {
         .route(ORDERS_PATH, post(orders))
         .route(CLAIM_PATH, post(claim))
         .route(COUNTERS_PATH, post(counters))
+        .merge(console::router())
         .layer(DefaultBodyLimit::max(BATCH_BYTES_MAX))
 }
 

@@ -37,14 +37,13 @@ fn section_2_all_five_share_one_port() {
 }
 
 #[test]
-fn what_is_not_built_answers_501_in_the_shape_of_its_surface() {
+fn a_surface_refuses_in_its_own_shape() {
     let node = Node::start();
     let (target, surface) = ("/user/x", "cloudbackend");
-    let shape = json!({"detail": format!("{surface} is not available on this server")});
     let (who, reply) = ask(&node, node.addr(), &Request::get(target));
-    assert_eq!((who.as_str(), reply.is(501).json()), (surface, shape), "{target}");
+    assert_eq!((who.as_str(), reply.is(404).json()), (surface, json!({"detail": "Not found."})), "{target}");
     let (who, reply) = ask(&node, node.addr(), &Request::new("HEAD", target));
-    assert_eq!((who.as_str(), reply.status, reply.body.len()), (surface, 501, 0), "a HEAD has no body");
+    assert_eq!((who.as_str(), reply.status, reply.body.len()), (surface, 404, 0), "a HEAD has no body");
     let post = Request::new("POST", target).body("small");
     assert_eq!(ask(&node, node.addr(), &post).0, surface);
 }

@@ -93,7 +93,7 @@ fn what_is_not_built_is_said_and_does_nothing() {
     let mut other = signed_head("GET", "u/a", "", &[]);
     other.target = "/other/u/a".into();
     assert_eq!(node.send(&other).is(404).json()["detail"], "Not Found", "the path is not of this surface");
-    assert_eq!(node.send(&Request::get("/file/list/")).is(501).header("x-oss-request-id"), None);
+    assert_eq!(node.send(&Request::get("/file/list/")).is(405).header("x-oss-request-id"), None);
 }
 
 #[test]

@@ -1,10 +1,17 @@
 //! The CloudBackend dialect (contract cloudbackend.md).
 //!
 //! * [`oss`] the storage plane: one bucket, as the provider's clients know it (Part B)
+//! * [`api`] what every call of the JSON API has (Part A): [`user`] accounts and tokens, [`drive`] files and folders,
+//!   [`drop`] shares
 //!
-//! Must stay true: the JSON API of Part A is not built, and each of its paths says so with 501; every other path is 404.
+//! Must stay true: who is asking is decided for every request anew; what a restart would need stands in documents, and only
+//! [`Memory`] is forgotten.
 
+pub mod api;
+pub mod drive;
+pub mod drop;
 pub mod oss;
+pub mod user;
 
 use axum::Json;
 use axum::extract::Request;
@@ -12,11 +19,24 @@ use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 use serde_json::json;
 
+use self::api::failures::Failures;
+use super::password::Passwords;
 use crate::mounts::Mounted;
 use crate::server::App;
 
 /// First segments of the JSON API.
 const API: [&str; 4] = ["user", "user-settings", "file", "drop"];
+
+/// What this dialect keeps in memory: how often somebody guessed wrong.
+#[derive(Debug, Default)]
+pub struct Memory {
+    /// Where passwords are hashed.
+    pub passwords: Passwords,
+    /// Failed logins, by username and by address.
+    pub logins: Failures,
+    /// Wrong codes and passwords of shares, by address and by share.
+    pub shares: Failures,
+}
 
 /// One request to its answer.
 pub async fn handle(app: &App, mounted: &Mounted, request: Request) -> Response {
@@ -25,8 +45,22 @@ pub async fn handle(app: &App, mounted: &Mounted, request: Request) -> Response 
         return oss::handle(app, mounted, request).await;
     }
     if API.contains(&first) {
-        let body = json!({"detail": "cloudbackend is not available on this server"});
-        return (StatusCode::NOT_IMPLEMENTED, Json(body)).into_response();
+        return api::handle(app, mounted, request).await;
     }
     (StatusCode::NOT_FOUND, Json(json!({"detail": "Not found."}))).into_response()
+}
+
+/// Removes what has had its time. P11: right after a step of the clock nothing has.
+pub async fn sweep(app: &App) {
+    oss::sweep(app).await;
+    if !app.node.clock.agrees() {
+        return;
+    }
+    if let Err(error) = user::session::sweep(&app.node).await {
+        tracing::warn!(%error, "sweep away sessions that ended");
+    }
+    if let Err(error) = drive::sweep(&app.node).await {
+        tracing::warn!(%error, "sweep away upload ids that ended");
+    }
+    drop::sweep(app).await;
 }

@@ -11,6 +11,7 @@ use axum::response::{IntoResponse, Response};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use etransfer_contract::ObjectId;
+use etransfer_contract::grant::Ticket;
 use etransfer_contract::step::{Digest, Failure, Receive, Told, What};
 use http::header::{CONTENT_TYPE, ETAG};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
@@ -30,6 +31,7 @@ use crate::config::Policy as Retention;
 use crate::line::decision::Decision;
 use crate::node::{Account, Edit, Node, Room, Whose};
 use crate::retention::once::Once;
+use crate::surface::cloudbackend::{drive, user};
 
 /// Largest object.
 const BYTES_MAX: u64 = 5 << 30;
@@ -69,7 +71,7 @@ struct Memo {
 }
 
 /// Lets the content come. `exact`: its length, where the request tells it; `at_most`: a bound of it.
-pub fn receive(
+pub async fn receive(
     call: &Call<'_>,
     arrival: Arrival,
     bounds: Bounds,
@@ -85,15 +87,7 @@ pub fn receive(
     objects::check_replaceable(node, &arrival.key, arrival.forbid_overwrite)?;
     let (ticket, object) = (node.ticket(), node.new_id());
     let owner = owner(&arrival.key);
-    let account = owner.clone().map(|owner| Account { owner, max: Some(call.cloud().user_quota.0) });
-    let at_most = at_most.min(max);
-    let budget = match node.reserve(ticket, exact, at_most, account) {
-        Room::Unlimited => exact.unwrap_or(at_most),
-        Room::Promised(bytes) => bytes,
-        Room::Full { whose: Whose::Person, .. } => return Err(Refusal::QuotaExceeded),
-        Room::Full { whose: Whose::Node, .. } => return Err(Refusal::NoSpace),
-        Room::Unknown => return Err(Refusal::Unavailable),
-    };
+    let budget = reserve(call, ticket, owner.clone(), exact, at_most.min(max)).await?;
     node.expect_bytes(ticket, object, owner);
     let receive = Receive {
         object,
@@ -110,6 +104,35 @@ pub fn receive(
     };
     let memo = serde_json::to_string(&Memo { object, arrival }).expect("a memo has only string keys");
     Ok(Decision::step(node, ticket, memo, What::Receive(receive)))
+}
+
+/// Check 14: bytes promised to the ticket. What was posted to a prefix counts until it becomes a file; from then on the drive
+/// counts it, so both together never pass the quota.
+async fn reserve(
+    call: &Call<'_>,
+    ticket: Ticket,
+    owner: Option<Owner>,
+    exact: Option<u64>,
+    at_most: u64,
+) -> Result<u64, Refusal> {
+    let node = &call.app.node;
+    let user = match &owner {
+        Some(Owner::Member(_, name)) => user::Account::by_name(node, name),
+        Some(Owner::Person(_)) | None => None,
+    };
+    let drive = match &user {
+        Some(user) => Some(drive::Room::of(node, user).await),
+        None => None,
+    };
+    let max = drive.as_ref().map_or(call.cloud().user_quota.0, |room| room.bytes);
+    let account = owner.map(|owner| Account { owner, max: Some(max) });
+    match node.reserve(ticket, exact, at_most, account) {
+        Room::Unlimited => Ok(exact.unwrap_or(at_most)),
+        Room::Promised(bytes) => Ok(bytes),
+        Room::Full { whose: Whose::Person, .. } => Err(Refusal::QuotaExceeded),
+        Room::Full { whose: Whose::Node, .. } => Err(Refusal::NoSpace),
+        Room::Unknown => Err(Refusal::Unavailable),
+    }
 }
 
 /// The content is there, or is not going to be.
@@ -144,7 +167,7 @@ pub async fn arrived(call: &Call<'_>, memo: &str, told: Told) -> Result<Response
     Ok(answer(call, &arrival, &stored))
 }
 
-/// Whom the bytes count to: the user whose prefix the key is in.
+/// Whom the bytes count to until they are a file: the user whose prefix the key is in.
 fn owner(key: &Key) -> Option<Owner> {
     key.owner().map(|name| Owner::Member(Surface::CloudBackend, name.to_owned()))
 }

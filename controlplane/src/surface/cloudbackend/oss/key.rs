@@ -10,7 +10,7 @@ use crate::surface::percent;
 const BYTES_MAX: usize = 1023;
 
 /// A name an object may have.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Key(String);
 
 impl Key {

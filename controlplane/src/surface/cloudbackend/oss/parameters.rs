@@ -8,6 +8,11 @@ use crate::surface::percent;
 pub struct Parameters(Vec<(String, String)>);
 
 impl Parameters {
+    /// These, decoded.
+    pub fn of<const N: usize>(pairs: [(&str, String); N]) -> Self {
+        Self(pairs.map(|(name, value)| (name.to_owned(), value)).into())
+    }
+
     /// Splits and decodes; `+` is a space.
     pub fn parse(query: Option<&str>) -> Result<Self, Refusal> {
         let pairs = query.unwrap_or_default().split('&').filter(|pair| !pair.is_empty());

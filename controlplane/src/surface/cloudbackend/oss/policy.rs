@@ -75,10 +75,8 @@ impl Policy {
     /// A policy for objects whose keys begin with `prefix` and that have at most `max` bytes, in base64, ready to be
     /// signed as it is ([`KeyPair::sign`](super::signature::KeyPair::sign)).
     pub fn write(ends_ms: u64, bucket: &str, prefix: &str, max: u64) -> String {
-        let time = i64::try_from(ends_ms).ok().and_then(|ms| jiff::Timestamp::from_millisecond(ms).ok());
-        let time = time.unwrap_or(jiff::Timestamp::MAX).strftime("%Y-%m-%dT%H:%M:%S.%3fZ").to_string();
         let policy = json!({
-            "expiration": time,
+            "expiration": moment(ends_ms),
             "conditions": [
                 {"bucket": bucket},
                 ["starts-with", "$key", prefix],
@@ -87,6 +85,12 @@ impl Policy {
         });
         STANDARD.encode(policy.to_string())
     }
+}
+
+/// Unix milliseconds as a policy writes them: `2030-01-01T00:00:00.000Z`.
+pub fn moment(unix_ms: u64) -> String {
+    let time = i64::try_from(unix_ms).ok().and_then(|ms| jiff::Timestamp::from_millisecond(ms).ok());
+    time.unwrap_or(jiff::Timestamp::MAX).strftime("%Y-%m-%dT%H:%M:%S.%3fZ").to_string()
 }
 
 /// The provider writes a dollar sign in a value as `\$`, which JSON has no such escape for.

@@ -27,7 +27,7 @@ const CONTENT_NAMES: [&str; 3] = ["file", "File", "FILE"];
 pub async fn post(call: &Call<'_>, outcome: Option<Outcome>) -> Result<Decision, Refusal> {
     match outcome {
         None => begin(call),
-        Some(Outcome { told: Told::Preface(told), .. }) => judge(call, told),
+        Some(Outcome { told: Told::Preface(told), .. }) => judge(call, told).await,
         Some(outcome) => arrival::arrived(call, &outcome.memo, outcome.told).await.map(Decision::from),
     }
 }
@@ -44,7 +44,7 @@ fn begin(call: &Call<'_>) -> Result<Decision, Refusal> {
 }
 
 /// Everything that can be said before the content comes.
-fn judge(call: &Call<'_>, told: PrefaceTold) -> Result<Decision, Refusal> {
+async fn judge(call: &Call<'_>, told: PrefaceTold) -> Result<Decision, Refusal> {
     let file = told.part.filter(|part| part.name.eq_ignore_ascii_case("file")).ok_or(Refusal::MalformedPost)?;
     let fields = Fields::new(told.fields);
     fields.check_names()?;
@@ -74,5 +74,5 @@ fn judge(call: &Call<'_>, told: PrefaceTold) -> Result<Decision, Refusal> {
     };
     // The form is longer than its content.
     let at_most = call.meta().body.length().unwrap_or(u64::MAX);
-    arrival::receive(call, arrival, bounds, None, at_most)
+    arrival::receive(call, arrival, bounds, None, at_most).await
 }

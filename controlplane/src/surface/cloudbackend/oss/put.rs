@@ -25,5 +25,5 @@ pub async fn put(call: &Call<'_>, outcome: Option<Outcome>) -> Result<Decision, 
         success: Success::Ok,
     };
     let exact = call.meta().body.length();
-    arrival::receive(call, arrival, Bounds { min: 0, max: u64::MAX }, exact, u64::MAX)
+    arrival::receive(call, arrival, Bounds { min: 0, max: u64::MAX }, exact, u64::MAX).await
 }

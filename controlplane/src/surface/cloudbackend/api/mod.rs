@@ -1,0 +1,113 @@
+//! What every call of the JSON API has (contract cloudbackend.md A2): a route, an account, a body, fields of its answer.
+//!
+//! * [`route`] what a path and a method name · [`asked`] one request, with what handlers ask of it · [`body`] what it brings
+//! * [`refusal`] everything that is refused, with its words · [`texts`] what is said when it is not
+//! * [`counter`] numbers that are given out once · [`failures`] who guessed wrong how often
+//!
+//! Must stay true: a request is authenticated before its body is asked for; every answer is JSON and every page may read it.
+
+pub mod asked;
+pub mod body;
+pub mod counter;
+pub mod failures;
+pub mod refusal;
+pub mod route;
+pub mod texts;
+
+use axum::Json;
+use axum::extract::Request;
+use axum::response::{IntoResponse, Response};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use serde_json::{Value, json};
+
+pub use self::asked::Asked;
+pub use self::refusal::Refusal;
+use self::route::Route;
+use super::{drive, drop, user};
+use crate::config::surfaces::CloudBackend;
+use crate::line::decision::add_fields;
+use crate::line::meta::Meta;
+use crate::metrics::decisions;
+use crate::mounts::Mounted;
+use crate::server::App;
+use crate::surface::cross_origin::CrossOrigin;
+
+/// One request to its answer.
+pub async fn handle(app: &App, mounted: &Mounted, request: Request) -> Response {
+    let config = app.node.config();
+    let cloud = &config.surfaces.cloudbackend;
+    let pages = cross_origin(cloud);
+    let (mut response, fields) = if request.method() == Method::OPTIONS {
+        (Json(json!({})).into_response(), pages.preflight(request.headers()))
+    } else {
+        let fields = pages.fields(request.headers());
+        let route = Route::of(request.uri().path(), request.method());
+        let name = route.as_ref().ok().map(Route::declared);
+        let decided = match route {
+            Ok(route) => decide(app, mounted, route, request).await,
+            Err(refusal) => Err(refusal),
+        };
+        let mut response = decided.unwrap_or_else(|refusal| refusal.answer(cloud.messages));
+        if let Some(name) = name {
+            response.extensions_mut().insert(decisions::Route(name));
+        }
+        (response, fields)
+    };
+    add_fields(&mut response, &fields.unwrap_or_default());
+    add_fields(&mut response, &safety());
+    response
+}
+
+async fn decide(app: &App, mounted: &Mounted, route: Route, request: Request) -> Result<Response, Refusal> {
+    let mut asked = Asked {
+        app,
+        config: app.node.config(),
+        mounted,
+        meta: *request.extensions().get::<Meta>().expect("the entry puts it there"),
+        method: request.method().clone(),
+        headers: request.headers().clone(),
+        body: Value::Null,
+    };
+    if !route.is_open() {
+        asked.account()?;
+    }
+    asked.body = match body::read(app, request).await {
+        Ok(body) => body?,
+        // A grant: the body comes with the next call.
+        Err(response) => return Ok(response),
+    };
+    let is_fit = asked.body.is_object() || (route.takes_array() && asked.body.is_array());
+    if !is_fit {
+        return Err(Refusal::Shape);
+    }
+    match route {
+        Route::User(route) => user::handle(&asked, route).await,
+        Route::Drive(route) => drive::handle(&asked, route).await,
+        Route::Drop(route) => drop::handle(&asked, route).await,
+    }
+}
+
+/// A success.
+pub fn told(status: StatusCode, body: Value) -> Response {
+    (status, Json(body)).into_response()
+}
+
+fn cross_origin(cloud: &CloudBackend) -> CrossOrigin<'_> {
+    CrossOrigin {
+        origins: &cloud.mount.cors_origins,
+        methods: "DELETE, GET, OPTIONS, PATCH, POST, PUT",
+        fields: Some("accept, authorization, content-type, user-agent, x-csrftoken, x-requested-with"),
+        exposed: "",
+        max_age_s: 86_400,
+        credentials: false,
+    }
+}
+
+/// Fields of every answer.
+fn safety() -> HeaderMap {
+    HeaderMap::from_iter([
+        (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
+        (header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY")),
+        (header::REFERRER_POLICY, HeaderValue::from_static("same-origin")),
+    ])
+}

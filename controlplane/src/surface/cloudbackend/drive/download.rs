@@ -1,0 +1,43 @@
+//! `POST /file/{id}/download/` (A4): a signed URL that is good for a while (B6); with a share's code for anybody (A6).
+
+use axum::response::Response;
+use http::{HeaderMap, StatusCode};
+use serde_json::json;
+
+use super::address::Address;
+use super::delete::own;
+use super::item::Item;
+use super::refusal::{Doing, Refusal};
+use super::store::{Drive, owner_of};
+use crate::surface::cloudbackend::api::texts::Text;
+use crate::surface::cloudbackend::api::{self, Asked, told};
+use crate::surface::cloudbackend::drop;
+use crate::surface::cloudbackend::oss::parameters::Parameters;
+use crate::surface::cloudbackend::oss::signature::{KeyPair, Signed};
+use crate::surface::easytransfer::disposition;
+
+/// A link to a file.
+pub async fn download(asked: &Asked<'_>, id: u64) -> Result<Response, api::Refusal> {
+    let item = match asked.text("code").filter(|code| !code.is_empty()) {
+        Some(code) => {
+            drop::may_download(asked, code, id).await?;
+            owner_of(asked.node(), id).and_then(|owner| Drive::of(asked.node(), owner).item(id))
+        }
+        None => own(asked, asked.account()?.id, id, Doing::Download)?.item(id),
+    };
+    let url = link(asked, &item.ok_or(Refusal::NoFile(Doing::Download))?)?;
+    Ok(told(StatusCode::OK, json!({"download_url": url, "message": asked.say(Text::LinkMade)})))
+}
+
+/// Saved under the name of the record, whatever the key is.
+fn link(asked: &Asked<'_>, item: &Item) -> Result<String, Refusal> {
+    let key = item.key().ok_or(Refusal::FolderDownload)?;
+    let cloud = asked.cloud();
+    let parameters = Parameters::of([("response-content-disposition", disposition::attachment(&item.name))]);
+    let headers = HeaderMap::new();
+    let signed =
+        Signed { verb: "GET", headers: &headers, bucket: &cloud.bucket, key: Some(key), parameters: &parameters };
+    let expires = (asked.now_ms() / 1000).saturating_add(cloud.download_url_seconds);
+    let query = KeyPair::of(cloud).presigned_query(&signed, expires);
+    Ok(format!("{}?{query}", Address::of_request(asked).url(key)))
+}

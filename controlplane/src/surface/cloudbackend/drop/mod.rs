@@ -1,0 +1,65 @@
+//! Shares (contract cloudbackend.md A6): files of somebody's, for whoever has the code.
+//!
+//! * [`route`] which call · [`refusal`] what is refused, with its words
+//! * [`share`] a share as it is kept and told, and who had it · [`code`] what it is found by
+//! * [`create`], [`visit`], [`own`] the calls
+//!
+//! Must stay true: a share gives no more than its code, its password, its owner's wish for a login and its count say, judged
+//! at every request; what its owner deleted is gone from it at once.
+
+mod code;
+mod create;
+mod own;
+pub mod refusal;
+mod route;
+mod share;
+mod visit;
+
+use std::collections::BTreeSet;
+
+use axum::response::Response;
+
+pub use self::refusal::Refusal;
+pub use self::route::Route;
+use self::share::{Share, Subject};
+pub use self::visit::may_download;
+use super::api::{self, Asked};
+use crate::catalogue::NotKept;
+use crate::node::{Edit, Node};
+use crate::server::App;
+
+/// One call to its answer.
+pub async fn handle(asked: &Asked<'_>, route: Route) -> Result<Response, api::Refusal> {
+    match route {
+        Route::List => own::list(asked),
+        Route::Show(id) => own::show(asked, id),
+        Route::Create => create::create(asked).await,
+        Route::Get => visit::get(asked).await,
+        Route::Delete(id) => own::delete(asked, id).await,
+    }
+}
+
+/// Whether account `id` had a live share with one of these files: those an object is
+/// ([`Stored::files`](crate::surface::cloudbackend::oss::stored::Stored::files)).
+pub fn is_granted(asked: &Asked<'_>, id: u64, files: &BTreeSet<u64>) -> bool {
+    let shares = Subject::Account(id).shares(asked.node(), asked.now_ms());
+    shares.iter().any(|share| share.files.iter().any(|file| files.contains(file)))
+}
+
+/// Ends all shares of an account.
+pub async fn remove_all(node: &Node, user: u64) -> Result<(), NotKept> {
+    for share in Share::all_of(node, user) {
+        own::end(node, &share).await?;
+    }
+    Ok(())
+}
+
+/// Forgets who had shares that are over.
+pub async fn sweep(app: &App) {
+    let (edit, ended) = share::erase_ended_grants(&app.node, Edit::default());
+    if ended > 0
+        && let Err(error) = app.node.edit(edit).await
+    {
+        tracing::warn!(%error, "forget who had shares that are over");
+    }
+}

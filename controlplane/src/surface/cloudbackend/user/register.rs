@@ -1,0 +1,100 @@
+//! A new account (A3): by `POST /user/register/` where the configuration lets anybody, or by the operator
+//! ([`console`](super::console)).
+
+use axum::response::Response;
+use http::StatusCode;
+use serde_json::json;
+
+use super::Account;
+use super::fit::{self, EMAIL_TAKEN, Faults, NAME_TAKEN};
+use super::session::{self, Tokens};
+use crate::config::surfaces::CloudBackend;
+use crate::node::{Edit, Node};
+use crate::surface::cloudbackend::Memory;
+use crate::surface::cloudbackend::api::counter::Counter;
+use crate::surface::cloudbackend::api::{Asked, Refusal, told};
+
+/// Who wants to become one; each member fits.
+#[derive(Debug)]
+pub struct Applicant {
+    /// Its name.
+    pub username: String,
+    /// What people read.
+    pub display_name: String,
+    /// Its address, the domain in lower case; empty: the operator gave none.
+    pub email: String,
+}
+
+/// `POST /user/register/`
+pub async fn register(asked: &Asked<'_>) -> Result<Response, Refusal> {
+    if !asked.cloud().registration {
+        return Err(Refusal::Forbidden);
+    }
+    let mut faults = Faults::default();
+    let username = faults.sift("username", fit::required(&asked.body, "username").and_then(fit::username));
+    let password = faults.sift("password", fit::required(&asked.body, "password"));
+    let email = faults.sift("email", fit::required(&asked.body, "email").and_then(fit::email));
+    let display_name = faults.sift("display_name", fit::display_name(&asked.body, username.unwrap_or_default()));
+    note_taken(asked.node(), username, email.as_deref(), &mut faults);
+    faults.check()?;
+    let (Some(username), Some(password), Some(email), Some(display_name)) = (username, password, email, display_name)
+    else {
+        tracing::error!("a member that does not fit was not noted");
+        return Err(Refusal::Failed);
+    };
+    let applicant = Applicant { username: username.to_owned(), display_name, email };
+    let (node, cloud) = (asked.node(), asked.cloud());
+    let mut tokens = None;
+    let with_session = |account: &Account, edit| {
+        let (session, first) = session::begin(cloud, account.id, account.created_ms);
+        tokens = Some(first);
+        session.write(edit)
+    };
+    let account = create(node, cloud, &asked.app.cloud, applicant, password, with_session).await?;
+    let user = account.told(node, cloud);
+    let mut body = user.clone();
+    body["user"] = user;
+    if let Some(Tokens { access, refresh }) = tokens {
+        body["access"] = json!(access);
+        body["refresh"] = json!(refresh);
+    }
+    Ok(told(StatusCode::CREATED, body))
+}
+
+/// Adds the account, and what `also` adds to the edit. `Err`: somebody was faster.
+pub async fn create(
+    node: &Node,
+    cloud: &CloudBackend,
+    memory: &Memory,
+    applicant: Applicant,
+    password: &str,
+    also: impl FnOnce(&Account, Edit) -> Edit,
+) -> Result<Account, Refusal> {
+    let phc = memory.passwords.hash(password).await?;
+    let mut counter = Counter::lock(node, super::COUNTER).await;
+    let mut faults = Faults::default();
+    note_taken(node, Some(&applicant.username), Some(&applicant.email), &mut faults);
+    faults.check()?;
+    let Applicant { username, display_name, email } = applicant;
+    let account = Account {
+        id: counter.take(),
+        username,
+        display_name,
+        email,
+        is_active: true,
+        quota: cloud.user_quota.0,
+        created_ms: node.clock.now_ms(),
+    };
+    let edit = counter.write(account.create(&phc, Edit::default()));
+    node.edit(also(&account, edit)).await?;
+    Ok(account)
+}
+
+fn note_taken(node: &Node, username: Option<&str>, email: Option<&str>, faults: &mut Faults) {
+    if username.is_some_and(|username| Account::is_name_taken(node, username)) {
+        faults.note("username", NAME_TAKEN);
+    }
+    if email.is_some_and(|email| Account::id_by_email(node, email).is_some()) {
+        faults.note("email", EMAIL_TAKEN);
+    }
+}

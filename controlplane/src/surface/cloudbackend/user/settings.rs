@@ -1,0 +1,77 @@
+//! What an account changes about itself (A3, Settings).
+
+use axum::response::Response;
+use http::StatusCode;
+use serde_json::json;
+
+use super::fit::{self, Faults, PASSWORD_CHARS_MIN};
+use super::login::Guess;
+use super::{Account, session};
+use crate::node::Edit;
+use crate::surface::cloudbackend::api::counter::Counter;
+use crate::surface::cloudbackend::api::texts::Text;
+use crate::surface::cloudbackend::api::{Asked, Refusal, told};
+
+/// `POST …/change-password/`: every session ends.
+pub async fn change_password(asked: &Asked<'_>) -> Result<Response, Refusal> {
+    let (node, account) = (asked.node(), asked.account()?);
+    let guess = Guess::begin(asked, &account.username)?;
+    let old = Account::password(node, account.id);
+    if !guess.judge(asked.text("old_password").unwrap_or_default(), old.as_deref()).await? {
+        return Err(Refusal::WrongOldPassword);
+    }
+    let is_fit = |text: &&str| !text.trim().is_empty() && text.chars().count() >= PASSWORD_CHARS_MIN;
+    let new = asked.text("new_password").filter(is_fit).ok_or(Refusal::UnfitPassword)?;
+    let phc = asked.app.cloud.passwords.hash(new).await?;
+    let _alone = Account::lock(node, account.id).await;
+    let _no_sessions = session::lock(node, account.id).await;
+    if Account::password(node, account.id) != old {
+        return Err(Refusal::WrongOldPassword);
+    }
+    node.edit(session::end_all(node, account.id, account.set_password(&phc, Edit::default()))).await?;
+    Ok(told(StatusCode::OK, json!({"status": asked.say(Text::PasswordChanged)})))
+}
+
+/// `POST …/update-display-name/`
+pub async fn update_display_name(asked: &Asked<'_>) -> Result<Response, Refusal> {
+    let account = asked.account()?;
+    let mut faults = Faults::default();
+    let name = faults.sift("display_name", fit::display_name(&asked.body, &account.username));
+    faults.check()?;
+    change(asked, account.id, name, None).await
+}
+
+/// `POST …/update-email/`
+pub async fn update_email(asked: &Asked<'_>) -> Result<Response, Refusal> {
+    let account = asked.account()?;
+    let text = asked.text("email").filter(|text| !text.trim().is_empty()).ok_or(Refusal::NoEmail)?;
+    let email = fit::email(text).map_err(|_words| Refusal::UnfitEmail)?;
+    change(asked, account.id, None, Some(email)).await
+}
+
+/// Writes what fits into an account and tells it.
+pub async fn change(
+    asked: &Asked<'_>,
+    id: u64,
+    display_name: Option<String>,
+    email: Option<String>,
+) -> Result<Response, Refusal> {
+    let node = asked.node();
+    let _alone = Account::lock(node, id).await;
+    let mut account = Account::read(node, id).ok_or(Refusal::NotFound)?;
+    if let Some(name) = display_name {
+        account.display_name = name;
+    }
+    match email.filter(|email| *email != account.email) {
+        None => node.edit(account.write(Edit::default())).await?,
+        Some(email) => {
+            let _addresses = Counter::lock(node, super::COUNTER).await;
+            if Account::id_by_email(node, &email).is_some() {
+                return Err(Refusal::EmailTaken);
+            }
+            let edit = account.set_email(&email, Edit::default());
+            node.edit(edit).await?;
+        }
+    }
+    Ok(told(StatusCode::OK, account.told(node, asked.cloud())))
+}

@@ -1,0 +1,48 @@
+//! Tokens (A2): JWTs of two kinds that carry the number of an account; the account is looked up at every request.
+
+use serde::{Deserialize, Serialize};
+
+use super::Account;
+use crate::surface::cloudbackend::api::{Asked, Refusal};
+use crate::surface::jwt;
+
+/// What a token is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    /// Requests.
+    Access,
+    /// A new pair of tokens.
+    Refresh,
+}
+
+/// What a token says.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Claims {
+    /// What it is for.
+    pub token_type: Kind,
+    /// Unix seconds.
+    pub exp: u64,
+    /// Unix seconds.
+    pub iat: u64,
+    /// 32 hex digits.
+    pub jti: String,
+    /// Whose.
+    pub user_id: u64,
+}
+
+/// Whose access token this is, now.
+pub fn account(asked: &Asked<'_>, token: &str) -> Result<Account, Refusal> {
+    let claims = claims(asked, token).ok_or(Refusal::BadToken)?;
+    match claims.token_type {
+        Kind::Refresh => return Err(Refusal::WrongTokenType),
+        Kind::Access => {}
+    }
+    let account = Account::read(asked.node(), claims.user_id).ok_or(Refusal::UserNotFound)?;
+    if account.is_active { Ok(account) } else { Err(Refusal::UserInactive) }
+}
+
+/// What a token says that was signed here and has not expired.
+pub fn claims(asked: &Asked<'_>, token: &str) -> Option<Claims> {
+    jwt::verify(asked.cloud().jwt_secret.expose().as_bytes(), token)
+}
