@@ -60,7 +60,7 @@ pub struct Device<'n> {
 
 impl<'n> Device<'n> {
     #[track_caller]
-    fn log_in(node: &'n Node, name: &str, password: &str) -> Self {
+    pub fn log_in(node: &'n Node, name: &str, password: &str) -> Self {
         let reply = login(node, &format!("username={name}&password={password}")).is(200).json();
         assert_eq!(reply["token_type"], "bearer", "{reply}");
         Self { node, token: reply["access_token"].as_str().expect("a token").to_owned() }
