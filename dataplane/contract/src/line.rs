@@ -1,4 +1,4 @@
-//! The line between the planes: plain HTTP/1.1 over a Unix socket; the data plane is always the one that asks.
+//! The line between the planes: plain HTTP/1.1 over a Unix socket; of the two, the data plane always asks.
 //!
 //! # What travels
 //!
@@ -24,7 +24,8 @@
 //! The data plane remembers it as if it had asked, so creating an upload and sending it costs one question, not two.
 //!
 //! The calls with paths of their own carry [`LINE`]` : call`; without it the control plane answers 404, and the
-//! data plane drops every `Etransfer-*` field a client sends, so no client can speak them.
+//! data plane drops every `Etransfer-*` field a client sends, so no client can speak them. One path is the control plane's
+//! own: there `et server user` asks, on the node's machine, as whoever may open the socket.
 //!
 //! # Read your writes
 //!
