@@ -2,7 +2,7 @@
 //!
 //! * [`oss`] the storage plane: one bucket, as the provider's clients know it (Part B)
 //! * [`api`] what every call of the JSON API has (Part A): [`user`] accounts and tokens, [`drive`] files and folders,
-//!   [`drop`] shares
+//!   [`mod@drop`] shares
 //!
 //! Must stay true: who is asking is decided for every request anew; what a restart would need stands in documents, and only
 //! [`Memory`] is forgotten.
