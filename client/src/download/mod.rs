@@ -9,7 +9,8 @@
 //! 3. `crew`: what is missing is fetched in ranges (`fetch`), over one address of the node or several (`spread`), each
 //!    guarded by the `ETag` so that no two versions mix. While the upload itself still runs, its bytes are fetched as
 //!    they arrive.
-//! 4. All there: sync, a record of what is whole ([`past`]), rename, sync of the directory. Only then is there a file of the final name.
+//! 4. All there: sync, a record of what is whole (`past`), rename, sync of the directory. Only then is there a file of
+//!    the final name.
 
 mod crew;
 mod fetch;

@@ -1,6 +1,9 @@
 //! The core's pool of slots: 1 MiB pieces of one arena. First come, first served; a piece that comes back goes straight
 //! to the longest waiter, so nobody overtakes. The piece freed last is given out first: it is still in cache, and a
 //! piece never used costs no memory.
+//!
+//! Must stay true, and is the users' to keep: whoever waits for a slot holds none, not even one whose operation has ended
+//! and was not collected. Else all slots can be held by those who wait for one more.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
