@@ -27,6 +27,7 @@ mod rates;
 mod readiness;
 mod recover;
 mod ring;
+mod scan;
 pub mod store;
 mod transfers;
 mod wire;

@@ -17,10 +17,8 @@ use super::remove::remove_object;
 use crate::config::WriteMode;
 use crate::core::Core;
 use crate::data_file::{DataFile, open_for_reading};
+use crate::scan::{SCAN_BYTES, Scan};
 use crate::store::{Object, ReadGuard, Want};
-
-/// Bytes copied at a time; each block gets its own CRC record.
-const COPY_BYTES: usize = 1 << 20;
 
 /// Where the bytes of a piece come from.
 enum Source {
@@ -101,16 +99,16 @@ async fn copy(
 
 type Copied = (Vec<(Span, u32)>, Vec<Hasher>);
 
+/// Each block, as it was read, gets its own CRC record.
 fn copy_blocks(sources: &[Source], target: &File, mut hashers: Vec<Hasher>) -> io::Result<Copied> {
     let mut blocks = Vec::new();
-    let mut buf = vec![0; COPY_BYTES];
+    let mut scan = Scan::default();
     let mut at = 0;
     for source in sources {
         let bytes = source.bytes();
         let mut done = 0;
         while done < bytes {
-            let block = &mut buf[..(bytes - done).min(COPY_BYTES as u64) as usize];
-            source.read(done, block)?;
+            let block = source.read(&mut scan, done, (bytes - done).min(SCAN_BYTES as u64) as usize)?;
             target.write_all_at(block, at)?;
             hashers.iter_mut().for_each(|hasher| hasher.update(block));
             let span = Span::at(at, block.len() as u64).ok_or(io::ErrorKind::FileTooLarge)?;
@@ -130,14 +128,11 @@ impl Source {
         }
     }
 
-    fn read(&self, done: u64, block: &mut [u8]) -> io::Result<()> {
+    fn read<'s>(&self, scan: &'s mut Scan, done: u64, len: usize) -> io::Result<&'s [u8]> {
         match self {
             Self::File { guard, .. } if guard.is_cut() => Err(io::Error::other("a piece was removed")),
-            Self::File { file, span, .. } => file.read_exact_at(block, span.start() + done),
-            Self::Zeros(_) => {
-                block.fill(0);
-                Ok(())
-            }
+            Self::File { file, span, .. } => scan.read(file, span.start() + done, len),
+            Self::Zeros(_) => Ok(scan.zeros(len)),
         }
     }
 }

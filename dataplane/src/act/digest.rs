@@ -1,17 +1,23 @@
 //! Digests of upload bodies (`Upload-Checksum`, tus.md A9; `etransfer_contract::step::Digest`).
+//!
+//! Must stay true: no core computes a cryptographic digest of more than [`ON_CORE_BYTES_MAX`] at once, for MD5 of a slot
+//! takes it 1.5 ms.
 
 use std::io;
 
 use etransfer_contract::step;
 use etransfer_contract::tus::Algorithm;
 use etransfer_contract::{ObjectId, Span};
+use futures_util::future::LocalBoxFuture;
 use sha1::Digest;
 
 use crate::core::Core;
 use crate::data_file::open_for_reading;
+use crate::scan::{SCAN_BYTES, Scan};
+use crate::world::Io;
 
-/// Bytes read at a time when a body is digested from its file.
-const READ_BYTES: usize = 1 << 20;
+/// Less than this is digested sooner than another thread is told of it.
+const ON_CORE_BYTES_MAX: usize = 32 * 1024;
 
 /// A digest in the making.
 pub enum Hasher {
@@ -54,6 +60,11 @@ impl Hasher {
         }
     }
 
+    /// More than a pass over memory.
+    fn is_costly(&self) -> bool {
+        matches!(self, Self::Sha1(_) | Self::Sha256(_) | Self::Md5(_))
+    }
+
     /// Adds bytes.
     pub fn update(&mut self, bytes: &[u8]) {
         match self {
@@ -80,18 +91,65 @@ impl Hasher {
     }
 }
 
+/// The digests so far, and the copy that is in them.
+type Digested = (Vec<Hasher>, Vec<u8>);
+
+/// The digests of content that comes window by window.
+#[derive(Default)]
+pub struct Digests {
+    /// Elsewhere while a window is digested.
+    hashers: Vec<Hasher>,
+    /// Costly digests work on a copy, for the disk gets the window at the same time.
+    copy: Vec<u8>,
+    running: Option<LocalBoxFuture<'static, Digested>>,
+}
+
+impl Digests {
+    /// Of content that is to come.
+    pub fn new(hashers: Vec<Hasher>) -> Self {
+        Self { hashers, ..Self::default() }
+    }
+
+    /// Adds a window; with costly digests it waits for the window before, not for this one.
+    pub async fn add(&mut self, io: &Io, content: &[u8]) {
+        self.settle().await;
+        if content.len() <= ON_CORE_BYTES_MAX || !self.hashers.iter().any(Hasher::is_costly) {
+            return self.hashers.iter_mut().for_each(|hasher| hasher.update(content));
+        }
+        let (mut hashers, mut copy) = (std::mem::take(&mut self.hashers), std::mem::take(&mut self.copy));
+        copy.clear();
+        copy.extend_from_slice(content);
+        self.running = Some(Box::pin(io.off_core(move || {
+            hashers.iter_mut().for_each(|hasher| hasher.update(&copy));
+            (hashers, copy)
+        })));
+    }
+
+    /// All windows are in them.
+    pub async fn finish(mut self) -> Vec<Hasher> {
+        self.settle().await;
+        self.hashers
+    }
+
+    async fn settle(&mut self) {
+        if let Some(running) = self.running.take() {
+            (self.hashers, self.copy) = running.await;
+        }
+    }
+}
+
 /// Digests bytes that are in an object's file, read once, off the core: for checksums that come after the body.
 pub async fn of_file(core: &Core, object: ObjectId, span: Span, mut hashers: Vec<Hasher>) -> io::Result<Vec<Hasher>> {
     let file = open_for_reading(&core.io, &core.objects, object).await?;
     let file = std::fs::File::from(file.try_clone()?);
     core.io
         .off_core(move || {
-            let mut buf = vec![0; READ_BYTES];
+            let mut scan = Scan::default();
             let mut at = span.start();
             while at < span.end() {
-                let want = (span.end() - at).min(READ_BYTES as u64) as usize;
-                std::os::unix::fs::FileExt::read_exact_at(&file, &mut buf[..want], at)?;
-                hashers.iter_mut().for_each(|hasher| hasher.update(&buf[..want]));
+                let want = (span.end() - at).min(SCAN_BYTES as u64) as usize;
+                let content = scan.read(&file, at, want)?;
+                hashers.iter_mut().for_each(|hasher| hasher.update(content));
                 at += want as u64;
             }
             Ok(hashers)

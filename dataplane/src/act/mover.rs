@@ -17,7 +17,7 @@ use etransfer_contract::tus::{Algorithm, Checksum, Refusal};
 use futures_util::FutureExt;
 use futures_util::future::{Either, select};
 
-use super::digest::{Hasher, of_file};
+use super::digest::{Digests, Hasher, of_file};
 use super::pace::{Pace, SMALL_WINDOW_BYTES};
 use crate::body::{BodyError, Fill};
 use crate::content::Content;
@@ -92,7 +92,7 @@ pub struct Mover<'c> {
     verified: bool,
     /// Where the body ends, as far as its sender has said.
     body_end: u64,
-    hashers: Vec<Hasher>,
+    digests: Digests,
     uncommitted: Vec<(Span, u32)>,
     meter: Option<Meter>,
     pace: Pace,
@@ -142,7 +142,7 @@ impl<'c> Mover<'c> {
             in_flight: VecDeque::new(),
             verified: false,
             body_end: u64::MAX,
-            hashers: Vec::new(),
+            digests: Digests::default(),
             uncommitted: Vec::new(),
             meter: None,
             pace: Pace::new(core.io.now()),
@@ -154,12 +154,12 @@ impl<'c> Mover<'c> {
     /// Nothing becomes visible before the checksum matched; `None`: the algorithm is in the trailer.
     pub fn verify(&mut self, algorithm: Option<Algorithm>) {
         self.verified = true;
-        self.hashers.extend(algorithm.map(Hasher::new));
+        self.digests = Digests::new(algorithm.map(Hasher::new).into_iter().collect());
     }
 
     /// Digests the body as it comes.
     pub fn digest(&mut self, hashers: Vec<Hasher>) {
-        self.hashers = hashers;
+        self.digests = Digests::new(hashers);
     }
 
     /// Takes no more than the meter lets in.
@@ -177,7 +177,7 @@ impl<'c> Mover<'c> {
             claim: Some(self.claim),
             trailers: body.take_trailers(),
             span: Span::new(self.start, self.at),
-            hashers: self.hashers,
+            hashers: self.digests.finish().await,
             verified: self.verified,
             uncommitted: self.uncommitted,
         }
@@ -265,7 +265,7 @@ impl<'c> Mover<'c> {
     async fn store(&mut self, window: Buf, at: usize, bytes: u64) -> Result<(), Stop> {
         let Some(span) = Span::at(self.at, bytes) else { return Err(Stop::Surplus) };
         let content = &window[at..at + bytes as usize];
-        self.hashers.iter_mut().for_each(|hasher| hasher.update(content));
+        on_disk(self.core, &self.claim, self.digests.add(&self.core.io, content)).await;
         self.at = span.end();
         let (pieces, short) = self.pieces(span, content);
         if let (Some((last, _)), true) = (pieces.last(), window.is_slot()) {
@@ -400,8 +400,8 @@ impl<'c> Mover<'c> {
     }
 }
 
-/// Waits for the disk, or for a slot that comes back from it: that is slow, not the sender, so nobody shall end this writer
-/// for being silent.
+/// Waits for the disk, for a slot that comes back from it, or for a digest: that is slow, not the sender, so nobody shall
+/// end this writer for being silent.
 async fn on_disk<T>(core: &Core, claim: &Claim, work: impl Future<Output = T>) -> T {
     let mut work = pin!(work);
     loop {
