@@ -3,7 +3,7 @@
 //! | bytes | way |
 //! |---|---|
 //! | up to 16 KiB | read, then one send together with the head |
-//! | in the page cache | corked, the kernel copies file → socket |
+//! | in the page cache | the kernel copies file → socket, corked when that takes several windows |
 //! | not in the page cache | read ahead of the socket into a slot, which fills the cache; sent from it, what stays behind from the cache |
 //!
 //! A rate only bounds each of these steps and lets time pass between them.
@@ -29,6 +29,8 @@ use crate::world::{Buf, Fd, within};
 const ONE_SEND_BYTES_MAX: u64 = 16 * 1024;
 /// What the kernel copies per turn; then other connections get theirs.
 const WINDOW_BYTES: u64 = 2 << 20;
+/// The kernel reads ahead at least this much, in one run.
+const READ_AHEAD_BYTES: u64 = 128 * 1024;
 /// How long a slot waits for its client. Whoever takes it within this reads 5 MiB/s or more.
 const SLOT_WAIT: Duration = Duration::from_millis(200);
 
@@ -63,10 +65,16 @@ impl<'c> Sender<'c> {
         if bytes == span.len() && bytes <= ONE_SEND_BYTES_MAX {
             return self.send_small(head, span).await;
         }
-        self.cork(true);
+        // The kernel's copy of one window ends with a push, and the head waits for it: a cork would be two calls more.
+        let is_corked = span.len() > WINDOW_BYTES;
+        if is_corked {
+            self.cork(true);
+        }
         let sent =
             (head.is_empty() || self.wire.send(head, true, self.limit).await.is_ok()) && self.send_windows(span).await;
-        self.cork(false);
+        if is_corked {
+            self.cork(false);
+        }
         sent
     }
 
@@ -137,7 +145,11 @@ impl<'c> Sender<'c> {
                 self.send_cached(at, window.min(read_to - at)).await
             } else {
                 runs = self.is_cached(at, window, runs);
-                if runs { self.send_cached(at, window).await } else { self.send_read(at, window, &mut read_to).await }
+                if runs {
+                    self.send_cached(at, window).await
+                } else {
+                    self.send_read(at, window, span.end(), &mut read_to).await
+                }
             };
             let Some(bytes) = sent else { return false };
             at += bytes;
@@ -157,8 +169,9 @@ impl<'c> Sender<'c> {
         }
     }
 
-    /// Reads up to `read_to` and sends what the client takes soon; says how much that was, perhaps nothing.
-    async fn send_read(&self, at: u64, bytes: u64, read_to: &mut u64) -> Option<u64> {
+    /// Reads up to `read_to` and sends what the client takes soon; says how much that was, perhaps nothing. `end` is that of
+    /// the whole content.
+    async fn send_read(&self, at: u64, bytes: u64, end: u64, read_to: &mut u64) -> Option<u64> {
         let slot = self.core.io.take_slot().await;
         let len = (bytes as usize).min(slot.len());
         let (read, slot) = self.core.io.read_at(&self.file, slot, 0..len, at).await;
@@ -167,16 +180,20 @@ impl<'c> Sender<'c> {
             return self.short(at);
         }
         *read_to = at + read as u64;
-        let sent = self.wire.send_some(slot, 0..read, true, self.limit.min(SLOT_WAIT)).await;
+        let sent = self.wire.send_some(slot, 0..read, *read_to < end, self.limit.min(SLOT_WAIT)).await;
         sent.ok().map(|bytes| bytes as u64)
     }
 
     /// Whether the window is in the page cache, judged by its first, middle and last page; by its last alone when the
-    /// window before it was cached. Read-ahead works in runs, and a page that is missing after all costs this core one
-    /// read.
+    /// window before it was cached, and without the middle when it is no longer than what the kernel reads ahead. A page that
+    /// is missing after all costs this core one read.
     fn is_cached(&self, at: u64, bytes: u64, runs: bool) -> bool {
-        let probes = [bytes - 1, 0, bytes / 2];
-        probes.into_iter().take(if runs { 1 } else { 3 }).all(|skip| {
+        let probes = match (runs, bytes <= READ_AHEAD_BYTES) {
+            (true, _) => &[bytes - 1][..],
+            (false, true) => &[bytes - 1, 0],
+            (false, false) => &[bytes - 1, 0, bytes / 2],
+        };
+        probes.iter().all(|skip| {
             let mut byte = [0];
             let probe = &mut [IoSliceMut::new(&mut byte)];
             matches!(rustix::io::preadv2(&*self.file, probe, at + skip, ReadWriteFlags::NOWAIT), Ok(1))
