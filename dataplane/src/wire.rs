@@ -3,6 +3,7 @@
 //! Must stay true: bytes leave in the order they came; an empty inbox owns no memory, so an idle connection costs none.
 
 use std::io;
+use std::ops::Range;
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec};
@@ -112,29 +113,27 @@ impl Wire {
 
     /// Sends all of `bytes`; `more` when a body follows at once.
     pub async fn send(&self, bytes: Vec<u8>, more: bool, limit: Duration) -> Result<(), WireError> {
-        self.send_part(Buf::from(bytes), more, limit).await.map(drop)
+        self.send_buf(Buf::from(bytes), more, limit).await
     }
 
-    /// Sends all of an owned buffer and gives it back.
-    pub async fn send_part(&self, buf: Buf, more: bool, limit: Duration) -> Result<Buf, WireError> {
+    /// Sends all of an owned buffer.
+    pub async fn send_buf(&self, buf: Buf, more: bool, limit: Duration) -> Result<(), WireError> {
         let len = buf.len();
-        self.send_range(buf, 0..len, more, limit).await
-    }
-
-    /// Sends `at` of an owned buffer and gives the buffer back.
-    pub async fn send_range(
-        &self,
-        buf: Buf,
-        at: std::ops::Range<usize>,
-        more: bool,
-        limit: Duration,
-    ) -> Result<Buf, WireError> {
-        let len = at.len();
-        let ((sent, buf), late) = within(&self.io, limit, self.io.send(&self.socket, buf, at, more)).await;
+        let ((sent, _buf), late) = within(&self.io, limit, self.io.send(&self.socket, buf, 0..len, more)).await;
         match sent {
-            Ok(bytes) if bytes == len => Ok(buf),
+            Ok(bytes) if bytes == len => Ok(()),
             _ if late => Err(WireError::Late),
             Ok(_) => Err(WireError::Closed),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Sends of `at` what the socket takes within `wait`, and says how much that was; the buffer is free again then.
+    pub async fn send_some(&self, buf: Buf, at: Range<usize>, more: bool, wait: Duration) -> Result<usize, WireError> {
+        let ((sent, _buf), late) = within(&self.io, wait, self.io.send(&self.socket, buf, at, more)).await;
+        match sent {
+            Ok(bytes) => Ok(bytes),
+            Err(_) if late => Ok(0),
             Err(error) => Err(error.into()),
         }
     }

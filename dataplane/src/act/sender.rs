@@ -4,12 +4,13 @@
 //! |---|---|
 //! | up to 16 KiB | read, then one send together with the head |
 //! | in the page cache | corked, the kernel copies file → socket |
-//! | not in the page cache | read ahead of the socket into a slot (the read fills the cache), then sent from it |
+//! | not in the page cache | read ahead of the socket into a slot, which fills the cache; sent from it, what stays behind from the cache |
 //!
 //! A rate only bounds each of these steps and lets time pass between them.
 //!
-//! Must stay true: no page is waited for on the core (residency is probed first); a cut reader stops at a window; nothing
-//! is read from the disk before it may leave.
+//! Must stay true: no page is waited for on the core (residency is probed first, or the page was just read); a cut reader
+//! stops at a window; nothing is read from the disk before it may leave; no client holds a slot for longer than
+//! [`SLOT_WAIT`], for who reads slowly would take it from everybody else.
 
 use std::time::Duration;
 
@@ -28,6 +29,8 @@ use crate::world::{Buf, Fd, within};
 const ONE_SEND_BYTES_MAX: u64 = 16 * 1024;
 /// What the kernel copies per turn; then other connections get theirs.
 const WINDOW_BYTES: u64 = 2 << 20;
+/// How long a slot waits for its client. Whoever takes it within this reads 5 MiB/s or more.
+const SLOT_WAIT: Duration = Duration::from_millis(200);
 
 /// Sends spans of one object to one client.
 pub struct Sender<'c> {
@@ -106,55 +109,66 @@ impl<'c> Sender<'c> {
         match read {
             Ok(bytes) if bytes == len => {
                 self.moved(bytes as u64);
-                let sent = self.wire.send_part(buf, false, self.limit).await.is_ok();
+                let sent = self.wire.send_buf(buf, false, self.limit).await.is_ok();
                 if sent {
                     self.count(bytes as u64);
                 }
                 sent
             }
-            Ok(bytes) => self.short(span, bytes as u64),
-            Err(error) => self.failed(&error),
+            Ok(bytes) => self.short(span.start() + bytes as u64).is_some(),
+            Err(error) => {
+                self.failed(&error);
+                false
+            }
         }
     }
 
     async fn send_windows(&mut self, span: Span) -> bool {
         let mut at = span.start();
         let mut runs = false;
+        // Everything before this was just read, so it is in the page cache.
+        let mut read_to = at;
         while at < span.end() {
             if self.guard.is_cut() || !self.permission.holds(&mut self.meter).await {
                 return false;
             }
             let Some(window) = self.await_turn((span.end() - at).min(WINDOW_BYTES)).await else { return false };
-            runs = self.is_cached(at, window, runs);
-            let sent = if runs { self.send_cached(at, window).await } else { self.send_read(at, window).await };
-            match sent {
-                Some(0) => return self.short(span, at - span.start()),
-                Some(bytes) => {
-                    at += bytes;
-                    self.moved(bytes);
-                    self.count(bytes);
-                }
-                None => return false,
-            }
+            let sent = if at < read_to {
+                self.send_cached(at, window.min(read_to - at)).await
+            } else {
+                runs = self.is_cached(at, window, runs);
+                if runs { self.send_cached(at, window).await } else { self.send_read(at, window, &mut read_to).await }
+            };
+            let Some(bytes) = sent else { return false };
+            at += bytes;
+            self.moved(bytes);
+            self.count(bytes);
         }
         true
     }
 
+    /// Sends from the page cache; says how much the client took.
     async fn send_cached(&self, at: u64, bytes: u64) -> Option<u64> {
         let send = self.core.io.send_file(&self.wire.socket, &self.file, at, bytes as usize);
         match within(&self.core.io, self.limit, send).await {
+            (Ok(0), _) => self.short(at),
             (Ok(sent), _) => Some(sent as u64),
             (Err(_), _) => None,
         }
     }
 
-    async fn send_read(&self, at: u64, bytes: u64) -> Option<u64> {
+    /// Reads up to `read_to` and sends what the client takes soon; says how much that was, perhaps nothing.
+    async fn send_read(&self, at: u64, bytes: u64, read_to: &mut u64) -> Option<u64> {
         let slot = self.core.io.take_slot().await;
         let len = (bytes as usize).min(slot.len());
         let (read, slot) = self.core.io.read_at(&self.file, slot, 0..len, at).await;
         let read = read.map_err(|error| self.failed(&error)).ok()?;
-        self.wire.send_range(slot, 0..read, true, self.limit).await.ok()?;
-        Some(read as u64)
+        if read == 0 {
+            return self.short(at);
+        }
+        *read_to = at + read as u64;
+        let sent = self.wire.send_some(slot, 0..read, true, self.limit.min(SLOT_WAIT)).await;
+        sent.ok().map(|bytes| bytes as u64)
     }
 
     /// Whether the window is in the page cache, judged by its first, middle and last page; by its last alone when the
@@ -175,13 +189,12 @@ impl<'c> Sender<'c> {
         }
     }
 
-    fn short(&self, span: Span, at: u64) -> bool {
-        tracing::error!(%span, at, "an object's file is shorter than its records");
-        false
+    fn short(&self, at: u64) -> Option<u64> {
+        tracing::error!(at, "an object's file is shorter than its records");
+        None
     }
 
-    fn failed(&self, error: &std::io::Error) -> bool {
+    fn failed(&self, error: &std::io::Error) {
         tracing::error!(%error, "read an object");
-        false
     }
 }

@@ -3,7 +3,8 @@
 //! piece never used costs no memory.
 //!
 //! Must stay true, and is the users' to keep: whoever waits for a slot holds none, not even one whose operation has ended
-//! and was not collected. Else all slots can be held by those who wait for one more.
+//! and was not collected. Else all slots can be held by those who wait for one more. And a slot waits for a client for a
+//! moment only: clients that neither send nor read are never few.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;

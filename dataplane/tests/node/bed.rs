@@ -1,5 +1,6 @@
 //! A data plane to test, on either engine.
 
+use std::fs::File;
 use std::net::SocketAddr;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -7,6 +8,8 @@ use std::time::{Duration, Instant};
 use etransfer_contract::ObjectId;
 use etransfer_dataplane::config::{Config, Durability, EngineChoice, Limits, WriteMode};
 use etransfer_dataplane::{Node, start};
+use rustix::fs::{Advice, fadvise};
+use rustix::io::{Errno, IoSliceMut, ReadWriteFlags, preadv2};
 
 use super::client::Client;
 use super::control::Control;
@@ -18,7 +21,7 @@ pub struct Bed {
     pub control: Control,
     /// Where it listens.
     pub address: SocketAddr,
-    _dir: tempfile::TempDir,
+    dir: tempfile::TempDir,
 }
 
 /// Runs a test on both engines, side by side.
@@ -53,7 +56,7 @@ impl Bed {
         };
         let node = start(config).unwrap();
         let address = node.addresses()[0];
-        Self { node: Some(node), control, address, _dir: dir }
+        Self { node: Some(node), control, address, dir }
     }
 
     /// Uploads an object without a limit.
@@ -62,6 +65,18 @@ impl Bed {
         let mut client = Client::connect(self.address);
         client.upload("PATCH", &path("append", number, bytes.len()), 0, bytes.len() as u64, bytes).unwrap();
         assert_eq!(client.head().unwrap().status, 204);
+    }
+
+    /// The bytes of an object, on the disk and nowhere else; [`evict`] keeps them there.
+    pub fn cold(&self, number: u8) -> File {
+        let id = ObjectId::from_bytes([number; 16]).to_string();
+        let file = File::open(self.dir.path().join("storage/objects").join(&id[..2]).join(&id)).unwrap();
+        file.sync_all().unwrap();
+        evict(&file);
+        let mut byte = [0];
+        let probe = preadv2(&file, &mut [IoSliceMut::new(&mut byte)], 0, ReadWriteFlags::NOWAIT);
+        assert_eq!(probe, Err(Errno::AGAIN), "TMPDIR must be on a disk: this file system holds everything in memory");
+        file
     }
 
     /// Ends the node; how long that took.
@@ -81,6 +96,11 @@ impl Drop for Bed {
             self.stop();
         }
     }
+}
+
+/// Empties the page cache of a file that was synced.
+pub fn evict(file: &File) {
+    fadvise(file, 0, None, Advice::DontNeed).unwrap();
 }
 
 /// What the control plane grants for this path.

@@ -4,6 +4,8 @@ use std::io::{self, BufRead as _, BufReader, Read, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
+use socket2::{Domain, Socket, Type};
+
 /// A client that hears nothing for this long has met a bug.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -23,7 +25,20 @@ pub struct Answer {
 impl Client {
     /// Connects.
     pub fn connect(address: SocketAddr) -> Self {
-        let stream = TcpStream::connect(address).unwrap();
+        Self::over(TcpStream::connect(address).unwrap())
+    }
+
+    /// Connects so that little is on the way to it: as long as it reads nothing, a sender soon gets rid of nothing.
+    pub fn connect_narrow(address: SocketAddr) -> Self {
+        let socket = Socket::new(Domain::for_address(address), Type::STREAM, None).unwrap();
+        socket.set_recv_buffer_size(4096).unwrap();
+        // The sender's own buffer grows with the size of a segment.
+        socket.set_tcp_mss(1000).unwrap();
+        socket.connect(&address.into()).unwrap();
+        Self::over(socket.into())
+    }
+
+    fn over(stream: TcpStream) -> Self {
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         stream.set_nodelay(true).unwrap();
         Self { stream: BufReader::new(stream) }
@@ -75,6 +90,11 @@ impl Client {
         let mut body = vec![0; answer.number("content-length").unwrap_or(0) as usize];
         self.stream.read_exact(&mut body).unwrap();
         (answer, body)
+    }
+
+    /// Reads that much of a body.
+    pub fn exactly(&mut self, buf: &mut [u8]) {
+        self.stream.read_exact(buf).unwrap();
     }
 
     /// Reads some of a body; 0 is the end.
