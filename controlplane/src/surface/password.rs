@@ -1,13 +1,13 @@
 //! Passwords: argon2id, computed off the async threads, few at a time.
 //!
 //! Must stay true: a name that nobody has costs the same time as a wrong password; no more than [`AT_ONCE`] hashes are
-//! computed together (each takes 19 MiB), and no more than [`QUEUE_MAX`] wait.
+//! computed together (each takes 19 MiB, kept for the next one), and no more than [`QUEUE_MAX`] wait.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use argon2::Argon2;
-use argon2::password_hash::phc::PasswordHash;
-use argon2::password_hash::{PasswordHasher, PasswordVerifier};
+use argon2::password_hash::phc::{Output, PasswordHash, Salt};
+use argon2::{ARGON2ID_IDENT, Algorithm, Argon2, Block, Params, Version};
+use subtle::ConstantTimeEq;
 use tokio::sync::Semaphore;
 
 /// Hashes computed at the same time.
@@ -15,6 +15,9 @@ const AT_ONCE: usize = 2;
 /// Hashes computed or waited for.
 const QUEUE_MAX: usize = 64;
 const SALT_BYTES: usize = 16;
+/// What a hash that was made elsewhere may cost: 1 GiB of memory and this many passes over it.
+const MEMORY_KIB_MAX: u32 = 1 << 20;
+const PASSES_MAX: u32 = 16;
 /// What a password is compared with when there is nobody it could belong to: argon2id with the parameters of [`hash`]; no
 /// password is known to fit.
 const NOBODYS: &str =
@@ -25,7 +28,13 @@ const NOBODYS: &str =
 pub struct Passwords {
     queue: Arc<Semaphore>,
     seats: Arc<Semaphore>,
+    memories: Arc<Memories>,
 }
+
+/// What hashes were computed in and the next ones will be, one for each seat that is free. Memory that is given back stays
+/// with the allocator's arena of the thread that used it, and hashes meet ever new threads: 17 logins once left 250 MiB.
+#[derive(Default)]
+struct Memories(Mutex<Vec<Vec<Block>>>);
 
 /// Too many passwords wait: 503, try again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -34,7 +43,11 @@ pub struct Busy;
 
 impl Default for Passwords {
     fn default() -> Self {
-        Self { queue: Arc::new(Semaphore::new(QUEUE_MAX)), seats: Arc::new(Semaphore::new(AT_ONCE)) }
+        Self {
+            queue: Arc::new(Semaphore::new(QUEUE_MAX)),
+            seats: Arc::new(Semaphore::new(AT_ONCE)),
+            memories: Arc::default(),
+        }
     }
 }
 
@@ -42,46 +55,119 @@ impl Passwords {
     /// The PHC string of a password, with a salt of its own.
     pub async fn hash(&self, password: &str) -> Result<String, Busy> {
         let password = password.to_owned();
-        self.compute(move || hash(&password)).await
+        self.compute(move |memory| hash(&password, memory)).await
     }
 
     /// Whether `password` is the one that `phc` was made of. Without a `phc`, or with one that cannot be read, it is not,
     /// after the same time.
     pub async fn verify(&self, password: &str, phc: Option<&str>) -> Result<bool, Busy> {
         let (password, phc) = (password.to_owned(), phc.map(str::to_owned));
-        self.compute(move || is_right(&password, phc.as_deref())).await
+        self.compute(move |memory| is_right(&password, phc.as_deref(), memory)).await
     }
 
-    async fn compute<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, Busy> {
+    async fn compute<T, F>(&self, work: F) -> Result<T, Busy>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut Vec<Block>) -> T + Send + 'static,
+    {
         let place = Arc::clone(&self.queue).try_acquire_owned().map_err(|_full| Busy)?;
         let seat = Arc::clone(&self.seats).acquire_owned().await.map_err(|_closed| Busy)?;
-        // Both go along: a client that went away does not free what is still being computed.
+        let memories = Arc::clone(&self.memories);
+        // All go along: a client that went away does not free what is still being computed.
         let done = tokio::task::spawn_blocking(move || {
             let _held = (place, seat);
-            work()
+            memories.lend(work)
         });
         done.await.map_err(|_ended| Busy)
     }
 }
 
-fn hash(password: &str) -> String {
+impl Memories {
+    fn lend<T>(&self, work: impl FnOnce(&mut Vec<Block>) -> T) -> T {
+        let mut memory = self.free().pop().unwrap_or_default();
+        let done = work(&mut memory);
+        // A hash from elsewhere may have needed far more than ours do; that is not kept.
+        if memory.len() <= Params::DEFAULT.block_count() {
+            self.free().push(memory);
+        }
+        done
+    }
+
+    /// Those that nobody uses; each is whole between two hashes, so a poisoned lock is as good as any.
+    fn free(&self) -> MutexGuard<'_, Vec<Vec<Block>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The blocks are of somebody's password.
+impl std::fmt::Debug for Memories {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Memories").finish_non_exhaustive()
+    }
+}
+
+/// Whether a password can be checked against `phc`: argon2id, and at a price that can be paid.
+pub fn is_usable(phc: &str) -> bool {
+    Known::read(phc).is_some()
+}
+
+/// A PHC string taken apart.
+struct Known {
+    argon2: Argon2<'static>,
+    salt: Salt,
+    output: Output,
+}
+
+impl Known {
+    fn read(phc: &str) -> Option<Self> {
+        let phc = PasswordHash::new(phc).ok().filter(|phc| phc.algorithm == ARGON2ID_IDENT)?;
+        let version = phc.version.map_or(Ok(Version::default()), Version::try_from).ok()?;
+        let params = Params::try_from(&phc).ok()?;
+        let is_payable = params.m_cost() <= MEMORY_KIB_MAX && params.t_cost() <= PASSES_MAX;
+        let argon2 = Argon2::new(Algorithm::Argon2id, version, params);
+        Some(Self { argon2, salt: phc.salt?, output: phc.hash? }).filter(|_| is_payable)
+    }
+}
+
+fn hash(password: &str, memory: &mut Vec<Block>) -> String {
+    const IN_RANGE: &str = "the default parameters and a salt of 16 bytes are in range, and bodies bound the password";
     let mut salt = [0; SALT_BYTES];
     getrandom::fill(&mut salt).expect("the kernel's random source does not fail once the machine is up");
-    let hash: PasswordHash = Argon2::default()
-        .hash_password_with_salt(password.as_bytes(), &salt)
-        .expect("the default parameters and a salt of 16 bytes are in range, and bodies bound the password");
+    let argon2 = Argon2::default();
+    let hash = PasswordHash {
+        algorithm: ARGON2ID_IDENT,
+        version: Some(Version::default().into()),
+        params: argon2.params().try_into().expect(IN_RANGE),
+        salt: Some(Salt::new(&salt).expect(IN_RANGE)),
+        hash: Some(compute(&argon2, &salt, password, memory).expect(IN_RANGE)),
+    };
     hash.to_string()
 }
 
-fn is_right(password: &str, phc: Option<&str>) -> bool {
-    let somebodys = phc.and_then(|phc| PasswordHash::new(phc).ok());
+fn is_right(password: &str, phc: Option<&str>, memory: &mut Vec<Block>) -> bool {
+    let somebodys = phc.and_then(Known::read);
     let is_somebodys = somebodys.is_some();
-    let hash = somebodys.unwrap_or_else(|| PasswordHash::new(NOBODYS).expect("it is well-formed; a test reads it"));
-    Argon2::default().verify_password(password.as_bytes(), &hash).is_ok() && is_somebodys
+    let known = somebodys.unwrap_or_else(|| Known::read(NOBODYS).expect("it is well-formed; a test reads it"));
+    let output = compute(&known.argon2, &known.salt, password, memory);
+    output.is_some_and(|output| output.as_bytes().ct_eq(known.output.as_bytes()).into()) && is_somebodys
+}
+
+/// What argon2 makes of a password; `None` for a salt that is too short.
+fn compute(argon2: &Argon2<'_>, salt: &[u8], password: &str, memory: &mut Vec<Block>) -> Option<Output> {
+    let params = argon2.params();
+    if memory.len() < params.block_count() {
+        memory.resize(params.block_count(), Block::new());
+    }
+    let mut output = [0; Output::MAX_LENGTH];
+    let output = output.get_mut(..params.output_len().unwrap_or(Params::DEFAULT_OUTPUT_LEN))?;
+    argon2.hash_password_into_with_memory(password.as_bytes(), salt, output, memory).ok()?;
+    Output::new(output).ok()
 }
 
 #[cfg(test)]
 mod tests {
+    use argon2::{PasswordHasher, PasswordVerifier};
+
     use super::*;
 
     #[tokio::test]
@@ -101,6 +187,60 @@ mod tests {
             assert_eq!(passwords.verify(password, phc).await, Ok(fits), "{password} {phc:?}");
         }
         assert_ne!(passwords.hash("hunter2").await.unwrap(), phc, "each has a salt of its own");
+    }
+
+    #[tokio::test]
+    async fn hashes_are_those_of_everybody_else() {
+        let passwords = Passwords::default();
+        for (kib, passes, lanes, output_bytes) in
+            [(8, 1, 1, 16), (64, 3, 2, 32), (20_000, 1, 3, 64), (19_456, 2, 1, 32)]
+        {
+            let params = Params::new(kib, passes, lanes, Some(output_bytes)).unwrap();
+            let theirs =
+                Argon2::from(params).hash_password_with_salt(b"hunter2", b"a salt of theirs").unwrap().to_string();
+            assert_eq!(passwords.verify("hunter2", Some(&theirs)).await, Ok(true), "{theirs}");
+            assert_eq!(passwords.verify("hunter3", Some(&theirs)).await, Ok(false), "{theirs}");
+            let ours = passwords.hash("hunter2").await.unwrap();
+            Argon2::default().verify_password(b"hunter2", ours.as_str()).unwrap();
+        }
+        let reference = "$argon2id$v=19$m=256,t=2,p=1$c29tZXNhbHQ$nf65EOgLrQMR/uIPnA4rEsF5h7TKyQwu9U1bMCHGi/4";
+        assert_eq!(passwords.verify("password", Some(reference)).await, Ok(true));
+    }
+
+    #[test]
+    fn a_hash_has_a_price_that_can_be_paid() {
+        for (phc, usable) in [
+            (NOBODYS.to_owned(), true),
+            (NOBODYS.replace("m=19456,t=2", "m=1048576,t=16"), true),
+            (NOBODYS.replace("m=19456", "m=1048577"), false),
+            (NOBODYS.replace("t=2", "t=17"), false),
+            (NOBODYS.replace("t=2", "t=0"), false),
+            (NOBODYS.replace("p=1", "p=2433"), false),
+            (NOBODYS.replace("argon2id", "argon2i"), false),
+            (NOBODYS.replace("v=19", "v=18"), false),
+            (NOBODYS.rsplit_once('$').unwrap().0.to_owned(), false),
+            ("$argon2id$nonsense".to_owned(), false),
+        ] {
+            assert_eq!(is_usable(&phc), usable, "{phc}");
+        }
+    }
+
+    #[tokio::test]
+    async fn the_memory_of_a_hash_is_used_again_unless_it_was_more_than_ours() {
+        let passwords = Passwords::default();
+        let kept = || passwords.memories.free().iter().map(Vec::len).collect::<Vec<_>>();
+        let verify = |phc| passwords.verify("hunter2", phc);
+        let (one, other) = tokio::join!(verify(None), verify(None));
+        assert_eq!((one, other), (Ok(false), Ok(false)));
+        let first = kept();
+        assert!((1..=AT_ONCE).contains(&first.len()) && first.iter().all(|blocks| *blocks == 19_456), "{first:?}");
+        verify(None).await.unwrap();
+        assert_eq!(kept(), first);
+        let large = NOBODYS.replace("m=19456", "m=30000");
+        for _each in &first {
+            verify(Some(&large)).await.unwrap();
+        }
+        assert!(kept().is_empty());
     }
 
     #[tokio::test]

@@ -3,13 +3,12 @@
 
 use std::collections::BTreeMap;
 
-use argon2::password_hash::phc::PasswordHash;
-
 use super::{Report, Surfaces, path};
 use crate::catalogue::Surface;
 use crate::config::surfaces::{
     CloudBackend, Credential, DeviceSecret, Generated, Mount, PyBlobServer, SecureFileTransfer, StreamUpload,
 };
+use crate::surface::password::is_usable;
 
 /// A configured key that signs tokens has at least this many bytes (7).
 const KEY_BYTES_MIN: usize = 16;
@@ -64,9 +63,12 @@ fn check_devices(settings: &SecureFileTransfer, report: &mut Report<'_>) {
             report.tell(at("devices"), expected);
         }
         if let DeviceSecret::Hash(hash) = &device.secret
-            && !is_argon2id(hash.expose())
+            && !is_usable(hash.expose())
         {
-            let expected = format!("an argon2id PHC string as secret_hash of {:?}", device.device_id);
+            let expected = format!(
+                "an argon2id PHC string (m up to 1048576, t up to 16) as secret_hash of {:?}",
+                device.device_id
+            );
             report.tell(at("devices"), expected);
         }
     }
@@ -77,12 +79,6 @@ fn check_devices(settings: &SecureFileTransfer, report: &mut Report<'_>) {
 
 fn is_device_id(id: &str) -> bool {
     (1..=128).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._@-".contains(&byte))
-}
-
-/// Whether a password can be checked against it.
-fn is_argon2id(hash: &str) -> bool {
-    PasswordHash::new(hash)
-        .is_ok_and(|hash| hash.algorithm.as_str() == "argon2id" && hash.salt.is_some() && hash.hash.is_some())
 }
 
 fn check_cloud(settings: &CloudBackend, report: &mut Report<'_>) {
