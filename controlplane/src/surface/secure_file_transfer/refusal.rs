@@ -1,12 +1,12 @@
 //! Every refusal of this dialect: its status and its words, in one place (contract §2, §3.1, §4, §5).
 
-use axum::Json;
 use axum::response::{IntoResponse, Response};
+use http::HeaderName;
 use http::header::{ALLOW, CONTENT_RANGE, RETRY_AFTER, WWW_AUTHENTICATE};
-use http::{HeaderName, HeaderValue, StatusCode};
 use serde_json::{Value, json};
 
 use crate::catalogue::NotKept;
+use crate::surface::refusal::Refused;
 
 /// Why a request does not get what it asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -147,14 +147,8 @@ impl Refusal {
 
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
-        let status = StatusCode::from_u16(self.status()).expect("the table has only statuses that exist");
-        let mut response = (status, Json(json!({"detail": self.detail()}))).into_response();
-        if let Some((name, value)) = self.field()
-            && let Ok(value) = HeaderValue::try_from(value)
-        {
-            response.headers_mut().insert(name, value);
-        }
-        response
+        let refused = Refused::worded(self.status(), json!({"detail": self.detail()}));
+        self.field().into_iter().fold(refused, |refused, (name, value)| refused.with(name, value)).into_response()
     }
 }
 
