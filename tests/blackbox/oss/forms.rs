@@ -247,6 +247,17 @@ fn the_quota_of_a_prefix_is_kept() {
     }
 }
 
+/// The node's limit is not the user's.
+#[test]
+fn a_node_without_room_is_no_used_up_quota() {
+    let node = setup().env("MAX_STORAGE_SIZE", "1000").start();
+    let open = policy(json!([{"bucket": "cloud"}]));
+    let form = |key: &str, bytes: usize| Form::new(key, &open, vec![b'x'; bytes]);
+    refused(form("alice/1", 1001).post(&node), 507, "InsufficientStorage");
+    form("alice/2", 1000).post(&node).is(204);
+    refused(form("alice/3", 1).post(&node), 507, "InsufficientStorage");
+}
+
 /// Case 24, and B2: pages of other origins; curl with a preflight's eyes.
 #[test]
 fn pages_of_other_origins_may_post() {

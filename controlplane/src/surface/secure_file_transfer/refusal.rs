@@ -46,8 +46,10 @@ pub enum Refusal {
     Checksum,
     /// Another total than before.
     OtherTotal,
-    /// The device's limit, or the node's.
+    /// The device's limit.
     Full,
+    /// The node's, or its disk.
+    NoSpace,
     /// What the chunk belonged to went away while it came.
     Changed,
     /// Nothing to download.
@@ -83,7 +85,7 @@ impl Refusal {
             | Self::RangeFormat => 400,
             Self::FileTooLarge => 413,
             Self::OtherTotal | Self::Changed => 409,
-            Self::Full => 507,
+            Self::Full | Self::NoSpace => 507,
             Self::NotComplete | Self::NoFile(_) | Self::NotFound => 404,
             Self::OutOfRange(_) => 416,
             Self::Method(_) => 405,
@@ -120,6 +122,7 @@ impl Refusal {
             Self::Checksum => "Checksum validation failed",
             Self::OtherTotal => "Declared total does not match",
             Self::Full => "Storage quota exceeded",
+            Self::NoSpace => "No space left on this server",
             Self::Changed => "The upload changed meanwhile; send the chunk again",
             Self::NotComplete => "File is not complete and cannot be downloaded",
             Self::RangeFormat => "Invalid range header format",
@@ -154,6 +157,6 @@ impl IntoResponse for Refusal {
 
 impl From<NotKept> for Refusal {
     fn from(error: NotKept) -> Self {
-        if error.is_full { Self::Full } else { Self::Unavailable }
+        if error.is_full { Self::NoSpace } else { Self::Unavailable }
     }
 }
