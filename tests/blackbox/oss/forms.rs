@@ -239,6 +239,15 @@ fn the_quota_of_a_prefix_is_kept() {
     refused(form("alice/2", 600).post(&node), 403, "QuotaExceeded");
     form("alice/3", 400).post(&node).is(204);
     refused(form("alice/4", 1).post(&node), 403, "QuotaExceeded");
+    // What adds no byte fits.
+    form("alice/empty 1", 0).post(&node).is(204);
+    let put = |key: &str| super::signed_head("PUT", key, "", &[]);
+    node.send(&put("alice/empty 2")).is(200);
+    node.send(&put("alice/empty 3").chunked(1)).is(200);
+    for key in ["alice/empty 1", "alice/empty 2", "alice/empty 3"] {
+        assert_eq!(content(&node, key).as_deref(), Some(&b""[..]), "{key}");
+    }
+    refused(node.send(&put("alice/4").body("x").chunked(1)), 403, "QuotaExceeded");
     form("bob/1", 1000).post(&node).is(204);
     node.send(&super::signed_head("DELETE", "alice/1", "", &[])).is(204);
     wait::until("the bytes are given back", || (form("alice/4", 500).post(&node).status == 204).then_some(()));

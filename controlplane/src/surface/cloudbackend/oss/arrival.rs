@@ -140,6 +140,8 @@ async fn reserve(
             let is_all = account.is_some_and(|account| matches!(node.would_fit(1, &account), Room::Full { .. }));
             Ok(Budget { bytes, limit: if is_all { Whose::Person } else { Whose::Node } })
         }
+        // Content that tells no length may have none, and that fits always.
+        Room::Full { whose, .. } if exact.is_none() => Ok(Budget { bytes: 0, limit: whose }),
         Room::Full { whose, .. } => Err(full(whose)),
         Room::Unknown => Err(Refusal::Unavailable),
     }
