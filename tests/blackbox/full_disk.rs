@@ -4,6 +4,7 @@
 use crate::support::disk::Disk;
 use crate::support::tus::{Upload, patch, post};
 use crate::support::{Node, Oracle, wait};
+use crate::{oss, pyblobserver, secure_file_transfer};
 
 const MIB: u64 = 1 << 20;
 
@@ -143,4 +144,27 @@ fn a_limit_on_file_size_is_507_too() {
     node.whole(&keep, b"hello");
     node.delete(&upload.file()).is(200);
     node.complete(&content.bytes(0..MIB));
+}
+
+#[test]
+fn no_dialect_takes_a_full_disk_for_a_used_up_quota() {
+    let setup = Node::setup().wrapped(&["prlimit", "--fsize=20000000"]);
+    let setup = secure_file_transfer::devices(oss::key_pair(setup));
+    let node = pyblobserver::blob_env(setup, &[("ALLOWED_USERS", "user1"), ("FILE_SIZE_LIMIT_MB", "100")]).start();
+    let content = Oracle(1).bytes(0..21_000_000);
+
+    oss::refused(oss::Form::of_front_end("alice/x", content.clone()).post(&node), 507, "InsufficientStorage");
+    let put = oss::signed_head("PUT", "alice/x", "", &[]).body(content.clone());
+    oss::refused(node.send(&put), 507, "InsufficientStorage");
+    assert_eq!(oss::content(&node, "alice/x"), None);
+
+    let frame = secure_file_transfer::frame(0, content.len() as u64 - 1, 0, &content);
+    let reply = node.send(&secure_file_transfer::Device::one(&node).posting("x", &frame)).is(507);
+    assert_eq!(reply.json()["detail"], "No space left on this server");
+
+    let file = pyblobserver::Part::file("file", "x", &content);
+    let user = pyblobserver::User::first(&node, "user1");
+    let reply = node.send(&user.authorized(pyblobserver::form("/blob/upload", &[file]))).is(507);
+    assert_eq!(reply.json()["detail"], "No space left on this server");
+    node.complete(b"hello");
 }

@@ -100,6 +100,13 @@ struct Waiting {
     tell: oneshot::Sender<Result<(), NotKept>>,
 }
 
+impl Waiting {
+    /// Somebody waits for it; nobody begins to later.
+    fn is_awaited(&self) -> bool {
+        !self.tell.is_closed()
+    }
+}
+
 /// Opens or creates the catalogue at `path`.
 pub fn open(path: &Path, sync: bool) -> Result<Beginning, OpenError> {
     let wrong = |error: &dyn std::fmt::Display| OpenError::Open { path: path.to_owned(), reason: error.to_string() };
@@ -180,12 +187,12 @@ impl Writer {
                 Err(mpsc::RecvTimeoutError::Timeout) => Vec::new(),
                 Err(mpsc::RecvTimeoutError::Disconnected) => break,
             };
-            gather(queue, &mut batch, NOTES_WAIT, |batch| awaited(batch) == 0 && !batch.is_empty());
+            gather(queue, &mut batch, NOTES_WAIT, |newest| !newest.is_awaited());
             if waited >= CROWD {
                 gather(queue, &mut batch, CROWD_WAIT, |_| true);
             }
             batch.extend(queue.try_iter().take(BATCH_MAX.saturating_sub(batch.len())));
-            waited = awaited(&batch);
+            waited = batch.iter().filter(|waiting| waiting.is_awaited()).count();
             self.unkept.extend(batch.iter_mut().flat_map(|waiting| std::mem::take(&mut waiting.changes)));
             let outcome = self.commit();
             if let Err(error) = &outcome {
@@ -266,20 +273,15 @@ impl Writer {
     }
 }
 
-/// How many changes of the batch somebody waits for.
-fn awaited(batch: &[Waiting]) -> usize {
-    batch.iter().filter(|waiting| !waiting.tell.is_closed()).count()
-}
-
-/// Takes what comes within `limit`, while `wants` more.
+/// Takes what comes within `limit`, while the newest `wants` company; a batch of nothing wants none.
 fn gather(
     queue: &mpsc::Receiver<Waiting>,
     batch: &mut Vec<Waiting>,
     limit: Duration,
-    wants: impl Fn(&[Waiting]) -> bool,
+    wants: impl Fn(&Waiting) -> bool,
 ) {
     let end = Instant::now() + limit;
-    while batch.len() < BATCH_MAX && wants(batch) {
+    while batch.len() < BATCH_MAX && batch.last().is_some_and(&wants) {
         match queue.recv_timeout(end.saturating_duration_since(Instant::now())) {
             Ok(waiting) => batch.push(waiting),
             Err(mpsc::RecvTimeoutError::Timeout | mpsc::RecvTimeoutError::Disconnected) => break,

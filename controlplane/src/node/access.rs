@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use etransfer_contract::ObjectId;
 use etransfer_contract::fact::Claim;
 use etransfer_contract::grant::Ticket;
+use serde::{Deserialize, Serialize};
 
 use super::ledger::Account;
 use super::{Node, State};
@@ -44,7 +45,8 @@ pub enum Room {
 }
 
 /// Whose limit is reached.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Whose {
     /// The node's.
     Node,

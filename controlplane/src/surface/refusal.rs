@@ -1,4 +1,5 @@
-//! An ordinary refusal: a status, `{"detail": text}`, and the fields the status demands (contract §1.4).
+//! An ordinary refusal: a status, `{"detail": text}` unless the dialect has words of its own, and the fields the status
+//! demands (contract §1.4).
 
 use axum::Json;
 use axum::response::{IntoResponse, Response};
@@ -22,8 +23,13 @@ pub struct Refused {
 impl Refused {
     /// `status` must be one that exists; the text is for people.
     pub fn new(status: u16, detail: impl Into<String>) -> Self {
+        Self::worded(status, json!({"detail": detail.into()}))
+    }
+
+    /// In a dialect's own words; `status` as above.
+    pub fn worded(status: u16, body: Value) -> Self {
         let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        Self { status, body: json!({"detail": detail.into()}), headers: Vec::new() }
+        Self { status, body, headers: Vec::new() }
     }
 
     /// 507 with the body of contract §4.
@@ -33,7 +39,7 @@ impl Refused {
             "message": format!("{what}; free some or wait, then resume at Upload-Offset"),
             "retry_after": retry_after_s,
         });
-        Self { status: StatusCode::INSUFFICIENT_STORAGE, body, headers: Vec::new() }
+        Self::worded(507, body)
     }
 
     /// 404, the same words for what never was, is gone, or is another's.
@@ -68,7 +74,7 @@ impl From<Refusal> for Refused {
 
 impl From<Invalid> for Refused {
     fn from(invalid: Invalid) -> Self {
-        Self { status: StatusCode::UNPROCESSABLE_ENTITY, body: invalid.body(), headers: Vec::new() }
+        Self::worded(422, invalid.body())
     }
 }
 

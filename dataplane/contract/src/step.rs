@@ -125,7 +125,7 @@ pub struct Examine {
 
 /// Build `object`, which is not there yet, out of pieces, in order. It is complete afterwards; the pieces stay as they are.
 /// Outcome: [`Told::Composed`], or [`Failure::Gone`] when a piece is not there, [`Failure::Taken`] when the name is or was
-/// another object's, [`Failure::NoRoom`].
+/// another object's, [`Failure::DiskFull`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Compose {
     /// The new object.
@@ -285,8 +285,10 @@ pub enum Failure {
     Taken,
     /// The object, or a piece, is not there.
     Gone,
-    /// The reserved bytes, or the disk, are used up.
+    /// The reserved bytes are used up.
     NoRoom,
+    /// The disk is.
+    DiskFull,
     /// The right to do this ended meanwhile.
     Revoked,
     /// The disk failed.

@@ -58,7 +58,7 @@ async fn build(
     }
     let hashers = copy(core, object, sources, length, hashers).await.map_err(|error| {
         tracing::error!(object = %object.id(), %error, "build an object out of pieces");
-        if super::append::is_no_space(&error) { Failure::NoRoom } else { Failure::Disk }
+        if super::append::is_no_space(&error) { Failure::DiskFull } else { Failure::Disk }
     })?;
     Ok((length, hashers))
 }

@@ -29,7 +29,7 @@ pub async fn concat(core: &Core, grant: &Grant, permit: &Concat) -> Answered {
             budgets.settle(facts, grant.ticket, 0);
             Answered::Reply(match failure {
                 Failure::Gone => Reply::detail(404, "a part is not there any more"),
-                Failure::NoRoom => unbuilt(507),
+                Failure::DiskFull => unbuilt(507),
                 _ => unbuilt(500),
             })
         }

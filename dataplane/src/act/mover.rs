@@ -62,7 +62,7 @@ pub enum Stop {
     TooLarge,
     /// The next byte belongs to another writer.
     Taken,
-    /// The grant's budget or the disk is used up.
+    /// The grant's budget is used up.
     NoRoom,
     /// The checksum is another one (T-SUM-3).
     Mismatch,

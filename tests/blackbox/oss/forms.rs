@@ -239,12 +239,32 @@ fn the_quota_of_a_prefix_is_kept() {
     refused(form("alice/2", 600).post(&node), 403, "QuotaExceeded");
     form("alice/3", 400).post(&node).is(204);
     refused(form("alice/4", 1).post(&node), 403, "QuotaExceeded");
+    // What adds no byte fits.
+    form("alice/empty 1", 0).post(&node).is(204);
+    let put = |key: &str| super::signed_head("PUT", key, "", &[]);
+    node.send(&put("alice/empty 2")).is(200);
+    node.send(&put("alice/empty 3").chunked(1)).is(200);
+    for key in ["alice/empty 1", "alice/empty 2", "alice/empty 3"] {
+        assert_eq!(content(&node, key).as_deref(), Some(&b""[..]), "{key}");
+    }
+    refused(node.send(&put("alice/4").body("x").chunked(1)), 403, "QuotaExceeded");
     form("bob/1", 1000).post(&node).is(204);
     node.send(&super::signed_head("DELETE", "alice/1", "", &[])).is(204);
     wait::until("the bytes are given back", || (form("alice/4", 500).post(&node).status == 204).then_some(()));
     for key in ["alice/1", "alice/2"] {
         assert_eq!(content(&node, key), None, "{key}");
     }
+}
+
+/// The node's limit is not the user's.
+#[test]
+fn a_node_without_room_is_no_used_up_quota() {
+    let node = setup().env("MAX_STORAGE_SIZE", "1000").start();
+    let open = policy(json!([{"bucket": "cloud"}]));
+    let form = |key: &str, bytes: usize| Form::new(key, &open, vec![b'x'; bytes]);
+    refused(form("alice/1", 1001).post(&node), 507, "InsufficientStorage");
+    form("alice/2", 1000).post(&node).is(204);
+    refused(form("alice/3", 1).post(&node), 507, "InsufficientStorage");
 }
 
 /// Case 24, and B2: pages of other origins; curl with a preflight's eyes.

@@ -57,6 +57,10 @@ pub async fn list(
         if surface.is_none() {
             file["surface"] = entry.record.surface.name().into();
         }
+        if entry.record.surface != Surface::EasyTransfer {
+            // Another surface counts downloads in its own way, or not at all.
+            file["metadata"]["download_count"] = Value::Null;
+        }
         file
     };
     let files: Vec<Value> = found.entries.iter().map(file).collect();

@@ -238,7 +238,7 @@ impl Walk<'_> {
             Failure::NoRoom if coming.is_some_and(|coming| coming.is_cut) => {
                 Refusal::TotalTooLarge(settings.total_size_limit_mb)
             }
-            Failure::NoRoom => Refusal::NodeFull,
+            Failure::NoRoom | Failure::DiskFull => Refusal::NodeFull,
             Failure::Revoked => Refusal::InvalidToken,
             Failure::Short | Failure::Mismatch | Failure::Taken | Failure::Gone | Failure::Disk => Refusal::Failed,
         }

@@ -1,12 +1,12 @@
 //! Every refusal of this dialect: its status and its words, in one place (contract §2, §3.1, §4, §5).
 
-use axum::Json;
 use axum::response::{IntoResponse, Response};
+use http::HeaderName;
 use http::header::{ALLOW, CONTENT_RANGE, RETRY_AFTER, WWW_AUTHENTICATE};
-use http::{HeaderName, HeaderValue, StatusCode};
 use serde_json::{Value, json};
 
 use crate::catalogue::NotKept;
+use crate::surface::refusal::Refused;
 
 /// Why a request does not get what it asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,8 +46,10 @@ pub enum Refusal {
     Checksum,
     /// Another total than before.
     OtherTotal,
-    /// The device's limit, or the node's.
+    /// The device's limit.
     Full,
+    /// The node's, or its disk.
+    NoSpace,
     /// What the chunk belonged to went away while it came.
     Changed,
     /// Nothing to download.
@@ -83,7 +85,7 @@ impl Refusal {
             | Self::RangeFormat => 400,
             Self::FileTooLarge => 413,
             Self::OtherTotal | Self::Changed => 409,
-            Self::Full => 507,
+            Self::Full | Self::NoSpace => 507,
             Self::NotComplete | Self::NoFile(_) | Self::NotFound => 404,
             Self::OutOfRange(_) => 416,
             Self::Method(_) => 405,
@@ -120,6 +122,7 @@ impl Refusal {
             Self::Checksum => "Checksum validation failed",
             Self::OtherTotal => "Declared total does not match",
             Self::Full => "Storage quota exceeded",
+            Self::NoSpace => "No space left on this server",
             Self::Changed => "The upload changed meanwhile; send the chunk again",
             Self::NotComplete => "File is not complete and cannot be downloaded",
             Self::RangeFormat => "Invalid range header format",
@@ -147,19 +150,13 @@ impl Refusal {
 
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
-        let status = StatusCode::from_u16(self.status()).expect("the table has only statuses that exist");
-        let mut response = (status, Json(json!({"detail": self.detail()}))).into_response();
-        if let Some((name, value)) = self.field()
-            && let Ok(value) = HeaderValue::try_from(value)
-        {
-            response.headers_mut().insert(name, value);
-        }
-        response
+        let refused = Refused::worded(self.status(), json!({"detail": self.detail()}));
+        self.field().into_iter().fold(refused, |refused, (name, value)| refused.with(name, value)).into_response()
     }
 }
 
 impl From<NotKept> for Refusal {
     fn from(error: NotKept) -> Self {
-        if error.is_full { Self::Full } else { Self::Unavailable }
+        if error.is_full { Self::NoSpace } else { Self::Unavailable }
     }
 }

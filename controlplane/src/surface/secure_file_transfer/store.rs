@@ -12,7 +12,7 @@ use super::name::{Arrived, File, Name, Place};
 use super::refusal::Refusal;
 use crate::catalogue::{Keep, Kind, Record, Surface};
 use crate::config::Policy;
-use crate::node::{Edit, Node, Room};
+use crate::node::{Edit, Node, Room, Whose};
 use crate::retention::once::Once;
 use crate::server::App;
 
@@ -130,7 +130,8 @@ pub fn reserve(app: &App, device: &str, ticket: Ticket, object: ObjectId, bytes:
             app.node.expect_bytes(ticket, object, Some(owner(device)));
             Ok(())
         }
-        Room::Full { .. } => Err(Refusal::Full),
+        Room::Full { whose: Whose::Person, .. } => Err(Refusal::Full),
+        Room::Full { whose: Whose::Node, .. } => Err(Refusal::NoSpace),
         Room::Unknown => Err(Refusal::Unavailable),
     }
 }

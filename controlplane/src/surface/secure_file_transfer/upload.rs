@@ -184,6 +184,7 @@ pub async fn data(
         Failure::Short | Failure::TooLong => Err(Refusal::OtherLength),
         Failure::Mismatch => Err(Refusal::Checksum),
         Failure::NoRoom => Err(Refusal::Full),
+        Failure::DiskFull => Err(Refusal::NoSpace),
         Failure::Malformed | Failure::FieldTooLong => Err(Refusal::Unreadable),
         Failure::Revoked => Err(Refusal::BadToken),
         Failure::Disk => Err(Refusal::Internal),

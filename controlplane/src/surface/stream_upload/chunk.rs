@@ -180,7 +180,7 @@ impl Chunk<'_> {
             Failure::Taken => Err(Refusal::Overtaken),
             Failure::Short => Err(Refusal::Incomplete),
             Failure::TooLong => Err(self.too_large()),
-            Failure::NoRoom => Err(Refusal::Full),
+            Failure::NoRoom | Failure::DiskFull => Err(Refusal::Full),
             Failure::Malformed | Failure::FieldTooLong => Err(Refusal::NoForm { status: 400 }),
             Failure::Revoked => Err(Refusal::InvalidToken),
             Failure::Mismatch | Failure::Disk => Err(Refusal::Internal),

@@ -1,12 +1,11 @@
 //! Every refusal of this dialect: its status and its words, in one place (contract §2, §3, §4.4, §5, §6).
 
-use axum::Json;
 use axum::response::{IntoResponse, Response};
 use http::header::{ALLOW, CONTENT_RANGE, HeaderName, RETRY_AFTER};
-use http::{HeaderValue, StatusCode};
 use serde_json::json;
 
 use crate::catalogue::NotKept;
+use crate::surface::refusal::Refused;
 
 /// Why a request does not get what it asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -130,14 +129,8 @@ impl IntoResponse for Refusal {
             body["uploadedChunks"] = 0.into();
             body["chunks"] = json!([]);
         }
-        let status = StatusCode::from_u16(self.status()).expect("the table has only statuses that exist");
-        let mut response = (status, Json(body)).into_response();
-        if let Some((name, value)) = self.field()
-            && let Ok(value) = HeaderValue::try_from(value)
-        {
-            response.headers_mut().insert(name, value);
-        }
-        response
+        let refused = Refused::worded(self.status(), body);
+        self.field().into_iter().fold(refused, |refused, (name, value)| refused.with(name, value)).into_response()
     }
 }
 

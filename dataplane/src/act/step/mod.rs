@@ -188,7 +188,7 @@ fn told(wanted: &[Digest], hashers: Vec<Hasher>) -> Vec<(Digest, String)> {
 /// What a disk that failed is told as.
 fn of_disk(object: ObjectId, error: &std::io::Error) -> Failure {
     if super::append::is_no_space(error) {
-        return Failure::NoRoom;
+        return Failure::DiskFull;
     }
     if error.kind() == std::io::ErrorKind::NotFound {
         return Failure::Gone;

@@ -68,6 +68,14 @@ pub enum Success {
 struct Memo {
     object: ObjectId,
     arrival: Arrival,
+    /// More content than its budget is more than this one's limit lets in.
+    limit: Whose,
+}
+
+/// What content may take up, and whose limit ends it there.
+struct Budget {
+    bytes: u64,
+    limit: Whose,
 }
 
 /// Lets the content come. `exact`: its length, where the request tells it; `at_most`: a bound of it.
@@ -87,7 +95,7 @@ pub async fn receive(
     objects::check_replaceable(node, &arrival.key, arrival.forbid_overwrite)?;
     let (ticket, object) = (node.ticket(), node.new_id());
     let owner = owner(&arrival.key);
-    let budget = reserve(call, ticket, owner.clone(), exact, at_most.min(max)).await?;
+    let Budget { bytes: budget, limit } = reserve(call, ticket, owner.clone(), exact, at_most.min(max)).await?;
     node.expect_bytes(ticket, object, owner);
     let receive = Receive {
         object,
@@ -102,7 +110,7 @@ pub async fn receive(
         budget,
         rate: None,
     };
-    let memo = serde_json::to_string(&Memo { object, arrival }).expect("a memo has only string keys");
+    let memo = serde_json::to_string(&Memo { object, arrival, limit }).expect("a memo has only string keys");
     Ok(Decision::step(node, ticket, memo, What::Receive(receive)))
 }
 
@@ -114,7 +122,7 @@ async fn reserve(
     owner: Option<Owner>,
     exact: Option<u64>,
     at_most: u64,
-) -> Result<u64, Refusal> {
+) -> Result<Budget, Refusal> {
     let node = &call.app.node;
     let user = match &owner {
         Some(Owner::Member(_, name)) => user::Account::by_name(node, name),
@@ -126,26 +134,38 @@ async fn reserve(
     };
     let max = drive.as_ref().map_or(call.cloud().user_quota.0, |room| room.bytes);
     let account = owner.map(|owner| Account { owner, max: Some(max) });
-    match node.reserve(ticket, exact, at_most, account) {
-        Room::Unlimited => Ok(exact.unwrap_or(at_most)),
-        Room::Promised(bytes) => Ok(bytes),
-        Room::Full { whose: Whose::Person, .. } => Err(Refusal::QuotaExceeded),
-        Room::Full { whose: Whose::Node, .. } => Err(Refusal::NoSpace),
+    match node.reserve(ticket, exact, at_most, account.clone()) {
+        Room::Unlimited => Ok(Budget { bytes: exact.unwrap_or(at_most), limit: Whose::Node }),
+        Room::Promised(bytes) => {
+            let is_all = account.is_some_and(|account| matches!(node.would_fit(1, &account), Room::Full { .. }));
+            Ok(Budget { bytes, limit: if is_all { Whose::Person } else { Whose::Node } })
+        }
+        // Content that tells no length may have none, and that fits always.
+        Room::Full { whose, .. } if exact.is_none() => Ok(Budget { bytes: 0, limit: whose }),
+        Room::Full { whose, .. } => Err(full(whose)),
         Room::Unknown => Err(Refusal::Unavailable),
+    }
+}
+
+fn full(whose: Whose) -> Refusal {
+    match whose {
+        Whose::Person => Refusal::QuotaExceeded,
+        Whose::Node => Refusal::NoSpace,
     }
 }
 
 /// The content is there, or is not going to be.
 pub async fn arrived(call: &Call<'_>, memo: &str, told: Told) -> Result<Response, Refusal> {
+    // A form that is refused before its content has no memo yet.
+    let memo: Option<Memo> = serde_json::from_str(memo).ok();
     let (bytes, digests) = match told {
         Told::Received { bytes, digests } => (bytes, digests),
-        Told::Failed(failure) => return Err(failed(failure)),
+        Told::Failed(failure) => return Err(failed(failure, memo.map(|memo| memo.limit))),
         Told::Preface(_) | Told::Examined { .. } | Told::Composed { .. } | Told::Sealed { .. } => {
             return Err(Refusal::Internal);
         }
     };
-    let unread = |_| Refusal::Internal;
-    let Memo { object, arrival } = serde_json::from_str(memo).map_err(unread)?;
+    let Memo { object, arrival, .. } = memo.ok_or(Refusal::Internal)?;
     let hex = |wanted: Digest| digests.iter().find(|(digest, _)| *digest == wanted).map(|(_, hex)| hex.as_str());
     let (md5, crc64) = hex(Digest::Md5).zip(hex(Digest::Crc64)).ok_or(Refusal::Internal)?;
     let stored = Stored {
@@ -231,14 +251,15 @@ fn bytes_of(hex: &str) -> Vec<u8> {
     digits.chunks_exact(2).map(|pair| pair[0] << 4 | pair[1]).collect()
 }
 
-fn failed(failure: Failure) -> Refusal {
+fn failed(failure: Failure, limit: Option<Whose>) -> Refusal {
     match failure {
         Failure::Malformed => Refusal::MalformedPost,
         Failure::FieldTooLong => Refusal::FieldTooLong,
         Failure::TooLong => Refusal::TooLarge,
         Failure::Short => Refusal::TooSmall,
         Failure::Mismatch => Refusal::InvalidDigest,
-        Failure::NoRoom => Refusal::QuotaExceeded,
+        Failure::NoRoom => limit.map_or(Refusal::Internal, full),
+        Failure::DiskFull => Refusal::NoSpace,
         Failure::Revoked => Refusal::AccessDenied("The right to do this has ended."),
         Failure::Taken | Failure::Gone | Failure::Disk => Refusal::Internal,
     }

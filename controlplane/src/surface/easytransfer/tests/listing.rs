@@ -64,6 +64,7 @@ async fn what_is_of_another_surface_is_told_only_when_all_are_asked_for() {
     };
     let (own, all) = (node.json("/api/files").await, node.json("/api/files?surfaces=all").await);
     assert_eq!((&own["total"], surfaces(&all)), (&json!(0), vec!["pyblobserver".to_owned(); 3]));
+    assert!(all["files"].as_array().unwrap().iter().all(|file| file["metadata"]["download_count"].is_null()));
     let as_ann = [("x-session-token", ann.as_str())];
     let mine = node.ask_as("GET", "/api/files?surfaces=all", &as_ann, "none").await;
     let mine: Value = serde_json::from_slice(&mine.body).unwrap();
