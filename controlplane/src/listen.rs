@@ -24,14 +24,14 @@ const ACCEPT_RETRY: Duration = Duration::from_millis(50);
 
 /// Serves until the stop, and then until the last call is answered, or a little longer.
 pub async fn serve(listener: UnixListener, app: App, routes: Routes) {
-    let (app, routes) = (Arc::new(app), Arc::new(routes));
+    let routes = Arc::new(routes);
     let mut stopping = app.stopping.clone();
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {
             accepted = listener.accept() => match accepted {
                 Ok((stream, _)) => {
-                    connections.spawn(connection(stream, Arc::clone(&app), Arc::clone(&routes)));
+                    connections.spawn(connection(stream, app.clone(), Arc::clone(&routes)));
                 }
                 Err(error) => {
                     tracing::warn!(%error, "accept on the line");
@@ -49,10 +49,10 @@ pub async fn serve(listener: UnixListener, app: App, routes: Routes) {
     }
 }
 
-async fn connection(stream: UnixStream, app: Arc<App>, routes: Arc<Routes>) {
+async fn connection(stream: UnixStream, app: App, routes: Arc<Routes>) {
     let mut stopping = app.stopping.clone();
     let service = service_fn(move |request: hyper::Request<Incoming>| {
-        let (app, routes) = (Arc::clone(&app), Arc::clone(&routes));
+        let (app, routes) = (app.clone(), Arc::clone(&routes));
         async move { Ok::<_, Infallible>(handle(&app, &routes, request.map(Body::new)).await) }
     });
     let mut http = http1::Builder::new();

@@ -4,6 +4,7 @@
 //! catalogue (nothing is answered before it is read) → token → socket (from here on the data plane may ask).
 
 use std::net::SocketAddr;
+use std::ops::Deref;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -43,9 +44,13 @@ use crate::usage;
 /// How long the runtime may take to end.
 const STOP_WAIT: Duration = Duration::from_secs(5);
 
-/// What every handler shares.
+/// What every handler shares. Each request clones it several times: that is one count.
 #[derive(Clone)]
-pub struct App {
+pub struct App(Arc<Parts>);
+
+/// What [`App`] is made of.
+#[cfg_attr(test, derive(Clone))]
+pub struct Parts {
     /// The state.
     pub node: Arc<Node>,
     /// Which surface a request is for.
@@ -86,6 +91,21 @@ pub struct App {
     pub announcement: Arc<Announcement>,
     /// Turns true once.
     pub stopping: watch::Receiver<bool>,
+}
+
+impl Deref for App {
+    type Target = Parts;
+
+    fn deref(&self) -> &Parts {
+        &self.0
+    }
+}
+
+#[cfg(test)]
+impl std::ops::DerefMut for App {
+    fn deref_mut(&mut self) -> &mut Parts {
+        Arc::make_mut(&mut self.0)
+    }
 }
 
 /// The control plane does not start.
@@ -211,7 +231,7 @@ fn prepare(config: Arc<Config>, sources: Sources) -> Result<(App, watch::Sender<
     let (stop, stopping) = watch::channel(false);
     let mounts = Arc::new(Mounts::of(&config));
     let (node, traffic) = (Arc::new(Node::new(Arc::new(config), beginning)), Arc::<Traffic>::default());
-    let app = App {
+    let app = Parts {
         mounts,
         metrics: Arc::new(Metrics::new(Arc::clone(&node), Arc::clone(&traffic))),
         node,
@@ -233,7 +253,7 @@ fn prepare(config: Arc<Config>, sources: Sources) -> Result<(App, watch::Sender<
         announcement: Arc::new(Announcement::of(first)),
         stopping,
     };
-    Ok((app, stop, held))
+    Ok((App(Arc::new(app)), stop, held))
 }
 
 /// Makes the state directory and keeps every other control plane out of it.
@@ -362,7 +382,7 @@ impl App {
         let (stop, stopping) = watch::channel(false);
         let beginning = Beginning::of_memory();
         let (node, traffic) = (Arc::new(Node::new(Arc::new(config), beginning)), Arc::<Traffic>::default());
-        let app = Self {
+        let app = Parts {
             mounts,
             metrics: Arc::new(Metrics::new(Arc::clone(&node), Arc::clone(&traffic))),
             node,
@@ -384,7 +404,7 @@ impl App {
             announcement: Arc::new(Announcement::silent()),
             stopping,
         };
-        (app, stop)
+        (Self(Arc::new(app)), stop)
     }
 
     /// Where the data plane listens.
