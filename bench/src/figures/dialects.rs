@@ -12,6 +12,8 @@ pub struct Dialect {
     /// Before the clock runs.
     pub prepare: &'static str,
     pub upload: &'static str,
+    /// Its contract asks for MD5 of every byte.
+    pub digests: bool,
 }
 
 pub const TUS: &str = "TUS PATCH";
@@ -24,6 +26,7 @@ pub const ALL: [Dialect; 6] = [
             | tr -d '\\r' | sed -n 's/^[Ll]ocation: //p'); \
             up -X PATCH -T source -H 'Tus-Resumable: 1.0.0' -H 'Upload-Offset: 0' \
             -H 'Content-Type: application/offset+octet-stream' \"$URL/tus/${at##*/}\"",
+        digests: false,
     },
     Dialect {
         name: "chunk of a stream",
@@ -31,6 +34,7 @@ pub const ALL: [Dialect; 6] = [
         upload: "up -X POST -T source -H 'Authorization: token-of-the-bench' -H 'X-Filename: source' \
             -H \"X-Filesize: $SIZE\" -H 'X-Chunk-Index: 0' -H 'X-Total-Chunks: 1' -H \"X-Upload-Id: $i\" \
             \"$URL/api/scratch/stream-upload\"",
+        digests: true,
     },
     Dialect {
         name: "chunk of a device",
@@ -39,12 +43,14 @@ pub const ALL: [Dialect; 6] = [
             | sed -n 's/.*\"access_token\": *\"\\([^\"]*\\)\".*/Authorization: Bearer \\1/p' > token; \
             printf \"$HEADER\" | cat - source > chunk",
         upload: "up -X POST -T chunk -H @token \"$URL/sft/api/files/upload?filename=$i\"",
+        digests: false,
     },
     Dialect {
         name: "form of a blob",
         prepare: "curl -sSf \"$URL/blob/user/bench\" \
             | sed -n 's/.*\"token\": *\"\\([^\"]*\\)\".*/Authorization: Bearer \\1/p' > token",
         upload: "up -F file=@source -H @token \"$URL/blob/upload\"",
+        digests: false,
     },
     Dialect {
         name: "PostObject",
@@ -52,12 +58,14 @@ pub const ALL: [Dialect; 6] = [
         upload: "up -F key=bench/$i -F OSSAccessKeyId=bench -F signature=xl0/tjej6bRn74t11u+qrXXp1b8= \
             -F policy=eyJleHBpcmF0aW9uIjoiMjEwMC0wMS0wMVQwMDowMDowMC4wMDBaIiwiY29uZGl0aW9ucyI6W3siYnVja2V0IjoiY2xvdWQifSxbInN0YXJ0cy13aXRoIiwiJGtleSIsImJlbmNoLyJdXX0= \
             -F file=@source \"$URL/cloud\"",
+        digests: true,
     },
     Dialect {
         name: "PutObject",
         prepare: "",
         upload: "up -T source \
             \"$URL/cloud/bench/file?OSSAccessKeyId=bench&Expires=4102444800&Signature=bQx8LxsnAcy%2BafCuIoN1ztpgNhQ%3D\"",
+        digests: true,
     },
 ];
 

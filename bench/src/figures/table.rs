@@ -250,30 +250,46 @@ impl<'a> Bench<'a> {
         // Made of 256 equal parts, for the sum of the device's chunk.
         let part = (self.options.size.0 / UPLOADS / 256).max(1);
         let size = 256 * part;
-        let entrants = dialects::ALL.map(|dialect| {
+        let program = |name: &str, prepare: &str, line: &str| {
             let variables = vec![
                 ("PART", part.to_string()),
                 ("SIZE", size.to_string()),
                 ("UPLOADS", UPLOADS.to_string()),
                 ("HEADER", dialects::chunk_header(size)),
             ];
-            let prepare = format!("{PREPARE}{}", dialect.prepare);
-            let line = format!("{UP}{}; done", dialect.upload);
-            let entrant = self.program(dialect.name, &prepare, &line, UPLOADS * size, variables);
-            Entrant { peer: dialects::with_everybody(&self.et), ..entrant }
-        });
+            self.program(name, &format!("{PREPARE}{prepare}"), line, UPLOADS * size, variables)
+        };
+        let mut entrants: Vec<Entrant> = dialects::ALL
+            .iter()
+            .map(|dialect| {
+                let entrant = program(dialect.name, dialect.prepare, &format!("{UP}{}; done", dialect.upload));
+                Entrant { peer: dialects::with_everybody(&self.et), ..entrant }
+            })
+            .collect();
+        const MD5: &str = "md5sum";
+        entrants.push(program(MD5, "", "for i in $(seq \"$UPLOADS\"); do md5sum source > sum; done"));
         let others = dialects::ALL.iter().filter(|dialect| dialect.name != dialects::TUS);
-        let figures = others.map(|dialect| {
-            ratio(
+        let figures = others.flat_map(|dialect| {
+            let cost = ratio(
                 format!("upload as {}: CPU/GiB to {}", dialect.name, dialects::TUS),
                 Metric::CpuPerGib,
                 (dialect.name, vec![dialects::TUS.into()]),
                 Goal::AtMost(1.3),
-            )
+            );
+            let speed = dialect.digests.then(|| {
+                ratio(
+                    format!("upload as {}: bytes/s to md5sum of the same files", dialect.name),
+                    Metric::BytesPerSecond,
+                    (dialect.name, vec![MD5.into()]),
+                    Goal::None,
+                )
+            });
+            std::iter::once(cost).chain(speed)
         });
         let how = "16 files, one after the other, by curl, each in one request (TUS: created before); what a dialect demands \
                    besides is in it: MD5 and CRC-64 of an object, MD5 and SHA-256 of a stream, the sum of a device's chunk";
-        Ok(scene("dialects", how, self.dir(), entrants.into(), figures.collect()))
+        let figures = figures.collect();
+        Ok(scene("dialects", how, self.dir(), entrants, figures))
     }
 
     // ---- downloads
