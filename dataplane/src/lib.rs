@@ -22,6 +22,7 @@ mod grants;
 pub mod http;
 mod line;
 mod listen;
+mod messages;
 mod permission;
 mod rates;
 mod readiness;
@@ -29,6 +30,7 @@ mod recover;
 mod ring;
 pub mod store;
 mod transfers;
+pub mod websocket;
 mod wire;
 pub mod world;
 

@@ -2,12 +2,14 @@
 //!
 //! * [`route`] which resource a path names · [`refusal`] everything that is refused, with its words
 //! * [`asked`] what handlers ask of a request · [`tokens`] whose token it is · [`rate`] how often an address may ask
-//! * [`user`] users · [`upload`] forms · [`download`] `/s/{file_id}` · [`list`], [`delete`] · [`tus`] uploads in parts
+//! * [`user`] users · [`arrival`] a file coming in · [`upload`] by a form · [`tus`] in parts
+//! * [`download`] `/s/{file_id}` · [`list`], [`delete`]
 //! * [`file`] a file as it is kept and told · [`downloads`] counting · [`room`] limits · [`upkeep`] what happens by itself
 //!
 //! Must stay true: authority is decided in [`asked`] for every request anew, outcomes of steps included; no name that a
 //! client chose is part of a path; content never passes through here.
 
+mod arrival;
 mod asked;
 mod delete;
 mod download;

@@ -186,7 +186,7 @@ pub async fn data(
         Failure::NoRoom => Err(Refusal::Full),
         Failure::Malformed | Failure::FieldTooLong => Err(Refusal::Unreadable),
         Failure::Revoked => Err(Refusal::BadToken),
-        Failure::Disk => Err(Refusal::Internal),
+        Failure::Disk | Failure::NoUpgrade => Err(Refusal::Internal),
     }
 }
 

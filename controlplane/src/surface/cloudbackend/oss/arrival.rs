@@ -140,7 +140,7 @@ pub async fn arrived(call: &Call<'_>, memo: &str, told: Told) -> Result<Response
     let (bytes, digests) = match told {
         Told::Received { bytes, digests } => (bytes, digests),
         Told::Failed(failure) => return Err(failed(failure)),
-        Told::Preface(_) | Told::Examined { .. } | Told::Composed { .. } | Told::Sealed { .. } => {
+        Told::Preface(_) | Told::Examined { .. } | Told::Composed { .. } | Told::Sealed { .. } | Told::Message(_) => {
             return Err(Refusal::Internal);
         }
     };
@@ -240,7 +240,7 @@ fn failed(failure: Failure) -> Refusal {
         Failure::Mismatch => Refusal::InvalidDigest,
         Failure::NoRoom => Refusal::QuotaExceeded,
         Failure::Revoked => Refusal::AccessDenied("The right to do this has ended."),
-        Failure::Taken | Failure::Gone | Failure::Disk => Refusal::Internal,
+        Failure::Taken | Failure::Gone | Failure::Disk | Failure::NoUpgrade => Refusal::Internal,
     }
 }
 
