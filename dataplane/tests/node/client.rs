@@ -1,7 +1,7 @@
 //! One client connection over an ordinary socket: requests written by hand, heads parsed just enough.
 
 use std::io::{self, BufRead as _, BufReader, Read, Write as _};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::time::Duration;
 
 /// A client that hears nothing for this long has met a bug.
@@ -51,6 +51,16 @@ impl Client {
         self.stream.get_mut().write_all(bytes).unwrap();
     }
 
+    /// Sends bytes, as far as the peer takes them.
+    pub fn try_send(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.stream.get_mut().write_all(bytes)
+    }
+
+    /// Sends no more.
+    pub fn finish(&mut self) {
+        self.stream.get_mut().shutdown(Shutdown::Write).unwrap();
+    }
+
     /// Reads the head of the answer; `None` when the connection ended instead.
     pub fn head(&mut self) -> Option<Answer> {
         let mut lines = Vec::new();
@@ -75,6 +85,13 @@ impl Client {
         let mut body = vec![0; answer.number("content-length").unwrap_or(0) as usize];
         self.stream.read_exact(&mut body).unwrap();
         (answer, body)
+    }
+
+    /// Reads so many bytes.
+    pub fn exactly(&mut self, bytes: usize) -> Vec<u8> {
+        let mut read = vec![0; bytes];
+        self.stream.read_exact(&mut read).unwrap();
+        read
     }
 
     /// Reads some of a body; 0 is the end.
