@@ -5,7 +5,7 @@ use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::time::Duration;
 
 /// A client that hears nothing for this long has met a bug.
-const PATIENCE: Duration = Duration::from_secs(30);
+pub const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A connection.
 pub struct Client {
@@ -89,9 +89,13 @@ impl Client {
 
     /// Reads so many bytes.
     pub fn exactly(&mut self, bytes: usize) -> Vec<u8> {
+        self.try_exactly(bytes).unwrap()
+    }
+
+    /// Reads so many bytes, if they come.
+    pub fn try_exactly(&mut self, bytes: usize) -> io::Result<Vec<u8>> {
         let mut read = vec![0; bytes];
-        self.stream.read_exact(&mut read).unwrap();
-        read
+        self.stream.read_exact(&mut read).map(|()| read)
     }
 
     /// Reads some of a body; 0 is the end.
