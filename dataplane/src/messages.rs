@@ -1,7 +1,7 @@
 //! The messages of a WebSocket as they come off a [`Wire`]; pings are answered on the way.
 //!
 //! Must stay true: content is unmasked in the buffer it was received into; whoever reads hears of a client that says goodbye,
-//! or breaks the protocol, as of one that closed, and what there is to say to it stands in [`Messages::farewell`]; no flood of
+//! or breaks the protocol, as of one that closed, and what there is to say to it waits in [`Messages::take_farewell`]; no flood of
 //! control frames or empty fragments keeps a reader longer than its tick.
 
 use std::ops::Range;
@@ -42,7 +42,7 @@ impl Messages {
         self.reader.remaining()
     }
 
-    /// The close frame that a client is owed which ended this, or must not go on.
+    /// The close frame owed to a client that ended this, or broke the protocol.
     pub fn take_farewell(&mut self) -> Option<Vec<u8>> {
         self.farewell.take()
     }
@@ -57,12 +57,16 @@ impl Messages {
         let deadline = wire.io.now() + limit;
         loop {
             let left = deadline.saturating_duration_since(wire.io.now());
+            if left.is_zero() {
+                return Err(WireError::Late);
+            }
             match self.look(wire).await? {
                 Next::Begin(kind) => return Ok(kind),
                 Next::Content(_) => unreachable!("no message is under way"),
-                Next::Aside | Next::NeedMore if left.is_zero() => return Err(WireError::Late),
                 Next::Aside => {}
-                Next::NeedMore => drop(wire.more(left).await?),
+                Next::NeedMore => {
+                    wire.more(left).await?;
+                }
             }
         }
     }
@@ -80,6 +84,9 @@ impl Messages {
                 return (bytes, Ok(Fill::Full), buf);
             }
             let left = deadline.saturating_duration_since(wire.io.now());
+            if left.is_zero() {
+                return (bytes, Ok(Fill::Tick), buf);
+            }
             let direct = self.reader.remaining_in_frame().min(room as u64);
             if wire.ahead().is_empty() && direct >= DIRECT_BYTES_MIN {
                 let (got, late);
@@ -104,7 +111,6 @@ impl Messages {
                     continue;
                 }
                 Ok(Next::Begin(_)) => unreachable!("a message is under way"),
-                Ok(Next::Aside | Next::NeedMore) if left.is_zero() => Ok(Fill::Tick),
                 Ok(Next::Aside) => continue,
                 Ok(Next::NeedMore) => match wire.more(left).await {
                     Ok(_) => continue,

@@ -251,12 +251,27 @@ mod tests {
             ("content-LENGTH", "9"),
             ("Transfer-Encoding", "gzip"),
             ("Connection", "x"),
+            ("Upgrade", "h2c"),
             ("Date", "y"),
             ("a b", "z"),
             ("", "z"),
         ];
         let reply = foreign.iter().fold(Reply::new(200), |reply, (name, value)| reply.field(name, value));
         assert_eq!(text(&reply, true), text(&Reply::new(200), true));
+    }
+
+    #[test]
+    fn rfc_9110_section_7_8_an_upgrade_is_named_as_an_option_of_the_connection() {
+        for (status, keep_alive, connection) in [
+            (101, true, "Upgrade"),
+            (101, false, "Upgrade"),
+            (426, true, "Upgrade, keep-alive"),
+            (426, false, "Upgrade, close"),
+        ] {
+            let head = text(&Reply::new(status).upgrade(), keep_alive);
+            assert!(head.ends_with(&format!("Upgrade: websocket\r\nConnection: {connection}\r\n\r\n")), "{head}");
+            assert_eq!(head.contains("Content-Length"), status == 426, "{head}");
+        }
     }
 
     #[test]

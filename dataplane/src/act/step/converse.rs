@@ -31,6 +31,7 @@ pub async fn converse(walk: &mut Walk<'_, '_>, grant: &Grant, wanted: &Converse)
     if core.is_stopping() {
         return Err(Answered::Cut);
     }
+    // What a stop drops is a receive, or a pong to a client that reads nothing.
     match select(stop, pin!(hear(walk, wanted.text_bytes_max.into()))).await {
         Either::Left(_) => Err(Answered::Cut),
         Either::Right((did, _)) => did,
@@ -56,25 +57,28 @@ async fn hear(walk: &mut Walk<'_, '_>, text_bytes_max: usize) -> Did {
     String::from_utf8(text).map(|text| Told::Message(Message::Text(text))).map_err(|_| walk.refuse(Violation::NotUtf8))
 }
 
-/// Says why it ends, to whom that is owed. The connection is of no use afterwards.
+/// Says why it ends, to whoever is owed that. The connection is of no use afterwards.
 pub async fn part(walk: &mut Walk<'_, '_>, ended: Result<End, Answered>) -> Answered {
     let owed = walk.content.messages().and_then(|messages| messages.take_farewell());
-    let farewell = owed.or_else(|| match ended {
-        Ok(End::Close(Close { code, reason })) => Some(websocket::close(code, &reason)),
-        _ if walk.core.is_stopping() => Some(websocket::close(CloseCode::GoingAway, "this server stops")),
-        Ok(End::Answer(_) | End::Serve(_)) => Some(websocket::close(CloseCode::Internal, "this server failed")),
-        Err(Answered::Reply(reply)) if reply.status() == 503 => {
-            Some(websocket::close(CloseCode::TryAgain, "the control plane is away; try again"))
-        }
-        Err(Answered::Reply(reply)) if reply.status() == 408 => {
-            Some(websocket::close(CloseCode::GoingAway, "nothing came in time"))
-        }
-        Err(Answered::Reply(_)) => Some(websocket::close(CloseCode::Internal, "this server failed")),
-        // Whoever is gone is told nothing.
-        Err(Answered::Cut | Answered::Sent(_)) => None,
-    });
-    let Some(farewell) = farewell else { return Answered::Cut };
+    let Some(farewell) = owed.or_else(|| farewell(ended, walk.core.is_stopping())) else { return Answered::Cut };
     walk.send(farewell).await.map_or(Answered::Cut, |()| Answered::Sent(101))
+}
+
+/// What the end of the steps is in a close frame; `None`: whoever is gone is told nothing.
+fn farewell(ended: Result<End, Answered>, is_stopping: bool) -> Option<Vec<u8>> {
+    let status = match ended {
+        Ok(End::Close(Close { code, reason })) => return Some(websocket::close(code, &reason)),
+        _ if is_stopping => return Some(websocket::close(CloseCode::GoingAway, "this server stops")),
+        Err(Answered::Cut | Answered::Sent(_)) => return None,
+        Err(Answered::Reply(reply)) => reply.status(),
+        // Nobody who speaks WebSocket can hear what the control plane answered in HTTP.
+        Ok(End::Answer(_) | End::Serve(_)) => 500,
+    };
+    Some(match status {
+        408 => websocket::close(CloseCode::GoingAway, "nothing came in time"),
+        503 => websocket::close(CloseCode::TryAgain, "the control plane is away; try again"),
+        _ => websocket::close(CloseCode::Internal, "this server failed; it is in its log"),
+    })
 }
 
 impl Walk<'_, '_> {
