@@ -6,6 +6,7 @@ use serde_json::json;
 
 use super::crash::stored;
 use super::{USER, User, blob_env, open, setup, text};
+use crate::support::node::Role;
 use crate::support::raw::Request;
 use crate::support::wait;
 use talk::{BINARY, CLOSE, FIN, PING, PONG, TEXT, Talk, frame, head, upgrade};
@@ -201,4 +202,26 @@ fn section_8_a_stop_ends_a_conversation_with_1001() {
     node.stop();
     assert_eq!(idle.goodbye(), 1001);
     assert_eq!(busy.goodbye(), 1001);
+}
+
+#[test]
+fn p14_a_conversation_goes_on_with_a_control_plane_that_started_anew() {
+    let mut node = setup().two_processes().start();
+    let mut talk = Talk::of(&node, &User::first(&node, USER), USER);
+    talk.text("t.txt");
+    let content = vec![7; 900_000];
+    let message = frame(FIN | BINARY, &content);
+    let (begun, rest) = message.split_at(800_000);
+    talk.conn.send(begun);
+    wait::until("bytes of it are on the disk", || (stored(&node) > 100_000).then_some(()));
+    node.kill_one(Role::Control);
+    node.start_again();
+    talk.conn.send(rest);
+    let id = text(&talk.hear_json()["file_id"]);
+    assert_eq!(open(&node, Request::get(&format!("/s/{id}"))).is(200).body, content);
+    // Without one nobody can decide.
+    node.kill_one(Role::Control);
+    talk.text("late.txt");
+    assert_eq!(talk.goodbye(), 1013);
+    node.start_again();
 }
