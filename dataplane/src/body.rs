@@ -1,17 +1,18 @@
 //! A message body as it comes off a [`Wire`]: framing is removed here and nowhere else.
 //!
 //! Must stay true: after `Done` the next byte of the wire belongs to the next message; after an error the wire is never
-//! parsed again.
+//! parsed again. A body may turn into messages ([`Messages`]), each of which is then a body, and never back.
 
 use std::ops::Range;
 use std::time::Duration;
 
 use crate::http::{Decoder, Framing, Reject, Step};
+use crate::messages::Messages;
 use crate::wire::{Wire, WireError};
 use crate::world::{Buf, within};
 
-/// From this many bytes left in a chunk, they are received straight into the caller's buffer.
-const DIRECT_CHUNK_BYTES_MIN: u64 = 16 * 1024;
+/// From this many bytes left in a chunk or a frame, they are received straight into the caller's buffer.
+pub const DIRECT_BYTES_MIN: u64 = 16 * 1024;
 
 /// What is left of one message body.
 pub struct Body {
@@ -25,6 +26,8 @@ enum State {
     Done,
     Length(u64),
     Chunked(Box<Decoder>),
+    /// Each message is a body; there is no other end than that of the connection.
+    Messages(Box<Messages>),
 }
 
 /// How one [`Body::fill`] ended.
@@ -65,7 +68,29 @@ impl Body {
 
     /// Nothing is left to read.
     pub fn is_done(&self) -> bool {
-        matches!(self.state, State::Done)
+        match &self.state {
+            State::Done => true,
+            State::Length(_) | State::Chunked(_) => false,
+            State::Messages(messages) => messages.is_between(),
+        }
+    }
+
+    /// From here on the connection is a WebSocket, and nothing else ever again.
+    pub fn begin_messages(&mut self) {
+        self.state = State::Messages(Box::default());
+    }
+
+    /// The messages of a WebSocket; `None`: it is none.
+    pub fn messages(&mut self) -> Option<&mut Messages> {
+        match &mut self.state {
+            State::Messages(messages) => Some(messages),
+            State::Done | State::Length(_) | State::Chunked(_) => None,
+        }
+    }
+
+    /// The connection is a WebSocket.
+    pub fn is_socket(&self) -> bool {
+        matches!(self.state, State::Messages(_))
     }
 
     /// Bytes still to come; `None` when the sender has not said.
@@ -74,6 +99,7 @@ impl Body {
             State::Done => Some(0),
             State::Length(bytes) => Some(*bytes),
             State::Chunked(_) => None,
+            State::Messages(messages) => messages.remaining(),
         }
     }
 
@@ -101,6 +127,7 @@ impl Body {
             State::Done => (0, Ok(Fill::Done), buf),
             State::Length(left) => fill_counted(left, wire, buf, at, tick).await,
             State::Chunked(decoder) => fill_chunked(decoder, wire, buf, at, tick).await,
+            State::Messages(messages) => messages.fill(wire, buf, at, tick).await,
         };
         self.taken += bytes as u64;
         (bytes, self.end(end), buf)
@@ -113,6 +140,7 @@ impl Body {
 
     fn end(&mut self, end: Result<Fill, BodyError>) -> Result<Fill, BodyError> {
         if matches!(end, Ok(Fill::Done))
+            && !self.is_socket()
             && let State::Chunked(decoder) = std::mem::replace(&mut self.state, State::Done)
         {
             self.trailers = decoder.into_trailers();
@@ -121,7 +149,8 @@ impl Body {
     }
 }
 
-type Filled = (usize, Result<Fill, BodyError>, Buf);
+/// How many bytes came, why it ended, and the buffer.
+pub type Filled = (usize, Result<Fill, BodyError>, Buf);
 
 async fn fill_counted(left: &mut u64, wire: &mut Wire, mut buf: Buf, at: Range<usize>, tick: Duration) -> Filled {
     let room = at.len().min(usize::try_from(*left).unwrap_or(usize::MAX));
@@ -154,7 +183,7 @@ async fn fill_counted(left: &mut u64, wire: &mut Wire, mut buf: Buf, at: Range<u
 
 /// One receive of the whole range, cut short by the tick. Fewer bytes than asked without a tick: the next call will see
 /// the end of the stream, so it is told as a tick here.
-async fn receive(wire: &Wire, buf: Buf, at: Range<usize>, tick: Duration) -> (std::io::Result<usize>, bool, Buf) {
+pub async fn receive(wire: &Wire, buf: Buf, at: Range<usize>, tick: Duration) -> (std::io::Result<usize>, bool, Buf) {
     let ((got, buf), late) = within(&wire.io, tick, wire.io.recv_all(&wire.socket, buf, at)).await;
     match got {
         Err(_) if late => (Ok(0), true, buf),
@@ -177,7 +206,7 @@ async fn fill_chunked(
             return (bytes, Ok(Fill::Full), buf);
         }
         let direct = decoder.remaining_in_chunk().min(room as u64);
-        if wire.ahead().is_empty() && direct >= DIRECT_CHUNK_BYTES_MIN {
+        if wire.ahead().is_empty() && direct >= DIRECT_BYTES_MIN {
             let (got, late);
             (got, late, buf) = receive(wire, buf, spot..spot + direct as usize, tick).await;
             match got {

@@ -227,5 +227,7 @@ fn kind(act: &Act) -> Kind {
 /// once, drain a little, else close). A client that waits for `100 Continue` may send the body or not: nobody knows.
 pub fn is_drainable(head: &Head, body: &Body) -> bool {
     let waits = head.expects_continue() && body.taken() == 0;
-    body.is_done() || (!waits && body.remaining().is_some_and(|bytes| bytes <= DRAIN_KEEP_BYTES_MAX))
+    // A WebSocket never becomes HTTP again.
+    !body.is_socket()
+        && (body.is_done() || (!waits && body.remaining().is_some_and(|bytes| bytes <= DRAIN_KEEP_BYTES_MAX)))
 }

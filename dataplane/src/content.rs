@@ -1,7 +1,8 @@
-//! The content of a request: its body, or one part of the form that the body is.
+//! The content of a request: its body, one part of the form that the body is, or one message of a WebSocket.
 //!
 //! ```text
 //! plain:  │ content ............................................ │
+//! socket: │ content │ content ....... │ content │ ........
 //! form:   │ preamble │ CRLF--B │ part head │ content │ CRLF--B │ part head │ content │ CRLF--B-- │ epilogue │
 //! ```
 //!
@@ -15,6 +16,7 @@ use std::time::Duration;
 use memchr::memmem;
 
 use crate::body::{Body, BodyError, Fill};
+use crate::messages::Messages;
 use crate::wire::Wire;
 use crate::world::Buf;
 
@@ -50,6 +52,16 @@ impl<'b> Content<'b> {
     pub fn end_form(&mut self) {
         self.delimiter = None;
         self.held.drain(..2);
+    }
+
+    /// From here on the content is one message of a WebSocket after the other; the request had no body.
+    pub fn begin_messages(&mut self) {
+        self.body.begin_messages();
+    }
+
+    /// As [`Body::messages`].
+    pub fn messages(&mut self) -> Option<&mut Messages> {
+        self.body.messages()
     }
 
     /// Parts are told apart.

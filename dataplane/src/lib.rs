@@ -2,9 +2,10 @@
 //!
 //! *Absent on purpose:* no SQL, no users, no policy, no surface by name, no JSON beyond the line and its own refusals.
 //!
-//! The byte path, in reading order: [`node`] starts the cores, `drive` accepts, `connection` reads heads, `grants` asks
-//! who may and `grant_cache` remembers (`permission` says whether that still holds), `act` moves the bytes (`rates` says
-//! how fast), [`store`] knows what is there, `line` tells the control plane; `counters` is what a core counts meanwhile.
+//! The byte path, in reading order: [`node`] starts the cores, `drive` accepts, `connection` reads heads ([`http`]), `grants`
+//! asks who may and `grant_cache` remembers (`permission` says whether that still holds), `act` moves the bytes (`rates` says
+//! how fast; `messages` is where they come from after an upgrade, [`websocket`] how they look then), [`store`] knows what is
+//! there, `line` tells the control plane; `counters` is what a core counts meanwhile.
 pub mod config;
 pub mod node;
 
@@ -22,6 +23,7 @@ mod grants;
 pub mod http;
 mod line;
 mod listen;
+mod messages;
 mod permission;
 mod rates;
 mod readiness;
@@ -30,6 +32,7 @@ mod ring;
 mod scan;
 pub mod store;
 mod transfers;
+pub mod websocket;
 mod wire;
 pub mod world;
 

@@ -12,6 +12,13 @@
 //! What must hold between two steps stands in [`Step::memo`], which comes back in the outcome unread: a control plane
 //! that started anew meanwhile goes on.
 //!
+//! A request may become a conversation in messages of a WebSocket (RFC 6455):
+//!
+//! ```text
+//! decide ──► Converse ──► outcome: text, or binary begins ──► Converse, saying something ──► … ──► Close
+//!                                           └──► Receive ──► outcome: bytes, digests ──► Converse, saying so
+//! ```
+//!
 //! A client that goes away ends its steps: no outcome is told. What [`Receive`] had stored is gone then, and
 //! [`Fact::Settled`](crate::Fact::Settled) with 0 bytes says so.
 
@@ -44,6 +51,10 @@ pub enum What {
     Compose(Compose),
     /// Set the length of an object whose bytes are all there: it is complete.
     Seal(Seal),
+    /// Say something to a WebSocket, and read on to the next message.
+    Converse(Converse),
+    /// End a WebSocket.
+    Close(Close),
 }
 
 /// Read up to the content, which stays unread. Outcome: [`Told::Preface`], or a [`Failure`] of the framing.
@@ -172,6 +183,54 @@ pub struct Seal {
     pub digests: Vec<Digest>,
 }
 
+/// Say something, then read on to the next message of the client. Outcome: [`Told::Message`]; [`Failure::NoUpgrade`],
+/// [`Failure::FieldTooLong`].
+///
+/// The first one of a request answers `101` before it says anything; from then on the body is messages, and what is left of
+/// the one before is read away each time. After a failure to upgrade the request is an ordinary one and wants an answer;
+/// after the upgrade only steps may follow, and an answer in HTTP's words ends the conversation with 1011. Pings, pongs,
+/// fragments and whatever breaks RFC 6455 are the data plane's business: a client that breaks it is told so in a close frame,
+/// which ends the steps as a client does that goes away.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Converse {
+    /// One text message.
+    #[serde(default)]
+    pub say: Option<String>,
+    /// Longest text message the client may send next, in bytes: [`Failure::FieldTooLong`].
+    pub text_bytes_max: u16,
+}
+
+/// Send a close frame; this ends the request without an outcome.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Close {
+    /// Why, for programs.
+    pub code: CloseCode,
+    /// Why, for people; what is over 123 bytes of it is cut off.
+    pub reason: String,
+}
+
+/// Status of a close frame that this server sends (RFC 6455 §7.4, and the registry it began).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CloseCode {
+    /// The node stops, or has waited long enough.
+    GoingAway = 1001,
+    /// The client broke RFC 6455.
+    Protocol = 1002,
+    /// A kind of message that is not due.
+    Unsupported = 1003,
+    /// Text that is not UTF-8.
+    NotText = 1007,
+    /// The client may not do this.
+    Policy = 1008,
+    /// A message is too long.
+    TooLong = 1009,
+    /// This server failed.
+    Internal = 1011,
+    /// Nobody can decide now.
+    TryAgain = 1013,
+}
+
 /// A digest of content.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -232,8 +291,23 @@ pub enum Told {
         /// In lower hex.
         digests: Vec<(Digest, String)>,
     },
+    /// Of [`Converse`].
+    Message(Message),
     /// It failed, and changed nothing.
     Failed(Failure),
+}
+
+/// What a client says to a WebSocket.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Message {
+    /// A text message, whole.
+    Text(String),
+    /// A binary message begins. It is the content of the request now, and unread.
+    Binary {
+        /// Its bytes, when it is one frame; `None`: nobody knows yet.
+        bytes: Option<u64>,
+    },
 }
 
 /// What stands before the next content.
@@ -273,7 +347,7 @@ pub struct Part {
 pub enum Failure {
     /// The form is broken or ends in the middle.
     Malformed,
-    /// A field, or all of them, are above the limit.
+    /// A field, all of them, or a text message are above the limit.
     FieldTooLong,
     /// More content than allowed.
     TooLong,
@@ -293,6 +367,8 @@ pub enum Failure {
     Revoked,
     /// The disk failed.
     Disk,
+    /// The client did not ask for a WebSocket of version 13, or not as RFC 6455 §4.1 says.
+    NoUpgrade,
 }
 
 #[cfg(test)]
@@ -321,6 +397,8 @@ mod tests {
             What::Receive(receive),
             What::Compose(Compose { object, pieces, digests: Vec::new(), budget: 5 }),
             What::Seal(Seal { object, length: 5, digests: vec![Digest::Crc64] }),
+            What::Converse(Converse { say: Some("user is: ann".into()), text_bytes_max: 4096 }),
+            What::Close(Close { code: CloseCode::Policy, reason: "Invalid Token".into() }),
         ] {
             let step = Step { memo: "m".into(), what };
             assert_eq!(serde_json::from_str::<Step>(&serde_json::to_string(&step).unwrap()).unwrap(), step);

@@ -91,7 +91,8 @@ pub async fn relay(core: &Core, wire: &mut Wire, head: &Head, mut reply: LineRep
         length = Some(whole.len() as u64);
         early = Some(whole);
     }
-    let answer = Reply::new(status);
+    // Which protocol is wanted instead is a matter of the connection, so it does not travel over the line (RFC 9110 §7.8).
+    let answer = if status == 426 { Reply::new(status).upgrade() } else { Reply::new(status) };
     let answer = reply.head.relayed_fields().fold(answer, |answer, (name, value)| answer.field(name, value));
     let answer = match length {
         Some(length) => answer.content_length(length),

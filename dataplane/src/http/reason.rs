@@ -4,6 +4,7 @@
 pub const fn reason(status: u16) -> &'static str {
     match status {
         100 => "Continue",
+        101 => "Switching Protocols",
         104 => "Upload Resumption Supported",
         200 => "OK",
         201 => "Created",

@@ -11,7 +11,8 @@ use super::section::{is_token, is_value};
 use super::{Method, Reject, reason};
 
 /// Fields that this file writes itself; given by anybody else they are left out.
-const OWN: [&str; 6] = ["connection", "content-length", "date", "keep-alive", "trailer", "transfer-encoding"];
+const OWN: [&str; 7] =
+    ["connection", "content-length", "date", "keep-alive", "trailer", "transfer-encoding", "upgrade"];
 
 /// Room for the fields of an ordinary reply.
 const LINES_BYTES: usize = 256;
@@ -25,6 +26,7 @@ pub struct Reply {
     body: Vec<u8>,
     length: Length,
     close: bool,
+    upgrade: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,7 +39,14 @@ enum Length {
 impl Reply {
     /// A reply without fields and body.
     pub fn new(status: u16) -> Self {
-        Self { status, lines: Vec::with_capacity(LINES_BYTES), body: Vec::new(), length: Length::OfBody, close: false }
+        Self {
+            status,
+            lines: Vec::with_capacity(LINES_BYTES),
+            body: Vec::new(),
+            length: Length::OfBody,
+            close: false,
+            upgrade: false,
+        }
     }
 
     /// `{"detail": …}`, the ordinary refusal (easytransfer.md 1.4).
@@ -109,6 +118,12 @@ impl Reply {
         self
     }
 
+    /// The connection is, or might have been, a WebSocket (RFC 9110 §7.8, §15.5.22).
+    pub fn upgrade(mut self) -> Self {
+        self.upgrade = true;
+        self
+    }
+
     /// The status.
     pub fn status(&self) -> u16 {
         self.status
@@ -151,7 +166,10 @@ impl Reply {
             Length::Known(bytes) => push(&mut out, "Content-Length", bytes.to_string().as_bytes()),
             Length::Chunked => push(&mut out, "Transfer-Encoding", b"chunked"),
         }
-        push(&mut out, "Connection", if keep_alive && !self.close { b"keep-alive" } else { b"close" });
+        if self.upgrade {
+            push(&mut out, "Upgrade", b"websocket");
+        }
+        push(&mut out, "Connection", self.connection(keep_alive));
         out.extend_from_slice(b"\r\n");
         out
     }
@@ -163,6 +181,16 @@ impl Reply {
             out.extend_from_slice(self.body_bytes());
         }
         out
+    }
+
+    fn connection(&self, keep_alive: bool) -> &'static [u8] {
+        match (self.upgrade, self.status, keep_alive && !self.close) {
+            (true, 101, _) => b"Upgrade",
+            (true, _, true) => b"Upgrade, keep-alive",
+            (true, _, false) => b"Upgrade, close",
+            (false, _, true) => b"keep-alive",
+            (false, _, false) => b"close",
+        }
     }
 
     fn is_bodiless(&self) -> bool {
@@ -223,12 +251,27 @@ mod tests {
             ("content-LENGTH", "9"),
             ("Transfer-Encoding", "gzip"),
             ("Connection", "x"),
+            ("Upgrade", "h2c"),
             ("Date", "y"),
             ("a b", "z"),
             ("", "z"),
         ];
         let reply = foreign.iter().fold(Reply::new(200), |reply, (name, value)| reply.field(name, value));
         assert_eq!(text(&reply, true), text(&Reply::new(200), true));
+    }
+
+    #[test]
+    fn rfc_9110_section_7_8_an_upgrade_is_named_as_an_option_of_the_connection() {
+        for (status, keep_alive, connection) in [
+            (101, true, "Upgrade"),
+            (101, false, "Upgrade"),
+            (426, true, "Upgrade, keep-alive"),
+            (426, false, "Upgrade, close"),
+        ] {
+            let head = text(&Reply::new(status).upgrade(), keep_alive);
+            assert!(head.ends_with(&format!("Upgrade: websocket\r\nConnection: {connection}\r\n\r\n")), "{head}");
+            assert_eq!(head.contains("Content-Length"), status == 426, "{head}");
+        }
     }
 
     #[test]

@@ -1,13 +1,13 @@
 //! One client connection over an ordinary socket: requests written by hand, heads parsed just enough.
 
 use std::io::{self, BufRead as _, BufReader, Read, Write as _};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::time::Duration;
 
 use socket2::{Domain, Socket, Type};
 
 /// A client that hears nothing for this long has met a bug.
-const PATIENCE: Duration = Duration::from_secs(30);
+pub const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A connection.
 pub struct Client {
@@ -66,6 +66,16 @@ impl Client {
         self.stream.get_mut().write_all(bytes).unwrap();
     }
 
+    /// Sends bytes, as far as the peer takes them.
+    pub fn try_send(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.stream.get_mut().write_all(bytes)
+    }
+
+    /// Sends no more.
+    pub fn finish(&mut self) {
+        self.stream.get_mut().shutdown(Shutdown::Write).unwrap();
+    }
+
     /// Reads the head of the answer; `None` when the connection ended instead.
     pub fn head(&mut self) -> Option<Answer> {
         let mut lines = Vec::new();
@@ -92,9 +102,15 @@ impl Client {
         (answer, body)
     }
 
-    /// Reads that much of a body.
-    pub fn exactly(&mut self, buf: &mut [u8]) {
-        self.stream.read_exact(buf).unwrap();
+    /// Reads so many bytes.
+    pub fn exactly(&mut self, bytes: usize) -> Vec<u8> {
+        self.try_exactly(bytes).unwrap()
+    }
+
+    /// Reads so many bytes, if they come.
+    pub fn try_exactly(&mut self, bytes: usize) -> io::Result<Vec<u8>> {
+        let mut read = vec![0; bytes];
+        self.stream.read_exact(&mut read).map(|()| read)
     }
 
     /// Reads some of a body; 0 is the end.

@@ -4,6 +4,7 @@
 mod bed;
 mod client;
 mod control;
+mod conversations;
 mod crowd;
 mod rates;
 mod steps;

@@ -30,7 +30,7 @@ fn form(names: &[&str], or_plain: bool, prefix_bytes: u16) -> What {
     })
 }
 
-fn whole(number: u8, max: u64) -> Receive {
+pub fn whole(number: u8, max: u64) -> Receive {
     Receive {
         object: id(number),
         at: 0,
@@ -50,7 +50,7 @@ fn chunk(number: u8, at: u64, exact: u64) -> Receive {
     Receive { at, is_whole: false, sync: true, exact: Some(exact), ..whole(number, exact) }
 }
 
-fn received(bytes: u64) -> Told {
+pub fn received(bytes: u64) -> Told {
     Told::Received { bytes, digests: Vec::new() }
 }
 
@@ -103,7 +103,7 @@ fn post_chunked(bed: &Bed, body: &[u8], pieces: &[usize]) -> u16 {
 }
 
 /// What is stored under `number`.
-fn stored(bed: &Bed, number: u8, length: usize) -> Vec<u8> {
+pub fn stored(bed: &Bed, number: u8, length: usize) -> Vec<u8> {
     let mut client = Client::connect(bed.address);
     client.ask("GET", &path("serve", number, length), "");
     let (answer, body) = client.whole();
@@ -111,7 +111,7 @@ fn stored(bed: &Bed, number: u8, length: usize) -> Vec<u8> {
     body
 }
 
-fn is_gone(bed: &Bed, number: u8) -> bool {
+pub fn is_gone(bed: &Bed, number: u8) -> bool {
     let mut client = Client::connect(bed.address);
     client.ask("GET", &path("serve", number, 1), "");
     // 416: there is not one byte of it.
@@ -119,7 +119,7 @@ fn is_gone(bed: &Bed, number: u8) -> bool {
 }
 
 /// A few lengths that sum to less than `bytes`.
-fn cuts(random: &mut fastrand::Rng, bytes: usize) -> Vec<usize> {
+pub fn cuts(random: &mut fastrand::Rng, bytes: usize) -> Vec<usize> {
     (0..random.usize(0..4)).map(|_| random.usize(0..=bytes / 4)).collect()
 }
 

@@ -1,4 +1,4 @@
-//! Other people's clients, unmodified: Python `requests`, curl, tus-js-client.
+//! Other people's clients, unmodified: Python `requests` and `websockets`, curl, tus-js-client.
 
 use std::process::Command;
 
@@ -24,6 +24,14 @@ fn python_requests() {
 pub fn requests(node: &Node, user: &str) {
     let args = [script("pyblobserver_requests.py").to_str().expect("UTF-8").to_owned(), format!("{}/blob", node.url())];
     let said = wait::run(python(node, &[&args[0], &args[1], user])).ok().stdout;
+    assert!(said.ends_with("done\n"), "{said}");
+}
+
+#[test]
+fn python_websockets() {
+    let node = blob_env(setup(), &[("FILE_SIZE_LIMIT_MB", "40"), ("TOTAL_SIZE_LIMIT_MB", "100")]).start();
+    let args = [script("pyblobserver_socket.py").to_str().expect("UTF-8").to_owned(), format!("{}/blob", node.url())];
+    let said = wait::run(python(&node, &[&args[0], &args[1], USER])).ok().stdout;
     assert!(said.ends_with("done\n"), "{said}");
 }
 

@@ -2,6 +2,7 @@
 
 use std::io::Write;
 
+use super::socket::talk::{BINARY, FIN, Talk, frame, head};
 use super::{Part, USER, User, form, open, setup};
 use crate::support::raw::Request;
 use crate::support::wait;
@@ -40,6 +41,24 @@ fn case_25_a_kill_during_uploads() {
     );
 }
 
+/// The same over a WebSocket: what was answered stays, what was on its way is as if it had never been.
+#[test]
+fn case_25_a_kill_during_a_conversation() {
+    let mut node = setup().start();
+    let token = User::first(&node, USER).token;
+    let mut talk = Talk::of(&node, &User { node: &node, token: token.clone() }, USER);
+    talk.file("acknowledged", b"hello");
+    talk.text("t");
+    talk.conn.send(&head(FIN | BINARY, 900_000));
+    talk.conn.send(&[7; 800_000]);
+    wait::until("bytes of it are on the disk", || (stored(&node) > 100_000).then_some(()));
+    node.kill_and_start_again();
+    let user = User { node: &node, token };
+    assert_eq!((user.list().len(), user.total(USER)), (1, 5));
+    assert_eq!(user.upload("t", b"").is(200).json()["available_space"], "2.000 MB");
+    wait::until("the bytes of the interrupted one are gone", || (stored(&node) < 1_000).then_some(()));
+}
+
 /// Section 5: a client that goes away leaves nothing.
 #[test]
 fn section_5_an_interrupted_upload_leaves_nothing() {
@@ -54,6 +73,12 @@ fn section_5_an_interrupted_upload_leaves_nothing() {
         wait::until("bytes of it are on the disk", || (stored(&node) > 100_000).then_some(()));
         drop(conn);
         wait::until("they are gone", || (stored(&node) < 1_000).then_some(()));
+        let mut talk = Talk::of(&node, &user, USER);
+        talk.text("t");
+        talk.conn.send(&frame(BINARY, &[7; 800_000]));
+        wait::until("bytes of it are on the disk", || (stored(&node) > 100_000).then_some(()));
+        drop(talk);
+        wait::until("they are gone", || (stored(&node) < 1_000).then_some(()));
     }
     assert!(user.list().is_empty());
     let content = vec![7; 1 << 20];
@@ -62,7 +87,7 @@ fn section_5_an_interrupted_upload_leaves_nothing() {
 }
 
 /// Bytes of all objects on the disk.
-fn stored(node: &crate::support::Node) -> u64 {
+pub fn stored(node: &crate::support::Node) -> u64 {
     let objects = std::process::Command::new("find")
         .arg(node.storage().join("objects"))
         .args(["-type", "f", "-printf", "%s\n"])

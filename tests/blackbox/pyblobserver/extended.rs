@@ -1,4 +1,4 @@
-//! Section 8 without TUS: `/auth`, `/upload_batch`, and what is not built.
+//! Section 8 without TUS and the WebSocket: `/auth`, `/upload_batch`.
 
 use serde_json::{Value, json};
 
@@ -52,13 +52,10 @@ fn case_23_batches() {
 }
 
 #[test]
-fn section_8_auth_and_what_is_not_built() {
+fn section_8_auth() {
     let node = setup().start();
     let user = User::first(&node, USER);
     assert_eq!(user.send(Request::get("/auth/")).is(200).json(), json!({"user": USER, "token": user.token}));
-    open(&node, Request::get("/upload_socket")).is(501);
-    let websocket = Request::get("/upload_socket").header("Upgrade", "websocket").header("Connection", "Upgrade");
-    assert!(open(&node, websocket).is(501).json()["detail"].is_string());
 }
 
 #[test]

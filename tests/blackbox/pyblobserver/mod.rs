@@ -9,6 +9,7 @@ mod files;
 mod hostile;
 mod limits;
 mod pages;
+mod socket;
 mod uploads_in_parts;
 mod users;
 

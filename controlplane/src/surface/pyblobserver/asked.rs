@@ -87,13 +87,23 @@ impl Asked<'_> {
 
     /// The user whose token the request brings. A wrong one costs.
     pub fn user(&self) -> Result<String, Refusal> {
-        let token = tokens::bearer(&self.headers).ok_or(Refusal::NotAuthenticated)?;
-        tokens::user_of(self.node(), self.settings(), token).ok_or_else(|| {
+        self.user_with(tokens::bearer(&self.headers).ok_or(Refusal::NotAuthenticated)?)
+    }
+
+    /// The user who has this token. A wrong one costs.
+    pub fn user_with(&self, token: &str) -> Result<String, Refusal> {
+        tokens::user_of(self.node(), self.settings(), &tokens::digest(token)).ok_or_else(|| {
             if self.settings().requests_per_minute > 0 {
                 self.app.blobs.limiter.punish(self.client(), WRONG_TOKEN_COST - 1);
             }
             Refusal::InvalidToken
         })
+    }
+
+    /// One more request of this client (2.4).
+    pub fn admit(&self) -> Result<(), Refusal> {
+        let max = self.settings().requests_per_minute;
+        self.app.blobs.limiter.admit(self.client(), max).map_err(Refusal::TooMany)
     }
 }
 

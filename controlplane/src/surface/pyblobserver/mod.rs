@@ -2,12 +2,14 @@
 //!
 //! * [`route`] which resource a path names · [`refusal`] everything that is refused, with its words
 //! * [`asked`] what handlers ask of a request · [`tokens`] whose token it is · [`rate`] how often an address may ask
-//! * [`user`] users · [`upload`] forms · [`download`] `/s/{file_id}` · [`list`], [`delete`] · [`tus`] uploads in parts
+//! * [`user`] users · [`arrival`] a file coming in · [`upload`] by a form · [`socket`] by a WebSocket · [`tus`] in parts
+//! * [`download`] `/s/{file_id}` · [`list`], [`delete`]
 //! * [`file`] a file as it is kept and told · [`downloads`] counting · [`room`] limits · [`upkeep`] what happens by itself
 //!
 //! Must stay true: authority is decided in [`asked`] for every request anew, outcomes of steps included; no name that a
 //! client chose is part of a path; content never passes through here.
 
+mod arrival;
 mod asked;
 mod delete;
 mod download;
@@ -21,6 +23,7 @@ mod refusal;
 mod room;
 mod route;
 mod short;
+mod socket;
 mod stamp;
 mod tokens;
 mod tus;
@@ -104,7 +107,7 @@ pub async fn handle(app: &App, mounted: &Mounted, request: Request) -> Response 
     let is_tus = route.as_ref().is_ok_and(Route::is_tus);
     let decided = match route {
         Ok(route) => decide(&mut asked, route, request).await,
-        Err(no_route) => limit(&asked).and(Err(Refusal::NoRoute(no_route))),
+        Err(no_route) => asked.admit().and(Err(Refusal::NoRoute(no_route))),
     };
     let mut response = decided.map_or_else(Refusal::into_response, Decision::into_response);
     add_fields(&mut response, &fields);
@@ -119,7 +122,7 @@ pub async fn handle(app: &App, mounted: &Mounted, request: Request) -> Response 
 /// Method, rate limit, handler.
 async fn decide(asked: &mut Asked<'_>, route: Route, request: Request) -> Result<Decision, Refusal> {
     if asked.meta.call != Call::Outcome && route.is_limited() {
-        limit(asked)?;
+        asked.admit()?;
     }
     if route.is_tus() {
         let effective = tus_words::method_override(asked.method.as_str(), &asked.headers)?;
@@ -141,15 +144,10 @@ async fn decide(asked: &mut Asked<'_>, route: Route, request: Request) -> Result
         Route::Delete(name) => delete::one(asked, &name).await,
         Route::DeleteAll => delete::all(asked).await.map(Decision::from),
         Route::Auth => auth(asked).map(Decision::from),
-        Route::UploadSocket => Err(Refusal::Unbuilt),
+        Route::UploadSocket => socket::converse(asked, told(asked, request).await?).await,
         Route::Tus => tus::collection(asked).await,
         Route::TusUpload(id) => tus::upload(asked, &id).await,
     }
-}
-
-fn limit(asked: &Asked<'_>) -> Result<(), Refusal> {
-    let max = asked.settings().requests_per_minute;
-    asked.app.blobs.limiter.admit(asked.client(), max).map_err(Refusal::TooMany)
 }
 
 async fn told(asked: &Asked<'_>, request: Request) -> Result<Option<etransfer_contract::step::Outcome>, Refusal> {

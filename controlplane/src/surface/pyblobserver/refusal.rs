@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use axum::Json;
 use axum::response::{IntoResponse, Response};
 use etransfer_contract::tus;
-use http::header::{ALLOW, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::header::{ALLOW, RETRY_AFTER, SEC_WEBSOCKET_VERSION, WWW_AUTHENTICATE};
 use http::{HeaderName, HeaderValue, Method, StatusCode};
 use serde_json::{Value, json};
 
@@ -59,8 +59,8 @@ pub enum Refusal {
     Failed,
     /// What TUS words itself.
     Tus(tus::Refusal),
-    /// Part of the contract and not built.
-    Unbuilt,
+    /// `/upload_socket` is for WebSockets alone (8).
+    NoUpgrade,
 }
 
 impl Refusal {
@@ -93,7 +93,7 @@ impl Refusal {
             Self::Away => (503, "Service Unavailable", Detail),
             Self::Failed => (500, "Internal Server Error", Detail),
             Self::Tus(refusal) => return (refusal.status, refusal.detail.clone(), Detail),
-            Self::Unbuilt => (501, "Not available on this server", Detail),
+            Self::NoUpgrade => (426, "This is a WebSocket of version 13: ask for an upgrade", Detail),
         };
         (status, text.into(), members)
     }
@@ -125,6 +125,8 @@ impl Refusal {
             }
             Self::UnknownFunction => vec![(ALLOW, HeaderValue::from_static("DELETE"))],
             Self::TooMany(seconds) => vec![(RETRY_AFTER, HeaderValue::from(*seconds))],
+            // `Upgrade` is a matter of the connection: the data plane writes it.
+            Self::NoUpgrade => vec![(SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"))],
             Self::Away => vec![(RETRY_AFTER, HeaderValue::from_static("1"))],
             Self::NodeFull => vec![(RETRY_AFTER, HeaderValue::from_static("10"))],
             Self::Tus(refusal) => {

@@ -25,19 +25,21 @@ pub fn bearer(headers: &HeaderMap) -> Option<&str> {
     (scheme.eq_ignore_ascii_case("bearer") && !token.is_empty()).then_some(token)
 }
 
-/// Whose token it is, now.
-pub fn user_of(node: &Node, settings: &PyBlobServer, token: &str) -> Option<String> {
-    let digest: Digest = Sha256::digest(token).into();
-    let issued = node.doc(Surface::PyBlobServer, &issued_key(&digest));
+/// What a token is kept as.
+pub fn digest(token: &str) -> Digest {
+    Sha256::digest(token).into()
+}
+
+/// Whose token has this digest, now.
+pub fn user_of(node: &Node, settings: &PyBlobServer, digest: &Digest) -> Option<String> {
+    let issued = node.doc(Surface::PyBlobServer, &issued_key(digest));
     let issued = issued.and_then(|user| String::from_utf8(user.to_vec()).ok());
     let allowed = match issued {
         Some(user) => allowed(settings, &user)?,
-        None => {
-            settings.allowed_users.iter().find(|user| preset(user).is_some_and(|preset| equal(&preset, &digest)))?
-        }
+        None => settings.allowed_users.iter().find(|user| preset(user).is_some_and(|preset| equal(&preset, digest)))?,
     };
     let in_force = in_force(User::read(node, &allowed.user).as_ref(), allowed)?;
-    equal(&in_force, &digest).then(|| allowed.user.clone())
+    equal(&in_force, digest).then(|| allowed.user.clone())
 }
 
 /// The entry of the list that is for this id, byte by byte.
@@ -77,7 +79,7 @@ pub fn issue() -> (String, Digest) {
     bytes[8] = bytes[8] & 0x3f | 0x80;
     let text = hex(&bytes);
     let token = format!("{}-{}-{}-{}-{}", &text[..8], &text[8..12], &text[12..16], &text[16..20], &text[20..]);
-    let digest = Sha256::digest(&token).into();
+    let digest = digest(&token);
     (token, digest)
 }
 

@@ -11,20 +11,16 @@
 
 use axum::Json;
 use axum::response::{IntoResponse, Response};
-use etransfer_contract::ObjectId;
-use etransfer_contract::step::{Failure, Form, Outcome, Part, Preface, PrefaceTold, Receive, Told, What};
+use etransfer_contract::step::{Failure, Form, Outcome, Part, Preface, PrefaceTold, Told, What};
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use super::arrival::{self, Coming};
 use super::asked::{Asked, MB};
 use super::refusal::Refusal;
-use super::user::User;
-use super::{file, name, room};
-use crate::audit;
-use crate::catalogue::Surface;
+use super::{name, room};
 use crate::line::decision::Decision;
-use crate::node::Edit;
 use crate::surface::multipart::{BodyType, form};
 
 /// All fields beside the files together; the original's web page sends its token in one.
@@ -52,14 +48,6 @@ struct Progress {
     is_failed: bool,
     /// The file that is on its way.
     coming: Option<Coming>,
-}
-
-#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct Coming {
-    object: ObjectId,
-    name: String,
-    /// It was promised less than it may be, for the user has no more.
-    is_cut: bool,
 }
 
 impl Files {
@@ -165,48 +153,17 @@ impl Walk<'_> {
 
     /// Reserves what the file may be, and lets it come.
     async fn receive(&self, mut progress: Progress, name: String) -> Result<Decision, Refusal> {
-        let (node, max) = (self.asked.node(), self.asked.file_bytes_max());
-        let (ticket, object) = (node.ticket(), node.new_id());
-        let account = self.asked.account(&self.user);
-        let promise = room::reserve(node, ticket, self.asked.meta.body.length(), max, &account).await?;
-        node.expect_bytes(ticket, object, Some(account.owner));
-        let receive = Receive {
-            object,
-            at: 0,
-            is_whole: true,
-            sync: true,
-            exact: None,
-            min: 0,
-            max,
-            digests: Vec::new(),
-            expect: Vec::new(),
-            budget: promise.bytes,
-            rate: None,
-        };
-        progress.coming = Some(Coming { object, name, is_cut: promise.is_cut });
-        Ok(self.step(ticket, &progress, What::Receive(receive)))
+        let (ticket, coming, what) =
+            arrival::receive(self.asked, &self.user, name, self.asked.meta.body.length()).await?;
+        progress.coming = Some(coming);
+        Ok(self.step(ticket, &progress, what))
     }
 
-    /// The record of bytes that are there, durable, and what is told about it.
+    /// The record of bytes that are there, and what is told about it.
     async fn keep(&self, coming: &Coming, bytes: u64) -> Result<Value, Refusal> {
-        let (asked, node) = (self.asked, self.asked.node());
-        let _alone = User::lock(node, &self.user).await;
-        let now = node.clock.now_ms();
-        let (place, _nobody_else) = file::draw_place(node, asked.settings().short_path_length).await;
-        let mut record = file::record(coming.object, place.clone(), &self.user, coming.name.clone(), now);
-        record.length = Some(bytes);
-        record.completed_ms = Some(now);
-        let mut kept = User::read(node, &self.user).unwrap_or_default();
-        kept.count_upload(bytes, now);
-        node.edit(kept.write(&self.user, Edit::default().put(record))).await?;
-        audit::surface(Surface::PyBlobServer, &self.user, audit::CREATE, coming.object);
-        let url = format!("{}/s/{place}", asked.base());
-        Ok(json!({
-            "file_id": place,
-            "file_url": url,
-            "show_image": format!("{url}?output=html"),
-            "available_space": room::available(node, &asked.account(&self.user)),
-        }))
+        let mut told = arrival::keep(self.asked, &self.user, coming, bytes).await?;
+        told["available_space"] = json!(room::available(self.asked.node(), &self.asked.account(&self.user)));
+        Ok(told)
     }
 
     /// One file is there.
@@ -230,17 +187,10 @@ impl Walk<'_> {
 
     /// What a step that failed is told as.
     fn refusal(&self, failure: Failure, coming: Option<&Coming>) -> Refusal {
-        let settings = self.asked.settings();
         match failure {
             Failure::Malformed => Refusal::Form("There was an error parsing the body"),
             Failure::FieldTooLong => Refusal::Form("A field of the form is too long"),
-            Failure::TooLong => Refusal::FileTooLarge(settings.file_size_limit_mb),
-            Failure::NoRoom if coming.is_some_and(|coming| coming.is_cut) => {
-                Refusal::TotalTooLarge(settings.total_size_limit_mb)
-            }
-            Failure::NoRoom | Failure::DiskFull => Refusal::NodeFull,
-            Failure::Revoked => Refusal::InvalidToken,
-            Failure::Short | Failure::Mismatch | Failure::Taken | Failure::Gone | Failure::Disk => Refusal::Failed,
+            failure => arrival::refusal(self.asked, failure, coming),
         }
     }
 }

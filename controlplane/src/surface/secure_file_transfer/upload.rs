@@ -187,7 +187,7 @@ pub async fn data(
         Failure::DiskFull => Err(Refusal::NoSpace),
         Failure::Malformed | Failure::FieldTooLong => Err(Refusal::Unreadable),
         Failure::Revoked => Err(Refusal::BadToken),
-        Failure::Disk => Err(Refusal::Internal),
+        Failure::Disk | Failure::NoUpgrade => Err(Refusal::Internal),
     }
 }
 

@@ -183,7 +183,7 @@ impl Chunk<'_> {
             Failure::NoRoom | Failure::DiskFull => Err(Refusal::Full),
             Failure::Malformed | Failure::FieldTooLong => Err(Refusal::NoForm { status: 400 }),
             Failure::Revoked => Err(Refusal::InvalidToken),
-            Failure::Mismatch | Failure::Disk => Err(Refusal::Internal),
+            Failure::Mismatch | Failure::Disk | Failure::NoUpgrade => Err(Refusal::Internal),
         }
     }
 

@@ -5,11 +5,13 @@
 //! ```
 //!
 //! * [`preface`] what stands before the content, [`form`] the heads of its parts · [`receive`] content into an object
+//! * [`converse`] messages of a WebSocket, and its end
 //! * [`stored`] digests of what is there, and completing it · building out of pieces is [`compose`](super::compose)
 //!
 //! Must stay true: space that was promised to a step is settled after its outcome was answered, so the control plane has
 //! the record of the bytes before their promise ends; after a failure nothing of the step is stored.
 
+mod converse;
 mod form;
 mod preface;
 mod receive;
@@ -19,7 +21,7 @@ use std::rc::Rc;
 
 use etransfer_contract::grant::{Act, Ticket};
 use etransfer_contract::line;
-use etransfer_contract::step::{Digest, Failure, Outcome, Step, Told, What};
+use etransfer_contract::step::{Close, Digest, Failure, Outcome, Step, Told, What};
 use etransfer_contract::{Grant, ObjectId};
 
 use super::digest::Hasher;
@@ -34,7 +36,7 @@ use crate::line::LineReply;
 use crate::permission::Permission;
 use crate::wire::Wire;
 
-/// Steps of one request; a batch of files takes three each.
+/// Steps of one request; a batch of files takes three each. Each message of a WebSocket counts as a request.
 const STEPS_MAX: usize = 1000;
 
 /// What a step came to: its outcome, or the end of the request.
@@ -46,6 +48,8 @@ enum End {
     Answer(Box<LineReply>),
     /// Content: what was asked for had to be built first.
     Serve(Rc<Grant>),
+    /// The last frame of a WebSocket.
+    Close(Close),
 }
 
 /// A request on its way through its steps.
@@ -76,6 +80,9 @@ pub async fn steps(
     let mut walk = Walk { core, head, asker, wire, content, awaits_continue, promise: None };
     let decided = walk.run(grant).await;
     walk.settle();
+    if walk.content.messages().is_some() {
+        return converse::part(&mut walk, decided).await;
+    }
     let keep_alive = keep_alive && is_drainable(head, body);
     match decided {
         Ok(End::Answer(reply)) => relay::relay(core, wire, head, *reply, keep_alive).await,
@@ -84,6 +91,7 @@ pub async fn steps(
             let _under_way = core.shared.transfers.enter(asker.local.ip(), &grant.act);
             serve::serve(&Permission::new(core, head, asker, &grant), wire, permit, keep_alive).await
         }
+        Ok(End::Close(_)) => Answered::Reply(failed("the control plane closed a WebSocket that is none")),
         Err(answered) => answered,
     }
 }
@@ -91,16 +99,24 @@ pub async fn steps(
 impl Walk<'_, '_> {
     /// To the answer, or to an end without one.
     async fn run(&mut self, mut grant: Rc<Grant>) -> Result<End, Answered> {
-        for _ in 0..STEPS_MAX {
+        let mut left = STEPS_MAX;
+        while left > 0 {
+            left -= 1;
             let step = match &grant.act {
                 Act::Step(step) => step,
                 Act::Serve(_) => return Ok(End::Serve(grant)),
                 Act::Append(_) | Act::State(_) | Act::Remove(_) | Act::Concat(_) | Act::Forward { .. } => {
-                    tracing::error!("the control plane answered an outcome with a grant that cannot follow a step");
-                    return Err(Answered::Reply(Reply::detail(500, "this server failed; it is in its log")));
+                    let what = "the control plane answered an outcome with a grant that cannot follow a step";
+                    return Err(Answered::Reply(failed(what)));
                 }
             };
+            if let What::Close(close) = &step.what {
+                return Ok(End::Close(close.clone()));
+            }
             let told = self.step(&grant, step).await?;
+            if matches!(told, Told::Message(_)) {
+                left = STEPS_MAX;
+            }
             let outcome = Outcome { version: line::VERSION, ticket: grant.ticket, memo: step.memo.clone(), told };
             let decided = tell(self.core, self.head, self.asker, &outcome).await;
             self.settle();
@@ -149,6 +165,8 @@ impl Walk<'_, '_> {
                 Ok(told)
             }
             What::Seal(wanted) => Ok(stored::seal(self.core, wanted).await),
+            What::Converse(wanted) => converse::converse(self, grant, wanted).await,
+            What::Close(_) => unreachable!("`run` ends with it"),
         }
     }
 
@@ -173,6 +191,11 @@ impl Walk<'_, '_> {
         let limit = self.core.shared.config.limits.body_idle_timeout;
         self.wire.send(interim, false, limit).await.map_err(|_| Answered::Cut)
     }
+}
+
+fn failed(what: &str) -> Reply {
+    tracing::error!("{what}");
+    Reply::detail(500, "this server failed; it is in its log")
 }
 
 fn hashers(digests: &[Digest]) -> Vec<Hasher> {

@@ -14,18 +14,27 @@ use crate::world::Buf;
 /// Read at a time when a part is read away.
 const SKIP_BYTES: usize = 64 * 1024;
 
-/// Why there is no preface.
-enum Ended {
+/// Why there is no more to read.
+pub(super) enum Ended {
     Failed(Failure),
     Answered(Answered),
+}
+
+impl Ended {
+    /// What the step came to.
+    pub fn did(self) -> Did {
+        match self {
+            Self::Failed(failure) => Ok(Told::Failed(failure)),
+            Self::Answered(answered) => Err(answered),
+        }
+    }
 }
 
 /// Reads up to the next content.
 pub async fn read(walk: &mut Walk<'_, '_>, wanted: &Preface) -> Did {
     match find(walk, wanted).await {
         Ok(told) => Ok(Told::Preface(told)),
-        Err(Ended::Failed(failure)) => Ok(Told::Failed(failure)),
-        Err(Ended::Answered(answered)) => Err(answered),
+        Err(ended) => ended.did(),
     }
 }
 
@@ -89,8 +98,8 @@ async fn next_content(
 }
 
 impl Walk<'_, '_> {
-    /// Reads what is left of a part, or of the preamble, away.
-    async fn skip(&mut self) -> Result<(), Ended> {
+    /// Reads what is left of a part, of the preamble, or of a message, away.
+    pub(super) async fn skip(&mut self) -> Result<(), Ended> {
         while !self.content.is_done() {
             self.read_some(SKIP_BYTES).await?;
         }
@@ -121,7 +130,7 @@ impl Walk<'_, '_> {
     }
 
     /// The first `bytes` of the content, fewer when it ends before.
-    async fn take(&mut self, bytes: usize) -> Result<Vec<u8>, Ended> {
+    pub(super) async fn take(&mut self, bytes: usize) -> Result<Vec<u8>, Ended> {
         let mut taken = Vec::new();
         while taken.len() < bytes && !self.content.is_done() {
             taken.extend(self.read_some((bytes - taken.len()).min(SKIP_BYTES)).await?);

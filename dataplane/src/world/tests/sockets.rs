@@ -1,5 +1,6 @@
 //! Sockets: short and long transfers, ends, cancels, dropped futures, descriptors.
 
+use std::cell::Cell;
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::os::fd::OwnedFd;
@@ -336,5 +337,39 @@ fn more_operations_than_any_queue_holds() {
         }
         super::descriptors_settled(&io).await;
         assert_eq!(&io.recv_some(&socket).await.expect("the byte")[..], b"x");
+    });
+}
+
+/// More connections than there are provided buffers, and each has its next byte there before it asks for it.
+#[test]
+fn nobody_starves_in_a_crowd_that_never_rests() {
+    const CONNECTIONS: usize = 3 * PROVIDED_COUNT as usize;
+    const ROUNDS: u64 = 20_000;
+    on_both(|io| async move {
+        let received = Rc::new(Cell::new(0));
+        let mut counts = Vec::new();
+        for _connection in 0..CONNECTIONS {
+            let (socket, mut client) = pair(&io).await;
+            let count = Rc::new(Cell::new(0_u64));
+            counts.push(Rc::clone(&count));
+            client.write_all(b"x").expect("written");
+            let (io, received) = (io.clone(), Rc::clone(&received));
+            io.clone()
+                .spawn(async move {
+                    while received.get() < ROUNDS {
+                        let chunk = io.recv_some(&socket).await.expect("the client is there");
+                        client.write_all(&chunk).expect("written");
+                        count.set(count.get() + 1);
+                        received.set(received.get() + 1);
+                    }
+                })
+                .detach();
+        }
+        while received.get() < ROUNDS {
+            io.yield_now().await;
+        }
+        let least = counts.iter().map(|count| count.get()).min().expect("connections");
+        let fair = ROUNDS / CONNECTIONS as u64;
+        assert!(least >= fair / 2, "somebody had {least} turns of {fair}");
     });
 }

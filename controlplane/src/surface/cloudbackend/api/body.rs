@@ -79,7 +79,8 @@ async fn form(app: &App, boundary: String, request: Request) -> Result<Result<Va
         | Came::Received { .. }
         | Came::Examined { .. }
         | Came::Composed { .. }
-        | Came::Sealed { .. } => Err(broken_form()),
+        | Came::Sealed { .. }
+        | Came::Message(_) => Err(broken_form()),
     })
 }
 

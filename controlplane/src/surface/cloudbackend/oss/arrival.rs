@@ -161,7 +161,7 @@ pub async fn arrived(call: &Call<'_>, memo: &str, told: Told) -> Result<Response
     let (bytes, digests) = match told {
         Told::Received { bytes, digests } => (bytes, digests),
         Told::Failed(failure) => return Err(failed(failure, memo.map(|memo| memo.limit))),
-        Told::Preface(_) | Told::Examined { .. } | Told::Composed { .. } | Told::Sealed { .. } => {
+        Told::Preface(_) | Told::Examined { .. } | Told::Composed { .. } | Told::Sealed { .. } | Told::Message(_) => {
             return Err(Refusal::Internal);
         }
     };
@@ -261,7 +261,7 @@ fn failed(failure: Failure, limit: Option<Whose>) -> Refusal {
         Failure::NoRoom => limit.map_or(Refusal::Internal, full),
         Failure::DiskFull => Refusal::NoSpace,
         Failure::Revoked => Refusal::AccessDenied("The right to do this has ended."),
-        Failure::Taken | Failure::Gone | Failure::Disk => Refusal::Internal,
+        Failure::Taken | Failure::Gone | Failure::Disk | Failure::NoUpgrade => Refusal::Internal,
     }
 }
 

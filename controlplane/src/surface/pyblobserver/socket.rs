@@ -1,0 +1,158 @@
+//! `WS /upload_socket` (contract section 8): a token, then a name and a content per file.
+//!
+//! ```text
+//! 101 ──► token ──► "user is: …" ──► name ──► content: reserve ──► Receive ──► record, durable ──► its answer ──► name ──► …
+//!            └ wrong: 1008              └ over a limit: its refusal, and the content is read away ──► name ──► …
+//! ```
+//!
+//! Must stay true: the token is looked up anew for every message, and only its digest stands in the memo; each file counts as
+//! a request of its client; answers come in the order of the files, for nothing is read before the last one was answered.
+
+use etransfer_contract::step::{Close, CloseCode, Converse, Failure, Message, Outcome, Told, What};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::arrival::{self, Coming};
+use super::asked::Asked;
+use super::name;
+use super::refusal::Refusal;
+use super::tokens::{self, Digest};
+use crate::line::decision::Decision;
+
+/// Longest token or file name; names are cut to less.
+const TEXT_BYTES_MAX: u16 = 8 * 1024;
+
+/// What is due next; this must hold between two messages.
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Due {
+    /// The token.
+    Token,
+    /// Something of a file, from whoever has the token with this digest.
+    File(Digest, Stage),
+}
+
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Stage {
+    /// Its name.
+    Name,
+    /// The content that belongs to this name.
+    Content(String),
+    /// The end of its content.
+    End(Coming),
+}
+
+/// The next step of a conversation.
+pub async fn converse(asked: &Asked<'_>, outcome: Option<Outcome>) -> Result<Decision, Refusal> {
+    let Some(Outcome { memo, told, .. }) = outcome else { return Ok(listen(asked, &Due::Token, None)) };
+    let due = serde_json::from_str(&memo).map_err(|error| {
+        tracing::error!(%error, "the memo of a conversation cannot be read");
+        Refusal::Failed
+    })?;
+    match (due, told) {
+        (Due::Token, Told::Failed(Failure::NoUpgrade)) => Err(Refusal::NoUpgrade),
+        (_, Told::Failed(Failure::FieldTooLong)) => Ok(close(asked, CloseCode::TooLong, "the text is too long")),
+        (Due::Token, told) => greet(asked, &told),
+        (Due::File(token, stage), told) => match tokens::user_of(asked.node(), asked.settings(), &token) {
+            Some(user) => Sender { asked, token, user }.go_on(stage, told).await,
+            None => Ok(invalid_token(asked)),
+        },
+    }
+}
+
+/// Who has the token is told so.
+fn greet(asked: &Asked<'_>, told: &Told) -> Result<Decision, Refusal> {
+    match told {
+        Told::Message(Message::Text(token)) => Ok(match asked.user_with(token) {
+            Ok(user) => {
+                let due = Due::File(tokens::digest(token), Stage::Name);
+                listen(asked, &due, Some(format!("user is: {user}")))
+            }
+            Err(_) => invalid_token(asked),
+        }),
+        Told::Message(Message::Binary { .. }) => Ok(invalid_token(asked)),
+        _ => Err(unasked()),
+    }
+}
+
+/// Whoever sends files.
+struct Sender<'a> {
+    asked: &'a Asked<'a>,
+    token: Digest,
+    user: String,
+}
+
+impl Sender<'_> {
+    async fn go_on(&self, stage: Stage, told: Told) -> Result<Decision, Refusal> {
+        let asked = self.asked;
+        match (stage, told) {
+            (Stage::Name, Told::Message(Message::Text(told))) => {
+                Ok(listen(asked, &self.due(Stage::Content(name::of_text(&told))), None))
+            }
+            (Stage::Name, Told::Message(Message::Binary { .. })) => {
+                Ok(close(asked, CloseCode::Unsupported, "the name of a file comes before its content"))
+            }
+            (Stage::Content(_), Told::Message(Message::Text(_))) => {
+                Ok(close(asked, CloseCode::Unsupported, "the content of a file is a binary message"))
+            }
+            (Stage::Content(name), Told::Message(Message::Binary { bytes })) => Ok(self.receive(name, bytes).await),
+            (Stage::End(coming), Told::Received { bytes, .. }) => {
+                let kept = arrival::keep(asked, &self.user, &coming, bytes).await;
+                Ok(self.answer(kept.unwrap_or_else(|refusal| refusal.in_batch(&coming.name))))
+            }
+            (Stage::End(coming), Told::Failed(failure)) => {
+                Ok(self.answer(arrival::refusal(asked, failure, Some(&coming)).in_batch(&coming.name)))
+            }
+            _ => Err(unasked()),
+        }
+    }
+
+    /// Lets the content come, or says why not; then it is read away.
+    async fn receive(&self, name: String, bytes: Option<u64>) -> Decision {
+        let promised = match self.asked.admit() {
+            Ok(()) => arrival::receive(self.asked, &self.user, name.clone(), bytes).await,
+            Err(refusal) => Err(refusal),
+        };
+        match promised {
+            Ok((ticket, coming, what)) => {
+                Decision::step(self.asked.node(), ticket, memo(&self.due(Stage::End(coming))), what)
+            }
+            Err(refusal) => self.answer(refusal.in_batch(&name)),
+        }
+    }
+
+    /// What came of a file; the next one is due.
+    fn answer(&self, told: Value) -> Decision {
+        listen(self.asked, &self.due(Stage::Name), Some(told.to_string()))
+    }
+
+    fn due(&self, stage: Stage) -> Due {
+        Due::File(self.token, stage)
+    }
+}
+
+/// Says something, and waits for what is due.
+fn listen(asked: &Asked<'_>, due: &Due, say: Option<String>) -> Decision {
+    let what = What::Converse(Converse { say, text_bytes_max: TEXT_BYTES_MAX });
+    Decision::step(asked.node(), asked.node().ticket(), memo(due), what)
+}
+
+fn close(asked: &Asked<'_>, code: CloseCode, reason: &str) -> Decision {
+    let what = What::Close(Close { code, reason: reason.to_owned() });
+    Decision::step(asked.node(), asked.node().ticket(), "", what)
+}
+
+fn invalid_token(asked: &Asked<'_>) -> Decision {
+    close(asked, CloseCode::Policy, "Invalid Token")
+}
+
+fn memo(due: &Due) -> String {
+    serde_json::to_string(due).expect("texts and numbers are always JSON")
+}
+
+/// What was told is not logged: it may be a token.
+fn unasked() -> Refusal {
+    tracing::error!("a conversation heard of a step it did not ask for");
+    Refusal::Failed
+}
