@@ -202,8 +202,14 @@ impl World for Ring {
 
     fn start(&mut self, key: Key, op: Op) {
         let aside = Aside::of(&op);
+        // Else whoever asks anew takes the buffers that others wait for, and in a crowd some of those wait for ever.
+        let must_queue = matches!(op, Op::RecvSome { .. }) && !self.starved.is_empty();
         self.flying.insert(key, Flight { op, done: 0, cancelled: false, polling: false, aside });
-        self.issue(key);
+        if must_queue {
+            self.starved.push_back(key);
+        } else {
+            self.issue(key);
+        }
     }
 
     fn cancel(&mut self, key: Key) {

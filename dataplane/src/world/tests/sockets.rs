@@ -1,6 +1,6 @@
 //! Sockets: short and long transfers, ends, cancels, dropped futures, descriptors.
 
-use std::cell::Cell;
+use std::cell::RefCell;
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::os::fd::OwnedFd;
@@ -344,32 +344,27 @@ fn more_operations_than_any_queue_holds() {
 #[test]
 fn nobody_starves_in_a_crowd_that_never_rests() {
     const CONNECTIONS: usize = 3 * PROVIDED_COUNT as usize;
-    const ROUNDS: u64 = 20_000;
+    const TURNS_EACH: usize = 50;
     on_both(|io| async move {
-        let received = Rc::new(Cell::new(0));
-        let mut counts = Vec::new();
+        let mut pairs = Vec::new();
         for _connection in 0..CONNECTIONS {
-            let (socket, mut client) = pair(&io).await;
-            let count = Rc::new(Cell::new(0_u64));
-            counts.push(Rc::clone(&count));
-            client.write_all(b"x").expect("written");
-            let (io, received) = (io.clone(), Rc::clone(&received));
-            io.clone()
-                .spawn(async move {
-                    while received.get() < ROUNDS {
-                        let chunk = io.recv_some(&socket).await.expect("the client is there");
-                        client.write_all(&chunk).expect("written");
-                        count.set(count.get() + 1);
-                        received.set(received.get() + 1);
-                    }
-                })
-                .detach();
+            pairs.push(pair(&io).await);
         }
-        while received.get() < ROUNDS {
-            io.yield_now().await;
-        }
-        let least = counts.iter().map(|count| count.get()).min().expect("connections");
-        let fair = ROUNDS / CONNECTIONS as u64;
-        assert!(least >= fair / 2, "somebody had {least} turns of {fair}");
+        let turns = Rc::new(RefCell::new([0; CONNECTIONS]));
+        let is_over =
+            |turns: &RefCell<[usize; CONNECTIONS]>| turns.borrow().iter().sum::<usize>() >= CONNECTIONS * TURNS_EACH;
+        let serve = |(connection, (socket, mut client)): (usize, (Fd, TcpStream))| {
+            let (io, turns) = (io.clone(), Rc::clone(&turns));
+            async move {
+                while !is_over(&turns) {
+                    client.write_all(b"x").expect("written");
+                    io.recv_some(&socket).await.expect("the client is there");
+                    turns.borrow_mut()[connection] += 1;
+                }
+            }
+        };
+        futures_util::future::join_all(pairs.into_iter().enumerate().map(serve).map(|served| io.spawn(served))).await;
+        let least = *turns.borrow().iter().min().expect("connections");
+        assert!(least >= TURNS_EACH / 2, "{}: somebody had {least} turns of {TURNS_EACH}", io.engine());
     });
 }
