@@ -22,8 +22,13 @@ use super::client::ANSWER_WAIT;
 use crate::core::Core;
 use crate::world::Io;
 
-/// Facts per delivery.
-const BATCH_MAX: usize = 1000;
+/// Facts per batch. Sending one takes some turns of its core, and each of thousands of busy connections may leave a fact
+/// in every turn: what is taken has to be more than what comes meanwhile, or whoever waits to have all told waits for ever.
+const BATCH_MAX: usize = 16_384;
+/// Of these, facts that are no deliveries: an upload's may name many spans.
+const BATCH_OTHERS_MAX: usize = 1000;
+/// Counts that wait are told at once when there are so many.
+const COUNTS_MAX: usize = 1000;
 /// Deliveries told while the control plane is away are forgotten beyond this; bytes and removals never are.
 const SERVED_MAX: usize = 100_000;
 /// How long deliveries that only count may wait to be told.
@@ -173,8 +178,13 @@ impl Facts {
 
     fn take_batch(&self) -> Vec<Fact> {
         let mut queue = self.lock();
-        queue.taken = queue.waiting.len().min(BATCH_MAX);
-        let taken = queue.taken;
+        let mut others = 0;
+        let fits = |fact: &&Fact| {
+            others += usize::from(!matches!(fact, Fact::Served { .. }));
+            others <= BATCH_OTHERS_MAX
+        };
+        let taken = queue.waiting.iter().take(BATCH_MAX).take_while(fits).count();
+        queue.taken = taken;
         queue.sent = queue.sent.max(queue.gone + taken as u64);
         queue.hurry = queue.waiting.len() > taken;
         queue.waiting.iter().take(taken).cloned().collect()
@@ -250,7 +260,7 @@ impl Queue {
         let hurry = self.hurry;
         let receiver = receiver.to_owned();
         self.push(Fact::Served { number: place + 1, object, ticket, receiver, span, whole, times: 1 });
-        self.hurry = hurry || binds || self.waiting.len() >= BATCH_MAX;
+        self.hurry = hurry || binds || self.waiting.len() >= COUNTS_MAX;
         if whole && !binds {
             self.counting.insert(key, place);
         }
@@ -357,6 +367,15 @@ mod tests {
         served(&facts, 1, 10, true);
         assert!(matches!(facts.mood(), Mood::Hurried));
         assert_eq!(counted(&facts.take_batch()), [(1, 1, 1), (2, 1, 1)]);
+    }
+
+    #[test]
+    fn a_batch_has_all_that_a_crowd_leaves_and_some_of_what_may_be_large() {
+        let facts = Facts::default();
+        (1..=5000).for_each(|end| served(&facts, 1, end, false));
+        let removed = Fact::Removed { object: ObjectId::from_bytes([1; 16]) };
+        (0..=BATCH_OTHERS_MAX).for_each(|_again| facts.push(removed.clone()));
+        assert_eq!(facts.take_batch().len(), 5000 + BATCH_OTHERS_MAX);
     }
 
     #[test]
