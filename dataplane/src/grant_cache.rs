@@ -1,6 +1,8 @@
 //! The grants that one core remembers, by the words of the request they were given for.
 //!
-//! Must stay true: a grant dies at its time, or when the epoch rises above its own; full means forgotten, never wrong.
+//! Must stay true: a grant dies at its time, or when the epoch rises above its own; full means forgotten, never wrong. In
+//! the last half of its time one of those who ask for it is sent to have it renewed, so that it does not die under a crowd
+//! which would then ask all at once.
 
 use std::collections::HashMap;
 use std::rc::Rc;
@@ -20,13 +22,18 @@ pub struct GrantCache {
 struct Remembered {
     grant: Rc<Grant>,
     until: Instant,
+    /// When somebody shall have it renewed; `None`: somebody does.
+    renew_at: Option<Instant>,
 }
 
 impl GrantCache {
-    /// The grant that an equal request was given, while it holds.
-    pub fn find(&self, key: &[u8], now: Instant, epoch: u64) -> Option<Rc<Grant>> {
-        let found = self.remembered.get(key)?;
-        (found.until > now && found.grant.epoch >= epoch).then(|| Rc::clone(&found.grant))
+    /// The grant that an equal request was given, while it holds. `None`: ask, and [`remember`](Self::remember).
+    pub fn find(&mut self, key: &[u8], now: Instant, epoch: u64) -> Option<Rc<Grant>> {
+        let found = self.remembered.get_mut(key)?;
+        if found.until <= now || found.grant.epoch < epoch || found.renew_at.take_if(|at| *at <= now).is_some() {
+            return None;
+        }
+        Some(Rc::clone(&found.grant))
     }
 
     /// Keeps it for as long as it says; those that have died make room, and when none has, all do.
@@ -40,8 +47,9 @@ impl GrantCache {
         if self.remembered.len() >= REMEMBERED_MAX {
             self.remembered.clear();
         }
-        let until = now + Duration::from_millis(grant.cache_ms);
-        self.remembered.insert(key, Remembered { grant: Rc::clone(grant), until });
+        let holds = Duration::from_millis(grant.cache_ms);
+        let remembered = Remembered { grant: Rc::clone(grant), until: now + holds, renew_at: Some(now + holds / 2) };
+        self.remembered.insert(key, remembered);
     }
 }
 
@@ -64,6 +72,9 @@ mod tests {
         let at = |ms| start + Duration::from_millis(ms);
         for (key, ms, epoch, expected) in [
             (b"a", 0, 5, true),
+            (b"a", 499, 5, true),
+            (b"a", 500, 5, false), // has it renewed
+            (b"a", 500, 5, true),
             (b"a", 999, 5, true),
             (b"a", 999, 4, true),
             (b"a", 1_000, 5, false),

@@ -63,7 +63,7 @@ pub struct Asker {
 pub async fn decide(core: &Core, head: &Head, asker: &Asker) -> Decided {
     let key = key(head, asker, head.method_name(), head.target(), &DECIDING_FIELDS);
     let epoch = core.shared.epoch.load(Ordering::Relaxed);
-    if let Some(grant) = core.grants.borrow().find(&key, core.io.now(), epoch) {
+    if let Some(grant) = core.grants.borrow_mut().find(&key, core.io.now(), epoch) {
         core.counters.update(|core| core.cached += 1);
         return Decided::Grant(grant);
     }

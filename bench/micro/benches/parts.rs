@@ -92,7 +92,7 @@ fn grant_cache(criterion: &mut Criterion) {
         cache
     };
     let mut group = criterion.benchmark_group("grant cache");
-    let (cache, known, unknown) = (full(), key_of(7), key_of(REMEMBERED_MAX));
+    let (mut cache, known, unknown) = (full(), key_of(7), key_of(REMEMBERED_MAX));
     group.bench_function("find, there", |bencher| bencher.iter(|| cache.find(black_box(&known), start, 1)));
     group.bench_function("find, absent", |bencher| bencher.iter(|| cache.find(black_box(&unknown), start, 1)));
     group.bench_function("find, expired", |bencher| bencher.iter(|| cache.find(black_box(&known), start + LIFE, 1)));
