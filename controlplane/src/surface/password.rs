@@ -32,7 +32,7 @@ pub struct Passwords {
 }
 
 /// What hashes were computed in and the next ones will be, one for each seat that is free. Memory that is given back stays
-/// with the allocator's arena of the thread that used it, and hashes meet ever new threads: 17 logins once left 250 MiB.
+/// with the allocator's arena of the thread that used it, and hashes meet ever new threads.
 #[derive(Default)]
 struct Memories(Mutex<Vec<Vec<Block>>>);
 
