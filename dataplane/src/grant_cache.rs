@@ -27,13 +27,15 @@ struct Remembered {
 }
 
 impl GrantCache {
-    /// The grant that an equal request was given, while it holds. `None`: ask, and [`remember`](Self::remember).
-    pub fn find(&mut self, key: &[u8], now: Instant, epoch: u64) -> Option<Rc<Grant>> {
+    /// The grant that an equal request was given, while it holds. `None`: ask, and [`remember`](Self::remember). Unless one
+    /// `can_ask`, it is not renewed but used to its end.
+    pub fn find(&mut self, key: &[u8], now: Instant, epoch: u64, can_ask: bool) -> Option<Rc<Grant>> {
         let found = self.remembered.get_mut(key)?;
-        if found.until <= now || found.grant.epoch < epoch || found.renew_at.take_if(|at| *at <= now).is_some() {
+        if found.until <= now || found.grant.epoch < epoch {
             return None;
         }
-        Some(Rc::clone(&found.grant))
+        let renews = can_ask && found.renew_at.take_if(|at| *at <= now).is_some();
+        (!renews).then(|| Rc::clone(&found.grant))
     }
 
     /// Keeps it for as long as it says; those that have died make room, and when none has, all do.
@@ -70,19 +72,24 @@ mod tests {
         cache.remember(Box::from(*b"a"), &grant(5, 1_000), start);
         cache.remember(Box::from(*b"b"), &grant(5, 0), start);
         let at = |ms| start + Duration::from_millis(ms);
-        for (key, ms, epoch, expected) in [
-            (b"a", 0, 5, true),
-            (b"a", 499, 5, true),
-            (b"a", 500, 5, false), // has it renewed
-            (b"a", 500, 5, true),
-            (b"a", 999, 5, true),
-            (b"a", 999, 4, true),
-            (b"a", 1_000, 5, false),
-            (b"a", 0, 6, false),
-            (b"b", 0, 5, false),
-            (b"c", 0, 5, false),
+        for (key, ms, epoch, can_ask, expected) in [
+            (b"a", 0, 5, true, true),
+            (b"a", 499, 5, true, true),
+            (b"a", 500, 5, false, true),
+            (b"a", 500, 5, true, false), // has it renewed
+            (b"a", 500, 5, true, true),
+            (b"a", 999, 5, true, true),
+            (b"a", 999, 4, true, true),
+            (b"a", 1_000, 5, true, false),
+            (b"a", 0, 6, true, false),
+            (b"b", 0, 5, true, false),
+            (b"c", 0, 5, true, false),
         ] {
-            assert_eq!(cache.find(key, at(ms), epoch).is_some(), expected, "{key:?} after {ms} ms in epoch {epoch}");
+            assert_eq!(
+                cache.find(key, at(ms), epoch, can_ask).is_some(),
+                expected,
+                "{key:?} after {ms} ms in epoch {epoch}"
+            );
         }
     }
 
@@ -100,6 +107,6 @@ mod tests {
         assert_eq!(cache.remembered.len(), REMEMBERED_MAX - short + 1, "the dead are gone, the living are not");
         (0..short).for_each(|number| cache.remember(key(number), &grant(1, 10_000), later));
         assert!(cache.remembered.len() <= REMEMBERED_MAX);
-        assert!(cache.find(&key(short - 1), later, 1).is_some(), "the last one is always there");
+        assert!(cache.find(&key(short - 1), later, 1, true).is_some(), "the last one is always there");
     }
 }

@@ -63,7 +63,8 @@ pub struct Asker {
 pub async fn decide(core: &Core, head: &Head, asker: &Asker) -> Decided {
     let key = key(head, asker, head.method_name(), head.target(), &DECIDING_FIELDS);
     let epoch = core.shared.epoch.load(Ordering::Relaxed);
-    if let Some(grant) = core.grants.borrow_mut().find(&key, core.io.now(), epoch) {
+    let can_ask = core.shared.line_ready.load(Ordering::Acquire);
+    if let Some(grant) = core.grants.borrow_mut().find(&key, core.io.now(), epoch, can_ask) {
         core.counters.update(|core| core.cached += 1);
         return Decided::Grant(grant);
     }

@@ -77,7 +77,8 @@ fn grant(criterion: &mut Criterion) {
 /// A full cache: what a request finds, what a new one costs while there is room, and once in a while when there is none.
 fn grant_cache(criterion: &mut Criterion) {
     const LIFE: Duration = Duration::from_millis(1_000);
-    let text = br#"{"version":1,"ticket":7,"epoch":1,"cache_ms":1000,"headers":[],"act":{"forward":{"bytes_max":65536}}}"#;
+    let text =
+        br#"{"version":1,"ticket":7,"epoch":1,"cache_ms":1000,"headers":[],"act":{"forward":{"bytes_max":65536}}}"#;
     let grant = Rc::new(serde_json::from_slice::<Grant>(text).expect("it is a grant"));
     let start = Instant::now();
     // As long as the keys of real requests are.
@@ -93,9 +94,11 @@ fn grant_cache(criterion: &mut Criterion) {
     };
     let mut group = criterion.benchmark_group("grant cache");
     let (mut cache, known, unknown) = (full(), key_of(7), key_of(REMEMBERED_MAX));
-    group.bench_function("find, there", |bencher| bencher.iter(|| cache.find(black_box(&known), start, 1)));
-    group.bench_function("find, absent", |bencher| bencher.iter(|| cache.find(black_box(&unknown), start, 1)));
-    group.bench_function("find, expired", |bencher| bencher.iter(|| cache.find(black_box(&known), start + LIFE, 1)));
+    group.bench_function("find, there", |bencher| bencher.iter(|| cache.find(black_box(&known), start, 1, true)));
+    group.bench_function("find, absent", |bencher| bencher.iter(|| cache.find(black_box(&unknown), start, 1, true)));
+    group.bench_function("find, expired", |bencher| {
+        bencher.iter(|| cache.find(black_box(&known), start + LIFE, 1, true))
+    });
     group.bench_function("remember into a full one, all expired", |bencher| {
         bencher.iter_batched_ref(
             || (full(), key_of(REMEMBERED_MAX)),
