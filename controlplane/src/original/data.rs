@@ -95,14 +95,33 @@ fn in_one(path: PathBuf, original: &Original) -> io::Result<Vec<Piece>> {
     Ok(there.into_iter().map(|span| Piece { path: path.clone(), from: span.start(), span }).collect())
 }
 
+/// Numbers of the chunks that have a file. The directory is read, however many chunks the record declares.
+fn chunks_in(directory: &Path) -> io::Result<Vec<u64>> {
+    let entries = match std::fs::read_dir(directory) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(error),
+    };
+    let mut numbers = Vec::new();
+    for entry in entries {
+        let name = entry?.file_name();
+        let number: Option<u64> = name.to_str().and_then(|name| name.strip_prefix("chunk_")?.parse().ok());
+        numbers.extend(number.filter(|number| name == *format!("chunk_{number:06}")));
+    }
+    numbers.sort_unstable();
+    Ok(numbers)
+}
+
 /// A chunk that was downloaded is gone; one that was being written is shorter than its place.
 fn in_chunks(directory: &Path, original: &Original) -> io::Result<Vec<Piece>> {
     let received = original.received();
     let mut pieces = Vec::new();
-    for index in 0..original.size.div_ceil(original.chunk_size.max(1)) {
+    for index in chunks_in(directory)? {
         let path = directory.join(format!("chunk_{index:06}"));
         let Some(found) = look(&path)?.filter(Metadata::is_file) else { continue };
-        let start = index * original.chunk_size;
+        let Some(start) = index.checked_mul(original.chunk_size).filter(|start| *start < original.size) else {
+            continue;
+        };
         let Some(held) = Span::at(start, found.len().min(original.chunk_size)) else { continue };
         let there = received.iter().filter_map(|span| span.intersect(held));
         pieces.extend(there.map(|span| Piece { path: path.clone(), from: span.start() - start, span }));

@@ -1,5 +1,6 @@
 //! All dialects on one server: what holds of them together. What each of them answers is its own tests' business.
 
+mod largest;
 mod memory;
 mod together;
 

@@ -70,7 +70,7 @@ impl<'n> Device<'n> {
         Self::log_in(node, "device1", "password1")
     }
 
-    fn request(&self, method: &str, target: &str) -> Request {
+    pub fn request(&self, method: &str, target: &str) -> Request {
         Request::new(method, &format!("/sft{target}")).header("Authorization", format!("Bearer {}", self.token))
     }
 

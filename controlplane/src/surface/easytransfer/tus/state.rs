@@ -60,7 +60,7 @@ fn fields(entry: &Entry, chunk_size: u64) -> Vec<Field> {
         Kind::Final { header } => Some(header.clone()),
     };
     let concat = concat.map(|concat| ("Upload-Concat".to_owned(), concat));
-    let count = shape::is_chunked(&entry.record).then(|| shape::available_chunks(entry, chunk_size).len());
+    let count = shape::is_chunked(&entry.record).then(|| shape::available_chunks(entry, chunk_size).count());
     let chunks = count.into_iter().flat_map(|count| {
         [("X-Chunk-Size".to_owned(), chunk_size.to_string()), ("X-Available-Chunks".to_owned(), count.to_string())]
     });
