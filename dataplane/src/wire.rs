@@ -9,6 +9,7 @@ use std::time::Duration;
 use rustix::event::{PollFd, PollFlags, Timespec};
 
 use crate::counters::Tally;
+use crate::ring::outgoing::{Unacknowledged, unacknowledged};
 use crate::world::{Buf, Fd, Io, within};
 
 /// A stream socket with its read-ahead.
@@ -118,14 +119,26 @@ impl Wire {
 
     /// Sends all of an owned buffer.
     pub async fn send_buf(&self, buf: Buf, more: bool, limit: Duration) -> Result<(), WireError> {
+        self.send_counted(buf, more, limit).await.1
+    }
+
+    /// Sends all of an owned buffer, and says how many bytes of it the kernel took.
+    pub async fn send_counted(&self, buf: Buf, more: bool, limit: Duration) -> (usize, Result<(), WireError>) {
         let len = buf.len();
         let ((sent, _buf), late) = within(&self.io, limit, self.io.send(&self.socket, buf, 0..len, more)).await;
         match sent {
-            Ok(bytes) if bytes == len => Ok(()),
-            _ if late => Err(WireError::Late),
-            Ok(_) => Err(WireError::Closed),
-            Err(error) => Err(error.into()),
+            Ok(bytes) if bytes == len => (bytes, Ok(())),
+            Ok(bytes) if late => (bytes, Err(WireError::Late)),
+            Ok(bytes) => (bytes, Err(WireError::Closed)),
+            Err(_) if late => (0, Err(WireError::Late)),
+            Err(error) => (0, Err(error.into())),
         }
+    }
+
+    /// What the kernel took of this socket's bytes and the peer's kernel did not acknowledge yet; `None` when the kernel
+    /// cannot tell.
+    pub fn unacknowledged(&self) -> Option<Unacknowledged> {
+        unacknowledged(&*self.socket).ok()
     }
 
     /// Sends of `at` what the socket takes within `wait`, and says how much that was; the buffer is free again then.

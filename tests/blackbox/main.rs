@@ -23,6 +23,7 @@ mod kill;
 mod metrics;
 mod mounts;
 mod nics;
+mod once;
 mod oss;
 mod people;
 mod pyblobserver;

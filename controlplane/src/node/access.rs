@@ -11,7 +11,7 @@ use super::ledger::Account;
 use super::{Node, State};
 use crate::catalogue::{Change, Entry, NotKept, Owner, Record, Scope, Surface, Totals, UserId};
 use crate::retention::once::Delivery;
-use crate::retention::receiver::Receiver;
+use crate::retention::receiver::{Receiver, Who};
 
 /// What an id stands for at this moment.
 #[derive(Debug, Clone)]
@@ -245,14 +245,20 @@ impl Node {
         self.lock().shelf.by_key(key).cloned()
     }
 
-    /// May the last block of a delivery be sent? The yes is on disk when this returns.
+    /// Whether a `download_once` file is for another receiver than this one, whatever happens to it now.
+    pub fn is_bound_to_another(&self, record: &Record, who: &Who) -> bool {
+        let run = self.lock().data_run;
+        record.once.is_bound_to_another(who.as_str(), run, record.length)
+    }
+
+    /// May these bytes of a delivery be sent? The yes is on disk when this returns.
     pub async fn claim(&self, claim: &Claim) -> Result<bool, NotKept> {
         let Ok(receiver) = claim.receiver.parse::<Receiver>() else { return Ok(false) };
         let now = self.clock.now_ms();
         let (go, commit) = {
             let mut state = self.lock();
             let run = state.data_run;
-            let delivery = Delivery { ticket: claim.ticket, run, receiver: &receiver, span: claim.span };
+            let delivery = Delivery { ticket: claim.ticket, run, receiver: &receiver, span: claim.let_go() };
             let over = state.shelf.get(claim.object).is_none_or(|entry| state.is_over(entry, now));
             if over {
                 return Ok(false);

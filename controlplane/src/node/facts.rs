@@ -10,7 +10,7 @@ use etransfer_contract::fact::{Fact, FactBatch, Presence};
 use super::{Node, State};
 use crate::catalogue::{Change, NotKept, Surface};
 use crate::config::Policy;
-use crate::retention::once::Delivery;
+use crate::retention::once::{Delivery, End};
 use crate::retention::receiver::Receiver;
 
 /// What facts lead to.
@@ -122,7 +122,7 @@ impl State {
 
     /// A delivery ended.
     fn served(&mut self, fact: &Fact, effects: &mut Effects) {
-        let Fact::Served { number, object, ticket, receiver, span, whole, times } = fact else { return };
+        let Fact::Served { number, object, ticket, receiver, span, whole, reach, times } = fact else { return };
         let is_new = self.tally.is_new(self.data_run, *number);
         let Some(entry) = self.shelf.get(*object) else { return };
         let Ok(receiver) = receiver.parse::<Receiver>() else { return };
@@ -131,7 +131,7 @@ impl State {
             Policy::DownloadOnce => {
                 let delivery = Delivery { ticket: *ticket, run: self.data_run, receiver: &receiver, span: *span };
                 let change = self.shelf.update(*object, |entry| {
-                    entry.record.once.ended(delivery, *whole, length);
+                    entry.record.once.ended(delivery, End { whole: *whole, reach: *reach }, length);
                     Change::Put(Box::new(entry.record.clone()))
                 });
                 change.into_iter().for_each(|change| effects.bind(change));

@@ -63,7 +63,16 @@ async fn once_file(node: &Node) {
 
 fn served(ticket: Ticket, receiver: &Receiver, whole: bool) -> Fact {
     let receiver = receiver.to_string();
-    Fact::Served { number: ticket, object: id(1), ticket, receiver, span: Span::new(0, 100), whole, times: 1 }
+    Fact::Served {
+        number: ticket,
+        object: id(1),
+        ticket,
+        receiver,
+        span: Span::new(0, 100),
+        whole,
+        reach: None,
+        times: 1,
+    }
 }
 
 #[tokio::test]
@@ -95,7 +104,13 @@ async fn section_3_rule_4_a_full_download_consumes_and_an_aborted_one_does_not()
     let node = node(|_| {});
     once_file(&node).await;
     let receiver = Receiver { who: Who::credential("a"), by_chunk: false };
-    let claim = |ticket| Claim { ticket, object: id(1), receiver: receiver.to_string(), span: Span::new(0, 100) };
+    let claim = |ticket| Claim {
+        ticket,
+        object: id(1),
+        receiver: receiver.to_string(),
+        span: Span::new(0, 100),
+        held_from: None,
+    };
     assert!(node.claim(&claim(1)).await.unwrap());
     assert!(!node.claim(&claim(2)).await.unwrap(), "one at a time");
     tell(&node, vec![served(1, &receiver, false)]).await;

@@ -63,8 +63,12 @@ pub enum Fact {
         receiver: String,
         /// What was promised to the client; `None` for an empty file.
         span: Option<Span>,
-        /// Every byte of it was handed to the transport and the response ended without error.
+        /// Every byte of it was handed to the transport and the response ended without error; of a delivery that is held
+        /// back ([`Serve::hold_last`](crate::grant::Serve::hold_last)) every byte was also acknowledged.
         whole: bool,
+        /// How far a delivery that is held back got; `None`: not held back, or told by a data plane that does not look.
+        #[serde(default)]
+        reach: Option<Reach>,
         /// How many ended like this, at least 1.
         times: u64,
     },
@@ -75,6 +79,15 @@ pub enum Fact {
         /// Nothing follows: whatever the control plane knows and no page named has no bytes.
         last: bool,
     },
+}
+
+/// How far a delivery got. Both count from the first byte of its span.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reach {
+    /// These bytes are in the receiver's kernel: it acknowledged them.
+    pub acknowledged: u64,
+    /// These bytes may be there too: they left, or may still leave, and no answer came. Never below `acknowledged`.
+    pub sent: u64,
 }
 
 /// What is there of one object.
@@ -97,7 +110,8 @@ pub struct Presence {
     pub at_unix_ms: u64,
 }
 
-/// Body of `POST /line/claim`: a held-back delivery has only its last block left.
+/// Body of `POST /line/claim`: may these bytes of a held-back delivery leave? Asked before its first byte, with the last
+/// block held back, and again before that block.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Claim {
     /// The grant.
@@ -108,6 +122,17 @@ pub struct Claim {
     pub receiver: String,
     /// The whole delivery, last block included; `None` for an empty file.
     pub span: Option<Span>,
+    /// From this offset on the bytes stay held back after a yes; `None`: none do.
+    #[serde(default)]
+    pub held_from: Option<u64>,
+}
+
+impl Claim {
+    /// The bytes that leave after a yes.
+    pub fn let_go(&self) -> Option<Span> {
+        let span = self.span?;
+        Span::new(span.start(), self.held_from.map_or(span.end(), |held| held.min(span.end())))
+    }
 }
 
 /// Answer to a [`Claim`].

@@ -156,7 +156,8 @@ pub struct Serve {
     pub consumed: Vec<Span>,
     /// Who receives, for adding up the ranges of one receiver; opaque to the data plane.
     pub receiver: String,
-    /// `download_once`: keep the last block back until [`Claim`](crate::fact::Claim) was answered with yes.
+    /// `download_once`: send nothing before a [`Claim`](crate::fact::Claim) was answered with yes, keep the last block back
+    /// until a second one was, and tell how far the receiver's kernel acknowledged.
     pub hold_last: bool,
     /// `retention.once_mode: exclusive`: a delivery of everything is 409 while another one runs.
     #[serde(default)]

@@ -1,5 +1,6 @@
 //! What a grant permits, one file per act. Each takes the request and the permit, moves the bytes and says what to answer.
 
+pub mod acknowledged;
 pub mod append;
 pub mod compose;
 pub mod concat;

@@ -43,6 +43,8 @@ pub struct Sender<'c> {
     guard: &'c ReadGuard,
     meter: Option<Meter>,
     limit: Duration,
+    /// Content the kernel took.
+    taken: u64,
 }
 
 impl<'c> Sender<'c> {
@@ -55,7 +57,13 @@ impl<'c> Sender<'c> {
         meter: Option<Meter>,
     ) -> Self {
         let core = permission.core;
-        Self { core, permission, wire, file, guard, meter, limit: core.shared.config.limits.body_idle_timeout }
+        let limit = core.shared.config.limits.body_idle_timeout;
+        Self { core, permission, wire, file, guard, meter, limit, taken: 0 }
+    }
+
+    /// How many bytes of content the kernel took so far.
+    pub fn taken(&self) -> u64 {
+        self.taken
     }
 
     /// Sends `head`, then the span; `false` when the client or the disk failed, or the object was cut.
@@ -117,7 +125,9 @@ impl<'c> Sender<'c> {
         match read {
             Ok(bytes) if bytes == len => {
                 self.moved(bytes as u64);
-                let sent = self.wire.send_buf(buf, false, self.limit).await.is_ok();
+                let (taken, sent) = self.wire.send_counted(buf, false, self.limit).await;
+                self.taken += taken.saturating_sub(at) as u64;
+                let sent = sent.is_ok();
                 if sent {
                     self.count(bytes as u64);
                 }
@@ -153,6 +163,7 @@ impl<'c> Sender<'c> {
             };
             let Some(bytes) = sent else { return false };
             at += bytes;
+            self.taken += bytes;
             self.moved(bytes);
             self.count(bytes);
         }

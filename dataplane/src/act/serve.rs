@@ -3,21 +3,24 @@
 //! 1. what is there: a complete object, or the run of bytes an unfinished upload has at the asked place
 //! 2. what is asked: validators, `Range`, `?chunk=N` → one span and a status
 //! 3. where one delivery excludes others: 409 while another one of everything runs
-//! 4. send the head and the span (`sender`), the last block held back when a claim decides who gets it
-//! 5. tell the end of the delivery
+//! 4. where a claim decides who gets it: claim the span, its last block held back; a no cuts the connection
+//! 5. send the head and the span (`sender`), the last block after a second claim
+//! 6. tell the end of the delivery, a claimed one's with what the receiver's kernel acknowledged (`acknowledged`)
 //!
 //! Must stay true: exactly `Content-Length` bytes of one object, or a closed connection (P12); a reader never waits for
 //! a writer and never sees an unrecorded byte.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use etransfer_contract::Span;
-use etransfer_contract::fact::Claim;
+use etransfer_contract::fact::{Claim, Reach};
 use etransfer_contract::grant::{Grant, Serve};
 use etransfer_contract::ranges::{self, Asked};
 
-use super::Answered;
+use super::relay::away;
 use super::sender::Sender;
+use super::{Answered, acknowledged};
 use crate::core::Core;
 use crate::data_file::open_for_reading;
 use crate::http::{Head, Method, Reply};
@@ -26,8 +29,12 @@ use crate::permission::Permission;
 use crate::store::{Object, SoleDelivery};
 use crate::wire::Wire;
 
-/// The block a claim decides about.
+/// The block the second claim decides about. What is shorter is claimed once, whole.
 const HELD_BACK_BYTES: u64 = 64 * 1024;
+/// How long a delivery that must not begin waits for the end of the one that is in its way.
+const CLAIM_PATIENCE: Duration = Duration::from_secs(1);
+/// Between two attempts meanwhile.
+const CLAIM_PAUSE: Duration = Duration::from_millis(20);
 
 /// A delivery: which reply, which bytes.
 struct Delivery {
@@ -61,9 +68,17 @@ pub async fn serve(permission: &Permission<'_>, wire: &mut Wire, permit: &Serve,
             Reply::detail(409, "somebody is downloading this file, and it is for one; try again when they failed");
         return Answered::Reply(reply.field("Retry-After", "1"));
     };
+    let held = delivery.span.map(|span| span.end() - HELD_BACK_BYTES.min(span.len()));
+    let held = held.filter(|held| delivery.span.is_some_and(|span| *held > span.start()));
+    if permit.hold_last
+        && let Err(answered) = begin(permission, wire, permit, delivery.span, held).await
+    {
+        return answered;
+    }
     let status = reply.status();
     let reply = reply.fields(&grant.headers);
-    let whole = deliver(permission, wire, object.as_ref(), permit, reply, delivery.span, keep_alive).await;
+    let outgoing = Outgoing { reply, span: delivery.span, held: held.filter(|_| permit.hold_last), keep_alive };
+    let Delivered { whole, reach } = deliver(permission, wire, object.as_ref(), permit, outgoing).await;
     if let (Some(object), Some(told)) = (&object, permit.counted)
         && whole
         && object.look().length == Some(length)
@@ -72,7 +87,7 @@ pub async fn serve(permission: &Permission<'_>, wire: &mut Wire, permit: &Serve,
     }
     if permit.report {
         let Serve { object, receiver, .. } = permit;
-        let ended = Ended { object: *object, ticket: grant.ticket, receiver, span: delivery.span, whole };
+        let ended = Ended { object: *object, ticket: grant.ticket, receiver, span: delivery.span, whole, reach };
         core.shared.facts.push_delivery(&ended, permit.hold_last);
     }
     if whole { Answered::Sent(status) } else { Answered::Cut }
@@ -140,44 +155,102 @@ fn refuse_consumed(permit: &Serve, span: Option<Span>) -> Result<(), Reply> {
     if span.is_some_and(touches) { Err(Reply::detail(410, "these bytes were consumed")) } else { Ok(()) }
 }
 
-/// Sends head and bytes; `true` when every byte was handed to the transport.
+/// An answer on its way.
+struct Outgoing {
+    reply: Reply,
+    span: Option<Span>,
+    /// From here on the bytes wait for the second claim.
+    held: Option<u64>,
+    keep_alive: bool,
+}
+
+/// How it ended.
+struct Delivered {
+    /// Every byte was handed to the transport, and acknowledged where that counts.
+    whole: bool,
+    reach: Option<Reach>,
+}
+
+/// Sends head and bytes, and waits for their acknowledgement where that counts.
 async fn deliver(
     permission: &Permission<'_>,
     wire: &mut Wire,
     object: Option<&Arc<Object>>,
     permit: &Serve,
-    reply: Reply,
-    span: Option<Span>,
-    keep_alive: bool,
-) -> bool {
-    let Permission { core, grant, .. } = permission;
-    let head = reply.head_bytes(keep_alive);
+    outgoing: Outgoing,
+) -> Delivered {
+    let core = permission.core;
     let limit = core.shared.config.limits.body_idle_timeout;
-    let Some(span) = span else {
-        let go = !permit.hold_last || claim(core, permit, grant, None).await;
-        return go && wire.send(head, false, limit).await.is_ok();
+    let length = outgoing.span.map_or(0, Span::len);
+    let (sent, taken) = send(permission, wire, object, permit, outgoing).await;
+    if !permit.hold_last {
+        return Delivered { whole: sent, reach: None };
+    }
+    let reach = acknowledged::reach(core, wire, taken, sent, limit).await;
+    Delivered { whole: sent && reach.acknowledged == length, reach: Some(reach) }
+}
+
+/// Whether everything was handed to the transport, and how much content was.
+async fn send(
+    permission: &Permission<'_>,
+    wire: &mut Wire,
+    object: Option<&Arc<Object>>,
+    permit: &Serve,
+    outgoing: Outgoing,
+) -> (bool, u64) {
+    let Permission { core, grant, .. } = permission;
+    let head = outgoing.reply.head_bytes(outgoing.keep_alive);
+    let Some(span) = outgoing.span else {
+        return (wire.send(head, false, core.shared.config.limits.body_idle_timeout).await.is_ok(), 0);
     };
-    let Some(guard) = object.and_then(|object| object.read()) else { return false };
+    let Some(guard) = object.and_then(|object| object.read()) else { return (false, 0) };
     let file = match open_for_reading(&core.io, &core.objects, permit.object).await {
         Ok(file) => file,
         Err(error) => {
             tracing::error!(object = %permit.object, %error, "open for reading");
-            return false;
+            return (false, 0);
         }
     };
     let meter = permit.rate.as_ref().map(|rate| core.shared.rates.join(rate, &core.io));
     let mut sender = Sender::new(permission, wire, file, &guard, meter);
-    if !permit.hold_last {
-        return sender.send(head, Some(span)).await;
-    }
-    let cut = span.end() - HELD_BACK_BYTES.min(span.len());
-    sender.send(head, Span::new(span.start(), cut)).await
-        && claim(core, permit, grant, Some(span)).await
-        && sender.send(Vec::new(), Span::new(cut, span.end())).await
+    let sent = match outgoing.held {
+        None => sender.send(head, Some(span)).await,
+        Some(held) => {
+            sender.send(head, Span::new(span.start(), held)).await
+                && claim(core, permit, grant, Some(span), None).await == Some(true)
+                && sender.send(Vec::new(), Span::new(held, span.end())).await
+        }
+    };
+    (sent, sender.taken())
 }
 
-async fn claim(core: &Core, permit: &Serve, grant: &Grant, span: Option<Span>) -> bool {
+/// The first claim of a delivery. While it is refused there is one that may still fail: that one's end is awaited for a moment.
+async fn begin(
+    permission: &Permission<'_>,
+    wire: &Wire,
+    permit: &Serve,
+    span: Option<Span>,
+    held: Option<u64>,
+) -> Result<(), Answered> {
+    let Permission { core, grant, .. } = permission;
+    let deadline = core.io.now() + CLAIM_PATIENCE;
+    loop {
+        match claim(core, permit, grant, span, held).await {
+            Some(true) => return Ok(()),
+            None => return Err(Answered::Reply(away())),
+            Some(false) if core.shared.store.is_removed(permit.object) => {
+                return Err(Answered::Reply(Reply::detail(404, "no such file")));
+            }
+            Some(false) if core.io.now() < deadline && !wire.is_broken() => core.io.sleep(CLAIM_PAUSE).await,
+            // §3 rule 4: the first to finish wins, the others are cut.
+            Some(false) => return Err(Answered::Cut),
+        }
+    }
+}
+
+/// May these bytes leave, those from `held_from` on not yet? `None`: there is no verdict.
+async fn claim(core: &Core, permit: &Serve, grant: &Grant, span: Option<Span>, held_from: Option<u64>) -> Option<bool> {
     let receiver = permit.receiver.clone();
-    let claim = Claim { ticket: grant.ticket, object: permit.object, receiver, span };
+    let claim = Claim { ticket: grant.ticket, object: permit.object, receiver, span, held_from };
     core.line.claim(&claim).await
 }

@@ -112,17 +112,17 @@ impl LineClient {
         Ok((head.status(), body))
     }
 
-    /// May the held-back block of a delivery be sent? No answer means no.
-    pub async fn claim(&self, claim: &Claim) -> bool {
+    /// May these bytes of a held-back delivery leave? `None`: there is no verdict, so they may not.
+    pub async fn claim(&self, claim: &Claim) -> Option<bool> {
         match self.post(CLAIM_PATH, claim, ANSWER_WAIT).await {
-            Ok((200, body)) => serde_json::from_slice::<Verdict>(&body).is_ok_and(|verdict| verdict.go),
+            Ok((200, body)) => serde_json::from_slice::<Verdict>(&body).ok().map(|verdict| verdict.go),
             Ok((status, _)) => {
-                tracing::error!(status, object = %claim.object, "the control plane refused a claim");
-                false
+                tracing::error!(status, object = %claim.object, "the control plane gave no verdict on a claim");
+                None
             }
             Err(error) => {
-                tracing::warn!(%error, object = %claim.object, "no verdict on a claim; the delivery is cut");
-                false
+                tracing::warn!(%error, object = %claim.object, "no verdict on a claim; the delivery ends");
+                None
             }
         }
     }

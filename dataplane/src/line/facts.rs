@@ -12,7 +12,7 @@ use std::rc::Rc;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use etransfer_contract::fact::{Fact, FactBatch};
+use etransfer_contract::fact::{Fact, FactBatch, Reach};
 use etransfer_contract::grant::Ticket;
 use etransfer_contract::line::{self, FACTS_PATH};
 use etransfer_contract::{ObjectId, Span};
@@ -72,8 +72,10 @@ pub struct Delivery<'a> {
     pub receiver: &'a str,
     /// What was promised.
     pub span: Option<Span>,
-    /// All of it was handed to the transport.
+    /// All of it was handed to the transport, and acknowledged when it is held back.
     pub whole: bool,
+    /// How far it got, when it is held back.
+    pub reach: Option<Reach>,
 }
 
 /// What waits.
@@ -241,7 +243,7 @@ impl Queue {
     }
 
     fn push_delivery(&mut self, delivery: &Delivery<'_>, binds: bool) {
-        let Delivery { object, ticket, receiver, span, whole } = *delivery;
+        let Delivery { object, ticket, receiver, span, whole, reach } = *delivery;
         let key = (ticket, span);
         if let Some(&place) = self.counting.get(&key).filter(|place| whole && !binds && **place >= self.sent) {
             let told = &mut self.waiting[(place - self.gone) as usize];
@@ -252,14 +254,15 @@ impl Queue {
                 return;
             }
         }
-        if self.served >= SERVED_MAX {
+        // What binds is never forgotten: it decides who may have a file.
+        if self.served >= SERVED_MAX && !binds {
             tracing::warn!("the control plane is away for long: a delivery goes uncounted");
             return;
         }
         let place = self.gone + self.waiting.len() as u64;
         let hurry = self.hurry;
         let receiver = receiver.to_owned();
-        self.push(Fact::Served { number: place + 1, object, ticket, receiver, span, whole, times: 1 });
+        self.push(Fact::Served { number: place + 1, object, ticket, receiver, span, whole, reach, times: 1 });
         self.hurry = hurry || binds || self.waiting.len() >= COUNTS_MAX;
         if whole && !binds {
             self.counting.insert(key, place);
@@ -329,7 +332,10 @@ mod tests {
 
     fn served(facts: &Facts, ticket: Ticket, end: u64, binds: bool) {
         let object = ObjectId::from_bytes([1; 16]);
-        facts.push_delivery(&Delivery { object, ticket, receiver: "r", span: Span::new(0, end), whole: true }, binds);
+        facts.push_delivery(
+            &Delivery { object, ticket, receiver: "r", span: Span::new(0, end), whole: true, reach: None },
+            binds,
+        );
     }
 
     fn counted(facts: &[Fact]) -> Vec<(u64, u64, u64)> {

@@ -154,6 +154,8 @@ fn send(socket: &Fd, bytes: &[u8], more: bool, done: &mut usize) -> Tried {
         match retry_on_intr(|| rustix::net::send(&**socket, &bytes[*done..], flags)) {
             Ok(count) => *done += count,
             Err(Errno::AGAIN) => return Tried::Wait(Interest::Write),
+            // What the kernel took is reported; the error meets the next operation again.
+            Err(_) if *done > 0 => break,
             Err(error) => return error.into(),
         }
     }

@@ -166,9 +166,9 @@ impl Flight {
                 Next::Wait(Interest::Write)
             }
             (Op::ReadAt { .. } | Op::WriteAt { .. }, Errno::AGAIN) => Next::Again,
-            // What arrived is reported; the error meets the next operation again. For a direct read `EINVAL` after a
+            // What was moved is reported; the error meets the next operation again. For a direct read `EINVAL` after a
             // short one is the unaligned end of the file.
-            (Op::Recv { .. }, _) if self.done > 0 => Next::Finish(self.done),
+            (Op::Recv { .. } | Op::Send { .. }, _) if self.done > 0 => Next::Finish(self.done),
             (Op::ReadAt { .. }, Errno::INVAL) if self.done > 0 => Next::Finish(self.done),
             (_, Errno::CANCELED) if self.cancelled && self.done > 0 && self.keeps_part() => Next::Finish(self.done),
             (_, error) => Next::Fail(error.into()),

@@ -12,9 +12,11 @@
 //! | `fixed` | which slots are registered |
 //! | `submit` | operation → submission entry |
 //! | `complete` | completion → again, wait, or outcome |
+//! | `outgoing` | what a socket still owes its peer; here because it needs `unsafe`, used with both engines |
 pub mod arena;
 mod complete;
 mod fixed;
+pub mod outgoing;
 pub mod provided;
 mod setup;
 mod submit;

@@ -80,7 +80,7 @@ pub enum Op {
     RecvSome { socket: Fd },
     /// At least one byte, or with `all` until the range is full. → `Bytes`.
     Recv { socket: Fd, buf: Buf, at: Range<usize>, all: bool },
-    /// The whole range. → `Bytes`.
+    /// The whole range; less when it is cancelled or the socket breaks, an error only if nothing was taken. → `Bytes`.
     Send { socket: Fd, buf: Buf, at: Range<usize>, more: bool },
     /// One non-blocking `sendfile` once the socket takes bytes. → `Count`.
     SendFile { socket: Fd, file: Fd, pos: u64, len: usize },

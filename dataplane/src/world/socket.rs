@@ -44,7 +44,8 @@ impl Io {
         self.ranged(buf, at, |buf, at| Op::Recv { socket: Fd::clone(socket), buf, at, all: true })
     }
 
-    /// Sends all of `buf[at]`. Fewer bytes only when cancelled. `more`: the next send follows at once.
+    /// Sends all of `buf[at]`. Fewer bytes only when cancelled or when the socket broke meanwhile; an error only if the kernel
+    /// took none. `more`: the next send follows at once.
     pub fn send(&self, socket: &Fd, buf: Buf, at: Range<usize>, more: bool) -> Pending<(io::Result<usize>, Buf)> {
         self.ranged(buf, at, |buf, at| Op::Send { socket: Fd::clone(socket), buf, at, more })
     }

@@ -201,6 +201,20 @@ impl Conn {
         Ok(Self { stream, host: addr.to_string(), pending: Vec::new(), asked: String::new() })
     }
 
+    /// A connection whose kernel takes hardly more than what is read from it, about `bytes`: what the node sends beyond that
+    /// stays with the node, unacknowledged.
+    #[track_caller]
+    pub fn open_narrow(addr: SocketAddr, bytes: usize) -> Self {
+        use rustix::net::{AddressFamily, SocketType, connect, socket, sockopt};
+        let family = if addr.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
+        let narrow = socket(family, SocketType::STREAM, None).expect("a socket");
+        sockopt::set_socket_recv_buffer_size(&narrow, bytes).expect("set SO_RCVBUF");
+        connect(&narrow, &addr).unwrap_or_else(|error| panic!("connect {addr}: {error}"));
+        let stream = TcpStream::from(narrow);
+        stream.set_write_timeout(Some(DEADLINE)).expect("set the write time limit");
+        Self { stream, host: addr.to_string(), pending: Vec::new(), asked: String::new() }
+    }
+
     pub fn host(&self) -> &str {
         &self.host
     }
@@ -381,6 +395,12 @@ impl Conn {
                 Err(NoReply::Nonsense(_)) => unreachable!("fill reads bytes, not words"),
             }
         }
+    }
+
+    /// Reads what comes next and forgets it: how many bytes, and whether the peer ended.
+    pub fn drain_some(&mut self, wait: Duration) -> (usize, bool) {
+        let result = self.fill(Instant::now() + wait);
+        (std::mem::take(&mut self.pending).len(), result.is_err())
     }
 
     /// Waits for the peer to end the connection; nothing else may come first.

@@ -307,7 +307,7 @@ fn what_facts_decided_stays_when_a_record_is_written_anew() {
     let receiver =
         crate::retention::receiver::Receiver { who: crate::retention::receiver::Who::credential("a"), by_chunk: false };
     let (receiver, span) = (receiver.to_string(), Span::new(0, 10));
-    bench.tell(vec![Fact::Served { number: 1, object, ticket, receiver, span, whole: true, times: 1 }]);
+    bench.tell(vec![Fact::Served { number: 1, object, ticket, receiver, span, whole: true, reach: None, times: 1 }]);
     bench.edit(Edit::default().put(Record { detail: 7.into(), ..read }), true).unwrap();
     let record = bench.node.by_place(HERE, "a").unwrap().record;
     assert_eq!((record.completed_ms, record.length, record.download_count), (Some(5), Some(10), 1));

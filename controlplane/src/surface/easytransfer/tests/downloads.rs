@@ -1,5 +1,7 @@
 //! easytransfer.md §2.8, §3: what a serve grant permits, and what its end does.
 
+use etransfer_contract::fact::Reach;
+
 use super::*;
 
 const ONCE: (&str, &str) = ("upload-metadata", "filename 5paHLnR4dA==,retention ZG93bmxvYWRfb25jZQ==");
@@ -7,6 +9,7 @@ const ONCE: (&str, &str) = ("upload-metadata", "filename 5paHLnR4dA==,retention 
 async fn served(node: &Node, grant: &Grant, span: Option<Span>, whole: bool) {
     let Act::Serve(serve) = &grant.act else { panic!() };
     let receiver = serve.receiver.clone();
+    let bytes = span.filter(|_| whole).map_or(0, Span::len);
     node.tell(vec![Fact::Served {
         number: grant.ticket,
         object: serve.object,
@@ -14,6 +17,7 @@ async fn served(node: &Node, grant: &Grant, span: Option<Span>, whole: bool) {
         receiver,
         span,
         whole,
+        reach: Some(Reach { acknowledged: bytes, sent: bytes }),
         times: 1,
     }])
     .await;
@@ -21,7 +25,8 @@ async fn served(node: &Node, grant: &Grant, span: Option<Span>, whole: bool) {
 
 async fn claim(node: &Node, grant: &Grant, span: Option<Span>) -> bool {
     let Act::Serve(serve) = &grant.act else { panic!() };
-    let claim = Claim { ticket: grant.ticket, object: serve.object, receiver: serve.receiver.clone(), span };
+    let claim =
+        Claim { ticket: grant.ticket, object: serve.object, receiver: serve.receiver.clone(), span, held_from: None };
     let answer = node.call(line::CLAIM_PATH, &claim).await;
     serde_json::from_slice::<Verdict>(&answer.body).unwrap().go
 }
