@@ -28,6 +28,8 @@ pub struct Config {
     pub write_mode: WriteMode,
     /// A damaged store is served read-only instead of not at all (P18).
     pub serve_damaged: bool,
+    /// How long a file that no record names stays in `quarantine/`; `None`: until it is taken away by hand.
+    pub quarantine: Option<Duration>,
     /// Which engine to use.
     pub engine: EngineChoice,
     /// How long running bodies may take to end after SIGTERM.

@@ -161,14 +161,6 @@ pub async fn open_for_reading(io: &Io, dir: &Fd, object: ObjectId) -> io::Result
     io.open_at(dir, ObjectPath::of(object).as_str(), OFlags::RDONLY, Mode::empty()).await
 }
 
-/// Unlinks an object's file; one that is not there is fine.
-pub async fn unlink(io: &Io, dir: &Fd, object: ObjectId) -> io::Result<()> {
-    match io.unlink_at(dir, ObjectPath::of(object).as_str()).await {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        other => other,
-    }
-}
-
 fn size_of(file: &Fd) -> io::Result<u64> {
     Ok(u64::try_from(rustix::fs::fstat(file)?.st_size).expect("a file size is not negative"))
 }

@@ -8,6 +8,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use crate::act::finish::sync_journal;
+use crate::act::remove;
 use crate::config::Durability;
 use crate::connection::Connection;
 use crate::core::{Core, Shared};
@@ -56,6 +57,8 @@ pub async fn drive(io: Io, shared: Arc<Shared>, listeners: Vec<Fd>) {
         core.io.spawn(Facts::deliver(Rc::clone(&core))).detach();
         core.io.spawn(follow_orders(Rc::clone(&core))).detach();
         core.io.spawn(compact(Rc::clone(&core))).detach();
+        core.io.spawn(remove::retry(Rc::clone(&core))).detach();
+        core.io.spawn(remove::sweep_quarantine(Rc::clone(&core))).detach();
     }
     core.io.spawn(trim(Rc::clone(&core))).detach();
     core.io.spawn(report(Rc::clone(&core))).detach();

@@ -35,9 +35,6 @@ pub enum StartError {
     /// The storage directory can not be used.
     #[error(transparent)]
     Store(#[from] OpenError),
-    /// What was whole at the last end can not be completed.
-    #[error("complete an upload of the last run: {0}")]
-    Recover(io::Error),
     /// An address can not be bound.
     #[error("listen on {address}: {error}")]
     Listen {
@@ -100,7 +97,7 @@ pub fn start(config: Config) -> Result<Node, StartError> {
     };
     let (store, replayed) = Store::open(options)?;
     tracing::info!(?replayed, "store opened");
-    complete_what_is_whole(&store, config.durability).map_err(StartError::Recover)?;
+    complete_what_is_whole(&store, config.durability);
     let (addresses, mut listeners) = listen::bind_all(&config.addresses, &config.devices, cores)?;
     let mut separate = Vec::with_capacity(config.separate.len());
     for address in &config.separate {

@@ -1,56 +1,95 @@
 //! Before the first connection: uploads whose last byte was recorded when the process ended are completed (T-PAT-14).
 //!
-//! The same order as [`finish`](crate::act::finish), blocking, since no core runs yet.
+//! The same order as [`finish`](crate::act::finish), blocking, since no core runs yet. What one upload suffers stays with
+//! it: it is reported, and the node starts.
 
 use std::fs::File;
 use std::io;
+use std::sync::Arc;
 
 use etransfer_contract::ObjectId;
 use rustix::fs::{Mode, OFlags};
 
 use crate::config::Durability;
-use crate::store::{ObjectPath, Store};
+use crate::store::{Object, ObjectPath, Store};
 
 /// Objects looked at in one go.
 const PAGE: usize = 500;
 
-/// Completes what is whole; the control plane hears of it when it asks for the inventory.
-pub fn complete_what_is_whole(store: &Store, durability: Durability) -> io::Result<()> {
+/// Completes what is whole; the control plane hears of it when it asks for the inventory. A read-only store completes
+/// nothing: its uploads are read as they are.
+pub fn complete_what_is_whole(store: &Store, durability: Durability) {
+    if store.is_read_only() {
+        return;
+    }
     let mut after = None;
+    let mut completed = false;
     loop {
         let page = store.inventory(after, PAGE);
-        let Some(last) = page.last() else { return Ok(()) };
+        let Some(last) = page.last() else { break };
         after = Some(last.object);
         for presence in page.iter().filter(|presence| !presence.complete) {
-            if presence.length == Some(presence.contiguous) {
-                complete(store, presence.object, durability)?;
+            if presence.length == Some(presence.contiguous)
+                && let Some(object) = store.find(presence.object)
+            {
+                match complete(store, &object, durability) {
+                    Ok(done) => completed |= done,
+                    Err(error) => {
+                        tracing::error!(object = %object.id(), %error, "complete an upload of the last run; it stays incomplete");
+                    }
+                }
             }
         }
     }
+    if completed && durability != Durability::None {
+        sync_journal(store);
+    }
 }
 
-fn complete(store: &Store, id: ObjectId, durability: Durability) -> io::Result<()> {
-    let Some(object) = store.find(id) else { return Ok(()) };
-    let Some(completion) = object.try_complete() else { return Ok(()) };
+fn complete(store: &Store, object: &Arc<Object>, durability: Durability) -> io::Result<bool> {
+    let Some(completion) = object.try_complete() else { return Ok(false) };
     let journal = store.journal(0);
-    let file = open(store, id)?;
-    if file.metadata()?.len() > completion.length() {
-        file.set_len(completion.length())?;
-    }
     let sync = durability != Durability::None;
-    if sync {
-        let mark = object.mark();
-        file.sync_data()?;
-        object.synced(mark, journal)?;
+    match open(store, object.id()) {
+        Ok(file) => {
+            if file.metadata()?.len() > completion.length() {
+                file.set_len(completion.length())?;
+            }
+            if sync {
+                let mark = object.mark();
+                if let Err(error) = file.sync_data() {
+                    // P6: believed. The upload falls back to what an earlier sync covered.
+                    store.degrade(format!("sync of object {} failed: {error}", object.id()));
+                    drop(completion);
+                    object.distrust(journal)?;
+                    return Err(error);
+                }
+                object.synced(mark, journal)?;
+            }
+        }
+        // All of its bytes are there: there are none.
+        Err(error) if error.kind() == io::ErrorKind::NotFound && completion.length() == 0 => {}
+        Err(error) => {
+            object.report_damage(&format!("its file cannot be opened: {error}"));
+            return Err(error);
+        }
     }
     completion.finish(journal, sync)?;
-    if sync {
-        let target = journal.sync_target();
-        target.files.iter().try_for_each(rustix::fs::fdatasync)?;
-        journal.mark_synced(target.position);
+    tracing::info!(object = %object.id(), "an upload was whole when the last run ended; it is complete now");
+    Ok(true)
+}
+
+/// Nobody has seen one of the completions yet: they are published when they are durable.
+fn sync_journal(store: &Store) {
+    let journal = store.journal(0);
+    let target = journal.sync_target();
+    match target.files.iter().try_for_each(rustix::fs::fdatasync) {
+        Ok(()) => journal.mark_synced(target.position),
+        Err(error) => {
+            journal.distrust();
+            store.degrade(format!("sync of a journal failed: {error}"));
+        }
     }
-    tracing::info!(object = %id, "an upload was whole when the last run ended; it is complete now");
-    Ok(())
 }
 
 fn open(store: &Store, id: ObjectId) -> io::Result<File> {

@@ -8,6 +8,8 @@ use crate::support::node::{clean_env, et};
 use crate::support::tus::Upload;
 use crate::support::{Node, Oracle, audit, wait};
 
+mod nothing_is_lost;
+
 /// The second start on a directory; ends by itself.
 #[track_caller]
 fn refused(node: &Node, wrapper: &[&str]) {
@@ -176,47 +178,34 @@ fn damage_before_the_tail_stops_the_start_and_is_named() {
 }
 
 #[test]
-fn an_object_that_is_missing_or_too_short_stops_the_start() {
+fn a_damaged_journal_is_served_read_only_when_told_to() {
     let (mut node, files) = killed_after_work();
-    let object = node.storage().join("objects").join(&files[0].0.id[..2]).join(&files[0].0.id);
-    let object = if object.exists() {
-        object
-    } else {
-        audit::objects_below(node.storage()).into_iter().next().expect("an object file")
-    };
-    let good = std::fs::read(&object).expect("read an object");
-    std::fs::File::options().write(true).open(&object).and_then(|file| file.set_len(5_000)).expect("cut an object");
-    start_names(&mut node, &object, "cut");
-    std::fs::remove_file(&object).expect("remove an object");
-    start_names(&mut node, &object, "removed");
-    std::fs::write(&object, good).expect("put an object back");
+    let paths = journals(&node);
+    let path = paths.iter().max_by_key(|path| last_byte(&std::fs::read(path).expect("read a journal"))).expect("one");
+    let good = std::fs::read(path).expect("read a journal");
+    let mut bytes = good.clone();
+    bytes[last_byte(&good) / 2] ^= 0x40;
+    std::fs::write(path, &bytes).expect("write a journal");
+    start_names(&mut node, path, "damaged");
+    let before = audit::objects_below(node.storage()).len();
+    node.set_env("SERVE_DAMAGED", "true");
+    node.start_again();
+    let degraded = node.get("/api/info").is(200).json()["degraded"].to_string();
+    let name = path.file_name().expect("a name").to_string_lossy().into_owned();
+    assert!(degraded.contains("read-only") && degraded.contains(&name), "{degraded}");
+    let whole = files.iter().filter(|(upload, content)| node.get(&upload.download()).body == *content).count();
+    assert!(whole > 0, "what is whole is served");
+    let open = node.create(1000);
+    let refused = node.patch(&open, 0, &[1; 1000]);
+    assert!(refused.status >= 500 && node.offset(&open) == 0, "{refused:?}");
+    assert!(audit::objects_below(node.storage()).len() >= before, "nothing is taken away");
+    std::fs::write(path, &good).expect("put the journal right");
+    node.kill();
+    node.set_env("SERVE_DAMAGED", "false");
     node.start_again();
     for (upload, content) in files {
         node.whole(&upload, &content);
     }
-}
-
-#[test]
-fn a_damaged_store_is_served_read_only_when_told_to() {
-    let mut node = Node::setup().env("SERVE_DAMAGED", true).start();
-    let (good, bad) = (node.complete(&Oracle(1).bytes(0..300_000)), node.complete(&Oracle(2).bytes(0..300_000)));
-    let open = node.create(1000);
-    node.kill();
-    let object = node.storage().join("objects").join(&bad.id[..2]).join(&bad.id);
-    std::fs::File::options().write(true).open(&object).and_then(|file| file.set_len(5_000)).expect("cut an object");
-    node.start_again();
-    node.whole(&good, &Oracle(1).bytes(0..300_000));
-    let degraded = node.get("/api/info").is(200).json()["degraded"].to_string();
-    assert!(degraded.contains("read-only") && degraded.contains(&bad.id), "{degraded}");
-    assert_eq!(node.get(&bad.download()).status, 500, "nothing of what is damaged is served");
-    let refused = node.patch(&open, 0, &[1; 1000]);
-    assert!(refused.status >= 500 && node.offset(&open) == 0, "{refused:?}");
-    assert_eq!(std::fs::metadata(&object).expect("it is still there").len(), 5_000);
-    // Put right, it is what it was.
-    std::fs::write(&object, Oracle(2).bytes(0..300_000)).expect("put the object back");
-    node.kill_and_start_again();
-    node.whole(&bad, &Oracle(2).bytes(0..300_000));
-    node.patch(&open, 0, &[1; 1000]).is(204);
 }
 
 #[test]

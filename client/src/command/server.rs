@@ -307,6 +307,7 @@ fn data_config(config: &Config, devices: BTreeMap<IpAddr, String>) -> data::Conf
             config::WriteMode::Buffered => data::WriteMode::Buffered,
         },
         serve_damaged: config.storage.serve_damaged,
+        quarantine: Some(config.storage.quarantine).filter(|age| !age.is_zero()),
         engine: match config.server.engine {
             config::Engine::Auto => data::EngineChoice::Auto,
             config::Engine::Ring => data::EngineChoice::Ring,

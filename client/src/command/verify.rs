@@ -1,12 +1,13 @@
 //! `et server verify`: reads every stored byte of a stopped node and compares it with the checksum that was recorded when
-//! it came (reliability.md P19). Changes nothing but what a start of the node would.
+//! it came (reliability.md P19), and lists what a start could not place: damaged objects, files in the quarantine, removals
+//! that are due. Changes nothing but what a start of the node would.
 
 use std::io::Write;
 use std::process::ExitCode;
 
 use anyhow::Context;
 use etransfer_controlplane::config::Config;
-use etransfer_dataplane::store::{Store, StoreOptions, Verified};
+use etransfer_dataplane::store::{Condemned, Quarantined, Store, StoreOptions, Verified};
 
 /// Objects asked for at once.
 const PAGE: usize = 1000;
@@ -35,6 +36,20 @@ pub fn run(config: &Config) -> anyhow::Result<ExitCode> {
         if page.len() < PAGE {
             break;
         }
+    }
+    for (id, what) in store.damaged() {
+        writeln!(out, "{id} is not served: {what}")?;
+    }
+    for id in store.strays() {
+        writeln!(out, "{id} has a file, no record names it, and it cannot be moved to quarantine/")?;
+    }
+    for id in store.condemned().iter().map(Condemned::id) {
+        writeln!(out, "{id} was removed, and its file is still there; the node unlinks it when it runs")?;
+    }
+    let aside = store.quarantined().context("read the quarantine")?;
+    for Quarantined { object, at_unix_ms, bytes } in &aside {
+        let at = jiff::Timestamp::from_millisecond(i64::try_from(*at_unix_ms)?)?.strftime("%FT%TZ").to_string();
+        writeln!(out, "{object} is in quarantine/ since {at}, {bytes} bytes")?;
     }
     store.close().context("close the storage directory")?;
     writeln!(

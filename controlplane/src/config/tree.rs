@@ -100,6 +100,8 @@ pub struct Storage {
     pub write_mode: WriteMode,
     /// A damaged store is served read-only instead of not at all (P18).
     pub serve_damaged: bool,
+    /// How long a file that no record names waits in `quarantine/` before it is unlinked; zero: for good.
+    pub quarantine: Duration,
 }
 
 /// `auth.*`
@@ -229,6 +231,7 @@ impl Config {
                 durability: r.get("storage.durability", "durability", Durability::Complete),
                 write_mode: r.get("storage.write_mode", "write_mode", WriteMode::Auto),
                 serve_damaged: r.get("storage.serve_damaged", "serve_damaged", false),
+                quarantine: r.get("storage.quarantine", "storage_quarantine", Duration::from_secs(7 * 86_400)),
             },
             state: r.get("state.backend", "state_backend", Backend::File),
             redis_url: r.get("state.redis_url", "redis_url", Secret::new("redis://localhost:6379/0")),

@@ -40,6 +40,12 @@ pub fn data_plane(page: &mut Page<'_>, node: &Node, is_there: bool) -> Result<()
     page.gauge(Family::count("data_plane_up", "1: every core of the data plane was heard lately"), flag(is_there))?;
     let family = Family::count("data_plane_degraded", "1: the data plane no longer trusts its disk");
     page.gauge(family, flag(plane.degraded.is_some()))?;
+    let family = Family::count("damaged_objects", "Objects whose files are not what was recorded; they are not served");
+    page.gauge(family, plane.damaged as f64)?;
+    let family = Family::count("quarantined_files", "Files that no record named at a start, waiting in quarantine/");
+    page.gauge(family, plane.quarantined as f64)?;
+    let help = "Removed objects whose files could not be unlinked yet; their bytes still count";
+    page.gauge(Family::count("removals_due", help), plane.removals_due as f64)?;
     let family = Family::count("data_plane_cores", "Cores at work, by engine");
     page.gauges(family, [([("engine", plane.engine)], plane.cores as f64)])?;
     let family = Family::bytes("disk_free", "Free on the file system of the objects, a second ago or two");

@@ -38,6 +38,15 @@ pub struct NodeFacts {
     pub separate: Vec<String>,
     /// Why the node no longer trusts its disk (P6); `None` = healthy.
     pub degraded: Option<String>,
+    /// Objects whose files are not what was recorded; they are not served.
+    #[serde(default)]
+    pub damaged: u64,
+    /// Files that no record named at a start, waiting in `quarantine/`.
+    #[serde(default)]
+    pub quarantined: u64,
+    /// Removed objects whose files could not be unlinked yet; their bytes still count.
+    #[serde(default)]
+    pub removals_due: u64,
     /// Bytes free on the file system of the objects.
     pub disk_free: u64,
     /// Size of that file system in bytes.

@@ -22,11 +22,12 @@ use etransfer_contract::{ObjectId, Span};
 use super::Answered;
 use super::finish::{Stored, finish};
 use super::mover::{Limits, Moved, Mover, Stop};
+use super::remove::erase;
 use crate::body::Body;
 use crate::config::WriteMode;
 use crate::content::Content;
 use crate::core::{Core, http_date};
-use crate::data_file::{self, DataFile};
+use crate::data_file::DataFile;
 use crate::http::{Head, Reply};
 use crate::permission::Permission;
 use crate::store::{Claim, Object, Refused, Want};
@@ -98,6 +99,9 @@ async fn run(
         .store
         .find_or_create(permit.object, permit.length)
         .map_err(|_gone| refuse(404, "no such upload"))?;
+    if object.is_damaged() {
+        return Err(damaged(&object));
+    }
     if body.remaining() == Some(0) {
         return empty_body(core, &object, &ask, permit).await;
     }
@@ -181,6 +185,7 @@ async fn claim(
                 futures_util::future::select(std::pin::pin!(listener), std::pin::pin!(again)).await;
             }
             Err(Refused::Removed) => return Err(refuse(404, "no such upload")),
+            Err(Refused::Damaged) => return Err(damaged(object)),
             Err(
                 Refused::Received { contiguous }
                 | Refused::Mismatch { contiguous }
@@ -191,6 +196,11 @@ async fn claim(
             Err(Refused::BeyondLength { .. }) => return Err(refuse(400, "the body reaches beyond Upload-Length")),
         }
     }
+}
+
+/// What was recorded of it is not in its file: no offset is true.
+fn damaged(object: &Object) -> Failure {
+    Failure::Refused(Reply::damaged(object.damage().unwrap_or_default()))
 }
 
 /// T-PAT-1, T-PAT-2: 409 tells the true offset.
@@ -277,14 +287,10 @@ async fn settle(
 
 /// A creation whose body was refused never happened (T-CWU-4).
 async fn discard(core: &Core, object: &Object) {
-    if let Err(error) = object.remove(core.journal()) {
-        tracing::error!(upload = %object.id(), %error, "remove a refused creation");
-        return;
+    match erase(core, object.id()).await {
+        Ok(()) => core.shared.facts.push(Fact::Discarded { object: object.id() }),
+        Err(error) => tracing::error!(upload = %object.id(), %error, "remove a refused creation"),
     }
-    if let Err(error) = data_file::unlink(&core.io, &core.objects, object.id()).await {
-        tracing::error!(upload = %object.id(), %error, "unlink a refused creation");
-    }
-    core.shared.facts.push(Fact::Discarded { object: object.id() });
 }
 
 fn stopped(object: &Object, stop: Stop) -> Failure {

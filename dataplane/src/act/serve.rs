@@ -49,6 +49,9 @@ pub async fn serve(permission: &Permission<'_>, wire: &mut Wire, permit: &Serve,
         return Answered::Reply(Reply::detail(404, "no such file"));
     }
     let object = core.shared.store.find(permit.object);
+    if let Some(what) = object.as_ref().and_then(|object| object.damage()) {
+        return Answered::Reply(Reply::damaged(what));
+    }
     let delivery = match choose(head, permit, object.as_deref()) {
         Ok(delivery) => delivery,
         Err(reply) => return Answered::Reply(reply),

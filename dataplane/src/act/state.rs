@@ -24,6 +24,9 @@ pub async fn state(core: &Core, head: &Head, permit: &State) -> Answered {
     } else if core.shared.store.is_removed(permit.object) {
         return Answered::Reply(Reply::detail(404, "no such upload").field("Cache-Control", "no-store"));
     }
+    if let Some(what) = object.as_ref().and_then(|object| object.damage()) {
+        return Answered::Reply(Reply::damaged(what).field("Cache-Control", "no-store"));
+    }
     let look = object.as_ref().map(|object| object.look());
     let (contiguous, received) = look.as_ref().map_or((0, 0), |look| (look.contiguous, look.received));
     let length = look.as_ref().and_then(|look| look.length).or(permit.length);

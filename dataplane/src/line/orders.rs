@@ -4,6 +4,7 @@ use std::rc::Rc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use etransfer_contract::ObjectId;
 use etransfer_contract::fact::Fact;
 use etransfer_contract::line::{self, ORDERS_PATH};
 use etransfer_contract::order::{NodeFacts, Order, Orders, OrdersQuery, What};
@@ -25,7 +26,12 @@ pub async fn follow_orders(core: Rc<Core>) {
     let line = LineClient::new(core.io.clone(), core.shared.config.line.clone());
     let mut control_run = 0;
     let mut after = 0;
+    // Removals whose record could not be written: told once, so this side tries them again.
+    let mut undone: Vec<ObjectId> = Vec::new();
     loop {
+        for object in std::mem::take(&mut undone) {
+            undone.extend(remove(&core, object).await);
+        }
         match poll(&core, &line, control_run, after).await {
             Ok(orders) => {
                 if orders.control_run != control_run {
@@ -39,7 +45,7 @@ pub async fn follow_orders(core: Rc<Core>) {
                 }
                 set_ready(&core, true);
                 for Order { sequence, what } in orders.orders {
-                    carry_out(&core, what).await;
+                    undone.extend(carry_out(&core, what).await);
                     after = sequence;
                 }
             }
@@ -81,6 +87,9 @@ fn node_facts(core: &Core) -> NodeFacts {
         addresses: core.shared.addresses.iter().map(ToString::to_string).collect(),
         separate: core.shared.separate.iter().map(ToString::to_string).collect(),
         degraded: core.shared.store.degraded(),
+        damaged: core.shared.store.damaged_count(),
+        quarantined: core.shared.store.quarantined_count(),
+        removals_due: core.shared.store.removals_due(),
         disk_free: disk.as_ref().map_or(0, |disk| disk.f_bavail * disk.f_frsize),
         disk_size: disk.as_ref().map_or(0, |disk| disk.f_blocks * disk.f_frsize),
         transfers: core.shared.transfers.open(),
@@ -111,15 +120,21 @@ fn set_ready(core: &Core, ready: bool) {
     }
 }
 
-async fn carry_out(core: &Rc<Core>, what: What) {
+/// Tells the object when its removal is not even recorded.
+async fn carry_out(core: &Rc<Core>, what: What) -> Option<ObjectId> {
     let What::Remove { object: id, unless_written_since_unix_ms } = what;
     if let (Some(since), Some(object)) = (unless_written_since_unix_ms, core.shared.store.find(id)) {
         let look = object.look();
         if look.writers > 0 || look.written_unix_ms > since {
-            return;
+            return None;
         }
     }
-    if let Err(error) = remove_object(core, id).await {
-        tracing::error!(object = %id, %error, "carry out a removal");
-    }
+    // A conditional one that fails is ordered again by the next sweep, with its condition.
+    remove(core, id).await.filter(|_| unless_written_since_unix_ms.is_none())
+}
+
+async fn remove(core: &Core, id: ObjectId) -> Option<ObjectId> {
+    let error = remove_object(core, id).await.err()?;
+    tracing::error!(object = %id, %error, "carry out a removal");
+    (!core.shared.store.is_removed(id)).then_some(id)
 }

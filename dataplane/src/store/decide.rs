@@ -25,6 +25,8 @@ pub struct Want {
 pub enum Refused {
     /// The object is gone.
     Removed,
+    /// 500: its file is not what was recorded; see [`Object::damage`](super::Object::damage).
+    Damaged,
     /// 409: every byte of the body is there already.
     Received {
         /// The true offset.

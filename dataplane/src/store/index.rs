@@ -10,6 +10,7 @@ use std::sync::{Arc, Weak};
 use etransfer_contract::fact::Presence;
 use etransfer_contract::{Fact, ObjectId};
 
+use super::journal::Position;
 use super::known::Known;
 use super::lock::Lock;
 use super::object::Object;
@@ -42,7 +43,20 @@ pub(super) struct Index {
     shards: Vec<Lock<Shard>>,
     /// Completed and Removed facts, with the sequence number that orders them.
     unconfirmed: Lock<HashMap<ObjectId, (Told, u64)>>,
+    /// Removed objects whose files are not known to be gone.
+    leftovers: Lock<BTreeMap<ObjectId, Leftover>>,
+    /// Objects whose bytes are not what was recorded, and how that was seen.
+    damaged: Lock<BTreeMap<ObjectId, String>>,
     pub(super) tally: Arc<Tally>,
+}
+
+/// The file of a removed object.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Leftover {
+    /// What it holds, as far as is known: it counts until it is gone.
+    pub(super) bytes: u64,
+    /// Where the removal is recorded; `None`: an earlier run recorded it.
+    pub(super) position: Option<Position>,
 }
 
 /// What is open right now, over all objects, also removed ones.
@@ -56,7 +70,13 @@ pub(super) struct Tally {
 impl Index {
     pub(super) fn new() -> Self {
         let shards = (0..=u8::MAX).map(|_| Lock::new(Shard::new())).collect();
-        Self { shards, unconfirmed: Lock::default(), tally: Arc::default() }
+        Self {
+            shards,
+            unconfirmed: Lock::default(),
+            leftovers: Lock::default(),
+            damaged: Lock::default(),
+            tally: Arc::default(),
+        }
     }
 
     fn shard(&self, id: ObjectId) -> &Lock<Shard> {
@@ -110,12 +130,58 @@ impl Index {
         self.shard(id).hold().insert(id, Entry::Live(object));
     }
 
-    /// The object is removed from now on; the record of it is in a journal.
+    /// The object is removed from now on; the record of it is in a journal. The control plane has to hear of it when
+    /// there is no file any more.
     pub(super) fn bury(&self, id: ObjectId, tombstone: Tombstone) {
         self.shard(id).hold().insert(id, Entry::Gone(tombstone));
-        if !tombstone.confirmed {
+        self.damaged.hold().remove(&id);
+        if !tombstone.confirmed && !self.leftovers.hold().contains_key(&id) {
             self.owe(id, Told::Removed, tombstone.sequence);
         }
+    }
+
+    /// The file of a removed object is still there.
+    pub(super) fn leave(&self, id: ObjectId, leftover: Leftover) {
+        self.leftovers.hold().insert(id, leftover);
+        self.unconfirmed.hold().remove(&id);
+    }
+
+    /// The file of a removed object is gone.
+    pub(super) fn unlinked(&self, id: ObjectId) {
+        self.leftovers.hold().remove(&id);
+        let tombstone = match self.shard(id).hold().get(&id) {
+            Some(Entry::Gone(tombstone)) => Some(*tombstone),
+            // Its tombstone comes next, and finds no leftover.
+            Some(Entry::Live(_)) | None => None,
+        };
+        if let Some(tombstone) = tombstone.filter(|tombstone| !tombstone.confirmed) {
+            self.owe(id, Told::Removed, tombstone.sequence);
+        }
+    }
+
+    pub(super) fn leftover(&self, id: ObjectId) -> Option<Leftover> {
+        self.leftovers.hold().get(&id).copied()
+    }
+
+    pub(super) fn leftovers(&self) -> BTreeMap<ObjectId, Leftover> {
+        self.leftovers.hold().clone()
+    }
+
+    /// How many: leftovers, damaged objects.
+    pub(super) fn ailing(&self) -> (usize, usize) {
+        (self.leftovers.hold().len(), self.damaged.hold().len())
+    }
+
+    pub(super) fn damage(&self, id: ObjectId, what: &str) {
+        self.damaged.hold().insert(id, what.to_owned());
+    }
+
+    pub(super) fn damage_of(&self, id: ObjectId) -> Option<String> {
+        self.damaged.hold().get(&id).cloned()
+    }
+
+    pub(super) fn damaged(&self) -> Vec<(ObjectId, String)> {
+        self.damaged.hold().iter().map(|(id, what)| (*id, what.clone())).collect()
     }
 
     /// The control plane has to hear this. A removal takes the place of a completion.
@@ -151,18 +217,24 @@ impl Index {
         self.unconfirmed.hold().len()
     }
 
-    /// What is recorded of the next live objects after `after`, in the order of their ids; fewer than `limit` at the end.
+    /// What is recorded of the next objects after `after`, in the order of their ids; fewer than `limit` at the end. A removed
+    /// object is in it while its file is there: its bytes still count.
     pub(super) fn inventory(&self, after: Option<ObjectId>, limit: usize) -> Vec<Presence> {
         let mut page = Vec::new();
         let first = after.map_or(0, |id| usize::from(id.as_bytes()[0]));
         let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let leftovers = self.leftovers();
         for shard in &self.shards[first..] {
-            let objects: Vec<_> = live(shard.hold().range((from, Bound::Unbounded)).map(|(_, entry)| entry)).collect();
-            for object in objects {
+            let listed = |(id, entry): (&ObjectId, &Entry)| match entry {
+                Entry::Live(object) => Some(Ok(Arc::clone(object))),
+                Entry::Gone(tombstone) => leftovers.get(id).map(|left| Err(left.presence(*id, tombstone))),
+            };
+            let entries: Vec<_> = shard.hold().range((from, Bound::Unbounded)).filter_map(listed).collect();
+            for entry in entries {
                 if page.len() == limit {
                     return page;
                 }
-                page.extend(object.recorded_presence());
+                page.extend(entry.map_or_else(Some, |object| object.recorded_presence()));
             }
         }
         page
@@ -183,17 +255,15 @@ impl Index {
         shard.iter().filter_map(tombstone).collect()
     }
 
-    /// Forgets one live object as if it had never been; only while the store is being opened.
-    pub(super) fn forget(&self, id: ObjectId) {
-        self.shard(id).hold().remove(&id);
-        self.unconfirmed.hold().remove(&id);
-    }
-
     /// Forgets confirmed tombstones older than `before_unix_ms`, and objects that nobody holds and no record names.
     pub(super) fn sweep(&self, before_unix_ms: u64) {
+        let leftovers = self.leftovers();
         for shard in &self.shards {
-            shard.hold().retain(|_, entry| match entry {
-                Entry::Gone(tombstone) => !tombstone.confirmed || tombstone.at_unix_ms >= before_unix_ms,
+            shard.hold().retain(|id, entry| match entry {
+                Entry::Gone(tombstone) => {
+                    let is_done = tombstone.confirmed && !leftovers.contains_key(id);
+                    !is_done || tombstone.at_unix_ms >= before_unix_ms
+                }
                 // Under the shard's lock nobody can get hold of an object that only the shard holds.
                 Entry::Live(object) => Arc::strong_count(object) > 1 || object.is_recorded(),
             });
@@ -215,6 +285,14 @@ impl Index {
     fn make(self: &Arc<Self>, id: ObjectId, known: Known) -> Arc<Object> {
         let index: Weak<Self> = Arc::downgrade(self);
         Arc::new(Object::new(id, known, index, Arc::clone(&self.tally)))
+    }
+}
+
+impl Leftover {
+    fn presence(&self, object: ObjectId, tombstone: &Tombstone) -> Presence {
+        let spans = etransfer_contract::SpanSet::new();
+        let (received, at_unix_ms) = (self.bytes, tombstone.at_unix_ms);
+        Presence { object, received, contiguous: 0, spans, length: None, complete: false, at_unix_ms }
     }
 }
 

@@ -16,14 +16,17 @@
 //! * **Lock order**: a shard of the index, then an object, then a journal or the list of unconfirmed facts. Nothing is locked
 //!   while a file of an object is touched.
 //! * **Completion happens once** (P5): one [`Completion`] at a time, and none after one was finished.
-//! * **Removed stays removed** (P8): the tombstone is recorded before anything is unlinked and outlives compaction.
+//! * **Removed stays removed** (P8): the tombstone is recorded before anything is unlinked and outlives compaction. The
+//!   right to unlink a file is a [`Condemned`], which only a recorded removal gives. A removal is told when the file is gone.
+//! * **One bad object is one bad object**: what its file does not hold makes it *damaged*: known, counted, removable, and
+//!   neither read nor written ([`Object::report_damage`]). The rest is served.
 //!
 //! # Reading order
 //!
 //! `record` and `segment` are the format; `room` and `journal` append; `known` and `extent` are what records add up to;
 //! `decide` is the table of easytransfer.md 2.4; `object`, `claim`, `completion`, `reader` are what the byte path holds;
 //! `index` finds objects; `open`, `replay`, `verify`, `walk`, `checkpoint` are start and compaction; `whole` is the rest;
-//! `adopt` takes over what another program wrote.
+//! `quarantine` is where a start moves files that no record names; `adopt` takes over what another program wrote.
 mod adopt;
 mod checkpoint;
 mod claim;
@@ -38,6 +41,7 @@ mod lock;
 mod object;
 mod open;
 mod path;
+mod quarantine;
 mod reader;
 mod record;
 mod replay;
@@ -56,10 +60,11 @@ pub use journal::{Journal, Position, SyncTarget};
 pub use object::{LengthRefused, Look, NotFree, Object, SyncMark};
 pub use open::{OpenError, Replayed, StoreOptions};
 pub use path::ObjectPath;
+pub use quarantine::Quarantined;
 pub use reader::{ReadGuard, SoleDelivery};
 pub use segment::{Damage, DamageKind};
 pub use verify::Verified;
-pub use whole::{Audit, JournalError, Store};
+pub use whole::{Audit, Condemned, JournalError, Store};
 
 #[cfg(test)]
 mod tests;

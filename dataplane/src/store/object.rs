@@ -14,7 +14,7 @@ use super::clock::{millis, ticks_ms};
 use super::completion::Completion;
 use super::decide::{Decision, Refused, Seen, Want, decide};
 use super::extent::Trust;
-use super::index::{Index, Tally, Tombstone};
+use super::index::{Index, Leftover, Tally, Tombstone};
 use super::journal::{Appended, Journal, Position};
 use super::known::{Known, Stamp};
 use super::lock::Lock;
@@ -33,6 +33,8 @@ pub struct Object {
     /// A claim stored something or was released, the object completed or was removed.
     pub(super) changed: Event,
     removed: AtomicBool,
+    /// Its bytes are not what was recorded; the index has the reason.
+    damaged: AtomicBool,
     /// Readers have to stop.
     pub(super) cut: AtomicBool,
     pub(super) readers: AtomicUsize,
@@ -115,6 +117,7 @@ impl Object {
             state: Lock::new(State { known, ..State::default() }),
             changed: Event::new(),
             removed: AtomicBool::new(false),
+            damaged: AtomicBool::new(false),
             cut: AtomicBool::new(false),
             readers: AtomicUsize::new(0),
             delivering: AtomicBool::new(false),
@@ -196,6 +199,33 @@ impl Object {
         self.removed.load(Ordering::Acquire)
     }
 
+    /// What its file holds is not what was recorded: from now on nothing is read from it, written to it or completed. It
+    /// stays known, and can be removed. A later start judges it again.
+    pub fn report_damage(&self, what: &str) {
+        if let Some(index) = self.index.upgrade() {
+            index.damage(self.id, what);
+        }
+        if !self.damaged.swap(true, Ordering::AcqRel) {
+            tracing::error!(object = %self.id, what, "this object is damaged; it is not served until its file is put right");
+        }
+        self.state.hold().writers.iter().for_each(|writer| writer.lease.fence());
+        self.cut.store(true, Ordering::Release);
+        self.changed.notify(usize::MAX);
+    }
+
+    /// See [`Object::report_damage`].
+    pub fn is_damaged(&self) -> bool {
+        self.damaged.load(Ordering::Acquire)
+    }
+
+    /// What is wrong with it; `None`: nothing known.
+    pub fn damage(&self) -> Option<String> {
+        if !self.is_damaged() {
+            return None;
+        }
+        self.index.upgrade().and_then(|index| index.damage_of(self.id)).or_else(|| Some("its file is damaged".into()))
+    }
+
     /// What has to be synced before an answer may rely on the present state, over all journals (`durability: every`).
     pub fn positions(&self) -> Vec<Position> {
         self.state.hold().positions.clone()
@@ -239,6 +269,9 @@ impl Object {
         if self.is_removed() {
             return Err(Refused::Removed);
         }
+        if self.is_damaged() {
+            return Err(Refused::Damaged);
+        }
         let contiguous = state.known.received.contiguous();
         let owned: SpanSet = state.writers.iter().flat_map(|writer| writer.owned.iter()).collect();
         let (length, complete) = (state.length(), state.known.complete);
@@ -263,7 +296,7 @@ impl Object {
             state.writers.iter().any(|writer| writer.owned.iter().any(|owned| owned.intersect(span).is_some()));
         let is_received = state.known.received.missing(span).as_slice() != [span];
         let is_beyond = state.length().is_some_and(|length| span.end() > length);
-        if self.is_removed() || state.known.complete || is_owned || is_received || is_beyond {
+        if self.is_removed() || self.is_damaged() || state.known.complete || is_owned || is_received || is_beyond {
             return Err(NotFree);
         }
         Ok(self.hand_out(&mut state, vec![span], span.end()))
@@ -302,7 +335,8 @@ impl Object {
         let length = state.length()?;
         let whole = state.known.received.contiguous() == length;
         let idle = state.writers.iter().all(|writer| writer.has_stored_all());
-        if !whole || !idle || state.known.complete || state.completing || self.is_removed() {
+        let is_out = self.is_removed() || self.is_damaged();
+        if !whole || !idle || state.known.complete || state.completing || is_out {
             return None;
         }
         state.completing = true;
@@ -311,8 +345,7 @@ impl Object {
 
     /// Removes the object for ever: records the tombstone, ends its writers, cuts its readers. `true` for the first call.
     ///
-    /// The caller then unlinks the file; before that it syncs `journal` unless durability is `none`, or a power loss could
-    /// keep the unlinking and forget the removal.
+    /// The file goes later, and only by [`Store::condemn`](super::Store::condemn).
     pub fn remove(&self, journal: &Journal) -> io::Result<bool> {
         let first = self.retire(journal)?;
         self.cut.store(true, Ordering::Release);
@@ -327,6 +360,11 @@ impl Object {
             return Ok(false);
         }
         let appended = self.record(&mut state, journal, &[Change::Remove])?;
+        if let Some(index) = self.index.upgrade() {
+            // Before anybody can see the removal: until its file is gone nobody is told that it is.
+            let (bytes, position) = (state.known.received.bytes(), Some(appended.position));
+            index.leave(self.id, Leftover { bytes, position });
+        }
         self.removed.store(true, Ordering::Release);
         state.writers.iter().for_each(|writer| writer.lease.end());
         drop(state);
@@ -338,7 +376,7 @@ impl Object {
         Ok(true)
     }
 
-    /// A place to read from; `None` when the object was removed.
+    /// A place to read from; `None` when the object was removed or is damaged.
     pub fn read(self: &Arc<Self>) -> Option<ReadGuard> {
         ReadGuard::new(Arc::clone(self))
     }

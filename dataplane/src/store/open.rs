@@ -1,4 +1,7 @@
 //! Opening a store: lock, replay, doubts settled, files compared, a new checkpoint; only then does anything go on.
+//!
+//! A start unlinks no object's file, and changes nothing before it has decided that it runs. What it may find, and what it
+//! does then, is the table in `dataplane/START.md`.
 use std::collections::HashMap;
 use std::io;
 use std::os::fd::OwnedFd;
@@ -10,13 +13,16 @@ use std::time::{Duration, Instant};
 use etransfer_contract::ObjectId;
 use rustix::fs::{FlockOperation, Mode, OFlags};
 
-use super::index::Index;
+use super::checkpoint::list;
+use super::clock::unix_ms;
+use super::index::{Index, Leftover};
 use super::journal::{Common, Journal};
+use super::quarantine;
 use super::replay::{Replay, Slot, replay};
 use super::room::is_full;
 use super::segment::{BootId, Damage};
-use super::verify::{is_doubtful, settle_all};
-use super::walk::{Walked, make_directories, walk};
+use super::verify::{is_doubtful, settle_all, verify};
+use super::walk::{Walked, any_file, has_directories, make_directories, walk};
 use super::whole::Store;
 
 /// How to open a store.
@@ -52,8 +58,14 @@ pub struct Replayed {
     pub torn_bytes: u64,
     /// Bytes that were recorded, lost with a power loss, and are given up.
     pub lost_bytes: u64,
-    /// Files that no record named, removed.
+    /// Files that no record names: moved to the quarantine, or left where they are in a read-only store.
     pub orphans: u64,
+    /// Files that came back from the quarantine, because a record names them.
+    pub put_back: u64,
+    /// Objects whose bytes are not what was recorded; they are known, and not served.
+    pub damaged: usize,
+    /// Files whose removal is recorded and was not carried out: the node does that.
+    pub leftovers: usize,
     /// Names below `objects/` that are none of ours.
     pub strangers: u64,
     /// How long it took.
@@ -66,7 +78,35 @@ pub enum OpenError {
     /// Another process has it.
     #[error("{0}: another server uses this storage directory")]
     Locked(PathBuf),
-    /// The disk and the journal do not agree with what was written.
+    /// There are objects, and no journal that could say what they are. Nothing was changed.
+    #[error(
+        "{root}: objects/ holds files ({example} is one), and journal/ {what}. Nothing was changed. Mount or restore the \
+         journal/ that belongs to these objects and start again. If it is lost for good, move objects/ elsewhere: each \
+         file there is the content of one upload, under its id; then the node starts empty"
+    )]
+    NoJournal {
+        /// The storage directory.
+        root: PathBuf,
+        /// One of the files.
+        example: ObjectId,
+        /// What the journal is like.
+        what: &'static str,
+    },
+    /// There is a journal that names objects, and no directory of theirs. Nothing was changed.
+    #[error(
+        "{root}: the journal names {objects} objects with bytes ({example} is one), and objects/ is missing or empty. \
+         Nothing was changed. Mount or restore the objects/ that belongs to this journal and start again. If it is lost \
+         for good, move journal/ and state/ elsewhere as well; then the node starts empty"
+    )]
+    NoObjects {
+        /// The storage directory.
+        root: PathBuf,
+        /// How many.
+        objects: usize,
+        /// One of them.
+        example: ObjectId,
+    },
+    /// A part of the journal cannot be what was written.
     #[error("damaged store: {0}")]
     Damaged(#[from] Damage),
     /// A system call failed.
@@ -93,21 +133,21 @@ impl Store {
         let root = &options.root;
         let failed =
             |action: &'static str| move |source: io::Error| OpenError::Io { action, path: root.clone(), source };
+        refuse_objects_without_journal(root)?;
         let objects = make_directory(&root.join("objects")).map_err(failed("open objects/ below"))?;
         let directory = make_directory(&root.join("journal")).map_err(failed("open journal/ below"))?;
         let lock = take_lock(&directory, root)?;
-        make_directories(&objects).map_err(failed("make object directories below"))?;
 
         let mut found = replay(&directory, boot).map_err(failed("read the journal below"))?;
-        let mut damage = std::mem::take(&mut found.damage);
+        let damage = std::mem::take(&mut found.damage);
         refuse(&options, &damage)?;
+        refuse_journal_without_objects(root, &objects, &found)?;
+        make_directories(&objects).map_err(failed("make object directories below"))?;
         let lost_bytes = settle(&objects, &mut found);
         let index = Arc::new(Index::new());
         fill(&index, std::mem::take(&mut found.slots));
-        let walked = walk(&objects, &index, damage.is_empty()).map_err(failed("compare the objects below"))?;
-        damage.extend(walked.damage.iter().map(|(_, damage)| damage.clone()));
-        refuse(&options, &damage)?;
-        walked.damage.iter().for_each(|(id, _)| index.forget(*id));
+        let walked = walk(&objects, &index);
+        refuse_objects_of_another_journal(root, &found, &walked)?;
 
         let common = Common {
             directory,
@@ -122,11 +162,72 @@ impl Store {
         replayed.objects = index.count().0;
         let store = Self::assemble(options.clone(), index, common, objects, lock);
         match damage.first() {
-            Some(first) => store.degrade(format!("read-only: {first}")),
-            None => store.begin(&found).map_err(failed("start the journal below"))?,
+            Some(first) => {
+                store.degrade(format!("read-only: {first}"));
+                store.isolate(&walked.damaged);
+            }
+            None => {
+                store.begin(&found).map_err(failed("start the journal below"))?;
+                store.act_on(&walked, &mut replayed);
+            }
         }
+        replayed.damaged = store.damaged().len();
         replayed.took = started.elapsed();
         Ok((store, replayed))
+    }
+
+    /// The start has decided that it runs: now what the walk found is acted upon. Nothing here can stop it any more.
+    fn act_on(&self, walked: &Walked, replayed: &mut Replayed) {
+        for (id, bytes) in &walked.leftovers {
+            self.index().leave(*id, Leftover { bytes: *bytes, position: None });
+        }
+        let hurt = self.put_back(&walked.damaged);
+        replayed.put_back = (walked.damaged.len() - hurt.len()) as u64;
+        self.isolate(&hurt);
+        let now = unix_ms();
+        for id in &walked.orphans {
+            match self.root().and_then(|root| quarantine::take(&root, &self.objects_dir(), *id, now)) {
+                Ok(()) => tracing::warn!(object = %id, "no record names this file; it is in quarantine/ now"),
+                Err(error) => {
+                    tracing::error!(object = %id, %error, "no record names this file, and it cannot be moved to quarantine/; it stays");
+                    self.strays.hold().push(*id);
+                }
+            }
+        }
+        if let Err(error) = self.quarantined() {
+            tracing::error!(%error, "the quarantine cannot be read");
+        }
+    }
+
+    /// Objects without a file whose file an earlier start set aside, with another journal: it is theirs if its bytes are
+    /// what was recorded. Returns those that are still hurt.
+    fn put_back(&self, damaged: &[(ObjectId, String)]) -> Vec<(ObjectId, String)> {
+        let aside = match self.quarantined() {
+            Ok(aside) if !damaged.is_empty() => aside,
+            // Unreadable: said when the orphans were moved.
+            Ok(_) | Err(_) => return damaged.to_vec(),
+        };
+        let is_still_hurt = |(id, _): &&(ObjectId, String)| {
+            let Some(entry) = aside.iter().rfind(|entry| entry.object == *id) else { return true };
+            let objects = self.objects_dir();
+            let put = self.root().and_then(|root| quarantine::put_back(&root, &objects, entry));
+            let is_whole = put.is_ok()
+                && self.find(*id).is_some_and(|object| {
+                    let known = object.state.hold().known.clone();
+                    verify(&objects, *id, &known).damaged.is_empty()
+                });
+            tracing::warn!(object = %id, is_whole, "a record names this file of quarantine/; it is back in its place");
+            !is_whole
+        };
+        damaged.iter().filter(is_still_hurt).cloned().collect()
+    }
+
+    fn isolate(&self, damaged: &[(ObjectId, String)]) {
+        for (id, what) in damaged {
+            if let Some(object) = self.find(*id) {
+                object.report_damage(what);
+            }
+        }
     }
 
     /// First segments of a new generation, then a checkpoint of what was replayed. A disk too full for that is no reason not
@@ -166,6 +267,55 @@ fn refuse(options: &StoreOptions, damage: &[Damage]) -> Result<(), OpenError> {
     }
 }
 
+/// A journal that is missing or empty knows no object: it would take every file for an orphan.
+fn refuse_objects_without_journal(root: &Path) -> Result<(), OpenError> {
+    let failed =
+        |source: io::Error| OpenError::Io { action: "compare objects/ and journal/ below", path: root.into(), source };
+    let Some(objects) = open_directory(&root.join("objects")).map_err(failed)? else { return Ok(()) };
+    let what = match open_directory(&root.join("journal")).map_err(failed)? {
+        None => "is missing",
+        Some(journal) if list(&journal).map_err(failed)?.is_empty() => "is empty",
+        Some(_) => return Ok(()),
+    };
+    match any_file(&objects) {
+        Some(example) => Err(OpenError::NoJournal { root: root.to_path_buf(), example, what }),
+        None => Ok(()),
+    }
+}
+
+/// A lost mount: an `objects/` that never was one of a store, under a journal that names objects.
+fn refuse_journal_without_objects(root: &Path, objects: &OwnedFd, found: &Replay) -> Result<(), OpenError> {
+    if has_directories(objects) {
+        return Ok(());
+    }
+    let has_bytes = |(id, slot): (&ObjectId, &Slot)| match slot {
+        Slot::Live(known) if known.received.bytes() > 0 => Some(*id),
+        Slot::Live(_) | Slot::Gone(_) => None,
+    };
+    let mut named = found.slots.iter().filter_map(has_bytes);
+    match named.next() {
+        Some(example) => {
+            let objects = 1 + named.count();
+            Err(OpenError::NoObjects { root: root.to_path_buf(), objects, example })
+        }
+        None => Ok(()),
+    }
+}
+
+/// Every start of a store writes a checkpoint and begins a segment. A journal without either is a part of one: what it does
+/// not name need not be an orphan.
+fn refuse_objects_of_another_journal(root: &Path, found: &Replay, walked: &Walked) -> Result<(), OpenError> {
+    let Some(example) = walked.orphans.first().copied() else { return Ok(()) };
+    let root = root.to_path_buf();
+    if found.records == 0 {
+        return Err(OpenError::NoJournal { root, example, what: "has no record" });
+    }
+    if found.unused.is_empty() && found.used.is_empty() && found.damage.is_empty() {
+        return Err(OpenError::NoJournal { root, example, what: "has a checkpoint and no segment" });
+    }
+    Ok(())
+}
+
 fn settle(objects: &OwnedFd, found: &mut Replay) -> u64 {
     let doubtful = found.slots.iter_mut().filter_map(|(id, slot)| match slot {
         Slot::Live(known) if is_doubtful(known) => Some((*id, known)),
@@ -190,7 +340,10 @@ fn report(found: &Replay, walked: &Walked, lost_bytes: u64) -> Replayed {
         objects: 0,
         torn_bytes: found.torn_bytes,
         lost_bytes,
-        orphans: walked.orphans,
+        orphans: walked.orphans.len() as u64,
+        put_back: 0,
+        damaged: 0,
+        leftovers: walked.leftovers.len(),
         strangers: walked.strangers,
         took: Duration::ZERO,
     }
@@ -205,8 +358,17 @@ fn make_directory(path: &Path) -> io::Result<OwnedFd> {
             Err(error) => return Err(error.into()),
         }
     }
+    open_directory(path)?.ok_or_else(|| io::ErrorKind::NotFound.into())
+}
+
+/// `None`: there is none.
+pub(super) fn open_directory(path: &Path) -> io::Result<Option<OwnedFd>> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    Ok(rustix::fs::open(path, flags, Mode::empty())?)
+    match rustix::fs::open(path, flags, Mode::empty()) {
+        Ok(directory) => Ok(Some(directory)),
+        Err(rustix::io::Errno::NOENT) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// Keeps other processes out while it lives.

@@ -2,7 +2,7 @@
 use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use etransfer_contract::fact::Presence;
@@ -10,11 +10,12 @@ use etransfer_contract::{Fact, ObjectId};
 
 use super::checkpoint;
 use super::clock::unix_ms;
-use super::index::{Gone, Index, Tally};
-use super::journal::{Common, Journal};
+use super::index::{Gone, Index, Leftover, Tally};
+use super::journal::{Common, Journal, Position};
 use super::lock::Lock;
 use super::object::Object;
-use super::open::{DirectoryLock, StoreOptions};
+use super::open::{DirectoryLock, StoreOptions, open_directory};
+use super::quarantine::{self, Quarantined};
 use super::record::{Change, Record, Told};
 use super::verify::{Verified, verify};
 
@@ -35,6 +36,10 @@ pub struct Store {
     degraded: Lock<Option<String>>,
     /// One compaction at a time.
     compaction: Lock<Compaction>,
+    /// Files that no record names and that could not be moved to the quarantine.
+    pub(super) strays: Lock<Vec<ObjectId>>,
+    /// Files in the quarantine, at the last look.
+    aside: AtomicU64,
     /// Held until the end: dropping it lets another process in.
     _lock: DirectoryLock,
 }
@@ -46,6 +51,33 @@ struct Compaction {
     begun: bool,
     /// It failed then; not every call shall fill a full disk to the brim again.
     failed_at: Option<Instant>,
+}
+
+/// The right to unlink the file of one object: its removal is recorded. Only [`Store::condemn`] and [`Store::condemned`]
+/// give it; whoever unlinks syncs the record first.
+#[derive(Debug)]
+pub struct Condemned {
+    id: ObjectId,
+    position: Option<Position>,
+    object: Option<Arc<Object>>,
+}
+
+impl Condemned {
+    /// Whose file.
+    pub fn id(&self) -> ObjectId {
+        self.id
+    }
+
+    /// What a journal has to have synced before the file goes; `None`: an earlier run recorded it, and the checkpoint of this
+    /// start, which was synced, has it.
+    pub fn recorded_at(&self) -> Option<Position> {
+        self.position
+    }
+
+    /// Whoever may still write to it; `None`: no writer is left of the request that removed it.
+    pub fn object(&self) -> Option<&Arc<Object>> {
+        self.object.as_ref()
+    }
 }
 
 /// How long [`Store::compact_if_due`] lets a failed compaction rest.
@@ -94,6 +126,8 @@ impl Store {
             objects: Arc::new(objects),
             degraded,
             compaction,
+            strays: Lock::default(),
+            aside: AtomicU64::new(0),
             _lock: lock,
         })
     }
@@ -119,13 +153,26 @@ impl Store {
         Some(object)
     }
 
-    /// Removes an object, also one that never was: a late writer shall not bring it to life. `true` for the first removal.
-    /// See [`Object::remove`] for what the caller does next.
-    pub fn remove(&self, id: ObjectId, journal: &Journal) -> io::Result<bool> {
-        match self.index.find_or_create(id) {
-            Ok(object) => object.remove(journal),
-            Err(Gone) => Ok(false),
+    /// Records the removal of an object, also of one that never was: a late writer shall not bring it to life. What comes
+    /// back is the right to unlink its file, again and again until [`Store::unlinked`]; `None`: its file is gone.
+    pub fn condemn(&self, id: ObjectId, journal: &Journal) -> io::Result<Option<Condemned>> {
+        let object = self.index.find_or_create(id).ok();
+        if let Some(object) = &object {
+            object.remove(journal)?;
         }
+        let of = |leftover: Leftover| Condemned { id, position: leftover.position, object };
+        Ok(self.index.leftover(id).map(of))
+    }
+
+    /// Removed objects whose files are still there, those of earlier runs included.
+    pub fn condemned(&self) -> Vec<Condemned> {
+        let of = |(id, leftover): (ObjectId, Leftover)| Condemned { id, position: leftover.position, object: None };
+        self.index.leftovers().into_iter().map(of).collect()
+    }
+
+    /// The file of a condemned object is gone: from now on the control plane is told of the removal.
+    pub fn unlinked(&self, condemned: &Condemned) {
+        self.index.unlinked(condemned.id);
     }
 
     /// Its removal is remembered.
@@ -186,9 +233,55 @@ impl Store {
         &self.common
     }
 
-    #[cfg(test)]
     pub(super) fn index(&self) -> &Index {
         &self.index
+    }
+
+    /// The storage directory itself.
+    pub(super) fn root(&self) -> io::Result<OwnedFd> {
+        open_directory(&self.options.root)?.ok_or_else(|| io::ErrorKind::NotFound.into())
+    }
+
+    /// Files that starts set aside, by object. Blocking.
+    pub fn quarantined(&self) -> io::Result<Vec<Quarantined>> {
+        let aside = quarantine::list(&self.root()?)?;
+        self.aside.store(aside.len() as u64, Ordering::Relaxed);
+        Ok(aside)
+    }
+
+    /// How many there were at the last look.
+    pub fn quarantined_count(&self) -> u64 {
+        self.aside.load(Ordering::Relaxed)
+    }
+
+    /// How many objects are damaged.
+    pub fn damaged_count(&self) -> u64 {
+        self.index.ailing().1 as u64
+    }
+
+    /// How many removed objects still have their files.
+    pub fn removals_due(&self) -> u64 {
+        self.index.ailing().0 as u64
+    }
+
+    /// Unlinks what was set aside before that time; tells what went. Blocking.
+    pub fn sweep_quarantine(&self, before_unix_ms: u64) -> io::Result<Vec<Quarantined>> {
+        quarantine::sweep(&self.root()?, before_unix_ms)
+    }
+
+    /// Files below `objects/` that no record names and that could not be set aside at the start.
+    pub fn strays(&self) -> Vec<ObjectId> {
+        self.strays.hold().clone()
+    }
+
+    /// Objects whose bytes are not what was recorded, and how that was seen. They are known and removable, and not served.
+    pub fn damaged(&self) -> Vec<(ObjectId, String)> {
+        self.index.damaged()
+    }
+
+    /// Nothing is written any more: the journal was damaged at the start (`serve_damaged`).
+    pub fn is_read_only(&self) -> bool {
+        self.common.read_only.load(Ordering::Relaxed)
     }
 
     /// Why the node no longer trusts its disk; `None` = healthy.

@@ -50,6 +50,7 @@ impl Bed {
             durability: Durability::None,
             write_mode: WriteMode::Auto,
             serve_damaged: false,
+            quarantine: None,
             engine,
             grace: Duration::from_secs(60),
             limits,

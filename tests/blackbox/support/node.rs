@@ -337,6 +337,10 @@ impl Node {
         let mut process = self.processes.remove(at);
         wait::until("the process ends", || process.child.try_wait().expect("wait for a child"))
     }
+    /// Sets `ETRANSFER_<name>` for what is started from now on.
+    pub fn set_env(&mut self, name: &str, value: &str) {
+        self.setup.env.insert(format!("ETRANSFER_{name}"), value.to_owned());
+    }
     /// Starts what is not running, on the same port and directory.
     #[track_caller]
     pub fn start_again(&mut self) {

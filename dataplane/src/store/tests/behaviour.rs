@@ -162,8 +162,8 @@ fn facts_are_owed_until_confirmed_across_restarts() {
     let (store, _) = open(root.path());
     store_complete(&store, id(1), b"one", true);
     store_complete(&store, id(2), b"two", true);
-    assert!(store.remove(id(3), store.journal(0)).unwrap(), "also what never was can be removed");
-    store.find(id(2)).unwrap().remove(store.journal(0)).unwrap();
+    assert!(remove(&store, id(3), store.journal(0)).unwrap(), "also what never was can be removed");
+    erase(&store, id(2));
     let name = |fact: &Fact| match fact {
         Fact::Completed(Presence { object, complete: true, .. }) => ("completed", *object),
         Fact::Removed { object } => ("removed", *object),
@@ -204,13 +204,19 @@ fn removed_stays_removed() {
     for _ in 0..2 {
         assert!(store.find(id(1)).is_none() && store.is_removed(id(1)) && !store.is_removed(id(2)));
         assert_eq!(store.find_or_create(id(1), None).unwrap_err(), Gone);
-        assert!(store.inventory(None, 10).is_empty());
+        let counted: Vec<_> = store.inventory(None, 10).iter().map(|left| (left.object, left.received)).collect();
+        assert_eq!(counted, [(id(1), 4)], "its bytes count while its file is there");
+        assert!(store.unconfirmed().is_empty(), "and nobody is told that they are gone");
         store.compact().unwrap();
     }
     drop((claim, reader, object, store));
     let (store, replayed) = open(root.path());
-    assert_eq!(replayed.orphans, 1, "its file was not unlinked before the crash");
-    assert!(store.is_removed(id(1)) && read_file(root.path(), id(1)).is_empty());
+    assert_eq!((replayed.orphans, replayed.leftovers), (0, 1), "its file was not unlinked before the crash");
+    assert!(store.is_removed(id(1)) && read_file(root.path(), id(1)) == b"data", "a start unlinks nothing");
+    assert_eq!(store.condemned().iter().map(Condemned::id).collect::<Vec<_>>(), [id(1)], "the node does");
+    erase(&store, id(1));
+    assert!(store.condemned().is_empty() && store.inventory(None, 10).is_empty());
+    assert_eq!(store.unconfirmed(), [Fact::Removed { object: id(1) }]);
     assert_eq!(store.audit().writers + store.audit().readers + store.audit().completions, 0);
 }
 
@@ -298,15 +304,22 @@ fn group_commit_knows_what_is_durable() {
 }
 
 #[test]
-fn orphans_go_and_strangers_stay() {
+fn orphans_are_set_aside_and_strangers_stay() {
     let root = directory();
     let (store, _) = open(root.path());
     store_bytes(&store, id(1), None, 0, b"kept");
     write_file(&store, id(2), 0, b"created, never recorded");
     std::fs::write(root.path().join("objects/00/readme"), "not ours").unwrap();
     drop(store);
-    let (_store, replayed) = open(root.path());
+    let (store, replayed) = open(root.path());
     assert_eq!((replayed.orphans, replayed.strangers), (1, 1));
+    let aside = store.quarantined().unwrap();
+    assert_eq!((aside.len(), aside[0].object, aside[0].bytes), (1, id(2), 23));
+    let file = root.path().join(format!("quarantine/{}.{}", id(2), aside[0].at_unix_ms));
+    assert_eq!(std::fs::read(&file).unwrap(), b"created, never recorded");
+    assert!(store.sweep_quarantine(aside[0].at_unix_ms).unwrap().is_empty() && file.exists(), "not before its time");
+    assert_eq!(store.sweep_quarantine(aside[0].at_unix_ms + 1).unwrap(), aside);
+    assert!(!file.exists() && store.quarantined().unwrap().is_empty());
     assert_eq!(read_file(root.path(), id(1)), b"kept");
     assert!(!root.path().join("objects").join(ObjectPath::of(id(2)).as_str()).exists());
     assert!(root.path().join("objects/00/readme").exists());

@@ -19,8 +19,8 @@ fn fill(store: &Store) {
     store_complete(store, id(8), b"whole", true);
     store_complete(store, id(9), b"also", false);
     store.confirm(0, &store.unconfirmed()[0]);
-    store.remove(id(3), store.journal(0)).unwrap();
-    store.remove(id(15), store.journal(0)).unwrap();
+    remove(&store, id(3), store.journal(0)).unwrap();
+    remove(&store, id(15), store.journal(0)).unwrap();
 }
 
 /// Opens a copy of the directory as it is now, as after a kill.
@@ -52,7 +52,7 @@ fn a_crash_at_any_step_of_a_compaction_changes_nothing() {
     assert_same_after_a_crash(root.path(), &store, "while the checkpoint is written");
     checkpoint::write(store.common(), store.index(), generation).unwrap();
     assert_same_after_a_crash(root.path(), &store, "before old files are deleted");
-    store.remove(id(6), store.journal(1)).unwrap();
+    remove(&store, id(6), store.journal(1)).unwrap();
     store_bytes(&store, id(7), None, 0, &[1; 100]);
     assert_same_after_a_crash(root.path(), &store, "with newer records");
     let old = journal_files(root.path()).into_iter().find(|path| path.extension().unwrap() == "journal").unwrap();
@@ -107,7 +107,7 @@ fn writers_go_on_while_compactions_run() {
                     let crc = crc32fast::hash(&[core]);
                     claim.commit(store.journal(usize::from(core)), span(at, at + 1), crc).unwrap();
                     if at % 100 == 0 {
-                        store.remove(id(100 + core), store.journal(usize::from(core))).unwrap();
+                        remove(&store, id(100 + core), store.journal(usize::from(core))).unwrap();
                     }
                 }
             });

@@ -79,7 +79,7 @@ fn every_flipped_or_missing_byte_of_a_checkpoint_is_damage() {
     let root = directory();
     let (store, _) = open(root.path());
     (0..5).for_each(|number| store_bytes(&store, id(number), Some(200), 0, &[number; 100]));
-    store.remove(id(4), store.journal(0)).unwrap();
+    remove(&store, id(4), store.journal(0)).unwrap();
     store.compact().unwrap();
     drop(store);
     let checkpoint =
@@ -136,12 +136,13 @@ fn damage_stops_the_start_or_makes_it_read_only() {
 }
 
 #[test]
-fn recorded_bytes_that_are_not_in_the_file_stop_the_start() {
+fn recorded_bytes_that_are_not_in_the_file_isolate_the_object() {
     for complete in [false, true] {
         for missing in [false, true] {
             let root = directory();
             let (store, _) = open(root.path());
             store_bytes(&store, id(1), Some(100), 0, &[1; 100]);
+            store_bytes(&store, id(2), Some(100), 0, &[2; 100]);
             if complete {
                 store.find(id(1)).unwrap().try_complete().unwrap().finish(store.journal(0), true).unwrap();
             }
@@ -152,13 +153,32 @@ fn recorded_bytes_that_are_not_in_the_file_stop_the_start() {
             } else {
                 std::fs::write(&path, [1; 99]).unwrap()
             }
-            let Err(OpenError::Damaged(damage)) = Store::open_in(options(root.path(), 1), BOOT) else { panic!() };
-            assert!(damage.file.ends_with(ObjectPath::of(id(1)).as_str()));
-            let found = if missing { 0 } else { 99 };
-            assert_eq!(damage.what, DamageKind::Object { recorded: 100, found });
-            let lenient = StoreOptions { read_only_on_damage: true, ..options(root.path(), 1) };
-            let (store, _) = Store::open_in(lenient, BOOT).unwrap();
-            assert!(store.find(id(1)).is_none(), "what is not whole is not served");
+            let (store, replayed) = open(root.path());
+            assert_eq!((replayed.objects, replayed.damaged, store.degraded()), (2, 1, None));
+            let object = store.find(id(1)).unwrap();
+            let what = object.damage().unwrap();
+            assert!(
+                what.contains("100 bytes are recorded") && what.contains(if missing { "no file" } else { "99" }),
+                "{what}"
+            );
+            assert_eq!(store.damaged(), [(id(1), what)]);
+            assert!(object.read().is_none() && object.try_complete().is_none(), "neither read nor completed");
+            assert!(matches!(object.claim(sequential(100, 0)), Err(Refused::Damaged)), "nor written");
+            let other = store.find(id(2)).unwrap();
+            assert!(!other.is_damaged() && other.read().is_some(), "the rest is served");
+            drop((object, other, store));
+            // Put right, it is what it was; removed, it is gone and no start minds.
+            std::fs::write(&path, [1; 100]).unwrap();
+            let (store, replayed) = open(root.path());
+            assert_eq!((replayed.damaged, store.find(id(1)).unwrap().damage()), (0, None));
+            assert_eq!(store.find(id(1)).unwrap().look().complete, complete);
+            drop(store);
+            std::fs::remove_file(&path).unwrap();
+            let (store, _) = open(root.path());
+            erase(&store, id(1));
+            assert!(store.damaged().is_empty());
+            drop(store);
+            assert_eq!(open(root.path()).1.damaged, 0);
         }
     }
 }

@@ -28,9 +28,9 @@ fn removing_and_completing_go_on_when_no_segment_can_be_made() {
     assert!(refused_at > 1500, "two segments were there: {refused_at}");
     assert_eq!(object.look().contiguous, refused_at, "the prefix is kept");
     store.find(id(1)).unwrap().try_complete().unwrap().finish(store.journal(0), true).unwrap();
-    assert!(store.remove(id(2), store.journal(0)).unwrap());
+    assert!(remove(&store, id(2), store.journal(0)).unwrap());
     for number in 10..60 {
-        assert!(store.remove(id(number), store.journal(0)).unwrap());
+        assert!(remove(&store, id(number), store.journal(0)).unwrap());
     }
     drop((claim, object));
     let copy = directory();
@@ -125,7 +125,7 @@ fn a_full_disk_stops_neither_removal_nor_the_next_starts() {
         let (store, _) = open(&root);
         assert_eq!(store.find(id(1)).unwrap().look().contiguous, 500, "start {start}");
         assert!(store.is_removed(id(2)));
-        assert!(store.remove(id(10 + start), store.journal(0)).unwrap());
+        assert!(remove(&store, id(10 + start), store.journal(0)).unwrap());
     }
     std::fs::remove_file(ballast).unwrap();
     let (store, _) = open(&root);

@@ -6,6 +6,7 @@ mod decision;
 mod full;
 mod model;
 mod power;
+mod start;
 mod threads;
 
 use std::path::{Path, PathBuf};
@@ -73,6 +74,23 @@ fn store_bytes(store: &Store, id: ObjectId, length: Option<u64>, at: u64, bytes:
 fn store_complete(store: &Store, id: ObjectId, bytes: &[u8], synced: bool) {
     store_bytes(store, id, Some(bytes.len() as u64), 0, bytes);
     store.find(id).unwrap().try_complete().unwrap().finish(store.journal(0), synced).unwrap();
+}
+
+/// Removes an object and its file, as the byte path does; `true` for the first removal.
+fn remove(store: &Store, id: ObjectId, journal: &Journal) -> std::io::Result<bool> {
+    let first = match store.find_or_create(id, None) {
+        Ok(object) => object.remove(journal)?,
+        Err(Gone) => false,
+    };
+    if let Some(condemned) = store.condemn(id, journal)? {
+        let _ = rustix::fs::unlinkat(store.objects_dir(), ObjectPath::of(id).as_c_str(), rustix::fs::AtFlags::empty());
+        store.unlinked(&condemned);
+    }
+    Ok(first)
+}
+
+fn erase(store: &Store, id: ObjectId) {
+    remove(store, id, store.journal(0)).unwrap();
 }
 
 /// The files below `journal/`, without the lock.

@@ -1,0 +1,201 @@
+//! A start destroys nothing: what it cannot explain is refused, isolated or set aside, and told. One row of
+//! `dataplane/START.md` each, on the built program.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::metrics::{metrics, sum};
+use crate::support::tus::Upload;
+use crate::support::{Node, Oracle, audit, wait};
+
+const NOBODYS: &str = "00112233445566778899aabbccddeeff";
+
+fn file_of(node: &Node, id: &str) -> PathBuf {
+    node.storage().join("objects").join(&id[..2]).join(id)
+}
+
+fn gauge(node: &Node, name: &str) -> f64 {
+    sum(&metrics(node), name, &[])
+}
+
+fn verify(node: &Node) -> wait::Ran {
+    let storage = node.storage().to_str().expect("paths of tests are UTF-8").to_owned();
+    wait::run(node.et(&["server", "verify", "--storage", &storage]))
+}
+
+fn some_files(node: &Node) -> Vec<(Upload, Vec<u8>)> {
+    let content = |seed| Oracle(seed).bytes(0..20_000 + seed * 1000);
+    (0..12).map(|seed| (node.complete(&content(seed)), content(seed))).collect()
+}
+
+fn all_whole(node: &Node, files: &[(Upload, Vec<u8>)]) {
+    files.iter().for_each(|(upload, content)| node.whole(upload, content));
+}
+
+fn quarantine(node: &Node) -> Vec<PathBuf> {
+    audit::files_below(&node.storage().join("quarantine")).into_iter().map(|(path, _)| path).collect()
+}
+
+#[test]
+fn missing_journal_refuses() {
+    let mut node = Node::start();
+    let files = some_files(&node);
+    node.kill();
+    let before = audit::objects_below(node.storage()).len();
+    let (journal, aside) = (node.storage().join("journal"), node.dir().join("journal aside"));
+    std::fs::rename(&journal, &aside).expect("take the journal away");
+    for what in ["journal/ is missing", "journal/ is empty"] {
+        let said = node.try_start_again().expect_err("a node without its journal");
+        assert!(said.contains(what) && said.contains("restore"), "{said}");
+        assert!(said.contains(&*node.storage().to_string_lossy()), "the directory is named: {said}");
+        assert_eq!(audit::objects_below(node.storage()).len(), before, "every file is where it was");
+        std::fs::create_dir_all(&journal).expect("an empty journal");
+    }
+    std::fs::remove_dir(&journal).expect("nothing was put there");
+    std::fs::rename(&aside, &journal).expect("bring it back");
+    node.start_again();
+    all_whole(&node, &files);
+    assert!(quarantine(&node).is_empty());
+}
+
+#[test]
+fn missing_objects_refuse() {
+    let mut node = Node::start();
+    let files = some_files(&node);
+    node.kill();
+    let (objects, aside) = (node.storage().join("objects"), node.dir().join("objects aside"));
+    std::fs::rename(&objects, &aside).expect("take the objects away");
+    for _ in 0..2 {
+        let said = node.try_start_again().expect_err("a node without its objects");
+        assert!(said.contains("objects/ is missing or empty"), "{said}");
+    }
+    std::fs::remove_dir(&objects).expect("nothing was put there");
+    std::fs::rename(&aside, &objects).expect("bring them back");
+    node.start_again();
+    all_whole(&node, &files);
+}
+
+/// What HEAD, GET, PATCH and the metrics say of a damaged object, and that all others are served.
+#[track_caller]
+fn isolated(node: &Node, bad: &Upload, good: &[(Upload, Vec<u8>)]) {
+    let got = node.get(&bad.download());
+    assert!(got.status == 500 && String::from_utf8_lossy(&got.body).contains("damaged"), "{got:?}");
+    let head = node.head(bad);
+    assert!(head.status == 500 && head.header("Upload-Offset").is_none(), "no false offset: {head:?}");
+    all_whole(node, good);
+    wait::until("it is told", || (gauge(node, "et_damaged_objects") == 1.0).then_some(()));
+}
+
+#[test]
+fn a_missing_or_short_object_is_isolated_and_comes_back_when_it_is_put_right() {
+    let mut node = Node::start();
+    let mut files = some_files(&node);
+    let (bad, content) = files.pop().expect("one of them");
+    let path = file_of(&node, &bad.id);
+    for cut in [true, false] {
+        node.kill();
+        if cut {
+            std::fs::File::options().write(true).open(&path).and_then(|file| file.set_len(5_000)).expect("cut it");
+        } else {
+            std::fs::remove_file(&path).expect("remove it");
+        }
+        node.start_again();
+        isolated(&node, &bad, &files);
+        node.stop();
+        let told = verify(&node);
+        assert!(told.code == Some(1) && told.stdout.contains(&format!("{} is not served", bad.id)), "{told:?}");
+        std::fs::write(&path, &content).expect("put it right");
+        node.start_again();
+        node.whole(&bad, &content);
+        wait::until("it is told", || (gauge(&node, "et_damaged_objects") == 0.0).then_some(()));
+    }
+    // An unfinished one, and what is left of it is removed like any other.
+    let open = node.create(1_000_000);
+    node.patch(&open, 0, &Oracle(5).bytes(0..300_000)).is(204);
+    node.kill();
+    std::fs::remove_file(file_of(&node, &open.id)).expect("remove it");
+    node.start_again();
+    isolated(&node, &open, &files);
+    assert_eq!(node.patch(&open, 300_000, b"x").status, 500, "nothing is put behind what is missing");
+    node.delete(&open.file()).is(200);
+    node.kill_and_start_again();
+    assert_eq!(node.head(&open).status, 404);
+    wait::until("it is told", || (gauge(&node, "et_damaged_objects") == 0.0).then_some(()));
+}
+
+#[test]
+fn a_file_without_a_record_goes_to_the_quarantine_and_leaves_it_when_its_time_is_over() {
+    let mut node = Node::start();
+    let files = some_files(&node);
+    node.stop();
+    std::fs::write(file_of(&node, NOBODYS), b"no record names this").expect("a file of nobody");
+    let told = verify(&node).ok();
+    assert!(told.stdout.contains(&format!("{NOBODYS} is in quarantine/ since")), "{told:?}");
+    let aside = quarantine(&node);
+    assert_eq!(std::fs::read(&aside[0]).expect("its file"), b"no record names this");
+    node.start_again();
+    all_whole(&node, &files);
+    wait::until("it is told", || (gauge(&node, "et_quarantined_files") == 1.0).then_some(()));
+    // Put back by hand without a record, it is set aside again; never unlinked by a start.
+    node.kill();
+    std::fs::rename(&aside[0], file_of(&node, NOBODYS)).expect("put it back");
+    node.start_again();
+    assert_eq!(quarantine(&node).len(), 1);
+    assert!(node.log().contains("it is in quarantine/ now"), "{}", node.log_tail());
+    drop(node);
+
+    let node = Node::setup().env("STORAGE_QUARANTINE", 1);
+    let dir = tempfile::tempdir().expect("a directory");
+    let place = dir.path().join("storage/quarantine");
+    std::fs::create_dir_all(&place).expect("a quarantine");
+    std::fs::write(place.join(format!("{NOBODYS}.1000")), "old").expect("an old file");
+    std::fs::write(place.join("notes.txt"), "not ours").expect("another file");
+    let node = node.storage(&dir.path().join("storage")).start();
+    wait::until("the sweep took it", || (!place.join(format!("{NOBODYS}.1000")).exists()).then_some(()));
+    assert!(place.join("notes.txt").exists());
+    wait::until("it is told", || (gauge(&node, "et_quarantined_files") == 0.0).then_some(()));
+}
+
+/// Puts a directory in the place of an object's file, which no unlink takes away.
+fn make_undeletable(path: &Path) {
+    std::fs::remove_file(path).expect("take the file away");
+    std::fs::create_dir(path).expect("a directory in its place");
+}
+
+#[test]
+fn a_removal_whose_unlink_fails_is_an_error_counts_on_and_is_carried_out_later() {
+    let mut node = Node::start();
+    let content = Oracle(1).bytes(0..500_000);
+    let file = node.complete(&content);
+    let path = file_of(&node, &file.id);
+    make_undeletable(&path);
+    let failed = node.delete(&file.file());
+    assert_eq!(failed.status, 500, "{failed:?}");
+    let told =
+        wait::until("it is told", || Some(metrics(&node)).filter(|text| sum(text, "et_removals_due", &[]) == 1.0));
+    assert_eq!(sum(&told, "et_storage_used_bytes", &[]), 500_000.0, "not credited: {told}");
+    assert_eq!(node.get(&file.download()).status, 404, "and nobody finds it");
+    // The next run goes on with it.
+    node.kill_and_start_again();
+    wait::until("it is told", || (gauge(&node, "et_removals_due") == 1.0).then_some(()));
+    assert_eq!(node.get(&file.download()).status, 404);
+    std::fs::remove_dir(&path).expect("let it go");
+    wait::within(Duration::from_secs(90), || (gauge(&node, "et_removals_due") == 0.0).then_some(())).expect("retried");
+    wait::until("it is credited", || (gauge(&node, "et_storage_used_bytes") == 0.0).then_some(()));
+}
+
+#[test]
+fn an_expired_file_whose_unlink_fails_stays_in_the_books_until_it_is_gone() {
+    let mut node = Node::setup().env("CLEANUP_INTERVAL", 1).start();
+    let content = Oracle(1).bytes(0..500_000);
+    let file = node.complete_as(&[("filename", "short"), ("retention", "ttl"), ("retention_ttl", "5")], &content);
+    let path = file_of(&node, &file.id);
+    make_undeletable(&path);
+    wait::until("it expired", || (gauge(&node, "et_removals_due") == 1.0).then_some(()));
+    assert_eq!(node.get(&file.download()).status, 404);
+    std::fs::remove_dir(&path).expect("let it go");
+    wait::within(Duration::from_secs(90), || (gauge(&node, "et_removals_due") == 0.0).then_some(())).expect("retried");
+    node.kill_and_start_again();
+    assert_eq!(node.get(&file.download()).status, 404);
+    assert_eq!(gauge(&node, "et_storage_used_bytes"), 0.0);
+}
