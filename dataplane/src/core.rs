@@ -68,8 +68,6 @@ pub struct Core {
     pub grants: RefCell<GrantCache>,
     /// The `objects/` directory.
     pub objects: Fd,
-    /// Whose turn it is to sync this core's journal.
-    pub journal_turn: futures_util::lock::Mutex<()>,
     /// What this core counts.
     pub counters: Rc<Counters>,
     /// Requests being answered on this core.

@@ -45,7 +45,6 @@ pub async fn drive(io: Io, shared: Arc<Shared>, listeners: Vec<Fd>) {
         line: LineClient::new(io.clone(), shared.config.line.clone()),
         grants: RefCell::default(),
         objects,
-        journal_turn: futures_util::lock::Mutex::new(()),
         counters: Rc::default(),
         active: Cell::new(0),
         io,

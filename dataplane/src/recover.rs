@@ -82,13 +82,8 @@ fn complete(store: &Store, object: &Arc<Object>, durability: Durability) -> io::
 /// Nobody has seen one of the completions yet: they are published when they are durable.
 fn sync_journal(store: &Store) {
     let journal = store.journal(0);
-    let target = journal.sync_target();
-    match target.files.iter().try_for_each(rustix::fs::fdatasync) {
-        Ok(()) => journal.mark_synced(target.position),
-        Err(error) => {
-            journal.distrust();
-            store.degrade(format!("sync of a journal failed: {error}"));
-        }
+    if let Err(error) = journal.sync_blocking() {
+        store.degrade(format!("sync of a journal failed: {error}"));
     }
 }
 

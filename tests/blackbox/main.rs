@@ -19,6 +19,7 @@ mod engines;
 mod files_api;
 mod full_disk;
 mod import;
+mod journal_loss;
 mod kill;
 mod metrics;
 mod mounts;

@@ -64,6 +64,7 @@ fn a_lock_left_by_a_killed_process_is_no_lock() {
 
 fn journals(node: &Node) -> Vec<PathBuf> {
     let mut found = audit::files_below(&node.storage().join("journal"));
+    found.retain(|(path, _)| path.extension().is_some_and(|extension| extension == "journal"));
     found.retain(|(path, _)| std::fs::read(path).is_ok_and(|bytes| bytes.iter().any(|byte| *byte != 0)));
     found.into_iter().map(|(path, _)| path).collect()
 }

@@ -16,7 +16,7 @@ use etransfer_contract::fact::Fact;
 use crate::config::Durability;
 use crate::core::Core;
 use crate::data_file::DataFile;
-use crate::store::{Object, Position};
+use crate::store::{Object, Position, Syncing};
 
 /// What a request left to make durable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -81,31 +81,44 @@ fn believe(core: &Core, object: &Object, synced: io::Result<()>) -> io::Result<(
     Err(error)
 }
 
-/// Group commit: one sync covers every record appended before it started; who waited meanwhile is mostly covered by it.
+/// Group commit: one sync covers every record appended before it started; who waited meanwhile is mostly covered by it, and
+/// learns of its failure, whichever core ran it.
 pub async fn sync_journal(core: &Core, position: Position) -> io::Result<()> {
     let journal = core.shared.store.journal(position.core());
-    if !journal.needs_sync(position) {
-        return Ok(());
+    loop {
+        if !journal.needs_sync(position) {
+            return Ok(());
+        }
+        if journal.is_distrusted() {
+            return Err(io::Error::other(
+                "a sync of this journal failed; it is not trusted before its next checkpoint",
+            ));
+        }
+        let changed = journal.synced_changed();
+        match journal.begin_sync() {
+            Some(syncing) => run_sync(core, syncing).await?,
+            None => changed.await,
+        }
     }
-    let _turn = core.journal_turn.lock().await;
-    if !journal.needs_sync(position) {
-        return Ok(());
-    }
-    let target = journal.sync_target();
-    for file in &target.files {
-        let file = Rc::new(file.try_clone()?);
+}
+
+async fn run_sync(core: &Core, syncing: Syncing<'_>) -> io::Result<()> {
+    let files: io::Result<Vec<_>> = syncing.files().iter().map(|file| file.try_clone().map(Rc::new)).collect();
+    let files = match files {
+        Ok(files) => files,
+        Err(error) => {
+            syncing.not_begun();
+            return Err(error);
+        }
+    };
+    for file in files {
         if let Err(error) = core.io.sync_data(&file).await {
-            journal.distrust();
+            syncing.failed();
             core.shared.store.degrade(format!("sync of a journal failed: {error}"));
             return Err(error);
         }
     }
     core.counters.update(|core| core.journal_syncs += 1);
-    journal.mark_synced(target.position);
-    if journal.needs_sync(position) {
-        return Err(io::Error::other(
-            "an earlier sync of this journal failed; it is not trusted before its next checkpoint",
-        ));
-    }
+    syncing.succeeded();
     Ok(())
 }

@@ -6,17 +6,20 @@
 //! 2. Every object is written to `checkpoint.tmp`, each under its own lock. What it says may already include records of the
 //!    new segments; each object carries its last sequence number, and replay skips up to there. *Crash: the temporary file
 //!    is removed at start.*
-//! 3. Sync the file, rename it to `G.checkpoint`, sync the directory. *Crash: both generations are complete; the newer wins.*
-//! 4. Files of smaller generations are deleted. *Crash: the rest is deleted at start.*
+//! 3. Sync the file, rename it to `G.checkpoint`, sync the directory. *Crash: both generations are complete; the manifest says
+//!    which counts.*
+//! 4. List it in the manifest, in the place of everything older. *Crash before: the older files count.*
+//! 5. Files of smaller generations are deleted. *Crash: the rest is deleted at start.*
 use std::io;
 use std::os::fd::OwnedFd;
 
-use rustix::fs::{AtFlags, Mode, OFlags};
+use etransfer_contract::ObjectId;
 
-use super::index::Index;
+use super::disk;
+use super::index::{Index, Tombstone};
 use super::journal::Common;
 use super::record::{PIECES_MAX, Record};
-use super::segment::{Header, Name, put_frame, write_all_at};
+use super::segment::{Header, Name, put_frame};
 
 const TEMPORARY: &str = "checkpoint.tmp";
 const BUFFER_BYTES: usize = 1 << 20;
@@ -24,23 +27,32 @@ const BUFFER_BYTES: usize = 1 << 20;
 /// Steps 2 and 3.
 pub(super) fn write(common: &Common, index: &Index, generation: u64) -> io::Result<()> {
     let directory = &common.directory;
-    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::TRUNC | OFlags::CLOEXEC | OFlags::NOFOLLOW;
-    let file = rustix::fs::openat(directory, TEMPORARY, flags, Mode::RUSR | Mode::WUSR)?;
     let name = Name::Checkpoint { generation };
-    let written = write_all(&file, common, index, name).and_then(|()| Ok(rustix::fs::fsync(&file)?));
+    let file = disk::create(directory, TEMPORARY)?;
+    let written = write_all(&file, common, index, name).and_then(|()| disk::sync(&file));
     if let Err(error) = written {
-        let _ = rustix::fs::unlinkat(directory, TEMPORARY, AtFlags::empty());
+        let _ = disk::unlink(directory, TEMPORARY);
         return Err(error);
     }
-    rustix::fs::renameat(directory, TEMPORARY, directory, name.to_string())?;
-    Ok(rustix::fs::fsync(directory)?)
+    disk::rename(directory, TEMPORARY, &name.to_string())?;
+    disk::sync(directory)
 }
 
-/// Step 4; also everything that an earlier crash left.
+/// Step 5; also everything that an earlier crash left. The manifest no longer lists any of it.
 pub(super) fn delete_older(directory: &OwnedFd, generation: u64) -> io::Result<()> {
-    let _ = rustix::fs::unlinkat(directory, TEMPORARY, AtFlags::empty());
     for name in list(directory)?.into_iter().filter(|name| name.generation() < generation) {
-        rustix::fs::unlinkat(directory, name.to_string(), AtFlags::empty())?;
+        disk::unlink(directory, &name.to_string())?;
+    }
+    Ok(())
+}
+
+/// What was being made when an earlier run ended.
+pub(super) fn delete_temporaries(directory: &OwnedFd) -> io::Result<()> {
+    for entry in rustix::fs::Dir::read_from(directory)? {
+        let entry = entry?;
+        if let Some(name) = entry.file_name().to_str().ok().filter(|name| name.ends_with(super::room::TEMPORARY)) {
+            disk::unlink(directory, name)?;
+        }
     }
     Ok(())
 }
@@ -57,13 +69,20 @@ pub(super) fn list(directory: &OwnedFd) -> io::Result<Vec<Name>> {
 
 fn write_all(file: &OwnedFd, common: &Common, index: &Index, name: Name) -> io::Result<()> {
     let sequence = common.sequence.load(std::sync::atomic::Ordering::Acquire);
-    let (header, seed) = Header { name, boot: common.boot, sequence }.encode();
+    let (header, seed) = Header { name, boot: common.boot, sequence, tag: common.manifest.tag() }.encode();
     let mut out = Writer { file, buffer: header.to_vec(), at: 0, seed, count: 0 };
     for byte in 0..=u8::MAX {
-        // Live ones first: an object that is removed in between is then seen twice, and the tombstone wins.
+        // Live ones first: an object that is removed in between is then seen twice, and the tombstone wins. One that is
+        // removed and not buried yet has its tombstone all the same.
         for object in index.live_in(byte) {
             let state = object.state.hold();
-            if state.known.sequence == 0 || object.is_removed() {
+            if object.is_removed() {
+                let tombstone = state.tombstone();
+                drop(state);
+                out.bury(object.id(), tombstone)?;
+                continue;
+            }
+            if state.known.sequence == 0 {
                 continue;
             }
             let (snapshot, pieces) = state.known.snapshot();
@@ -76,8 +95,7 @@ fn write_all(file: &OwnedFd, common: &Common, index: &Index, name: Name) -> io::
             }
         }
         for (object, tombstone) in index.tombstones_in(byte) {
-            let record = Record::Tombstone { object, confirmed: tombstone.confirmed };
-            out.put(tombstone.sequence, tombstone.at_unix_ms, &record)?;
+            out.bury(object, tombstone)?;
         }
     }
     let count = out.count;
@@ -94,14 +112,19 @@ struct Writer<'a> {
 }
 
 impl Writer<'_> {
+    fn bury(&mut self, object: ObjectId, tombstone: Tombstone) -> io::Result<()> {
+        let record = Record::Tombstone { object, confirmed: tombstone.confirmed };
+        self.put(tombstone.sequence, tombstone.at_unix_ms, &record)
+    }
+
     fn put(&mut self, sequence: u64, at_unix_ms: u64, record: &Record) -> io::Result<()> {
-        put_frame(&mut self.buffer, self.seed, sequence, at_unix_ms, 0, record);
+        put_frame(&mut self.buffer, self.seed, sequence, at_unix_ms, 0, std::slice::from_ref(record));
         self.count += 1;
         if self.buffer.len() >= BUFFER_BYTES { self.flush() } else { Ok(()) }
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        write_all_at(self.file, &self.buffer, self.at)?;
+        disk::write_all_at(self.file, &self.buffer, self.at)?;
         self.at += self.buffer.len() as u64;
         self.buffer.clear();
         Ok(())

@@ -1,8 +1,11 @@
 //! One journal per core: appending records, rotating segments, and knowing what was synced.
 //!
 //! Appending is one inline write into preallocated room, under the journal's lock; it is made to be called from the byte
-//! path. Syncing is left to the caller, so that many records share one sync (group commit):
-//! [`Journal::sync_target`], `fdatasync` every file of it, [`Journal::mark_synced`].
+//! path. Syncing is left to the caller, so that many records share one sync (group commit).
+//!
+//! **One sync at a time (P6).** The kernel reports a failed writeback once to each open file description. So a journal has
+//! one description for each segment, and one [`Syncing`] at a time over all cores: a core that waited for another's sync
+//! sees its outcome, never a success of its own that came after.
 //!
 //! **Full disk (P7).** Each segment keeps its last eighth for records that give space back or end something, and the next
 //! segment is made ahead of time, so those go on when nothing can be allocated any more.
@@ -13,12 +16,14 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use etransfer_contract::ObjectId;
 use event_listener::{Event, EventListener};
-use rustix::fs::{AtFlags, Mode, OFlags};
+use rustix::fs::{Mode, OFlags};
 
+use super::disk;
 use super::lock::Lock;
-use super::record::{Change, Record};
+use super::manifest::Manifest;
+use super::record::{BATCH_HEAD_BYTES, Change, KEPT_MAX, Record};
 use super::room::{SEGMENT_BYTES, Segment, Used, is_full, make_segment, recycle_segment};
-use super::segment::{BootId, FRAME_HEAD_BYTES, Header, Name, put_frame, write_all_at};
+use super::segment::{BootId, FRAME_BYTES_MAX, FRAME_HEAD_BYTES, Header, Name, put_frame};
 
 /// Room for any frame but those [`extra_room`] knows.
 const SMALL_FRAME_BYTES: usize = 96;
@@ -27,6 +32,8 @@ pub(super) const APPEND_MAX: usize = 256;
 
 const _: () = assert!(FRAME_HEAD_BYTES + 16 + 21 <= SMALL_FRAME_BYTES);
 const _: () = assert!((APPEND_MAX * SMALL_FRAME_BYTES) < 64 << 10 >> 1);
+// An append is one frame.
+const _: () = assert!(FRAME_HEAD_BYTES + APPEND_MAX * (BATCH_HEAD_BYTES + 16 + 21) + 16 * KEPT_MAX < FRAME_BYTES_MAX);
 
 /// How much one core's journal had taken in when a record was appended; compare with [`Journal::needs_sync`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -48,19 +55,59 @@ impl Position {
     }
 }
 
-/// What to sync, and what is durable once all of it was.
-#[derive(Debug, Clone)]
-pub struct SyncTarget {
-    /// Usually one; more right after a rotation. Every one of them has to be synced successfully.
-    pub files: Vec<Arc<OwnedFd>>,
-    /// Give it to [`Journal::mark_synced`] after that.
-    pub position: Position,
+/// The right to sync a journal, and what has to be synced: every one of the files, then [`Syncing::succeeded`], or
+/// [`Syncing::failed`] at the first error. Dropped without an outcome it counts as failed: an error that the kernel reported
+/// to it is not reported again.
+#[derive(Debug)]
+pub struct Syncing<'a> {
+    journal: &'a Journal,
+    files: Vec<Arc<OwnedFd>>,
+    position: Position,
+    ended: bool,
+}
+
+impl Syncing<'_> {
+    /// Usually one; more right after a rotation.
+    pub fn files(&self) -> &[Arc<OwnedFd>] {
+        &self.files
+    }
+
+    /// All files were synced: everything that was appended when it began is durable, unless the journal is distrusted
+    /// meanwhile; ask [`Journal::needs_sync`].
+    pub fn succeeded(mut self) {
+        self.ended = true;
+        if !self.journal.is_distrusted() {
+            self.journal.advance(self.position);
+        }
+    }
+
+    /// Nothing was synced, and nothing was asked of the disk.
+    pub fn not_begun(mut self) {
+        self.ended = true;
+    }
+
+    /// A sync failed (P6): as [`Journal::distrust`].
+    pub fn failed(mut self) {
+        self.ended = true;
+        self.journal.distrust();
+    }
+}
+
+impl Drop for Syncing<'_> {
+    fn drop(&mut self) {
+        if !self.ended {
+            self.journal.distrust();
+        }
+        self.journal.is_syncing.store(false, Ordering::Release);
+        self.journal.synced_changed.notify(usize::MAX);
+    }
 }
 
 /// What all journals of a store have in common.
 #[derive(Debug)]
 pub(super) struct Common {
     pub(super) directory: OwnedFd,
+    pub(super) manifest: Manifest,
     pub(super) boot: BootId,
     /// Last sequence number given out.
     pub(super) sequence: AtomicU64,
@@ -81,6 +128,7 @@ pub struct Journal {
     synced: AtomicU64,
     /// Where it ended when a sync failed; 0 = never, or cured.
     distrusted: AtomicU64,
+    is_syncing: AtomicBool,
     synced_changed: Event,
 }
 
@@ -92,8 +140,10 @@ struct Inner {
     spare: Option<Segment>,
     /// Position at which the present segment starts.
     base: u64,
+    /// Made, but the manifest could not be written: it may list it, so the file stays, and is the next one.
+    unlisted: Option<Segment>,
     /// Earlier segments and the positions they end at, until those were synced.
-    retired: Vec<(Arc<OwnedFd>, u64)>,
+    retired: Vec<(Segment, u64)>,
     next_part: u32,
     scratch: Vec<u8>,
 }
@@ -111,7 +161,7 @@ impl Journal {
     pub(super) fn new(core: u32, common: Arc<Common>) -> Self {
         let (inner, synced_changed) = (Lock::new(Inner::default()), Event::new());
         let (synced, distrusted) = (AtomicU64::new(0), AtomicU64::new(0));
-        Self { core, common, inner, synced, distrusted, synced_changed }
+        Self { core, common, inner, synced, distrusted, is_syncing: AtomicBool::new(false), synced_changed }
     }
 
     /// Everything appended so far.
@@ -136,20 +186,33 @@ impl Journal {
         !self.needs_sync(self.position())
     }
 
-    /// What has to be synced to make everything appended so far durable.
-    pub fn sync_target(&self) -> SyncTarget {
+    /// Begins to make everything appended so far durable. `None`: another core is at it; listen to
+    /// [`Journal::synced_changed`] first, then ask, then wait.
+    pub fn begin_sync(&self) -> Option<Syncing<'_>> {
+        if self.is_syncing.swap(true, Ordering::AcqRel) {
+            return None;
+        }
         let inner = self.inner.hold();
-        let mut files: Vec<_> = inner.retired.iter().map(|(file, _)| Arc::clone(file)).collect();
+        let mut files: Vec<_> = inner.retired.iter().map(|(segment, _)| Arc::clone(&segment.file)).collect();
         files.extend(inner.segment.as_ref().map(|segment| Arc::clone(&segment.file)));
-        SyncTarget { files, position: Position { core: self.core, at: inner.end() } }
+        let position = Position { core: self.core, at: inner.end() };
+        Some(Syncing { journal: self, files, position, ended: false })
     }
 
-    /// All files of the [`SyncTarget`] with this position were synced successfully. Without effect while the journal is
-    /// distrusted: ask [`Journal::needs_sync`] before relying on it.
-    pub fn mark_synced(&self, position: Position) {
-        if !self.is_distrusted() {
-            self.advance(position);
+    /// Makes everything appended so far durable. Blocking; before the cores run and after they stopped.
+    pub fn sync_blocking(&self) -> io::Result<()> {
+        let syncing = self.begin_sync().ok_or(io::ErrorKind::ResourceBusy)?;
+        match syncing.files().iter().try_for_each(disk::sync_data) {
+            Ok(()) => syncing.succeeded(),
+            Err(error) => {
+                syncing.failed();
+                return Err(error);
+            }
         }
+        if self.is_distrusted() {
+            return Err(io::Error::other("an earlier sync of this journal failed"));
+        }
+        Ok(())
     }
 
     /// A sync of one of its files failed (P6). The kernel may have dropped the pages and a second sync would succeed, so no
@@ -160,6 +223,8 @@ impl Journal {
         if let Err(error) = self.rotate(&mut inner) {
             tracing::error!(core = self.core, %error, "the journal cannot leave a segment whose sync failed");
         }
+        drop(inner);
+        self.synced_changed.notify(usize::MAX);
     }
 
     /// Waiting for a checkpoint since a sync failed.
@@ -179,12 +244,17 @@ impl Journal {
         assert_eq!(position.core, self.core, "a position belongs to one journal");
         let mut inner = self.inner.hold();
         self.synced.fetch_max(position.at, Ordering::Release);
-        inner.retired.retain(|(_, end)| *end > position.at);
+        for (segment, _) in inner.retired.extract_if(.., |(_, end)| *end <= position.at) {
+            segment.synced.fetch_max(segment.tail, Ordering::Release);
+        }
+        if let Inner { segment: Some(segment), base, .. } = &*inner {
+            segment.synced.fetch_max(position.at.saturating_sub(*base), Ordering::Release);
+        }
         drop(inner);
         self.synced_changed.notify(usize::MAX);
     }
 
-    /// Fires when [`Journal::mark_synced`] was called: for waiters of a sync that someone else runs.
+    /// Fires when a [`Syncing`] ended: for those who wait for another core's.
     pub fn synced_changed(&self) -> EventListener {
         self.synced_changed.listen()
     }
@@ -211,10 +281,8 @@ impl Journal {
         let Inner { segment, scratch, .. } = &mut *inner;
         let segment = segment.as_mut().ok_or(io::ErrorKind::ReadOnlyFilesystem)?;
         scratch.clear();
-        for (number, record) in records.iter().enumerate() {
-            put_frame(scratch, segment.seed, sequence + number as u64, at_unix_ms, synced as u32, record);
-        }
-        if let Err(error) = write_all_at(&segment.file, scratch, segment.tail) {
+        put_frame(scratch, segment.seed, sequence, at_unix_ms, synced as u32, &records);
+        if let Err(error) = disk::write_all_at(&segment.file, scratch, segment.tail) {
             self.give_up_segment(&mut inner);
             return Err(error);
         }
@@ -223,15 +291,15 @@ impl Journal {
         Ok(Appended { position: Position { core: self.core, at: inner.end() }, sequence, at_unix_ms })
     }
 
-    /// After a failed write nothing may be appended behind what it left: cut it off and go on in another file.
+    /// After a failed write nothing may be appended behind what it left: go on in another file. A part of a frame is no
+    /// frame; it is cut off all the same, in case only zeros are missing.
     fn give_up_segment(&self, inner: &mut Inner) {
         if let Some(segment) = &inner.segment {
-            let _ = write_all_at(&segment.file, &[0; 8], segment.tail);
+            let _ = disk::write_all_at(&segment.file, &[0; 8], segment.tail);
         }
         if let Err(error) = self.rotate(inner) {
             tracing::error!(core = self.core, %error, "the journal cannot go on in a new segment");
-            inner.base = inner.end();
-            inner.segment = None;
+            inner.retire();
         }
     }
 
@@ -252,7 +320,7 @@ impl Journal {
     fn rotate(&self, inner: &mut Inner) -> io::Result<()> {
         let next = match inner.spare.take() {
             Some(spare) => spare,
-            None => self.create(inner.take_part(), None, true)?,
+            None => self.create_in(inner, None, true)?,
         };
         inner.install(next);
         Ok(())
@@ -260,22 +328,35 @@ impl Journal {
 
     /// Starts a new generation: later records go to files that the coming checkpoint does not replace. Blocking.
     ///
-    /// `recycle` names an unused segment whose room serves when the disk is full.
+    /// `recycle` names an unused segment whose room serves when the disk is full; it is gone afterwards.
     pub(super) fn start_generation(&self, recycle: Option<Name>) -> io::Result<()> {
-        let (spare, part, first) = {
+        let (mut spare, first) = {
             let mut inner = self.inner.hold();
-            (inner.spare.take(), inner.take_part(), inner.segment.is_none())
+            (inner.spare.take(), inner.segment.is_none())
         };
-        let recycle = spare.as_ref().map(|spare| spare.name).or(recycle);
-        match self.create(part, recycle, first) {
-            Ok(next) => self.inner.hold().install(next),
+        let unused = spare.as_ref().map(|spare| spare.name).or(recycle);
+        let made = match (self.create(None, first && unused.is_none()), unused) {
+            (Err(error), Some(unused)) if is_full(&error) => {
+                // From here on it is no spare: the manifest may no longer list it.
+                spare = None;
+                self.create(Some(unused), first)
+            }
+            (Ok(next), Some(unused)) => {
+                if self.common.manifest.remove(unused).is_ok() {
+                    let _ = disk::unlink(&self.common.directory, &unused.to_string());
+                }
+                spare = None;
+                Ok(next)
+            }
+            (made, _) => made,
+        };
+        let mut inner = self.inner.hold();
+        match made {
+            Ok(next) => inner.install(next),
             Err(error) => {
-                self.inner.hold().spare = spare;
+                inner.spare = inner.spare.take().or(spare);
                 return Err(error);
             }
-        }
-        if let Some(name) = recycle {
-            let _ = rustix::fs::unlinkat(&self.common.directory, name.to_string(), AtFlags::empty());
         }
         Ok(())
     }
@@ -286,10 +367,10 @@ impl Journal {
         let flags = OFlags::RDWR | OFlags::CLOEXEC | OFlags::NOFOLLOW;
         let file = rustix::fs::openat(&self.common.directory, used.name.to_string(), flags, Mode::empty())?;
         let capacity = rustix::fs::fstat(&file)?.st_size.unsigned_abs();
-        write_all_at(&file, &vec![0; usize::try_from(used.torn).unwrap_or(0)], used.end)?;
-        rustix::fs::fdatasync(&file)?;
-        let Used { name, seed, end: tail, .. } = used;
-        self.inner.hold().segment = Some(Segment { file: Arc::new(file), name, seed, capacity, tail });
+        disk::write_all_at(&file, &vec![0; usize::try_from(used.torn).unwrap_or(0)], used.end)?;
+        disk::sync_data(&file)?;
+        let Used { name, seed, end: tail, synced, .. } = used;
+        self.inner.hold().segment = Some(Segment { file: Arc::new(file), name, seed, capacity, tail, synced });
         Ok(())
     }
 
@@ -301,38 +382,77 @@ impl Journal {
     /// Makes the spare segment if there is none. Blocking, by one thread at a time; failing is no error while the present
     /// segment has room. A journal that lost its segment gets the new one at once.
     pub(super) fn refill(&self) -> io::Result<()> {
-        let (part, first) = {
-            let mut inner = self.inner.hold();
+        let first = {
+            let inner = self.inner.hold();
             if inner.spare.is_some() {
                 return Ok(());
             }
-            (inner.take_part(), inner.segment.is_none())
+            inner.segment.is_none()
         };
-        let made = self.create(part, None, first)?;
+        let made = self.create(None, first)?;
         let mut inner = self.inner.hold();
-        match inner.segment {
-            Some(_) => inner.spare = Some(made),
-            None => inner.install(made),
+        match (&inner.segment, &inner.spare) {
+            (None, _) => inner.install(made),
+            (Some(_), None) => inner.spare = Some(made),
+            // A rotation made one meanwhile; this one waits for its turn.
+            (Some(_), Some(_)) => inner.unlisted = Some(made),
         }
         Ok(())
     }
 
-    /// A new segment of the present generation, header written, preallocated, its name durable. On a full disk the room of
-    /// `recycle` serves, or a small one if that is `enough`.
-    fn create(&self, part: u32, recycle: Option<Name>, enough: bool) -> io::Result<Segment> {
+    fn create(&self, recycle: Option<Name>, enough: bool) -> io::Result<Segment> {
+        let (part, unlisted) = {
+            let mut inner = self.inner.hold();
+            (inner.take_part(), inner.unlisted.take())
+        };
+        let (made, left) = self.make(part, unlisted, recycle, enough);
+        if left.is_some() {
+            self.inner.hold().unlisted = left;
+        }
+        made
+    }
+
+    fn create_in(&self, inner: &mut Inner, recycle: Option<Name>, enough: bool) -> io::Result<Segment> {
+        let (part, unlisted) = (inner.take_part(), inner.unlisted.take());
+        let (made, left) = self.make(part, unlisted, recycle, enough);
+        inner.unlisted = left;
+        made
+    }
+
+    /// A new segment of the present generation: whole, its name durable, listed in the manifest. On a full disk the room of
+    /// `recycle` serves, or a small one if that is `enough`. Also what is left unlisted.
+    fn make(
+        &self,
+        part: u32,
+        unlisted: Option<Segment>,
+        recycle: Option<Name>,
+        enough: bool,
+    ) -> (io::Result<Segment>, Option<Segment>) {
         let generation = self.common.generation.load(Ordering::Acquire);
-        let name = Name::Segment { generation, core: self.core, part };
+        let made = match unlisted.filter(|segment| segment.name.generation() == generation) {
+            Some(segment) => Ok(segment),
+            None => self.make_file(Name::Segment { generation, core: self.core, part }, recycle, enough),
+        };
+        match made.map(|segment| (self.common.manifest.add(segment.entry()), segment)) {
+            Ok((Ok(()), segment)) => (Ok(segment), None),
+            Ok((Err(error), segment)) => (Err(error), Some(segment)),
+            Err(error) => (Err(error), None),
+        }
+    }
+
+    fn make_file(&self, name: Name, recycle: Option<Name>, enough: bool) -> io::Result<Segment> {
         let sequence = self.common.sequence.load(Ordering::Relaxed);
-        let header = Header { name, boot: self.common.boot, sequence };
+        let header = Header { name, boot: self.common.boot, sequence, tag: self.common.manifest.tag() };
         let (least, most) = (*SEGMENT_BYTES.start(), *SEGMENT_BYTES.end());
         let directory = &self.common.directory;
-        let segment = match (make_segment(directory, &header, self.common.segment_bytes.clamp(least, most)), recycle) {
-            (Err(error), Some(unused)) if is_full(&error) => recycle_segment(directory, &header, unused),
-            (Err(error), None) if is_full(&error) && enough => make_segment(directory, &header, least),
-            (made, _) => made,
-        }?;
-        rustix::fs::fsync(directory)?;
-        Ok(segment)
+        if let Some(unused) = recycle {
+            self.common.manifest.remove(unused)?;
+            return recycle_segment(directory, &header, unused);
+        }
+        match make_segment(directory, &header, self.common.segment_bytes.clamp(least, most)) {
+            Err(error) if is_full(&error) && enough => make_segment(directory, &header, least),
+            made => made,
+        }
     }
 }
 
@@ -348,9 +468,15 @@ impl Inner {
     }
 
     fn install(&mut self, next: Segment) {
+        self.retire();
+        self.segment = Some(next);
+    }
+
+    /// Nothing more goes to the present segment; what is in it waits for its sync.
+    fn retire(&mut self) {
         let end = self.end();
-        if let Some(old) = self.segment.replace(next) {
-            self.retired.push((old.file, end));
+        if let Some(old) = self.segment.take() {
+            self.retired.push((old, end));
         }
         self.base = end;
     }

@@ -23,7 +23,7 @@
 //!
 //! # Reading order
 //!
-//! `record` and `segment` are the format; `room` and `journal` append; `known` and `extent` are what records add up to;
+//! `record`, `segment` and `manifest` are the format; `disk`, `room` and `journal` append; `known` and `extent` are what records add up to;
 //! `decide` is the table of easytransfer.md 2.4; `object`, `claim`, `completion`, `reader` are what the byte path holds;
 //! `index` finds objects; `open`, `replay`, `verify`, `walk`, `checkpoint` are start and compaction; `whole` is the rest;
 //! `quarantine` is where a start moves files that no record names; `adopt` takes over what another program wrote.
@@ -33,11 +33,13 @@ mod claim;
 mod clock;
 mod completion;
 mod decide;
+mod disk;
 mod extent;
 mod index;
 mod journal;
 mod known;
 mod lock;
+mod manifest;
 mod object;
 mod open;
 mod path;
@@ -56,7 +58,7 @@ pub use claim::{Claim, CommitError};
 pub use completion::Completion;
 pub use decide::{Refused, Want};
 pub use index::Gone;
-pub use journal::{Journal, Position, SyncTarget};
+pub use journal::{Journal, Position, Syncing};
 pub use object::{LengthRefused, Look, NotFree, Object, SyncMark};
 pub use open::{OpenError, Replayed, StoreOptions};
 pub use path::ObjectPath;

@@ -359,7 +359,20 @@ impl Object {
         if self.is_removed() {
             return Ok(false);
         }
-        let appended = self.record(&mut state, journal, &[Change::Remove])?;
+        let tombstone = self.entomb(&mut state, journal)?;
+        drop(state);
+        if let Some(index) = self.index.upgrade() {
+            index.bury(self.id, tombstone);
+        }
+        self.changed.notify(usize::MAX);
+        Ok(true)
+    }
+
+    /// Records the removal. From here on to [`Index::bury`] the tombstone is only in the object's state, where a checkpoint
+    /// that runs meanwhile finds it.
+    pub(super) fn entomb(&self, state: &mut State, journal: &Journal) -> io::Result<Tombstone> {
+        let appended = self.record(state, journal, &[Change::Remove])?;
+        state.known.written_unix_ms = appended.at_unix_ms;
         if let Some(index) = self.index.upgrade() {
             // Before anybody can see the removal: until its file is gone nobody is told that it is.
             let (bytes, position) = (state.known.received.bytes(), Some(appended.position));
@@ -367,13 +380,7 @@ impl Object {
         }
         self.removed.store(true, Ordering::Release);
         state.writers.iter().for_each(|writer| writer.lease.end());
-        drop(state);
-        let Appended { sequence, at_unix_ms, .. } = appended;
-        if let Some(index) = self.index.upgrade() {
-            index.bury(self.id, Tombstone { sequence, at_unix_ms, confirmed: false });
-        }
-        self.changed.notify(usize::MAX);
-        Ok(true)
+        Ok(state.tombstone())
     }
 
     /// A place to read from; `None` when the object was removed or is damaged.
@@ -452,6 +459,12 @@ impl Object {
 }
 
 impl State {
+    /// Of an object that is removed: its last record says so.
+    pub(super) fn tombstone(&self) -> Tombstone {
+        let (sequence, at_unix_ms) = (self.known.sequence, self.known.written_unix_ms);
+        Tombstone { sequence, at_unix_ms, confirmed: false }
+    }
+
     pub(super) fn length(&self) -> Option<u64> {
         self.known.length.or(self.declared)
     }

@@ -13,10 +13,11 @@ use std::time::{Duration, Instant};
 use etransfer_contract::ObjectId;
 use rustix::fs::{FlockOperation, Mode, OFlags};
 
-use super::checkpoint::list;
+use super::checkpoint::{self, list};
 use super::clock::unix_ms;
 use super::index::{Index, Leftover};
 use super::journal::{Common, Journal};
+use super::manifest::{self, List, Manifest};
 use super::quarantine;
 use super::replay::{Replay, Slot, replay};
 use super::room::is_full;
@@ -124,11 +125,14 @@ pub enum OpenError {
 impl Store {
     /// Opens or makes the store below `options.root`. Blocking; may take seconds.
     pub fn open(options: StoreOptions) -> Result<(Arc<Self>, Replayed), OpenError> {
-        Self::open_in(options, BootId::current())
+        Self::open_in(options, None)
     }
 
     /// As [`Store::open`], in this boot of the machine; tests choose it.
-    pub(super) fn open_in(options: StoreOptions, boot: BootId) -> Result<(Arc<Self>, Replayed), OpenError> {
+    pub(super) fn open_in(
+        options: StoreOptions,
+        boot: impl Into<Option<BootId>>,
+    ) -> Result<(Arc<Self>, Replayed), OpenError> {
         let started = Instant::now();
         let root = &options.root;
         let failed =
@@ -137,9 +141,16 @@ impl Store {
         let objects = make_directory(&root.join("objects")).map_err(failed("open objects/ below"))?;
         let directory = make_directory(&root.join("journal")).map_err(failed("open journal/ below"))?;
         let lock = take_lock(&directory, root)?;
+        let boot = boot.into().unwrap_or_else(|| BootId::of(&objects, &directory));
 
-        let mut found = replay(&directory, boot).map_err(failed("read the journal below"))?;
-        let damage = std::mem::take(&mut found.damage);
+        let above = make_directory(root).map_err(failed("open"))?;
+        let (mut listed, mut damage) = (None, Vec::new());
+        match manifest::read(&above, &directory).map_err(failed("read the manifest of the journal below"))? {
+            Ok(list) => listed = list,
+            Err(lost) => damage.push(lost),
+        }
+        let mut found = replay(&directory, boot, listed.as_ref()).map_err(failed("read the journal below"))?;
+        damage.append(&mut found.damage);
         refuse(&options, &damage)?;
         refuse_journal_without_objects(root, &objects, &found)?;
         make_directories(&objects).map_err(failed("make object directories below"))?;
@@ -147,10 +158,17 @@ impl Store {
         let index = Arc::new(Index::new());
         fill(&index, std::mem::take(&mut found.slots));
         let walked = walk(&objects, &index);
-        refuse_objects_of_another_journal(root, &found, &walked)?;
+        if damage.is_empty() {
+            refuse_objects_of_another_journal(root, &found, &walked)?;
+        }
 
+        let manifest = match damage.is_empty() {
+            true => begin_manifest(&above, &directory, listed, &found).map_err(failed("write the manifest of"))?,
+            false => Manifest::none(),
+        };
         let common = Common {
             directory,
+            manifest,
             boot,
             sequence: AtomicU64::new(found.sequence),
             generation: AtomicU64::new(found.generation + 1),
@@ -233,6 +251,9 @@ impl Store {
     /// First segments of a new generation, then a checkpoint of what was replayed. A disk too full for that is no reason not
     /// to start: then the old files stay, and are appended to if need be, until there is room.
     fn begin(&self, found: &Replay) -> io::Result<()> {
+        if let Err(error) = checkpoint::delete_temporaries(&self.common().directory) {
+            tracing::warn!(%error, "unfinished files below journal/ stay");
+        }
         let mut unused = found.unused.iter().copied();
         let mut used = found.used.clone();
         used.sort_unstable_by_key(|segment| std::cmp::Reverse(segment.end));
@@ -257,6 +278,29 @@ impl Store {
             written => written,
         }
     }
+}
+
+/// The manifest goes on, or begins with what a release without manifests left. With a disk too full for a first one, all
+/// goes on without until the next start.
+fn begin_manifest(above: &OwnedFd, directory: &OwnedFd, listed: Option<List>, found: &Replay) -> io::Result<Manifest> {
+    let is_first = listed.is_none();
+    let list = match listed {
+        Some(list) => list,
+        None => List::new(random_tag()?, found.checkpoint, found.segments.clone()),
+    };
+    match Manifest::begin(above, directory, list) {
+        Err(error) if is_first && is_full(&error) => {
+            tracing::warn!(%error, "no room for the manifest of the journal; a missing journal file would not be noticed");
+            Ok(Manifest::none())
+        }
+        begun => begun,
+    }
+}
+
+/// Never 0, which is no tag.
+fn random_tag() -> io::Result<u32> {
+    let random = getrandom::u64().map_err(|error| io::Error::other(error.to_string()))?;
+    Ok((random as u32).max(1))
 }
 
 /// Damage stops the start, unless told otherwise.
@@ -322,7 +366,14 @@ fn settle(objects: &OwnedFd, found: &mut Replay) -> u64 {
         Slot::Live(_) | Slot::Gone(_) => None,
     });
     let doubtful: Vec<_> = doubtful.collect();
-    if doubtful.is_empty() { 0 } else { settle_all(objects, doubtful) }
+    if doubtful.is_empty() {
+        return 0;
+    }
+    // What is compared with its CRC counts as durable afterwards, so it has to be on the disk, not only in the page cache.
+    if let Err(error) = rustix::fs::syncfs(objects) {
+        tracing::warn!(%error, "sync the file system of objects/ before unsynced bytes are compared with their checksums");
+    }
+    settle_all(objects, doubtful)
 }
 
 fn fill(index: &Arc<Index>, slots: HashMap<ObjectId, Slot>) {

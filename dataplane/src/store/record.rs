@@ -10,12 +10,14 @@
 //! | 6 fallback | object, (start u64, end u64)* | a sync failed: only these bytes count (P6) |
 //! | 7 confirmed | object, u8 (1 = completion, 2 = removal) | the control plane has the fact |
 //! | 8 clean | sequence u64 | orderly end: the whole file system was synced, all records up to there are durable |
+//! | 9 batch | (kind u8, length u32, payload)* | several records of one append, with ascending sequence numbers |
 //! | 16 snapshot | object, flags u8, length u64 | checkpoint only; frame carries the object's last sequence and time |
 //! | 17 pieces | object, (start u64, end u64, sequence u64, crc u32, flags u8)* | checkpoint only; bytes of the snapshot before it |
 //! | 18 tombstone | object, flags u8 (1 = confirmed) | checkpoint only |
 //! | 19 end | count u64 | checkpoint only; the last record: nothing is missing |
 //!
-//! Version 1 of the format. A reader refuses kinds it does not know: they come only from a newer version.
+//! Version 2 of the format; version 1 has no batch. A reader refuses kinds it does not know: they come only from a newer
+//! version.
 use etransfer_contract::{ObjectId, Span};
 
 /// Which fact the control plane confirmed.
@@ -70,6 +72,11 @@ pub(super) enum Record {
 pub(super) const KEPT_MAX: usize = 4096;
 /// Most pieces in one record of a checkpoint.
 pub(super) const PIECES_MAX: usize = 2048;
+
+/// The kind of a frame with several records.
+pub(super) const BATCH: u8 = 9;
+/// Before each record of a batch.
+pub(super) const BATCH_HEAD_BYTES: usize = 5;
 
 const SYNCED: u8 = 1;
 const HAS_LENGTH: u8 = 1;
@@ -167,6 +174,31 @@ impl Record {
             }
             Self::End { count } => out.extend(count.to_le_bytes()),
         }
+    }
+
+    /// Appends the payload of a batch.
+    pub(super) fn encode_batch(records: &[Self], out: &mut Vec<u8>) {
+        for record in records {
+            out.push(record.kind());
+            let start = out.len();
+            out.extend([0; 4]);
+            record.encode(out);
+            let length = u32::try_from(out.len() - start - 4).expect("records are bounded by FRAME_BYTES_MAX");
+            out[start..start + 4].copy_from_slice(&length.to_le_bytes());
+        }
+    }
+
+    /// As [`Record::decode`], for the records of a batch.
+    pub(super) fn decode_batch(payload: &[u8]) -> Option<Vec<Self>> {
+        let mut from = Reader(payload);
+        let mut records = Vec::new();
+        while !from.0.is_empty() {
+            let (kind, length) = (from.u8()?, from.u32()?);
+            let (record, rest) = from.0.split_at_checked(usize::try_from(length).ok()?)?;
+            records.push(Self::decode(kind, record)?);
+            from = Reader(rest);
+        }
+        Some(records)
     }
 
     /// `None`: an unknown kind, or a payload this kind cannot have.
@@ -315,8 +347,15 @@ mod tests {
         }
 
         #[test]
+        fn decode_undoes_encode_of_a_batch(records in prop::collection::vec(record(), 0..6)) {
+            let mut payload = Vec::new();
+            Record::encode_batch(&records, &mut payload);
+            prop_assert_eq!(Record::decode_batch(&payload), Some(records));
+        }
+
+        #[test]
         fn any_bytes_decode_or_are_refused(kind in any::<u8>(), payload in prop::collection::vec(any::<u8>(), 0..100)) {
-            let _ = Record::decode(kind, &payload);
+            let _ = (Record::decode(kind, &payload), Record::decode_batch(&payload));
         }
     }
 }

@@ -1,9 +1,11 @@
-//! Reading the journal at start: the newest checkpoint, then the records of all cores in the order of their sequence
-//! numbers.
+//! Reading the journal at start: the checkpoint, then the records of all cores in the order of their sequence numbers. Which
+//! files count, the manifest says.
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::io;
 use std::os::fd::OwnedFd;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use etransfer_contract::ObjectId;
 
@@ -11,6 +13,7 @@ use super::checkpoint::list;
 use super::extent::Trust;
 use super::index::Tombstone;
 use super::known::{Known, Stamp};
+use super::manifest::{self, Entry as Listed, List};
 use super::record::{Change, Record, Told};
 use super::room::Used;
 use super::segment::{BootId, Damage, DamageKind, Frame, HEADER_BYTES, Loaded, Name, frame, load};
@@ -32,6 +35,10 @@ pub(super) struct Replay {
     pub(super) generation: u64,
     /// Highest sequence number.
     pub(super) sequence: u64,
+    /// The segments that count, for a manifest.
+    pub(super) segments: Vec<Listed>,
+    /// The checkpoint that counts.
+    pub(super) checkpoint: Option<u64>,
     /// Segments without a single record, whose room can be used again.
     pub(super) unused: Vec<Name>,
     /// Segments with records and room behind them: a last resort on a full disk.
@@ -40,22 +47,18 @@ pub(super) struct Replay {
     pub(super) damage: Vec<Damage>,
 }
 
-/// Reads everything below `journal/`. Damage is collected; the caller decides whether it goes on.
-pub(super) fn replay(directory: &OwnedFd, boot: BootId) -> io::Result<Replay> {
+/// Reads everything below `journal/` that counts. Damage is collected; the caller decides whether it goes on.
+pub(super) fn replay(directory: &OwnedFd, boot: BootId, manifest: Option<&List>) -> io::Result<Replay> {
     let names = list(directory)?;
-    let mut replay = Replay::default();
-    let checkpoint = names.iter().filter(|name| matches!(name, Name::Checkpoint { .. })).max().copied();
-    let oldest = checkpoint.map_or(1, Name::generation);
-    replay.generation = names.iter().map(|name| name.generation()).max().unwrap_or(0);
+    let generation = names.iter().map(|name| name.generation()).max().unwrap_or(0);
+    let mut replay = Replay { generation, ..Replay::default() };
     let mut segments = Vec::new();
-    for name in names.into_iter().filter(|name| matches!(name, Name::Segment { .. }) && name.generation() >= oldest) {
-        segments.extend(replay.read(directory, name, boot)?);
+    match manifest {
+        Some(manifest) => replay.read_listed(directory, boot, manifest, &names, &mut segments)?,
+        None => replay.read_unlisted(directory, boot, &names, &mut segments)?,
     }
-    let first = segments.iter().map(|file: &Loaded| file.header.name.generation()).min();
-    if let (None, Some(2..)) = (checkpoint, first) {
-        let name = Name::Checkpoint { generation: replay.generation };
-        replay.damaged(name, 0, DamageKind::Cut);
-    }
+    let checkpoint = replay.checkpoint.map(|generation| Name::Checkpoint { generation });
+    let checkpoint = checkpoint.filter(|name| names.contains(name));
     let order = replay.order(&segments);
     let clean_upto = replay.clean_upto(&segments);
     let seals = seals(&segments);
@@ -64,26 +67,32 @@ pub(super) fn replay(directory: &OwnedFd, boot: BootId) -> io::Result<Replay> {
         (false, true) => Trust::Cached,
         (false, false) => Trust::Suspect,
     };
-    if let Some(file) = checkpoint.map(|name| replay.read(directory, name, boot)).transpose()?.flatten() {
+    if let Some(file) = checkpoint.map(|name| replay.read(directory, name, boot, None)).transpose()?.flatten() {
         let same_boot = file.header.boot.is_same(boot);
         replay.restore(&file, |sequence| trust(same_boot, sequence), &seals);
     }
-    for (sequence, file, at) in order {
+    for (_, file, at) in order {
         let file = &segments[file];
         let frame = frame(file.seed, &file.bytes[at..]).expect("checked when it was loaded");
         let same_boot = file.header.boot.is_same(boot);
-        match frame.record() {
-            Ok(Record::Change { object, change }) => {
-                let stamp = Stamp { sequence, at_unix_ms: frame.at_unix_ms, trust: trust(same_boot, sequence) };
-                replay.apply(object, stamp, &change, &seals);
+        let records = frame.records().unwrap_or_else(|kind| {
+            replay.damaged(file.header.name, at as u64, kind);
+            Vec::new()
+        });
+        for (number, record) in records {
+            match record {
+                Record::Change { object, change } => {
+                    let trust = trust(same_boot, number);
+                    let stamp = Stamp { sequence: number, at_unix_ms: frame.at_unix_ms, trust };
+                    replay.apply(object, stamp, &change, &seals);
+                }
+                Record::Clean { .. } => {}
+                Record::Snapshot { .. } | Record::Pieces { .. } | Record::Tombstone { .. } | Record::End { .. } => {
+                    replay.damaged(file.header.name, at as u64, DamageKind::Place);
+                }
             }
-            Ok(Record::Clean { .. }) => {}
-            Ok(Record::Snapshot { .. } | Record::Pieces { .. } | Record::Tombstone { .. } | Record::End { .. }) => {
-                replay.damaged(file.header.name, at as u64, DamageKind::Place);
-            }
-            Err(kind) => replay.damaged(file.header.name, at as u64, kind),
+            (replay.records, replay.sequence) = (replay.records + 1, replay.sequence.max(number));
         }
-        replay.records += 1;
     }
     for object in seals.keys() {
         if let Some(Slot::Live(known)) = replay.slots.get_mut(object) {
@@ -98,28 +107,98 @@ impl Replay {
         self.damage.push(Damage { file: format!("journal/{name}"), position, what });
     }
 
-    /// Loads one file; `None` when its header is unreadable.
-    fn read(&mut self, directory: &OwnedFd, name: Name, boot: BootId) -> io::Result<Option<Loaded>> {
+    /// The files that the manifest lists have to be there; any other must not have a record that counts.
+    fn read_listed(
+        &mut self,
+        directory: &OwnedFd,
+        boot: BootId,
+        manifest: &List,
+        names: &[Name],
+        segments: &mut Vec<Loaded>,
+    ) -> io::Result<()> {
+        (self.checkpoint, self.segments) = (manifest.checkpoint, manifest.segments.clone());
+        let checkpoint = manifest.checkpoint.map(|generation| Name::Checkpoint { generation });
+        let listed = manifest.segments.iter().map(|entry| entry.name).chain(checkpoint);
+        listed.filter(|name| !names.contains(name)).for_each(|name| self.damaged(name, 0, DamageKind::Missing));
+        let oldest = manifest.checkpoint.unwrap_or(0);
+        for name in names.iter().copied().filter(|name| matches!(name, Name::Segment { .. })) {
+            match manifest.segments.iter().find(|entry| entry.name == name) {
+                Some(entry) => {
+                    let loaded = self.read(directory, name, boot, Some(entry))?;
+                    if loaded.as_ref().is_some_and(|file| ![0, manifest.tag].contains(&file.header.tag)) {
+                        self.damaged(name, 0, DamageKind::Foreign);
+                    }
+                    segments.extend(loaded);
+                }
+                None if name.generation() < oldest => {}
+                None => self.read_stray(directory, name, boot)?,
+            }
+        }
+        Ok(())
+    }
+
+    /// A segment that no list names was never used, or is none of ours.
+    fn read_stray(&mut self, directory: &OwnedFd, name: Name, boot: BootId) -> io::Result<()> {
+        let is_empty = match load(directory, name, boot)? {
+            Ok(file) => file.bytes.len() == HEADER_BYTES && file.torn == 0,
+            Err(_) => is_unborn(directory, name)?,
+        };
+        if is_empty {
+            self.unused.push(name);
+        } else {
+            self.damaged(name, 0, DamageKind::Foreign);
+        }
+        Ok(())
+    }
+
+    /// A directory of a release without manifests: the newest checkpoint counts, and every segment since.
+    fn read_unlisted(
+        &mut self,
+        directory: &OwnedFd,
+        boot: BootId,
+        names: &[Name],
+        segments: &mut Vec<Loaded>,
+    ) -> io::Result<()> {
+        let checkpoint = names.iter().filter(|name| matches!(name, Name::Checkpoint { .. })).max().copied();
+        self.checkpoint = checkpoint.map(Name::generation);
+        let oldest = checkpoint.map_or(1, Name::generation);
+        let counts = |name: &Name| matches!(name, Name::Segment { .. }) && name.generation() >= oldest;
+        for name in names.iter().copied().filter(counts) {
+            segments.extend(self.read(directory, name, boot, None)?);
+        }
+        if segments.iter().any(|file| file.header.tag != 0) {
+            self.damage.push(manifest::lost());
+        }
+        // Without a single record there was nothing that a checkpoint could have replaced: two first starts were cut short.
+        let is_blank = |file: &Loaded| file.bytes.len() == HEADER_BYTES && file.torn == 0 && file.header.sequence == 0;
+        let first = segments.iter().map(|file| file.header.name.generation()).min();
+        if let (None, Some(2..), false) = (checkpoint, first, segments.iter().all(is_blank)) {
+            let name = Name::Checkpoint { generation: self.generation };
+            self.damaged(name, 0, DamageKind::Cut);
+        }
+        Ok(())
+    }
+
+    /// Loads one file; `None` when its header is unreadable. `listed` is its entry in the manifest.
+    fn read(
+        &mut self,
+        directory: &OwnedFd,
+        name: Name,
+        boot: BootId,
+        listed: Option<&Listed>,
+    ) -> io::Result<Option<Loaded>> {
+        if let Some(Listed { made, .. }) = listed {
+            let found = size_of(directory, name)?;
+            if found < *made {
+                self.damaged(name, found, DamageKind::Short { made: *made, found });
+            }
+        }
         match load(directory, name, boot)? {
             Ok(file) => {
-                self.torn_bytes += file.torn;
-                self.sequence = self.sequence.max(file.header.sequence);
-                if let Some((position, what)) = &file.broken {
-                    self.damaged(name, *position, what.clone());
-                }
-                match name {
-                    Name::Segment { .. } if file.bytes.len() == HEADER_BYTES && file.torn == 0 => {
-                        self.unused.push(name)
-                    }
-                    Name::Segment { .. } => {
-                        let (seed, end, torn) = (file.seed, file.bytes.len() as u64, file.torn);
-                        self.used.push(Used { name, seed, end, torn });
-                    }
-                    Name::Checkpoint { .. } => {}
-                }
+                self.loaded(name, &file, listed);
                 Ok(Some(file))
             }
-            Err(DamageKind::Header) if is_unborn(directory, name)? => {
+            Err(DamageKind::Header) if listed.is_none() && is_unborn(directory, name)? => {
                 self.unused.push(name);
                 Ok(None)
             }
@@ -127,6 +206,35 @@ impl Replay {
                 self.damaged(name, 0, what);
                 Ok(None)
             }
+        }
+    }
+
+    fn loaded(&mut self, name: Name, file: &Loaded, listed: Option<&Listed>) {
+        self.torn_bytes += file.torn;
+        self.sequence = self.sequence.max(file.header.sequence);
+        if let Some((position, what)) = &file.broken {
+            self.damaged(name, *position, what.clone());
+        }
+        if matches!(name, Name::Checkpoint { .. }) {
+            return;
+        }
+        let end = file.bytes.len() as u64;
+        let synced = match listed {
+            Some(entry) => Arc::clone(&entry.synced),
+            None => {
+                let synced = Arc::new(AtomicU64::new(HEADER_BYTES as u64));
+                self.segments.push(Listed { name, made: file.size, synced: Arc::clone(&synced) });
+                synced
+            }
+        };
+        let known = synced.load(Ordering::Relaxed);
+        if known > end {
+            self.damaged(name, end, DamageKind::Lost { synced: known, found: end });
+        }
+        if end == HEADER_BYTES as u64 && file.torn == 0 {
+            self.unused.push(name);
+        } else {
+            self.used.push(Used { name, seed: file.seed, end, torn: file.torn, synced });
         }
     }
 
@@ -208,9 +316,11 @@ type Seals = HashMap<ObjectId, Vec<u64>>;
 
 fn seals(segments: &[Loaded]) -> Seals {
     let mut seals = Seals::new();
-    for (_, frame) in segments.iter().flat_map(frames).filter(|(_, frame)| frame.is_synced()) {
-        if let Ok(Record::Change { object, change: Change::Synced { upto } }) = frame.record() {
-            seals.entry(object).or_default().push(upto);
+    for (_, frame) in segments.iter().flat_map(frames).filter(|(_, frame)| frame.may_be_synced()) {
+        for (_, record) in frame.records().unwrap_or_default() {
+            if let Record::Change { object, change: Change::Synced { upto } } = record {
+                seals.entry(object).or_default().push(upto);
+            }
         }
     }
     seals.values_mut().for_each(|marks| marks.sort_unstable());
@@ -233,6 +343,11 @@ fn frames(file: &Loaded) -> impl Iterator<Item = (usize, Frame<'_>)> {
         at += found.length;
         Some((start, found))
     })
+}
+
+fn size_of(directory: &OwnedFd, name: Name) -> io::Result<u64> {
+    let stat = rustix::fs::statat(directory, name.to_string(), rustix::fs::AtFlags::SYMLINK_NOFOLLOW)?;
+    Ok(stat.st_size.unsigned_abs())
 }
 
 /// A segment that a crash left before its header was written: nothing but zeros.

@@ -3,10 +3,13 @@
 use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
-use rustix::fs::{AtFlags, FallocateFlags, Mode, OFlags};
+use rustix::fs::{Mode, OFlags};
 
-use super::segment::{HEADER_BYTES, Header, Name, write_all_at};
+use super::disk;
+use super::manifest::Entry;
+use super::segment::{HEADER_BYTES, Header, Name};
 
 /// Smallest and largest segment: room for the largest append; offsets inside one fit 32 bits.
 pub(super) const SEGMENT_BYTES: std::ops::RangeInclusive<u64> = 64 << 10..=1 << 30;
@@ -19,10 +22,12 @@ pub(super) struct Segment {
     pub(super) seed: u32,
     pub(super) capacity: u64,
     pub(super) tail: u64,
+    /// Bytes of it known to be synced, as its entry in the manifest says them.
+    pub(super) synced: Arc<AtomicU64>,
 }
 
 /// A segment of an earlier run, as replay found it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub(super) struct Used {
     pub(super) name: Name,
     pub(super) seed: u32,
@@ -30,42 +35,56 @@ pub(super) struct Used {
     pub(super) end: u64,
     /// Bytes behind that which are not zero.
     pub(super) torn: u64,
+    /// As in its entry in the manifest.
+    pub(super) synced: Arc<AtomicU64>,
 }
 
-/// A new file.
+/// A new file. It has its name when it is whole: a kill leaves the temporary one, which goes at the next start.
 pub(super) fn make_segment(directory: &OwnedFd, header: &Header, capacity: u64) -> io::Result<Segment> {
-    let text = header.name.to_string();
-    let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC | OFlags::NOFOLLOW;
-    let file = rustix::fs::openat(directory, &text, flags, Mode::RUSR | Mode::WUSR)?;
-    prepare(file, header, capacity).inspect_err(|_| {
-        let _ = rustix::fs::unlinkat(directory, &text, AtFlags::empty());
+    let temporary = temporary(header.name);
+    let file = disk::create(directory, &temporary)?;
+    prepare(directory, file, header, capacity).inspect_err(|_| {
+        let _ = disk::unlink(directory, &temporary);
     })
 }
 
-/// Takes the place of a segment that holds no record.
+/// Takes the place of a segment that holds no record, and that the manifest no longer lists.
 pub(super) fn recycle_segment(directory: &OwnedFd, header: &Header, unused: Name) -> io::Result<Segment> {
-    let text = header.name.to_string();
-    rustix::fs::renameat(directory, unused.to_string(), directory, &text)?;
+    let temporary = temporary(header.name);
+    disk::rename(directory, &unused.to_string(), &temporary)?;
     let flags = OFlags::RDWR | OFlags::CLOEXEC | OFlags::NOFOLLOW;
-    let file = rustix::fs::openat(directory, &text, flags, Mode::empty())?;
+    let file = rustix::fs::openat(directory, &temporary, flags, Mode::empty())?;
     let size = rustix::fs::fstat(&file)?.st_size.unsigned_abs();
-    prepare(file, header, size.max(*SEGMENT_BYTES.start()))
+    prepare(directory, file, header, size.max(*SEGMENT_BYTES.start()))
 }
+
+fn temporary(name: Name) -> String {
+    format!("{name}{TEMPORARY}")
+}
+
+/// The end of a name that no start believes.
+pub(super) const TEMPORARY: &str = ".tmp";
 
 /// No room, whoever says so: the disk, a quota, a limit of this process.
 pub(super) fn is_full(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge)
 }
 
-/// Room, header, synced: a segment that is in the directory is never without its header for long.
-fn prepare(file: OwnedFd, header: &Header, capacity: u64) -> io::Result<Segment> {
-    match rustix::fs::fallocate(&file, FallocateFlags::empty(), 0, capacity) {
-        Ok(()) => {}
-        Err(rustix::io::Errno::OPNOTSUPP | rustix::io::Errno::NOSYS) => rustix::fs::ftruncate(&file, capacity)?,
-        Err(error) => return Err(error.into()),
-    }
+/// Room, header, synced; then its name, durable.
+fn prepare(directory: &OwnedFd, file: OwnedFd, header: &Header, capacity: u64) -> io::Result<Segment> {
+    disk::allocate(&file, capacity)?;
     let (bytes, seed) = header.encode();
-    write_all_at(&file, &bytes, 0)?;
-    rustix::fs::fdatasync(&file)?;
-    Ok(Segment { file: Arc::new(file), name: header.name, seed, capacity, tail: HEADER_BYTES as u64 })
+    disk::write_all_at(&file, &bytes, 0)?;
+    disk::sync_data(&file)?;
+    disk::rename_to_free(directory, &temporary(header.name), &header.name.to_string())?;
+    disk::sync(directory)?;
+    let (tail, synced) = (HEADER_BYTES as u64, Arc::new(AtomicU64::new(HEADER_BYTES as u64)));
+    Ok(Segment { file: Arc::new(file), name: header.name, seed, capacity, tail, synced })
+}
+
+impl Segment {
+    /// For the manifest.
+    pub(super) fn entry(&self) -> Entry {
+        Entry { name: self.name, made: self.capacity, synced: Arc::clone(&self.synced) }
+    }
 }

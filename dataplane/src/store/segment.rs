@@ -1,6 +1,9 @@
 //! The files of the journal: header, frames, and reading them back.
 //!
-//! # Format, version 1 (numbers little-endian)
+//! # Format, version 2 (numbers little-endian)
+//!
+//! Version 1 has zero at 56 and no batches; its files are read, and replaced by the first checkpoint. A reader refuses
+//! versions and kinds it does not know.
 //!
 //! Names below `journal/`: `GGGGGGGGGG-CCCC-PPPPPP.journal` (generation, core, part) and `GGGGGGGGGG.checkpoint`, decimal.
 //!
@@ -9,14 +12,14 @@
 //! | at | size | |
 //! |---|---|---|
 //! | 0 | 8 | magic `etjournl` |
-//! | 8 | 4 | version, 1 |
+//! | 8 | 4 | version |
 //! | 12 | 4 | 1 = segment, 2 = checkpoint |
 //! | 16 | 8 | generation: a checkpoint replaces every file of a smaller one |
 //! | 24 | 4 | core |
 //! | 28 | 4 | part: segments of one core and generation, ascending |
-//! | 32 | 16 | boot id of the kernel that wrote the file |
+//! | 32 | 16 | [`BootId`] under which the file was written |
 //! | 48 | 8 | the sequence counter when the file was made |
-//! | 56 | 4 | zero |
+//! | 56 | 4 | tag of the store, never zero: a file of another store is told apart (`manifest.rs`) |
 //! | 60 | 4 | CRC-32 of the 60 bytes before |
 //!
 //! Then frames, back to back; a segment is preallocated, so zeros follow:
@@ -25,13 +28,15 @@
 //! |---|---|---|
 //! | 0 | 4 | length of the frame, this head included; 0 = the end |
 //! | 4 | 4 | CRC-32 of the other bytes of the frame, started from the header's CRC (a frame of another file is no frame) |
-//! | 8 | 8 | sequence number: one counter for all cores, so frames of all files have one order |
+//! | 8 | 8 | sequence number: one counter for all cores, so frames of all files have one order; a batch has one per record |
 //! | 16 | 8 | Unix milliseconds |
 //! | 24 | 4 | bytes of this file known to be synced when the frame was written |
 //! | 28 | 1 | kind of the [`Record`] |
 //! | 29 | | its payload |
 //!
 //! # What a broken frame means
+//!
+//! One append is one frame, also when it says several things (a batch): it is there as a whole or not at all.
 //!
 //! The last write may be torn: a bad frame with no good one after it ends the file. A good frame after a bad one is
 //! damage, with one exception: after a power loss, pages that were never synced may be missing while later ones arrived.
@@ -41,16 +46,18 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::{fmt, io};
 
 use crc32fast::Hasher;
-use rustix::fs::{Mode, OFlags};
+use rustix::fs::{AtFlags, Mode, OFlags, StatxFlags};
 
-use super::record::Record;
+use super::record::{BATCH, Record};
 
 pub(super) const HEADER_BYTES: usize = 64;
 pub(super) const FRAME_HEAD_BYTES: usize = 29;
 /// Longest frame; the longest record is a fallback with all its spans.
 pub(super) const FRAME_BYTES_MAX: usize = 128 << 10;
 const MAGIC: &[u8; 8] = b"etjournl";
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
+/// Before files knew their store.
+const VERSION_UNTAGGED: u32 = 1;
 
 const _: () = assert!(FRAME_HEAD_BYTES + 16 + 16 * super::record::KEPT_MAX < FRAME_BYTES_MAX);
 const _: () = assert!(FRAME_HEAD_BYTES + 16 + 29 * super::record::PIECES_MAX < FRAME_BYTES_MAX);
@@ -74,7 +81,7 @@ pub enum DamageKind {
     #[error("not a journal header")]
     Header,
     /// Written by another version.
-    #[error("format version {0}, this server reads version {VERSION}")]
+    #[error("format version {0}, this server reads versions up to {VERSION}")]
     Version(u32),
     /// The header belongs to a file of another name.
     #[error("the header belongs to another file")]
@@ -88,6 +95,34 @@ pub enum DamageKind {
     /// A checkpoint without its last record.
     #[error("the checkpoint is not whole")]
     Cut,
+    /// The manifest lists it, and it is not there.
+    #[error(
+        "it is missing, and the manifest of the journal lists it; put it back from where it went (a mount, a backup), or \
+         read what is left with storage.serve_damaged"
+    )]
+    Missing,
+    /// Shorter than it was made.
+    #[error("it was made {made} bytes long and has {found}")]
+    Short {
+        /// Its length when it was made.
+        made: u64,
+        /// Now.
+        found: u64,
+    },
+    /// Records that were on the disk are gone.
+    #[error("{synced} bytes of it were synced, {found} are whole")]
+    Lost {
+        /// What is known to have been on the disk.
+        synced: u64,
+        /// Up to where it can be read.
+        found: u64,
+    },
+    /// Of another store, or of another time of this one.
+    #[error("it has records, and the manifest of the journal does not list it: a file of another store or time")]
+    Foreign,
+    /// No copy of the manifest can be read.
+    #[error("the manifest of the journal is missing or damaged; without it nothing tells whether the journal is whole")]
+    Manifest,
     /// A record that cannot stand here.
     #[error("a record that does not belong into this file")]
     Place,
@@ -137,27 +172,50 @@ impl fmt::Display for Name {
     }
 }
 
-/// Which boot of which kernel; all zeros = unknown, and then equal to none.
+/// Under which boot of the machine and which mounts a file was written: while it is the same, the page cache is the same,
+/// and what was written is at least there. All zeros = unknown, and then equal to none.
+///
+/// The boot id alone proves nothing: a file system that was shut down and mounted again under a running kernel has lost
+/// what was not synced. A mount's unique id (Linux 6.8) is never used twice in one boot; without it nothing is certain, and
+/// what was not synced is compared with its CRC.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct BootId(pub(super) [u8; 16]);
 
 impl BootId {
-    pub(super) fn current() -> Self {
+    /// Of these two directories, which may be on different file systems.
+    pub(super) fn of(objects: &OwnedFd, journal: &OwnedFd) -> Self {
         let read = || {
-            let mode = OFlags::RDONLY | OFlags::CLOEXEC;
-            let file = rustix::fs::open("/proc/sys/kernel/random/boot_id", mode, Mode::empty()).ok()?;
-            let mut text = [0; 36];
-            rustix::io::read(file, &mut text).ok()?;
-            let digits: Vec<u8> = text.into_iter().filter(|byte| *byte != b'-').collect();
-            let id: etransfer_contract::ObjectId = str::from_utf8(&digits).ok()?.parse().ok()?;
-            Some(Self(*id.as_bytes()))
+            let mut id = Self::boot()?;
+            let mounts = [mount(objects)?, mount(journal)?].map(u64::to_le_bytes);
+            id.iter_mut().zip(mounts.as_flattened()).for_each(|(byte, more)| *byte ^= more);
+            Some(Self(id))
         };
         read().unwrap_or(Self([0; 16]))
+    }
+
+    fn boot() -> Option<[u8; 16]> {
+        let mode = OFlags::RDONLY | OFlags::CLOEXEC;
+        let file = rustix::fs::open("/proc/sys/kernel/random/boot_id", mode, Mode::empty()).ok()?;
+        let mut text = [0; 36];
+        rustix::io::read(file, &mut text).ok()?;
+        let digits: Vec<u8> = text.into_iter().filter(|byte| *byte != b'-').collect();
+        let id: etransfer_contract::ObjectId = str::from_utf8(&digits).ok()?.parse().ok()?;
+        Some(*id.as_bytes())
     }
 
     pub(super) fn is_same(self, other: Self) -> bool {
         self == other && self.0 != [0; 16]
     }
+}
+
+/// `STATX_MNT_ID_UNIQUE`, which rustix does not name.
+const MOUNT_ID_UNIQUE: u32 = 0x4000;
+
+/// The unique id of the mount that holds `directory`; `None` where the kernel has none.
+fn mount(directory: &OwnedFd) -> Option<u64> {
+    let wanted = StatxFlags::from_bits_retain(MOUNT_ID_UNIQUE);
+    let found = rustix::fs::statx(directory, c"", AtFlags::EMPTY_PATH, wanted).ok()?;
+    (found.stx_mask & MOUNT_ID_UNIQUE != 0).then_some(found.stx_mnt_id)
 }
 
 /// The first 64 bytes of a file.
@@ -166,6 +224,8 @@ pub(super) struct Header {
     pub(super) name: Name,
     pub(super) boot: BootId,
     pub(super) sequence: u64,
+    /// Of the store; 0 = a file of version 1.
+    pub(super) tag: u32,
 }
 
 impl Header {
@@ -177,13 +237,15 @@ impl Header {
         };
         let mut bytes = [0; HEADER_BYTES];
         bytes[0..8].copy_from_slice(MAGIC);
-        bytes[8..12].copy_from_slice(&VERSION.to_le_bytes());
+        let version = if self.tag == 0 { VERSION_UNTAGGED } else { VERSION };
+        bytes[8..12].copy_from_slice(&version.to_le_bytes());
         bytes[12..16].copy_from_slice(&kind.to_le_bytes());
         bytes[16..24].copy_from_slice(&self.name.generation().to_le_bytes());
         bytes[24..28].copy_from_slice(&core.to_le_bytes());
         bytes[28..32].copy_from_slice(&part.to_le_bytes());
         bytes[32..48].copy_from_slice(&self.boot.0);
         bytes[48..56].copy_from_slice(&self.sequence.to_le_bytes());
+        bytes[56..60].copy_from_slice(&self.tag.to_le_bytes());
         let seed = crc32fast::hash(&bytes[..60]);
         bytes[60..].copy_from_slice(&seed.to_le_bytes());
         (bytes, seed)
@@ -194,25 +256,34 @@ impl Header {
         if &bytes[..8] != MAGIC || crc32fast::hash(&bytes[..60]) != le32(&bytes[60..]) {
             return Err(DamageKind::Header);
         }
-        if le32(&bytes[8..]) != VERSION {
-            return Err(DamageKind::Version(le32(&bytes[8..])));
+        let version = le32(&bytes[8..]);
+        if !(VERSION_UNTAGGED..=VERSION).contains(&version) {
+            return Err(DamageKind::Version(version));
         }
         let boot = BootId(bytes[32..48].try_into().expect("16 bytes"));
-        let header = Self { name, boot, sequence: le64(&bytes[48..]) };
+        let header = Self { name, boot, sequence: le64(&bytes[48..]), tag: le32(&bytes[56..]) };
         let (expected, seed) = header.encode();
         if expected == *bytes { Ok((header, seed)) } else { Err(DamageKind::Name) }
     }
 }
 
-/// Appends one frame to `out`.
-pub(super) fn put_frame(out: &mut Vec<u8>, seed: u32, sequence: u64, at_unix_ms: u64, synced: u32, record: &Record) {
+/// Appends one frame to `out`: of one record, or of several that stand or fall together. `sequence` is the first one's.
+pub(super) fn put_frame(out: &mut Vec<u8>, seed: u32, sequence: u64, at_unix_ms: u64, synced: u32, records: &[Record]) {
     let start = out.len();
     out.extend([0; 8]);
     out.extend(sequence.to_le_bytes());
     out.extend(at_unix_ms.to_le_bytes());
     out.extend(synced.to_le_bytes());
-    out.push(record.kind());
-    record.encode(out);
+    match records {
+        [record] => {
+            out.push(record.kind());
+            record.encode(out);
+        }
+        records => {
+            out.push(BATCH);
+            Record::encode_batch(records, out);
+        }
+    }
     let length = u32::try_from(out.len() - start).expect("records are bounded by FRAME_BYTES_MAX");
     out[start..start + 4].copy_from_slice(&length.to_le_bytes());
     let crc = frame_crc(seed, &out[start..]);
@@ -243,13 +314,23 @@ impl Frame<'_> {
         self.kind == 8
     }
 
-    /// The record of a data sync, likewise.
-    pub(super) fn is_synced(&self) -> bool {
-        self.kind == 5
+    /// It may hold the record of a data sync, likewise.
+    pub(super) fn may_be_synced(&self) -> bool {
+        self.kind == 5 || self.kind == BATCH
     }
 
+    /// The one record of a frame that is no batch.
     pub(super) fn record(&self) -> Result<Record, DamageKind> {
         Record::decode(self.kind, self.payload).ok_or(DamageKind::Record(self.kind))
+    }
+
+    /// What it says, each with its sequence number.
+    pub(super) fn records(&self) -> Result<Vec<(u64, Record)>, DamageKind> {
+        if self.kind != BATCH {
+            return Ok(vec![(self.sequence, self.record()?)]);
+        }
+        let records = Record::decode_batch(self.payload).ok_or(DamageKind::Record(self.kind))?;
+        Ok((self.sequence..).zip(records).collect())
     }
 }
 
@@ -279,6 +360,8 @@ pub(super) struct Loaded {
     pub(super) header: Header,
     pub(super) seed: u32,
     pub(super) bytes: Vec<u8>,
+    /// Length of the file.
+    pub(super) size: u64,
     /// Bytes after the last good frame that are not zero: a torn write.
     pub(super) torn: u64,
     /// Set when the file is damaged there; only a read-only start goes on.
@@ -297,11 +380,12 @@ pub(super) fn load(directory: impl AsFd, name: Name, boot: BootId) -> io::Result
         end += frame.length;
     }
     let used = bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
+    let size = bytes.len() as u64;
     let broken = is_damage(seed, &bytes, end..used, header.boot.is_same(boot));
     bytes.truncate(end);
     bytes.shrink_to_fit();
     let torn = used.saturating_sub(end) as u64;
-    Ok(Ok(Loaded { header, seed, bytes, torn, broken: broken.then_some((end as u64, DamageKind::Frame)) }))
+    Ok(Ok(Loaded { header, seed, bytes, size, torn, broken: broken.then_some((end as u64, DamageKind::Frame)) }))
 }
 
 /// Whether what stands at the start of `tail` is more than a torn write (see the head of this file).
@@ -323,7 +407,7 @@ pub(super) fn open_beneath(directory: impl AsFd, name: &str) -> io::Result<Owned
     Ok(rustix::fs::openat(directory, name, flags, Mode::empty())?)
 }
 
-fn read_whole(file: &OwnedFd) -> io::Result<Vec<u8>> {
+pub(super) fn read_whole(file: &OwnedFd) -> io::Result<Vec<u8>> {
     let size = rustix::fs::fstat(file)?.st_size;
     let mut bytes = vec![0; usize::try_from(size).map_err(|_| io::ErrorKind::FileTooLarge)?];
     let mut filled = 0;
@@ -339,26 +423,10 @@ fn read_whole(file: &OwnedFd) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Writes all of `bytes`.
-pub(super) fn write_all_at(file: impl AsFd, mut bytes: &[u8], mut at: u64) -> io::Result<()> {
-    while !bytes.is_empty() {
-        match rustix::io::pwrite(&file, bytes, at) {
-            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
-            Ok(count) => {
-                bytes = &bytes[count..];
-                at += count as u64;
-            }
-            Err(rustix::io::Errno::INTR) => {}
-            Err(error) => return Err(error.into()),
-        }
-    }
-    Ok(())
-}
-
-fn le32(bytes: &[u8]) -> u32 {
+pub(super) fn le32(bytes: &[u8]) -> u32 {
     u32::from_le_bytes(bytes[..4].try_into().expect("4 bytes"))
 }
 
-fn le64(bytes: &[u8]) -> u64 {
+pub(super) fn le64(bytes: &[u8]) -> u64 {
     u64::from_le_bytes(bytes[..8].try_into().expect("8 bytes"))
 }

@@ -71,7 +71,12 @@ pub(super) fn is_doubtful(known: &Known) -> bool {
 
 fn settle(objects: &OwnedFd, id: ObjectId, known: &mut Known) -> u64 {
     let before = known.received.bytes();
-    let file = open_beneath(objects, ObjectPath::of(id).as_str()).ok();
+    // A file that cannot be synced has nothing that counts as durable. Its pages go, so that the disk is asked.
+    let file = open_beneath(objects, ObjectPath::of(id).as_str()).ok().filter(|file| {
+        let is_synced = rustix::fs::fdatasync(file).is_ok();
+        let _ = rustix::fs::fadvise(file, 0, None, Advice::DontNeed);
+        is_synced
+    });
     let matches = |span, crc| file.as_ref().and_then(|file| crc_of(file, span).ok()) == Some(crc);
     let bad = known.extents.settle(matches);
     let mut kept = if known.shaken { known.durable() } else { known.received.clone() };

@@ -10,6 +10,7 @@ use etransfer_contract::{Fact, ObjectId};
 
 use super::checkpoint;
 use super::clock::unix_ms;
+use super::disk;
 use super::index::{Gone, Index, Leftover, Tally};
 use super::journal::{Common, Journal, Position};
 use super::lock::Lock;
@@ -228,7 +229,6 @@ impl Store {
         &self.journals
     }
 
-    #[cfg(test)]
     pub(super) fn common(&self) -> &Common {
         &self.common
     }
@@ -339,6 +339,7 @@ impl Store {
         let appended = self.common.appended.load(Ordering::Acquire);
         let generation = self.common.generation.load(Ordering::Acquire);
         checkpoint::write(&self.common, &self.index, generation)?;
+        self.common.manifest.replace(generation)?;
         covered.into_iter().for_each(|position| self.journals[position.core()].mark_replaced(position));
         self.common.appended.fetch_sub(appended, Ordering::AcqRel);
         checkpoint::delete_older(&self.common.directory, generation)
@@ -366,15 +367,11 @@ impl Store {
     /// the next start after a reboot reads unsynced bytes back. Blocking.
     pub fn close(&self) -> io::Result<()> {
         let upto = self.common.sequence.load(Ordering::Acquire);
-        rustix::fs::syncfs(&*self.objects)?;
+        disk::sync_all(&*self.objects)?;
         let position = self.journals[0].append_records(vec![Record::Clean { upto }], true)?.position;
-        for journal in &self.journals {
-            let target = journal.sync_target();
-            target.files.iter().try_for_each(rustix::fs::fdatasync)?;
-            journal.mark_synced(target.position);
-        }
+        self.journals.iter().try_for_each(Journal::sync_blocking)?;
         debug_assert!(!self.journals[0].needs_sync(position), "the mark is synced last");
-        Ok(())
+        self.common.manifest.note()
     }
 
     /// What is open right now.

@@ -292,11 +292,11 @@ fn group_commit_knows_what_is_durable() {
     let position = journal.position();
     assert_eq!(store.find(id(1)).unwrap().positions(), [position]);
     assert!(journal.needs_sync(position));
-    let target = journal.sync_target();
-    assert_eq!(target.files.len(), 1);
+    let syncing = journal.begin_sync().unwrap();
+    assert_eq!(syncing.files().len(), 1);
     store_bytes(&store, id(1), None, 3, b"two");
     let listener = journal.synced_changed();
-    journal.mark_synced(target.position);
+    syncing.succeeded();
     listener.wait_timeout(Duration::from_secs(5)).unwrap();
     assert!(!journal.needs_sync(position) && journal.needs_sync(journal.position()));
     store.compact().unwrap();

@@ -51,6 +51,8 @@ fn a_crash_at_any_step_of_a_compaction_changes_nothing() {
     std::fs::write(root.path().join("journal/checkpoint.tmp"), b"half a checkpoint").unwrap();
     assert_same_after_a_crash(root.path(), &store, "while the checkpoint is written");
     checkpoint::write(store.common(), store.index(), generation).unwrap();
+    assert_same_after_a_crash(root.path(), &store, "before the manifest lists it");
+    store.common().manifest.replace(generation).unwrap();
     assert_same_after_a_crash(root.path(), &store, "before old files are deleted");
     remove(&store, id(6), store.journal(1)).unwrap();
     store_bytes(&store, id(7), None, 0, &[1; 100]);
@@ -80,10 +82,12 @@ fn segments_rotate_when_they_are_full_and_go_when_compacted() {
     }
     drop(claim);
     assert_eq!(compacted, 1, "20,000 records of 66 bytes, compacted above 1 MiB");
-    let target = store.journal(0).sync_target();
-    assert!(target.files.len() > 2, "rotated segments wait for their sync");
-    store.journal(0).mark_synced(target.position);
-    assert_eq!(store.journal(0).sync_target().files.len(), 1);
+    let syncing = store.journal(0).begin_sync().unwrap();
+    assert!(syncing.files().len() > 2, "rotated segments wait for their sync");
+    syncing.succeeded();
+    let syncing = store.journal(0).begin_sync().unwrap();
+    assert_eq!(syncing.files().len(), 1);
+    syncing.not_begun();
     assert_same_after_a_crash(root.path(), &store, "many segments");
     store.compact().unwrap();
     assert_eq!(journal_files(root.path()).len(), 3, "a checkpoint, a segment and a spare");

@@ -71,16 +71,16 @@ fn after_a_failed_sync_of_a_journal_only_a_checkpoint_makes_it_durable() {
     let journal = store.journal(0);
     store_bytes(&store, id(1), None, 0, b"before");
     let position = journal.position();
-    let target = journal.sync_target();
+    let syncing = journal.begin_sync().unwrap();
     journal.distrust();
-    journal.mark_synced(target.position);
+    syncing.succeeded();
     store_bytes(&store, id(1), None, 6, b"after");
-    journal.mark_synced(journal.sync_target().position);
+    journal.begin_sync().unwrap().succeeded();
     assert!(journal.needs_sync(position) && journal.needs_sync(journal.position()), "a second success is no success");
     assert!(store.compact_if_due().unwrap(), "due at once");
     assert!(!journal.needs_sync(position) && !journal.is_distrusted());
     store_bytes(&store, id(1), None, 11, b"later");
-    journal.mark_synced(journal.sync_target().position);
+    journal.begin_sync().unwrap().succeeded();
     assert!(journal.is_synced());
 }
 

@@ -3,7 +3,9 @@ mod behaviour;
 mod compaction;
 mod damage;
 mod decision;
+mod faults;
 mod full;
+mod loss;
 mod model;
 mod power;
 mod start;
@@ -15,7 +17,7 @@ use std::sync::Arc;
 use etransfer_contract::{ObjectId, Span};
 use rustix::fs::{Mode, OFlags};
 
-use super::segment::{BootId, write_all_at};
+use super::segment::BootId;
 use super::*;
 
 /// The boot that tests live in, unless they reboot.
@@ -55,7 +57,7 @@ fn write_file(store: &Store, id: ObjectId, at: u64, bytes: &[u8]) {
     let flags = OFlags::RDWR | OFlags::CREATE | OFlags::CLOEXEC;
     let path = ObjectPath::of(id);
     let file = rustix::fs::openat(store.objects_dir(), path.as_c_str(), flags, Mode::RUSR | Mode::WUSR).unwrap();
-    write_all_at(file, bytes, at).unwrap();
+    std::os::unix::fs::FileExt::write_all_at(&std::fs::File::from(file), bytes, at).unwrap();
 }
 
 fn read_file(root: &Path, id: ObjectId) -> Vec<u8> {

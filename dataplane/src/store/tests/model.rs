@@ -291,8 +291,13 @@ impl Run {
             let used = used_bytes(&self.segment).max(64);
             let least = self.history[0].0;
             let keep = least + (used - least) * u64::from(part) / u64::from(u16::MAX);
-            let bytes = std::fs::read(&self.segment).unwrap();
-            std::fs::write(&self.segment, &bytes[..keep as usize]).unwrap();
+            let mut bytes = std::fs::read(&self.segment).unwrap();
+            bytes[keep as usize..].fill(0);
+            if !self.history.iter().any(|(tail, _)| *tail == keep) {
+                // A record that ends with zeros is whole without them.
+                bytes[keep as usize] = 0xee;
+            }
+            std::fs::write(&self.segment, bytes).unwrap();
             // Records lost, so the world is an earlier one, except that a file only ever grows.
             if let Some((_, world)) = self.history.iter().rfind(|(tail, _)| *tail <= keep) {
                 self.world = world.clone();

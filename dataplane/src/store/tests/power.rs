@@ -102,7 +102,6 @@ fn an_unknown_boot_is_never_the_same_boot() {
     std::fs::write(root.path().join("objects").join(ObjectPath::of(id(1)).as_str()), [9; 60]).unwrap();
     let (_, replayed) = Store::open_in(options(root.path(), 1), unknown).unwrap();
     assert_eq!(replayed.lost_bytes, 60);
-    assert!(BootId::current().is_same(BootId::current()));
 }
 
 /// Pages that were never synced may be missing while later ones arrived; synced ones may not.
@@ -114,8 +113,7 @@ fn a_hole_in_the_journal_is_a_tail_if_it_was_never_synced_and_damage_if_it_was()
         for number in 0..6 {
             store_bytes(&store, id(number), None, 0, &[number; 10]);
             if synced && number == 3 {
-                let target = store.journal(0).sync_target();
-                store.journal(0).mark_synced(target.position);
+                store.journal(0).begin_sync().unwrap().succeeded();
             }
         }
         drop(store);

@@ -131,13 +131,17 @@ fn a_file_comes_back_from_the_quarantine_when_a_record_names_it() {
     let elsewhere = directory();
     drop(open(elsewhere.path()));
     copy_tree(&elsewhere.path().join("journal"), &wrong);
+    let manifest = root.path().join("journal.manifest");
     std::fs::rename(root.path().join("journal"), &right).unwrap();
+    std::fs::rename(&manifest, root.path().join("right.manifest")).unwrap();
     std::fs::rename(&wrong, root.path().join("journal")).unwrap();
+    std::fs::copy(elsewhere.path().join("journal.manifest"), &manifest).unwrap();
     assert_eq!(open(root.path()).1.orphans, 3);
     assert_eq!(contents(root.path()), before);
     // The right journal finds them there; one that changed meanwhile is not believed.
     std::fs::remove_dir_all(root.path().join("journal")).unwrap();
     std::fs::rename(&right, root.path().join("journal")).unwrap();
+    std::fs::rename(root.path().join("right.manifest"), &manifest).unwrap();
     let quarantine = std::fs::read_dir(root.path().join("quarantine")).unwrap();
     let changed =
         quarantine.map(|entry| entry.unwrap().path()).find(|path| path.to_string_lossy().contains(&id(2).to_string()));
@@ -239,8 +243,7 @@ fn a_read_only_store_completes_nothing_and_serves_what_is_whole() {
     let (store, _) = open(root.path());
     store_complete(&store, id(1), &[1; 100], true);
     store_bytes(&store, id(2), Some(100), 0, &[2; 100]);
-    let target = store.journal(0).sync_target();
-    store.journal(0).mark_synced(target.position);
+    store.journal(0).begin_sync().unwrap().succeeded();
     store_bytes(&store, id(3), None, 0, &[3; 10]);
     store_bytes(&store, id(4), None, 0, &[4; 10]);
     drop(store);

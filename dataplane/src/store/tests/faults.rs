@@ -1,0 +1,262 @@
+//! A process that ends, and a disk that fails, at each call by which the journal changes the disk, in turn: whatever was
+//! being done, the next start serves what was acknowledged, and so does the one after it.
+use std::io::ErrorKind::{self, Other, StorageFull};
+use std::time::Duration;
+
+use event_listener::Listener;
+
+use super::super::disk::fault::{self, Fault};
+use super::*;
+
+const FAULTS: [Fault; 3] = [Fault::Kill, Fault::Error(Other), Fault::Error(StorageFull)];
+/// More calls than any of the works below makes.
+const CALLS_MAX: usize = 400;
+
+fn small(root: &Path) -> StoreOptions {
+    StoreOptions { journal_bytes: 64 << 10, ..StoreOptions::new(root, 2) }
+}
+
+fn try_start(root: &Path) -> Result<(Arc<Store>, Replayed), OpenError> {
+    Store::open_in(small(root), BOOT)
+}
+
+#[track_caller]
+fn start(root: &Path, what: &str) -> Arc<Store> {
+    match try_start(root) {
+        Ok((store, _)) => store,
+        Err(error) => panic!("{what}: {error}"),
+    }
+}
+
+/// Runs `work` on a copy of `origin` with each fault at each of its calls; `check` looks at the stores of two starts after it.
+fn walk(origin: &Path, work: impl Fn(&Path), check: impl Fn(&Store, &str)) {
+    for fault in FAULTS {
+        let calls = (0..CALLS_MAX).find(|call| {
+            let root = directory();
+            copy_tree(origin, root.path());
+            let happened = fault::at(*call, fault, || work(root.path()));
+            for start_number in 1..=2 {
+                let what = format!("{fault:?} at call {call}, start {start_number}");
+                let store = start(root.path(), &what);
+                check(&store, &what);
+                store_bytes(&store, id(100 + start_number), None, 0, b"it takes more");
+            }
+            !happened
+        });
+        let calls = calls.expect("the work ends");
+        assert!(calls > 3, "{calls} calls: nothing was walked");
+        println!("{fault:?}: {calls} calls");
+    }
+}
+
+/// What [`filled`] holds.
+fn assert_filled(store: &Store, what: &str) {
+    for number in 0..6 {
+        let look = store.find(id(number)).unwrap_or_else(|| panic!("{what}: object {number} is gone")).look();
+        assert!(look.complete && look.received == 50, "{what}: {look:?}");
+    }
+    assert!(store.is_removed(id(6)) && store.is_removed(id(7)), "{what}: a removal is forgotten");
+    assert_eq!(store.find(id(8)).unwrap().look().received, 30, "{what}");
+}
+
+/// Objects and tombstones, part in a checkpoint, part behind it.
+fn filled() -> tempfile::TempDir {
+    let root = directory();
+    let store = start(root.path(), "the first start");
+    (0..3).for_each(|number| store_complete(&store, id(number), &[number; 50], true));
+    remove(&store, id(6), store.journal(0)).unwrap();
+    store.compact().unwrap();
+    (3..6).for_each(|number| store_complete(&store, id(number), &[number; 50], true));
+    store_bytes(&store, id(8), Some(100), 0, &[8; 30]);
+    remove(&store, id(7), store.journal(1)).unwrap();
+    root
+}
+
+#[test]
+fn s4_a_fault_at_any_call_of_the_first_start() {
+    let nothing = directory();
+    walk(
+        nothing.path(),
+        |root| drop(try_start(root)),
+        |store, what| {
+            assert!(store.inventory(None, 10).iter().all(|presence| presence.received == 13), "{what}");
+        },
+    );
+}
+
+#[test]
+fn s4_a_fault_at_any_call_of_a_later_start() {
+    let root = filled();
+    walk(root.path(), |root| drop(try_start(root)), assert_filled);
+}
+
+#[test]
+fn s4_a_fault_at_any_call_of_the_start_after_a_first_one_that_was_killed() {
+    for call in [8, 16, 24] {
+        let root = directory();
+        fault::at(call, Fault::Kill, || drop(try_start(root.path())));
+        walk(root.path(), |root| drop(try_start(root)), |_, _| {});
+    }
+}
+
+/// Work on an open store: the fault begins after the start.
+fn on_open_store(origin: &Path, work: impl Fn(&Store), check: impl Fn(&Store, &str)) {
+    for fault in FAULTS {
+        let calls = (0..CALLS_MAX).find(|call| {
+            let root = directory();
+            copy_tree(origin, root.path());
+            let what = format!("{fault:?} at call {call}");
+            let store = start(root.path(), &what);
+            let happened = fault::at(*call, fault, || work(&store));
+            if fault != Fault::Kill {
+                check(&store, &what);
+                // The process lives on.
+                let _ = store.compact_if_due();
+                check(&store, &what);
+            }
+            drop(store);
+            for _ in 0..2 {
+                check(&start(root.path(), &what), &what);
+            }
+            !happened
+        });
+        let calls = calls.expect("the work ends");
+        assert!(calls > 3, "{calls} calls: nothing was walked");
+        println!("{fault:?}: {calls} calls");
+    }
+}
+
+#[test]
+fn s4_a_fault_at_any_call_of_a_compaction() {
+    let root = filled();
+    let compact = |store: &Store| {
+        let _ = store.compact().and_then(|()| store.compact());
+    };
+    on_open_store(root.path(), compact, assert_filled);
+}
+
+/// Some 1,000 records of 66 bytes, over two rotations: what is committed is there after the fault.
+#[test]
+fn s4_s6_a_fault_at_any_call_of_a_rotation() {
+    let root = filled();
+    let committed = std::cell::Cell::new(0);
+    let rotate = |store: &Store| {
+        committed.set(0);
+        let object = store.find_or_create(id(40), None).unwrap();
+        write_file(store, id(40), 0, &[1; 4000]);
+        let mut claim = object.claim(Want { offset: 0, body: None, parallel: false }).unwrap();
+        for batch in 0..40 {
+            let spans: Vec<_> =
+                (0..50).map(|at| (span(batch * 50 + at, batch * 50 + at + 1), crc32fast::hash(&[1]))).collect();
+            match claim.commit_all(store.journal(0), &spans, true) {
+                Ok(_) => committed.set((batch + 1) * 50),
+                Err(_) => break,
+            }
+            let _ = store.compact_if_due();
+        }
+    };
+    on_open_store(root.path(), rotate, |store, what| {
+        assert_filled(store, what);
+        let found = store.find(id(40)).map_or(0, |object| object.look().contiguous);
+        assert_eq!(found, committed.get(), "{what}: a batch counts as a whole, or not at all");
+    });
+}
+
+#[test]
+fn s4_a_fault_at_any_call_of_an_orderly_end() {
+    let root = filled();
+    on_open_store(root.path(), |store| drop(store.close()), assert_filled);
+}
+
+/// A disk that is full from some call of a start on, so that segments without records are recycled; then a kill at each call
+/// of the next start.
+#[test]
+fn s4_a_kill_at_any_call_of_the_start_after_a_full_disk() {
+    let root = filled();
+    for call in [3, 6, 9, 12, 15, 20] {
+        let copy = directory();
+        copy_tree(root.path(), copy.path());
+        let _ = fault::at(call, Fault::Error(StorageFull), || drop(try_start(copy.path())));
+        let killed = (0..CALLS_MAX).find(|second| {
+            let again = directory();
+            copy_tree(copy.path(), again.path());
+            let happened = fault::at(*second, Fault::Kill, || drop(try_start(again.path())));
+            let what = format!("full at {call}, killed at {second}");
+            assert_filled(&start(again.path(), &what), &what);
+            !happened
+        });
+        assert!(killed.is_some_and(|calls| calls > 10));
+    }
+}
+
+/// The write of a batch stops half-way and cutting it off fails too: the rest is a torn tail, whatever stands in it.
+#[test]
+fn s6_half_a_batch_is_no_damage_and_no_record() {
+    let root = directory();
+    let store = start(root.path(), "first");
+    let object = store.find_or_create(id(1), Some(1000)).unwrap();
+    write_file(&store, id(1), 0, &[1; 1000]);
+    let mut claim = object.claim(sequential(0, 1000)).unwrap();
+    let spans: Vec<_> = (0..100).map(|at| (span(at * 10, at * 10 + 10), crc32fast::hash(&[1; 10]))).collect();
+    fault::at(0, Fault::Kill, || {
+        assert!(claim.commit_all(store.journal(0), &spans, true).is_err());
+    });
+    assert_eq!(object.look().received, 0);
+    drop((claim, object, store));
+    for name in ["first", "second"] {
+        let store = start(root.path(), name);
+        assert!(store.find(id(1)).is_none_or(|object| object.look().received == 0), "none of the batch counts");
+    }
+}
+
+/// A checkpoint is written between the record of a removal and its place in the index.
+#[test]
+fn s7_a_checkpoint_keeps_the_tombstone_of_what_is_removed_and_not_buried() {
+    let root = directory();
+    let store = start(root.path(), "first");
+    store_complete(&store, id(1), b"hello", true);
+    let object = store.find(id(1)).unwrap();
+    object.entomb(&mut object.state.hold(), store.journal(0)).unwrap();
+    store.compact().unwrap();
+    drop((object, store));
+    for name in ["second", "third"] {
+        let store = start(root.path(), name);
+        assert!(store.is_removed(id(1)), "{name}: it may live again");
+        assert_eq!((store.audit().objects, store.audit().tombstones), (0, 1), "{name}");
+    }
+}
+
+/// One sync of a journal at a time, and its failure is everybody's.
+#[test]
+fn e4_a_failed_sync_is_seen_by_who_waits_for_it_and_by_who_comes_later() {
+    let root = directory();
+    let store = start(root.path(), "first");
+    store_bytes(&store, id(1), None, 0, b"hello");
+    let (journal, position) = (store.journal(0), store.journal(0).position());
+    let syncing = journal.begin_sync().unwrap();
+    let waits = journal.synced_changed();
+    assert!(journal.begin_sync().is_none(), "another core has to wait for this one");
+    syncing.failed();
+    waits.wait_timeout(Duration::from_secs(60)).expect("who waits is woken");
+    assert!(journal.is_distrusted() && journal.needs_sync(position));
+    // The kernel reported the error, so the next sync of the same description succeeds; it proves nothing.
+    journal.begin_sync().unwrap().succeeded();
+    assert!(journal.needs_sync(position) && journal.sync_blocking().is_err());
+    assert!(store.compact_if_due().unwrap() && !journal.needs_sync(position));
+    // A sync whose outcome nobody saw counts as failed; one that was not begun does not.
+    journal.begin_sync().unwrap().not_begun();
+    assert!(!journal.is_distrusted());
+    drop(journal.begin_sync().unwrap());
+    assert!(journal.is_distrusted());
+}
+
+#[test]
+fn e4_a_segment_that_was_given_up_is_synced_with_the_others() {
+    let root = directory();
+    let store = start(root.path(), "first");
+    store_bytes(&store, id(1), None, 0, b"hello");
+    fault::at(0, Fault::Error(ErrorKind::Other), || {
+        assert!(remove(&store, id(2), store.journal(0)).is_err());
+    });
+    assert_eq!(store.journal(0).begin_sync().unwrap().files().len(), 2, "what was appended before waits for its sync");
+}
