@@ -1,13 +1,17 @@
 //! A message body as it comes off a [`Wire`]: framing is removed here and nowhere else.
 //!
 //! Must stay true: after `Done` the next byte of the wire belongs to the next message; after an error the wire is never
-//! parsed again. A body may turn into messages ([`Messages`]), each of which is then a body, and never back.
+//! parsed again. A body may turn into messages ([`Messages`]), each of which is then a body, and never back. The time a
+//! client takes over its body is judged here ([`Pace`]), whoever reads it and whatever for; so is what it sends beside it:
+//! chunk sizes, extensions, trailers and control frames are no bytes of a body.
 
 use std::ops::Range;
 use std::time::Duration;
 
 use crate::http::{Decoder, Framing, Reject, Step};
+use crate::config::Limits;
 use crate::messages::Messages;
+use crate::pace::{Pace, Verdict};
 use crate::wire::{Wire, WireError};
 use crate::world::{Buf, within};
 
@@ -20,6 +24,8 @@ pub struct Body {
     /// Body bytes handed out so far.
     taken: u64,
     trailers: Vec<(String, Vec<u8>)>,
+    /// Nobody judges the other plane.
+    pace: Option<Pace>,
 }
 
 enum State {
@@ -35,7 +41,7 @@ enum State {
 pub enum Fill {
     /// The buffer is full; more may follow.
     Full,
-    /// The tick passed first: look around, then go on.
+    /// The tick passed first, perhaps without a byte: look around, then go on.
     Tick,
     /// The body is complete.
     Done,
@@ -50,12 +56,20 @@ pub enum BodyError {
     /// The framing is broken.
     #[error("broken framing")]
     Framing(Reject),
+    /// It comes too slowly (T-PAT-13).
+    #[error("the body comes too slowly")]
+    Slow,
     /// A form ends inside a part.
     #[error("the form ends inside a part")]
     Form,
 }
 
 impl Body {
+    /// The body of a client's request.
+    pub fn of_client(framing: Framing, limits: &Limits) -> Self {
+        Self { pace: Some(Pace::new(limits.body_idle_timeout, limits.body_rate_min)), ..Self::new(framing) }
+    }
+
     /// The body announced by a head.
     pub fn new(framing: Framing) -> Self {
         let state = match framing {
@@ -63,7 +77,7 @@ impl Body {
             Framing::Length(bytes) => State::Length(bytes),
             Framing::Chunked => State::Chunked(Box::default()),
         };
-        Self { state, taken: 0, trailers: Vec::new() }
+        Self { state, taken: 0, trailers: Vec::new(), pace: None }
     }
 
     /// Nothing is left to read.
@@ -123,6 +137,8 @@ impl Body {
         at: Range<usize>,
         tick: Duration,
     ) -> (usize, Result<Fill, BodyError>, Buf) {
+        let tick = self.pace.as_ref().map_or(tick, |pace| pace.left().min(tick));
+        let since = wire.io.now();
         let (bytes, end, buf) = match &mut self.state {
             State::Done => (0, Ok(Fill::Done), buf),
             State::Length(left) => fill_counted(left, wire, buf, at, tick).await,
@@ -130,7 +146,13 @@ impl Body {
             State::Messages(messages) => messages.fill(wire, buf, at, tick).await,
         };
         self.taken += bytes as u64;
-        (bytes, self.end(end), buf)
+        let end = self.end(end);
+        let waited = wire.io.now() - since;
+        let verdict = self.pace.as_mut().map(|pace| pace.count(waited, bytes as u64));
+        match (verdict, end) {
+            (Some(Verdict::Slow), Ok(Fill::Tick | Fill::Full)) => (bytes, Err(BodyError::Slow), buf),
+            (_, end) => (bytes, end, buf),
+        }
     }
 
     /// The trailer fields of a chunked body; empty before its end.
@@ -198,6 +220,8 @@ async fn fill_chunked(
     at: Range<usize>,
     tick: Duration,
 ) -> Filled {
+    // One tick for all of it: else a byte within each would keep the buffer.
+    let deadline = wire.io.now() + tick;
     let mut bytes = 0;
     loop {
         let room = at.len() - bytes;
@@ -208,7 +232,8 @@ async fn fill_chunked(
         let direct = decoder.remaining_in_chunk().min(room as u64);
         if wire.ahead().is_empty() && direct >= DIRECT_BYTES_MIN {
             let (got, late);
-            (got, late, buf) = receive(wire, buf, spot..spot + direct as usize, tick).await;
+            let left = deadline.saturating_duration_since(wire.io.now());
+            (got, late, buf) = receive(wire, buf, spot..spot + direct as usize, left).await;
             match got {
                 Ok(0) if late => return (bytes, Ok(Fill::Tick), buf),
                 Ok(0) => return (bytes, Err(WireError::Closed.into()), buf),
@@ -233,7 +258,11 @@ async fn fill_chunked(
             }
             Ok(Step::NeedMore { consumed }) => {
                 wire.consume(consumed);
-                match wire.more(tick).await {
+                let left = deadline.saturating_duration_since(wire.io.now());
+                if left.is_zero() {
+                    return (bytes, Ok(Fill::Tick), buf);
+                }
+                match wire.more(left).await {
                     Ok(_) => {}
                     Err(WireError::Late) => return (bytes, Ok(Fill::Tick), buf),
                     Err(error) => return (bytes, Err(error.into()), buf),

@@ -5,6 +5,8 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::bounds;
+
 /// Everything a data plane needs to run.
 #[derive(Debug, Clone)]
 pub struct Config {
@@ -87,16 +89,19 @@ pub struct Limits {
     pub body_idle_timeout: Duration,
     /// A body slower than this over `body_idle_timeout` is cut, bytes per second.
     pub body_rate_min: u64,
+    /// Memory for requests that are not decided yet, over all cores; beyond it 503.
+    pub undecided_bytes_max: usize,
 }
 
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            connections_max: 20_000,
+            connections_max: bounds::CONNECTIONS_MAX,
             head_timeout: Duration::from_secs(10),
             keep_alive_timeout: Duration::from_secs(75),
             body_idle_timeout: Duration::from_secs(30),
             body_rate_min: 1024,
+            undecided_bytes_max: bounds::UNDECIDED_BYTES_MAX,
         }
     }
 }

@@ -15,25 +15,24 @@ use etransfer_contract::grant::Act;
 
 use crate::act::{Answered, append, concat, relay, remove, serve, state, step};
 use crate::body::{Body, Fill};
+use crate::bounds::{
+    DRAIN_BYTES_MAX, DRAIN_WAIT, HEAD_FREE_BYTES, LINGER_BYTES_MAX, LINGER_WAIT, TRAILER_BYTES_MAX,
+};
 use crate::core::Core;
 use crate::grants::{Asker, Decided, decide};
-use crate::http::{Head, HeadLimits, HeadScan, Method, Reject, Reply};
+use crate::http::{Framing, Head, HeadLimits, HeadScan, Method, Reject, Reply};
 use crate::permission::Permission;
+use crate::undecided::Share;
 use crate::wire::{Wire, WireError};
 use crate::world::Buf;
-
-/// A body that nobody wants is read away up to this, then the connection stays usable.
-const DRAIN_KEEP_BYTES_MAX: u64 = 64 * 1024;
-/// How long a connection that is about to close reads on, so that the client can read the answer.
-const LINGER: Duration = Duration::from_secs(1);
-/// What is read away while lingering.
-const LINGER_BYTES_MAX: u64 = 64 << 20;
 
 /// One client.
 pub struct Connection {
     core: Rc<Core>,
     wire: Wire,
     asker: Asker,
+    /// Memory of a request that is not decided yet.
+    share: Share,
 }
 
 /// Whether the next request is read.
@@ -46,7 +45,8 @@ enum Next {
 impl Connection {
     /// Takes over an accepted socket.
     pub fn new(core: Rc<Core>, wire: Wire, asker: Asker) -> Self {
-        Self { core, wire, asker }
+        let share = core.shared.undecided.share();
+        Self { core, wire, asker, share }
     }
 
     /// Serves requests until the end.
@@ -65,6 +65,7 @@ impl Connection {
             let active = self.core.enter();
             // Boxed: an idle connection must not carry the size of the largest request.
             let next = Box::pin(self.request(head)).await;
+            self.share.release();
             drop(active);
             if next == Next::Close {
                 return;
@@ -86,7 +87,13 @@ impl Connection {
                 self.wire.consume(consumed);
                 return Ok(Some(head));
             }
+            if self.wire.ahead().len() > HEAD_FREE_BYTES {
+                self.share.hold(self.wire.ahead().len())?;
+            }
             let left = deadline.saturating_duration_since(self.core.io.now());
+            if left.is_zero() {
+                return Err(Reject::HeadLate);
+            }
             match self.wire.more(left).await {
                 Ok(_) => {}
                 Err(WireError::Late) => return Err(Reject::HeadLate),
@@ -99,10 +106,13 @@ impl Connection {
         if let Some(tally) = &self.wire.tally {
             tally.asked(self.core.io.now());
         }
-        let mut body = Body::new(head.framing());
+        let mut body = Body::of_client(head.framing(), &self.core.shared.config.limits);
         let keep_alive = head.keep_alive() && !self.core.is_stopping();
         let (kind, answered) = match head.objection() {
             Some(reject) => (Kind::None, Answered::Reply(Reply::reject(reject))),
+            None if self.hold_trailers(head.framing()).is_err() => {
+                (Kind::None, Answered::Reply(Reply::reject(Reject::Crowded)))
+            }
             None if self.has_unwanted_body(&head, &mut body).await => {
                 (Kind::None, Answered::Reply(Reply::reject(Reject::BodyUnwanted)))
             }
@@ -122,7 +132,7 @@ impl Connection {
         };
         self.core.counters.update(|core| core.requests.count(kind, outcome));
         let Some(usable) = usable else { return Next::Close };
-        if usable && self.drain(&mut body).await {
+        if usable && self.drain(&mut body, DRAIN_WAIT).await {
             return Next::Request;
         }
         self.linger().await;
@@ -139,7 +149,10 @@ impl Connection {
                 (Kind::Relay, relay::relay(core, &mut self.wire, head, *reply, keep_alive).await)
             }
             Decided::Grant(grant) => {
-                let wire = &mut self.wire;
+                let (wire, share) = (&mut self.wire, &mut self.share);
+                if !matches!(&grant.act, Act::Forward { .. } | Act::Step(_)) {
+                    share.release();
+                }
                 let permission = Permission::new(core, head, &self.asker, &grant);
                 let _under_way = core.shared.transfers.enter(self.asker.local.ip(), &grant.act);
                 let answered = match &grant.act {
@@ -149,10 +162,12 @@ impl Connection {
                     Act::Remove(permit) => remove::remove(core, permit).await,
                     Act::Concat(permit) => concat::concat(core, &grant, permit).await,
                     Act::Forward { bytes_max } => {
-                        relay::forward(core, wire, head, body, &self.asker, *bytes_max, keep_alive).await
+                        let client = relay::Client { wire, head, body, asker: &self.asker, share };
+                        relay::forward(core, client, *bytes_max, keep_alive).await
                     }
                     Act::Step(_) => {
-                        step::steps(core, wire, head, body, &self.asker, Rc::clone(&grant), keep_alive).await
+                        let client = relay::Client { wire, head, body, asker: &self.asker, share };
+                        step::steps(core, client, Rc::clone(&grant), keep_alive).await
                     }
                 };
                 let answered = match answered {
@@ -169,26 +184,39 @@ impl Connection {
         self.wire.send(bytes, false, self.core.shared.config.limits.body_idle_timeout).await
     }
 
-    /// Reads the rest of a small body away; `false` when it is not small or does not come.
-    async fn drain(&mut self, body: &mut Body) -> bool {
-        let most = body.taken() + DRAIN_KEEP_BYTES_MAX;
+    /// A chunked body may bring trailers, and they are kept until it ends.
+    fn hold_trailers(&mut self, framing: Framing) -> Result<(), Reject> {
+        match framing {
+            Framing::Chunked => self.share.add(TRAILER_BYTES_MAX),
+            Framing::None | Framing::Length(_) => Ok(()),
+        }
+    }
+
+    /// Reads the rest of a small body away; `false` when it is not small or does not come within `limit`.
+    async fn drain(&mut self, body: &mut Body, limit: Duration) -> bool {
+        let deadline = self.core.io.now() + limit;
+        let most = body.taken() + DRAIN_BYTES_MAX;
         while !body.is_done() {
             let want = 8 * 1024;
-            let (_, fill, _) = body.fill(&mut self.wire, Buf::heap(want), 0..want, LINGER).await;
-            if !matches!(fill, Ok(Fill::Full | Fill::Done)) || body.taken() > most {
+            let left = deadline.saturating_duration_since(self.core.io.now());
+            let (_, fill, _) = body.fill(&mut self.wire, Buf::heap(want), 0..want, left).await;
+            let is_late = matches!(fill, Ok(Fill::Tick)) && self.core.io.now() >= deadline;
+            if fill.is_err() || is_late || body.taken() > most {
                 return false;
             }
         }
         true
     }
 
-    /// Methods whose routes never take a body: a small one is read away first, a larger one refuses the request.
+    /// Methods whose routes never take a body: a small one is read away first, in the time a head has; any other refuses the
+    /// request.
     async fn has_unwanted_body(&mut self, head: &Head, body: &mut Body) -> bool {
         let takes_none = matches!(head.method(), Method::Get | Method::Head | Method::Delete | Method::Options);
         if !takes_none || body.is_done() || head.expects_continue() {
             return false;
         }
-        body.remaining().is_some_and(|bytes| bytes > DRAIN_KEEP_BYTES_MAX) || !self.drain(body).await
+        let limit = self.core.shared.config.limits.head_timeout;
+        body.remaining().is_some_and(|bytes| bytes > DRAIN_BYTES_MAX) || !self.drain(body, limit).await
     }
 
     /// Half-closes and reads on for a moment: an answer must be readable although its request was not read whole.
@@ -196,10 +224,13 @@ impl Connection {
         if rustix::net::shutdown(&*self.wire.socket, rustix::net::Shutdown::Write).is_err() {
             return;
         }
-        let deadline = self.core.io.now() + LINGER;
+        let deadline = self.core.io.now() + LINGER_WAIT;
         let mut bytes = 0;
         while bytes < LINGER_BYTES_MAX {
             let left = deadline.saturating_duration_since(self.core.io.now());
+            if left.is_zero() {
+                return;
+            }
             let ahead = self.wire.ahead().len();
             self.wire.consume(ahead);
             match self.wire.more(left).await {
@@ -229,5 +260,5 @@ pub fn is_drainable(head: &Head, body: &Body) -> bool {
     let waits = head.expects_continue() && body.taken() == 0;
     // A WebSocket never becomes HTTP again.
     !body.is_socket()
-        && (body.is_done() || (!waits && body.remaining().is_some_and(|bytes| bytes <= DRAIN_KEEP_BYTES_MAX)))
+        && (body.is_done() || (!waits && body.remaining().is_some_and(|bytes| bytes <= DRAIN_BYTES_MAX)))
 }

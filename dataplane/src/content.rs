@@ -6,7 +6,8 @@
 //! form:   │ preamble │ CRLF--B │ part head │ content │ CRLF--B │ part head │ content │ CRLF--B-- │ epilogue │
 //! ```
 //!
-//! Must stay true: a byte is handed out once, and a delimiter never; bytes that may begin a delimiter wait in `held` until
+//! Must stay true: a byte is handed out once, and a delimiter never; a delimiter is a whole line (RFC 2046 §5.1.1), so a line
+//! that begins like one and goes on is content; bytes that may begin a delimiter wait in `held` until
 //! more came, so `held` is small except right after a part's end, when it is at most the window that held the delimiter.
 //! Large content of a form is received straight into the caller's buffer and searched there: it is not copied.
 
@@ -16,12 +17,10 @@ use std::time::Duration;
 use memchr::memmem;
 
 use crate::body::{Body, BodyError, Fill};
+use crate::bounds::{BOUNDARY_PADDING_MAX, FORM_STEP_BYTES};
 use crate::messages::Messages;
 use crate::wire::Wire;
 use crate::world::Buf;
-
-/// Read into `held` at a time.
-const STEP_BYTES: usize = 8 * 1024;
 
 /// What is left of the content.
 pub struct Content<'b> {
@@ -131,11 +130,9 @@ impl<'b> Content<'b> {
     }
 
     /// Reads on until at least `bytes` are held, or the body ended.
-    pub async fn hold(&mut self, wire: &mut Wire, bytes: usize, tick: Duration) -> Result<(), BodyError> {
+    pub async fn hold(&mut self, wire: &mut Wire, bytes: usize) -> Result<(), BodyError> {
         while self.held.len() < bytes && !self.body.is_done() {
-            if !self.more(wire, tick).await? {
-                return Err(BodyError::Wire(crate::wire::WireError::Late));
-            }
+            self.more(wire, Duration::MAX).await?;
         }
         Ok(())
     }
@@ -157,7 +154,7 @@ impl<'b> Content<'b> {
         if self.body.is_done() {
             return Err(BodyError::Form);
         }
-        let (bytes, end, buf) = self.body.fill(wire, Buf::heap(STEP_BYTES), 0..STEP_BYTES, tick).await;
+        let (bytes, end, buf) = self.body.fill(wire, Buf::heap(FORM_STEP_BYTES), 0..FORM_STEP_BYTES, tick).await;
         self.held.extend_from_slice(&buf[..bytes]);
         end?;
         Ok(bytes > 0 || self.body.is_done())
@@ -167,18 +164,20 @@ impl<'b> Content<'b> {
     fn safe_bytes(&self) -> usize {
         match &self.delimiter {
             None => self.held.len(),
-            Some(delimiter) => content_bytes(delimiter, &self.held),
+            Some(delimiter) => content_bytes(delimiter, &self.held, self.body.is_done()),
         }
     }
 
     fn starts_with_delimiter(&self) -> bool {
-        self.delimiter.as_ref().is_some_and(|delimiter| self.held.starts_with(delimiter.needle()))
+        let after = self.delimiter.as_ref().and_then(|delimiter| self.held.strip_prefix(delimiter.needle()));
+        after.is_some_and(|after| line_after(after, self.body.is_done()) == Line::Delimiter)
     }
 
     /// Of `bytes` just received into `buf`, keeps what is no content, or may be none.
     fn hold_back(&mut self, buf: &mut Buf, start: usize, bytes: usize) -> usize {
         let received = &buf[start..start + bytes];
-        let content = self.delimiter.as_ref().map_or(bytes, |delimiter| content_bytes(delimiter, received));
+        let is_done = self.body.is_done();
+        let content = self.delimiter.as_ref().map_or(bytes, |delimiter| content_bytes(delimiter, received, is_done));
         self.held.extend_from_slice(&received[content..]);
         self.at_delimiter = self.starts_with_delimiter();
         content
@@ -194,9 +193,45 @@ impl<'b> Content<'b> {
     }
 }
 
+/// What a line is that begins with a boundary.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Line {
+    Delimiter,
+    Content,
+    /// Not all of it is here.
+    Unfinished,
+}
+
+/// Judges the line by what follows the boundary: `--` at the end of the form, white space, a line end; `is_done`: nothing
+/// follows `after` any more.
+fn line_after(after: &[u8], is_done: bool) -> Line {
+    let (rest, is_last) = match after {
+        [b'-', b'-', rest @ ..] => (rest, true),
+        [] | [b'-'] => return if is_done { Line::Content } else { Line::Unfinished },
+        rest => (rest, false),
+    };
+    let padding = rest.iter().take_while(|byte| matches!(byte, b' ' | b'\t')).count();
+    match &rest[padding..] {
+        _ if padding > BOUNDARY_PADDING_MAX => Line::Content,
+        [b'\r', b'\n', ..] => Line::Delimiter,
+        [] if is_done && is_last => Line::Delimiter,
+        [] | [b'\r'] if !is_done => Line::Unfinished,
+        _ => Line::Content,
+    }
+}
+
 /// Bytes before the delimiter; without one, before whatever may be its beginning.
-fn content_bytes(delimiter: &memmem::Finder<'_>, bytes: &[u8]) -> usize {
-    delimiter.find(bytes).unwrap_or_else(|| bytes.len() - partial(delimiter.needle(), bytes))
+fn content_bytes(delimiter: &memmem::Finder<'_>, bytes: &[u8], is_done: bool) -> usize {
+    let needle = delimiter.needle();
+    let mut from = 0;
+    while let Some(found) = delimiter.find(&bytes[from..]) {
+        let after = from + found + needle.len();
+        if line_after(&bytes[after..], is_done) != Line::Content {
+            return from + found;
+        }
+        from = after;
+    }
+    bytes.len() - partial(needle, bytes)
 }
 
 /// Length of the longest end of `bytes` that a delimiter may begin with.
@@ -219,12 +254,51 @@ mod tests {
             ("abc\r\n", 3),
             ("abc\r\n--", 3),
             ("abc\r\n--C", 8),
-            ("abc\r\n--Bx", 3),
             ("\r\r\n", 1),
             ("\r\n--\r\n--B", 4),
             ("\r\n-\r", 3),
         ] {
-            assert_eq!(content_bytes(&finder, bytes.as_bytes()), content, "{bytes:?}");
+            assert_eq!(content_bytes(&finder, bytes.as_bytes(), false), content, "{bytes:?}");
+        }
+    }
+
+    #[test]
+    fn rfc_2046_section_5_1_1_a_delimiter_is_a_whole_line() {
+        let finder = memmem::Finder::new(b"\r\n--B");
+        let all = usize::MAX;
+        let padded = |bytes| format!("a\r\n--B{}\r\n", " ".repeat(bytes));
+        let (most, more) = (padded(BOUNDARY_PADDING_MAX), padded(BOUNDARY_PADDING_MAX + 1));
+        for (bytes, open, done) in [
+            ("a\r\n--B\r\n", 1, 1),
+            ("a\r\n--B \t\r\n", 1, 1),
+            ("a\r\n--B--\r\n", 1, 1),
+            ("a\r\n--B-- \r\nb", 1, 1),
+            // Whole only when nothing follows.
+            ("a\r\n--B--", 1, 1),
+            ("a\r\n--B--  ", 1, 1),
+            // Undecided until more came; when nothing comes, no delimiter.
+            ("a\r\n--B", 1, all),
+            ("a\r\n--B-", 1, all),
+            ("a\r\n--B\r", 1, all),
+            ("a\r\n--B ", 1, all),
+            ("a\r\n--B--\r", 1, all),
+            // Content.
+            ("a\r\n--Bx", all, all),
+            ("a\r\n--B x", all, all),
+            ("a\r\n--B\rx", all, all),
+            ("a\r\n--B-x", all, all),
+            ("a\r\n--B--x", all, all),
+            ("a\r\n--B-- x", all, all),
+            ("a\r\n--Bx\r\n--B\r\n", 7, 7),
+            ("a\r\n--B\r\n--B\r\n", 1, 1),
+            (&most, 1, 1),
+            (&more, more.len() - 2, all),
+        ] {
+            let content = |is_done| content_bytes(&finder, bytes.as_bytes(), is_done);
+            assert_eq!(content(false), open.min(bytes.len()), "{bytes:?}");
+            // The end of a body may look like the beginning of a delimiter; it is none, and the form is broken.
+            let unfinished = partial(b"\r\n--B", bytes.as_bytes());
+            assert_eq!(content(true), done.min(bytes.len() - if done == all { unfinished } else { 0 }), "{bytes:?}");
         }
     }
 }

@@ -16,6 +16,7 @@ use crate::line::{Budgets, Facts, LineClient};
 use crate::rates::Rates;
 use crate::store::{Journal, Store};
 use crate::transfers::Transfers;
+use crate::undecided::Undecided;
 use crate::world::{Fd, Io};
 
 /// What all cores share. Every field is either immutable, a counter, or has its own short lock inside.
@@ -32,6 +33,8 @@ pub struct Shared {
     pub rates: Rates,
     /// Large bodies under way.
     pub transfers: Transfers,
+    /// Memory of requests that are not decided yet.
+    pub undecided: Arc<Undecided>,
     /// Grants with a smaller epoch are void. Written by the orders task only.
     pub epoch: AtomicU64,
     /// The control plane answered the last poll and has the inventory. Written by the orders task only.

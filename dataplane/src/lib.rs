@@ -5,12 +5,15 @@
 //! The byte path, in reading order: [`node`] starts the cores, `drive` accepts, `connection` reads heads ([`http`]), `grants`
 //! asks who may and `grant_cache` remembers (`permission` says whether that still holds), `act` moves the bytes (`rates` says
 //! how fast; `messages` is where they come from after an upgrade, [`websocket`] how they look then), [`store`] knows what is
-//! there, `line` tells the control plane; `counters` is what a core counts meanwhile.
+//! there, `line` tells the control plane; `counters` is what a core counts meanwhile. What any of
+//! them may hold, and for how long, is in [`bounds`]; `pace` judges the other side, `undecided` the memory of strangers.
 pub mod config;
 pub mod node;
 
 mod act;
 mod body;
+#[doc(hidden)] // Its defaults are those of the configuration.
+pub mod bounds;
 mod connection;
 mod content;
 mod core;
@@ -24,6 +27,7 @@ pub mod http;
 mod line;
 mod listen;
 mod messages;
+mod pace;
 mod permission;
 mod rates;
 mod readiness;
@@ -32,6 +36,7 @@ mod ring;
 mod scan;
 pub mod store;
 mod transfers;
+mod undecided;
 pub mod websocket;
 mod wire;
 pub mod world;

@@ -20,6 +20,7 @@ use crate::rates::Rates;
 use crate::recover::complete_what_is_whole;
 use crate::store::{OpenError, Store, StoreOptions};
 use crate::transfers::Transfers;
+use crate::undecided::Undecided;
 use crate::world::{CoreOptions, Engine, allowed_cpus, run_core};
 
 /// Slots of 1 MiB per core.
@@ -111,6 +112,7 @@ pub fn start(config: Config) -> Result<Node, StartError> {
         budgets: Budgets::default(),
         rates: Rates::default(),
         transfers: Transfers::default(),
+        undecided: Undecided::new(config.limits.undecided_bytes_max),
         epoch: AtomicU64::new(0),
         line_ready: AtomicBool::new(false),
         line_event: Event::new(),

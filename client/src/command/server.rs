@@ -320,6 +320,7 @@ fn data_config(config: &Config, devices: BTreeMap<IpAddr, String>) -> data::Conf
             keep_alive_timeout: config.limits.keep_alive_timeout,
             body_idle_timeout: config.limits.body_idle_timeout,
             body_rate_min: config.limits.body_rate_min.0,
+            undecided_bytes_max: usize::try_from(config.limits.undecided_memory.0).unwrap_or(usize::MAX),
         },
     }
 }

@@ -218,6 +218,8 @@ pub struct Limits {
     pub body_idle_timeout: Duration,
     /// A body slower than this over that time is cut, bytes per second.
     pub body_rate_min: Size,
+    /// Memory for requests that are not decided yet.
+    pub undecided_memory: Size,
 }
 
 impl Config {
@@ -341,6 +343,7 @@ impl Limits {
             keep_alive_timeout: r.get("limits.keep_alive_timeout", "limits_keep_alive_timeout", seconds(75)),
             body_idle_timeout: r.get("limits.body_idle_timeout", "limits_body_idle_timeout", seconds(30)),
             body_rate_min: r.get("limits.body_rate_min", "limits_body_rate_min", Size(1024)),
+            undecided_memory: r.get("limits.undecided_memory", "limits_undecided_memory", Size(64 << 20)),
         }
     }
 }

@@ -7,7 +7,6 @@ pub mod concat;
 pub mod digest;
 pub mod finish;
 pub mod mover;
-pub mod pace;
 pub mod quiet;
 pub mod relay;
 pub mod remove;

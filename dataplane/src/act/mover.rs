@@ -18,8 +18,8 @@ use futures_util::FutureExt;
 use futures_util::future::{Either, select};
 
 use super::digest::{Digests, Hasher, of_file};
-use super::pace::{Pace, SMALL_WINDOW_BYTES};
 use crate::body::{BodyError, Fill};
+use crate::bounds::{BODY_TICK, SMALL_WINDOW_BYTES};
 use crate::content::Content;
 use crate::core::Core;
 use crate::data_file::{BLOCK_BYTES, DataFile, Write};
@@ -33,8 +33,6 @@ use crate::world::Buf;
 
 /// A window that is worth a registered slot: less is left, less is taken.
 const SLOT_REST_BYTES_MIN: usize = 256 * 1024;
-/// How often a receive looks up: is the writer ended, is the node stopping, is the sender too slow?
-const TICK: Duration = Duration::from_millis(200);
 /// Writes on their way per body while many upload, and while few do.
 const DEPTH_CROWDED: usize = 2;
 const DEPTH_ALONE: usize = 4;
@@ -95,7 +93,8 @@ pub struct Mover<'c> {
     digests: Digests,
     uncommitted: Vec<(Span, u32)>,
     meter: Option<Meter>,
-    pace: Pace,
+    /// The last window was full within a tick: the sender may have a slot. A tick with less loses it.
+    is_fast: bool,
     untold: bool,
     told: Instant,
 }
@@ -145,7 +144,7 @@ impl<'c> Mover<'c> {
             digests: Digests::default(),
             uncommitted: Vec::new(),
             meter: None,
-            pace: Pace::new(core.io.now()),
+            is_fast: false,
             untold: false,
             told: core.io.now(),
         }
@@ -189,7 +188,7 @@ impl<'c> Mover<'c> {
             let rest = self.await_turn(wire, body).await?;
             let (window, range) = self.window(rest).await?;
             let at = range.start;
-            let (bytes, fill, window) = body.fill(wire, window, range, TICK).await;
+            let (bytes, fill, window) = body.fill(wire, window, range, BODY_TICK).await;
             if bytes > 0 {
                 self.claim.touch();
                 if let Some(tally) = &wire.tally {
@@ -197,7 +196,7 @@ impl<'c> Mover<'c> {
                 }
                 self.store(window, at, bytes as u64).await?;
             }
-            self.pace.count(self.core.io.now(), bytes);
+            self.is_fast = bytes >= SMALL_WINDOW_BYTES;
             if let Some(meter) = &mut self.meter {
                 meter.moved(bytes as u64);
             }
@@ -226,7 +225,6 @@ impl<'c> Mover<'c> {
             let since = self.core.io.now();
             self.land_all().await?;
             self.core.io.sleep_until(since + wait).await;
-            self.pace.pause(self.core.io.now() - since);
             self.claim.touch();
             if body.is_lost(wire) {
                 return Err(Stop::Gone);
@@ -238,7 +236,7 @@ impl<'c> Mover<'c> {
     /// The next buffer, and where in it the next bytes go: file and memory alignment agree, so that whole blocks can be
     /// written from where they were received.
     async fn window(&mut self, rest: usize) -> Result<(Buf, Range<usize>), Stop> {
-        if self.pace.is_fast() && rest >= SLOT_REST_BYTES_MIN {
+        if self.is_fast && rest >= SLOT_REST_BYTES_MIN {
             let slot = self.take_slot().await?;
             let at = (self.at % BLOCK_BYTES) as usize;
             let end = at.saturating_add(rest).min(slot.len());
@@ -254,10 +252,8 @@ impl<'c> Mover<'c> {
         if let Some(slot) = self.core.io.try_slot() {
             return Ok(slot);
         }
-        let since = self.core.io.now();
         self.land_all().await?;
         let slot = on_disk(self.core, &self.claim, self.core.io.take_slot()).await;
-        self.pace.pause(self.core.io.now() - since);
         Ok(slot)
     }
 
@@ -387,13 +383,10 @@ impl<'c> Mover<'c> {
         if !self.permission.holds(&mut self.meter).await {
             return Err(Stop::Revoked);
         }
-        let limits = &self.core.shared.config.limits;
         if self.claim.is_ended() {
             Err(Stop::Ended)
         } else if self.core.is_stopping() {
             Err(Stop::Stopping)
-        } else if self.pace.is_too_slow(self.core.io.now(), limits.body_idle_timeout, limits.body_rate_min) {
-            Err(Stop::Slow)
         } else {
             Ok(())
         }
@@ -405,7 +398,7 @@ impl<'c> Mover<'c> {
 async fn on_disk<T>(core: &Core, claim: &Claim, work: impl Future<Output = T>) -> T {
     let mut work = pin!(work);
     loop {
-        match select(work.as_mut(), core.io.sleep(TICK)).await {
+        match select(work.as_mut(), core.io.sleep(BODY_TICK)).await {
             Either::Left((done, _)) => return done,
             Either::Right(_) => claim.touch(),
         }
@@ -430,7 +423,7 @@ impl From<BodyError> for Stop {
         match error {
             BodyError::Framing(reject) => Self::Framing(reject),
             BodyError::Form => Self::Form,
-            BodyError::Wire(WireError::Late) => Self::Slow,
+            BodyError::Slow | BodyError::Wire(WireError::Late) => Self::Slow,
             BodyError::Wire(WireError::Closed | WireError::Io(_)) => Self::Gone,
         }
     }

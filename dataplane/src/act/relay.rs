@@ -3,28 +3,39 @@
 //! Must stay true: one piece of an answer is in memory, and the next is read when the client took it; so a slow reader of
 //! an event stream holds the control plane's end back, and one who takes nothing for a while is cut like any other.
 
+use std::time::Duration;
+
 use super::Answered;
 use crate::body::{Body, BodyError, Fill};
+use crate::bounds::{READ_AHEAD_CHARGE, TOLD_STEP_BYTES};
 use crate::core::Core;
 use crate::grants::{Asker, forwarded};
-use crate::http::{Framing, Head, LAST_CHUNK, Method, Reply, ResponseHead, encode_chunk};
+use crate::http::{Framing, Head, LAST_CHUNK, Method, Reject, Reply, ResponseHead, encode_chunk};
 use crate::line::LineReply;
+use crate::undecided::Share;
 use crate::wire::Wire;
 use crate::world::Buf;
 
 /// How long the control plane may take between two pieces of an answer.
-const PIECE_WAIT: std::time::Duration = std::time::Duration::from_secs(60);
+const PIECE_WAIT: Duration = Duration::from_secs(60);
+
+/// A client whose request the control plane has the last word on.
+pub struct Client<'c> {
+    /// Its connection.
+    pub wire: &'c mut Wire,
+    /// What it asks.
+    pub head: &'c Head,
+    /// What it sends with it.
+    pub body: &'c mut Body,
+    /// Who it is.
+    pub asker: &'c Asker,
+    /// Memory of what is not decided yet.
+    pub share: &'c mut Share,
+}
 
 /// Sends the request again with its body, at most `bytes_max` of it, and relays what comes back.
-pub async fn forward(
-    core: &Core,
-    wire: &mut Wire,
-    head: &Head,
-    body: &mut Body,
-    asker: &Asker,
-    bytes_max: u64,
-    keep_alive: bool,
-) -> Answered {
+pub async fn forward(core: &Core, client: Client<'_>, bytes_max: u64, keep_alive: bool) -> Answered {
+    let Client { wire, head, body, asker, share } = client;
     if body.remaining().is_some_and(|bytes| bytes > bytes_max) {
         return Answered::Reply(Reply::detail(413, "the body is larger than this route takes"));
     }
@@ -32,14 +43,18 @@ pub async fn forward(
     if head.expects_continue() && wire.send(b"HTTP/1.1 100 Continue\r\n\r\n".to_vec(), false, limit).await.is_err() {
         return Answered::Cut;
     }
-    let content = match collect(core, wire, body, bytes_max).await {
+    let content = match collect(wire, body, share, bytes_max).await {
         Ok(content) => content,
         Err(answered) => return answered,
     };
     let attached = Framing::Length(content.len() as u64);
     let mut request = forwarded(head, asker, "attached", &content.len().to_string(), attached);
     request.extend_from_slice(&content);
-    match core.line.ask(&request, PIECE_WAIT).await {
+    drop(content);
+    let asked = core.line.ask(&request, PIECE_WAIT).await;
+    drop(request);
+    share.release();
+    match asked {
         Ok(reply) => relay(core, wire, head, reply, keep_alive).await,
         Err(error) => {
             tracing::warn!(%error, "forward a request");
@@ -53,21 +68,22 @@ pub fn away() -> Reply {
     Reply::detail(503, "the control plane is away; try again").field("Retry-After", "1")
 }
 
-async fn collect(core: &Core, wire: &mut Wire, body: &mut Body, bytes_max: u64) -> Result<Vec<u8>, Answered> {
-    const PIECE_BYTES: usize = 16 * 1024;
-    let limit = core.shared.config.limits.body_idle_timeout;
+async fn collect(wire: &mut Wire, body: &mut Body, share: &mut Share, bytes_max: u64) -> Result<Vec<u8>, Answered> {
+    let reject = |reject| Answered::Reply(Reply::reject(reject));
+    share.add(READ_AHEAD_CHARGE).map_err(reject)?;
     let mut content = Vec::new();
     while !body.is_done() {
-        let (bytes, fill, buf) = body.fill(wire, Buf::heap(PIECE_BYTES), 0..PIECE_BYTES, limit).await;
+        let piece = Buf::heap(TOLD_STEP_BYTES);
+        let (bytes, fill, buf) = body.fill(wire, piece, 0..TOLD_STEP_BYTES, Duration::MAX).await;
+        share.add(bytes).map_err(reject)?;
         content.extend_from_slice(&buf[..bytes]);
         if content.len() as u64 > bytes_max {
             return Err(Answered::Reply(Reply::detail(413, "the body is larger than this route takes")));
         }
         match fill {
-            Ok(Fill::Full | Fill::Done) => {}
-            Ok(Fill::Tick) if bytes > 0 => {}
-            Ok(Fill::Tick) => return Err(Answered::Reply(Reply::detail(408, "the body did not come in time"))),
-            Err(BodyError::Framing(reject)) => return Err(Answered::Reply(Reply::reject(reject))),
+            Ok(Fill::Full | Fill::Done | Fill::Tick) => {}
+            Err(BodyError::Slow) => return Err(reject(Reject::BodyLate)),
+            Err(BodyError::Framing(broken)) => return Err(reject(broken)),
             Err(BodyError::Wire(_) | BodyError::Form) => return Err(Answered::Cut),
         }
     }

@@ -69,6 +69,10 @@ pub enum Reject {
 
     /// The head was not complete in time.
     HeadLate,
+    /// The body came too slowly, or stopped coming.
+    BodyLate,
+    /// The node holds all the memory it may for requests that are not decided yet.
+    Crowded,
     /// A body too large to be drained, on a route that takes none.
     BodyUnwanted,
 
@@ -126,6 +130,8 @@ impl Reject {
             Self::VersionMalformed => (400, true, "the HTTP version is malformed"),
             Self::VersionUnknown => (505, true, "this server speaks HTTP/1.1"),
             Self::HeadLate => (408, true, "the head was not complete in time"),
+            Self::BodyLate => (408, true, "the body did not come in time"),
+            Self::Crowded => (503, true, "this node holds too many unfinished requests; try again"),
             Self::BodyUnwanted => (413, true, "this request takes no body"),
             Self::MethodUnknown => (501, false, "the method is not known"),
             Self::MethodRefused => (405, false, "the method is not allowed"),

@@ -70,7 +70,11 @@ impl Reply {
         let verdict = reject.verdict();
         let mut reply = Self::detail(verdict.status, verdict.detail);
         reply.close = verdict.close;
-        if reject == Reject::MethodRefused { reply.field("Allow", Method::ALLOW) } else { reply }
+        match reject {
+            Reject::MethodRefused => reply.field("Allow", Method::ALLOW),
+            Reject::Crowded => reply.field("Retry-After", "1"),
+            _ => reply,
+        }
     }
 
     /// Adds a field. Control bytes in the value become spaces; a name that is no token, and the names this file writes

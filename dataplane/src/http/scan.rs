@@ -8,6 +8,7 @@ use std::ops::Range;
 use super::Reject;
 use super::section::{SectionLimits, SectionScan, is_token};
 use super::target;
+use crate::bounds::HEAD_BYTES_MAX;
 
 /// Fields a table can hold; [`HeadLimits::fields_max`] is never above.
 pub(super) const FIELDS_MAX: usize = 100;
@@ -29,7 +30,7 @@ impl Default for HeadLimits {
     fn default() -> Self {
         Self {
             request_line_bytes_max: 8 * 1024,
-            head_bytes_max: 64 * 1024,
+            head_bytes_max: HEAD_BYTES_MAX,
             field_bytes_max: 16 * 1024,
             fields_max: FIELDS_MAX,
         }

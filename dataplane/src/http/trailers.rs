@@ -2,17 +2,16 @@
 
 use super::Reject;
 use super::section::{SectionLimits, SectionScan};
+use crate::bounds::TRAILER_BYTES_MAX;
 
-/// The whole section with its empty line.
-const BYTES_MAX: usize = 8 * 1024;
 const FIELDS_MAX: usize = 32;
 
 const LIMITS: SectionLimits = SectionLimits {
-    end_max: BYTES_MAX,
+    end_max: TRAILER_BYTES_MAX,
     end_reject: Reject::TrailersTooLarge,
     fields_max: FIELDS_MAX,
     fields_reject: Reject::TrailersTooLarge,
-    field_bytes_max: BYTES_MAX,
+    field_bytes_max: TRAILER_BYTES_MAX,
     field_reject: Reject::TrailersTooLarge,
 };
 
@@ -73,7 +72,7 @@ impl Trailers {
     /// Takes what it can of `input`; says how much, and whether that was the end.
     pub fn take(&mut self, input: &[u8]) -> Result<(usize, bool), Reject> {
         // One byte above the limit is enough for the scan to see that it is passed.
-        let room = (BYTES_MAX + 1).saturating_sub(self.bytes.len());
+        let room = (TRAILER_BYTES_MAX + 1).saturating_sub(self.bytes.len());
         let before = self.bytes.len();
         self.bytes.extend_from_slice(&input[..input.len().min(room)]);
         match self.scan.scan(&self.bytes, &LIMITS)? {

@@ -230,7 +230,7 @@ impl LineReply {
             Ok(Fill::Tick) if bytes > 0 => Ok(buf[..bytes].to_vec()),
             Ok(Fill::Tick) => Err(WireError::Late.into()),
             Err(BodyError::Wire(error)) => Err(error.into()),
-            Err(BodyError::Framing(_) | BodyError::Form) => Err(LineError::Garbled),
+            Err(BodyError::Framing(_) | BodyError::Form | BodyError::Slow) => Err(LineError::Garbled),
         }
     }
 }

@@ -2,6 +2,7 @@
 //! connections and time together. Every test runs on both engines.
 
 mod bed;
+mod bounds;
 mod client;
 mod control;
 mod conversations;

@@ -17,7 +17,7 @@ fn id(number: u8) -> ObjectId {
     ObjectId::from_bytes([number; 16])
 }
 
-fn form(names: &[&str], or_plain: bool, prefix_bytes: u16) -> What {
+pub fn form(names: &[&str], or_plain: bool, prefix_bytes: u16) -> What {
     What::Preface(Preface {
         form: Some(Form {
             boundary: BOUNDARY.into(),
@@ -55,7 +55,7 @@ pub fn received(bytes: u64) -> Told {
 }
 
 /// One form: fields have no file name.
-fn written(parts: &[(&str, Option<&str>, &[u8])]) -> Vec<u8> {
+pub fn written(parts: &[(&str, Option<&str>, &[u8])]) -> Vec<u8> {
     let mut body = Vec::new();
     for (name, filename, content) in parts {
         let file = filename.map(|name| format!("; filename=\"{name}\"")).unwrap_or_default();

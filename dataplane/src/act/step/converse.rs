@@ -76,7 +76,7 @@ fn farewell(ended: Result<End, Answered>, is_stopping: bool) -> Option<Vec<u8>> 
     };
     Some(match status {
         408 => websocket::close(CloseCode::GoingAway, "nothing came in time"),
-        503 => websocket::close(CloseCode::TryAgain, "the control plane is away; try again"),
+        503 => websocket::close(CloseCode::TryAgain, "nobody can decide now; try again"),
         _ => websocket::close(CloseCode::Internal, "this server failed; it is in its log"),
     })
 }

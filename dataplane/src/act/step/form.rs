@@ -4,8 +4,8 @@
 
 use etransfer_contract::step::Part;
 
-/// Longest head of a part, its delimiter included.
-pub const HEAD_BYTES_MAX: usize = 16 * 1024;
+use crate::bounds::PART_HEAD_BYTES_MAX;
+
 /// Most fields of a part's head.
 const FIELDS_MAX: usize = 32;
 
@@ -47,7 +47,7 @@ pub fn after_delimiter(held: &[u8], delimiter_bytes: usize) -> After {
 }
 
 fn unfinished(held: &[u8]) -> After {
-    if held.len() < HEAD_BYTES_MAX { After::More } else { After::Broken }
+    if held.len() < PART_HEAD_BYTES_MAX { After::More } else { After::Broken }
 }
 
 /// A part without a name is no part of a form.
@@ -189,6 +189,6 @@ mod tests {
         ] {
             assert_eq!(read(head), told, "{head:?}");
         }
-        assert_eq!(read(&format!("\r\nX: {}", "a".repeat(HEAD_BYTES_MAX))), After::Broken);
+        assert_eq!(read(&format!("\r\nX: {}", "a".repeat(PART_HEAD_BYTES_MAX))), After::Broken);
     }
 }

@@ -26,7 +26,7 @@ use etransfer_contract::{Grant, ObjectId};
 
 use super::digest::Hasher;
 use super::{Answered, compose, relay, serve};
-use crate::body::Body;
+use crate::bounds::{READ_AHEAD_CHARGE, STEPS_MAX};
 use crate::connection::is_drainable;
 use crate::content::Content;
 use crate::core::Core;
@@ -34,10 +34,8 @@ use crate::grants::{Asker, Decided, tell};
 use crate::http::{Head, Reply};
 use crate::line::LineReply;
 use crate::permission::Permission;
+use crate::undecided::Share;
 use crate::wire::Wire;
-
-/// Steps of one request; a batch of files takes three each. Each message of a WebSocket counts as a request.
-const STEPS_MAX: usize = 1000;
 
 /// What a step came to: its outcome, or the end of the request.
 type Did = Result<Told, Answered>;
@@ -61,25 +59,27 @@ struct Walk<'c, 'w> {
     content: Content<'w>,
     /// The client waits for `100 Continue`.
     awaits_continue: bool,
+    /// Memory of what is told, until it was.
+    share: &'w mut Share,
+    /// Of that, what the head of the request holds.
+    head_bytes: usize,
+    /// Fields of forms so far.
+    fields: usize,
     /// Space promised to the last step, and how much of it is in use.
     promise: Option<(Ticket, u64)>,
 }
 
 /// Executes a step, and those that follow.
-pub async fn steps(
-    core: &Core,
-    wire: &mut Wire,
-    head: &Head,
-    body: &mut Body,
-    asker: &Asker,
-    grant: Rc<Grant>,
-    keep_alive: bool,
-) -> Answered {
+pub async fn steps(core: &Core, client: relay::Client<'_>, grant: Rc<Grant>, keep_alive: bool) -> Answered {
+    let relay::Client { wire, head, body, asker, share } = client;
     let content = Content::plain(body);
     let awaits_continue = head.expects_continue();
-    let mut walk = Walk { core, head, asker, wire, content, awaits_continue, promise: None };
+    let head_bytes = share.bytes();
+    let mut walk =
+        Walk { core, head, asker, wire, content, awaits_continue, share, head_bytes, fields: 0, promise: None };
     let decided = walk.run(grant).await;
     walk.settle();
+    walk.share.release();
     if walk.content.messages().is_some() {
         return converse::part(&mut walk, decided).await;
     }
@@ -119,6 +119,9 @@ impl Walk<'_, '_> {
             }
             let outcome = Outcome { version: line::VERSION, ticket: grant.ticket, memo: step.memo.clone(), told };
             let decided = tell(self.core, self.head, self.asker, &outcome).await;
+            drop(outcome);
+            // Less than before: it never fails.
+            let _kept = self.share.hold(self.head_bytes);
             self.settle();
             match decided {
                 Decided::Grant(next) => grant = next,
@@ -132,11 +135,14 @@ impl Walk<'_, '_> {
     async fn step(&mut self, grant: &Grant, step: &Step) -> Did {
         match &step.what {
             What::Preface(wanted) => {
+                self.begin_reading()?;
                 self.let_body_come().await?;
                 preface::read(self, wanted).await
             }
             What::Receive(wanted) => {
                 self.promise(grant, wanted.object, wanted.budget);
+                self.head_bytes = 0;
+                self.share.release();
                 let _under_way = self.core.shared.transfers.enter_step(self.asker.local.ip(), self.content.remaining());
                 let told = match receive::early(&self.content, wanted) {
                     Some(failure) => Told::Failed(failure),
@@ -165,9 +171,17 @@ impl Walk<'_, '_> {
                 Ok(told)
             }
             What::Seal(wanted) => Ok(stored::seal(self.core, wanted).await),
-            What::Converse(wanted) => converse::converse(self, grant, wanted).await,
+            What::Converse(wanted) => {
+                self.begin_reading()?;
+                converse::converse(self, grant, wanted).await
+            }
             What::Close(_) => unreachable!("`run` ends with it"),
         }
+    }
+
+    /// What follows is read into memory before anybody has decided about it.
+    fn begin_reading(&mut self) -> Result<(), Answered> {
+        self.share.add(READ_AHEAD_CHARGE).map_err(|crowded| Answered::Reply(Reply::reject(crowded)))
     }
 
     fn promise(&mut self, grant: &Grant, object: ObjectId, bytes: u64) {

@@ -1,18 +1,19 @@
 //! What stands before the content: the small fields of a form, the head of the part, the first bytes.
 //!
-//! Must stay true: fields are bounded by the step, and nothing of the content is read that the step does not ask for.
+//! Must stay true: fields are few, bounded by the step, and paid for out of the memory for what is not decided; nothing of
+//! the content is read that the step does not ask for; how long all of it may take is the body's own business.
+
+use std::time::Duration;
 
 use etransfer_contract::step::{Failure, Form, Part, Preface, PrefaceTold, Told};
 
-use super::form::{After, HEAD_BYTES_MAX, after_delimiter};
+use super::form::{After, after_delimiter};
 use super::{Did, Walk};
 use crate::act::Answered;
-use crate::body::{BodyError, Fill};
-use crate::http::Reply;
+use crate::body::BodyError;
+use crate::bounds::{FIELD_CHARGE, FORM_FIELDS_MAX, PART_HEAD_BYTES_MAX, TOLD_STEP_BYTES};
+use crate::http::{Reject, Reply};
 use crate::world::Buf;
-
-/// Read at a time when a part is read away.
-const SKIP_BYTES: usize = 64 * 1024;
 
 /// Why there is no more to read.
 pub(super) enum Ended {
@@ -63,8 +64,7 @@ async fn begins_form(walk: &mut Walk<'_, '_>, form: &Form) -> Result<bool, Ended
     }
     let opening = format!("\r\n--{}", form.boundary);
     // With its own line break in front, or without.
-    let tick = walk.core.shared.config.limits.body_idle_timeout;
-    walk.content.hold(walk.wire, opening.len() + 2, tick).await?;
+    walk.content.hold(walk.wire, opening.len() + 2).await?;
     let held = walk.content.held();
     let begins = held.starts_with(opening.as_bytes()) || held[2..].starts_with(opening.as_bytes());
     if !begins {
@@ -86,13 +86,20 @@ async fn next_content(
         if part.filename.is_some() || form.content_names.contains(&part.name) {
             return Ok(Some(part));
         }
-        let most = form.field_bytes_max.min(room.saturating_sub(part.name.len() as u64));
+        walk.fields += 1;
+        if walk.fields > FORM_FIELDS_MAX {
+            return Err(Ended::Failed(Failure::Malformed));
+        }
+        walk.share.add(FIELD_CHARGE + part.name.len())?;
+        let too_long = || Ended::Failed(Failure::FieldTooLong);
+        room = room.checked_sub(part.name.len() as u64).ok_or_else(too_long)?;
+        let most = form.field_bytes_max.min(room);
         // One byte more than allowed is enough to know.
         let value = walk.take(usize::try_from(most).unwrap_or(usize::MAX).saturating_add(1)).await?;
         if value.len() as u64 > most {
-            return Err(Ended::Failed(Failure::FieldTooLong));
+            return Err(too_long());
         }
-        room -= part.name.len() as u64 + value.len() as u64;
+        room -= value.len() as u64;
         fields.push((part.name, String::from_utf8_lossy(&value).into_owned()));
     }
 }
@@ -101,7 +108,7 @@ impl Walk<'_, '_> {
     /// Reads what is left of a part, of the preamble, or of a message, away.
     pub(super) async fn skip(&mut self) -> Result<(), Ended> {
         while !self.content.is_done() {
-            self.read_some(SKIP_BYTES).await?;
+            self.read_some(TOLD_STEP_BYTES).await?;
         }
         Ok(())
     }
@@ -109,7 +116,6 @@ impl Walk<'_, '_> {
     /// The head of the part after the delimiter that stands next; `None`: it was the last delimiter.
     async fn part_head(&mut self, form: &Form) -> Result<Option<Part>, Ended> {
         let delimiter_bytes = form.boundary.len() + "\r\n--".len();
-        let limit = self.core.shared.config.limits.body_idle_timeout;
         loop {
             match after_delimiter(self.content.held(), delimiter_bytes) {
                 After::Part(part, bytes) => {
@@ -120,7 +126,7 @@ impl Walk<'_, '_> {
                 After::Broken => return Err(Ended::Failed(Failure::Malformed)),
                 After::More => {
                     let held = self.content.held().len();
-                    self.content.hold(self.wire, (held + 1).min(HEAD_BYTES_MAX + 1), limit).await?;
+                    self.content.hold(self.wire, (held + 1).min(PART_HEAD_BYTES_MAX + 1)).await?;
                     if self.content.held().len() == held {
                         return Err(Ended::Failed(Failure::Malformed));
                     }
@@ -133,31 +139,33 @@ impl Walk<'_, '_> {
     pub(super) async fn take(&mut self, bytes: usize) -> Result<Vec<u8>, Ended> {
         let mut taken = Vec::new();
         while taken.len() < bytes && !self.content.is_done() {
-            taken.extend(self.read_some((bytes - taken.len()).min(SKIP_BYTES)).await?);
+            let piece = self.read_some((bytes - taken.len()).min(TOLD_STEP_BYTES)).await?;
+            self.share.add(piece.len())?;
+            taken.extend(piece);
         }
         Ok(taken)
     }
 
+    /// What comes next, perhaps nothing yet.
     async fn read_some(&mut self, most: usize) -> Result<Vec<u8>, Ended> {
-        let limit = self.core.shared.config.limits.body_idle_timeout;
-        let (bytes, fill, buf) = self.content.fill(self.wire, Buf::heap(most), 0..most, limit).await;
-        match fill? {
-            Fill::Tick if bytes == 0 => Err(Ended::Answered(Answered::Reply(late()))),
-            Fill::Full | Fill::Tick | Fill::Done => Ok(buf[..bytes].to_vec()),
-        }
+        let (bytes, fill, buf) = self.content.fill(self.wire, Buf::heap(most), 0..most, Duration::MAX).await;
+        fill?;
+        Ok(buf[..bytes].to_vec())
     }
 }
 
-fn late() -> Reply {
-    Reply::detail(408, "the body did not come in time")
+impl From<Reject> for Ended {
+    fn from(reject: Reject) -> Self {
+        Self::Answered(Answered::Reply(Reply::reject(reject)))
+    }
 }
 
 impl From<BodyError> for Ended {
     fn from(error: BodyError) -> Self {
         match error {
             BodyError::Form => Self::Failed(Failure::Malformed),
-            BodyError::Framing(reject) => Self::Answered(Answered::Reply(Reply::reject(reject))),
-            BodyError::Wire(crate::wire::WireError::Late) => Self::Answered(Answered::Reply(late())),
+            BodyError::Framing(reject) => reject.into(),
+            BodyError::Slow => Reject::BodyLate.into(),
             BodyError::Wire(_) => Self::Answered(Answered::Cut),
         }
     }

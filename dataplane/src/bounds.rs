@@ -1,0 +1,72 @@
+//! Every bound of the data plane that no configuration sets, and how they hang together. What an operator may set is in
+//! [`Limits`](crate::config::Limits); its defaults are here.
+//!
+//! Must stay true: nothing of the data plane waits, grows or repeats beyond one of these; a bound that leans on another one
+//! says so in an assertion, so that a change of one of them which breaks the other does not compile.
+
+use std::time::Duration;
+
+const KIB: usize = 1024;
+
+// ---- Memory for requests that are not decided yet
+
+/// A connection holds this much of a head without being charged for it: nearly every head is smaller.
+pub const HEAD_FREE_BYTES: usize = 4 * KIB;
+/// Largest head of a request, its empty line included.
+pub const HEAD_BYTES_MAX: usize = 64 * KIB;
+/// The fields after a chunked body, with their empty line.
+pub const TRAILER_BYTES_MAX: usize = 8 * KIB;
+/// Buffers of a body that is read for the control plane: what waits for a delimiter, and the piece that is received.
+pub const READ_AHEAD_CHARGE: usize = 48 * KIB;
+/// What a field of a form costs beside its name and its value: two strings, their place in a list, their quotes in JSON.
+pub const FIELD_CHARGE: usize = 256;
+/// Default of [`Limits::undecided_bytes_max`](crate::config::Limits::undecided_bytes_max).
+pub const UNDECIDED_BYTES_MAX: usize = 64 << 20;
+
+const _: () = assert!(HEAD_FREE_BYTES < HEAD_BYTES_MAX);
+// A thousand requests of the largest kind fit at once.
+const _: () = assert!(UNDECIDED_BYTES_MAX >= 512 * (HEAD_BYTES_MAX + TRAILER_BYTES_MAX + READ_AHEAD_CHARGE));
+// What is not charged is as much again at the most, and a little more.
+const _: () = assert!(CONNECTIONS_MAX * HEAD_FREE_BYTES <= 2 * UNDECIDED_BYTES_MAX);
+
+// ---- Forms
+
+/// Fields of a form before and between its files, in one request.
+pub const FORM_FIELDS_MAX: usize = 64;
+/// Longest head of a part, its delimiter included.
+pub const PART_HEAD_BYTES_MAX: usize = 16 * KIB;
+/// White space between a boundary and its line end (RFC 2046 §5.1.1, "transport padding"); a line with more is content.
+pub const BOUNDARY_PADDING_MAX: usize = 64;
+/// Read at a time while a delimiter is looked for.
+pub const FORM_STEP_BYTES: usize = 8 * KIB;
+/// Read at a time of what is told to the control plane, or read away.
+pub const TOLD_STEP_BYTES: usize = 16 * KIB;
+/// Steps of one request; a batch of files takes three each. Each message of a WebSocket counts as a request.
+pub const STEPS_MAX: usize = 1000;
+
+const _: () = assert!(PART_HEAD_BYTES_MAX + FORM_STEP_BYTES + TOLD_STEP_BYTES <= READ_AHEAD_CHARGE);
+// A boundary line fits a part's head, padding included.
+const _: () = assert!("\r\n--".len() + 70 + BOUNDARY_PADDING_MAX + "\r\n".len() < PART_HEAD_BYTES_MAX);
+
+// ---- Time of a sender
+
+/// A sender starts with windows of this size and returns to them when it gets slow: a full one within [`BODY_TICK`] earns
+/// a slot.
+pub const SMALL_WINDOW_BYTES: usize = 64 * KIB;
+/// How often a receive looks up, and so how long a sender that became slow keeps a slot.
+pub const BODY_TICK: Duration = Duration::from_millis(200);
+/// A body that no route wants is read away up to this, then the connection stays usable.
+pub const DRAIN_BYTES_MAX: u64 = 64 * KIB as u64;
+/// And for no longer than this, in all.
+pub const DRAIN_WAIT: Duration = Duration::from_secs(1);
+/// How long a connection that is about to close reads on, so that the client can read the answer.
+pub const LINGER_WAIT: Duration = Duration::from_secs(1);
+/// What is read away meanwhile.
+pub const LINGER_BYTES_MAX: u64 = 64 << 20;
+
+const _: () = assert!(DRAIN_BYTES_MAX < LINGER_BYTES_MAX);
+
+// ---- Connections
+
+/// Default of [`Limits::connections_max`](crate::config::Limits::connections_max).
+pub const CONNECTIONS_MAX: usize = 20_000;

@@ -1,0 +1,195 @@
+//! What a stranger may hold, and for how long: fields of a form, time of a body, slots of a core.
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+use etransfer_contract::step::{Failure, Told};
+use etransfer_dataplane::config::Limits;
+
+use super::bed::{Bed, content, on_both, path};
+use super::client::{Client, PATIENCE};
+use super::steps::{form, received, stored, whole, written};
+
+/// Pieces of a form, each of [`FIELDS`]: far more than is read, also away; a client that may send them all has found no bound.
+const ENDLESS: usize = 5_000;
+const FIELDS: usize = 1_000;
+
+/// A sender has this long to send what it must.
+fn impatient() -> Limits {
+    Limits { body_idle_timeout: Duration::from_secs(1), keep_alive_timeout: PATIENCE, ..Limits::default() }
+}
+
+/// Sends `again` after `head` in small bites, each soon after the one before, until the node has enough.
+fn dribble(bed: &Bed, head: &str, first: &[u8], again: &[u8]) {
+    let mut client = Client::connect(bed.address);
+    client.send(head.as_bytes());
+    client.send(first);
+    let since = Instant::now();
+    while client.try_send(again).is_ok() {
+        assert!(since.elapsed() < PATIENCE, "{head}: dribbles on after {PATIENCE:?}");
+        thread::sleep(Duration::from_millis(40));
+    }
+}
+
+#[test]
+fn a_form_has_few_fields_however_small_they_are() {
+    use etransfer_contract::step::What;
+    on_both(&Limits::default(), |bed| {
+        for (fields, end) in [
+            (64, received(5)),
+            (65, Told::Failed(Failure::Malformed)),
+            (6_400, Told::Failed(Failure::Malformed)),
+        ] {
+            let mut parts: Vec<(&str, Option<&str>, &[u8])> = vec![("", None, b""); fields];
+            parts.push(("f", Some("name"), b"hello"));
+            bed.control.play(vec![form(&[], false, 0), What::Receive(whole(1, 100))]);
+            let mut client = Client::connect(bed.address);
+            let body = written(&parts);
+            client.ask("POST", "/steps", &format!("Content-Length: {}\r\n", body.len()));
+            // The answer may come before all of it was taken.
+            let _ = client.try_send(&body);
+            assert_eq!(client.head().expect("an answer").status, 418);
+            let told = bed.control.told();
+            assert!(told.contains(&end), "{fields} fields: {told:?}");
+        }
+        bed.control.play(vec![form(&[], false, 0)]);
+        let mut client = Client::connect(bed.address);
+        client.ask("POST", "/steps", "Transfer-Encoding: chunked\r\n");
+        let field = written(&[("", None, b"")]);
+        let field = &field[..field.len() - "------cut--\r\n".len()];
+        let field = &field.repeat(FIELDS)[..];
+        let chunk = [format!("{:x}\r\n", field.len()).as_bytes(), field, b"\r\n"].concat();
+        let sent = (0..ENDLESS).take_while(|_| client.try_send(&chunk).is_ok()).count();
+        assert!(sent < ENDLESS, "an endless form was read");
+    });
+}
+
+#[test]
+fn the_name_of_a_field_counts_like_its_value() {
+    let long = "n".repeat(61);
+    let nearly = "n".repeat(30);
+    on_both(&Limits::default(), |bed| {
+        for parts in [
+            vec![(long.as_str(), None, &b""[..])],
+            vec![(nearly.as_str(), None, &b""[..]), (nearly.as_str(), None, b""), ("n", None, b"")],
+        ] {
+            bed.control.play(vec![form(&[], false, 0)]);
+            let mut client = Client::connect(bed.address);
+            let body = written(&parts);
+            client.ask("POST", "/steps", &format!("Content-Length: {}\r\n", body.len()));
+            client.send(&body);
+            assert_eq!(client.head().expect("an answer").status, 418);
+            assert_eq!(bed.control.told(), [Told::Failed(Failure::FieldTooLong)]);
+        }
+    });
+}
+
+#[test]
+fn a_body_that_dribbles_ends_whatever_carries_it() {
+    let chunked = "Host: node\r\nTransfer-Encoding: chunked\r\n\r\n";
+    let state = path("state", 1, 5);
+    let append = path("append", 2, 1 << 20);
+    on_both(&impatient(), |bed| {
+        let upload = format!(
+            "PATCH {append} HTTP/1.1\r\nTus-Resumable: 1.0.0\r\nUpload-Offset: 0\r\n\
+             Content-Type: application/offset+octet-stream\r\n{chunked}"
+        );
+        let steps = format!("POST /steps HTTP/1.1\r\n{chunked}");
+        let opening = b"8\r\n------cu\r\n";
+        let rows: [(String, &[u8], &[u8]); 8] = [
+            (upload.clone(), b"", b"1\r\na\r\n"),
+            (upload.clone(), b"", b"1;a=b\r\na\r\n"),
+            (upload, b"1;", b"x"),
+            (format!("GET {state} HTTP/1.1\r\n{chunked}"), b"", b"1\r\na\r\n"),
+            (format!("HEAD {state} HTTP/1.1\r\n{chunked}"), b"1;", b"x"),
+            (format!("DELETE {state} HTTP/1.1\r\n{chunked}"), b"0\r\n", b"x: y\r\n"),
+            (steps.clone(), opening, b"1\r\n-\r\n"),
+            (steps, b"0\r\nx: ", b"x"),
+        ];
+        thread::scope(|scope| {
+            for (head, first, again) in &rows {
+                bed.control.play(vec![form(&[], false, 0); rows.len()]);
+                scope.spawn(|| dribble(bed, head, first, again));
+            }
+        });
+    });
+}
+
+#[test]
+fn senders_that_dribble_leave_uploads_their_slots() {
+    /// Over two cores: more than the slots of both.
+    const CLIENTS: u8 = 200;
+    // No sender is cut for being slow before the upload has ended.
+    let limits = Limits { body_idle_timeout: Duration::from_secs(600), ..Limits::default() };
+    let bytes = content(3 << 20);
+    let burst = content(256 << 10);
+    on_both(&limits, |bed| {
+        let slow = |number: u8| {
+            let mut client = Client::connect(bed.address);
+            let place = "Upload-Offset: 0\r\nContent-Type: application/offset+octet-stream\r\n";
+            let fields = format!("{place}Transfer-Encoding: chunked\r\n");
+            client.ask("PATCH", &path("append", number, 1 << 30), &fields);
+            client.send(format!("{:x}\r\n", burst.len()).as_bytes());
+            client.send(&burst);
+            client.send(b"\r\n");
+            client
+        };
+        let mut clients: Vec<_> = (0..CLIENTS).map(slow).collect();
+        let upload = |number: u8| {
+            let mut client = Client::connect(bed.address);
+            let whole = path("append", number, bytes.len());
+            client.upload("PATCH", &whole, 0, bytes.len() as u64, &bytes).unwrap();
+            assert_eq!(client.head().expect("an answer").status, 204);
+        };
+        thread::scope(|scope| {
+            // Enough of them that each core has some.
+            let uploads: Vec<_> = (0..16).map(|number| scope.spawn(move || upload(CLIENTS + number))).collect();
+            while uploads.iter().any(|upload| !upload.is_finished()) {
+                clients.iter_mut().for_each(|client| client.send(b"1\r\na\r\n"));
+                thread::sleep(Duration::from_millis(40));
+            }
+        });
+    });
+}
+
+#[test]
+fn rfc_2046_a_line_that_goes_on_after_the_boundary_is_content() {
+    use etransfer_contract::step::What;
+    let lines = ["\r\n------cutter\r\nmore", "\r\n------cut-\r\nmore", "\r\n------cut--more\r\n", "\r\n------cut x\r\nmore"];
+    on_both(&Limits::default(), |bed| {
+        for (number, line) in lines.iter().enumerate() {
+            for padding in [0, 3 << 20] {
+                let bytes = [&content(padding)[..], line.as_bytes()].concat();
+                let body = written(&[("a", None, b"\r\n------cut1"), ("f", Some("name"), &bytes), ("b", None, b"2")]);
+                let number = number as u8 * 2 + u8::from(padding > 0);
+                bed.control.play(vec![form(&[], false, 0), What::Receive(whole(number, 1 << 30)), form(&[], false, 0)]);
+                let mut client = Client::connect(bed.address);
+                client.ask("POST", "/steps", &format!("Content-Length: {}\r\n", body.len()));
+                // Byte by byte around the place that matters.
+                let (early, late) = body.split_at(body.len() - 120);
+                client.send(early);
+                late.iter().for_each(|byte| client.send(&[*byte]));
+                assert_eq!(client.whole().0.status, 418);
+                let told = bed.control.told();
+                assert_eq!(told[1], received(bytes.len() as u64), "{line:?}");
+                let Told::Preface(end) = &told[2] else { panic!("{told:?}") };
+                assert!(end.is_end && end.fields == [("b".into(), "2".into())], "{end:?}");
+                assert!(stored(bed, number, bytes.len()) == bytes, "{line:?}");
+            }
+        }
+        // No delimiter at all: never a success with less.
+        let body = written(&[("f", Some("name"), b"hello")]);
+        for (number, cut) in ["------cut--\r\n", "--\r\n", "\r\n"].into_iter().enumerate() {
+            let body = body.strip_suffix(cut.as_bytes()).unwrap();
+            bed.control.play(vec![form(&[], false, 0), What::Receive(whole(100 + number as u8, 1 << 30)), form(&[], false, 0)]);
+            let mut client = Client::connect(bed.address);
+            client.ask("POST", "/steps", &format!("Content-Length: {}\r\n", body.len()));
+            client.send(body);
+            assert_eq!(client.whole().0.status, 418);
+            let told = bed.control.told();
+            // A closing delimiter needs no line end.
+            let expected = if cut == "\r\n" { received(5) } else { Told::Failed(Failure::Malformed) };
+            assert_eq!(told[1], expected, "{cut:?}");
+        }
+    });
+}
