@@ -8,8 +8,8 @@
 use std::ops::Range;
 use std::time::Duration;
 
-use crate::http::{Decoder, Framing, Reject, Step};
 use crate::config::Limits;
+use crate::http::{Decoder, Framing, Reject, Step};
 use crate::messages::Messages;
 use crate::pace::{Pace, Verdict};
 use crate::wire::{Wire, WireError};

@@ -15,9 +15,7 @@ use etransfer_contract::grant::Act;
 
 use crate::act::{Answered, append, concat, relay, remove, serve, state, step};
 use crate::body::{Body, Fill};
-use crate::bounds::{
-    DRAIN_BYTES_MAX, DRAIN_WAIT, HEAD_FREE_BYTES, LINGER_BYTES_MAX, LINGER_WAIT, TRAILER_BYTES_MAX,
-};
+use crate::bounds::{DRAIN_BYTES_MAX, DRAIN_WAIT, HEAD_FREE_BYTES, LINGER_BYTES_MAX, LINGER_WAIT, TRAILER_BYTES_MAX};
 use crate::core::Core;
 use crate::grants::{Asker, Decided, decide};
 use crate::http::{Framing, Head, HeadLimits, HeadScan, Method, Reject, Reply};
@@ -259,6 +257,5 @@ fn kind(act: &Act) -> Kind {
 pub fn is_drainable(head: &Head, body: &Body) -> bool {
     let waits = head.expects_continue() && body.taken() == 0;
     // A WebSocket never becomes HTTP again.
-    !body.is_socket()
-        && (body.is_done() || (!waits && body.remaining().is_some_and(|bytes| bytes <= DRAIN_BYTES_MAX)))
+    !body.is_socket() && (body.is_done() || (!waits && body.remaining().is_some_and(|bytes| bytes <= DRAIN_BYTES_MAX)))
 }

@@ -35,11 +35,9 @@ fn dribble(bed: &Bed, head: &str, first: &[u8], again: &[u8]) {
 fn a_form_has_few_fields_however_small_they_are() {
     use etransfer_contract::step::What;
     on_both(&Limits::default(), |bed| {
-        for (fields, end) in [
-            (64, received(5)),
-            (65, Told::Failed(Failure::Malformed)),
-            (6_400, Told::Failed(Failure::Malformed)),
-        ] {
+        for (fields, end) in
+            [(64, received(5)), (65, Told::Failed(Failure::Malformed)), (6_400, Told::Failed(Failure::Malformed))]
+        {
             let mut parts: Vec<(&str, Option<&str>, &[u8])> = vec![("", None, b""); fields];
             parts.push(("f", Some("name"), b"hello"));
             bed.control.play(vec![form(&[], false, 0), What::Receive(whole(1, 100))]);
@@ -155,7 +153,8 @@ fn senders_that_dribble_leave_uploads_their_slots() {
 #[test]
 fn rfc_2046_a_line_that_goes_on_after_the_boundary_is_content() {
     use etransfer_contract::step::What;
-    let lines = ["\r\n------cutter\r\nmore", "\r\n------cut-\r\nmore", "\r\n------cut--more\r\n", "\r\n------cut x\r\nmore"];
+    let lines =
+        ["\r\n------cutter\r\nmore", "\r\n------cut-\r\nmore", "\r\n------cut--more\r\n", "\r\n------cut x\r\nmore"];
     on_both(&Limits::default(), |bed| {
         for (number, line) in lines.iter().enumerate() {
             for padding in [0, 3 << 20] {
@@ -181,7 +180,11 @@ fn rfc_2046_a_line_that_goes_on_after_the_boundary_is_content() {
         let body = written(&[("f", Some("name"), b"hello")]);
         for (number, cut) in ["------cut--\r\n", "--\r\n", "\r\n"].into_iter().enumerate() {
             let body = body.strip_suffix(cut.as_bytes()).unwrap();
-            bed.control.play(vec![form(&[], false, 0), What::Receive(whole(100 + number as u8, 1 << 30)), form(&[], false, 0)]);
+            bed.control.play(vec![
+                form(&[], false, 0),
+                What::Receive(whole(100 + number as u8, 1 << 30)),
+                form(&[], false, 0),
+            ]);
             let mut client = Client::connect(bed.address);
             client.ask("POST", "/steps", &format!("Content-Length: {}\r\n", body.len()));
             client.send(body);
