@@ -30,19 +30,9 @@ fn partials_and_finals_are_announced_and_nothing_else_is_a_kind() {
     assert!(list.split(',').any(|n| n == "concatenation"), "{list}");
     let (a, b) = (partial(&node, b"a"), partial(&node, b"b"));
     let double = format!("final;{}  {}", a.path, b.path);
-    for kind in [
-        "Partial",
-        "PARTIAL",
-        "partial ",
-        "final",
-        "final;",
-        "final; ",
-        "Final;/tus/x",
-        "",
-        "whole",
-        "partial;x",
-        &double,
-    ] {
+    for kind in
+        ["Partial", "PARTIAL", "partial ", "final", "final;", "final; ", "Final;/tus/x", "whole", "partial;x", &double]
+    {
         // Surrounding blanks are not part of a field value: `partial ` is `partial`.
         let fine = kind.trim() == "partial";
         let request = post().header("Upload-Concat", kind);
@@ -161,14 +151,23 @@ fn only_this_servers_partials_are_parts() {
     let plain = node.complete(b"hello");
     let absolute = format!("{}{}", node.url(), a.path);
     node.whole(&finished(&node, &[&absolute]), b"hello");
+    // Whatever name of the node it was reached by: the path decides (C5).
+    let port = node.addr().port();
+    for host in ["LOCALHOST", "127.0.0.2", "[::1]", "proxy.example", "proxy.example/at/a/prefix"] {
+        let (host, prefix) = host.split_once('/').map_or((host, String::new()), |(host, at)| (host, format!("/{at}")));
+        for authority in [host.to_owned(), format!("{host}:80"), format!("{host}:{port}")] {
+            for scheme in ["http", "https", "HTTP"] {
+                let link = format!("{scheme}://{authority}{prefix}{}", a.path);
+                node.whole(&finished(&node, &[&link, &a.path]), b"hellohello");
+            }
+        }
+    }
     let before = node.listed();
-    let other_host = format!("http://other.example{}", a.path);
     let climbing = format!("/tus/../tus/{}", a.id);
     for url in [
         whole.path.as_str(),
         &plain.path,
         "/tus/00000000000000000000000000000000",
-        &other_host,
         &climbing,
         &a.id,
         "/tus/",

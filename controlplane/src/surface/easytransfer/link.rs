@@ -1,6 +1,7 @@
 //! Absolute links to this node (contract §2.2): from the configured public URL, else from `Host`, with `X-Forwarded-*`
 //! believed only when the peer is a trusted proxy. The query of the request is never copied.
 
+use etransfer_contract::list::members_of;
 use http::HeaderMap;
 use http::header::HOST;
 
@@ -33,18 +34,24 @@ pub fn of_request(config: &Config, meta: &Meta, headers: &HeaderMap) -> String {
     }
 }
 
-/// The id a link to an upload names, when the link is one of ours: relative, or with one of `bases`.
-pub fn upload_id<'l>(link: &'l str, base: &str) -> Option<&'l str> {
-    let path = match link.strip_prefix(base) {
-        Some(path) => path,
-        None if link.starts_with('/') && !link.starts_with("//") => link,
-        None => return None,
+/// The id a link to an upload names. The path decides: a node has many names (its addresses, a default port, the name of a
+/// proxy, with a prefix before the path), and an id is no other node's. A path that climbs names nothing.
+pub fn upload_id(link: &str) -> Option<&str> {
+    let path = if link.starts_with('/') && !link.starts_with("//") {
+        link
+    } else {
+        let (scheme, rest) = link.split_once("://")?;
+        let authority = rest.find('/').filter(|end| *end > 0 && is_authority(&rest[..*end]))?;
+        let is_web = ["http", "https"].iter().any(|web| scheme.eq_ignore_ascii_case(web));
+        is_web.then_some(&rest[authority..])?
     };
-    path.strip_prefix("/tus/").filter(|id| !id.is_empty() && !id.contains('/'))
+    let (prefix, id) = path.rsplit_once("/tus/")?;
+    let is_plain = |segment: &str| !matches!(segment, "." | "..") && !segment.contains(['%', '?', '#', '\\']);
+    (prefix.split('/').all(is_plain) && is_plain(id) && !id.is_empty() && !id.contains('/')).then_some(id)
 }
 
 fn first(list: &str) -> &str {
-    list.split(',').next().unwrap_or_default().trim()
+    members_of(list).next().unwrap_or_default()
 }
 
 fn is_authority(host: &str) -> bool {
@@ -80,18 +87,36 @@ mod tests {
     }
 
     #[test]
-    fn t_con_9_only_our_own_links_name_an_upload() {
+    fn c5_the_path_of_a_link_names_the_upload_whatever_the_node_is_called() {
         for (link, id) in [
             ("/tus/abc", Some("abc")),
             ("http://a:1/tus/abc", Some("abc")),
-            ("http://b/tus/abc", None),
+            ("http://A:1/tus/abc", Some("abc")),
+            ("HTTP://a/tus/abc", Some("abc")),
+            ("http://a:80/tus/abc", Some("abc")),
+            ("https://a/tus/abc", Some("abc")),
+            ("http://[::1]:8765/tus/abc", Some("abc")),
+            ("https://proxy.example/files/tus/abc", Some("abc")),
+            ("/files/tus/abc", Some("abc")),
+            ("ftp://a/tus/abc", None),
+            ("http:///tus/abc", None),
+            ("http://u@a/tus/abc", None),
+            ("http://a?/tus/abc", None),
             ("//a:1/tus/abc", None),
             ("tus/abc", None),
+            ("abc", None),
             ("/tus/", None),
+            ("/tus", None),
             ("/tus/a/b", None),
+            ("/tus/abc?x=1", None),
+            ("/tus/abc#x", None),
+            ("/x?y/tus/abc", None),
             ("/x/../tus/abc", None),
+            ("/tus/../tus/abc", None),
+            ("/%2e%2e/tus/abc", None),
+            ("http://a/x/../tus/abc", None),
         ] {
-            assert_eq!(upload_id(link, "http://a:1"), id, "{link}");
+            assert_eq!(upload_id(link), id, "{link}");
         }
     }
 }

@@ -34,7 +34,7 @@ pub async fn create(
     if let Some(earlier) = record.idempotency_key.as_deref().and_then(|key| node.by_key(key)) {
         return repeated(node, &earlier, &record, base);
     }
-    let parts = parts(node, caller, links, base)?;
+    let parts = parts(node, caller, links)?;
     let length = parts.iter().try_fold(0u64, |sum, (_, bytes)| sum.checked_add(*bytes));
     let length = length.filter(|length| *length <= etransfer_contract::span::OFFSET_MAX);
     let Some(length) = length else { return Err(Refused::new(413, "the parts are too long together")) };
@@ -69,12 +69,12 @@ pub async fn create(
 }
 
 /// Complete partials of this node, in order; 400 for anything else (403 would tell that it exists, T-CON-9).
-fn parts(node: &Node, caller: &Caller, links: &[String], base: &str) -> Result<Vec<(ObjectId, u64)>, Refused> {
+fn parts(node: &Node, caller: &Caller, links: &[String]) -> Result<Vec<(ObjectId, u64)>, Refused> {
     if links.len() > PARTS_MAX {
         return Err(Refused::new(400, "a final upload has at most 256 parts"));
     }
     let part = |link: &String| {
-        let id = upload_id(link, base)?.parse::<ObjectId>().ok()?;
+        let id = upload_id(link)?.parse::<ObjectId>().ok()?;
         let Look::There(entry) = node.look(Surface::EasyTransfer, id) else { return None };
         let whole = entry.record.kind == Kind::Partial && entry.record.is_complete() && caller.sees(&entry.record);
         whole.then(|| Some((id, entry.record.length?))).flatten()
