@@ -149,6 +149,21 @@ impl SpanSet {
         self.spans.splice(first..last, head.into_iter().chain(tail));
     }
 
+    /// As text, as many of the first spans as fit into `bytes_max`; and how many those are.
+    pub fn text_within(&self, bytes_max: usize) -> (String, usize) {
+        let mut text = String::new();
+        for (index, span) in self.iter().enumerate() {
+            let whole = text.len();
+            let comma = if index == 0 { "" } else { "," };
+            text.push_str(&format!("{comma}{span}"));
+            if text.len() > bytes_max {
+                text.truncate(whole);
+                return (text, index);
+            }
+        }
+        (text, self.count())
+    }
+
     /// The parts of `span` that are absent, in order.
     pub fn missing(&self, span: Span) -> Vec<Span> {
         let mut missing = Vec::new();
@@ -240,6 +255,23 @@ mod tests {
         assert!(Span::at(OFFSET_MAX, 1).is_none());
         assert!(Span::at(u64::MAX, 2).is_none());
         assert!(Span::at(OFFSET_MAX - 1, 1).is_some());
+    }
+
+    #[test]
+    fn e10_a_text_is_cut_between_two_spans() {
+        let set: SpanSet = [(0, 5), (7, 9), (100, 200)].into_iter().filter_map(|(a, b)| Span::new(a, b)).collect();
+        for (bytes_max, text, listed) in [
+            (0, "", 0),
+            (2, "", 0),
+            (3, "0-5", 1),
+            (6, "0-5", 1),
+            (7, "0-5,7-9", 2),
+            (14, "0-5,7-9", 2),
+            (15, "0-5,7-9,100-200", 3),
+        ] {
+            assert_eq!(set.text_within(bytes_max), (text.to_owned(), listed), "{bytes_max}");
+        }
+        assert_eq!(SpanSet::new().text_within(0), (String::new(), 0));
     }
 
     #[test]

@@ -1,4 +1,9 @@
 //! HEAD of an upload (tus.md A3): the offset an immediate PATCH will be accepted at.
+//!
+//! `X-Received-Ranges` lists what was received from the lowest offset on, and at most [`RANGES_BYTES_MAX`] of it: many clients
+//! and proxies refuse longer heads. When that is not all, `X-Received-Ranges-Count` says how many ranges there are. A client
+//! that does not know it takes the list for the whole and sends bytes again that are there. All of them are told by
+//! `GET /api/files/{id}/ranges`.
 
 use etransfer_contract::grant::State;
 use etransfer_contract::tus;
@@ -8,6 +13,9 @@ use super::append::{SILENT, expires};
 use super::quiet::end_and_wait;
 use crate::core::Core;
 use crate::http::{Head, Reply};
+
+/// Longest `X-Received-Ranges`: half of what the tightest proxies take for a head.
+const RANGES_BYTES_MAX: usize = 4 * 1024;
 
 /// Executes a state grant. A silent writer is ended first, a flowing one is left alone (T-HEAD-8, T-LOCK-2).
 pub async fn state(core: &Core, head: &Head, permit: &State) -> Answered {
@@ -37,7 +45,12 @@ pub async fn state(core: &Core, head: &Head, permit: &State) -> Answered {
         None => reply.field("Upload-Defer-Length", "1"),
     };
     if let Some(object) = object.filter(|_| received > 0) {
-        reply = reply.field("X-Received-Ranges", object.spans().to_string());
+        let spans = object.spans();
+        let (text, listed) = spans.text_within(RANGES_BYTES_MAX);
+        reply = reply.field("X-Received-Ranges", text);
+        if listed < spans.count() {
+            reply = reply.field("X-Received-Ranges-Count", spans.count().to_string());
+        }
     }
     let since = look.map_or(0, |look| look.written_unix_ms).max(permit.created_unix_ms);
     if let Some(text) = expires(permit.expires_unix_ms, permit.expires_after_s, since).filter(|_| !complete) {

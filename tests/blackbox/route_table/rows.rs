@@ -118,6 +118,10 @@ pub const ROWS: &[Row] = &[
             "upload_active",
         ]),
     ),
+    row(C, "GET", "/api/files/{part}/ranges", 200, RANGES),
+    row(C, "GET", "/api/files/{file}/ranges", 200, RANGES),
+    row(C, "GET", "/api/files/00000000000000000000000000000000/ranges", 404, Detail),
+    row(C, "GET", "/api/files/{part}/ranges?limit=0", 422, Fields),
     // 5.1 to 5.6
     row(O, "GET", "/api/health", 200, Keys(&["status"])),
     row(
@@ -302,6 +306,7 @@ pub const ROWS: &[Row] = &[
     row(C, "POST", "/api/users/logout", 200, MESSAGE),
 ];
 
+const RANGES: Shape = Keys(&["file_id", "length", "received_bytes", "total", "ranges", "next"]);
 const FILE_INFO: Shape = Keys(&[
     "file_id",
     "filename",

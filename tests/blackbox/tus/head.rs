@@ -132,3 +132,45 @@ fn head_has_no_body_and_changes_nothing() {
     // The connection is in step: a body would have been read as the next reply.
     conn.ask(&Request::get("/api/health")).is(200);
 }
+
+/// E10: a list that would not fit a head is cut, says so, and is told whole elsewhere.
+#[test]
+fn e10_many_ranges_are_cut_in_the_head_and_told_whole_as_json() {
+    const RANGES: u64 = 1_000;
+    // Parallel writers start at multiples of 4096.
+    let start = |index: u64| 8192 * index + 4096;
+    let node = Node::start();
+    let upload = node.create(8192 * RANGES);
+    let mut conn = node.connect();
+    for index in 0..RANGES {
+        conn.ask(&crate::support::tus::patch(&upload, start(index), b"x")).is(204);
+    }
+    let head = node.head(&upload).is(200);
+    let text = head.field("X-Received-Ranges").to_owned();
+    assert!(text.len() <= 4096 && text.len() > 4000, "{} bytes", text.len());
+    assert_eq!(head.number("X-Received-Ranges-Count"), RANGES);
+    let listed: Vec<&str> = text.split(',').collect();
+    assert!(
+        listed
+            .iter()
+            .enumerate()
+            .all(|(index, range)| *range == format!("{}-{}", start(index as u64), start(index as u64) + 1))
+    );
+    let (mut ranges, mut from) = (Vec::new(), Some(0));
+    while let Some(offset) = from {
+        let page = node.get(&format!("{}/ranges?from={offset}&limit=300", upload.file())).is(200).json();
+        assert_eq!((page["total"].as_u64(), page["received_bytes"].as_u64()), (Some(RANGES), Some(RANGES)));
+        let told = page["ranges"].as_array().expect("a list").clone();
+        assert!(told.len() <= 300);
+        ranges.extend(told);
+        from = page["next"].as_u64();
+    }
+    let expected: Vec<_> = (0..RANGES).map(|index| serde_json::json!([start(index), start(index) + 1])).collect();
+    assert_eq!(ranges, expected);
+    node.send(&crate::support::Request::get(&format!("{}/ranges", upload.file()))).is(401);
+    // Few ranges are told as ever.
+    let few = node.create(10);
+    node.patch(&few, 0, b"hello").is(204);
+    let head = node.head(&few);
+    assert_eq!((head.field("X-Received-Ranges"), head.header("X-Received-Ranges-Count")), ("0-5", None));
+}

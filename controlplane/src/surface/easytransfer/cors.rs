@@ -12,7 +12,7 @@ use http::{HeaderMap, HeaderValue, StatusCode};
 const EXPOSED: &str = "Tus-Resumable, Tus-Version, Tus-Extension, Tus-Max-Size, Tus-Checksum-Algorithm, Upload-Offset, \
      Upload-Length, Upload-Defer-Length, Upload-Metadata, Upload-Expires, Upload-Concat, Location, Content-Range, \
      X-Retention-Policy, X-Retention-Expires, X-Retention-Warning, X-Download-Count, X-Sink-Parts, Retry-After, \
-     Upload-Checksum, X-Received-Bytes, X-Received-Ranges, X-Chunk-Size, X-Chunk-Index, X-Total-Chunks, \
+     Upload-Checksum, X-Received-Bytes, X-Received-Ranges, X-Received-Ranges-Count, X-Chunk-Size, X-Chunk-Index, X-Total-Chunks, \
      X-Storage-Used, X-Storage-Max, X-Storage-Available, Accept-Ranges, Content-Disposition, ETag";
 const METHODS: &str = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
 

@@ -88,6 +88,7 @@ fn routes() -> Vec<(&'static str, MethodRouter<App>)> {
         ("/api/files/{id}", get(files::get).delete(files::delete)),
         ("/api/files/{id}/download", get(download::download)),
         ("/api/files/{id}/info/download", get(files::download_info)),
+        ("/api/files/{id}/ranges", get(tus::ranges)),
     ]
 }
 

@@ -233,6 +233,8 @@ async fn section_17_7_real_answers_have_the_fields_that_are_described() {
         ("GET", "/api/files", "?page=0", 422),
         ("GET", "/api/files/{id}", "", 200),
         ("GET", "/api/files/{id}/info/download", "", 200),
+        ("GET", "/api/files/{id}/ranges", "", 200),
+        ("GET", "/api/files/{id}/ranges", "?limit=0", 422),
         ("POST", "/api/files/cleanup", "", 200),
         ("GET", "/api/users", "", 200),
         ("GET", "/api/users/me", "", 200),

@@ -20,6 +20,8 @@ use crate::node::{Look, Node};
 use crate::server::App;
 use crate::surface::refusal::Refused;
 
+pub use self::state::ranges;
+
 /// Extensions that work, in the order announced.
 const EXTENSIONS: &str = "creation,creation-with-upload,creation-defer-length,termination,checksum,checksum-trailer,\
      expiration,concatenation";

@@ -1,11 +1,12 @@
 //! `HEAD`, `DELETE /tus/{id}` and `OPTIONS` (tus.md A2, A3, A10).
 
-use axum::Extension;
-use axum::extract::{Path, State};
+use axum::extract::{Path, RawQuery, State};
 use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json};
 use etransfer_contract::grant::{Act, Field, Remove, State as StateGrant};
-use etransfer_contract::tus;
+use etransfer_contract::{Span, SpanSet, tus};
 use http::{HeaderMap, StatusCode};
+use serde_json::{Value, json};
 
 use super::create::put;
 use super::{cache_ms, expires_after_s, extensions, find, is_final};
@@ -16,7 +17,12 @@ use crate::config::Policy;
 use crate::line::decision::Decision;
 use crate::server::App;
 use crate::surface::easytransfer::shape;
+use crate::surface::query::Query;
 use crate::surface::refusal::Refused;
+
+/// Ranges of a page, and at most.
+const RANGES: u64 = 1_000;
+const RANGES_MAX: u64 = 10_000;
 
 /// How far an upload is. The data plane knows; it only learns here whether it may tell.
 pub async fn head(
@@ -65,6 +71,36 @@ fn fields(entry: &Entry, chunk_size: u64) -> Vec<Field> {
         [("X-Chunk-Size".to_owned(), chunk_size.to_string()), ("X-Available-Chunks".to_owned(), count.to_string())]
     });
     metadata.into_iter().chain(concat).chain(chunks).collect()
+}
+
+/// `GET /api/files/{id}/ranges`: which bytes of an upload or file are there, a page of ranges from offset `from` on. `HEAD`
+/// tells the first of them only, when there are many.
+pub async fn ranges(
+    State(app): State<App>,
+    Extension(caller): Extension<Caller>,
+    path: Path<String>,
+    RawQuery(query): RawQuery,
+) -> Result<Json<Value>, Refused> {
+    let entry = find(&app.node, &caller, &path)?;
+    let query = Query::parse(query.as_deref().unwrap_or_default());
+    let from = query.number("from", 0, 0..=u64::MAX)?;
+    let limit = query.number("limit", RANGES, 1..=RANGES_MAX)?;
+    let whole = Span::new(0, entry.record.length.filter(|_| entry.record.is_complete()).unwrap_or(0));
+    let spans: SpanSet = match (&entry.presence, whole) {
+        (_, Some(whole)) => [whole].into_iter().collect(),
+        (Some(presence), None) => presence.spans.clone(),
+        (None, None) => SpanSet::new(),
+    };
+    let mut rest = spans.iter().skip_while(|span| span.end() <= from);
+    let listed: Vec<(u64, u64)> = rest.by_ref().take(limit as usize).map(<(u64, u64)>::from).collect();
+    Ok(Json(json!({
+        "file_id": entry.record.id.to_string(),
+        "length": entry.record.length,
+        "received_bytes": spans.bytes(),
+        "total": spans.count(),
+        "ranges": listed,
+        "next": rest.next().map(Span::start),
+    })))
 }
 
 /// Ends an upload, or deletes what it became. The record is gone, durably, before the bytes are.
