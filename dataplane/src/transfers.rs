@@ -123,6 +123,8 @@ mod tests {
             length,
             complete: true,
             etag: String::new(),
+            modified_ms: None,
+            judged: false,
             fields: Vec::new(),
             chunk: None,
             consumed: Vec::new(),

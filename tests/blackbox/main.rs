@@ -11,6 +11,7 @@ mod bad_input;
 mod bench;
 mod clients;
 mod cloudbackend;
+mod conditions;
 mod crowd;
 mod dialects;
 mod download;

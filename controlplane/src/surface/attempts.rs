@@ -6,6 +6,7 @@ use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use etransfer_contract::list::members_of;
 use http::HeaderMap;
 use http::header::RETRY_AFTER;
 
@@ -70,7 +71,7 @@ pub fn client(config: &Config, meta: &Meta, headers: &HeaderMap) -> Option<IpAdd
     }
     // Each proxy adds whom it was asked by at the end; the last one that is none of ours is the client.
     let lines = headers.get_all("x-forwarded-for").iter().filter_map(|line| line.to_str().ok());
-    let told: Vec<&str> = lines.flat_map(|line| line.split(',')).map(str::trim).collect();
+    let told: Vec<&str> = lines.flat_map(members_of).collect();
     let told = told.iter().rev().map_while(|text| text.parse::<IpAddr>().ok()).map(|address| address.to_canonical());
     Some(network(told.into_iter().find(|address| !config.server.trusts(*address)).unwrap_or(peer)))
 }

@@ -147,6 +147,13 @@ pub struct Serve {
     pub complete: bool,
     /// Strong validator with its quotes; equal for all answers about this object.
     pub etag: String,
+    /// When this version of the content came to be, Unix milliseconds: `Last-Modified`, and what conditions on dates compare
+    /// with. A version that takes the place of another is later by a second at least. `None`: no date is told.
+    #[serde(default)]
+    pub modified_ms: Option<u64>,
+    /// The control plane judged `If-Match`, `If-None-Match`, `If-Modified-Since` and `If-Unmodified-Since` by itself.
+    #[serde(default)]
+    pub judged: bool,
     /// `Content-Type`, `Content-Disposition`, `X-Retention-*`, …: on 200 and 206.
     pub fields: Vec<Field>,
     /// `?chunk=N`: this span only, answered 200; 404 until all of it is there.

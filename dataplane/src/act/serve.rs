@@ -14,6 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use etransfer_contract::Span;
+use etransfer_contract::conditions::{Tags, Verdict, Version, judge};
 use etransfer_contract::fact::{Claim, Reach};
 use etransfer_contract::grant::{Grant, Serve};
 use etransfer_contract::ranges::{self, Asked};
@@ -21,7 +22,7 @@ use etransfer_contract::ranges::{self, Asked};
 use super::relay::away;
 use super::sender::Sender;
 use super::{Answered, acknowledged};
-use crate::core::Core;
+use crate::core::{Core, http_date};
 use crate::data_file::open_for_reading;
 use crate::http::{Head, Method, Reply};
 use crate::line::Delivery as Ended;
@@ -115,19 +116,18 @@ fn choose(head: &Head, permit: &Serve, object: Option<&Object>) -> Result<Delive
         tracing::error!(object = %permit.object, "a complete object has no bytes here");
         return Err(Reply::detail(500, "the bytes of this file are missing on this node"));
     }
-    if head.get("if-none-match").is_some_and(|tags| ranges::etag_listed(tags, &permit.etag)) {
-        return Err(Reply::new(304).field("ETag", permit.etag.clone()));
-    }
+    let ranges_count = conditions(head, permit)?;
     let run = |at: u64| if complete { length.unwrap_or(0) } else { object.map_or(at, |object| object.end_of_run(at)) };
     if let Some(chunk) = permit.chunk {
         return choose_chunk(permit, chunk, run(chunk.start()));
     }
-    let reply = |status| Reply::new(status).field("Accept-Ranges", "bytes").field("ETag", permit.etag.clone());
+    let reply = |status| validators(Reply::new(status).field("Accept-Ranges", "bytes"), permit);
     let unsatisfiable = || {
         let detail = Reply::detail(416, "the range is not in the bytes this file has");
         detail.field("Content-Range", ranges::content_range_unsatisfiable(length))
     };
-    let asked = asked(head, permit);
+    // On other methods a range is ignored (reliability.md §4).
+    let asked = if head.method() == Method::Get && ranges_count { Asked::of(head) } else { Asked::Whole };
     if complete && matches!(asked, Asked::Whole) {
         let span = Span::new(0, length.unwrap_or(0));
         return refuse_consumed(permit, span).map(|()| Delivery { reply: reply(200), span });
@@ -138,10 +138,23 @@ fn choose(head: &Head, permit: &Serve, object: Option<&Object>) -> Result<Delive
     Ok(Delivery { reply, span: Some(span) })
 }
 
-/// The `Range` of a GET (on other methods it is ignored, reliability.md §4), unless `If-Range` says that the client holds something else.
-fn asked(head: &Head, permit: &Serve) -> Asked {
-    let stale = |tag| !ranges::if_range_matches(tag, &permit.etag);
-    if head.method() != Method::Get || head.get("if-range").is_some_and(stale) { Asked::Whole } else { Asked::of(head) }
+/// Whether a range counts, when the conditions of the request let it be answered at all.
+fn conditions(head: &Head, permit: &Serve) -> Result<bool, Reply> {
+    let modified_s = permit.modified_ms.map(|ms| ms / 1000);
+    match judge(head, Version { etag: &permit.etag, modified_s, tags: Tags::Exact }) {
+        Verdict::Go { ranges } => Ok(ranges),
+        Verdict::NotModified | Verdict::Failed if permit.judged => Ok(true),
+        Verdict::NotModified => Err(validators(Reply::new(304), permit)),
+        Verdict::Failed => Err(Reply::detail(412, "the file is not the version that the request names")),
+    }
+}
+
+fn validators(reply: Reply, permit: &Serve) -> Reply {
+    let reply = reply.field("ETag", permit.etag.clone());
+    match permit.modified_ms {
+        Some(ms) => reply.field("Last-Modified", http_date(ms)),
+        None => reply,
+    }
 }
 
 fn choose_chunk(permit: &Serve, chunk: Span, available: u64) -> Result<Delivery, Reply> {
@@ -149,7 +162,7 @@ fn choose_chunk(permit: &Serve, chunk: Span, available: u64) -> Result<Delivery,
     if available < chunk.end() {
         return Err(Reply::detail(404, "this chunk is not there yet"));
     }
-    let reply = Reply::new(200).field("Accept-Ranges", "bytes").field("ETag", permit.etag.clone());
+    let reply = validators(Reply::new(200).field("Accept-Ranges", "bytes"), permit);
     Ok(Delivery { reply, span: Some(chunk) })
 }
 

@@ -7,6 +7,7 @@ use std::fmt;
 use std::mem::MaybeUninit;
 use std::ops::Range;
 
+use etransfer_contract::list;
 use etransfer_contract::tus::Fields;
 
 use super::fields::FieldTable;
@@ -140,22 +141,19 @@ impl Head {
             | Method::Delete
             | Method::Options => {}
         }
-        let met = self.fields.all("expect").all(|value| value.eq_ignore_ascii_case(b"100-continue"));
+        let met = list::members(self.fields.all("expect")).all(|value| value.eq_ignore_ascii_case(b"100-continue"));
         (!met).then_some(Reject::Expectation)
     }
 
     /// Whether the client wants another request on this connection (RFC 9112 §9.3).
     pub fn keep_alive(&self) -> bool {
-        let says = |option: &str| {
-            let mut options = self.fields.all("connection").flat_map(|value| value.split(|byte| *byte == b','));
-            options.any(|member| member.trim_ascii().eq_ignore_ascii_case(option.as_bytes()))
-        };
+        let says = |option: &str| list::lists(self.fields.all("connection"), option);
         !says("close") && (self.version_minor == 1 || says("keep-alive"))
     }
 
     /// Whether the client waits for `100 Continue` before its body (never in HTTP/1.0, RFC 9110 §10.1.1).
     pub fn expects_continue(&self) -> bool {
-        self.version_minor == 1 && self.framing.has_body() && self.get("expect").is_some()
+        self.version_minor == 1 && self.framing.has_body() && list::lists(self.fields.all("expect"), "100-continue")
     }
 }
 

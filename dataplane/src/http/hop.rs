@@ -1,5 +1,6 @@
 //! Fields that belong to one connection and never travel on (RFC 9110 §7.6.1).
 
+use etransfer_contract::list::members;
 use etransfer_contract::tus::Fields;
 
 /// Besides these, whatever `Connection` names. `Content-Length` is here because framing is always written anew.
@@ -24,8 +25,7 @@ pub(super) struct HopByHop<'a> {
 impl<'a> HopByHop<'a> {
     /// Reads what the message's `Connection` names.
     pub fn of(fields: &'a impl Fields) -> Self {
-        let options = fields.all("connection").flat_map(|value| value.split(|byte| *byte == b','));
-        Self { named: options.map(<[u8]>::trim_ascii).collect() }
+        Self { named: members(fields.all("connection")).collect() }
     }
 
     /// Whether a field stays.

@@ -2,6 +2,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use etransfer_contract::list::lists;
 use sha1::{Digest as _, Sha1};
 
 use crate::http::{Head, Method};
@@ -14,12 +15,9 @@ const NONCE_BYTES: usize = 16;
 
 /// `Sec-WebSocket-Accept` of the answer; `None`: the client did not ask for a WebSocket of version 13 as §4.1 says.
 pub fn accept(head: &Head) -> Option<String> {
-    let names = |field: &'static str, wanted: &[u8]| {
-        let mut members = head.all_values(field).flat_map(|value| value.split(|byte| *byte == b','));
-        members.any(|member| member.trim_ascii().eq_ignore_ascii_case(wanted))
-    };
+    let names = |field: &'static str, wanted: &str| lists(head.all_values(field), wanted);
     let asked = head.method() == Method::Get && head.version_minor() == 1 && !head.framing().has_body();
-    if !asked || !names("upgrade", b"websocket") || !names("connection", b"upgrade") {
+    if !asked || !names("upgrade", "websocket") || !names("connection", "upgrade") {
         return None;
     }
     let key = only(head, "sec-websocket-key")?;

@@ -175,6 +175,8 @@ fn act(path: &str, rate: Option<Rate>) -> Act {
             length,
             complete: false,
             etag: "\"etag\"".into(),
+            modified_ms: None,
+            judged: false,
             fields: Vec::new(),
             chunk: (kind == "chunk").then(|| Span::new(number(3), number(4)).unwrap()),
             consumed: Vec::new(),

@@ -93,7 +93,7 @@ impl<'n> Device<'n> {
 
     /// A right chunk, with the total when there is one.
     #[track_caller]
-    fn send(&self, name: &str, start: u64, data: &[u8], total: Option<u64>) -> Reply {
+    pub fn send(&self, name: &str, start: u64, data: &[u8], total: Option<u64>) -> Reply {
         let request = self.posting(name, &chunk(start, data));
         let request = match total {
             Some(total) => {

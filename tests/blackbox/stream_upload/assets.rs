@@ -20,6 +20,24 @@ fn section_7_assets() {
         node.send(&Request::get(&path).header("Authorization", ANN).header("Range", range))
     };
     assert_eq!(get("bytes=1-3").is(206).body, b"bcd");
+    // C7: conditions, as every dialect reads them.
+    let with = |fields: &[(&str, &str)]| {
+        let request = Request::get(&format!("/api/scratch/assets/{}", ids[0])).header("Authorization", ANN);
+        node.send(&fields.iter().fold(request, |request, (name, value)| request.header(name, value)))
+    };
+    let whole = with(&[]).is(200);
+    let (etag, changed) = (whole.field("ETag"), whole.field("Last-Modified"));
+    for (name, value, status) in [
+        ("If-Match", "\"x\"", 412),
+        ("If-Match", etag, 206),
+        ("If-Unmodified-Since", "Thu, 01 Jan 1970 00:00:00 GMT", 412),
+        ("If-Unmodified-Since", changed, 206),
+        ("If-Modified-Since", changed, 304),
+        ("If-Range", changed, 206),
+        ("If-Range", "Thu, 01 Jan 1970 00:00:00 GMT", 200),
+    ] {
+        with(&[("Range", "bytes=1-3"), (name, value)]).is(status);
+    }
     assert_eq!(get("bytes=26-").is(416).field("Content-Range"), "bytes */26");
     for (token, id, status) in
         [(BEN, ids[0].as_str(), 404), (ANN, "../x", 404), (ANN, &"0".repeat(32), 404), ("bad-token", &ids[0], 401)]

@@ -61,6 +61,8 @@ pub async fn download(
         length: record.length,
         complete: record.is_complete(),
         etag: format!("\"{}\"", record.id),
+        modified_ms: None,
+        judged: false,
         fields: fields(&entry, chunk.as_ref(), once && !is_head && consumes(&entry, chunk.as_ref(), asked)),
         chunk: chunk.as_ref().map(|chunk| chunk.span),
         consumed: record.once.consumed().collect(),
@@ -113,7 +115,7 @@ fn consumes(entry: &Entry, chunk: Option<&Chunk>, asked: Asked) -> bool {
         Asked::Whole => true,
         Asked::From { start, end_inclusive } => start == 0 && end_inclusive.is_none_or(|end| end + 1 >= length),
         Asked::Last(bytes) => bytes >= length,
-        Asked::Unsatisfiable => false,
+        Asked::Unsatisfiable | Asked::Empty => false,
     }
 }
 

@@ -2,13 +2,11 @@
 
 use axum::Json;
 use axum::response::{IntoResponse, Response};
+use etransfer_contract::conditions::Verdict;
 use etransfer_contract::grant::{Act, Field};
-use etransfer_contract::ranges::{Asked as Range, etag_listed, if_range_matches};
-use http::header::{
-    CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE,
-    IF_UNMODIFIED_SINCE, LAST_MODIFIED,
-};
-use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
+use etransfer_contract::ranges::Asked as Range;
+use http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, LAST_MODIFIED};
+use http::{HeaderMap, HeaderValue, Method, StatusCode};
 
 use super::asked::Asked;
 use super::refusal::Refusal;
@@ -66,62 +64,28 @@ fn content(asked: &Asked<'_>, entry: &Entry, show: Show) -> Result<Decision, Ref
     let record = &entry.record;
     let etag = format!("\"{}\"", record.id);
     let changed_ms = file::uploaded_ms(record);
-    match judge(&asked.headers, &etag, changed_ms) {
-        Condition::Holds => {}
-        Condition::Fails => return Err(Refusal::Precondition),
-        Condition::NotModified => return Ok(not_modified(&etag, changed_ms).into()),
-    }
+    let ranges_count = match delivery::judge(&asked.headers, &etag, changed_ms) {
+        Verdict::Go { ranges } => ranges,
+        Verdict::Failed => return Err(Refusal::Precondition),
+        Verdict::NotModified => return Ok(not_modified(&etag, changed_ms).into()),
+    };
     let length = record.length.unwrap_or(0);
-    if asked.method == Method::GET && counts(&asked.headers, &etag, length) {
+    if asked.method == Method::GET && counts(&asked.headers, ranges_count, length) {
         asked.app.blobs.downloads.count(asked.node(), entry, asked.node().clock.now_ms());
         audit::surface(Surface::PyBlobServer, "anyone", audit::DOWNLOAD, record.id);
     }
-    let serve = delivery::complete(record.id, length, etag, fields(&record.filename, changed_ms, show));
+    let serve = delivery::complete(record.id, length, etag, changed_ms, fields(&record.filename, show));
     Ok(Decision::grant(asked.node(), Act::Serve(serve)))
 }
 
 /// What users uploaded is hostile to whoever opens it in a browser (reliability.md §5).
-fn fields(name: &str, changed_ms: u64, show: Show) -> Vec<Field> {
+fn fields(name: &str, show: Show) -> Vec<Field> {
     let field = |name: &str, value: String| (name.to_owned(), value);
     vec![
         field("Content-Type", mime::content_type(name)),
         field("Content-Disposition", disposition::field(show, name)),
         field("Content-Security-Policy", "sandbox".to_owned()),
-        field("Last-Modified", imf(changed_ms)),
     ]
-}
-
-/// What the conditions of a request say (RFC 9110 §13.2.2).
-#[derive(Debug, PartialEq, Eq)]
-enum Condition {
-    Holds,
-    Fails,
-    NotModified,
-}
-
-fn judge(headers: &HeaderMap, etag: &str, changed_ms: u64) -> Condition {
-    let text = |name: HeaderName| headers.get(name).map(HeaderValue::as_bytes);
-    let since = |name: HeaderName| {
-        let date = httpdate::parse_http_date(std::str::from_utf8(text(name)?).ok()?).ok()?;
-        Some(date.duration_since(std::time::UNIX_EPOCH).map_or(0, |since| since.as_secs()))
-    };
-    let changed_s = changed_ms / 1000;
-    // The strong comparison of If-Match: a weak tag never matches.
-    let matches =
-        |tags: &[u8]| tags == b"*" || tags.split(|byte| *byte == b',').any(|tag| tag.trim_ascii() == etag.as_bytes());
-    let stands = match text(IF_MATCH) {
-        Some(tags) => matches(tags),
-        None => since(IF_UNMODIFIED_SINCE).is_none_or(|date| changed_s <= date),
-    };
-    let is_known = match text(IF_NONE_MATCH) {
-        Some(tags) => etag_listed(tags, etag),
-        None => since(IF_MODIFIED_SINCE).is_some_and(|date| changed_s <= date),
-    };
-    match (stands, is_known) {
-        (false, _) => Condition::Fails,
-        (true, true) => Condition::NotModified,
-        (true, false) => Condition::Holds,
-    }
 }
 
 fn not_modified(etag: &str, changed_ms: u64) -> Response {
@@ -135,9 +99,8 @@ fn not_modified(etag: &str, changed_ms: u64) -> Response {
 }
 
 /// A GET counts when it is answered with bytes from 0 on.
-fn counts(headers: &HeaderMap, etag: &str, length: u64) -> bool {
-    let is_stale = headers.get(IF_RANGE).is_some_and(|tag| !if_range_matches(tag.as_bytes(), etag));
-    match if is_stale { Range::Whole } else { Range::of(headers) } {
+fn counts(headers: &HeaderMap, ranges_count: bool, length: u64) -> bool {
+    match if ranges_count { Range::of(headers) } else { Range::Whole } {
         Range::Whole => true,
         range => range.resolve(|at| length.max(at)).is_some_and(|span| span.start() == 0),
     }
@@ -145,7 +108,9 @@ fn counts(headers: &HeaderMap, etag: &str, length: u64) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use http::header::RANGE;
+    use http::header::{IF_RANGE, RANGE};
+
+    use http::HeaderName;
 
     use super::*;
 
@@ -173,33 +138,9 @@ mod tests {
             (&[(RANGE, "bytes=1-2"), (IF_RANGE, "\"b\"")], 5, true),
             (&[(RANGE, "bytes=1-2"), (IF_RANGE, "\"a\"")], 5, false),
         ] {
-            assert_eq!(counts(&headers(fields), ETAG_, length), expected, "{fields:?} {length}");
-        }
-    }
-
-    #[test]
-    fn rfc_9110_13_conditions() {
-        use Condition::{Fails, Holds, NotModified};
-        let at = 1_795_177_143_999;
-        let (same, before) = ("Fri, 20 Nov 2026 12:19:03 GMT", "Fri, 20 Nov 2026 12:19:02 GMT");
-        for (fields, expected) in [
-            (&[][..], Holds),
-            (&[(IF_NONE_MATCH, "\"a\"")], NotModified),
-            (&[(IF_NONE_MATCH, "W/\"a\", \"b\"")], NotModified),
-            (&[(IF_NONE_MATCH, "*")], NotModified),
-            (&[(IF_NONE_MATCH, "\"b\"")], Holds),
-            (&[(IF_NONE_MATCH, "\"b\""), (IF_MODIFIED_SINCE, same)], Holds),
-            (&[(IF_MODIFIED_SINCE, same)], NotModified),
-            (&[(IF_MODIFIED_SINCE, before)], Holds),
-            (&[(IF_MODIFIED_SINCE, "yesterday")], Holds),
-            (&[(IF_MATCH, "\"a\"")], Holds),
-            (&[(IF_MATCH, "W/\"a\"")], Fails),
-            (&[(IF_MATCH, "\"b\", \"a\"")], Holds),
-            (&[(IF_MATCH, "\"b\""), (IF_NONE_MATCH, "\"a\"")], Fails),
-            (&[(IF_UNMODIFIED_SINCE, before)], Fails),
-            (&[(IF_UNMODIFIED_SINCE, same)], Holds),
-        ] {
-            assert_eq!(judge(&headers(fields), ETAG_, at), expected, "{fields:?}");
+            let headers = headers(fields);
+            let ranges_count = delivery::judge(&headers, ETAG_, 0) == Verdict::Go { ranges: true };
+            assert_eq!(counts(&headers, ranges_count, length), expected, "{fields:?} {length}");
         }
     }
 }

@@ -2,12 +2,15 @@
 //! is refused here, in this dialect's words.
 
 use axum::response::{IntoResponse, Response};
+use etransfer_contract::conditions::Verdict;
 use etransfer_contract::grant::Act;
+use etransfer_contract::list::members;
 use etransfer_contract::ranges::Asked;
 use http::header::RANGE;
 use http::{HeaderMap, Method};
 
 use super::build::{self, After};
+use super::name::File;
 use super::refusal::Refusal;
 use super::{Job, store};
 use crate::audit;
@@ -24,7 +27,7 @@ pub fn serve(app: &App, job: &Job, method: &Method, headers: &HeaderMap) -> Resu
     let file = name.file.ok_or(Refusal::NotComplete)?;
     let etag = format!("\"{}\"", file.version);
     if method == Method::GET {
-        check_range(headers, file.length, &etag)?;
+        check_range(headers, &file, &etag)?;
     }
     if !file.is_built() {
         return build::begin(app, job, &file, After::Download);
@@ -33,15 +36,16 @@ pub fn serve(app: &App, job: &Job, method: &Method, headers: &HeaderMap) -> Resu
     if method == Method::GET {
         audit::surface(Surface::SecureFileTransfer, &job.device, audit::DOWNLOAD, object);
     }
-    let fields = delivery::fields("application/octet-stream", attachment_in_full(&job.name), file.modified_ms);
-    let serve = delivery::complete(object, file.length, etag, fields);
+    let fields = delivery::fields("application/octet-stream", attachment_in_full(&job.name));
+    let serve = delivery::complete(object, file.length, etag, file.modified_ms, fields);
     Ok(Decision::grant(&app.node, Act::Serve(serve)).into_response())
 }
 
-/// 400 for what is no single range of bytes, 416 for one outside the file; unless the client holds something else
-/// (`If-Range`), or just this (`If-None-Match`).
-fn check_range(headers: &HeaderMap, length: u64, etag: &str) -> Result<(), Refusal> {
-    let is_void = delivery::ignores_range(headers, etag);
+/// 400 for what is no single range of bytes, 416 for one outside the file; unless the conditions of the request say that the
+/// range means nothing.
+fn check_range(headers: &HeaderMap, file: &File, etag: &str) -> Result<(), Refusal> {
+    let length = file.length;
+    let is_void = delivery::judge(headers, etag, file.modified_ms) != Verdict::Go { ranges: true };
     let mut ranges = headers.get_all(RANGE).iter();
     let (Some(range), None) = (ranges.next(), ranges.next()) else {
         return if is_void || !headers.contains_key(RANGE) { Ok(()) } else { Err(Refusal::RangeFormat) };
@@ -58,7 +62,9 @@ fn check_range(headers: &HeaderMap, length: u64, etag: &str) -> Result<(), Refus
 
 /// `bytes=a-b`, `bytes=a-` or `bytes=-n`.
 fn is_range(value: &[u8]) -> bool {
-    let Some((unit, range)) = value.split_at_checked(6) else { return false };
+    let Some((unit, ranges)) = value.split_at_checked(6) else { return false };
+    let mut ranges = members(std::iter::once(ranges));
+    let (Some(range), None) = (ranges.next(), ranges.next()) else { return false };
     let Some(dash) = range.iter().position(|byte| *byte == b'-') else { return false };
     let (start, end) = (&range[..dash], &range[dash + 1..]);
     let digits = |text: &[u8]| text.iter().all(u8::is_ascii_digit);
@@ -68,9 +74,16 @@ fn is_range(value: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use http::HeaderValue;
-    use http::header::{IF_NONE_MATCH, IF_RANGE};
+    use http::header::{IF_MATCH, IF_NONE_MATCH, IF_RANGE};
 
+    use super::super::content::Content;
     use super::*;
+
+    fn file(length: u64) -> File {
+        let id = etransfer_contract::ObjectId::from_bytes([1; 16]);
+        let (content, whole) = (Content::default(), None);
+        File { content, length, base: id, whole, version: id, modified_ms: 0, is_partial: false }
+    }
 
     #[test]
     fn section_5_3_ranges() {
@@ -95,17 +108,17 @@ mod tests {
             ("", Err(Refusal::RangeFormat)),
         ] {
             let headers = HeaderMap::from_iter([(RANGE, HeaderValue::from_static(range))]);
-            assert_eq!(check_range(&headers, 26, "\"a\""), expected, "{range}");
-            for (name, value) in [(IF_RANGE, "\"b\""), (IF_NONE_MATCH, "\"a\"")] {
+            assert_eq!(check_range(&headers, &file(26), "\"a\""), expected, "{range}");
+            for (name, value) in [(IF_RANGE, "\"b\""), (IF_NONE_MATCH, "\"a\""), (IF_MATCH, "\"b\"")] {
                 let mut headers = headers.clone();
                 headers.insert(name, HeaderValue::from_static(value));
-                assert_eq!(check_range(&headers, 26, "\"a\""), Ok(()), "{range} {value}");
+                assert_eq!(check_range(&headers, &file(26), "\"a\""), Ok(()), "{range} {value}");
             }
         }
         let mut twice = HeaderMap::new();
         twice.append(RANGE, HeaderValue::from_static("bytes=0-1"));
         twice.append(RANGE, HeaderValue::from_static("bytes=0-1"));
-        assert_eq!(check_range(&twice, 26, "\"a\""), Err(Refusal::RangeFormat));
-        assert_eq!(check_range(&HeaderMap::new(), 0, "\"a\""), Ok(()));
+        assert_eq!(check_range(&twice, &file(26), "\"a\""), Err(Refusal::RangeFormat));
+        assert_eq!(check_range(&HeaderMap::new(), &file(0), "\"a\""), Ok(()));
     }
 }

@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use super::chunk::Chunk;
 use super::content::{Content, Extent, Source};
 use super::refusal::Refusal;
+use crate::surface::delivery::dated;
 
 /// The document of a name.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -165,13 +166,14 @@ impl Name {
         let length = upload.length();
         let is_object = arrived.place == Place::Aside && upload.content.only(length) == Some(arrived.object);
         let [base, version] = arrived.fresh;
+        let replaced_ms = self.file.as_ref().map(|file| file.modified_ms);
         self.file = Some(File {
             whole: is_object.then_some(arrived.object),
             base: if is_object { base } else { upload.base },
             content: upload.content,
             length,
             version,
-            modified_ms: arrived.now_ms,
+            modified_ms: dated(replaced_ms, arrived.now_ms),
             is_partial: false,
         });
     }

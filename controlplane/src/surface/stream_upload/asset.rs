@@ -3,6 +3,7 @@
 use axum::Json;
 use axum::response::{IntoResponse, Response};
 use etransfer_contract::ObjectId;
+use etransfer_contract::conditions::Verdict;
 use etransfer_contract::grant::Act;
 use etransfer_contract::ranges::Asked;
 use http::header::RANGE;
@@ -43,7 +44,9 @@ pub fn serve(
     let entry = find(app, user, id)?;
     let record = &entry.record;
     let (etag, length) = (format!("\"{}\"", record.id), record.length.unwrap_or(0));
-    if method == Method::GET && !delivery::ignores_range(headers, &etag) && headers.contains_key(RANGE) {
+    let modified_ms = record.completed_ms.unwrap_or(record.created_ms);
+    let ranges_count = delivery::judge(headers, &etag, modified_ms) == Verdict::Go { ranges: true };
+    if method == Method::GET && ranges_count && headers.contains_key(RANGE) {
         let asked = Asked::of(headers);
         if asked != Asked::Whole && asked.resolve(|at| length.max(at)).is_none() {
             return Err(Refusal::OutOfRange(length));
@@ -54,9 +57,8 @@ pub fn serve(
         audit::surface(Surface::StreamUpload, who, audit::DOWNLOAD, record.id);
     }
     let content_type = record.mime.as_deref().unwrap_or("application/octet-stream");
-    let modified_ms = record.completed_ms.unwrap_or(record.created_ms);
-    let fields = delivery::fields(content_type, attachment(&record.filename), modified_ms);
-    let serve = delivery::complete(record.id, length, etag, fields);
+    let fields = delivery::fields(content_type, attachment(&record.filename));
+    let serve = delivery::complete(record.id, length, etag, modified_ms, fields);
     Ok(Decision::grant(&app.node, Act::Serve(serve)).into_response())
 }
 

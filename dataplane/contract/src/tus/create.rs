@@ -38,7 +38,11 @@ impl CreateHead {
     pub fn parse(fields: &impl Fields) -> Result<Self, Refusal> {
         version(fields)?;
         single(fields, "upload-offset")?;
-        let concat = single(fields, "upload-concat")?.map(Concat::parse).transpose()?.unwrap_or_default();
+        let concat = single(fields, "upload-concat")?
+            .filter(|value| !value.is_empty())
+            .map(Concat::parse)
+            .transpose()?
+            .unwrap_or_default();
         let length = length(fields, &concat)?;
         let metadata = single(fields, "upload-metadata")?.map(Metadata::parse).transpose()?.unwrap_or_default();
         let (checksum, checksum_in_trailer) = checksum(fields)?;
@@ -87,7 +91,7 @@ mod tests {
     fn a_length_is_known_deferred_or_the_sum_of_parts() {
         use DeclaredLength::{Deferred, FinalOfParts, Known};
         type Row<'r> = (&'r [(&'r str, &'r str)], Result<DeclaredLength, u16>);
-        let table: [Row<'_>; 22] = [
+        let table: [Row<'_>; 23] = [
             (&[("Upload-Length", "0")], Ok(Known(0))),
             (&[("upload-length", "9223372036854775807")], Ok(Known(OFFSET_MAX))),
             (&[("Upload-Length", "9223372036854775808")], Err(400)),
@@ -109,6 +113,7 @@ mod tests {
             (&[("Upload-Concat", "final;/a"), ("Upload-Defer-Length", "1")], Err(400)),
             (&[("Upload-Concat", "partial"), ("Upload-Length", "5")], Ok(Known(5))),
             (&[("Upload-Concat", "partial")], Err(400)),
+            (&[("Upload-Concat", ""), ("Upload-Length", "5")], Ok(Known(5))),
             (&[("Upload-Concat", "other"), ("Upload-Length", "5")], Err(400)),
         ];
         for (fields, expected) in table {
@@ -119,7 +124,7 @@ mod tests {
     #[test]
     fn the_version_comes_first_and_bad_metadata_is_400() {
         assert_eq!(length(&[("Tus-Resumable", "0.2.2"), ("Upload-Length", "x")]), Err(412));
-        assert_eq!(length(&[("Upload-Length", "1"), ("Upload-Metadata", ",")]), Err(400));
+        assert_eq!(length(&[("Upload-Length", "1"), ("Upload-Metadata", "a  b")]), Err(400));
         assert_eq!(length(&[("Upload-Length", "1"), ("Upload-Metadata", "a"), ("Upload-Metadata", "a")]), Err(400));
         assert_eq!(length(&[("Upload-Length", "1"), ("Upload-Checksum", "sha1 x")]), Err(400));
     }
@@ -130,6 +135,8 @@ mod tests {
             let head = parse(&[("Upload-Length", "1"), ("Content-Type", content_type)]).unwrap();
             assert_eq!(head.body_is_upload, expected, "{content_type:?}");
         }
-        assert!(!parse(&[("Upload-Length", "1")]).unwrap().metadata.is_present());
+        for fields in [&[("Upload-Length", "1")][..], &[("Upload-Length", "1"), ("Upload-Metadata", "")]] {
+            assert!(!parse(fields).unwrap().metadata.is_present());
+        }
     }
 }

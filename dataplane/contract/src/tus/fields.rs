@@ -1,6 +1,7 @@
 //! Header fields by name, and the rules for reading one value out of them (T-HDR-2, T-HDR-3, T-HDR-4).
 
 use super::Refusal;
+use crate::list;
 use crate::span::OFFSET_MAX;
 
 /// A decimal number in a protocol field has at most this many digits: those of 2^63 - 1 (T-HDR-2).
@@ -45,8 +46,7 @@ pub(super) fn number(fields: &impl Fields, name: &'static str) -> Result<Option<
 
 /// Whether one of the comma-separated members of `name` is `member`, without case.
 pub(super) fn lists(fields: &impl Fields, name: &'static str, member: &str) -> bool {
-    let mut members = fields.all(name).flat_map(|value| value.split(|byte| *byte == b','));
-    members.any(|text| text.trim_ascii().eq_ignore_ascii_case(member.as_bytes()))
+    list::lists(fields.all(name), member)
 }
 
 fn decimal(text: &[u8]) -> Option<u64> {

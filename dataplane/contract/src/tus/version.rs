@@ -1,13 +1,14 @@
 //! The protocol version of a request (tus.md A1).
 
 use super::{Fields, Refusal};
+use crate::list::members;
 
 /// The one version spoken; also the whole text of `Tus-Version` (T-VER-5).
 pub const VERSION: &str = "1.0.0";
 
-/// T-VER-2..4: absent means 1.0.0; anything else than that is 412 with `Tus-Version`, before every other check.
+/// T-VER-2..4: absent or empty means 1.0.0; anything else than that is 412 with `Tus-Version`, before every other check.
 pub fn version(fields: &impl Fields) -> Result<(), Refusal> {
-    if fields.all("tus-resumable").any(|value| value != VERSION.as_bytes()) {
+    if members(fields.all("tus-resumable")).any(|value| value != VERSION.as_bytes()) {
         return Err(
             Refusal::new(412, "Tus-Resumable names a version that is not spoken here").with("Tus-Version", VERSION)
         );
@@ -24,12 +25,15 @@ mod tests {
 
     #[test]
     fn only_1_0_0_or_nothing_is_spoken() {
-        let table: [(&[&str], Result<(), u16>); 8] = [
+        let table: [(&[&str], Result<(), u16>); 11] = [
             (&[], Ok(())),
             (&["1.0.0"], Ok(())),
             (&["0.2.2"], Err(412)),
             (&["abc"], Err(412)),
-            (&[""], Err(412)),
+            (&[""], Ok(())),
+            (&[" , "], Ok(())),
+            (&[", 1.0.0 ,"], Ok(())),
+            (&["1.0.0, 0.2.2"], Err(412)),
             (&["1.0"], Err(412)),
             (&["1.0.0", "1.0.0"], Err(400)),
             (&["1.0.0", "0.2.2"], Err(412)),

@@ -32,6 +32,7 @@ use crate::line::decision::Decision;
 use crate::node::{Account, Edit, Node, Room, Whose};
 use crate::retention::once::Once;
 use crate::surface::cloudbackend::{drive, user};
+use crate::surface::delivery;
 
 /// Largest object.
 const BYTES_MAX: u64 = 5 << 30;
@@ -176,10 +177,12 @@ pub async fn arrived(call: &Call<'_>, memo: &str, told: Told) -> Result<Response
         released_ms: None,
     };
     let node = &call.app.node;
-    let record = record(node, object, bytes, &arrival, &stored);
+    let mut record = record(node, object, bytes, &arrival, &stored);
     {
         let _alone = node.locks.lock(Surface::CloudBackend, &record.key).await;
         objects::check_replaceable(node, &arrival.key, arrival.forbid_overwrite)?;
+        let replaced_ms = objects::find(node, &arrival.key).map(|replaced| replaced.entry.record.created_ms);
+        record.created_ms = delivery::dated(replaced_ms, record.created_ms);
         // What was at its place goes with the same edit.
         node.edit(Edit::default().put(record)).await?;
     }

@@ -42,7 +42,6 @@ pub fn get(call: &Call<'_>) -> Result<Decision, Refusal> {
         asked => asked,
     };
     let mut fields = words(stored.headers.clone(), call.parameters())?;
-    fields.push(field("Last-Modified", imf(modified_ms)));
     match asked {
         Asked::Failed => return Err(Refusal::PreconditionFailed),
         Asked::Unsatisfiable => return Err(Refusal::InvalidRange { size }),
@@ -53,12 +52,12 @@ pub fn get(call: &Call<'_>) -> Result<Decision, Refusal> {
     if !is_head {
         audit::surface(Surface::CloudBackend, call.key_pair().id, audit::DOWNLOAD, record.id);
         if size == 0 {
-            return Ok(empty(&etag, fields).into());
+            return Ok(empty(&etag, modified_ms, fields).into());
         }
     }
     // A range that counts as none must not be read by the data plane either.
     let chunk = Span::new(0, size).filter(|_| asked == Asked::Whole);
-    let serve = Serve { chunk, ..delivery::complete(record.id, size, etag, fields) };
+    let serve = Serve { chunk, judged: true, ..delivery::complete(record.id, size, etag, modified_ms, fields) };
     Ok(Decision::grant(&call.app.node, Act::Serve(serve)))
 }
 
@@ -88,9 +87,10 @@ fn not_modified(etag: &str, modified_ms: u64) -> Response {
 }
 
 /// No byte is asked of the data plane when there is none.
-fn empty(etag: &str, fields: Vec<Field>) -> Response {
+fn empty(etag: &str, modified_ms: u64, fields: Vec<Field>) -> Response {
     let mut response = Response::new(Body::empty());
-    put(response.headers_mut(), [field(ETAG.as_str(), etag), field("Accept-Ranges", "bytes")]);
+    put(response.headers_mut(), [field(ETAG.as_str(), etag), field(LAST_MODIFIED.as_str(), imf(modified_ms))]);
+    put(response.headers_mut(), [field("Accept-Ranges", "bytes")]);
     put(response.headers_mut(), fields);
     response
 }

@@ -31,8 +31,8 @@ impl Operation {
     pub fn of(method: &Method, place: &Place, parameters: &Parameters, headers: &HeaderMap) -> Self {
         let is_other = parameters.iter().any(|(name, _)| names_operation(method, name));
         match (method, place) {
-            (&Method::POST, Place::Object(_)) => Self::NotAllowed,
             _ if is_other => Self::NotBuilt,
+            (&Method::POST, Place::Object(_)) => Self::NotAllowed,
             (&Method::POST, Place::Bucket) => Self::Post,
             (&Method::GET | &Method::HEAD, Place::Object(_)) => Self::Get,
             (&Method::PUT, Place::Object(_)) if headers.contains_key("x-oss-copy-source") => Self::NotBuilt,
@@ -76,7 +76,11 @@ mod tests {
             ("POST", Place::Bucket, "OSSAccessKeyId=x", Operation::Post),
             ("POST", Place::Bucket, "delete", Operation::NotBuilt),
             ("POST", object(), "", Operation::NotAllowed),
-            ("POST", object(), "uploads", Operation::NotAllowed),
+            ("POST", object(), "uploads", Operation::NotBuilt),
+            ("POST", object(), "append&position=0", Operation::NotBuilt),
+            ("POST", object(), "uploadId=x", Operation::NotBuilt),
+            ("POST", object(), "restore", Operation::NotBuilt),
+            ("POST", object(), "x=y", Operation::NotAllowed),
             ("GET", object(), "", Operation::Get),
             ("GET", object(), "response-content-type=a/b&x=y", Operation::Get),
             ("GET", object(), "objectMeta", Operation::NotBuilt),
