@@ -5,12 +5,15 @@ use etransfer_contract::ObjectId;
 
 use crate::catalogue::{Change, Keeper, NotKept, Record};
 use crate::config::{Backend, Config};
+use crate::node::removals;
 use crate::server::{StartError, lock_state, open_catalogue};
 
 /// An opened catalogue.
 pub struct Offline {
     keeper: Box<dyn Keeper>,
     known: std::collections::HashSet<ObjectId>,
+    leaving: std::collections::HashSet<ObjectId>,
+    is_trusted: bool,
     _lock: std::fs::File,
 }
 
@@ -32,14 +35,25 @@ impl Offline {
             return Err(OfflineError::Memory);
         }
         let lock = lock_state(config)?;
-        let beginning = open_catalogue(config)?;
+        let mut beginning = open_catalogue(config)?;
+        let leaving = removals::take_out(&mut beginning.docs);
         let known = beginning.records.iter().map(|record| record.id).collect();
-        Ok(Self { keeper: beginning.keeper, known, _lock: lock })
+        Ok(Self { keeper: beginning.keeper, known, leaving, is_trusted: !beginning.is_new_file, _lock: lock })
     }
 
     /// There is a record of it.
     pub fn knows(&self, id: ObjectId) -> bool {
         self.known.contains(&id)
+    }
+
+    /// It was compared with what is on disk, to the end.
+    pub fn is_trusted(&self) -> bool {
+        self.is_trusted
+    }
+
+    /// Its removal is decided: the node carries it out when it runs.
+    pub fn is_leaving(&self, id: ObjectId) -> bool {
+        self.leaving.contains(&id)
     }
 
     /// Adds a record; on disk, or in Redis, when this returns.

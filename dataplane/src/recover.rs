@@ -79,7 +79,7 @@ fn complete(store: &Store, object: &Arc<Object>, durability: Durability) -> io::
     Ok(true)
 }
 
-/// Nobody has seen one of the completions yet: they are published when they are durable.
+/// No client has seen one of the completions yet: they are published when they are durable.
 fn sync_journal(store: &Store) {
     let journal = store.journal(0);
     if let Err(error) = journal.sync_blocking() {

@@ -49,7 +49,7 @@ enum ServerCommand {
     Control(NodeArgs),
     /// Read every stored byte of a stopped node and compare it with its recorded checksum
     #[command(disable_help_flag = true)]
-    Verify(NodeArgs),
+    Verify(VerifyCommand),
     /// Take over the files of a server of the original Python releases, into a stopped node
     #[command(disable_help_flag = true)]
     Import(ImportCommand),
@@ -95,6 +95,15 @@ struct NodeArgs {
 }
 
 #[derive(Debug, Args)]
+struct VerifyCommand {
+    #[command(flatten)]
+    node: NodeArgs,
+    /// Move objects that the catalogue knows nothing of to the quarantine, where they wait for storage.quarantine
+    #[arg(long)]
+    quarantine_unclaimed: bool,
+}
+
+#[derive(Debug, Args)]
 struct ImportCommand {
     #[command(flatten)]
     node: NodeArgs,
@@ -129,9 +138,9 @@ pub fn run(args: &ServerArgs) -> anyhow::Result<ExitCode> {
         ServerCommand::Start(node) => serve(node, true, true),
         ServerCommand::Data(node) => serve(node, false, true),
         ServerCommand::Control(node) => serve(node, true, false),
-        ServerCommand::Verify(node) => {
-            let loaded = node.load(&node.sources())?;
-            return verify::run(&loaded.config);
+        ServerCommand::Verify(args) => {
+            let loaded = args.node.load(&args.node.sources())?;
+            return verify::run(&loaded.config, args.quarantine_unclaimed);
         }
         ServerCommand::Import(args) => {
             let loaded = args.node.load(&args.node.sources())?;

@@ -72,6 +72,8 @@ pub struct Beginning {
     pub kept: HashSet<ObjectId>,
     /// A durable catalogue that was never compared with what is on disk, or that is older than it was.
     pub is_new_file: bool,
+    /// It keeps nothing, by choice.
+    pub is_forgetful: bool,
 }
 
 /// What a backend has, as it is read at the start.
@@ -87,14 +89,15 @@ struct Held {
 impl Held {
     fn go_on(self, keeper: Box<dyn Keeper>) -> Beginning {
         let Self { records, docs, kept, is_trusted } = self;
-        Beginning { keeper, records, docs, kept, is_new_file: !is_trusted }
+        Beginning { keeper, records, docs, kept, is_new_file: !is_trusted, is_forgetful: false }
     }
 }
 
 impl Beginning {
     /// Nothing is there, and nothing will be kept.
     pub fn of_memory() -> Self {
-        Held { is_trusted: true, ..Held::default() }.go_on(Box::new(Memory))
+        let held = Held { is_trusted: true, ..Held::default() };
+        Self { is_forgetful: true, ..held.go_on(Box::new(Memory)) }
     }
 }
 

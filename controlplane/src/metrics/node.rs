@@ -17,6 +17,11 @@ pub fn storage(page: &mut Page<'_>, node: &Node) -> Result<(), Error> {
         [([("state", "complete")], totals.file_bytes as f64), ([("state", "incomplete")], totals.upload_bytes as f64)];
     page.gauges(Family::bytes("content_stored", "Content that is stored, of files and of uploads"), rows)?;
     page.gauge(Family::bytes("storage_used", "What counts against the limit of the node"), node.used() as f64)?;
+    let (objects, bytes) = node.unclaimed();
+    let family =
+        Family::count("unclaimed_objects", "Objects on disk that the catalogue knows nothing of; they are kept");
+    page.gauge(family, objects as f64)?;
+    page.gauge(Family::bytes("unclaimed", "Bytes of objects that the catalogue knows nothing of"), bytes as f64)?;
     page.gauge(Family::bytes("storage_promised", "What grants may still store"), node.promised() as f64)?;
     match node.config().storage.max_storage_size {
         Some(max) => {

@@ -124,7 +124,8 @@ impl Node {
         let (record, commit) = {
             let mut state = self.lock();
             let Some(record) = state.shelf.remove(id) else { return Ok(None) };
-            (record, self.keep(&state, vec![Change::Delete(id)]))
+            let changes = [Change::Delete(id)].into_iter().chain(state.decide_removal(id)).collect();
+            (record, self.keep(&state, changes))
         };
         commit.wait().await?;
         Ok(Some(record))
@@ -132,7 +133,11 @@ impl Node {
 
     /// Orders the bytes of an object away, for whoever cannot wait for a grant to do it.
     pub fn order_removal(&self, id: ObjectId) {
-        self.lock().orders.remove(id, None);
+        let mut state = self.lock();
+        state.orders.remove(id, None);
+        let decision = state.decide_removal(id);
+        drop(self.keep(&state, decision.into_iter().collect()));
+        drop(state);
         self.tell_news();
     }
 
@@ -174,7 +179,9 @@ impl Node {
 
     /// Takes back a promise whose grant was never given.
     pub fn unreserve(&self, ticket: Ticket) {
-        self.lock().settle(ticket);
+        let mut state = self.lock();
+        let decision = state.settle(ticket);
+        drop(self.keep(&state, decision.into_iter().collect()));
     }
 
     /// Bytes stored, as told to people: what is on its way out by an order does not count any more, though the ledger
@@ -293,7 +300,7 @@ impl State {
         if entry.record.is_complete() {
             self.shelf.remove(id);
             self.orders.remove(id, None);
-            return vec![Change::Delete(id)];
+            return [Change::Delete(id)].into_iter().chain(self.decide_removal(id)).collect();
         }
         let since = entry.updated_ms();
         self.orders.remove(id, Some(since));

@@ -7,7 +7,7 @@
 //!
 //! Must stay true: bytes of a record that may have to be put back are not ordered away; what facts decided about a record
 //! is not undone by a dialect that read it before. Two edits of one place do not overlap: whoever reads and then edits holds
-//! the place's [`KeyLocks`](super::key_locks::KeyLocks) until the edit is answered. An object without a record is an orphan
+//! the place's [`KeyLocks`](super::key_locks::KeyLocks) until the edit is answered. An object without a record belongs to no place,
 //! whatever documents say of it: pieces have records too ([`Kind::Partial`](crate::catalogue::Kind)).
 
 use std::sync::Arc;
@@ -145,6 +145,7 @@ impl State {
         let record = self.shelf.remove(id)?;
         self.leaving.insert(id);
         effects.note(Change::Delete(id));
+        self.decide_removal(id).into_iter().for_each(|change| effects.note(change));
         Some(Done::Deleted(Box::new(record)))
     }
 
@@ -170,6 +171,7 @@ impl State {
             entry.record = record.clone();
         });
         effects.note(Change::Put(Box::new(record.clone())));
+        self.end_removal(id).into_iter().for_each(|change| effects.note(change));
         if told.is_none() {
             self.shelf.insert(record);
         }
@@ -206,6 +208,9 @@ impl State {
                 Done::Put { id, before: None } => {
                     self.shelf.remove(id);
                     effects.note(Change::Delete(id));
+                    if self.shelf.is_ghost(id) && !self.expected.awaits(id) {
+                        self.decide_removal(id).into_iter().for_each(|change| effects.note(change));
+                    }
                 }
                 Done::Put { id, before: Some(before) } => {
                     if self.shelf.get(id).is_some() {

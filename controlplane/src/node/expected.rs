@@ -51,9 +51,9 @@ impl Expected {
         }
     }
 
-    /// The data plane started anew: no grant is open.
-    pub fn forget_all(&mut self) {
-        *self = Self::default();
+    /// The data plane restarted: no grant is open. Tells what was awaited.
+    pub fn forget_all(&mut self) -> Vec<ObjectId> {
+        std::mem::take(self).objects.into_keys().collect()
     }
 
     /// A grant for it is open.

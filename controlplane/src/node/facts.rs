@@ -40,7 +40,7 @@ impl Node {
         let (commit, must_wait) = {
             let mut effects = Effects::default();
             let mut state = self.lock();
-            state.meet(batch.run);
+            state.meet(batch.run).into_iter().for_each(|change| effects.note(change));
             let ordered = state.orders.last();
             for fact in batch.facts {
                 state.apply(fact, tombstone_until, &mut effects);
@@ -74,13 +74,13 @@ impl State {
                 // A creation that never was: no tombstone.
                 self.drop_record(object, effects);
                 self.expected.forget(object);
-                self.removed(object);
+                self.removed(object, effects);
             }
             Fact::Removed { object } => {
                 if self.drop_record(object, effects) {
                     self.bury(object, tombstone_until);
                 }
-                self.removed(object);
+                self.removed(object, effects);
             }
             Fact::Open { ticket, object, bytes } => {
                 let entry = self.shelf.get(object);
@@ -91,7 +91,7 @@ impl State {
                 let owner = record.map_or_else(|| self.expected.owner(object), |record| record.owner.as_ref());
                 self.ledger.promise(ticket, bytes, owner.cloned());
             }
-            Fact::Settled { ticket, .. } => self.settle(ticket),
+            Fact::Settled { ticket, .. } => self.settle(ticket).into_iter().for_each(|change| effects.note(change)),
             Fact::Served { .. } => self.served(&fact, effects),
             Fact::Inventory { objects, last } => self.take_page(objects, last, effects),
         }
@@ -160,6 +160,7 @@ impl State {
             self.shelf.remove(id);
             self.orders.remove(id, None);
             effects.bind(Change::Delete(id));
+            self.decide_removal(id).into_iter().for_each(|change| effects.bind(change));
         }
     }
 
@@ -179,7 +180,8 @@ impl State {
         incomplete
     }
 
-    fn removed(&mut self, id: ObjectId) {
+    fn removed(&mut self, id: ObjectId, effects: &mut Effects) {
+        self.end_removal(id).into_iter().for_each(|change| effects.note(change));
         self.shelf.gone(id);
         self.orders.confirm(id);
         self.kept.remove(&id);

@@ -1,8 +1,8 @@
 //! Making up with the data plane after either side restarted.
 //!
 //! Until the last page of the first inventory came, nobody knows how much is stored or when an upload received its last
-//! byte: with a limit set nothing new is granted, no incomplete upload expires, and no object is taken for an orphan: grants that
-//! are open and will lead to a record are told before the last page.
+//! byte: with a limit set nothing new is granted, and no incomplete upload expires. Grants that are open and will lead to a record
+//! are told before the last page. An object that no record names is no reason to remove it ([`removals`](super::removals)).
 
 use std::collections::HashSet;
 
@@ -81,7 +81,7 @@ impl State {
             effects.bind(Change::Keep(strangers));
         }
         if last {
-            self.finish_inventory();
+            self.finish_inventory(effects);
             if std::mem::take(&mut self.inventory.distrust_catalogue) {
                 effects.bind(Change::Trust);
             }
@@ -89,7 +89,7 @@ impl State {
     }
 
     /// Whatever no page named has no bytes.
-    fn finish_inventory(&mut self) {
+    fn finish_inventory(&mut self, effects: &mut Effects) {
         let seen = std::mem::take(&mut self.inventory.seen);
         let unseen: Vec<ObjectId> = self.shelf.ids().filter(|id| !seen.contains(id)).collect();
         for id in unseen {
@@ -106,8 +106,10 @@ impl State {
             self.shelf.gone(id);
             self.orders.confirm(id);
         }
+        self.end_removals_of_unseen(&seen).into_iter().for_each(|change| effects.note(change));
         self.inventory.known = true;
         self.inventory.coming = false;
         self.judge_all();
+        self.tell_unclaimed();
     }
 }

@@ -4,7 +4,7 @@
 //! * [`edit`] what a dialect changes at once, [`key_locks`] while nobody else does, [`expected`] bytes before their record
 //! * [`facts`] what the data plane reports, applied idempotently
 //! * [`inventory`] making up with the data plane after a restart of either
-//! * [`sweep`] what expires without being asked for
+//! * [`removals`] which bytes go, as decided; [`sweep`] what expires without being asked for
 //! * [`ledger`], [`order_book`] promises of space, and orders
 //!
 //! Must stay true: one lock guards it all, held for memory work only and never across an await; a change is told to
@@ -18,6 +18,7 @@ mod inventory;
 pub mod key_locks;
 pub mod ledger;
 pub mod order_book;
+pub mod removals;
 mod sweep;
 
 use std::collections::{HashMap, HashSet, VecDeque};
@@ -76,6 +77,12 @@ struct State {
     leaving: HashSet<ObjectId>,
     /// Objects without a record that are never removed: found by a catalogue that was new.
     kept: HashSet<ObjectId>,
+    /// Objects whose bytes go, as decided and written down.
+    removals: HashSet<ObjectId>,
+    /// The catalogue keeps nothing: what it does not know after a restart may have been its own.
+    is_forgetful: bool,
+    /// The first sweep after the inventory; Unix milliseconds.
+    known_since_ms: Option<u64>,
     /// Expired uploads that still answer 410, with the time that ends.
     tombstones: HashMap<ObjectId, u64>,
     tombstone_order: VecDeque<ObjectId>,
@@ -87,7 +94,8 @@ struct State {
 
 impl Node {
     /// A node that continues from `beginning`.
-    pub fn new(config: Arc<Config>, beginning: Beginning) -> Self {
+    pub fn new(config: Arc<Config>, mut beginning: Beginning) -> Self {
+        let removals = removals::take_out(&mut beginning.docs);
         let mut shelf = Shelf::new(config.uploads.expiration);
         beginning.records.into_iter().for_each(|record| shelf.insert(record));
         let clock = Clock::default();
@@ -102,6 +110,9 @@ impl Node {
             docs: beginning.docs,
             leaving: HashSet::new(),
             kept: beginning.kept,
+            removals,
+            is_forgetful: beginning.is_forgetful,
+            known_since_ms: None,
             tombstones: HashMap::new(),
             tombstone_order: VecDeque::new(),
             data_run: 0,
@@ -174,7 +185,8 @@ impl Node {
         debug_assert_eq!(query.version, VERSION, "checked by the route");
         self.plane.lock().unwrap_or_else(PoisonError::into_inner).clone_from(&query.node);
         let mut state = self.lock();
-        state.meet(query.run);
+        let decided = state.meet(query.run);
+        drop(self.keep(&state, decided));
         let is_stranger = query.control_run != self.run;
         let orders = state.orders.after(if is_stranger { 0 } else { query.after });
         let epoch = self.epoch();
@@ -214,24 +226,30 @@ impl Node {
 }
 
 impl State {
-    /// A data plane that started anew holds none of the old promises.
-    fn meet(&mut self, data_run: u64) {
+    /// A data plane that restarted holds none of the old promises. What was to get a record under one of its grants does
+    /// not get it any more: that is decided here.
+    fn meet(&mut self, data_run: u64) -> Vec<Change> {
         if self.data_run == data_run {
-            return;
+            return Vec::new();
         }
         // The first one may have been asked for a grant before it told anything.
         if std::mem::replace(&mut self.data_run, data_run) != 0 {
             self.ledger.forget_all();
-            self.expected.forget_all();
+            let awaited = self.expected.forget_all().into_iter();
+            let over: Vec<ObjectId> = awaited.filter(|object| self.shelf.get(*object).is_none()).collect();
+            return over.into_iter().filter_map(|object| self.decide_removal(object)).collect();
         }
+        Vec::new()
     }
 
-    /// A grant ended.
-    fn settle(&mut self, ticket: Ticket) {
+    /// A grant ended. Bytes that were to get a record under it, and did not, go: that is decided here.
+    fn settle(&mut self, ticket: Ticket) -> Option<Change> {
         self.ledger.settle(ticket);
-        if let Some(object) = self.expected.settle(ticket) {
-            self.judge(object);
-        }
+        let object = self.expected.settle(ticket)?;
+        let is_left_over = self.shelf.is_ghost(object) && !self.leaving.contains(&object);
+        let decision = is_left_over.then(|| self.decide_removal(object)).flatten();
+        self.judge(object);
+        decision
     }
 
     /// Bytes nobody has a record of.
@@ -241,11 +259,10 @@ impl State {
         self.judge(object);
     }
 
-    /// Orders bytes away that have no record, unless there will be one, or the record may come back, or it is not known
-    /// whether there is one.
+    /// Orders bytes away that have no record and were decided to go, unless the record may come back.
     fn judge(&mut self, object: ObjectId) {
         let is_spared = self.kept.contains(&object) || self.expected.awaits(object) || self.leaving.contains(&object);
-        if self.inventory.is_known() && !is_spared && self.shelf.is_ghost(object) {
+        if self.removals.contains(&object) && !is_spared && self.shelf.is_ghost(object) {
             self.orders.remove(object, None);
         }
     }

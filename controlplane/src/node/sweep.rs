@@ -17,6 +17,8 @@ impl Node {
             state.shelf.due(now).filter(|entry| state.is_over(entry, now)).map(|entry| entry.record.id).collect();
         let cleaned = over.iter().filter(|id| !state.orders.is_ordered(**id)).count();
         let changes: Vec<Change> = over.into_iter().flat_map(|id| state.expire(id)).collect();
+        let mut changes = changes;
+        changes.extend(state.give_up_forgotten(now, self.config().storage.quarantine));
         state.judge_all();
         state.tombstones.retain(|_, until| *until > now);
         let tombstones = std::mem::take(&mut state.tombstone_order);

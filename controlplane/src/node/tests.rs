@@ -91,12 +91,12 @@ async fn facts_are_idempotent_and_create_nothing() {
         matches!(node.look(Surface::EasyTransfer, id(9)), Look::Unknown),
         "T-TER-5: a late fact resurrects nothing"
     );
-    assert_eq!(ordered(&node), [], "whether somebody waits for it is told with the inventory");
     tell(&node, vec![inventory(vec![presence(id(1), 100, now), presence(id(9), 40, now)])]).await;
-    assert_eq!(ordered(&node), [(id(9), None)]);
-    assert_eq!((node.used(), node.lock().shelf.used(None)), (100, 140), "the ledger counts them until they are gone");
+    node.sweep();
+    assert_eq!(ordered(&node), [], "no decision says that they go");
+    assert_eq!((node.used(), node.unclaimed()), (140, (1, 40)), "they count, and are told");
     tell(&node, vec![Fact::Removed { object: id(9) }]).await;
-    assert_eq!((node.used(), ordered(&node)), (100, vec![]));
+    assert_eq!((node.used(), node.unclaimed(), ordered(&node)), (100, (0, 0), vec![]));
 }
 
 #[tokio::test]
@@ -236,9 +236,90 @@ async fn a_new_catalogue_never_removes_what_it_does_not_know() {
     assert_eq!(ordered(&node), []);
     node.sweep();
     assert_eq!((ordered(&node), node.used()), (vec![], 100));
-    let forgetful = super::tests::node(|_| {});
+    let forgetful = super::tests::node(|config| config.storage.quarantine = Duration::from_secs(60));
     tell(&forgetful, vec![inventory(vec![presence(id(1), 100, 1)])]).await;
-    assert_eq!(ordered(&forgetful), [(id(1), None)], "a catalogue that forgot removes what it forgot");
+    forgetful.sweep();
+    assert_eq!(ordered(&forgetful), [], "not at once");
+    let later = forgetful.clock.now_ms() + 60_000;
+    let decided = forgetful.lock().give_up_forgotten(later, Duration::from_secs(60));
+    assert_eq!(decided.len(), 1);
+    forgetful.sweep();
+    assert_eq!(ordered(&forgetful), [(id(1), None)], "a catalogue that keeps nothing gives up what it forgot");
+}
+
+/// Yesterday's catalogue beside today's journal: whatever it says, an object goes by a decision alone (S1c).
+#[tokio::test]
+async fn an_older_catalogue_never_removes_what_it_does_not_know() {
+    let keeper = || Box::new(Arc::<Away>::default());
+    let yesterday =
+        Beginning { keeper: keeper(), is_forgetful: false, records: vec![record(id(1), 1)], ..Beginning::of_memory() };
+    let node = Node::new(Arc::new(Config::defaults()), yesterday);
+    for _ in 0..3 {
+        tell(&node, vec![inventory(vec![presence(id(1), 100, 1), presence(id(2), 100, 1)])]).await;
+        node.sweep();
+        node.lock().give_up_forgotten(u64::MAX, Duration::from_secs(1));
+        tell(&node, vec![Fact::Completed(presence(id(3), 100, 1)), Fact::Progress(presence(id(4), 50, 1))]).await;
+    }
+    assert_eq!((ordered(&node), node.unclaimed()), (vec![], (3, 250)));
+    assert!(matches!(node.look(Surface::EasyTransfer, id(1)), Look::There(_)));
+}
+
+#[tokio::test]
+async fn a_removal_is_a_decision_that_survives_the_control_plane_until_the_bytes_are_gone() {
+    let written = Arc::<Noted>::default();
+    let node = Node::new(Arc::new(Config::defaults()), written.beginning());
+    for byte in 1..5 {
+        node.create(record(id(byte), node.clock.now_ms())).await.unwrap();
+        tell(&node, vec![Fact::Completed(presence(id(byte), 100, 1))]).await;
+    }
+    node.delete(id(1)).await.unwrap();
+    node.edit(Edit::default().delete(id(2))).await.unwrap();
+    node.delete(id(3)).await.unwrap();
+    tell(&node, vec![Fact::Removed { object: id(3) }]).await;
+    assert!(matches!(node.delete(id(3)).await, Ok(None)));
+    // The control plane is killed before the data plane heard of anything.
+    let node = Node::new(Arc::new(Config::defaults()), written.beginning());
+    let there = [1, 2, 4, 9].map(|byte| presence(id(byte), 100, 1));
+    tell(&node, vec![inventory(there.to_vec())]).await;
+    assert_eq!(ordered(&node).iter().map(|(id, _)| *id).collect::<HashSet<_>>(), HashSet::from([id(1), id(2)]));
+    assert_eq!(node.unclaimed(), (1, 100), "what no decision names stays");
+    tell(&node, vec![Fact::Removed { object: id(1) }, Fact::Removed { object: id(2) }]).await;
+    assert_eq!(ordered(&node), []);
+    let node = Node::new(Arc::new(Config::defaults()), written.beginning());
+    assert!(node.lock().removals.is_empty(), "what is done is forgotten");
+    // Told of what is not there any more, a decision ends too.
+    node.delete(id(4)).await.unwrap();
+    assert_eq!(node.lock().removals.len(), 1);
+    tell(&node, vec![inventory(vec![])]).await;
+    assert!(node.lock().removals.is_empty());
+}
+
+/// A catalogue in memory that outlives its control plane.
+#[derive(Default)]
+struct Noted(std::sync::Mutex<(HashMap<ObjectId, Record>, Docs)>);
+
+impl Noted {
+    fn beginning(self: &Arc<Self>) -> Beginning {
+        let held = self.0.lock().unwrap();
+        let (records, docs) = (held.0.values().cloned().collect(), held.1.clone());
+        Beginning { keeper: Box::new(Arc::clone(self)), records, docs, is_forgetful: false, ..Beginning::of_memory() }
+    }
+}
+
+impl Keeper for Arc<Noted> {
+    fn write(&self, changes: Vec<Change>) -> Commit {
+        let mut held = self.0.lock().unwrap();
+        for change in changes {
+            match change {
+                Change::Put(record) => drop(held.0.insert(record.id, *record)),
+                Change::Delete(id) => drop(held.0.remove(&id)),
+                Change::Doc { surface, key, value: Some(value) } => drop(held.1.insert((surface, key), value)),
+                Change::Doc { surface, key, value: None } => drop(held.1.remove(&(surface, key))),
+                Change::Keep(_) | Change::Trust => {}
+            }
+        }
+        Commit::Done
+    }
 }
 
 #[tokio::test]

@@ -1,6 +1,6 @@
 //! DELETE, expiry, consumption: the tombstone first, then the bytes.
 //!
-//! Order: journal the removal (from here on nobody finds the object, also after a crash) → sync that record, at every
+//! Order: journal the removal (from here on no request finds the object, also after a crash) → sync that record, at every
 //! durability level (a power loss must not keep the unlinking and forget the removal) → writers end → unlink → tell.
 //! Readers that are under way keep their open file; new ones find nothing (P8, P12, T-TER-4).
 //!
@@ -80,7 +80,7 @@ async fn bury(core: &Core, condemned: &Condemned) -> io::Result<()> {
     Ok(())
 }
 
-/// Tries what could not be unlinked again, for ever; one task of one core runs this.
+/// Tries what could not be unlinked again; one task of one core runs this.
 pub async fn retry(core: Rc<Core>) {
     let mut pause = RETRY;
     loop {

@@ -6,7 +6,7 @@
 //! [`Store::close`](super::Store::close), when the records are on disk.
 use std::fs::File;
 use std::io::{self, Read as _, Seek as _, SeekFrom};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
@@ -16,6 +16,7 @@ use rustix::io::Errno;
 
 use super::journal::APPEND_MAX;
 use super::path::ObjectPath;
+use super::quarantine::rename;
 use super::record::Change;
 use super::segment::open_beneath;
 use super::verify::crc_of;
@@ -141,37 +142,57 @@ fn source(path: &Path) -> impl Fn(io::Error) -> AdoptError {
     move |source| AdoptError::Source { path: path.to_owned(), source }
 }
 
+/// Where a file lies until it is whole. No object's name: only this module looks at it, and so it may unlink it.
+fn temporary(id: ObjectId) -> String {
+    format!("{}.import", ObjectPath::of(id).as_str())
+}
+
+/// To its place, which must be free.
+fn settle(directory: &OwnedFd, id: ObjectId) -> io::Result<()> {
+    let (from, to) = (temporary(id), ObjectPath::of(id));
+    rename(directory, &from, directory, to.as_str()).inspect_err(|_| clear(directory, id))
+}
+
+/// What an import that was cut off left there.
+fn clear(directory: &OwnedFd, id: ObjectId) {
+    let _ = rustix::fs::unlinkat(directory, temporary(id), AtFlags::empty());
+}
+
 /// `None`: not possible here.
 fn link(path: &Path, directory: &OwnedFd, id: ObjectId) -> Result<Option<OwnedFd>, AdoptError> {
-    let place = ObjectPath::of(id);
-    match rustix::fs::linkat(rustix::fs::CWD, path, directory, place.as_str(), AtFlags::empty()) {
+    let place = temporary(id);
+    clear(directory, id);
+    match rustix::fs::linkat(rustix::fs::CWD, path, directory, &place, AtFlags::empty()) {
         Ok(()) => {}
         Err(Errno::XDEV | Errno::PERM | Errno::ACCESS | Errno::MLINK | Errno::OPNOTSUPP) => return Ok(None),
         Err(error) => return Err(source(path)(error.into())),
     }
-    let opened = open_beneath(directory, place.as_str()).and_then(|file| {
+    let opened = open_beneath(directory, &place).and_then(|file| {
         let is_file = FileType::from_raw_mode(rustix::fs::fstat(&file)?.st_mode).is_file();
         rustix::fs::fchmod(&file, Mode::RUSR | Mode::WUSR)?;
         if is_file { Ok(file) } else { Err(io::ErrorKind::InvalidInput.into()) }
     });
-    opened.map(Some).map_err(|error| {
-        let _ = rustix::fs::unlinkat(directory, place.as_str(), AtFlags::empty());
+    let opened = opened.map_err(|error| {
+        clear(directory, id);
         source(path)(error)
-    })
+    })?;
+    settle(directory, id)?;
+    Ok(Some(opened))
 }
 
-fn copy(pieces: &[Foreign], directory: impl AsFd, id: ObjectId) -> Result<OwnedFd, AdoptError> {
-    let place = ObjectPath::of(id);
+fn copy(pieces: &[Foreign], directory: &OwnedFd, id: ObjectId) -> Result<OwnedFd, AdoptError> {
+    clear(directory, id);
     let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let file = rustix::fs::openat(&directory, place.as_str(), flags, Mode::RUSR | Mode::WUSR);
+    let file = rustix::fs::openat(directory, temporary(id), flags, Mode::RUSR | Mode::WUSR);
     let mut file = File::from(file.map_err(io::Error::from)?);
     for piece in pieces {
         let copied = copy_piece(piece, &mut file);
         if let Err(error) = copied {
-            let _ = rustix::fs::unlinkat(&directory, place.as_str(), AtFlags::empty());
+            clear(directory, id);
             return Err(source(&piece.path)(error));
         }
     }
+    settle(directory, id)?;
     Ok(file.into())
 }
 

@@ -374,7 +374,7 @@ impl Object {
         let appended = self.record(state, journal, &[Change::Remove])?;
         state.known.written_unix_ms = appended.at_unix_ms;
         if let Some(index) = self.index.upgrade() {
-            // Before anybody can see the removal: until its file is gone nobody is told that it is.
+            // Before the removal can be seen: until its file is gone the control plane is not told of it.
             let (bytes, position) = (state.known.received.bytes(), Some(appended.position));
             index.leave(self.id, Leftover { bytes, position });
         }

@@ -95,7 +95,7 @@ fn open(root: &OwnedFd) -> io::Result<Option<OwnedFd>> {
 }
 
 /// Never over something that is there.
-fn rename(from: impl AsFd, name: &str, to: impl AsFd, new: &str) -> io::Result<()> {
+pub(super) fn rename(from: impl AsFd, name: &str, to: impl AsFd, new: &str) -> io::Result<()> {
     match rustix::fs::renameat_with(&from, name, &to, new, RenameFlags::NOREPLACE) {
         // Not every file system can refuse by itself.
         Err(Errno::INVAL | Errno::NOSYS) => match rustix::fs::statat(&to, new, AtFlags::SYMLINK_NOFOLLOW) {

@@ -45,7 +45,7 @@ pub(super) fn has_directories(objects: &OwnedFd) -> bool {
     (0..=u8::MAX).any(|byte| rustix::fs::statat(objects, directory(byte), AtFlags::SYMLINK_NOFOLLOW).is_ok())
 }
 
-/// Any object's file, whoever knows it.
+/// Any object's file, recorded or not.
 pub(super) fn any_file(objects: &OwnedFd) -> Option<ObjectId> {
     (0..=u8::MAX).find_map(|byte| {
         let entries = Dir::read_from(open(objects, byte).ok()?).ok()?;

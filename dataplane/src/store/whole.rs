@@ -55,7 +55,7 @@ struct Compaction {
 }
 
 /// The right to unlink the file of one object: its removal is recorded. Only [`Store::condemn`] and [`Store::condemned`]
-/// give it; whoever unlinks syncs the record first.
+/// give it; the caller that unlinks syncs the record first.
 #[derive(Debug)]
 pub struct Condemned {
     id: ObjectId,
@@ -75,7 +75,7 @@ impl Condemned {
         self.position
     }
 
-    /// Whoever may still write to it; `None`: no writer is left of the request that removed it.
+    /// The object, whose writers may still be at work; `None`: it was removed before.
     pub fn object(&self) -> Option<&Arc<Object>> {
         self.object.as_ref()
     }
@@ -267,6 +267,19 @@ impl Store {
     /// Unlinks what was set aside before that time; tells what went. Blocking.
     pub fn sweep_quarantine(&self, before_unix_ms: u64) -> io::Result<Vec<Quarantined>> {
         quarantine::sweep(&self.root()?, before_unix_ms)
+    }
+
+    /// Moves the file of an object to the quarantine for good: its removal is recorded, and synced before the file moves. For
+    /// an operator who decides that it may go; of a stopped node. Blocking.
+    pub fn set_aside(&self, id: ObjectId) -> io::Result<()> {
+        let journal = self.journal(0);
+        let Some(condemned) = self.condemn(id, journal)? else { return Ok(()) };
+        journal.sync_blocking()?;
+        match quarantine::take(&self.root()?, &self.objects, id, unix_ms()) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            Ok(()) | Err(_) => self.unlinked(&condemned),
+        }
+        Ok(())
     }
 
     /// Files below `objects/` that no record names and that could not be set aside at the start.

@@ -206,7 +206,7 @@ fn removed_stays_removed() {
         assert_eq!(store.find_or_create(id(1), None).unwrap_err(), Gone);
         let counted: Vec<_> = store.inventory(None, 10).iter().map(|left| (left.object, left.received)).collect();
         assert_eq!(counted, [(id(1), 4)], "its bytes count while its file is there");
-        assert!(store.unconfirmed().is_empty(), "and nobody is told that they are gone");
+        assert!(store.unconfirmed().is_empty(), "and the control plane is not told that they are gone");
         store.compact().unwrap();
     }
     drop((claim, reader, object, store));

@@ -19,8 +19,8 @@ fn fill(store: &Store) {
     store_complete(store, id(8), b"whole", true);
     store_complete(store, id(9), b"also", false);
     store.confirm(0, &store.unconfirmed()[0]);
-    remove(&store, id(3), store.journal(0)).unwrap();
-    remove(&store, id(15), store.journal(0)).unwrap();
+    remove(store, id(3), store.journal(0)).unwrap();
+    remove(store, id(15), store.journal(0)).unwrap();
 }
 
 /// Opens a copy of the directory as it is now, as after a kill.
@@ -111,7 +111,7 @@ fn writers_go_on_while_compactions_run() {
                     let crc = crc32fast::hash(&[core]);
                     claim.commit(store.journal(usize::from(core)), span(at, at + 1), crc).unwrap();
                     if at % 100 == 0 {
-                        remove(&store, id(100 + core), store.journal(usize::from(core))).unwrap();
+                        remove(store, id(100 + core), store.journal(usize::from(core))).unwrap();
                     }
                 }
             });
