@@ -1,4 +1,5 @@
-//! The file below redb: grown with real space, and synced only when something is promised about power cuts.
+//! The file below redb: grown with real space, and synced at every level of durability, because what redb makes of a file
+//! whose pages reached the disk in any order is no catalogue.
 //!
 //! Must stay true: a page redb counts as its own has its blocks, so a write inside the file cannot meet a full disk (P7).
 //! Growing can; for that there is the [`Ballast`]: room set aside that is given up so that what must still work on a full
@@ -21,18 +22,17 @@ const BALLAST_BYTES: u64 = 4 << 20;
 pub struct Backing {
     file: FileBackend,
     space: File,
-    sync: bool,
 }
 
 type Bounds = std::ops::Bound<u64>;
 
 impl Backing {
     /// Opens or creates the file at `path`.
-    pub fn open(path: &Path, sync: bool) -> Result<Self, redb::Error> {
+    pub fn open(path: &Path) -> Result<Self, redb::Error> {
         let options = File::options().read(true).write(true).create(true).truncate(false).mode(0o600).open(path);
         let file = options.map_err(redb::Error::Io)?;
         let space = file.try_clone().map_err(redb::Error::Io)?;
-        Ok(Self { file: FileBackend::new(file)?, space, sync })
+        Ok(Self { file: FileBackend::new(file)?, space })
     }
 }
 
@@ -54,7 +54,7 @@ impl StorageBackend for Backing {
     }
 
     fn sync_data(&self) -> io::Result<()> {
-        if self.sync { self.file.sync_data() } else { Ok(()) }
+        self.file.sync_data()
     }
 
     fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {

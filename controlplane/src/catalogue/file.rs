@@ -7,15 +7,18 @@
 //! is told. A crash before the commit loses a change nobody was told of; redb's own pages are checksummed and its commit
 //! is one switch of the root, so a torn commit is the previous state.
 //!
-//! `durability: none` commits without a sync: the pages are the kernel's, so a killed process loses nothing, a power cut
-//! may. Otherwise every commit ends with a sync, also for a creation at level `complete`: a completion that was
-//! acknowledged is worth nothing when the name of the file is gone.
+//! Every commit ends with a sync, also for a creation at level `complete`: a completion that was acknowledged is worth
+//! nothing when the name of the file is gone. At `durability: none` nobody waits for a commit: changes are appended to
+//! [`recent`] without a sync and told, and committed within [`SETTLE`]. A killed process loses nothing, since the pages are the
+//! kernel's; a power cut loses what was recent, never the catalogue.
+//!
+//! The file appears complete or not at all: it is made under another name, synced, and renamed.
 //!
 //! A catalogue that is *new* beside objects that are not (the file was lost or moved) must not cost them: they are noted
 //! as kept and never taken for orphans.
 
 use std::fs::File;
-use std::io;
+use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
@@ -27,6 +30,7 @@ use tokio::sync::oneshot;
 use super::backing::{Backing, Ballast};
 use super::codec::{self, Damaged};
 use super::pulse::{Fare, Pulse};
+use super::recent::{self, Recent};
 use super::{Beginning, Change, Commit, Held, Keeper, NotKept};
 
 /// Records by id; values as [`codec`] writes them.
@@ -39,8 +43,14 @@ const KEPT: TableDefinition<'_, &[u8; 16], ()> = TableDefinition::new("kept.1");
 const META: TableDefinition<'_, &str, u64> = TableDefinition::new("meta.1");
 /// Set once an inventory was compared with this catalogue to the end.
 const TRUSTED: &str = "trusted";
+/// Sequence number of the last of the recent changes that are committed.
+const SEQUENCE: &str = "recent";
 /// Changes in one commit.
 const BATCH_MAX: usize = 4096;
+/// How long changes are only in the list of recent ones.
+const SETTLE: Duration = Duration::from_secs(1);
+/// How many; beyond it everybody waits for the commit.
+const UNSETTLED_MAX: usize = 8 * BATCH_MAX;
 /// How late a commit of what nobody waits for begins.
 const NOTES_WAIT: Duration = Duration::from_millis(20);
 /// How late any begins, when as many as this waited for the last one.
@@ -110,21 +120,26 @@ impl Waiting {
 /// Opens or creates the catalogue at `path`.
 pub fn open(path: &Path, sync: bool) -> Result<Beginning, OpenError> {
     let wrong = |error: &dyn std::fmt::Display| OpenError::Open { path: path.to_owned(), reason: error.to_string() };
-    let is_created = !path.exists();
-    let database = open_database(path, sync).map_err(|error| wrong(&error))?;
-    let held = read_all(&database, path)?;
-    if is_created && let Some(parent) = path.parent() {
-        File::open(parent).and_then(|directory| directory.sync_all()).map_err(|error| wrong(&error))?;
+    set_aside_unfinished(path).map_err(|error| wrong(&error))?;
+    if !path.exists() {
+        create(path).map_err(|error| wrong(&error))?;
     }
-    let (queue, waiting) = mpsc::channel();
     let ballast = Ballast::beside(path);
+    let database = open_database(path).map_err(|error| wrong(&error))?;
+    let (database, sequence) = take_recent(database, path, &ballast)?;
+    let held = read_all(&database, path)?;
+    let recent = Recent::begin(&recent::path_beside(path), sequence).map_err(|error| wrong(&error))?;
+    let recent = (!sync).then_some(recent);
+    let (queue, waiting) = mpsc::channel();
     ballast.take();
     let pulse = Arc::<Pulse>::default();
     let mut writer = Writer {
         path: path.to_owned(),
-        sync,
         database: Some(database),
         unkept: Vec::new(),
+        unkept_since: None,
+        is_unnoted: false,
+        recent,
         ballast,
         last_ballast: Instant::now(),
         pulse: Arc::clone(&pulse),
@@ -163,11 +178,15 @@ impl Drop for FileKeeper {
 
 struct Writer {
     path: PathBuf,
-    sync: bool,
     /// `None` after an error: redb does not trust a file that failed once, so it is opened afresh.
     database: Option<Database>,
-    /// Changes of failed commits, oldest first; written before anything newer.
+    /// Changes of failed commits, and those that are only in `recent`, oldest first; written before anything newer.
     unkept: Vec<Change>,
+    unkept_since: Option<Instant>,
+    /// Some of them are not in `recent` either: what is newer must not be there without them.
+    is_unnoted: bool,
+    /// At `durability: none`.
+    recent: Option<Recent>,
     ballast: Ballast,
     last_ballast: Instant,
     pulse: Arc<Pulse>,
@@ -193,18 +212,52 @@ impl Writer {
             }
             batch.extend(queue.try_iter().take(BATCH_MAX.saturating_sub(batch.len())));
             waited = batch.iter().filter(|waiting| waiting.is_awaited()).count();
-            self.unkept.extend(batch.iter_mut().flat_map(|waiting| std::mem::take(&mut waiting.changes)));
-            let outcome = self.commit();
-            if let Err(error) = &outcome {
-                tracing::error!(path = %self.path.display(), %error, "write the catalogue");
-            }
+            let changes: Vec<_> = batch.iter_mut().flat_map(|waiting| std::mem::take(&mut waiting.changes)).collect();
+            let is_noted = !batch.is_empty() && self.note(&changes);
+            self.is_unnoted |= !is_noted && !changes.is_empty();
+            self.unkept.extend(changes);
+            let outcome = if is_noted { Ok(()) } else { self.commit() };
+            self.unkept_since = self.unkept_since.or((!self.unkept.is_empty()).then(Instant::now));
+            self.complain(&outcome);
             for waiting in batch {
                 // Whoever asked may be gone; the change stands all the same.
                 let _ = waiting.tell.send(outcome.clone());
             }
+            if outcome.is_ok() && self.unkept_since.is_some_and(|since| since.elapsed() >= SETTLE) {
+                let outcome = self.commit();
+                self.complain(&outcome);
+            }
         }
         if !self.unkept.is_empty() && self.commit().is_err() {
             tracing::error!(path = %self.path.display(), changes = self.unkept.len(), "changes were not kept");
+        }
+    }
+
+    fn complain(&self, outcome: &Result<(), NotKept>) {
+        if let Err(error) = outcome {
+            tracing::error!(path = %self.path.display(), %error, "write the catalogue");
+        }
+    }
+
+    /// Writes the changes down where a killed process leaves them, if that is enough. `false`: they have to be committed.
+    fn note(&mut self, changes: &[Change]) -> bool {
+        let since = Instant::now();
+        let Some(recent) = &mut self.recent else { return false };
+        if self.is_unnoted || self.unkept.len() >= UNSETTLED_MAX {
+            return false;
+        }
+        if changes.is_empty() {
+            return true;
+        }
+        match recent.append(changes) {
+            Ok(()) => {
+                self.pulse.committed(since.elapsed());
+                true
+            }
+            Err(error) => {
+                tracing::debug!(%error, "the list of recent changes takes nothing");
+                false
+            }
         }
     }
 
@@ -224,6 +277,8 @@ impl Writer {
             Ok(()) => {
                 self.pulse.committed(since.elapsed());
                 self.unkept.clear();
+                (self.unkept_since, self.is_unnoted) = (None, false);
+                self.recent.iter_mut().for_each(Recent::clear);
             }
             Err(_) => {
                 self.pulse.failed();
@@ -236,41 +291,50 @@ impl Writer {
     fn try_commit(&mut self) -> Result<(), redb::Error> {
         let database = match &mut self.database {
             Some(database) => database,
-            none => none.insert(open_database(&self.path, self.sync)?),
+            none => none.insert(open_database(&self.path)?),
         };
-        let write = database.begin_write()?;
-        {
-            let mut records = write.open_table(RECORDS)?;
-            let mut docs = write.open_table(DOCS)?;
-            let mut kept = write.open_table(KEPT)?;
-            for change in &self.unkept {
-                match change {
-                    Change::Put(record) => {
-                        records.insert(record.id.as_bytes(), codec::encode(record).as_slice())?;
-                    }
-                    Change::Delete(id) => {
-                        records.remove(id.as_bytes())?;
-                    }
-                    Change::Doc { surface, key, value: Some(value) } => {
-                        docs.insert((surface.name(), key.as_str()), codec::seal(value).as_slice())?;
-                    }
-                    Change::Doc { surface, key, value: None } => {
-                        docs.remove((surface.name(), key.as_str()))?;
-                    }
-                    Change::Trust => {
-                        write.open_table(META)?.insert(TRUSTED, 1)?;
-                    }
-                    Change::Keep(ids) => {
-                        for id in ids {
-                            kept.insert(id.as_bytes(), ())?;
-                        }
+        commit_changes(database, &self.unkept, self.recent.as_ref().map(Recent::sequence))
+    }
+}
+
+/// All of the changes, or none; `sequence` is the last one's, if they were in the list of recent ones.
+fn commit_changes(database: &Database, changes: &[Change], sequence: Option<u64>) -> Result<(), redb::Error> {
+    let write = database.begin_write()?;
+    {
+        let mut records = write.open_table(RECORDS)?;
+        let mut docs = write.open_table(DOCS)?;
+        let mut kept = write.open_table(KEPT)?;
+        let mut meta = write.open_table(META)?;
+        for change in changes {
+            match change {
+                Change::Put(record) => {
+                    records.insert(record.id.as_bytes(), codec::encode(record).as_slice())?;
+                }
+                Change::Delete(id) => {
+                    records.remove(id.as_bytes())?;
+                }
+                Change::Doc { surface, key, value: Some(value) } => {
+                    docs.insert((surface.name(), key.as_str()), codec::seal(value).as_slice())?;
+                }
+                Change::Doc { surface, key, value: None } => {
+                    docs.remove((surface.name(), key.as_str()))?;
+                }
+                Change::Trust => {
+                    meta.insert(TRUSTED, 1)?;
+                }
+                Change::Keep(ids) => {
+                    for id in ids {
+                        kept.insert(id.as_bytes(), ())?;
                     }
                 }
             }
         }
-        write.commit()?;
-        Ok(())
+        if let Some(sequence) = sequence {
+            meta.insert(SEQUENCE, sequence)?;
+        }
     }
+    write.commit()?;
+    Ok(())
 }
 
 /// Takes what comes within `limit`, while the newest `wants` company; a batch of nothing wants none.
@@ -289,8 +353,88 @@ fn gather(
     }
 }
 
-fn open_database(path: &Path, sync: bool) -> Result<Database, redb::Error> {
-    let backing = Backing::open(path, sync)?;
+/// A file that an older release left in the middle of making it, as a kill or a full disk does: redb writes its magic number
+/// last, and all behind the first page is zeros. There is nothing in it; it is set aside, not deleted.
+fn set_aside_unfinished(path: &Path) -> io::Result<()> {
+    /// redb's first page, and the length of its magic number.
+    const PAGE: u64 = 4096;
+    let mut file = match File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(error),
+    };
+    let mut page = Vec::new();
+    file.by_ref().take(PAGE).read_to_end(&mut page)?;
+    if page.starts_with(b"redb") {
+        return Ok(());
+    }
+    let mut chunk = vec![0; 1 << 16];
+    loop {
+        match file.read(&mut chunk)? {
+            0 => break,
+            count if chunk[..count].iter().any(|byte| *byte != 0) => return Ok(()),
+            _ => {}
+        }
+    }
+    let aside = free_name(path, "unfinished");
+    tracing::warn!(from = %path.display(), to = %aside.display(), "this catalogue was never finished; it is set aside");
+    std::fs::rename(path, aside)
+}
+
+/// A name beside `path` that nothing has.
+fn free_name(path: &Path, what: &str) -> PathBuf {
+    let name = |number: u32| path.with_extension(format!("{what}.{number}"));
+    (1..).map(name).find(|name| !name.exists()).expect("there are not that many files")
+}
+
+/// The file, whole: made under another name, synced, renamed. *Crash before: only the other name, which is made afresh.*
+fn create(path: &Path) -> Result<(), redb::Error> {
+    let making = path.with_extension("making");
+    match std::fs::remove_file(&making) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error.into()),
+        Ok(()) | Err(_) => {}
+    }
+    drop(open_database(&making)?);
+    File::open(&making)?.sync_all()?;
+    std::fs::rename(&making, path)?;
+    if let Some(parent) = path.parent() {
+        File::open(parent)?.sync_all()?;
+    }
+    Ok(())
+}
+
+/// Commits what an earlier run at `durability: none` only noted. Returns the sequence number that the catalogue has now.
+fn take_recent(mut database: Database, path: &Path, ballast: &Ballast) -> Result<(Database, u64), OpenError> {
+    let list = recent::path_beside(path);
+    let wrong = |error: &dyn std::fmt::Display| OpenError::Open { path: list.clone(), reason: error.to_string() };
+    let known = sequence_of(&database).map_err(|error| wrong(&error))?;
+    let found = recent::read(&list, known).map_err(|error| wrong(&error))?.map_err(|error| wrong(&error))?;
+    if found.is_ahead {
+        let aside = free_name(path, "recent");
+        tracing::warn!(to = %aside.display(), "the recent changes are newer than the catalogue; they are set aside");
+        std::fs::rename(&list, aside).map_err(|error| wrong(&error))?;
+    }
+    if found.changes.is_empty() {
+        return Ok((database, found.sequence));
+    }
+    let mut committed = commit_changes(&database, &found.changes, Some(found.sequence));
+    if committed.as_ref().is_err_and(is_full) && ballast.release() {
+        // redb does not trust a file that failed once.
+        drop(database);
+        database = open_database(path).map_err(|error| wrong(&error))?;
+        committed = commit_changes(&database, &found.changes, Some(found.sequence));
+    }
+    committed.map_err(|error| wrong(&error))?;
+    Ok((database, found.sequence))
+}
+
+fn sequence_of(database: &Database) -> Result<u64, redb::Error> {
+    let meta = database.begin_read()?.open_table(META)?;
+    Ok(meta.get(SEQUENCE)?.map_or(0, |sequence| sequence.value()))
+}
+
+fn open_database(path: &Path) -> Result<Database, redb::Error> {
+    let backing = Backing::open(path)?;
     let database = Database::builder().set_cache_size(CACHE_BYTES).create_with_backend(backing)?;
     // The tables exist from the start, so a reader never meets a file without them.
     let write = database.begin_write()?;
@@ -358,10 +502,78 @@ mod tests {
         let path = dir.path().join("catalogue.redb");
         let opened = open(&path, false).unwrap();
         write(&opened, vec![Change::Put(Box::new(record(id(1), 1)))]);
-        // What a killed process leaves behind is what the kernel has of the file now.
+        // What a killed process leaves behind is what the kernel has of the files now.
         let copy = dir.path().join("copy.redb");
-        std::fs::copy(&path, &copy).unwrap();
+        for sync in [false, true] {
+            std::fs::copy(&path, &copy).unwrap();
+            std::fs::copy(dir.path().join("catalogue.recent"), dir.path().join("copy.recent")).unwrap();
+            assert_eq!(open(&copy, sync).unwrap().records.len(), 1, "started at another level");
+        }
+        // It has them for good, and takes more.
         assert_eq!(open(&copy, false).unwrap().records.len(), 1);
+        write(&open(&copy, false).unwrap(), vec![Change::Put(Box::new(record(id(2), 1)))]);
+        assert_eq!(open(&copy, true).unwrap().records.len(), 2);
+    }
+
+    /// Whatever a power cut leaves of the list of recent changes, the catalogue opens with the beginning of them.
+    #[test]
+    fn s4c_a_power_cut_costs_recent_changes_and_never_the_catalogue() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("catalogue.redb");
+        drop(open(&path, true).unwrap());
+        let opened = open(&path, false).unwrap();
+        (0..4).for_each(|number| write(&opened, vec![Change::Put(Box::new(record(id(number), 1)))]));
+        let (catalogue, recent) =
+            (std::fs::read(&path).unwrap(), std::fs::read(path.with_extension("recent")).unwrap());
+        let mut most = 0;
+        for left in (0..=recent.len()).step_by(recent.len() / 16) {
+            let cut = dir.path().join("cut.redb");
+            std::fs::write(&cut, &catalogue).unwrap();
+            std::fs::write(cut.with_extension("recent"), &recent[..left]).unwrap();
+            let records = open(&cut, false).unwrap().records;
+            assert!(records.iter().all(|record| record.id.as_bytes()[0] < records.len() as u8), "a beginning of them");
+            assert!(records.len() >= most);
+            most = records.len();
+        }
+    }
+
+    /// Every sync reaches the disk at every level: redb's order of writes is what keeps its file readable.
+    #[test]
+    fn s4c_a_commit_is_synced_at_every_level() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("catalogue.redb");
+        let opened = open(&path, false).unwrap();
+        write(&opened, vec![Change::Put(Box::new(record(id(1), 1)))]);
+        drop(opened);
+        assert_eq!(std::fs::metadata(path.with_extension("recent")).unwrap().len(), 0, "committed at an orderly end");
+        let database = open_database(&path).unwrap();
+        assert_eq!(sequence_of(&database).unwrap(), 1);
+    }
+
+    #[test]
+    fn s4b_what_a_kill_leaves_of_a_catalogue_that_is_made_is_no_catalogue() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("catalogue.redb");
+        std::fs::write(path.with_extension("making"), b"half of it").unwrap();
+        assert!(open(&path, true).unwrap().is_new_file);
+        assert!(!path.with_extension("making").exists());
+        // What an older release left: no magic number, and nothing behind the first page. Empty counts as well.
+        let unfinished = [&[0; 320][..], &vec![0; 1 << 20]].concat();
+        let mut headed = unfinished.clone();
+        headed[20..300].fill(7);
+        for (number, bytes) in [&Vec::new(), &unfinished, &headed].into_iter().enumerate() {
+            std::fs::write(&path, bytes).unwrap();
+            let opened = open(&path, true).unwrap();
+            assert!(opened.is_new_file && opened.records.is_empty());
+            let aside = path.with_extension(format!("unfinished.{}", number + 1));
+            assert_eq!(&std::fs::read(aside).unwrap(), bytes, "set aside, not deleted");
+        }
+        // One that holds something is damaged, and stays.
+        let mut damaged = unfinished;
+        damaged[100_000] = 1;
+        std::fs::write(&path, &damaged).unwrap();
+        assert!(open(&path, true).is_err());
+        assert!(std::fs::read(&path).unwrap() == damaged);
     }
 
     /// A small file system of its own; `None` (said) where mounting is not allowed.
@@ -416,7 +628,7 @@ mod tests {
     fn p18_a_damaged_record_stops_the_start_and_is_named() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("catalogue.redb");
-        let database = open_database(&path, false).unwrap();
+        let database = open_database(&path).unwrap();
         let write = database.begin_write().unwrap();
         write.open_table(RECORDS).unwrap().insert(id(5).as_bytes(), [1u8, 0, 0, 0, 0, b'{'].as_slice()).unwrap();
         write.commit().unwrap();
@@ -436,7 +648,7 @@ mod tests {
         ] {
             let dir = tempfile::tempdir().unwrap();
             let path = dir.path().join("catalogue.redb");
-            let database = open_database(&path, false).unwrap();
+            let database = open_database(&path).unwrap();
             let write = database.begin_write().unwrap();
             write.open_table(DOCS).unwrap().insert((surface, "a/b"), bytes.as_slice()).unwrap();
             write.commit().unwrap();

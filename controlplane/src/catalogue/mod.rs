@@ -3,7 +3,7 @@
 //! * [`record`] what is known about one object, [`codec`] how it is written down
 //! * [`surface`] which dialect an object is of, and whom it belongs to
 //! * [`shelf`] the index in memory, the same for every backend; a backend is read once, at the start
-//! * [`pulse`] how its writer fares
+//! * [`pulse`] how its writer fares, [`recent`] what it has not committed yet
 //! * [`Keeper`] what a backend does: [`Memory`] forgets at exit, [`mod@file`] and [`mod@redis`] do not
 //!
 //! Beside records there are documents: a few bytes under a name that a dialect chose. A change of both is one [`Keeper::write`].
@@ -15,6 +15,7 @@ mod backing;
 pub mod codec;
 pub mod file;
 pub mod pulse;
+pub mod recent;
 pub mod record;
 pub mod redis;
 pub mod shelf;
