@@ -12,6 +12,7 @@ mod bench;
 mod clients;
 mod cloudbackend;
 mod conditions;
+mod crash_points;
 mod crowd;
 mod dialects;
 mod download;

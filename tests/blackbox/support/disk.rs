@@ -58,6 +58,30 @@ impl Disk {
         &self.mounted
     }
 
+    /// What was not synced is lost: the file system is shut down without flushing its log. End its users, then
+    /// [`Disk::mount_again`].
+    pub fn cut_power(&self) {
+        // The ioctl of XFS, which ext4 has as well (`xfs_io -x -c shutdown` makes the same call).
+        const SHUTDOWN: &str = "import fcntl, os, struct, sys\n\
+             fcntl.ioctl(os.open(sys.argv[1], os.O_RDONLY), 0x8004587d, struct.pack('I', 2))";
+        must(Command::new("python3").args(["-c", SHUTDOWN]).arg(&self.mounted));
+    }
+
+    /// The first page of a file reaches the disk, and no other: what the kernel may do at any time.
+    pub fn write_back_first_page(file: &Path) {
+        const WRITE: &str = "import ctypes, os, sys\n\
+             libc = ctypes.CDLL(None, use_errno=True)\n\
+             range = [ctypes.c_int(os.open(sys.argv[1], os.O_RDWR)), ctypes.c_int64(0), ctypes.c_int64(4096)]\n\
+             sys.exit(libc.sync_file_range(*range, ctypes.c_uint(7)))";
+        must(Command::new("python3").args(["-c", WRITE]).arg(file));
+    }
+
+    /// An image, after [`Disk::cut_power`]: without a reboot, so the boot id is what it was.
+    pub fn mount_again(&self) {
+        must(Command::new("umount").arg(&self.mounted));
+        must(Command::new("mount").args(["-o", "loop"]).arg(self.dir.path().join("image")).arg(&self.mounted));
+    }
+
     /// Every write hangs until the guard is dropped.
     pub fn freeze(&self) -> Frozen<'_> {
         must(Command::new("fsfreeze").arg("-f").arg(&self.mounted));

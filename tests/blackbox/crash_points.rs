@@ -1,0 +1,153 @@
+//! S4, S4b: the process is killed at each system call by which the first start changes the disk, and the start after it
+//! comes up. S4c, S5: the file system loses what was not synced and is mounted again without a reboot; the node starts, at
+//! every level of durability, and claims no byte that is not there.
+
+use crate::support::disk::Disk;
+use crate::support::node::Setup;
+use crate::support::tus::{Upload, patch_head};
+use crate::support::{Node, Oracle, wait};
+
+const CHANGES: &str =
+    "pwrite64,pwritev,fdatasync,fsync,ftruncate,fallocate,rename,renameat,renameat2,unlink,unlinkat,linkat";
+/// Each of the first calls, then some of the later ones: a start under a tracer takes its time.
+const EACH: usize = 24;
+const STEP: usize = 5;
+/// More than a first start makes in one thread.
+const CALLS_MAX: usize = 400;
+
+/// Killed at the call number `call` of whichever thread gets there first. The tracer is a grandchild of ours.
+fn killed_at(call: usize) -> Setup {
+    let inject = format!("inject={CHANGES}:signal=KILL:when={call}");
+    let trace = format!("trace={CHANGES}");
+    Node::setup().wrapped(&["strace", "-D", "-f", "-qq", "-e", &trace, "-e", &inject, "-o", "/dev/null"])
+}
+
+#[test]
+fn first_start_killed_at_any_call_starts_again() {
+    let mut walked = 0;
+    for call in (1..EACH).chain((EACH..CALLS_MAX).step_by(STEP)) {
+        let dir = tempfile::tempdir().expect("a directory");
+        let storage = dir.path().join("storage");
+        let came_up = match killed_at(call).storage(&storage).try_start() {
+            Ok(mut node) => {
+                node.without_audit();
+                node.kill();
+                true
+            }
+            Err(_) => false,
+        };
+        let node = match Node::setup().storage(&storage).try_start() {
+            Ok(node) => node,
+            Err(said) => panic!("killed at call {call} of the first start, the second does not come up: {said}"),
+        };
+        let upload = node.complete(b"hello");
+        node.whole(&upload, b"hello");
+        walked += 1;
+        if came_up {
+            break;
+        }
+    }
+    eprintln!("{walked} calls walked");
+    assert!(walked > 8, "only {walked} calls: nothing was killed");
+}
+
+/// What a node was given before the power went.
+struct Given {
+    /// Acknowledged as complete, and to be there afterwards.
+    whole: Vec<Upload>,
+    /// The first 64 KiB were acknowledged.
+    partial: Vec<Upload>,
+    /// 64 KiB were sent, nothing was acknowledged.
+    running: Vec<Upload>,
+}
+
+const SIZE: u64 = 1_000_000;
+const SENT: u64 = 65_536;
+
+fn content(seed: usize) -> Oracle {
+    Oracle(seed as u64)
+}
+
+fn after_a_power_cut(disk: &Disk, durability: &str) -> (Node, Given) {
+    let storage = disk.path().join("storage");
+    let mut node = Node::setup().env("DURABILITY", durability).storage(&storage).start();
+    let mut whole: Vec<_> = (0..4).map(|seed| node.complete(&content(seed).bytes(0..200_000))).collect();
+    assert!(node.stop().success());
+    node.start_again();
+    // All of this is on the disk now, also at `none`, where an orderly stop syncs nothing.
+    let root = std::fs::File::open(disk.path()).expect("the mount");
+    rustix::fs::syncfs(root).expect("sync the file system");
+    let partial: Vec<_> = (20..26)
+        .map(|seed| {
+            let upload = node.create(SIZE);
+            node.patch(&upload, 0, &content(seed).bytes(0..SENT)).is(204);
+            upload
+        })
+        .collect();
+    let connections: Vec<_> = (30..36)
+        .map(|seed| {
+            let upload = node.create(SIZE);
+            let mut connection = node.connect();
+            connection.send_head(&patch_head(&upload, 0).header("Content-Length", SIZE.to_string()));
+            connection.send(&content(seed).bytes(0..SENT));
+            let file = storage.join("objects").join(&upload.id[..2]).join(&upload.id);
+            wait::until("the bytes are in the file", || {
+                file.metadata().is_ok_and(|meta| meta.len() >= SENT).then_some(())
+            });
+            (connection, upload)
+        })
+        .collect();
+    // Each completion syncs its journal, with what the journal says of the others.
+    let more = (4..12).map(|seed| node.complete(&content(seed).bytes(0..200_000)));
+    whole.extend(more.collect::<Vec<_>>().into_iter().filter(|_| durability != "none"));
+    Disk::write_back_first_page(&storage.join("state/catalogue.redb"));
+    disk.cut_power();
+    node.without_audit();
+    node.kill();
+    let running = connections.into_iter().map(|(_, upload)| upload).collect();
+    disk.mount_again();
+    (node, Given { whole, partial, running })
+}
+
+#[track_caller]
+fn survives_a_power_cut(durability: &str) {
+    let Some(disk) = Disk::ext4(256) else { return };
+    let (mut node, given) = after_a_power_cut(&disk, durability);
+    if let Err(said) = node.try_start_again() {
+        panic!("{durability}: the node does not start after a power cut without a reboot: {said}");
+    }
+    for (seed, upload) in given.whole.iter().enumerate() {
+        node.whole(upload, &content(seed).bytes(0..200_000));
+    }
+    let partial = (20..).zip(&given.partial).map(|(seed, upload)| (seed, upload, true));
+    let running = (30..).zip(&given.running).map(|(seed, upload)| (seed, upload, false));
+    for (seed, upload, is_acknowledged) in partial.chain(running) {
+        if node.head(upload).status == 404 && durability == "none" {
+            // Forgotten with all that was recent.
+            continue;
+        }
+        let offset = node.offset(upload);
+        assert!(durability != "every" || !is_acknowledged || offset == SENT, "acknowledged at `every`: {offset}");
+        node.prefix(upload, content(seed), offset);
+        let all = content(seed).bytes(0..SIZE);
+        node.patch(upload, offset, &all[offset as usize..]).is(204);
+        node.whole(upload, &all);
+    }
+    assert!(node.stop().success());
+    wait::run(node.et(&["server", "verify", "--storage", &node.storage().display().to_string()])).ok();
+}
+
+#[test]
+fn power_cut_without_a_reboot_at_durability_complete() {
+    survives_a_power_cut("complete");
+}
+
+#[test]
+fn power_cut_without_a_reboot_at_durability_every() {
+    survives_a_power_cut("every");
+}
+
+#[test]
+fn power_cut_without_a_reboot_at_durability_none() {
+    survives_a_power_cut("none");
+}
