@@ -21,7 +21,7 @@ use crate::recover::complete_what_is_whole;
 use crate::store::{OpenError, Store, StoreOptions};
 use crate::transfers::Transfers;
 use crate::undecided::Undecided;
-use crate::world::{CoreOptions, Engine, allowed_cpus, run_core};
+use crate::world::{Accord, CoreOptions, Engine, allowed_cpus, run_core};
 
 /// Slots of 1 MiB per core.
 pub const SLOTS: usize = 64;
@@ -127,18 +127,9 @@ pub fn start(config: Config) -> Result<Node, StartError> {
         config,
     });
     let mut node = Node { shared, threads: Vec::new(), engine: Engine::Readiness };
-    for (core, listeners) in listeners.into_iter().enumerate() {
-        let cpu = cpus.get(core % cpus.len().max(1)).copied();
-        match spawn_core(&node.shared, core, cpu, listeners) {
-            Ok((engine, thread)) => {
-                node.engine = engine;
-                node.threads.push(thread);
-            }
-            Err(error) => {
-                node.stop();
-                return Err(StartError::Engine { core, error });
-            }
-        }
+    if let Err((core, error)) = node.start_cores(&cpus, listeners) {
+        node.stop();
+        return Err(StartError::Engine { core, error });
     }
     tracing::info!(engine = %node.engine, cores, "data plane started");
     Ok(node)
@@ -149,27 +140,70 @@ fn spawn_core(
     core: usize,
     cpu: Option<usize>,
     listeners: Vec<OwnedFd>,
-) -> io::Result<(Engine, JoinHandle<io::Result<()>>)> {
+    accord: Arc<Accord>,
+) -> io::Result<Starting> {
     let shared = Arc::clone(shared);
     let (ready, is_ready) = mpsc::channel();
     let thread = std::thread::Builder::new().name(format!("core-{core}")).spawn(move || {
-        let options = CoreOptions { core, cpu, engine: shared.config.engine, slots: SLOTS };
+        let options = CoreOptions { core, cpu, engine: shared.config.engine, slots: SLOTS, accord: Some(accord) };
         run_core(options, move |io| {
             let _ = ready.send(io.engine());
             drive::drive(io, shared, listeners.into_iter().map(Rc::new).collect())
         })
     })?;
-    match is_ready.recv() {
-        Ok(engine) => Ok((engine, thread)),
-        // The thread ended before it had an engine: its own error says why.
-        Err(_) => match thread.join() {
-            Ok(Err(error)) => Err(error),
-            Ok(Ok(())) | Err(_) => Err(io::Error::other("the core ended while starting")),
-        },
+    Ok(Starting { thread, is_ready })
+}
+
+/// A core that does not run yet.
+struct Starting {
+    thread: JoinHandle<io::Result<()>>,
+    is_ready: mpsc::Receiver<Engine>,
+}
+
+impl Starting {
+    /// Waits until it runs.
+    fn started(self) -> io::Result<(Engine, JoinHandle<io::Result<()>>)> {
+        match self.is_ready.recv() {
+            Ok(engine) => Ok((engine, self.thread)),
+            // The thread ended before it had an engine: its own error says why.
+            Err(_) => match self.thread.join() {
+                Ok(Err(error)) => Err(error),
+                Ok(Ok(())) | Err(_) => Err(io::Error::other("the core ended while starting")),
+            },
+        }
     }
 }
 
 impl Node {
+    /// All cores, on one engine; the first that does not start, and why.
+    fn start_cores(&mut self, cpus: &[usize], listeners: Vec<Vec<OwnedFd>>) -> Result<(), (usize, io::Error)> {
+        let cores = listeners.len();
+        let accord = Accord::new(cores);
+        let mut starting = Vec::with_capacity(cores);
+        let mut failed = None;
+        for (core, listeners) in listeners.into_iter().enumerate() {
+            let cpu = cpus.get(core % cpus.len().max(1)).copied();
+            match spawn_core(&self.shared, core, cpu, listeners, Arc::clone(&accord)) {
+                Ok(thread) => starting.push(thread),
+                Err(error) => {
+                    accord.go_without(cores - core);
+                    failed = Some((core, error));
+                    break;
+                }
+            }
+        }
+        for (core, thread) in starting.into_iter().enumerate() {
+            match thread.started() {
+                Ok((engine, thread)) => {
+                    self.engine = engine;
+                    self.threads.push(thread);
+                }
+                Err(error) => failed = failed.or(Some((core, error))),
+            }
+        }
+        failed.map_or(Ok(()), Err)
+    }
+
     /// Where it listens, ports resolved.
     pub fn addresses(&self) -> &[SocketAddr] {
         &self.shared.addresses

@@ -14,9 +14,13 @@
 //! * everything here is one core's: `!Send`, no lock; other threads reach it through [`Remote`] only;
 //! * an operation starts when it is called, and owns its buffer and descriptors until it has ended, awaited or not;
 //! * nothing here blocks, and no `RefCell` is borrowed while foreign code (a waker, a drop) runs.
+mod accord;
 mod buf;
 mod chunk;
 mod cpu;
+#[cfg(debug_assertions)]
+#[doc(hidden)] // Public for tests/node alone.
+pub mod faults;
 mod file;
 mod flights;
 pub(crate) mod helpers;
@@ -42,6 +46,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
+pub use self::accord::Accord;
 pub use self::buf::Buf;
 pub use self::chunk::{CHUNK_BYTES_MAX, Chunk};
 pub use self::cpu::allowed_cpus;
@@ -164,6 +169,10 @@ impl Io {
     fn begin<T>(&self, op: Op, take: fn(Outcome) -> T) -> Pending<T> {
         if self.0.closing.get() {
             return self.ended(seam::refused(op), take);
+        }
+        #[cfg(debug_assertions)]
+        if let Some(error) = faults::of(&op) {
+            return self.ended(op.fail(error), take);
         }
         let key = self.0.flights.borrow_mut().open();
         self.0.world.borrow_mut().start(key, op);

@@ -7,6 +7,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::accord::{Accord, Ballot};
 use super::remote::{Mail, Shared};
 use super::seam::{Key, Outcome, World};
 use super::slots::Slots;
@@ -30,11 +31,13 @@ pub struct CoreOptions {
     pub engine: EngineChoice,
     /// How many slots of 1 MiB; memory is used only once a slot is.
     pub slots: usize,
+    /// What it has to agree on with the other cores of its node.
+    pub accord: Option<Arc<Accord>>,
 }
 
 impl Default for CoreOptions {
     fn default() -> Self {
-        Self { core: 0, cpu: None, engine: EngineChoice::Auto, slots: 64 }
+        Self { core: 0, cpu: None, engine: EngineChoice::Auto, slots: 64, accord: None }
     }
 }
 
@@ -45,13 +48,14 @@ where
     F: FnOnce(Io) -> Fut,
     Fut: Future<Output = ()> + 'static,
 {
+    let ballot = Ballot::of(options.accord.as_ref());
     if let Some(cpu) = options.cpu {
         // An empty CPU is a matter of speed, not of truth.
         cpu::pin(cpu).unwrap_or_else(|error| tracing::warn!(cpu, %error, "cannot stay on this CPU"));
     }
     let shared = Shared::new()?;
     let seat = Seat::take(shared.id);
-    let world = engine(&options, &shared)?;
+    let world = engine(&options, &shared, ballot)?;
     let io = Io::from(Inner {
         core: options.core,
         engine: world.engine(),
@@ -84,7 +88,7 @@ where
     Ok(())
 }
 
-fn engine(options: &CoreOptions, shared: &Arc<Shared>) -> io::Result<Box<dyn World>> {
+fn engine(options: &CoreOptions, shared: &Arc<Shared>, ballot: Ballot) -> io::Result<Box<dyn World>> {
     let ring = || Ring::new(shared.doorbell(), options.slots);
     Ok(match options.engine {
         EngineChoice::Ring => Box::new(ring().map_err(|error| {
@@ -92,20 +96,21 @@ fn engine(options: &CoreOptions, shared: &Arc<Shared>) -> io::Result<Box<dyn Wor
             io::Error::new(error.kind(), text)
         })?),
         EngineChoice::Readiness => Box::new(Readiness::new(shared.doorbell())?),
-        EngineChoice::Auto => match ring() {
-            Ok(ring) => Box::new(ring),
-            Err(error) => {
-                // Every core finds the same; it is said once.
-                if options.core == 0 {
-                    tracing::warn!(
-                        %error,
-                        "no io_uring: running on readiness (epoll), at 1.3 to 1.8 times the CPU; {}",
-                        remedy(&error)
-                    );
-                }
-                Box::new(Readiness::new(shared.doorbell())?)
+        EngineChoice::Auto => {
+            let ring = ring();
+            let agreed = ballot.cast(ring.is_ok());
+            match ring {
+                Ok(ring) if agreed.on_ring => return Ok(Box::new(ring)),
+                Err(error) if agreed.is_first_without => tracing::warn!(
+                    core = options.core,
+                    %error,
+                    "no io_uring: all cores run on readiness (epoll), at 1.3 to 1.8 times the CPU; {}",
+                    remedy(&error)
+                ),
+                Ok(_) | Err(_) => {}
             }
-        },
+            Box::new(Readiness::new(shared.doorbell())?)
+        }
     })
 }
 

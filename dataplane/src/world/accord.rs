@@ -1,0 +1,135 @@
+//! One engine for all cores: each tries the ring, and only when every one of them has it do they run on it. Else a node would
+//! be half of one and half of the other, and whatever it says of its engine would be wrong for some of its connections.
+#![expect(clippy::disallowed_types, reason = "cores wait for each other once, before any of them is a core")]
+
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+
+/// What the cores of a node agree on while they start.
+#[derive(Debug)]
+pub struct Accord {
+    state: Mutex<State>,
+    decided: Condvar,
+}
+
+#[derive(Debug)]
+struct State {
+    /// Cores that have not said whether they have the ring.
+    missing: usize,
+    refused: bool,
+}
+
+/// One core's say. Dropped without one, it has no ring: nobody waits for a core that failed to start.
+pub(super) struct Ballot(Option<Arc<Accord>>);
+
+/// What came of it, for one core.
+pub(super) struct Agreed {
+    /// All have the ring.
+    pub(super) on_ring: bool,
+    /// This core was the first without: it says so in the log.
+    pub(super) is_first_without: bool,
+}
+
+impl Accord {
+    /// For so many cores.
+    pub fn new(cores: usize) -> Arc<Self> {
+        Arc::new(Self { state: Mutex::new(State { missing: cores, refused: false }), decided: Condvar::new() })
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// So many cores were never started: nobody waits for them.
+    pub fn go_without(&self, cores: usize) {
+        let mut state = self.state();
+        state.missing = state.missing.saturating_sub(cores);
+        state.refused = true;
+        drop(state);
+        self.decided.notify_all();
+    }
+
+    /// `true`: this core was the first that has no ring.
+    fn cast(&self, has_ring: bool) -> bool {
+        let mut state = self.state();
+        state.missing = state.missing.saturating_sub(1);
+        let is_first_without = !has_ring && !state.refused;
+        state.refused |= !has_ring;
+        drop(state);
+        self.decided.notify_all();
+        is_first_without
+    }
+}
+
+impl Ballot {
+    /// Of a core that starts with others, or alone.
+    pub(super) fn of(accord: Option<&Arc<Accord>>) -> Self {
+        Self(Some(accord.cloned().unwrap_or_else(|| Accord::new(1))))
+    }
+
+    /// Says it, and waits for the others.
+    pub(super) fn cast(mut self, has_ring: bool) -> Agreed {
+        let accord = self.0.take().expect("a ballot is cast once");
+        let is_first_without = accord.cast(has_ring);
+        let state = accord.state();
+        let state = accord.decided.wait_while(state, |state| state.missing > 0).unwrap_or_else(PoisonError::into_inner);
+        Agreed { on_ring: !state.refused, is_first_without }
+    }
+}
+
+impl Drop for Ballot {
+    fn drop(&mut self) {
+        if let Some(accord) = self.0.take() {
+            accord.cast(false);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+    use std::thread;
+
+    use super::*;
+    use crate::config::EngineChoice;
+    use crate::world::{CoreOptions, Engine, run_core};
+
+    fn core(accord: &Arc<Accord>, number: usize, engine: EngineChoice) -> mpsc::Receiver<Engine> {
+        let (told, hears) = mpsc::channel();
+        let accord = Some(Arc::clone(accord));
+        let options = CoreOptions { core: number, engine, slots: 1, accord, ..CoreOptions::default() };
+        thread::spawn(move || {
+            run_core(options, move |io| {
+                told.send(io.engine()).expect("the test listens");
+                async {}
+            })
+        });
+        hears
+    }
+
+    #[test]
+    fn one_core_without_the_ring_takes_all_to_readiness() {
+        let accord = Accord::new(3);
+        let with = [core(&accord, 0, EngineChoice::Auto), core(&accord, 1, EngineChoice::Auto)];
+        assert!(accord.cast(false), "the third core is refused");
+        for hears in with {
+            assert_eq!(hears.recv().expect("a core"), Engine::Readiness);
+        }
+    }
+
+    #[test]
+    fn all_cores_with_the_ring_run_on_it() {
+        let accord = Accord::new(2);
+        let both = [core(&accord, 0, EngineChoice::Auto), core(&accord, 1, EngineChoice::Auto)];
+        for hears in both {
+            assert_eq!(hears.recv().expect("a core"), Engine::Ring);
+        }
+    }
+
+    #[test]
+    fn nobody_waits_for_a_core_that_was_never_started() {
+        let accord = Accord::new(2);
+        let hears = core(&accord, 0, EngineChoice::Auto);
+        accord.go_without(1);
+        assert_eq!(hears.recv().expect("a core"), Engine::Readiness);
+    }
+}
