@@ -161,6 +161,7 @@ fn serve(args: &NodeArgs, control: bool, data: bool) -> anyhow::Result<()> {
     let sources = args.sources();
     let loaded = args.load(&sources)?;
     start_log(&loaded.config)?;
+    check_clock(std::time::SystemTime::now())?;
     tell_oddities(&sources, &loaded);
     let config = Arc::new(loaded.config);
     let runtime =
@@ -334,15 +335,31 @@ fn data_config(config: &Config, devices: BTreeMap<IpAddr, String>) -> data::Conf
     }
 }
 
+/// Times are Unix milliseconds in every record, token and link: before 1970 there are none.
+fn check_clock(now: std::time::SystemTime) -> anyhow::Result<()> {
+    if let Err(error) = now.duration_since(std::time::UNIX_EPOCH) {
+        let before_s = error.duration().as_secs();
+        anyhow::bail!("the clock of this machine stands {before_s} s before 1970; set it, then start again");
+    }
+    Ok(())
+}
+
 /// SIGTERM and Ctrl-C.
 struct Signals {
     terminate: Signal,
     interrupt: Signal,
+    /// Heard so that it does not end the process: what passes the limit of a file's size is 507 for its client, no more.
+    _file_size: Signal,
 }
 
 impl Signals {
     fn new() -> std::io::Result<Self> {
-        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+        let file_size = SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw());
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            _file_size: signal(file_size)?,
+        })
     }
 
     async fn next(&mut self) {
