@@ -3,16 +3,21 @@
 //! Must stay true: a 4 KiB block that a writer owns only in part is never written directly, so two writers that share a
 //! block (`[0, 5000)` and `[5000, …)`) can not overwrite each other's bytes, and no block is read back before it is
 //! written. The kernel keeps both doors coherent because they never share a page.
+//!
+//! And: no byte goes to or comes from a file that is not the object's own. Each one that was opened is looked at before it
+//! is used: a regular file, the same inode as ever, no shorter than the records say; and a file is made only for an object
+//! that has no byte yet, so one that was removed under the node is missed, not made again full of zeros.
 
 use std::io;
+use std::os::fd::AsFd;
 
-use etransfer_contract::{ObjectId, Span};
+use etransfer_contract::Span;
 use futures_util::FutureExt;
-use rustix::fs::{Mode, OFlags};
+use rustix::fs::{FileType, Mode, OFlags, fcntl_getfl, fcntl_setfl};
 use rustix::io::Errno;
 
 use crate::config::WriteMode;
-use crate::store::ObjectPath;
+use crate::store::{Object, Strange};
 use crate::world::{Buf, Fd, Io, Pending};
 
 /// Alignment of direct writes in file and memory. Larger than every block size in the field.
@@ -27,6 +32,29 @@ pub struct DataFile {
     allocated: u64,
 }
 
+/// What stands under an object's name is not its file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum NotItsFile {
+    /// A directory, a pipe, a socket, a device.
+    #[error("what stands in the place of its file is no regular file")]
+    Type,
+    /// See [`Strange`].
+    #[error(transparent)]
+    Strange(#[from] Strange),
+}
+
+impl NotItsFile {
+    /// Whether `error` says that.
+    pub fn is_in(error: &io::Error) -> bool {
+        error.get_ref().is_some_and(|inner| inner.is::<Self>()) || error.raw_os_error().is_some_and(is_no_file)
+    }
+}
+
+/// What opening something else than a regular file comes to: a link, a directory, a socket or a pipe without a reader.
+fn is_no_file(errno: i32) -> bool {
+    matches!(errno, libc::ELOOP | libc::EISDIR | libc::ENXIO)
+}
+
 /// One window on its way to the disk: the kernel has its buffers until every part has landed.
 #[must_use = "a write counts only after it landed"]
 pub struct Write {
@@ -36,16 +64,17 @@ pub struct Write {
 
 impl DataFile {
     /// Opens the file of `object`, making it when it is not there; `large`: also the direct door, where it exists.
-    pub async fn open(io: &Io, dir: &Fd, object: ObjectId, mode: WriteMode, large: bool) -> io::Result<Self> {
-        let path = ObjectPath::of(object);
+    pub async fn open(io: &Io, dir: &Fd, object: &Object, mode: WriteMode, large: bool) -> io::Result<Self> {
+        let path = object.path();
         let path = path.as_str();
         let buffered = match io.open_at(dir, path, OFlags::RDWR, Mode::empty()).await {
             // Making a file costs a worker thread, opening one does not: most PATCHes find theirs.
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            Err(error) if error.kind() == io::ErrorKind::NotFound && object.look().received == 0 => {
                 io.open_at(dir, path, OFlags::RDWR | OFlags::CREATE, Mode::RUSR | Mode::WUSR).await?
             }
             found => found?,
         };
+        let allocated = check(&buffered, object)?;
         let direct = if large && mode != WriteMode::Buffered {
             match io.open_at(dir, path, OFlags::WRONLY | OFlags::DIRECT, Mode::empty()).await {
                 Ok(fd) => Some(fd),
@@ -55,7 +84,6 @@ impl DataFile {
         } else {
             None
         };
-        let allocated = size_of(&buffered)?;
         Ok(Self { buffered, direct, allocated })
     }
 
@@ -156,9 +184,25 @@ impl Write {
     }
 }
 
-/// Opens an object for reading.
-pub async fn open_for_reading(io: &Io, dir: &Fd, object: ObjectId) -> io::Result<Fd> {
-    io.open_at(dir, ObjectPath::of(object).as_str(), OFlags::RDONLY, Mode::empty()).await
+/// Opens an object for reading. What stands there instead of its file is not waited for.
+pub async fn open_for_reading(io: &Io, dir: &Fd, object: &Object) -> io::Result<Fd> {
+    let flags = OFlags::RDONLY | OFlags::NONBLOCK;
+    let file = io.open_at(dir, object.path().as_str(), flags, Mode::empty()).await?;
+    check(&file, object)?;
+    // The flag was for the open alone: with it the ring does not wait for the disk on some file systems.
+    fcntl_setfl(&file, fcntl_getfl(&file)? - OFlags::NONBLOCK)?;
+    Ok(file)
+}
+
+/// The size of the object's own file; an error when this is another one ([`NotItsFile`]). Asks the inode in memory.
+fn check(file: impl AsFd, object: &Object) -> io::Result<u64> {
+    let found = rustix::fs::fstat(file)?;
+    if FileType::from_raw_mode(found.st_mode) != FileType::RegularFile {
+        return Err(io::Error::other(NotItsFile::Type));
+    }
+    let size = u64::try_from(found.st_size).expect("a file size is not negative");
+    object.recognize(found.st_ino, size).map_err(|strange| io::Error::other(NotItsFile::Strange(strange)))?;
+    Ok(size)
 }
 
 fn size_of(file: &Fd) -> io::Result<u64> {

@@ -14,6 +14,7 @@ use crate::connection::Connection;
 use crate::core::{Core, Shared};
 use crate::counters::{Tally, report};
 use crate::grants::Asker;
+use crate::health;
 use crate::line::{Facts, LineClient, follow_orders};
 use crate::wire::Wire;
 use crate::world::{Fd, Io};
@@ -58,6 +59,7 @@ pub async fn drive(io: Io, shared: Arc<Shared>, listeners: Vec<Fd>) {
         core.io.spawn(compact(Rc::clone(&core))).detach();
         core.io.spawn(remove::retry(Rc::clone(&core))).detach();
         core.io.spawn(remove::sweep_quarantine(Rc::clone(&core))).detach();
+        core.io.spawn(health::watch(Rc::clone(&core))).detach();
     }
     core.io.spawn(trim(Rc::clone(&core))).detach();
     core.io.spawn(report(Rc::clone(&core))).detach();

@@ -23,6 +23,7 @@ mod drive;
 #[doc(hidden)] // Public for bench/micro alone.
 pub mod grant_cache;
 mod grants;
+mod health;
 pub mod http;
 mod line;
 mod listen;

@@ -60,8 +60,7 @@ fn complete(store: &Store, object: &Arc<Object>, durability: Durability) -> io::
                 if let Err(error) = file.sync_data() {
                     // P6: believed. The upload falls back to what an earlier sync covered.
                     store.degrade(format!("sync of object {} failed: {error}", object.id()));
-                    drop(completion);
-                    object.distrust(journal)?;
+                    object.fall_back(&store.objects_dir(), journal)?;
                     return Err(error);
                 }
                 object.synced(mark, journal)?;

@@ -39,9 +39,26 @@ impl Scan {
         let window = &mut self.buf[self.first..][..(skip + len).next_multiple_of(BLOCK)];
         if len > 0
             && !is_cached(file, at + len as u64 - 1)
-            && read_direct(file, window, at - skip as u64)? >= skip + len
+            && read_direct(file, window, at - skip as u64)?.unwrap_or(0) >= skip + len
         {
             return Ok(&window[skip..skip + len]);
+        }
+        file.read_exact_at(&mut window[..len], at)?;
+        Ok(&window[..len])
+    }
+
+    /// As [`read`](Self::read), but what the page cache holds is not asked: it may hold what a failed write left there. Only
+    /// a file system that does not read directly is read through it.
+    pub fn read_disk(&mut self, file: &File, at: u64, len: usize) -> io::Result<&[u8]> {
+        let skip = (at % BLOCK_BYTES) as usize;
+        let window = &mut self.buf[self.first..][..(skip + len).next_multiple_of(BLOCK)];
+        match read_direct(file, window, at - skip as u64) {
+            Ok(Some(read)) if read >= skip + len => return Ok(&window[skip..skip + len]),
+            Ok(Some(_)) => return Err(io::ErrorKind::UnexpectedEof.into()),
+            // Its end may lie in the middle of a block.
+            Ok(None) => {}
+            Err(error) if error.raw_os_error() == Some(rustix::io::Errno::INVAL.raw_os_error()) => {}
+            Err(error) => return Err(error),
         }
         file.read_exact_at(&mut window[..len], at)?;
         Ok(&window[..len])
@@ -55,15 +72,31 @@ impl Scan {
     }
 }
 
-/// Reads what there is past the page cache; nothing where the file system does not do that.
-fn read_direct(file: &File, window: &mut [u8], at: u64) -> io::Result<usize> {
+/// Reads what there is past the page cache; `None` where the file system does not do that.
+fn read_direct(file: &File, window: &mut [u8], at: u64) -> io::Result<Option<usize>> {
     let flags = fcntl_getfl(file)?;
     if fcntl_setfl(file, flags | OFlags::DIRECT).is_err() {
-        return Ok(0);
+        return Ok(None);
     }
-    let read = file.read_at(window, at);
+    let read = read_all(file, window, at);
     fcntl_setfl(file, flags)?;
-    read
+    read.map(Some)
+}
+
+/// Until the window is full or the file ends.
+fn read_all(file: &File, window: &mut [u8], at: u64) -> io::Result<usize> {
+    let mut filled = 0;
+    while filled < window.len() {
+        match file.read_at(&mut window[filled..], at + filled as u64) {
+            Ok(0) => break,
+            Ok(bytes) => filled += bytes,
+            // The unaligned end of the file.
+            Err(error) if filled > 0 && error.raw_os_error() == Some(rustix::io::Errno::INVAL.raw_os_error()) => break,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(filled)
 }
 
 fn is_cached(file: &File, at: u64) -> bool {

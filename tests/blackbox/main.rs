@@ -15,6 +15,7 @@ mod conditions;
 mod crash_points;
 mod crowd;
 mod dialects;
+mod disk_faults;
 mod download;
 mod endpoints;
 mod engines;

@@ -20,9 +20,11 @@ use etransfer_contract::tus::{AppendHead, Checksum, CreateHead, Refusal};
 use etransfer_contract::{ObjectId, Span};
 
 use super::Answered;
+use super::fault::{Doing, Fault, believe, prove};
 use super::finish::{Stored, finish};
 use super::mover::{Limits, Moved, Mover, Stop};
 use super::remove::erase;
+use super::told::told;
 use crate::body::Body;
 use crate::config::WriteMode;
 use crate::content::Content;
@@ -30,7 +32,7 @@ use crate::core::{Core, http_date};
 use crate::data_file::DataFile;
 use crate::http::{Head, Reply};
 use crate::permission::Permission;
-use crate::store::{Claim, Object, Refused, Want};
+use crate::store::{Claim, LengthRefused, Object, Refused, Want};
 use crate::wire::Wire;
 
 /// From this body length on, whole blocks are written past the page cache (io.md §1).
@@ -62,6 +64,10 @@ pub async fn append(permission: &Permission<'_>, wire: &mut Wire, body: &mut Bod
         Err(Failure::Refused(reply)) => Answered::Reply(reply),
         Err(Failure::Cut) => Answered::Cut,
     };
+    if permit.created.is_some() && matches!(&answered, Answered::Reply(reply) if reply.status() >= 400) {
+        discard(core, permit.object).await;
+        stored = 0;
+    }
     if permit.budget.is_some() {
         core.shared.budgets.settle(&core.shared.facts, grant.ticket, stored);
     }
@@ -106,12 +112,12 @@ async fn run(
         return empty_body(core, &object, &ask, permit).await;
     }
     let claim = claim(core, &object, &ask, body.remaining(), permit).await?;
-    declare(core, &object, &ask, permit, body.remaining())?;
+    declare(core, &object, &ask, permit, body.remaining()).await?;
     if let Some(checksum) = &ask.checksum {
         checksum.algorithm()?;
     }
     if permit.budget.is_some_and(|budget| body.remaining().is_some_and(|bytes| bytes > budget)) {
-        return Err(no_room(&object));
+        return Err(no_room(core, &object).await);
     }
     if head.expects_continue() {
         let interim = b"HTTP/1.1 100 Continue\r\n\r\n".to_vec();
@@ -138,7 +144,13 @@ impl Ask {
 }
 
 /// `Upload-Length` on a PATCH sets a deferred length once (T-DEF-3..7); a body that would not fit sets nothing.
-fn declare(core: &Core, object: &Object, ask: &Ask, permit: &Append, body: Option<u64>) -> Result<(), Failure> {
+async fn declare(
+    core: &Core,
+    object: &Arc<Object>,
+    ask: &Ask,
+    permit: &Append,
+    body: Option<u64>,
+) -> Result<(), Failure> {
     let Some(length) = ask.length else { return Ok(()) };
     if body.is_some_and(|body| ask.offset.saturating_add(body) > length) {
         return Err(refuse(400, "the body reaches beyond Upload-Length"));
@@ -146,18 +158,33 @@ fn declare(core: &Core, object: &Object, ask: &Ask, permit: &Append, body: Optio
     if permit.length_max.is_some_and(|max| length > max) {
         return Err(refuse(413, "Upload-Length is above the largest size this server takes"));
     }
-    object.declare_length(length, core.journal()).map_err(|refused| refuse(400, refused.to_string()))
+    match object.declare_length(length, core.journal()) {
+        Ok(()) => Ok(()),
+        Err(LengthRefused::Removed) => Err(failed(core, object, Fault::Removed).await),
+        Err(LengthRefused::Journal(error)) => {
+            let fault = believe(core, object, Doing::Journal, error).await;
+            Err(failed(core, object, fault).await)
+        }
+        Err(refused @ (LengthRefused::Other { .. } | LengthRefused::Below { .. })) => {
+            Err(refuse(400, refused.to_string()))
+        }
+    }
 }
 
 /// T-PAT-6: at the right offset nothing changes and 204 is said; it may complete an upload whose length just came.
 async fn empty_body(core: &Core, object: &Arc<Object>, ask: &Ask, permit: &Append) -> Result<Reply, Failure> {
-    let look = object.look();
-    if ask.offset != look.contiguous {
-        return Err(mismatch(look.contiguous));
+    if let Err(fault) = prove(core, object).await {
+        return Err(failed(core, object, fault).await);
     }
-    declare(core, object, ask, permit, Some(0))?;
-    finish(core, object, None, Stored::Nothing).await.map_err(|error| failed(object, &error))?;
-    Ok(acknowledgement(object, permit))
+    if ask.offset != object.look().contiguous {
+        return Err(mismatch(core, object).await);
+    }
+    declare(core, object, ask, permit, Some(0)).await?;
+    let what = if ask.length.is_some() { Stored::Bytes } else { Stored::Nothing };
+    if let Err(fault) = finish(core, object, None, what).await {
+        return Err(failed(core, object, fault).await);
+    }
+    acknowledgement(core, object, permit).await
 }
 
 /// Waits for the bytes this body wants, ending writers that went silent (T-LOCK-2, 2a, 2b).
@@ -186,12 +213,15 @@ async fn claim(
             }
             Err(Refused::Removed) => return Err(refuse(404, "no such upload")),
             Err(Refused::Damaged) => return Err(damaged(object)),
-            Err(
-                Refused::Received { contiguous }
-                | Refused::Mismatch { contiguous }
-                | Refused::OffsetBeyond { contiguous },
-            ) => return Err(mismatch(contiguous)),
-            Err(Refused::Complete { inside: true, .. }) => return Err(mismatch(object.look().contiguous)),
+            Err(Refused::InDoubt) => {
+                if let Err(fault) = prove(core, object).await {
+                    return Err(failed(core, object, fault).await);
+                }
+            }
+            Err(Refused::Received { .. } | Refused::Mismatch { .. } | Refused::OffsetBeyond { .. }) => {
+                return Err(mismatch(core, object).await);
+            }
+            Err(Refused::Complete { inside: true, .. }) => return Err(mismatch(core, object).await),
             Err(Refused::Complete { inside: false, .. }) => return Err(refuse(400, "the upload is complete")),
             Err(Refused::BeyondLength { .. }) => return Err(refuse(400, "the body reaches beyond Upload-Length")),
         }
@@ -204,26 +234,21 @@ fn damaged(object: &Object) -> Failure {
 }
 
 /// T-PAT-1, T-PAT-2: 409 tells the true offset.
-fn mismatch(contiguous: u64) -> Failure {
+async fn mismatch(core: &Core, object: &Arc<Object>) -> Failure {
+    let contiguous = match told(core, object).await {
+        Ok(told) => told.look.contiguous,
+        Err(fault) => return Failure::Refused(fault.reply()),
+    };
     let reply = Reply::detail(409, format!("the upload continues at offset {contiguous}"));
     Failure::Refused(reply.field("Upload-Offset", contiguous.to_string()))
 }
 
-fn no_room(object: &Object) -> Failure {
-    let body = serde_json::json!({
-        "error": "Insufficient Storage",
-        "message": "no space left for these bytes; free some or wait, then resume at Upload-Offset",
-        "retry_after": 10,
-    });
-    let reply = Reply::new(507)
-        .field("Upload-Offset", object.look().contiguous.to_string())
-        .field("Retry-After", "10")
-        .json(&body);
-    Failure::Refused(reply)
+async fn no_room(core: &Core, object: &Arc<Object>) -> Failure {
+    failed(core, object, Fault::Full).await
 }
 
 /// Opens the file of an object for a body of so many bytes (`None`: nobody knows).
-pub async fn open_for_body(core: &Core, object: ObjectId, bytes: Option<u64>) -> io::Result<DataFile> {
+pub async fn open_for_body(core: &Core, object: &Object, bytes: Option<u64>) -> io::Result<DataFile> {
     let mode = core.shared.config.write_mode;
     let large = match mode {
         WriteMode::Direct => true,
@@ -243,9 +268,9 @@ async fn receive(
     permit: &Append,
 ) -> Moved {
     let core = permission.core;
-    let file = match open_for_body(core, object.id(), body.remaining()).await {
+    let file = match open_for_body(core, object, body.remaining()).await {
         Ok(file) => file,
-        Err(error) => return Moved::failed(Stop::Disk(error)),
+        Err(error) => return Moved::failed(Stop::Disk(believe(core, object, Doing::Open, error).await)),
     };
     let algorithm = ask.checksum.as_ref().and_then(|checksum| checksum.algorithm().ok());
     let limits = Limits { budget: permit.budget, length_max: permit.length_max };
@@ -270,71 +295,75 @@ async fn settle(
     let checked = moved.check(core, object, ask.checksum.as_ref()).await;
     let end = std::mem::replace(&mut moved.end, Ok(())).and(checked);
     *stored = moved.stored();
-    moved.release();
-    let what = if *stored > 0 { Stored::Bytes } else { Stored::Nothing };
-    let finished = finish(core, object, moved.file.as_ref(), what).await;
-    core.shared.facts.push(Fact::Progress(object.presence()));
-    let Err(stop) = end else {
-        finished.map_err(|error| failed(object, &error))?;
-        return Ok(acknowledgement(object, permit));
+    moved.let_go();
+    let finished = match &end {
+        // What it falls back to is synced already.
+        Err(Stop::Disk(_)) => Ok(()),
+        Ok(()) | Err(_) => {
+            let what = if *stored > 0 || ask.length.is_some() { Stored::Bytes } else { Stored::Nothing };
+            finish(core, object, moved.file.as_ref(), what).await
+        }
     };
-    let failure = stopped(object, stop);
-    if permit.created.is_some() && matches!(&failure, Failure::Refused(reply) if matches!(reply.status(), 400 | 460)) {
-        discard(core, object).await;
-    }
-    Err(failure)
-}
-
-/// A creation whose body was refused never happened (T-CWU-4).
-async fn discard(core: &Core, object: &Object) {
-    match erase(core, object.id()).await {
-        Ok(()) => core.shared.facts.push(Fact::Discarded { object: object.id() }),
-        Err(error) => tracing::error!(upload = %object.id(), %error, "remove a refused creation"),
+    core.shared.facts.push(Fact::Progress(object.presence()));
+    match (end, finished) {
+        (Err(stop), _) => Err(stopped(core, object, stop).await),
+        (Ok(()), Err(fault)) => Err(failed(core, object, fault).await),
+        (Ok(()), Ok(())) if !moved.is_held(object) => Err(failed(core, object, Fault::Disk).await),
+        (Ok(()), Ok(())) => acknowledgement(core, object, permit).await,
     }
 }
 
-fn stopped(object: &Object, stop: Stop) -> Failure {
+/// A creation that was refused never happened (T-CWU-4): no file, no record, no promise; also when the disk is full.
+async fn discard(core: &Core, object: ObjectId) {
+    match erase(core, object).await {
+        Ok(()) => core.shared.facts.push(Fact::Discarded { object }),
+        Err(error) => tracing::error!(upload = %object, %error, "remove a refused creation"),
+    }
+}
+
+async fn stopped(core: &Core, object: &Arc<Object>, stop: Stop) -> Failure {
     match stop {
         Stop::Surplus => refuse(400, "the body reaches beyond Upload-Length"),
         Stop::TooLarge => {
-            let reply = Reply::detail(413, "the upload is larger than this server takes");
-            Failure::Refused(reply.field("Upload-Offset", object.look().contiguous.to_string()))
+            with_offset(core, object, Reply::detail(413, "the upload is larger than this server takes")).await
         }
-        Stop::NoRoom => no_room(object),
+        Stop::NoRoom => no_room(core, object).await,
         Stop::Mismatch => refuse(460, "the checksum does not match; nothing was kept"),
         Stop::Refused(refusal) => refusal.into(),
         Stop::Framing(reject) => Failure::Refused(Reply::reject(reject)),
         Stop::Form => unreachable!("the body of an append is no form"),
-        Stop::Disk(error) => failed(object, &error),
+        Stop::Disk(fault) => failed(core, object, fault).await,
+        Stop::Broken(_) => unreachable!("the mover believes it"),
         Stop::Revoked => {
             let body = serde_json::json!({"error": "Unauthorized", "message": "the right to do this has ended"});
             Failure::Refused(Reply::new(401).field("WWW-Authenticate", "Bearer").json(&body))
         }
-        Stop::Taken => mismatch(object.look().contiguous),
+        Stop::Taken => mismatch(core, object).await,
         Stop::Removed | Stop::Ended | Stop::Gone | Stop::Slow | Stop::Stopping => Failure::Cut,
     }
 }
 
-fn failed(object: &Object, error: &io::Error) -> Failure {
-    if is_no_space(error) {
-        no_room(object)
-    } else if error.kind() == io::ErrorKind::NotFound && object.is_removed() {
-        refuse(404, "the upload was removed")
-    } else {
-        tracing::error!(upload = %object.id(), %error, "store a body");
-        refuse(500, "the disk failed; ask HEAD for the offset that is safe")
+async fn failed(core: &Core, object: &Arc<Object>, fault: Fault) -> Failure {
+    match fault {
+        Fault::Full => with_offset(core, object, Fault::Full.reply()).await,
+        other => Failure::Refused(other.reply()),
     }
 }
 
-/// Whether an error says that the disk (or the file size limit) is full.
-pub fn is_no_space(error: &io::Error) -> bool {
-    use io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull, WriteZero};
-    matches!(error.kind(), StorageFull | QuotaExceeded | FileTooLarge | WriteZero)
+/// With the offset to go on at, when it can be told.
+async fn with_offset(core: &Core, object: &Arc<Object>, reply: Reply) -> Failure {
+    Failure::Refused(match told(core, object).await {
+        Ok(told) => reply.field("Upload-Offset", told.look.contiguous.to_string()),
+        Err(_) => reply,
+    })
 }
 
 /// T-PAT-5 and easytransfer.md 2.4; 201 for a creation.
-fn acknowledgement(object: &Object, permit: &Append) -> Reply {
-    let look = object.look();
+async fn acknowledgement(core: &Core, object: &Arc<Object>, permit: &Append) -> Result<Reply, Failure> {
+    let look = match told(core, object).await {
+        Ok(told) => told.look,
+        Err(fault) => return Err(failed(core, object, fault).await),
+    };
     let reply = match &permit.created {
         Some(fields) => Reply::new(201).fields(fields),
         None => Reply::new(204),
@@ -342,12 +371,12 @@ fn acknowledgement(object: &Object, permit: &Append) -> Reply {
     let mut reply =
         reply.field("Upload-Offset", look.contiguous.to_string()).field("X-Received-Bytes", look.received.to_string());
     if look.complete {
-        return reply.fields(&permit.completed);
+        return Ok(reply.fields(&permit.completed));
     }
     if let Some(text) = expires(permit.expires_unix_ms, permit.expires_after_s, look.written_unix_ms) {
         reply = reply.field("Upload-Expires", text);
     }
-    reply
+    Ok(reply)
 }
 
 /// The text of `Upload-Expires` (T-EXP-2): the fixed moment, else so long after the last byte.

@@ -12,13 +12,14 @@ use etransfer_contract::step::{Failure, Piece};
 use etransfer_contract::{ObjectId, Span};
 
 use super::digest::Hasher;
+use super::fault::{Broken, Doing, Fault, believe};
 use super::finish::{Stored, finish};
 use super::remove::remove_object;
 use crate::config::WriteMode;
 use crate::core::Core;
 use crate::data_file::{DataFile, open_for_reading};
 use crate::scan::{SCAN_BYTES, Scan};
-use crate::store::{Object, ReadGuard, Want};
+use crate::store::{CommitError, Object, ReadGuard, Want};
 
 /// Where the bytes of a piece come from.
 enum Source {
@@ -56,11 +57,10 @@ async fn build(
     for piece in pieces {
         sources.push(open(core, *piece).await.ok_or(Failure::Gone)?);
     }
-    let hashers = copy(core, object, sources, length, hashers).await.map_err(|error| {
-        tracing::error!(object = %object.id(), %error, "build an object out of pieces");
-        if super::append::is_no_space(&error) { Failure::DiskFull } else { Failure::Disk }
-    })?;
-    Ok((length, hashers))
+    match copy(core, object, sources, length, hashers).await {
+        Ok(hashers) => Ok((length, hashers)),
+        Err(fault) => Err(fault.failure()),
+    }
 }
 
 async fn open(core: &Core, piece: Piece) -> Option<Source> {
@@ -73,7 +73,13 @@ async fn open(core: &Core, piece: Piece) -> Option<Source> {
     if !object.spans().contains(span) {
         return None;
     }
-    let file = open_for_reading(&core.io, &core.objects, id).await.ok()?;
+    let file = match open_for_reading(&core.io, &core.objects, &object).await {
+        Ok(file) => file,
+        Err(error) => {
+            believe(core, &object, Doing::Open, error).await;
+            return None;
+        }
+    };
     Some(Source::File { guard, file: File::from(file.try_clone().ok()?), span })
 }
 
@@ -83,18 +89,38 @@ async fn copy(
     sources: Vec<Source>,
     length: u64,
     hashers: Vec<Hasher>,
-) -> io::Result<Vec<Hasher>> {
-    let mut file = DataFile::open(&core.io, &core.objects, object.id(), WriteMode::Buffered, false).await?;
-    file.allocate(&core.io, length, length).await?;
-    let want = Want { offset: 0, body: Some(length), parallel: false };
-    let busy = |_refused| io::Error::other("somebody writes to an object that is being built");
-    let mut claim = object.claim(want).map_err(busy)?;
-    let target = file.to_std()?;
-    let (blocks, hashers) = core.io.off_core(move || copy_blocks(&sources, &target, hashers)).await?;
-    claim.commit_all(core.journal(), &blocks, false).map_err(io::Error::other)?;
-    drop(claim);
+) -> Result<Vec<Hasher>, Fault> {
+    let (file, hashers) = match fill(core, object, sources, length, hashers).await {
+        Ok(filled) => filled,
+        // It is removed at once, so what it falls back to matters to nobody; that the disk failed does.
+        Err(broken) => return Err(broken.believe(core, object).await),
+    };
     finish(core, object, Some(&file), Stored::Bytes).await?;
     Ok(hashers)
+}
+
+async fn fill(
+    core: &Core,
+    object: &Arc<Object>,
+    sources: Vec<Source>,
+    length: u64,
+    hashers: Vec<Hasher>,
+) -> Result<(DataFile, Vec<Hasher>), Broken> {
+    let open = DataFile::open(&core.io, &core.objects, object, WriteMode::Buffered, false);
+    let mut file = open.await.map_err(Doing::Open.broken())?;
+    file.allocate(&core.io, length, length).await.map_err(Doing::Allocate.broken())?;
+    let want = Want { offset: 0, body: Some(length), parallel: false };
+    let busy = |_refused| Doing::Open.broken()(io::Error::other("somebody writes to an object that is being built"));
+    let mut claim = object.claim(want).map_err(busy)?;
+    let target = file.to_std().map_err(Doing::Open.broken())?;
+    let copied = core.io.off_core(move || copy_blocks(&sources, &target, hashers)).await;
+    let (blocks, hashers) = copied.map_err(Doing::Write.broken())?;
+    let recorded = claim.commit_all(core.journal(), &blocks, false);
+    recorded.map_err(|error| match error {
+        CommitError::Journal(error) => Doing::Journal.broken()(error),
+        other => Doing::Journal.broken()(io::Error::other(other)),
+    })?;
+    Ok((file, hashers))
 }
 
 type Copied = (Vec<(Span, u32)>, Vec<Hasher>);

@@ -3,17 +3,19 @@
 //! Must stay true: no core computes a cryptographic digest of more than [`ON_CORE_BYTES_MAX`] at once, for MD5 of a slot
 //! takes it 1.5 ms.
 
-use std::io;
+use std::sync::Arc;
 
+use etransfer_contract::Span;
 use etransfer_contract::step;
 use etransfer_contract::tus::Algorithm;
-use etransfer_contract::{ObjectId, Span};
 use futures_util::future::LocalBoxFuture;
 use sha1::Digest;
 
+use super::fault::{Broken, Doing, Fault};
 use crate::core::Core;
 use crate::data_file::open_for_reading;
 use crate::scan::{SCAN_BYTES, Scan};
+use crate::store::Object;
 use crate::world::Io;
 
 /// Less than this is digested sooner than another thread is told of it.
@@ -139,9 +141,21 @@ impl Digests {
 }
 
 /// Digests bytes that are in an object's file, read once, off the core: for checksums that come after the body.
-pub async fn of_file(core: &Core, object: ObjectId, span: Span, mut hashers: Vec<Hasher>) -> io::Result<Vec<Hasher>> {
-    let file = open_for_reading(&core.io, &core.objects, object).await?;
-    let file = std::fs::File::from(file.try_clone()?);
+pub async fn of_file(
+    core: &Core,
+    object: &Arc<Object>,
+    span: Span,
+    hashers: Vec<Hasher>,
+) -> Result<Vec<Hasher>, Fault> {
+    match read(core, object, span, hashers).await {
+        Ok(hashers) => Ok(hashers),
+        Err(broken) => Err(broken.believe(core, object).await),
+    }
+}
+
+async fn read(core: &Core, object: &Object, span: Span, mut hashers: Vec<Hasher>) -> Result<Vec<Hasher>, Broken> {
+    let file = open_for_reading(&core.io, &core.objects, object).await.map_err(Doing::Open.broken())?;
+    let file = std::fs::File::from(file.try_clone().map_err(Doing::Open.broken())?);
     core.io
         .off_core(move || {
             let mut scan = Scan::default();
@@ -155,6 +169,7 @@ pub async fn of_file(core: &Core, object: ObjectId, span: Span, mut hashers: Vec
             Ok(hashers)
         })
         .await
+        .map_err(Doing::Read.broken())
 }
 
 #[cfg(test)]

@@ -5,7 +5,11 @@
 //! 2. sync the file      — crash: the records of this body may be newer than the disk; replay checks their CRCs
 //! 3. record `Complete`  — crash before: all bytes are there, the next request or the replay completes it
 //! 4. sync the journals  — crash before: as 3
-//! 5. tell the fact      — crash before: replay tells it again
+//! 5. publish            — from here on HEAD, GET and the control plane see it complete
+//! 6. tell the fact      — crash before: replay tells it again
+//!
+//! An error in any of them is believed ([`fault`](super::fault)) while the right to complete is still held, so nobody
+//! completes the object in between.
 
 use std::io;
 use std::rc::Rc;
@@ -13,28 +17,27 @@ use std::sync::Arc;
 
 use etransfer_contract::fact::Fact;
 
+use super::fault::{Broken, Doing, Fault};
 use crate::config::Durability;
 use crate::core::Core;
 use crate::data_file::DataFile;
-use crate::store::{Object, Position, Syncing};
+use crate::store::{Completion, Object, Position, Syncing};
 
 /// What a request left to make durable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stored {
     /// No bytes.
     Nothing,
-    /// Bytes, which the durability level judges.
+    /// Bytes or a length, which the durability level judges.
     Bytes,
     /// Bytes that somebody is told are safe: synced unless the level is `none`.
     Promised,
 }
 
-/// Syncs what the durability level asks for and completes the object if all its bytes are there. An error of kind
-/// `NotFound` says that the object went away meanwhile.
-pub async fn finish(core: &Core, object: &Arc<Object>, file: Option<&DataFile>, stored: Stored) -> io::Result<()> {
-    let durability = core.shared.config.durability;
-    let completion = object.try_complete();
-    let sync = match durability {
+/// Syncs what the durability level asks for and completes the object if all its bytes are there.
+pub async fn finish(core: &Core, object: &Arc<Object>, file: Option<&DataFile>, stored: Stored) -> Result<(), Fault> {
+    let mut completion = object.try_complete();
+    let sync = match core.shared.config.durability {
         Durability::Every => completion.is_some() || stored != Stored::Nothing,
         Durability::Complete => completion.is_some() || stored == Stored::Promised,
         Durability::None => false,
@@ -42,43 +45,72 @@ pub async fn finish(core: &Core, object: &Arc<Object>, file: Option<&DataFile>, 
     if completion.is_none() && !sync {
         return Ok(());
     }
-    let opened;
-    let file = match file {
-        Some(file) => file,
-        None => {
-            let mode = core.shared.config.write_mode;
-            opened = DataFile::open(&core.io, &core.objects, object.id(), mode, false).await?;
-            &opened
-        }
-    };
-    if let Some(completion) = &completion {
-        file.trim(&core.io, completion.length()).await?;
+    match make_durable(core, object, file, completion.as_mut(), sync).await {
+        Ok(()) => {}
+        Err(NotDone::Broken(broken)) => return Err(broken.believe(core, object).await),
+        Err(NotDone::Changed) if object.is_removed() => return Err(Fault::Removed),
+        Err(NotDone::Changed) => return Err(Fault::Disk),
     }
-    if sync {
-        let mark = object.mark();
-        believe(core, object, file.sync(&core.io).await)?;
-        object.synced(mark, core.journal())?;
-    }
-    let completed = completion.map(|completion| completion.finish(core.journal(), sync)).transpose()?.is_some();
-    if sync {
-        for position in object.positions() {
-            sync_journal(core, position).await?;
-        }
-    }
-    if completed {
+    if let Some(completion) = completion {
+        completion.publish();
         core.shared.facts.push(Fact::Completed(object.presence()));
     }
     Ok(())
 }
 
-/// P6: a failed sync is believed. The upload falls back to its last synced record and the node says that it is degraded.
-fn believe(core: &Core, object: &Object, synced: io::Result<()>) -> io::Result<()> {
-    let Err(error) = synced else { return Ok(()) };
-    core.shared.store.degrade(format!("sync of object {} failed: {error}", object.id()));
-    if let Err(journal) = object.distrust(core.journal()) {
-        tracing::error!(upload = %object.id(), error = %journal, "record the fall back after a failed sync");
+/// Why a completion was not reached.
+enum NotDone {
+    Broken(Broken),
+    /// The object was removed or lost bytes meanwhile.
+    Changed,
+}
+
+impl From<Broken> for NotDone {
+    fn from(broken: Broken) -> Self {
+        Self::Broken(broken)
     }
-    Err(error)
+}
+
+async fn make_durable(
+    core: &Core,
+    object: &Arc<Object>,
+    file: Option<&DataFile>,
+    completion: Option<&mut Completion>,
+    sync: bool,
+) -> Result<(), NotDone> {
+    let is_recorded = completion.as_ref().is_some_and(|completion| completion.is_recorded());
+    if !is_recorded {
+        let opened;
+        let file = match file {
+            Some(file) => file,
+            None => {
+                let mode = core.shared.config.write_mode;
+                let open = DataFile::open(&core.io, &core.objects, object, mode, false);
+                opened = open.await.map_err(Doing::Open.broken())?;
+                &opened
+            }
+        };
+        if let Some(completion) = &completion {
+            file.trim(&core.io, completion.length()).await.map_err(Doing::Trim.broken())?;
+        }
+        if sync {
+            let mark = object.mark();
+            file.sync(&core.io).await.map_err(Doing::Sync.broken())?;
+            object.synced(mark, core.journal()).map_err(Doing::Journal.broken())?;
+        }
+        if let Some(completion) = completion {
+            completion.record(core.journal(), sync).map_err(|error| match error.kind() {
+                io::ErrorKind::NotFound => NotDone::Changed,
+                _ => NotDone::Broken(Broken { doing: Doing::Journal, error }),
+            })?;
+        }
+    }
+    if sync {
+        for position in object.positions() {
+            sync_journal(core, position).await.map_err(Doing::Journal.broken())?;
+        }
+    }
+    Ok(())
 }
 
 /// Group commit: one sync covers every record appended before it started; who waited meanwhile is mostly covered by it, and

@@ -5,6 +5,7 @@ pub mod append;
 pub mod compose;
 pub mod concat;
 pub mod digest;
+pub mod fault;
 pub mod finish;
 pub mod mover;
 pub mod quiet;
@@ -14,6 +15,7 @@ pub mod sender;
 pub mod serve;
 pub mod state;
 pub mod step;
+pub mod told;
 
 use crate::http::Reply;
 

@@ -18,6 +18,7 @@ use futures_util::FutureExt;
 use futures_util::future::{Either, select};
 
 use super::digest::{Digests, Hasher, of_file};
+use super::fault::{Broken, Doing, Fault};
 use crate::body::{BodyError, Fill};
 use crate::bounds::{BODY_TICK, SMALL_WINDOW_BYTES};
 use crate::content::Content;
@@ -70,8 +71,10 @@ pub enum Stop {
     Framing(Reject),
     /// The form ends inside the part.
     Form,
-    /// The disk failed.
-    Disk(io::Error),
+    /// The disk failed, and that was believed.
+    Disk(Fault),
+    /// The disk failed just now. Never leaves the mover: [`Mover::run`] believes it while the claim is held.
+    Broken(Broken),
 }
 
 /// One body on its way to the disk.
@@ -87,6 +90,8 @@ pub struct Mover<'c> {
     length_max: u64,
     budget: u64,
     in_flight: VecDeque<InFlight>,
+    /// A write failed: nothing after it is recorded, or bytes behind a hole would be claimed.
+    failed: bool,
     verified: bool,
     /// Where the body ends, as far as its sender has said.
     body_end: u64,
@@ -139,6 +144,7 @@ impl<'c> Mover<'c> {
             length_max,
             budget: limits.budget.unwrap_or(u64::MAX),
             in_flight: VecDeque::new(),
+            failed: false,
             verified: false,
             body_end: u64::MAX,
             digests: Digests::default(),
@@ -170,10 +176,15 @@ impl<'c> Mover<'c> {
     pub async fn run(mut self, wire: &mut Wire, body: &mut Content<'_>) -> Moved {
         let end = self.move_all(wire, body).await;
         let landed = self.land_all().await;
+        let end = match end.and(landed) {
+            Err(Stop::Broken(broken)) => Err(Stop::Disk(broken.believe(self.core, self.object).await)),
+            other => other,
+        };
         Moved {
-            end: end.and(landed),
+            end,
             file: Some(self.file),
             claim: Some(self.claim),
+            taken: Vec::new(),
             trailers: body.take_trailers(),
             span: Span::new(self.start, self.at),
             hashers: self.digests.finish().await,
@@ -267,7 +278,7 @@ impl<'c> Mover<'c> {
         if let (Some((last, _)), true) = (pieces.last(), window.is_slot()) {
             let most = self.body_end.min(self.end);
             let allocate = self.file.allocate(&self.core.io, last.end(), most);
-            on_disk(self.core, &self.claim, allocate).await.map_err(Stop::Disk)?;
+            on_disk(self.core, &self.claim, allocate).await.map_err(Doing::Allocate.broken())?;
         }
         let write = match pieces.as_slice() {
             [(piece, _)] => {
@@ -330,35 +341,41 @@ impl<'c> Mover<'c> {
     /// Waits for the oldest write and records it.
     async fn land_one(&mut self) -> Result<(), Stop> {
         let Some(InFlight { pieces, write }) = self.in_flight.pop_front() else { return Ok(()) };
-        on_disk(self.core, &self.claim, write.landed()).await.map_err(Stop::Disk)?;
-        self.record(pieces)
+        let landed = on_disk(self.core, &self.claim, write.landed()).await;
+        self.note(landed, pieces)
     }
 
     /// Records writes that ended, without waiting.
     fn land_ready(&mut self) -> Result<(), Stop> {
         while self.in_flight.front_mut().is_some_and(|front| front.write.has_landed()) {
             let InFlight { pieces, write } = self.in_flight.pop_front().expect("the front was just looked at");
-            write.landed().now_or_never().expect("it has landed").map_err(Stop::Disk)?;
-            self.record(pieces)?;
+            let landed = write.landed().now_or_never().expect("it has landed");
+            self.note(landed, pieces)?;
         }
         Ok(())
     }
 
-    /// Waits for all writes; after a failure the rest is awaited too, but not recorded.
+    /// Waits for all writes, also after one failed: their buffers must come back.
     async fn land_all(&mut self) -> Result<(), Stop> {
         let mut outcome = Ok(());
         while !self.in_flight.is_empty() {
-            match &outcome {
-                Ok(()) => outcome = self.land_one().await,
-                Err(_) => {
-                    if let Some(InFlight { write, .. }) = self.in_flight.pop_front() {
-                        // Its outcome counts for nothing any more; its buffer must come back.
-                        let _unrecorded = write.landed().await;
-                    }
-                }
-            }
+            outcome = outcome.and(self.land_one().await);
         }
         outcome
+    }
+
+    /// A write ended: its bytes are recorded, unless it or one before it failed.
+    fn note(&mut self, landed: io::Result<()>, pieces: Vec<(Span, u32)>) -> Result<(), Stop> {
+        if let Err(error) = landed {
+            self.failed = true;
+            return Err(Doing::Write.broken()(error).into());
+        }
+        if self.failed {
+            return Ok(());
+        }
+        let recorded = self.record(pieces);
+        self.failed = recorded.is_err();
+        recorded
     }
 
     fn record(&mut self, pieces: Vec<(Span, u32)>) -> Result<(), Stop> {
@@ -413,9 +430,15 @@ fn commit(core: &Core, claim: &mut Claim, pieces: &[(Span, u32)]) -> Result<(), 
         CommitError::Ended => Stop::Ended,
         CommitError::Removed => Stop::Removed,
         CommitError::BeyondLength { .. } => Stop::Surplus,
-        CommitError::Journal(error) => Stop::Disk(error),
-        error @ CommitError::NotOwned(_) => Stop::Disk(io::Error::other(error)),
+        CommitError::Journal(error) => Doing::Journal.broken()(error).into(),
+        error @ CommitError::NotOwned(_) => Doing::Journal.broken()(io::Error::other(error)).into(),
     })
+}
+
+impl From<Broken> for Stop {
+    fn from(broken: Broken) -> Self {
+        Self::Broken(broken)
+    }
 }
 
 impl From<BodyError> for Stop {
@@ -436,6 +459,8 @@ pub struct Moved {
     /// The file, for the sync.
     pub file: Option<DataFile>,
     claim: Option<Claim>,
+    /// What the claim took, after it was let go.
+    taken: Vec<Span>,
     trailers: Vec<(String, Vec<u8>)>,
     span: Option<Span>,
     hashers: Vec<Hasher>,
@@ -450,6 +475,7 @@ impl Moved {
             end: Err(stop),
             file: None,
             claim: None,
+            taken: Vec::new(),
             trailers: Vec::new(),
             span: None,
             hashers: Vec::new(),
@@ -464,7 +490,7 @@ impl Moved {
     }
 
     /// Compares the checksum of a verified body and, when it matches, records all of it (T-SUM-1, 3, 8).
-    pub async fn check(&mut self, core: &Core, object: &Object, header: Option<&Checksum>) -> Result<(), Stop> {
+    pub async fn check(&mut self, core: &Core, object: &Arc<Object>, header: Option<&Checksum>) -> Result<(), Stop> {
         if !self.verified || self.end.is_err() {
             return Ok(());
         }
@@ -482,22 +508,23 @@ impl Moved {
             (Some(hasher), _) => Some(hasher),
             (None, Some(span)) => {
                 let late = vec![Hasher::new(expected.algorithm().map_err(Stop::Refused)?)];
-                of_file(core, object.id(), span, late).await.map_err(Stop::Disk)?.pop()
+                of_file(core, object, span, late).await.map_err(Stop::Disk)?.pop()
             }
             (None, None) => Some(Hasher::new(expected.algorithm().map_err(Stop::Refused)?)),
         };
         if hasher.is_none_or(|hasher| hasher.finish() != expected.digest()) {
             return Err(Stop::Mismatch);
         }
-        self.commit(core)
+        self.commit(core, object).await
     }
 
     /// Records all of a verified body.
-    pub fn commit(&mut self, core: &Core) -> Result<(), Stop> {
+    pub async fn commit(&mut self, core: &Core, object: &Arc<Object>) -> Result<(), Stop> {
         let pieces = std::mem::take(&mut self.uncommitted);
-        match &mut self.claim {
-            Some(claim) => commit(core, claim, &pieces),
-            None => Ok(()),
+        let Some(claim) = &mut self.claim else { return Ok(()) };
+        match commit(core, claim, &pieces) {
+            Err(Stop::Broken(broken)) => Err(Stop::Disk(broken.believe(core, object).await)),
+            other => other,
         }
     }
 
@@ -511,9 +538,16 @@ impl Moved {
         std::mem::take(&mut self.hashers)
     }
 
+    /// What of the body was recorded still counts: no error of the disk took it back meanwhile.
+    pub fn is_held(&self, object: &Object) -> bool {
+        self.span.is_none_or(|span| {
+            self.taken.iter().filter_map(|owned| owned.intersect(span)).all(|piece| object.holds(piece))
+        })
+    }
+
     /// Gives up what of its bytes was not stored: others may have them.
-    pub fn release(&mut self) {
-        self.claim = None;
+    pub fn let_go(&mut self) {
+        self.taken = self.claim.take().map_or_else(Vec::new, |claim| claim.owned().to_vec());
     }
 
     fn trailer(&self) -> Result<Option<Checksum>, Stop> {

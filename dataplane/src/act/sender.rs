@@ -17,6 +17,7 @@ use std::time::Duration;
 use etransfer_contract::Span;
 use rustix::io::{IoSliceMut, ReadWriteFlags};
 
+use super::fault::cut_short;
 use crate::core::Core;
 use crate::permission::Permission;
 use crate::rates::{Meter, Turn};
@@ -219,10 +220,11 @@ impl<'c> Sender<'c> {
 
     fn short(&self, at: u64) -> Option<u64> {
         tracing::error!(at, "an object's file is shorter than its records");
+        cut_short(self.core, self.guard.object(), None);
         None
     }
 
     fn failed(&self, error: &std::io::Error) {
-        tracing::error!(%error, "read an object");
+        cut_short(self.core, self.guard.object(), Some(error));
     }
 }

@@ -19,6 +19,7 @@ use etransfer_contract::fact::{Claim, Reach};
 use etransfer_contract::grant::{Grant, Serve};
 use etransfer_contract::ranges::{self, Asked};
 
+use super::fault::{Doing, Fault, believe};
 use super::relay::away;
 use super::sender::Sender;
 use super::{Answered, acknowledged};
@@ -29,6 +30,7 @@ use crate::line::Delivery as Ended;
 use crate::permission::Permission;
 use crate::store::{Object, SoleDelivery};
 use crate::wire::Wire;
+use crate::world::Fd;
 
 /// The block the second claim decides about. What is shorter is claimed once, whole.
 const HELD_BACK_BYTES: u64 = 64 * 1024;
@@ -72,6 +74,10 @@ pub async fn serve(permission: &Permission<'_>, wire: &mut Wire, permit: &Serve,
             Reply::detail(409, "somebody is downloading this file, and it is for one; try again when they failed");
         return Answered::Reply(reply.field("Retry-After", "1"));
     };
+    let file = match open(core, object.as_ref(), delivery.span).await {
+        Ok(file) => file,
+        Err(fault) => return Answered::Reply(fault.reply()),
+    };
     let held = delivery.span.map(|span| span.end() - HELD_BACK_BYTES.min(span.len()));
     let held = held.filter(|held| delivery.span.is_some_and(|span| *held > span.start()));
     if permit.hold_last
@@ -82,7 +88,7 @@ pub async fn serve(permission: &Permission<'_>, wire: &mut Wire, permit: &Serve,
     let status = reply.status();
     let reply = reply.fields(&grant.headers);
     let outgoing = Outgoing { reply, span: delivery.span, held: held.filter(|_| permit.hold_last), keep_alive };
-    let Delivered { whole, reach } = deliver(permission, wire, object.as_ref(), permit, outgoing).await;
+    let Delivered { whole, reach } = deliver(permission, wire, object.as_ref().zip(file), permit, outgoing).await;
     if let (Some(object), Some(told)) = (&object, permit.counted)
         && whole
         && object.look().length == Some(length)
@@ -171,6 +177,15 @@ fn refuse_consumed(permit: &Serve, span: Option<Span>) -> Result<(), Reply> {
     if span.is_some_and(touches) { Err(Reply::detail(410, "these bytes were consumed")) } else { Ok(()) }
 }
 
+/// The file of what is sent, before a word is said.
+async fn open(core: &Core, object: Option<&Arc<Object>>, span: Option<Span>) -> Result<Option<Fd>, Fault> {
+    let (Some(object), Some(_)) = (object, span) else { return Ok(None) };
+    match open_for_reading(&core.io, &core.objects, object).await {
+        Ok(file) => Ok(Some(file)),
+        Err(error) => Err(believe(core, object, Doing::Open, error).await),
+    }
+}
+
 /// An answer on its way.
 struct Outgoing {
     reply: Reply,
@@ -191,7 +206,7 @@ struct Delivered {
 async fn deliver(
     permission: &Permission<'_>,
     wire: &mut Wire,
-    object: Option<&Arc<Object>>,
+    object: Option<(&Arc<Object>, Fd)>,
     permit: &Serve,
     outgoing: Outgoing,
 ) -> Delivered {
@@ -210,7 +225,7 @@ async fn deliver(
 async fn send(
     permission: &Permission<'_>,
     wire: &mut Wire,
-    object: Option<&Arc<Object>>,
+    object: Option<(&Arc<Object>, Fd)>,
     permit: &Serve,
     outgoing: Outgoing,
 ) -> (bool, u64) {
@@ -219,14 +234,8 @@ async fn send(
     let Some(span) = outgoing.span else {
         return (wire.send(head, false, core.shared.config.limits.body_idle_timeout).await.is_ok(), 0);
     };
-    let Some(guard) = object.and_then(|object| object.read()) else { return (false, 0) };
-    let file = match open_for_reading(&core.io, &core.objects, permit.object).await {
-        Ok(file) => file,
-        Err(error) => {
-            tracing::error!(object = %permit.object, %error, "open for reading");
-            return (false, 0);
-        }
-    };
+    let Some((object, file)) = object else { return (false, 0) };
+    let Some(guard) = object.read() else { return (false, 0) };
     let meter = permit.rate.as_ref().map(|rate| core.shared.rates.join(rate, &core.io));
     let mut sender = Sender::new(permission, wire, file, &guard, meter);
     let sent = match outgoing.held {

@@ -11,6 +11,7 @@ use etransfer_contract::tus;
 use super::Answered;
 use super::append::{SILENT, expires};
 use super::quiet::end_and_wait;
+use super::told::told;
 use crate::core::Core;
 use crate::http::{Head, Reply};
 
@@ -35,7 +36,14 @@ pub async fn state(core: &Core, head: &Head, permit: &State) -> Answered {
     if let Some(what) = object.as_ref().and_then(|object| object.damage()) {
         return Answered::Reply(Reply::damaged(what).field("Cache-Control", "no-store"));
     }
-    let look = object.as_ref().map(|object| object.look());
+    let told = match &object {
+        None => None,
+        Some(object) => match told(core, object).await {
+            Ok(told) => Some(told),
+            Err(fault) => return Answered::Reply(fault.reply().field("Cache-Control", "no-store")),
+        },
+    };
+    let look = told.as_ref().map(|told| told.look);
     let (contiguous, received) = look.as_ref().map_or((0, 0), |look| (look.contiguous, look.received));
     let length = look.as_ref().and_then(|look| look.length).or(permit.length);
     let complete = look.as_ref().is_some_and(|look| look.complete) || length == Some(0);
@@ -44,8 +52,8 @@ pub async fn state(core: &Core, head: &Head, permit: &State) -> Answered {
         Some(length) => reply.field("Upload-Length", length.to_string()),
         None => reply.field("Upload-Defer-Length", "1"),
     };
-    if let Some(object) = object.filter(|_| received > 0) {
-        let spans = object.spans();
+    if let (Some(object), Some(told), true) = (object, told, received > 0) {
+        let spans = told.spans(&object);
         let (text, listed) = spans.text_within(RANGES_BYTES_MAX);
         reply = reply.field("X-Received-Ranges", text);
         if listed < spans.count() {

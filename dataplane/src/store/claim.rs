@@ -49,7 +49,7 @@ pub struct Claim {
 /// Why bytes that are in the file were not recorded.
 #[derive(Debug, thiserror::Error)]
 pub enum CommitError {
-    /// The file is no longer trusted since a sync failed ([`Object::distrust`]); these bytes do not count.
+    /// The file is no longer trusted since a write or sync failed ([`Object::doubt`]); these bytes do not count.
     #[error("the writer was ended")]
     Ended,
     /// The object is gone.

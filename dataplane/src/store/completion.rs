@@ -14,12 +14,14 @@ use super::record::Change;
 pub struct Completion {
     object: Arc<Object>,
     length: u64,
+    /// The record is in a journal; it may not be durable yet.
+    recorded: bool,
 }
 
 impl Completion {
-    pub(super) fn new(object: Arc<Object>, length: u64) -> Self {
+    pub(super) fn new(object: Arc<Object>, length: u64, recorded: bool) -> Self {
         object.tally.completions.fetch_add(1, Ordering::Relaxed);
-        Self { object, length }
+        Self { object, length, recorded }
     }
 
     /// The object.
@@ -32,25 +34,50 @@ impl Completion {
         self.length
     }
 
-    /// Records the completion, then publishes it; the control plane will be told ([`Store::unconfirmed`]).
+    /// An earlier attempt recorded it and could not make the record durable.
+    pub fn is_recorded(&self) -> bool {
+        self.recorded
+    }
+
+    /// Records the completion; nobody sees it before [`Completion::publish`], between which the record is made durable.
     /// `data_synced`: a sync of the file succeeded after its last byte was stored.
     ///
     /// An error when the record could not be written, or [`NotFound`](io::ErrorKind::NotFound) when the object was removed
     /// meanwhile or lost bytes to a failed sync. Then it is not complete.
-    ///
-    /// [`Store::unconfirmed`]: super::Store::unconfirmed
-    pub fn finish(self, journal: &Journal, data_synced: bool) -> io::Result<Position> {
+    pub fn record(&mut self, journal: &Journal, data_synced: bool) -> io::Result<Position> {
         let mut state = self.object.state.hold();
         let whole = state.known.received.contiguous() == self.length;
-        if self.object.is_removed() || state.known.complete || !whole {
+        if self.object.is_removed() || state.is_complete() || state.is_in_doubt() || !whole {
             return Err(io::ErrorKind::NotFound.into());
         }
         let change = Change::Complete { length: self.length, synced: data_synced };
         let appended = self.object.record(&mut state, journal, &[change])?;
-        self.object.owe_completion(appended.sequence);
-        drop(state);
-        self.object.changed.notify(usize::MAX);
+        (state.unpublished, self.recorded) = (true, true);
         Ok(appended.position)
+    }
+
+    /// From here on everybody sees it complete; the control plane will be told ([`Store::unconfirmed`]).
+    ///
+    /// [`Store::unconfirmed`]: super::Store::unconfirmed
+    pub fn publish(self) {
+        let mut state = self.object.state.hold();
+        if !state.known.complete || !state.unpublished {
+            return;
+        }
+        state.unpublished = false;
+        let sequence = state.known.sequence;
+        drop(state);
+        if !self.object.is_removed() {
+            self.object.owe_completion(sequence);
+        }
+        self.object.changed.notify(usize::MAX);
+    }
+
+    /// Records and publishes in one go: where a journal's sync is not waited for.
+    pub fn finish(mut self, journal: &Journal, data_synced: bool) -> io::Result<Position> {
+        let position = self.record(journal, data_synced)?;
+        self.publish();
+        Ok(position)
     }
 }
 
@@ -58,5 +85,6 @@ impl Drop for Completion {
     fn drop(&mut self) {
         self.object.state.hold().completing = false;
         self.object.tally.completions.fetch_sub(1, Ordering::Relaxed);
+        self.object.changed.notify(usize::MAX);
     }
 }

@@ -54,6 +54,8 @@ pub enum Refused {
         /// The length.
         length: u64,
     },
+    /// 5xx: a write or sync of its file failed, and the disk was not asked yet what it holds.
+    InDoubt,
     /// Another writer owns bytes of this body. Wait for the listener, then ask again.
     Busy {
         /// All those writers were silent for at least a second (T-LOCK-2).

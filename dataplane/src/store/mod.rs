@@ -59,7 +59,7 @@ pub use completion::Completion;
 pub use decide::{Refused, Want};
 pub use index::Gone;
 pub use journal::{Journal, Position, Syncing};
-pub use object::{LengthRefused, Look, NotFree, Object, SyncMark};
+pub use object::{Fallen, LengthRefused, Look, NotFree, Object, Strange, SyncMark};
 pub use open::{OpenError, Replayed, StoreOptions};
 pub use path::ObjectPath;
 pub use quarantine::Quarantined;

@@ -1,6 +1,7 @@
 //! One object: what is there of it, who writes it, who reads it. Shared by all cores, locked for a few instructions and
 //! one journal write at a time.
 use std::io;
+use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -21,6 +22,7 @@ use super::lock::Lock;
 use super::path::ObjectPath;
 use super::reader::ReadGuard;
 use super::record::{Change, KEPT_MAX};
+use super::verify::{Proof, prove};
 
 /// A writer that was silent this long gives way (T-LOCK-2).
 pub(super) const SILENT_MS: u64 = 1000;
@@ -41,6 +43,8 @@ pub struct Object {
     /// A [`SoleDelivery`](super::SoleDelivery) is out.
     pub(super) delivering: AtomicBool,
     downloads: AtomicU64,
+    /// Of its file, once it was opened; 0 = not yet.
+    inode: AtomicU64,
     index: Weak<Index>,
     pub(super) tally: Arc<Tally>,
 }
@@ -54,6 +58,10 @@ pub(super) struct State {
     pub(super) writers: Vec<Writer>,
     /// A [`Completion`] is out.
     pub(super) completing: bool,
+    /// The completion is recorded, and nobody was told: its record is not known to be durable yet.
+    pub(super) unpublished: bool,
+    /// A write or sync of its file failed, and the disk was not yet asked what it holds ([`Object::fall_back`]).
+    in_doubt: bool,
     /// Latest record in each journal that has one, for syncing all that an answer covers.
     positions: Vec<Position>,
     next_writer: u64,
@@ -106,6 +114,22 @@ pub enum LengthRefused {
 #[error("not all of these bytes are free")]
 pub struct NotFree;
 
+/// What an open file turned out to be, compared with what the object's file has to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Strange {
+    /// Another file stands where the object's stood.
+    #[error("its file was replaced by another one")]
+    Replaced,
+    /// Recorded bytes are not in it.
+    #[error("{recorded} bytes are recorded, its file has {found}")]
+    Short {
+        /// End of the last recorded byte.
+        recorded: u64,
+        /// Size of the file.
+        found: u64,
+    },
+}
+
 /// Everything stored when a data sync began; see [`Object::mark`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SyncMark(u64);
@@ -122,6 +146,7 @@ impl Object {
             readers: AtomicUsize::new(0),
             delivering: AtomicBool::new(false),
             downloads: AtomicU64::new(0),
+            inode: AtomicU64::new(0),
             index,
             tally,
         }
@@ -155,7 +180,7 @@ impl Object {
             length: state.length(),
             contiguous: state.known.received.contiguous(),
             received: state.known.received.bytes(),
-            complete: state.known.complete,
+            complete: state.is_complete(),
             removed: self.is_removed(),
             writers: state.writers.len(),
             written_unix_ms: state.known.written_unix_ms,
@@ -174,15 +199,14 @@ impl Object {
 
     /// For the control plane.
     pub fn presence(&self) -> Presence {
-        let state = self.state.hold();
-        state.known.presence(self.id, state.length())
+        self.state.hold().presence(self.id)
     }
 
     /// `None` when no record names it: nobody would miss it after a restart.
     pub(super) fn recorded_presence(&self) -> Option<Presence> {
         let state = self.state.hold();
         let recorded = state.known.sequence > 0 && !self.is_removed();
-        recorded.then(|| state.known.presence(self.id, state.length()))
+        recorded.then(|| state.presence(self.id))
     }
 
     /// End of the last received byte: the file is at least this long.
@@ -231,6 +255,49 @@ impl Object {
         self.state.hold().positions.clone()
     }
 
+    /// Everything in `span` was received and still counts.
+    pub fn holds(&self, span: Span) -> bool {
+        self.state.hold().known.received.contains(span)
+    }
+
+    /// How it is as far as a sync of its data proved it, and which bytes those are; an object that is complete is all there.
+    /// The records of it are durable once the [`positions`](Self::positions) taken afterwards are.
+    pub fn proven(&self) -> (Look, SpanSet) {
+        let look = self.look();
+        if look.complete {
+            return (look, self.spans());
+        }
+        let durable = self.state.hold().known.durable();
+        (Look { contiguous: durable.contiguous(), received: durable.bytes(), ..look }, durable)
+    }
+
+    /// Every received byte is covered by a sync that succeeded.
+    pub fn is_proven(&self) -> bool {
+        let state = self.state.hold();
+        state.known.complete || state.known.durable().bytes() == state.known.received.bytes()
+    }
+
+    /// Somebody holds the right to complete it.
+    pub fn is_completing(&self) -> bool {
+        self.state.hold().completing
+    }
+
+    /// A write or sync of its file failed, and what the disk holds was not found out yet.
+    pub fn is_in_doubt(&self) -> bool {
+        self.state.hold().in_doubt
+    }
+
+    /// Compares an open regular file with what is known of this object's: the same inode as ever (of this run), and no
+    /// recorded byte beyond its end.
+    pub fn recognize(&self, inode: u64, size: u64) -> Result<(), Strange> {
+        let known = self.inode.compare_exchange(0, inode, Ordering::AcqRel, Ordering::Acquire);
+        if known.is_err_and(|known| known != inode) {
+            return Err(Strange::Replaced);
+        }
+        let recorded = self.end();
+        if size < recorded { Err(Strange::Short { recorded, found: size }) } else { Ok(()) }
+    }
+
     /// The length a grant names. Recorded with the first byte; a length that is known already stands.
     pub(super) fn adopt_length(&self, length: u64) {
         let mut state = self.state.hold();
@@ -272,9 +339,12 @@ impl Object {
         if self.is_damaged() {
             return Err(Refused::Damaged);
         }
+        if state.in_doubt {
+            return Err(Refused::InDoubt);
+        }
         let contiguous = state.known.received.contiguous();
         let owned: SpanSet = state.writers.iter().flat_map(|writer| writer.owned.iter()).collect();
-        let (length, complete) = (state.length(), state.known.complete);
+        let (length, complete) = (state.length(), state.is_complete());
         match decide(Seen { received: &state.known.received, owned: &owned, length, complete }, want) {
             Decision::Take { owned, end } => Ok(self.hand_out(&mut state, owned, end)),
             Decision::Busy { wanted } => {
@@ -296,7 +366,8 @@ impl Object {
             state.writers.iter().any(|writer| writer.owned.iter().any(|owned| owned.intersect(span).is_some()));
         let is_received = state.known.received.missing(span).as_slice() != [span];
         let is_beyond = state.length().is_some_and(|length| span.end() > length);
-        if self.is_removed() || self.is_damaged() || state.known.complete || is_owned || is_received || is_beyond {
+        let is_closed = self.is_removed() || self.is_damaged() || state.in_doubt;
+        if is_closed || state.known.complete || is_owned || is_received || is_beyond {
             return Err(NotFree);
         }
         Ok(self.hand_out(&mut state, vec![span], span.end()))
@@ -335,12 +406,12 @@ impl Object {
         let length = state.length()?;
         let whole = state.known.received.contiguous() == length;
         let idle = state.writers.iter().all(|writer| writer.has_stored_all());
-        let is_out = self.is_removed() || self.is_damaged();
-        if !whole || !idle || state.known.complete || state.completing || is_out {
+        let is_closed = self.is_removed() || self.is_damaged() || state.in_doubt;
+        if !whole || !idle || state.is_complete() || state.completing || is_closed {
             return None;
         }
         state.completing = true;
-        Some(Completion::new(Arc::clone(self), length))
+        Some(Completion::new(Arc::clone(self), length, state.unpublished))
     }
 
     /// Removes the object for ever: records the tombstone, ends its writers, cuts its readers. `true` for the first call.
@@ -411,25 +482,58 @@ impl Object {
         Ok(self.record(&mut state, journal, &[Change::Synced { upto: mark.0 }])?.position)
     }
 
-    /// A write or sync of its file failed (P6): only bytes that an earlier sync covered still count. Running writers are
-    /// ended and cannot commit any more. Returns what is left.
-    pub fn distrust(&self, journal: &Journal) -> io::Result<SpanSet> {
+    /// A write or sync of its file failed (P6): nothing that is only cached is believed any more. Running writers are ended
+    /// and cannot commit; nobody claims, and nothing completes, before [`Object::fall_back`] has asked the disk.
+    pub fn doubt(&self) {
         let mut state = self.state.hold();
-        let durable = state.known.durable();
-        if self.is_removed() || state.known.complete {
-            return Ok(state.known.received.clone());
-        }
+        state.in_doubt = true;
         state.writers.iter().for_each(|writer| writer.lease.fence());
-        let kept = durable.iter().take(KEPT_MAX).collect();
-        let recorded = self.record(&mut state, journal, &[Change::Fallback { kept }]);
-        if recorded.is_err() {
-            // Not recorded, still not to be believed while this process lives.
-            state.known.keep_only(durable);
+    }
+
+    /// Asks the disk, past the page cache, for every byte that a sync proved before: what it holds counts, all else was
+    /// never received. Blocking: not on a core. An error: the disk cannot be asked, or
+    /// the answer cannot be recorded, now; the object stays in doubt.
+    ///
+    /// A complete object only stays complete when all of it is there; that it is not is [`Fallen::Damaged`], and changes
+    /// nothing: its bytes are not to be written again by anybody.
+    pub fn fall_back(&self, objects: &OwnedFd, journal: &Journal) -> io::Result<Fallen> {
+        self.doubt();
+        let (complete, wanted) = {
+            let state = self.state.hold();
+            let complete = state.known.complete;
+            let is_wanted = |extent: &&super::extent::Extent| complete || extent.trust == Trust::Durable;
+            let wanted: Vec<_> = state.known.extents.iter().filter(is_wanted).copied().collect();
+            (complete, wanted)
+        };
+        let mut proven = SpanSet::new();
+        let mut lost = 0;
+        for extent in wanted {
+            match prove(objects, self.id, extent.span, extent.crc)? {
+                Proof::There => proven.insert(extent.span),
+                Proof::Other => lost += extent.span.len(),
+            }
         }
-        let left = state.known.received.clone();
+        let mut state = self.state.hold();
+        let fallen = if self.is_removed() {
+            Fallen::Kept(0)
+        } else if complete {
+            if lost > 0 { Fallen::Damaged { lost } } else { Fallen::Kept(proven.bytes()) }
+        } else {
+            let kept = proven.iter().take(KEPT_MAX).collect();
+            if let Err(error) = self.record(&mut state, journal, &[Change::Fallback { kept }]) {
+                // A restart would believe the older records: nothing may be built on this before it is recorded.
+                state.known.keep_only(proven);
+                return Err(error);
+            }
+            if lost > 0 {
+                tracing::error!(object = %self.id, lost, "bytes that an earlier sync covered are not on the disk");
+            }
+            Fallen::Kept(state.known.received.bytes())
+        };
+        state.in_doubt = false;
         drop(state);
         self.changed.notify(usize::MAX);
-        recorded.map(|_| left)
+        Ok(fallen)
     }
 
     /// Appends records and applies them, under the object's lock. The length goes along with the first.
@@ -458,11 +562,41 @@ impl Object {
     }
 }
 
+/// What is left of an object after [`Object::fall_back`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fallen {
+    /// So many bytes are proven and count.
+    Kept(u64),
+    /// It was complete, and so many of its bytes are not on the disk.
+    Damaged {
+        /// Bytes that are not there.
+        lost: u64,
+    },
+}
+
 impl State {
     /// Of an object that is removed: its last record says so.
     pub(super) fn tombstone(&self) -> Tombstone {
         let (sequence, at_unix_ms) = (self.known.sequence, self.known.written_unix_ms);
         Tombstone { sequence, at_unix_ms, confirmed: false }
+    }
+
+    /// All there, recorded as such, and published.
+    pub(super) fn is_complete(&self) -> bool {
+        self.known.complete && !self.unpublished
+    }
+
+    /// What the disk holds of it was not found out yet.
+    pub(super) fn is_in_doubt(&self) -> bool {
+        self.in_doubt
+    }
+
+    fn presence(&self, id: ObjectId) -> Presence {
+        let mut presence = self.known.presence(id, self.length());
+        if self.unpublished {
+            (presence.complete, presence.spans) = (false, self.known.received.clone());
+        }
+        presence
     }
 
     pub(super) fn length(&self) -> Option<u64> {

@@ -181,7 +181,7 @@ impl Store {
         let store = Self::assemble(options.clone(), index, common, objects, lock);
         match damage.first() {
             Some(first) => {
-                store.degrade(format!("read-only: {first}"));
+                store.degrade_for_good(format!("read-only: {first}"));
                 store.isolate(&walked.damaged);
             }
             None => {

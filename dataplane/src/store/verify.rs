@@ -12,6 +12,7 @@ use super::known::Known;
 use super::lock::Lock;
 use super::path::ObjectPath;
 use super::segment::open_beneath;
+use crate::scan::{SCAN_BYTES, Scan};
 
 const CHUNK_BYTES: usize = 1 << 20;
 
@@ -45,6 +46,40 @@ pub(super) fn verify(objects: &OwnedFd, id: ObjectId, known: &Known) -> Verified
     }
     verified.unknown = known.received.iter().flat_map(|span| covered.missing(span)).collect();
     verified
+}
+
+/// What the disk holds at the place of an extent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Proof {
+    /// The bytes with this CRC.
+    There,
+    /// Other bytes, or none.
+    Other,
+}
+
+/// Reads an extent from the disk itself: cached pages are dropped, and the read goes past those that stay where the file
+/// system does that. An error: the disk cannot be asked.
+pub(super) fn prove(objects: &OwnedFd, id: ObjectId, span: Span, crc: u32) -> io::Result<Proof> {
+    let file = match open_beneath(objects, ObjectPath::of(id).as_str()) {
+        Ok(file) => std::fs::File::from(file),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Proof::Other),
+        Err(error) => return Err(error),
+    };
+    // A file system without pages to drop has none that lie.
+    let _ = rustix::fs::fadvise(&file, 0, None, Advice::DontNeed);
+    let mut scan = Scan::default();
+    let mut hasher = Hasher::new();
+    let mut at = span.start();
+    while at < span.end() {
+        let bytes = (span.end() - at).min(SCAN_BYTES as u64);
+        match scan.read_disk(&file, at, bytes as usize) {
+            Ok(content) => hasher.update(content),
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(Proof::Other),
+            Err(error) => return Err(error),
+        }
+        at += bytes;
+    }
+    Ok(if hasher.finalize() == crc { Proof::There } else { Proof::Other })
 }
 
 /// After a power loss: what was not synced counts only if it reads back right. Returns the bytes given up.

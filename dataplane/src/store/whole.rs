@@ -34,7 +34,7 @@ pub struct Store {
     journals: Vec<Journal>,
     objects: Arc<OwnedFd>,
     /// Why the disk is no longer trusted.
-    degraded: Lock<Option<String>>,
+    degraded: Lock<Option<Degraded>>,
     /// One compaction at a time.
     compaction: Lock<Compaction>,
     /// Files that no record names and that could not be moved to the quarantine.
@@ -43,6 +43,16 @@ pub struct Store {
     aside: AtomicU64,
     /// Held until the end: dropping it lets another process in.
     _lock: DirectoryLock,
+}
+
+/// The disk is not trusted.
+#[derive(Debug)]
+struct Degraded {
+    why: String,
+    /// The last error.
+    at: Instant,
+    /// Only a restart ends it.
+    lasting: bool,
 }
 
 /// How the last compaction went.
@@ -299,14 +309,48 @@ impl Store {
 
     /// Why the node no longer trusts its disk; `None` = healthy.
     pub fn degraded(&self) -> Option<String> {
-        self.degraded.hold().clone()
+        self.degraded.hold().as_ref().map(|degraded| degraded.why.clone())
     }
 
-    /// The disk failed (P6). The first reason stays until the restart.
+    /// The disk failed (P6). The first reason stays until [`Store::recover`].
     pub fn degrade(&self, why: impl Into<String>) {
-        let why = why.into();
-        tracing::error!(why, "the store is degraded");
-        self.degraded.hold().get_or_insert(why);
+        self.degrade_for(why.into(), false);
+    }
+
+    /// As [`Store::degrade`], until the restart.
+    pub(super) fn degrade_for_good(&self, why: impl Into<String>) {
+        self.degrade_for(why.into(), true);
+    }
+
+    fn degrade_for(&self, why: String, lasting: bool) {
+        tracing::error!(why, "the disk failed: the node is degraded");
+        let at = Instant::now();
+        let mut degraded = self.degraded.hold();
+        match &mut *degraded {
+            Some(degraded) => {
+                degraded.at = at;
+                degraded.lasting |= lasting;
+            }
+            None => *degraded = Some(Degraded { why, at, lasting }),
+        }
+    }
+
+    /// Whether the node is degraded, its last error is this old, and it may become well without a restart.
+    pub fn may_recover(&self, after: Duration) -> bool {
+        self.degraded.hold().as_ref().is_some_and(|degraded| !degraded.lasting && degraded.at.elapsed() >= after)
+    }
+
+    /// The disk works again. `false`: an error came meanwhile, or a journal still waits for the checkpoint that cures it.
+    pub fn recover(&self, after: Duration) -> bool {
+        if self.journals.iter().any(Journal::is_distrusted) {
+            return false;
+        }
+        let mut degraded = self.degraded.hold();
+        let is_well = degraded.as_ref().is_some_and(|degraded| !degraded.lasting && degraded.at.elapsed() >= after);
+        if is_well {
+            *degraded = None;
+        }
+        is_well
     }
 
     /// Writes a checkpoint when enough was appended since the last, and makes spare segments. Blocking: not on a core.

@@ -38,6 +38,11 @@ pub fn on_both(limits: &Limits, test: impl Fn(&mut Bed) + Sync) {
 impl Bed {
     /// Starts one.
     pub fn start(engine: EngineChoice, limits: Limits) -> Self {
+        Self::start_at(engine, limits, Durability::None)
+    }
+
+    /// Starts one that makes its bytes durable.
+    pub fn start_at(engine: EngineChoice, limits: Limits, durability: Durability) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let control = Control::start(dir.path());
         let config = Config {
@@ -47,7 +52,7 @@ impl Bed {
             cores: Some(2),
             storage: dir.path().join("storage"),
             line: control.socket().to_owned(),
-            durability: Durability::None,
+            durability,
             write_mode: WriteMode::Auto,
             serve_damaged: false,
             quarantine: None,
@@ -68,10 +73,15 @@ impl Bed {
         assert_eq!(client.head().unwrap().status, 204);
     }
 
+    /// Where the file of an object is.
+    pub fn file(&self, number: u8) -> std::path::PathBuf {
+        let id = ObjectId::from_bytes([number; 16]).to_string();
+        self.dir.path().join("storage/objects").join(&id[..2]).join(&id)
+    }
+
     /// The bytes of an object, on the disk and nowhere else; [`evict`] keeps them there.
     pub fn cold(&self, number: u8) -> File {
-        let id = ObjectId::from_bytes([number; 16]).to_string();
-        let file = File::open(self.dir.path().join("storage/objects").join(&id[..2]).join(&id)).unwrap();
+        let file = File::open(self.file(number)).unwrap();
         file.sync_all().unwrap();
         evict(&file);
         let mut byte = [0];

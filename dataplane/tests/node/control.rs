@@ -35,6 +35,7 @@ struct State {
     script: Mutex<VecDeque<What>>,
     told: Mutex<Vec<Told>>,
     facts: Mutex<Vec<Fact>>,
+    degraded: Mutex<Option<String>>,
 }
 
 /// A control plane at work; it ends when dropped.
@@ -77,6 +78,11 @@ impl Control {
     /// Every fact so far.
     pub fn facts(&self) -> Vec<Fact> {
         self.state.facts.lock().unwrap().clone()
+    }
+
+    /// Why the node does not trust its disk, as it said last.
+    pub fn degraded(&self) -> Option<String> {
+        self.state.degraded.lock().unwrap().clone()
     }
 
     /// The rate of the next grants.
@@ -130,6 +136,7 @@ async fn answer(request: Request<Incoming>, state: Arc<State>) -> Result<Respons
         ORDERS_PATH => {
             let query = request.into_body().collect().await.unwrap().to_bytes();
             let query: OrdersQuery = serde_json::from_slice(&query).unwrap();
+            *state.degraded.lock().unwrap() = query.node.degraded;
             if query.control_run == RUN {
                 tokio::time::sleep(POLL).await;
             }

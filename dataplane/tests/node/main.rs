@@ -7,5 +7,6 @@ mod client;
 mod control;
 mod conversations;
 mod crowd;
+mod faults;
 mod rates;
 mod steps;

@@ -20,9 +20,13 @@ use crate::surface::refusal::Refused;
 /// Names the node. A field and not a key: the body of §5.1 is fixed.
 const NODE: HeaderName = HeaderName::from_static("x-node");
 
-/// `GET /api/health`
+/// `GET /api/health`: while the disk is not trusted, with the reason; the status stays 200, for the node answers.
 pub async fn health(State(app): State<App>) -> ([(HeaderName, String); 1], Json<Value>) {
-    ([(NODE, app.identity.to_string())], Json(json!({"status": "healthy"})))
+    let body = match app.node.plane().degraded {
+        None => json!({"status": "healthy"}),
+        Some(reason) => json!({"status": "degraded", "reason": reason}),
+    };
+    ([(NODE, app.identity.to_string())], Json(body))
 }
 
 /// `GET /api/info`

@@ -23,7 +23,10 @@ pub async fn live() -> Json<Value> {
 pub async fn ready(State(app): State<App>) -> Response {
     let missing = app.missing();
     let status = if missing.is_empty() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    let body = json!({"ready": missing.is_empty(), "missing": missing});
+    let mut body = json!({"ready": missing.is_empty(), "missing": missing});
+    if let Some(reason) = app.node.plane().degraded {
+        body["degraded"] = reason.into();
+    }
     (status, [(CACHE_CONTROL, "no-store")], Json(body)).into_response()
 }
 

@@ -18,6 +18,7 @@ mod receive;
 mod stored;
 
 use std::rc::Rc;
+use std::sync::Arc;
 
 use etransfer_contract::grant::{Act, Ticket};
 use etransfer_contract::line;
@@ -25,6 +26,7 @@ use etransfer_contract::step::{Close, Digest, Failure, Outcome, Step, Told, What
 use etransfer_contract::{Grant, ObjectId};
 
 use super::digest::Hasher;
+use super::fault::{Doing, believe};
 use super::{Answered, compose, relay, serve};
 use crate::bounds::{READ_AHEAD_CHARGE, STEPS_MAX};
 use crate::connection::is_drainable;
@@ -34,6 +36,7 @@ use crate::grants::{Asker, Decided, tell};
 use crate::http::{Head, Reply};
 use crate::line::LineReply;
 use crate::permission::Permission;
+use crate::store::{LengthRefused, Object};
 use crate::undecided::Share;
 use crate::wire::Wire;
 
@@ -222,14 +225,15 @@ fn told(wanted: &[Digest], hashers: Vec<Hasher>) -> Vec<(Digest, String)> {
     wanted.iter().copied().zip(hashers.into_iter().map(|hasher| hex(hasher.finish()))).collect()
 }
 
-/// What a disk that failed is told as.
-fn of_disk(object: ObjectId, error: &std::io::Error) -> Failure {
-    if super::append::is_no_space(error) {
-        return Failure::DiskFull;
+/// Sets the length of an object whose bytes are all there.
+async fn declare(core: &Core, object: &Arc<Object>, length: u64) -> Result<(), Failure> {
+    match object.declare_length(length, core.journal()) {
+        Ok(()) => Ok(()),
+        Err(LengthRefused::Removed) => Err(Failure::Gone),
+        Err(LengthRefused::Journal(error)) => Err(believe(core, object, Doing::Journal, error).await.failure()),
+        Err(refused @ (LengthRefused::Other { .. } | LengthRefused::Below { .. })) => {
+            tracing::error!(object = %object.id(), %refused, "a step declares another length");
+            Err(Failure::Disk)
+        }
     }
-    if error.kind() == std::io::ErrorKind::NotFound {
-        return Failure::Gone;
-    }
-    tracing::error!(%object, %error, "a step failed on the disk");
-    Failure::Disk
 }

@@ -9,9 +9,10 @@ use etransfer_contract::fact::Fact;
 use etransfer_contract::step::{Failure, Receive, Told};
 use etransfer_contract::{ObjectId, Span};
 
-use super::{hashers, of_disk, told};
+use super::{declare, hashers, told};
 use crate::act::Answered;
 use crate::act::append::open_for_body;
+use crate::act::fault::{Doing, Fault, believe, prove};
 use crate::act::finish::{Stored, finish};
 use crate::act::mover::{Limits, Mover, Stop};
 use crate::act::remove::remove_object;
@@ -48,6 +49,9 @@ pub async fn receive(
     let Ok(object) = core.shared.store.find_or_create(wanted.object, None) else {
         return Ok(Told::Failed(Failure::Gone));
     };
+    if let Err(fault) = prove(core, &object).await {
+        return Ok(Told::Failed(fault.failure()));
+    }
     // Nothing is discarded before it is this step's: what stands under the name already is somebody's.
     let Some(claim) = claim(&object, wanted) else { return Ok(Told::Failed(Failure::Taken)) };
     let ended = match take_in(permission, wire, content, wanted, &object, claim).await {
@@ -78,8 +82,11 @@ async fn take_in(
 ) -> Result<Told, Ended> {
     let core = permission.core;
     let most = wanted.exact.unwrap_or(u64::MAX).min(wanted.max);
-    let disk = |error| Ended::Failed(of_disk(wanted.object, &error));
-    let file = open_for_body(core, wanted.object, content.remaining()).await.map_err(disk)?;
+    let disk = |fault: Fault| Ended::Failed(fault.failure());
+    let file = match open_for_body(core, object, content.remaining()).await {
+        Ok(file) => file,
+        Err(error) => return Err(disk(believe(core, object, Doing::Open, error).await)),
+    };
     // One byte more than a whole object may have is let in, and then the body is too long.
     let limits = Limits { budget: Some(wanted.budget), length_max: Some(wanted.at.saturating_add(most)) };
     let mut mover = Mover::new(permission, object, claim, file, wanted.at, limits);
@@ -93,7 +100,7 @@ async fn take_in(
         mover.limit(core.shared.rates.join(rate, &core.io));
     }
     let mut moved = mover.run(wire, content).await;
-    std::mem::replace(&mut moved.end, Ok(())).map_err(|stop| stopped(wanted.object, stop))?;
+    std::mem::replace(&mut moved.end, Ok(())).map_err(stopped)?;
     let bytes = moved.received();
     if bytes < wanted.min || wanted.exact.is_some_and(|exact| bytes < exact) {
         return Err(Ended::Failed(Failure::Short));
@@ -103,14 +110,16 @@ async fn take_in(
     if found != wanted.expect {
         return Err(Ended::Failed(Failure::Mismatch));
     }
-    moved.commit(core).map_err(|stop| stopped(wanted.object, stop))?;
-    moved.release();
+    moved.commit(core, object).await.map_err(stopped)?;
+    moved.let_go();
     if wanted.is_whole {
-        let refused = |refused| Ended::Failed(of_disk(wanted.object, &std::io::Error::other(refused)));
-        object.declare_length(bytes, core.journal()).map_err(refused)?;
+        declare(core, object, bytes).await.map_err(Ended::Failed)?;
     }
     let stored = if wanted.sync { Stored::Promised } else { Stored::Bytes };
     finish(core, object, moved.file.as_ref(), stored).await.map_err(disk)?;
+    if !moved.is_held(object) {
+        return Err(disk(Fault::Disk));
+    }
     core.shared.facts.push(Fact::Progress(object.presence()));
     Ok(Told::Received { bytes, digests })
 }
@@ -124,7 +133,7 @@ fn claim(object: &Arc<Object>, wanted: &Receive) -> Option<Claim> {
     object.claim_free(Span::at(wanted.at, exact)?).ok()
 }
 
-fn stopped(object: ObjectId, stop: Stop) -> Ended {
+fn stopped(stop: Stop) -> Ended {
     Ended::Failed(match stop {
         Stop::Surplus | Stop::TooLarge => Failure::TooLong,
         Stop::NoRoom => Failure::NoRoom,
@@ -134,7 +143,8 @@ fn stopped(object: ObjectId, stop: Stop) -> Ended {
         Stop::Revoked => Failure::Revoked,
         Stop::Mismatch => Failure::Mismatch,
         Stop::Form => Failure::Malformed,
-        Stop::Disk(error) => of_disk(object, &error),
+        Stop::Disk(fault) => fault.failure(),
+        Stop::Broken(_) => unreachable!("the mover believes it"),
         Stop::Framing(reject) => return Ended::Answered(Answered::Reply(Reply::reject(reject))),
         Stop::Refused(refusal) => return Ended::Answered(Answered::Reply(Reply::refusal(&refusal))),
         Stop::Slow | Stop::Gone | Stop::Stopping => return Ended::Answered(Answered::Cut),

@@ -3,8 +3,9 @@
 use etransfer_contract::step::{Examine, Failure, Seal, Told};
 use etransfer_contract::{ObjectId, Span};
 
-use super::{hashers, of_disk, told};
+use super::{declare, hashers, told};
 use crate::act::digest::{Hasher, of_file};
+use crate::act::fault::prove;
 use crate::act::finish::{Stored, finish};
 use crate::core::Core;
 
@@ -31,14 +32,14 @@ async fn complete(core: &Core, wanted: &Seal) -> Result<Vec<Hasher>, Failure> {
         _ => store.find(wanted.object),
     };
     let object = object.ok_or(Failure::Gone)?;
+    prove(core, &object).await.map_err(|fault| fault.failure())?;
     let look = object.look();
     if look.contiguous < wanted.length {
         return Err(Failure::Short);
     }
-    let disk = |error: std::io::Error| of_disk(wanted.object, &error);
     if !look.complete {
-        object.declare_length(wanted.length, core.journal()).map_err(|refused| disk(std::io::Error::other(refused)))?;
-        finish(core, &object, None, Stored::Nothing).await.map_err(disk)?;
+        declare(core, &object, wanted.length).await?;
+        finish(core, &object, None, Stored::Nothing).await.map_err(|fault| fault.failure())?;
     }
     let look = object.look();
     if !look.complete || look.length != Some(wanted.length) {
@@ -54,5 +55,5 @@ async fn digest(core: &Core, id: ObjectId, span: Option<Span>, hashers: Vec<Hash
     if !object.spans().contains(span) {
         return Err(Failure::Gone);
     }
-    of_file(core, id, span, hashers).await.map_err(|error| of_disk(id, &error))
+    of_file(core, &object, span, hashers).await.map_err(|fault| fault.failure())
 }

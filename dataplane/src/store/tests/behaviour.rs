@@ -270,7 +270,13 @@ fn a_failed_sync_falls_back_to_what_was_synced_and_fences_the_writers() {
     claim.commit(store.journal(0), span(10, 30), crc32fast::hash(&[9; 20])).unwrap();
     object.synced(mark, store.journal(0)).unwrap();
     claim.commit(store.journal(0), span(30, 50), crc32fast::hash(&[9; 20])).unwrap();
-    assert_eq!(object.distrust(store.journal(0)).unwrap(), [span(0, 10)].into_iter().collect());
+    object.doubt();
+    assert!(
+        matches!(object.claim(sequential(50, 5)), Err(Refused::InDoubt)),
+        "nobody writes before the disk was asked"
+    );
+    assert_eq!(object.fall_back(&store.objects_dir(), store.journal(0)).unwrap(), Fallen::Kept(10));
+    assert_eq!(object.spans(), [span(0, 10)].into_iter().collect());
     assert!(matches!(claim.commit(store.journal(0), span(50, 60), 0), Err(CommitError::Ended)));
     drop(claim);
     assert_eq!(object.look().contiguous, 10);
@@ -280,7 +286,67 @@ fn a_failed_sync_falls_back_to_what_was_synced_and_fences_the_writers() {
     let (store, _) = open(root.path());
     let object = store.find(id(1)).unwrap();
     assert_eq!(object.spans(), [span(0, 15)].into_iter().collect());
-    assert_eq!(object.distrust(store.journal(0)).unwrap().bytes(), 15, "both were synced");
+    let fallen = object.fall_back(&store.objects_dir(), store.journal(0)).unwrap();
+    assert_eq!(fallen, Fallen::Kept(15), "both were synced");
+}
+
+#[test]
+fn what_a_sync_covered_counts_only_if_the_disk_still_has_it() {
+    let root = directory();
+    let (store, _) = open(root.path());
+    let object = store.find_or_create(id(1), Some(100)).unwrap();
+    let mut claim = object.claim(sequential(0, 100)).unwrap();
+    write_file(&store, id(1), 0, &[9; 100]);
+    claim.commit_synced(store.journal(0), span(0, 10), crc32fast::hash(&[9; 10])).unwrap();
+    // Kept apart from the first: extents of one trust are combined where they touch.
+    claim.commit_synced(store.journal(0), span(20, 30), crc32fast::hash(&[9; 10])).unwrap();
+    drop(claim);
+    write_file(&store, id(1), 25, &[0]);
+    assert_eq!(object.fall_back(&store.objects_dir(), store.journal(0)).unwrap(), Fallen::Kept(10));
+    drop((object, store));
+    let (store, _) = open(root.path());
+    assert_eq!(store.find(id(1)).unwrap().spans(), [span(0, 10)].into_iter().collect(), "it is recorded");
+}
+
+#[test]
+fn a_complete_object_that_the_disk_does_not_have_is_damaged_and_stays_closed() {
+    let root = directory();
+    let (store, _) = open(root.path());
+    store_complete(&store, id(1), &[7; 50], true);
+    let object = store.find(id(1)).unwrap();
+    assert_eq!(object.fall_back(&store.objects_dir(), store.journal(0)).unwrap(), Fallen::Kept(50));
+    write_file(&store, id(1), 25, &[0]);
+    assert_eq!(object.fall_back(&store.objects_dir(), store.journal(0)).unwrap(), Fallen::Damaged { lost: 50 });
+    assert!(object.look().complete, "it is nobody's to write");
+}
+
+#[test]
+fn a_completion_is_seen_once_it_is_published() {
+    let root = directory();
+    let (store, _) = open(root.path());
+    store_bytes(&store, id(1), Some(4), 0, b"four");
+    let object = store.find(id(1)).unwrap();
+    let mut completion = object.try_complete().unwrap();
+    completion.record(store.journal(0), true).unwrap();
+    assert!(!object.look().complete && !object.presence().complete && store.unconfirmed().is_empty());
+    // Its journal's sync failed: the next request goes on where this one stopped.
+    drop(completion);
+    let completion = object.try_complete().unwrap();
+    assert!(completion.is_recorded() && object.try_complete().is_none());
+    completion.publish();
+    assert!(object.look().complete && object.try_complete().is_none());
+    assert_eq!(store.unconfirmed().len(), 1);
+}
+
+#[test]
+fn a_file_that_is_another_one_or_too_short_is_not_recognized() {
+    let root = directory();
+    let (store, _) = open(root.path());
+    store_bytes(&store, id(1), None, 0, b"four");
+    let object = store.find(id(1)).unwrap();
+    assert_eq!(object.recognize(11, 4), Ok(()));
+    assert_eq!(object.recognize(11, 3), Err(Strange::Short { recorded: 4, found: 3 }));
+    assert_eq!(object.recognize(12, 4), Err(Strange::Replaced));
 }
 
 #[test]

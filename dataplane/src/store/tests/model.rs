@@ -249,7 +249,8 @@ impl Run {
 
     fn distrust(&mut self, object: u8) {
         let Some(found) = self.store().find(id(object)) else { return };
-        let left = found.distrust(self.store().journal(self.core())).unwrap();
+        found.fall_back(&self.store().objects_dir(), self.store().journal(self.core())).unwrap();
+        let left = found.spans();
         // What was given up may be written again, so cutting the journal before this is no crash that can happen.
         self.history.clear();
         let model = &mut self.world[usize::from(object)];

@@ -1,0 +1,65 @@
+//! What a client is told of an upload, by whatever answer: HEAD, 204, 409, 507.
+//!
+//! Must stay true: told is as good as acknowledged. An offset that equals the length says "complete", so it is told only of
+//! an upload that is; at `durability: every` no byte and no length is told that a sync did not cover before.
+
+use std::sync::Arc;
+
+use etransfer_contract::SpanSet;
+
+use super::fault::{Doing, Fault, prove};
+use super::finish::{Stored, finish, sync_journal};
+use crate::config::Durability;
+use crate::core::Core;
+use crate::store::{Look, Object};
+
+/// How an upload is, as far as it may be told.
+pub struct Told {
+    /// Offset, length, completeness.
+    pub look: Look,
+    /// The received bytes, at `durability: every`; else [`Object::spans`] says it.
+    proven: Option<SpanSet>,
+}
+
+impl Told {
+    /// The received bytes that may be told.
+    pub fn spans(self, object: &Object) -> SpanSet {
+        self.proven.unwrap_or_else(|| object.spans())
+    }
+}
+
+/// What may be told of `object` now, made durable first where the level asks for that.
+pub async fn told(core: &Core, object: &Arc<Object>) -> Result<Told, Fault> {
+    prove(core, object).await?;
+    let durability = core.shared.config.durability;
+    let look = object.look();
+    if !look.complete && look.length == Some(look.contiguous) && look.writers == 0 {
+        complete(core, object).await?;
+    }
+    if durability != Durability::Every {
+        return Ok(Told { look: object.look(), proven: None });
+    }
+    if !object.is_proven() {
+        finish(core, object, None, Stored::Promised).await?;
+    }
+    let (look, spans) = object.proven();
+    for position in object.positions() {
+        if let Err(error) = sync_journal(core, position).await {
+            return Err(Doing::Journal.broken()(error).believe(core, object).await);
+        }
+    }
+    Ok(Told { look, proven: Some(spans) })
+}
+
+/// All bytes are there: whoever completes it right now is waited for, else it is done here.
+async fn complete(core: &Core, object: &Arc<Object>) -> Result<(), Fault> {
+    loop {
+        let changed = object.writers_changed();
+        finish(core, object, None, Stored::Nothing).await?;
+        let look = object.look();
+        if look.complete || look.removed || look.length != Some(look.contiguous) || !object.is_completing() {
+            return Ok(());
+        }
+        changed.await;
+    }
+}

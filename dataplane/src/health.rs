@@ -1,0 +1,103 @@
+//! Is the disk well? One task of one core asks, on a helper thread: a degraded node becomes well by itself when the disk is,
+//! and a file system that became read-only is noticed without a request.
+
+use std::fs::File;
+use std::io;
+use std::os::fd::AsFd;
+use std::os::unix::fs::FileExt;
+use std::rc::Rc;
+use std::time::Duration;
+
+use rustix::fs::{AtFlags, Mode, OFlags, StatVfsMountFlags};
+use rustix::io::Errno;
+
+use crate::core::Core;
+use crate::scan::Scan;
+
+/// How often the disk is looked at.
+const LOOK: Duration = Duration::from_secs(1);
+/// A node stays degraded this long after the last error: longer than the control plane waits between two looks at it, so
+/// that nobody misses it.
+const DEGRADED_LEAST: Duration = Duration::from_secs(5);
+/// Bytes of a probe.
+const PROBE_BYTES: usize = 4096;
+/// Name of the probe where a file system makes no file without one.
+const PROBE_NAME: &str = "probe";
+
+/// Watches the disk for ever.
+pub async fn watch(core: Rc<Core>) {
+    loop {
+        core.io.sleep(LOOK).await;
+        let store = std::sync::Arc::clone(&core.shared.store);
+        core.io
+            .off_core(move || {
+                let objects = store.objects_dir();
+                if is_read_only(&objects) {
+                    if store.degraded().is_none() {
+                        store.degrade("the file system of the objects is read-only");
+                    }
+                } else if store.may_recover(DEGRADED_LEAST) {
+                    match probe(&objects) {
+                        Ok(()) if store.recover(DEGRADED_LEAST) => {
+                            tracing::warn!("the disk works again: the node is no longer degraded");
+                        }
+                        Ok(()) => {}
+                        Err(error) => tracing::warn!(%error, "a degraded node looked at its disk: not well yet"),
+                    }
+                }
+            })
+            .await;
+    }
+}
+
+fn is_read_only(objects: impl AsFd) -> bool {
+    rustix::fs::fstatvfs(objects).is_ok_and(|disk| disk.f_flag.contains(StatVfsMountFlags::RDONLY))
+}
+
+/// Writes, syncs and reads back a file that has no name, or is gone at once. A full disk is a well one.
+fn probe(objects: impl AsFd) -> io::Result<()> {
+    match try_probe(objects) {
+        Err(error) if matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) => Ok(()),
+        tried => tried,
+    }
+}
+
+fn try_probe(objects: impl AsFd) -> io::Result<()> {
+    let file = make(&objects)?;
+    let content = [0xA5; PROBE_BYTES];
+    file.write_all_at(&content, 0)?;
+    file.sync_data()?;
+    let mut scan = Scan::default();
+    if scan.read_disk(&file, 0, PROBE_BYTES)? == content {
+        Ok(())
+    } else {
+        Err(io::Error::other("the disk gives back other bytes than were written"))
+    }
+}
+
+fn make(objects: impl AsFd) -> io::Result<File> {
+    let (flags, mode) = (OFlags::RDWR | OFlags::CLOEXEC, Mode::RUSR | Mode::WUSR);
+    match rustix::fs::openat(&objects, ".", flags | OFlags::TMPFILE, mode) {
+        Err(Errno::OPNOTSUPP | Errno::ISDIR | Errno::NOENT) => {
+            let named = flags | OFlags::CREATE | OFlags::TRUNC | OFlags::NOFOLLOW;
+            let file = rustix::fs::openat(&objects, PROBE_NAME, named, mode)?;
+            rustix::fs::unlinkat(&objects, PROBE_NAME, AtFlags::empty())?;
+            Ok(file.into())
+        }
+        made => Ok(made?.into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_probe_of_a_well_disk_leaves_nothing() {
+        let root = tempfile::tempdir().expect("a directory");
+        let objects = File::open(root.path()).expect("its handle");
+        probe(&objects).expect("a disk that is well");
+        assert!(!is_read_only(&objects));
+        assert_eq!(std::fs::read_dir(root.path()).expect("its entries").count(), 0);
+    }
+}

@@ -1,0 +1,152 @@
+//! P6 on either engine: an error of the disk is believed. The errors come from the hook in `world/faults.rs`, one engine
+//! after the other, for the hook is the whole process's.
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+use etransfer_contract::fact::Fact;
+use etransfer_dataplane::config::{Durability, EngineChoice, Limits};
+use etransfer_dataplane::world::faults::{Failing, order};
+use rustix::fs::{FileType, Mode};
+
+use super::bed::{Bed, content, path};
+use super::client::{Client, PATIENCE};
+
+/// Runs a test on each engine.
+fn on_each(durability: Durability, test: impl Fn(&Bed)) {
+    for engine in [EngineChoice::Ring, EngineChoice::Readiness] {
+        for what in [Failing::Write, Failing::Sync, Failing::Read] {
+            order(what, 0, 0);
+        }
+        test(&Bed::start_at(engine, Limits::default(), durability));
+    }
+}
+
+fn patch(bed: &Bed, length: usize, offset: usize, body: &[u8]) -> u16 {
+    let mut client = Client::connect(bed.address);
+    client.upload("PATCH", &path("append", 1, length), offset as u64, body.len() as u64, body).unwrap();
+    client.head().map_or(0, |answer| answer.status)
+}
+
+/// Status, offset, bytes received.
+fn head(bed: &Bed, length: usize) -> (u16, Option<u64>, Option<u64>) {
+    let mut client = Client::connect(bed.address);
+    client.ask("HEAD", &path("state", 1, length), "");
+    let answer = client.head().expect("an answer");
+    (answer.status, answer.number("upload-offset"), answer.number("x-received-bytes"))
+}
+
+fn get(bed: &Bed, length: usize) -> (u16, Vec<u8>) {
+    let mut client = Client::connect(bed.address);
+    client.ask("GET", &path("serve", 1, length), "");
+    let (answer, body) = client.whole();
+    (answer.status, body)
+}
+
+#[track_caller]
+fn until(what: &str, is_so: impl Fn() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !is_so() {
+        assert!(Instant::now() < deadline, "never: {what}");
+        thread::sleep(Duration::from_millis(20));
+    }
+}
+
+#[test]
+fn p6_windows_after_a_failed_one_do_not_count() {
+    on_each(Durability::Complete, |bed| {
+        let bytes = content(6 << 20);
+        order(Failing::Write, 0, 1);
+        assert_eq!(patch(bed, bytes.len(), 0, &bytes), 500);
+        assert_eq!(head(bed, bytes.len()), (200, Some(0), Some(0)), "no byte behind the hole is claimed");
+        until("the node is degraded", || bed.control.degraded().is_some_and(|why| why.contains("write")));
+        assert_eq!(patch(bed, bytes.len(), 0, &bytes), 204);
+        assert_eq!(get(bed, bytes.len()), (200, bytes));
+        until("the node is well", || bed.control.degraded().is_none());
+    });
+}
+
+#[test]
+fn p6_after_a_failed_sync_only_what_was_synced_counts() {
+    on_each(Durability::Every, |bed| {
+        let bytes = content(3000);
+        assert_eq!(patch(bed, 3000, 0, &bytes[..1000]), 204);
+        order(Failing::Sync, 0, 1);
+        assert_eq!(patch(bed, 3000, 1000, &bytes[1000..2000]), 500);
+        assert_eq!(head(bed, 3000), (200, Some(1000), Some(1000)));
+        assert_eq!(patch(bed, 3000, 1000, &bytes[1000..]), 204);
+        assert_eq!(get(bed, 3000), (200, bytes));
+    });
+}
+
+#[test]
+fn p6_what_was_synced_is_read_from_the_disk_before_it_counts_again() {
+    on_each(Durability::Every, |bed| {
+        let bytes = content(2000);
+        assert_eq!(patch(bed, 2000, 0, &bytes[..1000]), 204);
+        std::os::unix::fs::FileExt::write_all_at(
+            &std::fs::File::options().write(true).open(bed.file(1)).unwrap(),
+            &[!bytes[500]],
+            500,
+        )
+        .unwrap();
+        order(Failing::Write, 0, 1);
+        assert_eq!(patch(bed, 2000, 1000, &bytes[1000..]), 500);
+        assert_eq!(head(bed, 2000), (200, Some(0), Some(0)));
+        assert_eq!(patch(bed, 2000, 0, &bytes), 204);
+        assert_eq!(get(bed, 2000), (200, bytes));
+    });
+}
+
+#[test]
+fn p6_a_small_upload_whose_last_sync_failed_starts_again() {
+    on_each(Durability::Complete, |bed| {
+        let bytes = content(3000);
+        assert_eq!(patch(bed, 3000, 0, &bytes[..1000]), 204);
+        assert_eq!(patch(bed, 3000, 1000, &bytes[1000..2000]), 204);
+        order(Failing::Sync, 0, 1);
+        assert_eq!(patch(bed, 3000, 2000, &bytes[2000..]), 500);
+        assert_eq!(head(bed, 3000), (200, Some(0), Some(0)), "nothing was ever synced");
+        assert_eq!(patch(bed, 3000, 0, &bytes), 204);
+        assert_eq!(get(bed, 3000), (200, bytes));
+    });
+}
+
+#[test]
+fn p5_a_completion_whose_journal_was_not_synced_is_not_seen() {
+    on_each(Durability::Complete, |bed| {
+        let bytes = content(3000);
+        let is_told = || bed.control.facts().iter().any(|fact| matches!(fact, Fact::Completed(_)));
+        order(Failing::Sync, 1, usize::MAX);
+        assert_eq!(patch(bed, 3000, 0, &bytes), 500);
+        assert_eq!(head(bed, 3000).0, 500, "an offset that equals the length would say that it is complete");
+        assert!(!is_told());
+        order(Failing::Sync, 0, 0);
+        until("a checkpoint cures the journal, and HEAD completes the upload", || {
+            head(bed, 3000) == (200, Some(3000), Some(3000))
+        });
+        until("it is told", is_told);
+        assert_eq!(get(bed, 3000), (200, bytes));
+    });
+}
+
+#[test]
+fn a_file_that_is_gone_or_another_is_500_and_no_zeros() {
+    on_each(Durability::Complete, |bed| {
+        let bytes = content(3000);
+        assert_eq!(patch(bed, 3000, 0, &bytes[..1000]), 204);
+        std::fs::remove_file(bed.file(1)).unwrap();
+        assert_eq!(patch(bed, 3000, 1000, &bytes[1000..]), 500, "removed");
+        assert_eq!(get(bed, 3000).0, 500, "removed");
+        rustix::fs::mknodat(rustix::fs::CWD, bed.file(1), FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
+        assert_eq!(patch(bed, 3000, 1000, &bytes[1000..]), 500, "a pipe");
+        assert_eq!(get(bed, 3000).0, 500, "a pipe");
+        std::fs::remove_file(bed.file(1)).unwrap();
+        // Kept open, so that the new one is another inode.
+        let _other = std::fs::File::create(bed.file(1).with_extension("other")).unwrap();
+        std::fs::write(bed.file(1), &bytes).unwrap();
+        assert_eq!(patch(bed, 3000, 1000, &bytes[1000..]), 500, "another file");
+        assert_eq!(get(bed, 3000).0, 500, "another file");
+        std::fs::remove_file(bed.file(1).with_extension("other")).unwrap();
+    });
+}
