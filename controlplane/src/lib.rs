@@ -6,6 +6,7 @@
 
 pub mod audit;
 pub mod authority;
+pub mod bounds;
 pub mod catalogue;
 pub mod clock;
 pub mod config;

@@ -15,6 +15,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::server::{App, Routes};
+use crate::socket;
 use crate::surface::entry::handle;
 
 /// How long open calls may take to end after a stop.
@@ -30,6 +31,9 @@ pub async fn serve(listener: UnixListener, app: App, routes: Routes) {
     loop {
         tokio::select! {
             accepted = listener.accept() => match accepted {
+                Ok((stream, _)) if !socket::is_own_peer(&stream) => {
+                    tracing::warn!("another user's program connected to the line and was sent away");
+                }
                 Ok((stream, _)) => {
                     connections.spawn(connection(stream, app.clone(), Arc::clone(&routes)));
                 }

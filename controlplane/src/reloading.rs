@@ -71,6 +71,7 @@ impl App {
         let (reloaded, keys) = read.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))?;
         if !reloaded.changes.is_empty() {
             self.authority.replace(keys);
+            self.authority.guesses.obey(reloaded.config.auth.failures());
             self.node.reconfigure(reloaded.config.clone());
             let fields: Vec<&String> = reloaded.changes.keys().collect();
             tracing::info!(?fields, "the configuration was reloaded");

@@ -13,10 +13,12 @@ use axum::Router;
 use axum::middleware::from_fn_with_state;
 use tokio::sync::{Mutex, Semaphore, watch};
 
+use crate::audit::Denials;
 use crate::authority::Authority;
 use crate::authority::announce::Announcement;
 use crate::authority::first_token::{self, FirstToken};
 use crate::authority::keys::Keys;
+use crate::bounds::AUDIT_FOLD;
 use crate::catalogue::file::{self, OpenError};
 use crate::catalogue::{Beginning, redis};
 use crate::config::{Backend, Config, Durability, Sources};
@@ -33,7 +35,6 @@ use crate::node::Node;
 use crate::people::People;
 use crate::reloading::{self, Reloading};
 use crate::socket::{self, SocketError};
-use crate::surface::attempts::Attempts;
 use crate::surface::cloudbackend;
 use crate::surface::easytransfer::login::Login;
 use crate::surface::easytransfer::{self, live};
@@ -75,8 +76,8 @@ pub struct Parts {
     pub people: Option<People>,
     /// The provider people sign in with, when one is configured.
     pub login: Option<Arc<Login>>,
-    /// Wrong tokens per address.
-    pub misses: Arc<Attempts>,
+    /// Refusals on their way to the audit log.
+    pub denials: Arc<Denials>,
     /// What the pyBlobServer surface counts.
     pub blobs: Arc<Blobs>,
     /// What Secure File Transfer keeps in memory.
@@ -216,6 +217,7 @@ fn prepare(config: Arc<Config>, sources: Sources) -> Result<(App, watch::Sender<
         path: config.state_path(),
         source,
     })?;
+    authority.guesses.obey(config.auth.failures());
     let identity = identity::load_or_make(&config.state_path()).map_err(|source| StartError::Io {
         action: "keep the identity in",
         path: config.state_path(),
@@ -244,7 +246,7 @@ fn prepare(config: Arc<Config>, sources: Sources) -> Result<(App, watch::Sender<
         host: Arc::default(),
         advice: Arc::default(),
         audience: Arc::new(Semaphore::new(live::AUDIENCE_MAX)),
-        misses: Arc::new(Attempts::new(easytransfer::MISSES_MAX)),
+        denials: Arc::default(),
         blobs: Arc::default(),
         sft: Arc::default(),
         streams: Arc::default(),
@@ -295,6 +297,7 @@ fn authority(config: &Config, people: Option<People>) -> std::io::Result<(Author
     if strangers > 0 && !config.auth.tokens.is_empty() {
         tracing::warn!(strangers, "retention.token_policies names tokens that auth.tokens does not");
     }
+    config.auth.weak_tokens().iter().for_each(|weakness| tracing::warn!("{weakness}"));
     let first = first_token::needed(config)?;
     let keys = Keys::of(config, first.as_ref().map(|first| &first.token));
     Ok((Authority::of(keys, people), first))
@@ -311,6 +314,7 @@ async fn serve(app: App, listener: std::os::unix::net::UnixListener) {
     tokio::spawn(Arc::clone(&app.traffic).follow(Arc::clone(&app.node)));
     tokio::spawn(Arc::clone(&app.host).follow());
     tokio::spawn(sweep_for_ever(app.clone()));
+    tokio::spawn(tell_denials(app.clone()));
     tokio::spawn(reloading::watch(app.clone()));
     tokio::spawn(secure_file_transfer::cleanup::for_ever(app.clone()));
     tokio::spawn(stream_upload::cleanup::for_ever(app.clone()));
@@ -343,6 +347,18 @@ impl Routes {
             easytransfer: easytransfer::router(app)
                 .layer(from_fn_with_state((app.clone(), easytransfer::NAME), decisions::observe))
                 .with_state(app.clone()),
+        }
+    }
+}
+
+/// The last refusals before it gets quiet are told within two minutes, and at the end.
+async fn tell_denials(app: App) {
+    let mut stopping = app.stopping.clone();
+    let mut tick = tokio::time::interval(AUDIT_FOLD);
+    loop {
+        tokio::select! {
+            _ = tick.tick() => app.denials.tell(),
+            _ = stopping.wait_for(|stopping| *stopping) => return,
         }
     }
 }
@@ -395,7 +411,7 @@ impl App {
             host: Arc::default(),
             advice: Arc::default(),
             audience: Arc::new(Semaphore::new(live::AUDIENCE_MAX)),
-            misses: Arc::new(Attempts::new(easytransfer::MISSES_MAX)),
+            denials: Arc::default(),
             blobs: Arc::default(),
             sft: Arc::default(),
             streams: Arc::default(),

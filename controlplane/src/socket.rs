@@ -30,6 +30,9 @@ pub enum SocketError {
     /// The directory belongs to somebody else, who could replace the socket.
     #[error("{0} belongs to another user")]
     Foreign(PathBuf),
+    /// Others can write to the directory, and could replace the socket.
+    #[error("others can write to {0}; make it private (chmod go-w) or set server.line_socket")]
+    Shared(PathBuf),
 }
 
 /// Owner of a bound socket: its file goes when this drops.
@@ -53,9 +56,13 @@ pub fn bind(path: &Path) -> Result<(UnixListener, Guard), SocketError> {
     };
     let directory = path.parent().unwrap_or_else(|| Path::new("."));
     make_private_dir(directory).map_err(failed("make", directory))?;
-    let owner = std::fs::metadata(directory).map_err(failed("look at", directory))?.uid();
-    if owner != rustix::process::geteuid().as_raw() {
+    // Not through a link: in a directory that everybody can write to it would be somebody else's.
+    let found = std::fs::symlink_metadata(directory).map_err(failed("look at", directory))?;
+    if found.is_symlink() && is_shared(directory) || owner_of(directory).map_err(failed("look at", directory))? != own_id() {
         return Err(SocketError::Foreign(directory.to_owned()));
+    }
+    if std::fs::metadata(directory).map_err(failed("look at", directory))?.mode() & 0o022 != 0 {
+        return Err(SocketError::Shared(directory.to_owned()));
     }
     let beside = path.with_extension("lock");
     let lock = lock(&beside).map_err(failed("lock", &beside))?.ok_or_else(|| SocketError::Taken(path.to_owned()))?;
@@ -69,6 +76,35 @@ pub fn bind(path: &Path) -> Result<(UnixListener, Guard), SocketError> {
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).map_err(failed("restrict", path))?;
     listener.set_nonblocking(true).map_err(failed("listen on", path))?;
     Ok((listener, guard))
+}
+
+fn own_id() -> u32 {
+    rustix::process::geteuid().as_raw()
+}
+
+fn owner_of(path: &Path) -> io::Result<u32> {
+    Ok(std::fs::metadata(path)?.uid())
+}
+
+/// Whether everybody can put things beside `path`.
+fn is_shared(path: &Path) -> bool {
+    let above = path.parent().and_then(|above| std::fs::metadata(above).ok());
+    above.is_none_or(|above| above.mode() & 0o002 != 0)
+}
+
+/// Whether the program at the other end runs as this user, or as root: the path alone says nothing about who is there.
+pub fn is_own_peer(stream: &tokio::net::UnixStream) -> bool {
+    stream.peer_cred().is_ok_and(|peer| peer.uid() == own_id() || peer.uid() == 0)
+}
+
+/// Whether a command of this user may trust what listens on `path`: root's commands serve nodes of other users, whose
+/// sockets stand in directories of their own.
+pub fn is_node_of(stream: &tokio::net::UnixStream, path: &Path) -> bool {
+    let owner = path.parent().and_then(|directory| owner_of(directory).ok());
+    stream.peer_cred().is_ok_and(|peer| {
+        let is_ours = peer.uid() == own_id() || peer.uid() == 0;
+        is_ours || (own_id() == 0 && owner == Some(peer.uid()) && path.parent().is_some_and(|line| !is_shared(line)))
+    })
 }
 
 /// Makes a directory only its owner can enter; one that exists is left as it is.
@@ -89,6 +125,25 @@ pub fn lock(path: &Path) -> io::Result<Option<File>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_directory_that_others_can_write_to_is_no_place_for_the_line() {
+        let dir = tempfile::tempdir().unwrap();
+        let shared = dir.path().join("shared");
+        std::fs::create_dir(&shared).unwrap();
+        std::fs::set_permissions(&shared, std::fs::Permissions::from_mode(0o777)).unwrap();
+        assert!(matches!(bind(&shared.join("control.sock")), Err(SocketError::Shared(_))));
+        std::fs::set_permissions(&shared, std::fs::Permissions::from_mode(0o755)).unwrap();
+        bind(&shared.join("control.sock")).unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_peer_is_known_by_its_user() {
+        let (one, other) = tokio::net::UnixStream::pair().unwrap();
+        assert!(is_own_peer(&one) && is_own_peer(&other));
+        let path = tempfile::tempdir().unwrap().path().join("line/control.sock");
+        assert!(is_node_of(&one, &path));
+    }
 
     #[test]
     fn a_stale_socket_is_replaced_and_a_live_one_is_not() {

@@ -1,6 +1,6 @@
 //! The audit log: who did what to which object, as JSON lines, never a secret (P22).
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::support::tus::metadata;
 use crate::support::{Node, Request, TOKEN, wait};
@@ -15,16 +15,22 @@ fn every_act_is_one_line_and_no_line_holds_a_secret() {
     node.send(&Request::get(&upload.download())).is(401);
     node.send(&Request::new("POST", "/api/admin/reload-config").header("X-API-Token", TOKEN)).is(200);
     node.delete(&upload.file()).is(200);
-    let acts = wait::until("four lines", || {
+    let acts = wait::until("five lines", || {
         let text = std::fs::read_to_string(&file).ok()?;
         let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
-        (lines.len() >= 4).then_some(lines)
+        (lines.len() >= 5).then_some(lines)
     });
     let told: Vec<(&str, Option<&str>)> =
         acts.iter().map(|act| (act["action"].as_str().expect("an action"), act["object"].as_str())).collect();
     let id = Some(upload.id.as_str());
-    assert_eq!(told, [("create", id), ("download", id), ("reload", None), ("delete", id)]);
-    assert!(acts.iter().all(|act| act["who"].as_str().is_some_and(|who| who.starts_with("token t"))), "{acts:?}");
+    let expected = [("create", id), ("download", id), ("request", None), ("reload", None), ("delete", id)];
+    assert_eq!(told, expected);
+    let refused = &acts[2];
+    assert_eq!((&refused["who"], &refused["status"], &refused["result"]), (&json!("unknown"), &json!(401), &json!("denied")));
+    let done = acts.iter().filter(|act| act["result"] == "ok");
+    assert!(done.clone().all(|act| act["who"].as_str().is_some_and(|who| who.starts_with("token t"))), "{acts:?}");
+    assert_eq!(done.count(), 4);
+    assert!(acts.iter().all(|act| act["from"] == "127.0.0.1"), "{acts:?}");
     assert!(acts.iter().all(|act| act["timestamp"].is_string()), "{acts:?}");
     let text = std::fs::read_to_string(&file).expect("the audit log");
     let secrets = [TOKEN, "a-private-name", &metadata(&[("filename", "a-private-name.txt")])];

@@ -21,6 +21,7 @@ mod endpoints;
 mod engines;
 mod files_api;
 mod full_disk;
+mod guesses;
 mod import;
 mod journal_loss;
 mod kill;

@@ -67,13 +67,14 @@ fn announce(bound: &[SocketAddr], token: Option<&FirstToken>) {
 /// Printed on standard output, not logged: logs are kept and read by others.
 fn words(token: &FirstToken, bound: &[SocketAddr], local: &[String]) -> String {
     let (path, shown) = (token.path.display(), token.token.expose());
-    let head = format!("\n  This node made itself a token. It is shown once, and kept in {path}\n\n");
+    // Not as an argument: whoever pastes it would show it to every user of that machine.
+    let head = format!("\n  This node made itself a token. It is shown once, and kept in {path}\n\n      {shown}\n\n");
     let port = bound.first().map_or(8765, SocketAddr::port);
     match (local.first(), bound.first()) {
         (Some(here), _) => format!(
-            "{head}  On this machine:   et setup {here}\n  Elsewhere:         et setup HOST:{port} --token {shown}\n\n"
+            "{head}  On this machine:   et setup {here}\n  Elsewhere:         et setup HOST:{port} --token -     (asks for it on standard input)\n\n"
         ),
-        (None, Some(here)) => format!("{head}      et setup {here} --token {shown}\n\n"),
+        (None, Some(here)) => format!("{head}  et setup {here} --token -     (asks for it on standard input)\n\n"),
         (None, None) => head,
     }
 }

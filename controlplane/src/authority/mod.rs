@@ -4,6 +4,7 @@
 //! * [`first_token`] the token a node makes for itself · [`announce`] telling it
 //! * [`caller`] what somebody who came in may do
 //! * [`open`] paths that answer everybody
+//! * [`origin`] where a request comes from · [`guesses`] who was wrong too often, in bounded [`table`]s · [`lookups`] sessions
 //!
 //! Must stay true: without a valid credential only the open paths answer; an empty list of tokens never opens the node; a
 //! session is looked up at every decision, so that one that ended is out.
@@ -11,9 +12,13 @@
 pub mod announce;
 pub mod caller;
 pub mod first_token;
+pub mod guesses;
 pub mod keys;
+pub mod lookups;
 pub mod open;
+pub mod origin;
 pub mod presented;
+pub mod table;
 
 use std::net::IpAddr;
 
@@ -25,7 +30,9 @@ pub use presented::Presented;
 use crate::people::{People, PeopleError, Session};
 use crate::quota::RoleQuotas;
 use crate::retention::receiver::Who;
+use guesses::{Guesses, TooMany};
 use keys::Keys;
+use lookups::{Lookups, NotLooked};
 
 /// Decides about credentials.
 #[derive(Debug)]
@@ -34,6 +41,9 @@ pub struct Authority {
     /// `auth.enabled: false`.
     is_open: bool,
     people: Option<People>,
+    /// Who was wrong too often.
+    pub guesses: Guesses,
+    lookups: Lookups,
 }
 
 /// Why somebody does not come in.
@@ -42,6 +52,12 @@ pub enum Denied {
     /// No credential, or none that is known: 401, the same words for both.
     #[error("a valid token is required")]
     Unauthorized,
+    /// Too many were wrong from there: 429.
+    #[error(transparent)]
+    TooMany(#[from] TooMany),
+    /// Too many sessions are being looked up: 503.
+    #[error("too many sessions are looked up at once; try again")]
+    Busy,
     /// Whether it is a session cannot be told now: 503.
     #[error(transparent)]
     People(#[from] PeopleError),
@@ -50,12 +66,18 @@ pub enum Denied {
 impl Authority {
     /// Everybody may do everything.
     pub fn open(people: Option<People>) -> Self {
-        Self { keys: ArcSwap::default(), is_open: true, people }
+        Self { is_open: true, ..Self::of(Keys::default(), people) }
     }
 
     /// Only the holders of `keys`, and whoever is signed in.
     pub fn of(keys: Keys, people: Option<People>) -> Self {
-        Self { keys: ArcSwap::from_pointee(keys), is_open: false, people }
+        Self {
+            keys: ArcSwap::from_pointee(keys),
+            is_open: false,
+            people,
+            guesses: Guesses::default(),
+            lookups: Lookups::default(),
+        }
     }
 
     /// From the next request on these tokens count, and no others.
@@ -64,57 +86,83 @@ impl Authority {
     }
 
     /// Judges the credentials of a request. Order (§1.2): a valid static token wins, whichever carrier brought it; then
-    /// the first session that is alive. On an open node a session counts too, and its absence costs nothing.
+    /// the first session that is alive. On an open node a session counts too, and its absence costs nothing. A carrier
+    /// that says two things says nothing: none of it is looked up.
     pub async fn judge(
         &self,
         presented: &Presented,
         peer: Option<IpAddr>,
         roles: &RoleQuotas,
     ) -> Result<Caller, Denied> {
-        if let Some(caller) = self.token(presented) {
-            return Ok(caller);
-        }
-        let session = self.session(presented).await;
-        match session {
-            Ok(Some(session)) => {
+        match self.find(presented).await {
+            Ok(Found::Token(caller)) => Ok(caller),
+            Ok(Found::Session(session)) => {
                 let quota = session.user.effective(roles);
                 Ok(Caller::person(session, quota))
             }
-            Ok(None) | Err(_) if self.is_open => {
+            Err(_) if self.is_open => {
                 let who = Who::address(peer.unwrap_or(IpAddr::from([0, 0, 0, 0])));
                 Ok(Caller { who, policy: None, standing: Standing::Open })
             }
-            Ok(None) => Err(Denied::Unauthorized),
-            Err(error) => Err(error.into()),
+            Err(denied) => Err(denied),
         }
     }
 
     /// Whether a credential is valid, and until when (Unix milliseconds, sessions only).
-    pub async fn verify(&self, text: &str) -> Result<(bool, Option<u64>), PeopleError> {
-        let presented = Presented::anywhere(text);
-        if self.token(&presented).is_some() {
-            return Ok((true, None));
+    pub async fn verify(&self, text: &str) -> Result<(bool, Option<u64>), Denied> {
+        match self.find(&Presented::anywhere(text)).await {
+            Ok(Found::Token(_)) => Ok((true, None)),
+            Ok(Found::Session(session)) => Ok((true, Some(session.expires_ms))),
+            Err(Denied::Unauthorized) => Ok((false, None)),
+            Err(denied) => Err(denied),
         }
-        let session = self.session(&presented).await?;
-        Ok((session.is_some(), session.map(|session| session.expires_ms)))
     }
 
-    fn token(&self, presented: &Presented) -> Option<Caller> {
-        let keys = self.keys.load();
-        let key = presented.tokens.iter().find_map(|text| keys.find(text))?;
-        let standing = Standing::Token { is_admin: key.is_admin };
-        Some(Caller { who: key.who.clone(), policy: key.policy, standing })
-    }
-
-    async fn session(&self, presented: &Presented) -> Result<Option<Session>, PeopleError> {
-        let Some(people) = &self.people else { return Ok(None) };
-        for text in &presented.sessions {
-            if let Some(session) = people.session(text).await? {
-                return Ok(Some(session));
+    /// Whose credentials they are. What is past the limit of failures is not looked at; what is wrong is counted.
+    async fn find(&self, presented: &Presented) -> Result<Found, Denied> {
+        let all = presented.all();
+        if presented.is_ambiguous || all.is_empty() {
+            return Err(Denied::Unauthorized);
+        }
+        let judged: Vec<&str> = all.iter().copied().filter(|text| self.guesses.admit(text).is_ok()).collect();
+        if judged.is_empty() {
+            all.iter().try_for_each(|text| self.guesses.admit(text))?;
+        }
+        let is_judged = |text: &&String| judged.contains(&text.as_str());
+        if let Some((text, caller)) = presented.tokens.iter().filter(is_judged).find_map(|text| self.token(text)) {
+            self.guesses.right(text);
+            return Ok(Found::Token(caller));
+        }
+        for text in presented.sessions.iter().filter(is_judged) {
+            if let Some(session) = self.session(text).await? {
+                self.guesses.right(text);
+                return Ok(Found::Session(session));
             }
         }
-        Ok(None)
+        judged.iter().try_for_each(|text| self.guesses.wrong(text))?;
+        Err(Denied::Unauthorized)
     }
+
+    fn token<'t>(&self, text: &'t str) -> Option<(&'t str, Caller)> {
+        let keys = self.keys.load();
+        let key = keys.find(text)?;
+        let standing = Standing::Token { is_admin: key.is_admin };
+        Some((text, Caller { who: key.who.clone(), policy: key.policy, standing }))
+    }
+
+    async fn session(&self, text: &str) -> Result<Option<Session>, Denied> {
+        let Some(people) = &self.people else { return Ok(None) };
+        let is_known = self.guesses.is_known(text);
+        self.lookups.session(people, text, is_known).await.map_err(|not_looked| match not_looked {
+            NotLooked::Busy => Denied::Busy,
+            NotLooked::People(error) => Denied::People(error),
+        })
+    }
+}
+
+enum Found {
+    Token(Caller),
+    Session(Session),
 }
 
 #[cfg(test)]

@@ -22,6 +22,8 @@ pub struct Presented {
     pub tokens: Vec<String>,
     /// What may be a session.
     pub sessions: Vec<String>,
+    /// One carrier came with several values: whoever sends that is no client, and none of them counts.
+    pub is_ambiguous: bool,
 }
 
 impl Presented {
@@ -40,15 +42,26 @@ impl Presented {
         let query = Query::parse(uri.query().unwrap_or_default());
         let link = query.get("token").filter(|_| method == Method::GET && is_download(uri.path()));
         let sessions = bearer.iter().chain(&api).cloned().chain(field("x-session-token"));
+        let is_ambiguous = [AUTHORIZATION.as_str(), "x-api-token", "x-session-token"]
+            .into_iter()
+            .any(|name| headers.get_all(name).iter().nth(1).is_some())
+            || (link.is_some() && query.count("token") > 1);
         Self {
             tokens: distinct(api.iter().chain(&bearer).cloned()),
             sessions: distinct(sessions.chain(link.map(str::to_owned))),
+            is_ambiguous,
         }
+    }
+
+    /// Everything, each once.
+    pub fn all(&self) -> Vec<&str> {
+        let rest = self.sessions.iter().filter(|text| !self.tokens.contains(text));
+        self.tokens.iter().chain(rest).map(String::as_str).collect()
     }
 
     /// A text whose carrier does not matter.
     pub fn anywhere(text: &str) -> Self {
-        Self { tokens: distinct([text.to_owned()]), sessions: distinct([text.to_owned()]) }
+        Self { tokens: distinct([text.to_owned()]), sessions: distinct([text.to_owned()]), is_ambiguous: false }
     }
 }
 
@@ -75,7 +88,7 @@ mod tests {
             (http::HeaderName::from_static(name), http::HeaderValue::from_str(value).unwrap())
         };
         let headers = fields.iter().map(field).collect();
-        let Presented { tokens, sessions } =
+        let Presented { tokens, sessions, .. } =
             Presented::of(&method.parse().unwrap(), &target.parse().unwrap(), &headers);
         (tokens, sessions)
     }
@@ -113,6 +126,27 @@ mod tests {
             let (tokens, sessions) = presented(method, target, &[]);
             assert_eq!((tokens.len(), sessions.len()), (0, usize::from(counts)), "{method} {target}");
         }
+    }
+
+    #[test]
+    fn a_carrier_says_one_thing() {
+        for name in ["x-api-token", "authorization", "x-session-token"] {
+            let fields = ["a", "b"].map(|value| {
+                (http::HeaderName::from_static(name), http::HeaderValue::from_static(value))
+            });
+            let of = |fields: &[_]| {
+                let headers = fields.iter().cloned().collect();
+                Presented::of(&Method::GET, &Uri::from_static("/api/files"), &headers).is_ambiguous
+            };
+            let mut twice = HeaderMap::new();
+            for (name, value) in &fields {
+                twice.append(name.clone(), value.clone());
+            }
+            assert!(!of(&fields[..1]), "{name}");
+            assert!(Presented::of(&Method::GET, &Uri::from_static("/api/files"), &twice).is_ambiguous, "{name}");
+        }
+        let twice = Uri::from_static("/api/files/0/download?token=a&token=b");
+        assert!(Presented::of(&Method::GET, &twice, &HeaderMap::new()).is_ambiguous);
     }
 
     fn texts(texts: &[&str]) -> Vec<String> {

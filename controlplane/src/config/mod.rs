@@ -20,6 +20,7 @@ mod tree;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
@@ -157,7 +158,8 @@ impl Config {
     }
 
     /// The Unix socket between the planes. A socket path holds at most 107 bytes; below a deeper storage directory it
-    /// moves to the temporary directory, under a name made from the storage path, so both planes still agree on it.
+    /// moves to the user's own runtime directory, or else to a directory of its own in the temporary one that must be this
+    /// user's and private, under a name made from the storage path, so both planes still agree on it.
     pub fn line_socket(&self) -> PathBuf {
         if let Some(path) = &self.server.line_socket {
             return std::path::absolute(path).unwrap_or_else(|_| path.clone());
@@ -168,7 +170,10 @@ impl Config {
         }
         let user = rustix::process::getuid().as_raw();
         let name = crc32fast::hash(path.as_os_str().as_encoded_bytes());
-        std::env::temp_dir().join(format!("etransfer-{user}-{name:08x}")).join("control.sock")
+        let own = PathBuf::from(format!("/run/user/{user}"));
+        let is_own = std::fs::symlink_metadata(&own).is_ok_and(|found| found.is_dir() && found.uid() == user);
+        let above = if is_own { own } else { std::env::temp_dir() };
+        above.join(format!("etransfer-{user}-{name:08x}")).join("control.sock")
     }
 }
 

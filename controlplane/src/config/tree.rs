@@ -15,6 +15,8 @@ use super::choice::{
 use super::reader::Reader;
 use super::setting::{Anything, Hours, Password, Secret, Size};
 use super::surfaces::Surfaces;
+use crate::authority::guesses::Limit;
+use crate::bounds;
 use crate::quota::RoleQuotas;
 
 /// Everything an operator can say.
@@ -73,8 +75,11 @@ pub struct Server {
     pub line_socket: Option<PathBuf>,
     /// How long running bodies may take to end after SIGTERM.
     pub grace: Duration,
-    /// Scheme and authority of every `Location` and link.
+    /// What every `Location` and link of every surface begins with, a proxy's prefix included.
     pub public_url: Option<String>,
+    /// Names in `Host` that are the node's, beside its addresses, localhost and the public URL's; asked on a loopback
+    /// listener of a node without credentials.
+    pub allowed_hosts: Vec<String>,
     /// Peers whose `X-Forwarded-*` is believed.
     pub trusted_proxies: Vec<Network>,
     /// Largest single file.
@@ -113,6 +118,12 @@ pub struct Auth {
     pub tokens: Vec<Secret>,
     /// Those of them that may administer people (§6.3, Rule).
     pub admin_tokens: Vec<Secret>,
+    /// The time wrong credentials are counted over.
+    pub failure_window: Duration,
+    /// Wrong ones of one address in it, on all routes of all dialects; 0 = any number.
+    pub failures_per_address: u64,
+    /// Wrong passwords of one device in it; 0 = any number.
+    pub failures_per_principal: u64,
 }
 
 /// `user_system.*` (contract §6)
@@ -141,6 +152,12 @@ pub struct Oidc {
     pub callback_url: String,
     /// Scopes asked for.
     pub scope: String,
+    /// Where browsers sign in, at a provider without a discovery document; with it, and with the next two, none is asked.
+    pub authorize_url: String,
+    /// Where a code becomes a token there.
+    pub token_url: String,
+    /// Where a token becomes a person there.
+    pub userinfo_url: String,
 }
 
 /// `user_system.database.*`
@@ -160,6 +177,31 @@ pub struct Database {
     pub password: Password,
     /// The database's name.
     pub name: String,
+}
+
+impl Auth {
+    /// How many wrong credentials there may be.
+    pub fn failures(&self) -> Limit {
+        Limit {
+            per_address: self.failures_per_address,
+            per_principal: self.failures_per_principal,
+            window: self.failure_window,
+        }
+    }
+
+    /// What is to be said about tokens that can be guessed; they work.
+    pub fn weak_tokens(&self) -> Option<String> {
+        let is_weak = |token: &&Secret| token.expose().chars().count() < bounds::CREDENTIAL_CHARS_MIN;
+        let weak = self.tokens.iter().filter(is_weak).count();
+        (weak > 0).then(|| {
+            format!(
+                "{weak} of {} tokens in auth.tokens have fewer than {} characters and can be guessed; replace them by \
+                 random ones",
+                self.tokens.len(),
+                bounds::CREDENTIAL_CHARS_MIN
+            )
+        })
+    }
 }
 
 /// `retention.*`
@@ -241,6 +283,17 @@ impl Config {
                 enabled: r.get("auth.enabled", "auth_enabled", true),
                 tokens: r.get("auth.tokens", "auth_tokens", Vec::new()),
                 admin_tokens: r.get("auth.admin_tokens", "auth_admin_tokens", Vec::new()),
+                failure_window: r.get("auth.failure_window", "auth_failure_window", bounds::FAILURE_WINDOW),
+                failures_per_address: r.get(
+                    "auth.failures_per_address",
+                    "auth_failures_per_address",
+                    bounds::FAILURES_PER_ADDRESS,
+                ),
+                failures_per_principal: r.get(
+                    "auth.failures_per_principal",
+                    "auth_failures_per_principal",
+                    bounds::FAILURES_PER_PRINCIPAL,
+                ),
             },
             user_system: UserSystem::read(r),
             retention: Retention {
@@ -290,6 +343,7 @@ impl Server {
             line_socket: r.get("server.line_socket", "line_socket", None),
             grace: r.get("server.grace", "grace", Duration::from_secs(20)),
             public_url: r.get("server.public_url", "public_url", None),
+            allowed_hosts: r.get("server.allowed_hosts", "allowed_hosts", Vec::new()),
             trusted_proxies: r.get("server.trusted_proxies", "trusted_proxies", Vec::new()),
             max_upload_size: r.get("server.max_upload_size", "max_upload_size", None),
             chunk_size: r.get("server.chunk_size", "chunk_size", Size(4 << 20)),
@@ -319,6 +373,9 @@ impl UserSystem {
                 client_secret: r.get("user_system.oidc.client_secret", "oidc_client_secret", Password::default()),
                 callback_url: r.get("user_system.oidc.callback_url", "oidc_callback_url", nothing()),
                 scope: r.get("user_system.oidc.scope", "oidc_scope", "openid profile email".to_owned()),
+                authorize_url: r.get("user_system.oidc.authorize_url", "oidc_authorize_url", nothing()),
+                token_url: r.get("user_system.oidc.token_url", "oidc_token_url", nothing()),
+                userinfo_url: r.get("user_system.oidc.userinfo_url", "oidc_userinfo_url", nothing()),
             },
             database: Database {
                 backend: r.get("user_system.database.backend", "user_db_backend", PeopleBackend::Sqlite),

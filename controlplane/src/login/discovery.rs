@@ -16,6 +16,7 @@ use tokio::sync::Semaphore;
 
 use super::fetch::{Fault, Fetch, is_protected, send};
 use super::keys::Keys;
+use super::settings::Configured;
 
 /// A document is read again after this, and its keys with it.
 const FOUND_FOR: Duration = Duration::from_secs(3600);
@@ -95,6 +96,19 @@ impl Endpoints {
         })
     }
 
+    /// Those of the configuration: plain OAuth 2, whose answer to the access token says who a person is.
+    fn configured(issuer: &str, told: &Configured) -> Self {
+        Self {
+            issuer: issuer.to_owned(),
+            authorize: told.authorize.clone(),
+            token: told.token.clone(),
+            user_info: Some(told.user_info.clone()),
+            end_session: None,
+            client_auth: vec![ClientAuth::Post, ClientAuth::Basic],
+            identity: Identity::UserInfo,
+        }
+    }
+
     fn announced(document: Document, issuer: &str) -> Result<Self, Fault> {
         // A slash more or less at the end is the usual slip in a setting, and no other issuer.
         if document.issuer.trim_end_matches('/') != issuer {
@@ -159,6 +173,8 @@ struct Known {
     outcome: Option<(Instant, Result<Arc<Endpoints>, Fault>)>,
     /// A document was seen since this process started.
     was_documented: bool,
+    /// What was found last.
+    last: Option<Arc<Endpoints>>,
 }
 
 impl Known {
@@ -178,6 +194,9 @@ impl Known {
             other => other.map(Arc::new),
         };
         self.was_documented |= found.as_ref().is_ok_and(|e| matches!(e.identity, Identity::IdToken { .. }));
+        if let Ok(found) = &found {
+            self.last = Some(Arc::clone(found));
+        }
         self.outcome = Some((now, found.clone()));
         found
     }
@@ -187,18 +206,35 @@ impl Known {
 #[derive(Debug)]
 pub struct Discovery {
     issuer: String,
+    configured: Option<Arc<Endpoints>>,
     known: Mutex<Known>,
     turn: Semaphore,
 }
 
 impl Discovery {
     /// Asks nothing yet.
-    pub fn of(issuer: String) -> Self {
-        Self { issuer, known: Mutex::default(), turn: Semaphore::new(1) }
+    pub fn of(issuer: String, configured: Option<&Configured>) -> Self {
+        let configured = configured.map(|told| Arc::new(Endpoints::configured(&issuer, told)));
+        Self { issuer, configured, known: Mutex::default(), turn: Semaphore::new(1) }
+    }
+
+    /// Where browsers are sent: the endpoints, and while the provider is away those that were known last, or the fixed
+    /// ones (§6.1). Nobody is signed in through a guess: a login is finished with what the provider says.
+    pub async fn for_browsers(&self, fetch: &Fetch) -> Result<Arc<Endpoints>, Fault> {
+        match self.endpoints(fetch).await {
+            Err(fault) if fault.is_absence() => {
+                let last = self.known.lock().unwrap_or_else(PoisonError::into_inner).last.clone();
+                last.map_or_else(|| Endpoints::fixed(&self.issuer).map(Arc::new), Ok)
+            }
+            found => found,
+        }
     }
 
     /// The endpoints: what is known, or what the provider says now.
     pub async fn endpoints(&self, fetch: &Fetch) -> Result<Arc<Endpoints>, Fault> {
+        if let Some(configured) = &self.configured {
+            return Ok(Arc::clone(configured));
+        }
         if let Some(known) = self.known(Instant::now()) {
             return known;
         }

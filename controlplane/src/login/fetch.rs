@@ -56,6 +56,23 @@ pub enum Fault {
     DocumentGone,
 }
 
+impl Fault {
+    /// The provider is away, where other faults say that it, or the configuration, is wrong.
+    pub fn is_absence(&self) -> bool {
+        match self {
+            Self::Unreachable { .. } | Self::Slow => true,
+            Self::Status(status) => *status >= 500,
+            Self::TooLarge
+            | Self::Redirects(_)
+            | Self::Unreadable
+            | Self::OtherIssuer { .. }
+            | Self::Unprotected(_)
+            | Self::NoClientSecret
+            | Self::DocumentGone => false,
+        }
+    }
+}
+
 /// Whether what goes there is protected on the way: by TLS, or by not leaving this machine.
 pub fn is_protected(url: &Url) -> bool {
     let is_local = match url.host_str() {

@@ -32,7 +32,7 @@ const KEYS_TRIED_MAX: usize = 16;
 pub struct Expected<'e> {
     /// As the discovery document writes it.
     pub issuer: &'e str,
-    /// The only audience.
+    /// Among the audiences.
     pub client_id: &'e str,
     /// Of this login.
     pub nonce: &'e str,
@@ -130,9 +130,13 @@ fn check_claims(claims: &Map<String, Value>, expected: &Expected<'_>) -> Result<
     let text = |name: &'static str| claims.get(name).and_then(Value::as_str).ok_or(IdTokenFault::Claim(name));
     let holds = |holds: bool, name: &'static str| if holds { Ok(()) } else { Err(IdTokenFault::Claim(name)) };
     holds(text("iss")? == expected.issuer, "iss")?;
-    // An audience besides us could use its copy of the token here.
-    holds(is_only(claims.get("aud"), expected.client_id), "aud")?;
-    holds(claims.get("azp").is_none_or(|azp| azp.as_str() == Some(expected.client_id)), "azp")?;
+    let is_for_us_alone = is_for(claims.get("aud"), expected.client_id).ok_or(IdTokenFault::Claim("aud"))?;
+    // §3.1.3.7, 4 and 5: another audience could use its copy of the token here, unless the token says it was made for us.
+    let is_ours = match claims.get("azp") {
+        Some(azp) => azp.as_str() == Some(expected.client_id),
+        None => is_for_us_alone,
+    };
+    holds(is_ours, "azp")?;
     let now = expected.now_s as f64;
     holds(time(claims, "exp")? > now - SKEW_S, "exp")?;
     holds(time(claims, "iat")? <= now + SKEW_S, "iat")?;
@@ -149,12 +153,15 @@ fn time(claims: &Map<String, Value>, name: &'static str) -> Result<f64, IdTokenF
     seconds.filter(|seconds| seconds.is_finite() && *seconds >= 0.0).ok_or(IdTokenFault::Claim(name))
 }
 
-fn is_only(audience: Option<&Value>, client_id: &str) -> bool {
-    match audience {
-        Some(Value::String(one)) => one == client_id,
-        Some(Value::Array(several)) => {
-            !several.is_empty() && several.iter().all(|audience| audience.as_str() == Some(client_id))
+/// `None`: it is not for `client_id`; else whether it is for nobody besides.
+fn is_for(audience: Option<&Value>, client_id: &str) -> Option<bool> {
+    match audience? {
+        Value::String(one) => (one == client_id).then_some(true),
+        Value::Array(several) => {
+            let is_us = |audience: &Value| audience.as_str() == Some(client_id);
+            let is_text = several.iter().all(Value::is_string);
+            (is_text && several.iter().any(is_us)).then(|| several.iter().all(is_us))
         }
-        _ => false,
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Object(_) => None,
     }
 }

@@ -8,7 +8,7 @@
 //!
 //! What must stay true, with the damage:
 //! * a state works once, and a browser's only with that browser's cookie: else a link could sign a person in as another;
-//! * the poll id is not the state: who sees an authorize URL cannot collect the token;
+//! * the poll id is neither the state nor in the short link: who sees an authorize URL or a link cannot collect the token;
 //! * nothing is ready before the browser that came back from the provider confirmed: else a link sent to a person would
 //!   hand their session to whoever started the login;
 //! * a session is handed out once.
@@ -59,6 +59,15 @@ pub enum PendingError {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LoginId(u64);
 
+/// How a command line's login is spoken of.
+#[derive(Debug)]
+pub struct Ids {
+    /// Collects the session; the command line's alone.
+    pub poll: Secret,
+    /// In the short link, for everybody to see.
+    pub link: String,
+}
+
 /// What a login is finished with.
 #[derive(Debug)]
 pub struct Sent {
@@ -101,6 +110,7 @@ enum Stage<S> {
 enum Key {
     State(String),
     Poll(String),
+    Link(String),
     Confirmation(String),
 }
 
@@ -140,18 +150,22 @@ impl<S> Pending<S> {
         cookie
     }
 
-    /// A command line's login; returns the poll id.
-    pub fn start_command_line(&mut self, begun: Begun, redirect: String, now: Instant) -> Secret {
-        let poll_id = Secret::new(random());
-        let keys = vec![Key::State(begun.state.expose().to_owned()), Key::Poll(poll_id.expose().to_owned())];
+    /// A command line's login.
+    pub fn start_command_line(&mut self, begun: Begun, redirect: String, now: Instant) -> Ids {
+        let (poll, link) = (Secret::new(random()), random());
+        let keys = vec![
+            Key::State(begun.state.expose().to_owned()),
+            Key::Poll(poll.expose().to_owned()),
+            Key::Link(link.clone()),
+        ];
         let sent = Sent { proof: begun.proof, redirect };
         self.insert(keys, Stage::Started { sent, authorize_url: begun.authorize_url }, now);
-        poll_id
+        Ids { poll, link }
     }
 
-    /// Where the short link of a poll id leads, until the browser came back.
-    pub fn link(&mut self, poll_id: &str, now: Instant) -> Result<&str, PendingError> {
-        match &self.live(Key::Poll(poll_id.to_owned()), now)?.1.stage {
+    /// Where a short link leads, until the browser came back.
+    pub fn link(&mut self, link: &str, now: Instant) -> Result<&str, PendingError> {
+        match &self.live(Key::Link(link.to_owned()), now)?.1.stage {
             Stage::Started { authorize_url, .. } => Ok(authorize_url),
             _ => Err(PendingError::Used),
         }

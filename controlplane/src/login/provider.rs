@@ -154,7 +154,7 @@ impl Provider {
     /// Asks nothing of the provider yet.
     pub fn new(settings: Settings) -> Result<Self, SettingsError> {
         let fetch = Fetch::new().map_err(|error| SettingsError::Client { reason: error.to_string() })?;
-        let discovery = Discovery::of(settings.issuer.clone());
+        let discovery = Discovery::of(settings.issuer.clone(), settings.endpoints.as_ref());
         Ok(Self { settings, fetch, discovery })
     }
 
@@ -163,9 +163,9 @@ impl Provider {
         &self.settings
     }
 
-    /// What people may know about it.
+    /// What people may know about it; also while it is away.
     pub async fn facts(&self) -> Result<Facts, ProviderError> {
-        let endpoints = self.endpoints().await?;
+        let endpoints = self.for_browsers().await?;
         Ok(Facts {
             issuer: endpoints.issuer.clone(),
             authorize_url: endpoints.authorize.to_string(),
@@ -175,9 +175,9 @@ impl Provider {
         })
     }
 
-    /// Begins a login that comes back to `redirect`.
+    /// Begins a login that comes back to `redirect`; also while it is away.
     pub async fn begin(&self, redirect: &str) -> Result<Begun, ProviderError> {
-        let endpoints = self.endpoints().await?;
+        let endpoints = self.for_browsers().await?;
         let (challenge, verifier) = PkceCodeChallenge::new_random_sha256();
         let (state, nonce) = (random(), random());
         let mut url = endpoints.authorize.clone();
@@ -215,7 +215,11 @@ impl Provider {
         Ok(Profile::from_claims(&joined(proven, told)?)?)
     }
 
-    async fn endpoints(&self) -> Result<Arc<Endpoints>, ProviderError> {
+    async fn for_browsers(&self) -> Result<Arc<Endpoints>, ProviderError> {
+        self.discovery.for_browsers(&self.fetch).await.map_err(away(Step::Discovery))
+    }
+
+    pub(super) async fn endpoints(&self) -> Result<Arc<Endpoints>, ProviderError> {
         self.discovery.endpoints(&self.fetch).await.map_err(away(Step::Discovery))
     }
 
@@ -326,6 +330,6 @@ fn encoded(text: &str) -> String {
 }
 
 /// Codes go to logs and pages; anything else a provider writes there does not.
-fn is_error_code(text: &str) -> bool {
+pub fn is_error_code(text: &str) -> bool {
     (1..=64).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_')
 }

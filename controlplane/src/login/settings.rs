@@ -23,8 +23,21 @@ pub struct Settings {
     pub client_secret: Secret,
     /// Where the provider sends browsers back to.
     pub callback: Callback,
-    /// Scopes, with one space between; `openid` is among them.
+    /// Scopes, with one space between; `openid` is among them unless the endpoints are configured.
     pub scope: String,
+    /// Of a provider of plain OAuth 2, which has no discovery document.
+    pub endpoints: Option<Configured>,
+}
+
+/// Endpoints that stand in the configuration.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Configured {
+    /// For browsers.
+    pub authorize: Url,
+    /// Code for token.
+    pub token: Url,
+    /// Token for claims.
+    pub user_info: Url,
 }
 
 /// Settings nobody can sign in with.
@@ -33,6 +46,17 @@ pub enum SettingsError {
     /// The issuer cannot be asked.
     #[error("user_system.oidc.issuer_url: expected https://host[/path] (plain http only on this machine), got {0:?}")]
     Issuer(String),
+    /// An endpoint cannot be asked, or not all of them are there.
+    #[error(
+        "user_system.oidc.{key}: expected https://… (plain http only on this machine), as authorize_url, token_url and \
+         userinfo_url together, got {value:?}"
+    )]
+    Endpoint {
+        /// Which.
+        key: &'static str,
+        /// As it is written.
+        value: String,
+    },
     /// The callback is no place for a browser.
     #[error(
         "user_system.oidc.callback_url: expected the public https://host or https://host{CALLBACK_PATH}, got {0:?}"
@@ -59,13 +83,38 @@ impl Settings {
         if !is_usable {
             return Err(SettingsError::Issuer(oidc.issuer_url.clone()));
         }
+        let endpoints = Configured::read(oidc)?;
         Ok(Some(Self {
             issuer: issuer.to_owned(),
             client_id: oidc.client_id.clone(),
             client_secret: secret.clone(),
             callback: Callback::read(&oidc.callback_url)?,
-            scope: scope(&oidc.scope),
+            scope: match &endpoints {
+                None => scope(&oidc.scope),
+                Some(_) => oidc.scope.split_whitespace().collect::<Vec<_>>().join(" "),
+            },
+            endpoints,
         }))
+    }
+}
+
+impl Configured {
+    /// All three, or none.
+    fn read(oidc: &Oidc) -> Result<Option<Self>, SettingsError> {
+        let all = [
+            ("authorize_url", &oidc.authorize_url),
+            ("token_url", &oidc.token_url),
+            ("userinfo_url", &oidc.userinfo_url),
+        ];
+        if all.iter().all(|(_, value)| value.is_empty()) {
+            return Ok(None);
+        }
+        let read = |(key, value): (&'static str, &String)| {
+            let wrong = || SettingsError::Endpoint { key, value: value.clone() };
+            Url::parse(value).ok().filter(is_protected).ok_or_else(wrong)
+        };
+        let [authorize, token, user_info] = all;
+        Ok(Some(Self { authorize: read(authorize)?, token: read(token)?, user_info: read(user_info)? }))
     }
 }
 
@@ -117,10 +166,19 @@ impl Callback {
     }
 }
 
-/// `<origin of the callback>/l/<poll id>`: the authorize URL for people who type.
-pub fn short_url(callback: &str, poll_id: &str) -> String {
-    let origin = Url::parse(callback).map_or_else(|_| String::new(), |url| url.origin().ascii_serialization());
-    format!("{origin}/l/{poll_id}")
+/// `<base of the callback>/l/<link>`: the authorize URL for people who type. The base is what stands before the callback's
+/// path, a proxy's prefix included; of a callback with a path of its own it is the origin.
+pub fn short_url(callback: &str, link: &str) -> String {
+    let origin = || Url::parse(callback).map_or_else(|_| String::new(), |url| url.origin().ascii_serialization());
+    let base = callback.strip_suffix(CALLBACK_PATH).map_or_else(origin, str::to_owned);
+    format!("{base}/l/{link}")
+}
+
+/// The path of the cookies of a login: the directory of the callback, as the browser sees it. The pages' forms go below it.
+pub fn cookie_path(callback: &str) -> String {
+    let path = Url::parse(callback).map_or_else(|_| CALLBACK_PATH.to_owned(), |url| url.path().to_owned());
+    let directory = path.rsplit_once('/').map_or("", |(directory, _)| directory);
+    if directory.is_empty() { "/".to_owned() } else { directory.to_owned() }
 }
 
 #[cfg(test)]
@@ -135,6 +193,9 @@ mod tests {
             client_secret: Password(Secret::new("hunter2")),
             callback_url: callback_url.into(),
             scope: "profile  email".into(),
+            authorize_url: String::new(),
+            token_url: String::new(),
+            userinfo_url: String::new(),
         }
     }
 
@@ -190,5 +251,40 @@ mod tests {
     #[test]
     fn section_6_1_a_short_url_is_below_the_callbacks_origin() {
         assert_eq!(short_url("https://a.example:8443/api/users/callback", "x"), "https://a.example:8443/l/x");
+        assert_eq!(short_url("https://a.example/et/api/users/callback", "x"), "https://a.example/et/l/x");
+        assert_eq!(short_url("https://a.example/signed-in", "x"), "https://a.example/l/x");
+    }
+
+    #[test]
+    fn cookies_of_a_login_go_where_the_browser_comes_back() {
+        for (callback, path) in [
+            ("https://a.example/api/users/callback", "/api/users"),
+            ("https://a.example/et/api/users/callback", "/et/api/users"),
+            ("https://a.example/signed-in", "/"),
+        ] {
+            assert_eq!(cookie_path(callback), path, "{callback}");
+        }
+    }
+
+    #[test]
+    fn endpoints_are_configured_together_and_protected() {
+        let all = |authorize: &str, token: &str, user_info: &str| Oidc {
+            authorize_url: authorize.into(),
+            token_url: token.into(),
+            userinfo_url: user_info.into(),
+            ..oidc("https://id.example", "")
+        };
+        let good = Settings::read(&all("https://id.example/a", "https://id.example/t", "https://api.example/me"));
+        let good = good.unwrap().unwrap();
+        assert_eq!(good.endpoints.unwrap().user_info.as_str(), "https://api.example/me");
+        assert_eq!(good.scope, "profile email", "a provider of plain OAuth 2 may refuse a scope it does not know");
+        for (endpoints, key) in [
+            (all("https://id.example/a", "", ""), "token_url"),
+            (all("", "https://id.example/t", "https://id.example/u"), "authorize_url"),
+            (all("https://id.example/a", "https://id.example/t", "http://id.example/u"), "userinfo_url"),
+        ] {
+            let error = Settings::read(&endpoints).unwrap_err();
+            assert!(matches!(error, SettingsError::Endpoint { key: told, .. } if told == key), "{error}");
+        }
     }
 }

@@ -12,10 +12,9 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, S
 use sqlx::{ConnectOptions, Connection, Error, Executor, MySql, MySqlPool, PgPool, Postgres, Sqlite, SqlitePool};
 
 use super::sql::{self, Dialect, Row, Value};
+use crate::bounds::PEOPLE_CONNECTIONS_MAX;
 use crate::config::{Database, PeopleBackend};
 
-/// Sessions are one short query each; more connections would only wait for each other.
-const CONNECTIONS_MAX: u32 = 8;
 /// For a connection, old or new.
 const CONNECT_LIMIT: Duration = Duration::from_secs(3);
 /// For a lock somebody else holds: below the limit of an operation, so that the database itself gives up first and the
@@ -193,7 +192,7 @@ fn postgres(database: &Database, distrusted: &Distrust) -> PgPool {
 fn bounded<DB: sqlx::Database>(options: PoolOptions<DB>, distrusted: &Distrust) -> PoolOptions<DB> {
     let distrusted = distrusted.clone();
     options
-        .max_connections(CONNECTIONS_MAX)
+        .max_connections(PEOPLE_CONNECTIONS_MAX)
         .acquire_timeout(CONNECT_LIMIT)
         .test_before_acquire(true)
         .before_acquire(move |_, link| {

@@ -1,7 +1,6 @@
 //! How often one client may try something (reliability.md §5, "Costs"): counted per address over a minute, an IPv6 client by
 //! its /64, a client behind a trusted proxy by the address the proxy tells.
 
-use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -10,74 +9,81 @@ use etransfer_contract::list::members_of;
 use http::HeaderMap;
 use http::header::RETRY_AFTER;
 
+use crate::authority::table::Table;
+use crate::bounds::ADDRESSES_MAX;
 use crate::config::Config;
 use crate::line::meta::Meta;
 use crate::surface::refusal::Refused;
 
 const WINDOW: Duration = Duration::from_secs(60);
-/// Addresses remembered; beyond it the table starts afresh.
-const ADDRESSES_MAX: usize = 10_000;
 
-/// The counts of one thing that may be tried `max` times a minute.
+/// The counts of one thing that may be tried `max` times in a while.
 #[derive(Debug)]
 pub struct Attempts {
     max: u32,
-    counts: Mutex<HashMap<IpAddr, (Instant, u32)>>,
+    window: Duration,
+    counts: Mutex<Table<IpAddr, (Instant, u32)>>,
 }
 
 impl Attempts {
-    /// Nobody tried yet.
+    /// Nobody tried yet; `max` a minute.
     pub fn new(max: u32) -> Self {
-        Self { max, counts: Mutex::default() }
+        Self::within(max, WINDOW)
+    }
+
+    /// The same for another time than a minute.
+    pub fn within(max: u32, window: Duration) -> Self {
+        Self { max, window, counts: Mutex::new(Table::new(ADDRESSES_MAX)) }
     }
 
     /// 429 once `client` has tried often enough. Counts nothing. Without an address nobody is counted: then no data plane
     /// asks, but somebody on the socket.
     pub fn check(&self, client: Option<IpAddr>) -> Result<(), Refused> {
+        self.wait_s(client).map_or(Ok(()), |left| {
+            Err(Refused::new(429, "too many attempts from this address").with(RETRY_AFTER, left))
+        })
+    }
+
+    /// Seconds until it may try again; `None`: now.
+    pub fn wait_s(&self, client: Option<IpAddr>) -> Option<u64> {
         let counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
-        let tried = client.and_then(|client| counts.get(&client)).filter(|(since, _)| since.elapsed() < WINDOW);
-        match tried {
-            Some((since, count)) if *count >= self.max => {
-                let left = WINDOW.saturating_sub(since.elapsed()).as_secs() + 1;
-                Err(Refused::new(429, "too many attempts from this address").with(RETRY_AFTER, left))
-            }
-            Some(_) | None => Ok(()),
-        }
+        let (since, _) = counts.get(&client?).filter(|(_, count)| *count >= self.max)?;
+        Some(self.window.checked_sub(since.elapsed())?.as_secs() + 1)
     }
 
     /// Counts one.
     pub fn count(&self, client: Option<IpAddr>) {
         let Some(client) = client else { return };
         let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
-        if counts.len() >= ADDRESSES_MAX {
-            counts.retain(|_, (since, _)| since.elapsed() < WINDOW);
+        match counts.get_mut(&client).filter(|(since, _)| since.elapsed() < self.window) {
+            Some((_, count)) => *count += 1,
+            None => {
+                counts.put(client, (Instant::now(), 1));
+            }
         }
-        if counts.len() >= ADDRESSES_MAX {
-            counts.clear();
-        }
-        let (since, count) = counts.entry(client).or_insert((Instant::now(), 0));
-        if since.elapsed() >= WINDOW {
-            (*since, *count) = (Instant::now(), 0);
-        }
-        *count += 1;
     }
 }
 
 /// Whom to count a request against.
 pub fn client(config: &Config, meta: &Meta, headers: &HeaderMap) -> Option<IpAddr> {
+    address(config, meta, headers).map(network)
+}
+
+/// Where a request comes from.
+pub fn address(config: &Config, meta: &Meta, headers: &HeaderMap) -> Option<IpAddr> {
     let peer = meta.peer?.ip().to_canonical();
     if !config.server.trusts(peer) {
-        return Some(network(peer));
+        return Some(peer);
     }
     // Each proxy adds whom it was asked by at the end; the last one that is none of ours is the client.
     let lines = headers.get_all("x-forwarded-for").iter().filter_map(|line| line.to_str().ok());
     let told: Vec<&str> = lines.flat_map(members_of).collect();
     let told = told.iter().rev().map_while(|text| text.parse::<IpAddr>().ok()).map(|address| address.to_canonical());
-    Some(network(told.into_iter().find(|address| !config.server.trusts(*address)).unwrap_or(peer)))
+    Some(told.into_iter().find(|address| !config.server.trusts(*address)).unwrap_or(peer))
 }
 
 /// Who has a /64 has more addresses than anyone can count.
-fn network(address: IpAddr) -> IpAddr {
+pub fn network(address: IpAddr) -> IpAddr {
     match address {
         IpAddr::V4(address) => address.into(),
         IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX)).into(),

@@ -3,7 +3,8 @@
 //! 1. the line's fields are read and taken off; a HEAD that travelled as GET is a HEAD again
 //! 2. the line's own calls go to their paths
 //! 3. the surface is found ([`crate::mounts`]); what led there is taken off the path
-//! 4. the surface answers; it finds [`Meta`] and [`Mounted`] in the extensions
+//! 4. the surface answers; it finds [`Meta`] and [`Mounted`] in the extensions, and where the request comes from in
+//!    [`origin`]; the audit log is told of a refusal
 //! 5. an answer to HEAD loses its body; a grant becomes JSON
 
 use axum::Json;
@@ -14,10 +15,11 @@ use etransfer_contract::grant::Recheck;
 use etransfer_contract::line::FIELD_PREFIX;
 use http::header::{CONTENT_LENGTH, HOST};
 use http::uri::{PathAndQuery, Uri};
-use http::{HeaderMap, HeaderName, Method};
+use http::{HeaderMap, HeaderName, Method, StatusCode};
 use tower::ServiceExt;
 
-use super::{cloudbackend, easytransfer, pyblobserver, secure_file_transfer, stream_upload};
+use super::{attempts, cloudbackend, easytransfer, pyblobserver, secure_file_transfer, stream_upload};
+use crate::authority::origin::{self, Origin};
 use crate::catalogue::Surface;
 use crate::line::decision::{is_grant, seal};
 use crate::line::meta::{Call, Meta};
@@ -36,6 +38,12 @@ pub async fn handle(app: &App, routes: &Routes, mut request: Request) -> Respons
     }
     strip_line_fields(request.headers_mut());
     let mounted = mount(app, &meta, &mut request);
+    let address = attempts::address(&app.node.config(), &meta, request.headers());
+    origin::within(Origin { address, surface: mounted.surface }, decide(app, routes, meta, mounted, request)).await
+}
+
+/// One request of a client.
+async fn decide(app: &App, routes: &Routes, meta: Meta, mounted: Mounted, mut request: Request) -> Response {
     request.extensions_mut().insert(meta);
     request.extensions_mut().insert(mounted.clone());
     if meta.call == Call::Recheck {
@@ -43,6 +51,9 @@ pub async fn handle(app: &App, routes: &Routes, mut request: Request) -> Respons
     }
     let is_head = request.method() == Method::HEAD;
     let mut response = answer(app, routes, &mounted, request).await;
+    if matches!(response.status(), StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN | StatusCode::TOO_MANY_REQUESTS) {
+        app.denials.note(response.status().as_u16());
+    }
     if is_head && !is_grant(&response) {
         *response.body_mut() = Body::empty();
         response.headers_mut().remove(CONTENT_LENGTH);

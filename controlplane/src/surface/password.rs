@@ -1,19 +1,21 @@
 //! Passwords: argon2id, computed off the async threads, few at a time.
 //!
-//! Must stay true: a name that nobody has costs the same time as a wrong password; no more than [`AT_ONCE`] hashes are
-//! computed together (each takes 19 MiB, kept for the next one), and no more than [`QUEUE_MAX`] wait.
+//! Must stay true: a name that nobody has costs the same time as a wrong password; what is hashed for one [`Purpose`]
+//! takes neither a seat nor a place in the queue from another, and one address never fills a queue; each hash takes
+//! 19 MiB, kept for the next one.
 
+use std::collections::HashMap;
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use argon2::password_hash::phc::{Output, PasswordHash, Salt};
 use argon2::{ARGON2ID_IDENT, Algorithm, Argon2, Block, Params, Version};
 use subtle::ConstantTimeEq;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// Hashes computed at the same time.
-const AT_ONCE: usize = 2;
-/// Hashes computed or waited for.
-const QUEUE_MAX: usize = 64;
+use crate::authority::origin;
+use crate::bounds::{HASH_QUEUE_MAX, HASH_QUEUE_PER_ADDRESS};
+
 const SALT_BYTES: usize = 16;
 /// What a hash that was made elsewhere may cost: 1 GiB of memory and this many passes over it.
 const MEMORY_KIB_MAX: u32 = 1 << 20;
@@ -23,12 +25,86 @@ const PASSES_MAX: u32 = 16;
 const NOBODYS: &str =
     "$argon2id$v=19$m=19456,t=2,p=1$AAECAwQFBgcICQoLDA0ODw$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
 
+/// What a hash is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// A password that is to be right.
+    Login,
+    /// Of a share, made or visited.
+    Share,
+    /// Of an account that somebody makes for themselves.
+    Registration,
+    /// A new password for an account, or of an account the operator makes.
+    Change,
+}
+
+impl Purpose {
+    const ALL: [Self; 4] = [Self::Login, Self::Share, Self::Registration, Self::Change];
+
+    /// Hashes computed at the same time: people who log in wait for nobody else.
+    const fn at_once(self) -> usize {
+        match self {
+            Self::Login => 2,
+            Self::Share | Self::Registration | Self::Change => 1,
+        }
+    }
+}
+
 /// Where passwords are hashed.
 #[derive(Debug, Clone)]
 pub struct Passwords {
+    lanes: Arc<[Lane; Purpose::ALL.len()]>,
+    memories: Arc<Memories>,
+}
+
+/// The queue of one purpose.
+#[derive(Debug)]
+struct Lane {
     queue: Arc<Semaphore>,
     seats: Arc<Semaphore>,
-    memories: Arc<Memories>,
+    /// Places taken, by address.
+    from: Arc<Mutex<HashMap<IpAddr, usize>>>,
+}
+
+/// A place in a queue, and the address it counts against.
+struct Place {
+    _place: OwnedSemaphorePermit,
+    from: Option<(IpAddr, Arc<Mutex<HashMap<IpAddr, usize>>>)>,
+}
+
+impl Lane {
+    fn of(purpose: Purpose) -> Self {
+        Self {
+            queue: Arc::new(Semaphore::new(HASH_QUEUE_MAX)),
+            seats: Arc::new(Semaphore::new(purpose.at_once())),
+            from: Arc::default(),
+        }
+    }
+
+    fn enter(&self) -> Result<Place, Busy> {
+        let place = Arc::clone(&self.queue).try_acquire_owned().map_err(|_full| Busy)?;
+        let Some(client) = origin::client() else { return Ok(Place { _place: place, from: None }) };
+        let mut from = self.from.lock().unwrap_or_else(PoisonError::into_inner);
+        let taken = from.entry(client).or_default();
+        if *taken >= HASH_QUEUE_PER_ADDRESS {
+            return Err(Busy);
+        }
+        *taken += 1;
+        Ok(Place { _place: place, from: Some((client, Arc::clone(&self.from))) })
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let Some((client, from)) = &self.from else { return };
+        let mut from = from.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(taken) = from.get_mut(client) {
+            *taken -= 1;
+            if *taken == 0 {
+                from.remove(client);
+            }
+        }
+    }
 }
 
 /// What hashes were computed in and the next ones will be, one for each seat that is free. Memory that is given back stays
@@ -43,35 +119,32 @@ pub struct Busy;
 
 impl Default for Passwords {
     fn default() -> Self {
-        Self {
-            queue: Arc::new(Semaphore::new(QUEUE_MAX)),
-            seats: Arc::new(Semaphore::new(AT_ONCE)),
-            memories: Arc::default(),
-        }
+        Self { lanes: Arc::new(Purpose::ALL.map(Lane::of)), memories: Arc::default() }
     }
 }
 
 impl Passwords {
     /// The PHC string of a password, with a salt of its own.
-    pub async fn hash(&self, password: &str) -> Result<String, Busy> {
+    pub async fn hash(&self, purpose: Purpose, password: &str) -> Result<String, Busy> {
         let password = password.to_owned();
-        self.compute(move |memory| hash(&password, memory)).await
+        self.compute(purpose, move |memory| hash(&password, memory)).await
     }
 
     /// Whether `password` is the one that `phc` was made of. Without a `phc`, or with one that cannot be read, it is not,
     /// after the same time.
-    pub async fn verify(&self, password: &str, phc: Option<&str>) -> Result<bool, Busy> {
+    pub async fn verify(&self, purpose: Purpose, password: &str, phc: Option<&str>) -> Result<bool, Busy> {
         let (password, phc) = (password.to_owned(), phc.map(str::to_owned));
-        self.compute(move |memory| is_right(&password, phc.as_deref(), memory)).await
+        self.compute(purpose, move |memory| is_right(&password, phc.as_deref(), memory)).await
     }
 
-    async fn compute<T, F>(&self, work: F) -> Result<T, Busy>
+    async fn compute<T, F>(&self, purpose: Purpose, work: F) -> Result<T, Busy>
     where
         T: Send + 'static,
         F: FnOnce(&mut Vec<Block>) -> T + Send + 'static,
     {
-        let place = Arc::clone(&self.queue).try_acquire_owned().map_err(|_full| Busy)?;
-        let seat = Arc::clone(&self.seats).acquire_owned().await.map_err(|_closed| Busy)?;
+        let lane = &self.lanes[purpose as usize];
+        let place = lane.enter()?;
+        let seat = Arc::clone(&lane.seats).acquire_owned().await.map_err(|_closed| Busy)?;
         let memories = Arc::clone(&self.memories);
         // All go along: a client that went away does not free what is still being computed.
         let done = tokio::task::spawn_blocking(move || {
@@ -173,7 +246,7 @@ mod tests {
     #[tokio::test]
     async fn a_password_fits_its_own_hash() {
         let passwords = Passwords::default();
-        let phc = passwords.hash("hunter2").await.unwrap();
+        let phc = passwords.hash(Purpose::Login, "hunter2").await.unwrap();
         let parameters = |phc: &str| phc.rsplitn(3, '$').last().unwrap().to_owned();
         assert_eq!(parameters(&phc), parameters(NOBODYS), "a name nobody has costs as much");
         for (password, phc, fits) in [
@@ -184,9 +257,9 @@ mod tests {
             ("hunter2", Some("$argon2id$broken"), false),
             ("hunter2", Some("hunter2"), false),
         ] {
-            assert_eq!(passwords.verify(password, phc).await, Ok(fits), "{password} {phc:?}");
+            assert_eq!(passwords.verify(Purpose::Login, password, phc).await, Ok(fits), "{password} {phc:?}");
         }
-        assert_ne!(passwords.hash("hunter2").await.unwrap(), phc, "each has a salt of its own");
+        assert_ne!(passwords.hash(Purpose::Login, "hunter2").await.unwrap(), phc, "each has a salt of its own");
     }
 
     #[tokio::test]
@@ -198,13 +271,13 @@ mod tests {
             let params = Params::new(kib, passes, lanes, Some(output_bytes)).unwrap();
             let theirs =
                 Argon2::from(params).hash_password_with_salt(b"hunter2", b"a salt of theirs").unwrap().to_string();
-            assert_eq!(passwords.verify("hunter2", Some(&theirs)).await, Ok(true), "{theirs}");
-            assert_eq!(passwords.verify("hunter3", Some(&theirs)).await, Ok(false), "{theirs}");
-            let ours = passwords.hash("hunter2").await.unwrap();
+            assert_eq!(passwords.verify(Purpose::Login, "hunter2", Some(&theirs)).await, Ok(true), "{theirs}");
+            assert_eq!(passwords.verify(Purpose::Login, "hunter3", Some(&theirs)).await, Ok(false), "{theirs}");
+            let ours = passwords.hash(Purpose::Login, "hunter2").await.unwrap();
             Argon2::default().verify_password(b"hunter2", ours.as_str()).unwrap();
         }
         let reference = "$argon2id$v=19$m=256,t=2,p=1$c29tZXNhbHQ$nf65EOgLrQMR/uIPnA4rEsF5h7TKyQwu9U1bMCHGi/4";
-        assert_eq!(passwords.verify("password", Some(reference)).await, Ok(true));
+        assert_eq!(passwords.verify(Purpose::Login, "password", Some(reference)).await, Ok(true));
     }
 
     #[test]
@@ -229,11 +302,11 @@ mod tests {
     async fn the_memory_of_a_hash_is_used_again_unless_it_was_more_than_ours() {
         let passwords = Passwords::default();
         let kept = || passwords.memories.free().iter().map(Vec::len).collect::<Vec<_>>();
-        let verify = |phc| passwords.verify("hunter2", phc);
+        let verify = |phc| passwords.verify(Purpose::Login, "hunter2", phc);
         let (one, other) = tokio::join!(verify(None), verify(None));
         assert_eq!((one, other), (Ok(false), Ok(false)));
         let first = kept();
-        assert!((1..=AT_ONCE).contains(&first.len()) && first.iter().all(|blocks| *blocks == 19_456), "{first:?}");
+        assert!((1..=Purpose::Login.at_once()).contains(&first.len()) && first.iter().all(|blocks| *blocks == 19_456), "{first:?}");
         verify(None).await.unwrap();
         assert_eq!(kept(), first);
         let large = NOBODYS.replace("m=19456", "m=30000");
@@ -244,11 +317,35 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn beyond_the_queue_it_is_busy_and_then_goes_on() {
+    async fn beyond_the_queue_it_is_busy_and_then_goes_on_and_other_purposes_never_notice() {
         let passwords = Passwords::default();
-        let held = Arc::clone(&passwords.queue).acquire_many_owned(QUEUE_MAX as u32).await.unwrap();
-        assert_eq!(passwords.verify("a", None).await, Err(Busy));
+        let queue = &passwords.lanes[Purpose::Share as usize].queue;
+        let held = Arc::clone(queue).acquire_many_owned(HASH_QUEUE_MAX as u32).await.unwrap();
+        assert_eq!(passwords.verify(Purpose::Share, "a", None).await, Err(Busy));
+        for other in [Purpose::Login, Purpose::Registration, Purpose::Change] {
+            assert_eq!(passwords.verify(other, "a", None).await, Ok(false), "{other:?}");
+        }
         drop(held);
-        assert_eq!(passwords.verify("a", None).await, Ok(false));
+        assert_eq!(passwords.verify(Purpose::Share, "a", None).await, Ok(false));
+    }
+
+    #[tokio::test]
+    async fn one_address_never_fills_a_queue() {
+        let passwords = Passwords::default();
+        let lane = &passwords.lanes[Purpose::Login as usize];
+        let from = |last| origin::Origin {
+            address: Some(IpAddr::from([192, 0, 2, last])),
+            surface: crate::catalogue::Surface::CloudBackend,
+        };
+        let held = origin::within(from(1), async {
+            let held: Vec<Place> = (0..HASH_QUEUE_PER_ADDRESS).map(|_| lane.enter().unwrap()).collect();
+            assert!(lane.enter().is_err());
+            held
+        })
+        .await;
+        assert!(origin::within(from(2), async { lane.enter() }).await.is_ok(), "another one still gets in");
+        drop(held);
+        assert!(lane.from.lock().unwrap().is_empty());
+        assert!(origin::within(from(1), async { lane.enter() }).await.is_ok());
     }
 }

@@ -4,11 +4,13 @@
 use axum::Json;
 use axum::response::{IntoResponse, Response};
 use etransfer_contract::tus::Refusal;
-use http::header::RETRY_AFTER;
+use http::header::{RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use serde_json::{Value, json};
 
 use super::query::Invalid;
+use crate::authority::Denied;
+use crate::authority::guesses::TooMany;
 use crate::catalogue::NotKept;
 use crate::people::PeopleError;
 
@@ -99,6 +101,24 @@ impl From<PeopleError> for Refused {
                 Self::new(status, "the user database is damaged; its operator finds the reason in the log")
             }
             other => Self::new(status, other.to_string()),
+        }
+    }
+}
+
+/// A credential that does not let in.
+impl From<Denied> for Refused {
+    fn from(denied: Denied) -> Self {
+        match denied {
+            Denied::Unauthorized => {
+                let body = json!({"error": "Unauthorized", "message": denied.to_string()});
+                Self::worded(401, body).with(WWW_AUTHENTICATE, "Bearer")
+            }
+            Denied::TooMany(TooMany { retry_after_s }) => {
+                let body = json!({"error": "Too Many Requests", "message": denied.to_string()});
+                Self::worded(429, body).with(RETRY_AFTER, retry_after_s)
+            }
+            Denied::Busy => Self::new(503, denied.to_string()).with(RETRY_AFTER, "1"),
+            Denied::People(error) => error.into(),
         }
     }
 }

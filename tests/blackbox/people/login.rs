@@ -121,5 +121,82 @@ fn section_6_without_a_provider_nobody_needs_to_sign_in() {
     node.send(&Request::new("POST", "/api/users/login/start")).is(501);
     let node = Node::start();
     node.send(&Request::get("/api/users/login-info")).is(501);
-    node.send(&Request::get("/api/users/me")).is(404);
+    node.get("/api/users/me").is(404);
+}
+
+/// `user_system` with a provider that is away.
+fn away(more: &str) -> String {
+    format!(
+        "user_system:\n  enabled: true\n  oidc:\n    issuer_url: http://127.0.0.1:1\n    client_id: etransfer\n    \
+         client_secret: the-clients-secret\n{more}"
+    )
+}
+
+#[test]
+fn a_login_begins_while_the_provider_is_away() {
+    let node = Node::setup().config(&away("")).start();
+    let info = node.send(&Request::get("/api/users/login-info")).is(200).json();
+    assert_eq!(info["authorize_url"], "http://127.0.0.1:1/login/oauth/authorize", "{info}");
+    let begun = node.send(&Request::new("POST", "/api/users/login/start")).is(200).json();
+    let told = begun["authorize_url"].as_str().expect("a URL");
+    assert!(told.starts_with("http://127.0.0.1:1/login/oauth/authorize?client_id=etransfer&"), "{begun}");
+    let configured = "    authorize_url: https://id.example/oauth/authorize\n    token_url: https://id.example/token\n    \
+                      userinfo_url: https://api.id.example/me\n";
+    let node = Node::setup().config(&away(configured)).start();
+    let info = node.send(&Request::get("/api/users/login-info")).is(200).json();
+    assert_eq!(info["authorize_url"], "https://id.example/oauth/authorize", "{info}");
+}
+
+#[test]
+fn the_short_link_does_not_collect_the_session() {
+    let node = Node::setup().config(&away("")).start();
+    let begun = node.send(&Request::new("POST", "/api/users/login/start")).is(200).json();
+    let (poll, short) = (begun["state"].as_str().expect("an id"), begun["short_url"].as_str().expect("a URL"));
+    let link = short.rsplit('/').next().expect("an id");
+    assert!(poll != link && !short.contains(poll) && begun["poll_endpoint"] == format!("/api/users/login/poll/{poll}"));
+    node.send(&Request::get(&format!("/api/users/login/poll/{poll}"))).is(200);
+    node.send(&Request::get(&format!("/api/users/login/poll/{link}"))).is(404);
+    node.send(&Request::get(&format!("/l/{link}"))).is(307);
+    node.send(&Request::get(&format!("/l/{poll}"))).is(404);
+}
+
+#[test]
+fn one_public_address_stands_in_every_link_of_every_dialect() {
+    const PUBLIC: &str = "https://files.example/et";
+    let node = Node::setup()
+        .config(&away(""))
+        .env("PUBLIC_URL", PUBLIC)
+        .env("SURFACES__PYBLOBSERVER__ALLOWED_USERS", r#"[{"user": "bob", "token": "a-token-for-blobs"}]"#)
+        .env("SURFACES__STREAM_UPLOAD__TOKENS", r#"[{"token": "a-token-for-streams", "user": "ann"}]"#)
+        .env("SURFACES__CLOUDBACKEND__REGISTRATION", "true")
+        .start();
+    let begun = node.send(&Request::new("POST", "/api/users/login/start")).is(200).json();
+    assert_eq!(begun["callback_url"], format!("{PUBLIC}/api/users/callback"));
+    assert!(begun["short_url"].as_str().is_some_and(|url| url.starts_with(&format!("{PUBLIC}/l/"))), "{begun}");
+    let cookie = node.send(&Request::get("/api/users/login")).is(307).field("Set-Cookie").to_owned();
+    assert!(cookie.contains("Path=/et/api/users;") && cookie.contains("Secure"), "{cookie}");
+    let created = node.send(&crate::support::tus::post().header("Upload-Length", "5")).is(201);
+    assert!(created.field("Location").starts_with(&format!("{PUBLIC}/tus/")));
+    let form = |name: &str| {
+        format!("--b\r\nContent-Disposition: form-data; name=\"{name}\"; filename=\"a.txt\"\r\n\r\nhello\r\n--b--\r\n")
+    };
+    let multipart = "multipart/form-data; boundary=b";
+    let blob = Request::new("POST", "/blob/upload").header("Content-Type", multipart).body(form("file"));
+    let blob = node.send(&super::by("a-token-for-blobs", blob)).is(200);
+    let text = String::from_utf8_lossy(&blob.body).into_owned();
+    assert!(text.contains(&format!("{PUBLIC}/blob/s/")) && !text.contains("127.0.0.1"), "{text}");
+    let body = serde_json::json!({"username": "ann", "password": "a good password", "email": "a@example.org"}).to_string();
+    let register = Request::new("POST", "/user/register/").header("Content-Type", "application/json").body(body);
+    let access = node.send(&register).is(201).json()["access"].as_str().expect("a token").to_owned();
+    let told = node.send(&super::by(&access, Request::get("/file/get-token/"))).is(200).json();
+    assert_eq!(told["token"]["host"], format!("{PUBLIC}/cloud"), "{told}");
+}
+
+#[test]
+fn what_a_stranger_writes_is_not_said_on_our_page() {
+    let node = Node::setup().config(&away("")).start();
+    let page = node.send(&Request::get("/api/users/callback?error=Call%20us%20at%20555-0100")).is(400);
+    assert!(!String::from_utf8_lossy(&page.body).contains("Call us"));
+    let page = node.send(&Request::get("/api/users/callback?error=access_denied")).is(400);
+    assert!(String::from_utf8_lossy(&page.body).contains("access_denied"));
 }

@@ -81,6 +81,11 @@ table! {
 }
 
 impl CloudBackend {
+    /// Whether an account of this name administers the surface, or would be taken for one that does.
+    pub fn names_admin(&self, username: &str) -> bool {
+        self.admins.iter().any(|admin| admin.eq_ignore_ascii_case(username))
+    }
+
     /// The `Host` that is the bucket, when the endpoint has a name: `<bucket>.<its host>` in lower case.
     pub fn bucket_host(&self) -> Option<String> {
         let endpoint = self.oss_endpoint.as_deref()?.trim();

@@ -25,6 +25,10 @@ fn profile(name: &str) -> Profile {
 }
 
 fn start(pending: &mut Pending<u32>, state: &str, now: Instant) -> Secret {
+    start_both(pending, state, now).poll
+}
+
+fn start_both(pending: &mut Pending<u32>, state: &str, now: Instant) -> Ids {
     pending.start_command_line(begun(state), "https://node/cb".into(), now)
 }
 
@@ -40,13 +44,13 @@ fn arrived(pending: &mut Pending<u32>, state: &str, now: Instant) -> LoginId {
 fn section_6_1_a_command_lines_login_from_start_to_token() {
     let now = Instant::now();
     let mut pending = Pending::default();
-    let poll = start(&mut pending, "s1", now);
+    let Ids { poll, link } = start_both(&mut pending, "s1", now);
     assert_ne!(poll.expose(), "s1");
-    assert_eq!(pending.link(poll.expose(), now), Ok("https://id.example/?state=s1"));
+    assert_eq!(pending.link(&link, now), Ok("https://id.example/?state=s1"));
     assert_eq!(pending.collect(poll.expose(), now), Ok(None));
     let login = arrived(&mut pending, "s1", now);
     assert_eq!(pending.arrive("s1", None, now).unwrap_err(), PendingError::Used);
-    assert_eq!(pending.link(poll.expose(), now), Err(PendingError::Used));
+    assert_eq!(pending.link(&link, now), Err(PendingError::Used));
     assert_eq!(pending.complete(login, 7, now), Err(PendingError::Used));
     let Question { confirmation, cookie } = pending.ask(login, profile("ada"), now).unwrap();
     assert_eq!(pending.ask(login, profile("eve"), now).unwrap_err(), PendingError::Used);
@@ -83,24 +87,24 @@ fn section_5_a_browsers_login_needs_its_cookie_and_works_once() {
 fn section_6_1_everything_ends_after_ten_minutes() {
     let begin = Instant::now();
     let mut pending = Pending::default();
-    let late = start(&mut pending, "late", begin);
+    let Ids { poll: late, link } = start_both(&mut pending, "late", begin);
     let ready = start(&mut pending, "ready", begin);
     let login = arrived(&mut pending, "ready", begin);
     let Question { confirmation, cookie } = pending.ask(login, profile("ada"), begin).unwrap();
     pending.confirm(confirmation.expose(), Some(cookie.expose()), begin).unwrap();
     pending.complete(login, 7, begin).unwrap();
     let now = begin + LIFE - SECOND;
-    assert!(pending.link(late.expose(), now).is_ok() && pending.collect(late.expose(), now).is_ok());
+    assert!(pending.link(&link, now).is_ok() && pending.collect(late.expose(), now).is_ok());
     let now = begin + LIFE;
-    assert_eq!(pending.link(late.expose(), now), Err(PendingError::Expired));
+    assert_eq!(pending.link(&link, now), Err(PendingError::Expired));
     assert_eq!(pending.collect(ready.expose(), now), Err(PendingError::Expired));
     assert_eq!(pending.arrive("late", None, now).unwrap_err(), PendingError::Expired);
     // An expired link says so for a while; what came later is untouched.
-    let young = start(&mut pending, "young", begin + REMEMBERED - SECOND);
-    assert_eq!(pending.link(late.expose(), begin + REMEMBERED - SECOND), Err(PendingError::Expired));
+    let young = start_both(&mut pending, "young", begin + REMEMBERED - SECOND).link;
+    assert_eq!(pending.link(&link, begin + REMEMBERED - SECOND), Err(PendingError::Expired));
     start(&mut pending, "last", begin + REMEMBERED);
-    assert_eq!(pending.link(late.expose(), begin + REMEMBERED), Err(PendingError::Unknown));
-    assert!(pending.link(young.expose(), begin + REMEMBERED).is_ok());
+    assert_eq!(pending.link(&link, begin + REMEMBERED), Err(PendingError::Unknown));
+    assert!(pending.link(&young, begin + REMEMBERED).is_ok());
 }
 
 #[test]
@@ -108,7 +112,7 @@ fn section_4_the_table_is_bounded_and_the_oldest_goes_first() {
     let now = Instant::now();
     let mut pending = Pending::default();
     let polls: Vec<Secret> = (0..LOGINS_MAX + 2).map(|n| start(&mut pending, &format!("s{n}"), now)).collect();
-    assert_eq!((pending.logins.len(), pending.index.len()), (LOGINS_MAX, 2 * LOGINS_MAX));
+    assert_eq!((pending.logins.len(), pending.index.len()), (LOGINS_MAX, 3 * LOGINS_MAX));
     assert_eq!(pending.collect(polls[1].expose(), now), Err(PendingError::Unknown));
     assert_eq!(pending.arrive("s1", None, now).unwrap_err(), PendingError::Unknown);
     assert_eq!(pending.collect(polls[2].expose(), now), Ok(None));
@@ -141,12 +145,22 @@ fn section_5_a_value_of_one_kind_opens_nothing_of_another() {
 }
 
 #[test]
+fn who_sees_the_short_link_collects_nothing() {
+    let now = Instant::now();
+    let mut pending = Pending::default();
+    let Ids { poll, link } = start_both(&mut pending, "s", now);
+    assert_ne!(poll.expose(), link);
+    assert_eq!(pending.collect(&link, now), Err(PendingError::Unknown));
+    assert_eq!(pending.link(poll.expose(), now), Err(PendingError::Unknown));
+}
+
+#[test]
 fn section_5_nothing_that_opens_a_login_is_printed() {
     let now = Instant::now();
     let mut pending = Pending::default();
     let begun = begun("canary");
     let printed = format!("{begun:?}");
-    let poll = pending.start_command_line(begun, "https://node/cb".into(), now);
+    let poll = pending.start_command_line(begun, "https://node/cb".into(), now).poll;
     let login = arrived(&mut pending, "canary", now);
     let question = pending.ask(login, profile("ada"), now).unwrap();
     let printed = format!("{printed}{pending:?}{poll:?}{question:?}");

@@ -13,7 +13,7 @@ use tokio::task::JoinSet;
 use super::super::{Begun, Fault, IdTokenFault, ProfileFault, Proof, ProviderError, Step};
 use super::fake::{DISCOVERY, Fake, Reply};
 use super::signer::Signer;
-use super::{REDIRECT, SECRET, provider, until};
+use super::{REDIRECT, SECRET, plain, provider, until};
 
 fn away(step: Step, fault: Fault) -> ProviderError {
     ProviderError::Away { step, fault }
@@ -43,7 +43,7 @@ async fn section_5_documents_are_bounded_in_size_and_time_and_never_redirect() {
         rows.spawn(async move {
             let fake = Fake::empty().await;
             fake.set(DISCOVERY, reply);
-            (provider(&fake.issuer).facts().await.unwrap_err(), away(Step::Discovery, fault))
+            (provider(&fake.issuer).endpoints().await.unwrap_err(), away(Step::Discovery, fault))
         });
     }
     for (reply, fault) in exchanges {
@@ -61,6 +61,21 @@ async fn section_5_documents_are_bounded_in_size_and_time_and_never_redirect() {
 }
 
 #[tokio::test]
+async fn configured_endpoints_of_plain_oauth_2_need_no_document() {
+    let fake = Fake::empty().await;
+    let at = |path: &str| format!("{}{path}", fake.issuer);
+    fake.set("/token", Reply::Json(200, json!({"access_token": "canary-access"})));
+    fake.set("/me", Reply::Json(200, json!({"id": 7, "name": "Ada"})));
+    let provider = plain(&fake.issuer, [&at("/authorize"), &at("/token"), &at("/me")]);
+    let begun = provider.begin(REDIRECT).await.unwrap();
+    assert!(begun.authorize_url.starts_with(&at("/authorize?")));
+    let person = provider.finish(&begun.proof, REDIRECT, "code").await.unwrap();
+    assert_eq!((person.subject.as_str(), person.username.as_str()), ("7", "Ada"));
+    assert_eq!(fake.seen("/me")[0].authorization, "Bearer canary-access");
+    assert!(fake.seen(DISCOVERY).is_empty());
+}
+
+#[tokio::test]
 async fn section_6_1_one_discovery_is_under_way_and_a_failed_one_is_not_repeated_at_once() {
     let fake = Fake::empty().await;
     fake.set(DISCOVERY, Reply::Json(500, json!({})));
@@ -68,13 +83,13 @@ async fn section_6_1_one_discovery_is_under_way_and_a_failed_one_is_not_repeated
     let mut calls = JoinSet::new();
     for _ in 0..16 {
         let provider = Arc::clone(&failing);
-        calls.spawn(async move { provider.facts().await.is_err_and(|error| error.is_away()) });
+        calls.spawn(async move { provider.endpoints().await.is_err_and(|error| error.is_away()) });
     }
     assert!(calls.join_all().await.into_iter().all(|is_away| is_away));
     assert_eq!(fake.seen(DISCOVERY).len(), 1);
 
     fake.set(DISCOVERY, Reply::Json(200, fake.document()));
-    until("it is asked again", || async { failing.facts().await.ok() }).await;
+    until("it is asked again", || async { failing.endpoints().await.ok() }).await;
     assert!(failing.begin(REDIRECT).await.is_ok());
     assert_eq!(fake.seen(DISCOVERY).len(), 2);
 }

@@ -20,16 +20,36 @@ const SECRET: &str = "s3cret:&/+% canary";
 /// Nobody listens there: the browser of these tests stops in front of it.
 const REDIRECT: &str = "http://127.0.0.1:1/api/users/callback";
 
-fn provider_with(issuer: &str, secret: &str) -> Provider {
-    let oidc = Oidc {
+fn oidc(issuer: &str, secret: &str) -> Oidc {
+    Oidc {
         issuer_url: issuer.to_owned(),
         client_id: CLIENT.to_owned(),
         client_secret: Password(Secret::new(secret)),
         callback_url: String::new(),
         scope: "openid profile email".to_owned(),
-    };
-    let settings = Settings::read(&oidc).expect("usable settings").expect("complete settings");
+        authorize_url: String::new(),
+        token_url: String::new(),
+        userinfo_url: String::new(),
+    }
+}
+
+fn with(oidc: &Oidc) -> Provider {
+    let settings = Settings::read(oidc).expect("usable settings").expect("complete settings");
     Provider::new(settings).expect("a client for outgoing requests")
+}
+
+fn provider_with(issuer: &str, secret: &str) -> Provider {
+    with(&oidc(issuer, secret))
+}
+
+/// With endpoints of the configuration.
+fn plain(issuer: &str, [authorize, token, user_info]: [&str; 3]) -> Provider {
+    with(&Oidc {
+        authorize_url: authorize.to_owned(),
+        token_url: token.to_owned(),
+        userinfo_url: user_info.to_owned(),
+        ..oidc(issuer, SECRET)
+    })
 }
 
 fn provider(issuer: &str) -> Provider {

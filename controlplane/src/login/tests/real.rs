@@ -8,7 +8,7 @@ use std::time::Instant;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 
-use super::super::{Arrival, Begun, Fault, Pending, PendingError, Profile, Proof, ProviderError, Step, page};
+use super::super::{Arrival, Begun, Fault, Ids, Pending, PendingError, Profile, Proof, ProviderError, Step, page};
 use super::browser::{Browser, Returned};
 use super::{CLIENT, REDIRECT, SECRET, provider, provider_with, until};
 use crate::config::Secret;
@@ -109,8 +109,8 @@ async fn section_6_1_a_command_line_gets_its_token_after_the_browser_confirmed()
     let mut pending = Pending::default();
     let now = Instant::now();
     let begun = provider.begin(REDIRECT).await.unwrap();
-    let poll = pending.start_command_line(begun, REDIRECT.into(), now);
-    let link = pending.link(poll.expose(), now).unwrap().to_owned();
+    let Ids { poll, link } = pending.start_command_line(begun, REDIRECT.into(), now);
+    let link = pending.link(&link, now).unwrap().to_owned();
     assert!(!link.contains(poll.expose()));
     let Returned { code, state } = Browser::new().sign_in(&link, "ada+lab+admins").await;
     let (login, sent) = match pending.arrive(&state, None, now) {
@@ -166,12 +166,16 @@ async fn section_6_1_a_provider_that_is_down_at_start_is_found_without_a_restart
     let issuer = real.issuer.clone();
     let port = real.stop().await;
     let provider = provider(&issuer);
-    let error = provider.begin(REDIRECT).await.unwrap_err();
+    let error = provider.endpoints().await.unwrap_err();
     assert!(matches!(&error, ProviderError::Away { step: Step::Discovery, fault: Fault::Unreachable { .. } }));
-    assert!(error.is_away() && provider.facts().await.unwrap_err().is_away());
+    assert!(error.is_away());
+    // Meanwhile browsers are told the fixed paths.
+    let told = provider.facts().await.unwrap();
+    assert_eq!((told.issuer.as_str(), told.authorize_url), (issuer.as_str(), format!("{issuer}/login/oauth/authorize")));
+    assert!(provider.begin(REDIRECT).await.unwrap().authorize_url.starts_with(&format!("{issuer}/login/oauth/authorize?")));
 
     let _real = Real::start(port, "client_secret_basic").await;
-    until("the provider is found", || async { provider.facts().await.ok() }).await;
+    until("the provider is found", || async { provider.endpoints().await.ok() }).await;
     assert_eq!(sign_in(&provider, "ada+lab+admins").await, Ok(ada()));
 }
 

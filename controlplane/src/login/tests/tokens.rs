@@ -47,6 +47,9 @@ fn section_6_1_a_good_token_is_believed() {
     for changes in [
         json!({}),
         json!({"aud": ["node"], "azp": "node"}),
+        // Providers that always name several; the token says that it was made for us.
+        json!({"aud": ["node", "other"], "azp": "node"}),
+        json!({"aud": ["other", "node"], "azp": "node"}),
         json!({"exp": NOW_S - 59, "iat": NOW_S + 59, "nbf": NOW_S + 59}),
         json!({"exp": NOW_S as f64 + 0.5}),
         // What stands in Casdoor's tokens beside the claims of the standard.
@@ -61,12 +64,26 @@ fn section_6_1_a_good_token_is_believed() {
 }
 
 #[test]
+fn several_audiences_without_azp_are_refused() {
+    let signer = Signer::new("one", 1);
+    let keys = keys(&[&signer]);
+    for (changes, fault) in [
+        (json!({"aud": ["node", "other"]}), "azp"),
+        (json!({"aud": ["node", "other"], "azp": "other"}), "azp"),
+        (json!({"aud": ["other"], "azp": "node"}), "aud"),
+    ] {
+        let token = signer.token(&signer.header(), &with(&claims(), &changes));
+        assert_eq!(outcome(&token, &keys), Err(IdTokenFault::Claim(fault)), "{changes}");
+    }
+}
+
+#[test]
 fn section_4_claims_that_say_anything_else_are_refused() {
     let signer = Signer::new("one", 1);
     let keys = keys(&[&signer]);
     let wrong = [
         ("iss", vec![json!(null), json!(5), json!("https://id.example/"), json!("https://evil.example")]),
-        ("aud", vec![json!(null), json!("other"), json!([]), json!(["node", "other"]), json!({"node": 1})]),
+        ("aud", vec![json!(null), json!("other"), json!([]), json!(["other"]), json!(["node", 5]), json!({"node": 1})]),
         ("azp", vec![json!("other"), json!(5)]),
         ("nonce", vec![json!(null), json!(""), json!("n0nc"), json!("other"), json!(["n0nce"])]),
         ("sub", vec![json!(null), json!(""), json!(5)]),

@@ -20,7 +20,9 @@ use http::StatusCode;
 use serde_json::json;
 
 use self::api::failures::Failures;
+use super::attempts::Attempts;
 use super::password::Passwords;
+use crate::bounds::{REGISTRATION_WINDOW, REGISTRATIONS_PER_ADDRESS};
 use crate::mounts::Mounted;
 use crate::server::App;
 
@@ -28,14 +30,24 @@ use crate::server::App;
 const API: [&str; 4] = ["user", "user-settings", "file", "drop"];
 
 /// What this dialect keeps in memory: how often somebody guessed wrong.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Memory {
     /// Where passwords are hashed.
     pub passwords: Passwords,
-    /// Failed logins, by username and by address.
-    pub logins: Failures,
     /// Wrong codes and passwords of shares, by address and by share.
     pub shares: Failures,
+    /// Registrations, by address.
+    pub registrations: Attempts,
+}
+
+impl Default for Memory {
+    fn default() -> Self {
+        Self {
+            passwords: Passwords::default(),
+            shares: Failures::default(),
+            registrations: Attempts::within(REGISTRATIONS_PER_ADDRESS, REGISTRATION_WINDOW),
+        }
+    }
 }
 
 /// One request to its answer.

@@ -2,20 +2,14 @@
 
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use axum::{Extension, Json};
-use http::HeaderMap;
+use axum::Json;
 use serde_json::{Value, json};
 
 use crate::clock::iso;
 use crate::line::attached::Attached;
-use crate::line::meta::Meta;
 use crate::server::App;
-use crate::surface::attempts::client;
 use crate::surface::query::Invalid;
 use crate::surface::refusal::Refused;
-
-/// Wrong tokens one address may try in a minute.
-pub const MISSES_MAX: u32 = 20;
 
 /// Exactly one token; a key given twice is refused (reliability.md §4).
 #[derive(serde::Deserialize)]
@@ -26,23 +20,17 @@ struct Asked {
 /// Whether a token is valid.
 pub async fn verify(
     State(app): State<App>,
-    Extension(meta): Extension<Meta>,
-    headers: HeaderMap,
     Attached(body): Attached,
 ) -> Response {
     let Ok(Asked { token }) = serde_json::from_slice(&body) else {
         return Invalid::in_body("token", "JSON with one token, a string", Value::Null).into_response();
     };
-    let client = client(&app.node.config(), &meta, &headers);
-    if let Err(refused) = app.misses.check(client) {
-        return refused.into_response();
-    }
     let (valid, expires_ms) = match app.authority.verify(&token).await {
         Ok(verdict) => verdict,
-        Err(error) => return Refused::from(error).into_response(),
+        Err(denied) => return Refused::from(denied).into_response(),
     };
     if !valid {
-        app.misses.count(client);
+        app.denials.note(401);
     }
     Json(json!({"valid": valid, "expires_at": expires_ms.map(iso)})).into_response()
 }

@@ -21,7 +21,7 @@ use crate::authority::{Caller, Presented};
 use crate::clock::iso;
 use crate::line::attached::Attached;
 use crate::line::meta::Meta;
-use crate::login::{Arrival, Pending, PendingError, Profile, Provider, ProviderError, page, short_url};
+use crate::login::{is_error_code, Arrival, Pending, PendingError, Profile, Provider, ProviderError, cookie_path, page, short_url};
 use crate::people::{NewSession, People, PeopleError};
 use crate::server::App;
 use crate::surface::attempts::{Attempts, client};
@@ -93,12 +93,12 @@ pub async fn start(
     let callback = callback_url(&app, login, &meta, &headers);
     let begun = login.provider.begin(&callback).await?;
     let authorize_url = begun.authorize_url.clone();
-    let poll_id = login.pending().start_command_line(begun, callback.clone(), Instant::now());
-    let poll_id = poll_id.expose();
+    let ids = login.pending().start_command_line(begun, callback.clone(), Instant::now());
+    let poll_id = ids.poll.expose();
     Ok(Json(json!({
         "state": poll_id,
         "authorize_url": authorize_url,
-        "short_url": short_url(&callback, poll_id),
+        "short_url": short_url(&callback, &ids.link),
         "poll_endpoint": format!("/api/users/login/poll/{poll_id}"),
         "callback_url": callback,
         "message": "open the URL in a browser, sign in and confirm; then this login can be collected",
@@ -138,10 +138,10 @@ pub async fn browser(
     Ok(response)
 }
 
-/// `GET /l/{state}`: the short way to the authorize URL of a command line's login.
-pub async fn short(State(app): State<App>, Path(poll_id): Path<String>) -> Result<Response, Refused> {
+/// `GET /l/{link}`: the short way to the authorize URL of a command line's login.
+pub async fn short(State(app): State<App>, Path(link): Path<String>) -> Result<Response, Refused> {
     let login = app.login.as_deref().ok_or_else(|| Refused::new(404, "no such login"))?;
-    match login.pending().link(&poll_id, Instant::now()) {
+    match login.pending().link(&link, Instant::now()) {
         Ok(target) => redirect(target),
         Err(error @ PendingError::Expired) => Err(Refused::new(410, error.to_string())),
         Err(_) => Err(Refused::new(404, "no such login")),
@@ -158,7 +158,9 @@ pub async fn callback(
     let text = query.unwrap_or_default();
     let query = Query::parse(&text);
     if let Some(error) = query.get("error") {
-        return Ok(failed(400, &format!("The login provider says {error}. Start the login again.")));
+        // Free text would be anybody's words on this page.
+        let said = if is_error_code(error) { format!(" ({error})") } else { String::new() };
+        return Ok(failed(400, &format!("The login provider refused the login{said}. Start the login again.")));
     }
     let code = query.get("code").ok_or_else(|| Invalid::query("code", "the code of the login provider", ""))?;
     let state = query.get("state").unwrap_or_default();
@@ -181,6 +183,7 @@ pub async fn callback(
                 login.pending().abandon(id);
             }
             tracing::warn!(%error, "a login failed at the provider");
+            app.denials.note_login(None);
             return Ok(failed(if error.is_away() { 503 } else { 400 }, &error.to_string()));
         }
     };
@@ -233,10 +236,17 @@ pub async fn logout(
     Extension(presented): Extension<Presented>,
 ) -> Result<Json<Value>, Refused> {
     let people = app.known_people()?;
+    let mut has_ended = false;
     for session in &presented.sessions {
-        people.sign_out(session).await?;
+        // What is no session ends none: grants stay, and nobody empties caches with made-up tokens.
+        if caller.signed_in().is_some() && people.session(session).await?.is_some() {
+            people.sign_out(session).await?;
+            has_ended = true;
+        }
     }
-    app.node.revoke();
+    if has_ended {
+        app.node.revoke();
+    }
     if let Some(person) = caller.signed_in() {
         audit::login(person.user.id, &person.user.username, "sign out");
     }
@@ -294,8 +304,9 @@ fn shown(status: u16, html: String) -> Response {
 
 /// Ten minutes, for this node's login pages alone; never readable by a script.
 fn set_cookie(response: &mut Response, name: &str, value: &str, callback: &str) {
+    let path = cookie_path(callback);
     let secure = if callback.starts_with("https://") { "; Secure" } else { "" };
-    let text = format!("{name}={value}; Path=/api/users; Max-Age=600; HttpOnly; SameSite=Lax{secure}");
+    let text = format!("{name}={value}; Path={path}; Max-Age=600; HttpOnly; SameSite=Lax{secure}");
     if let Ok(text) = HeaderValue::try_from(text) {
         response.headers_mut().append(SET_COOKIE, text);
     }

@@ -23,7 +23,7 @@ pub async fn recheck(app: &App, request: Request) -> Response {
     let caller = match app.authority.judge(&presented, peer, &app.node.config().user_system.role_quotas).await {
         Ok(caller) => caller,
         Err(Denied::Unauthorized) => return Json(Recheck { go: false, rate: None }).into_response(),
-        Err(Denied::People(error)) => return Refused::from(error).into_response(),
+        Err(denied) => return Refused::from(denied).into_response(),
     };
     // What is gone has its own end: its removal cuts whom it must.
     let go = match object_of(request.uri().path()).map(|id| app.node.look(Surface::EasyTransfer, id)) {

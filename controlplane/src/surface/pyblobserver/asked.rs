@@ -61,7 +61,7 @@ impl Asked<'_> {
     pub fn base(&self) -> String {
         match &self.settings().base_url {
             Some(url) => url.0.clone(),
-            None => link::of_request(&self.config, &self.meta, &self.headers) + &self.mounted.prefix,
+            None => link::base(&self.config, &self.meta, &self.headers) + &self.mounted.prefix,
         }
     }
 
@@ -92,12 +92,17 @@ impl Asked<'_> {
 
     /// The user who has this token. A wrong one costs.
     pub fn user_with(&self, token: &str) -> Result<String, Refusal> {
-        tokens::user_of(self.node(), self.settings(), &tokens::digest(token)).ok_or_else(|| {
-            if self.settings().requests_per_minute > 0 {
-                self.app.blobs.limiter.punish(self.client(), WRONG_TOKEN_COST - 1);
-            }
-            Refusal::InvalidToken
-        })
+        let guesses = &self.app.authority.guesses;
+        guesses.admit(token)?;
+        if let Some(user) = tokens::user_of(self.node(), self.settings(), &tokens::digest(token)) {
+            guesses.right(token);
+            return Ok(user);
+        }
+        if self.settings().requests_per_minute > 0 {
+            self.app.blobs.limiter.punish(self.client(), WRONG_TOKEN_COST - 1);
+        }
+        guesses.wrong(token)?;
+        Err(Refusal::InvalidToken)
     }
 
     /// One more request of this client (2.4).

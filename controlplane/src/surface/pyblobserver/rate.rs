@@ -3,21 +3,21 @@
 //! Must stay true: memory is bounded whatever the limit and however many addresses ask; who was refused is not counted, so
 //! a client that goes on asking comes in again as soon as its old requests are a minute old.
 
-use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
+use crate::authority::table::Table;
+use crate::bounds::ADDRESSES_MAX;
+
 /// The minute, in slots of a second; one more, because the oldest is only partly over.
 const SLOTS: usize = 61;
-/// Addresses remembered; beyond it the table starts afresh.
-const ADDRESSES_MAX: usize = 10_000;
 
 /// Requests of every address within the last minute.
 #[derive(Debug)]
 pub struct Limiter {
     began: Instant,
-    minutes: Mutex<HashMap<IpAddr, Minute>>,
+    minutes: Mutex<Table<IpAddr, Minute>>,
 }
 
 /// What one address did in the last minute.
@@ -30,7 +30,7 @@ struct Minute {
 
 impl Default for Limiter {
     fn default() -> Self {
-        Self { began: Instant::now(), minutes: Mutex::default() }
+        Self { began: Instant::now(), minutes: Mutex::new(Table::new(ADDRESSES_MAX)) }
     }
 }
 
@@ -58,15 +58,12 @@ impl Limiter {
     fn with<T>(&self, client: IpAddr, what: impl FnOnce(&mut Minute) -> T) -> T {
         let now = self.began.elapsed().as_secs();
         let mut minutes = self.minutes.lock().unwrap_or_else(PoisonError::into_inner);
-        if minutes.len() >= ADDRESSES_MAX && !minutes.contains_key(&client) {
-            minutes.retain(|_, minute| now - minute.newest < SLOTS as u64);
-            if minutes.len() >= ADDRESSES_MAX {
-                minutes.clear();
-            }
-        }
-        let minute = minutes.entry(client).or_insert(Minute { slots: [0; SLOTS], newest: now });
+        // Put again each time, so that the one that is forgotten is the one who asked longest ago.
+        let mut minute = minutes.remove(&client).unwrap_or(Minute { slots: [0; SLOTS], newest: now });
         minute.advance(now);
-        what(minute)
+        let done = what(&mut minute);
+        minutes.put(client, minute);
+        done
     }
 }
 

@@ -10,6 +10,7 @@ use http::{HeaderName, HeaderValue, Method, StatusCode};
 use serde_json::{Value, json};
 
 use super::route::NoRoute;
+use crate::authority::guesses::TooMany;
 use crate::catalogue::NotKept;
 
 /// A refusal on its way out.
@@ -154,6 +155,12 @@ impl IntoResponse for Refusal {
         let mut response = (status, Json(self.body(&text, members))).into_response();
         response.headers_mut().extend(self.fields());
         response
+    }
+}
+
+impl From<TooMany> for Refusal {
+    fn from(TooMany { retry_after_s }: TooMany) -> Self {
+        Self::TooMany(retry_after_s)
     }
 }
 

@@ -19,22 +19,19 @@ use tokio::sync::OnceCell;
 
 use super::Memory;
 use super::refusal::Refusal;
+use crate::audit;
 use crate::catalogue::{Owner, Surface};
 use crate::config::surfaces::{Device, DeviceSecret, SecureFileTransfer};
 use crate::line::attached::Attached;
 use crate::line::decision::Decision;
-use crate::line::meta::Meta;
 use crate::line::told;
 use crate::node::Account;
 use crate::server::App;
-use crate::surface::attempts::client;
 use crate::surface::jwt;
 use crate::surface::multipart::BodyType;
-use crate::surface::password::{Busy, Passwords};
+use crate::surface::password::{Busy, Passwords, Purpose};
 use crate::surface::query::Query;
 
-/// Failed logins of one address in a minute.
-pub const MISSES_MAX: u32 = 30;
 const DEVICE_BYTES_MAX: usize = 128;
 /// Largest field of a login.
 const FIELD_BYTES_MAX: u64 = 4 << 10;
@@ -54,7 +51,7 @@ impl Hashes {
     async fn of(&self, secret: &str, passwords: &Passwords) -> Result<String, Busy> {
         let key = Sha256::digest(secret).into();
         let cell = Arc::clone(self.0.lock().unwrap_or_else(PoisonError::into_inner).entry(key).or_default());
-        cell.get_or_try_init(|| passwords.hash(secret)).await.cloned()
+        cell.get_or_try_init(|| passwords.hash(Purpose::Login, secret)).await.cloned()
     }
 
     /// Makes what is missing, so that the first login of a device takes no longer than any other; forgets the rest.
@@ -77,7 +74,6 @@ impl Hashes {
 
 /// `POST /auth/token`
 pub async fn login(app: &App, request: Request) -> Result<Response, Refusal> {
-    let meta = *request.extensions().get::<Meta>().expect("the entry layer put it there");
     let headers = request.headers().clone();
     let fields = match fields(app, &headers, request).await {
         Ok(fields) => fields?,
@@ -93,13 +89,23 @@ pub async fn login(app: &App, request: Request) -> Result<Response, Refusal> {
         return Err(Refusal::MissingFields(missing.collect()));
     };
     let config = app.node.config();
-    let address = client(&config, &meta, &headers);
-    app.sft.misses.check(address).map_err(|_often| Refusal::Busy { retry_after: 60 })?;
     let config = &config.surfaces.secure_file_transfer;
-    if !is_right(&app.sft, config, name, password).await.map_err(|Busy| Refusal::Busy { retry_after: 1 })? {
-        app.sft.misses.count(address);
+    let guesses = &app.authority.guesses;
+    // A name no device can have is counted against the address alone.
+    let device = is_device_id(name).then(|| guesses.principal(name));
+    let guess = format!("{name}\n{password}");
+    guesses.admit_at(device, &guess)?;
+    let is_right = is_right(&app.sft, config, name, password).await.map_err(|Busy| Refusal::Busy { retry_after: 1 })?;
+    // Of guesses made in parallel no more are answered than of those made one by one.
+    guesses.admit_at(device, &guess)?;
+    if !is_right {
+        let is_known = config.devices.iter().any(|device| device.device_id == name);
+        app.denials.note_login(Some(name).filter(|_| is_known));
+        guesses.wrong_at(device, &guess)?;
         return Err(Refusal::WrongLogin);
     }
+    guesses.right(&guess);
+    audit::act(Surface::SecureFileTransfer, name, "sign in");
     let exp = app.node.clock.now_ms() / 1000 + config.access_token_expire_minutes * 60;
     let token = jwt::sign(config.secret_key.expose().as_bytes(), &Claims { sub: name.to_owned(), exp });
     Ok(Json(json!({"access_token": token, "token_type": "bearer"})).into_response())
@@ -112,7 +118,7 @@ async fn is_right(memory: &Memory, config: &SecureFileTransfer, name: &str, pass
         Some(DeviceSecret::Plain(secret)) => Some(memory.hashes.of(secret.expose(), &memory.passwords).await?),
         None => None,
     };
-    memory.passwords.verify(password, hash.as_deref()).await
+    memory.passwords.verify(Purpose::Login, password, hash.as_deref()).await
 }
 
 type Fields = Vec<(String, String)>;
@@ -150,14 +156,20 @@ async fn fields(app: &App, headers: &HeaderMap, request: Request) -> Result<Resu
 
 /// The device whose token a request brings (§2.2).
 pub fn authenticate(app: &App, headers: &HeaderMap) -> Result<String, Refusal> {
-    let text = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let mut fields = headers.get_all(AUTHORIZATION).iter();
+    let (Some(field), None) = (fields.next(), fields.next()) else { return Err(Refusal::NotAuthenticated) };
+    let text = field.to_str().unwrap_or_default();
     let (scheme, token) = text.split_once(' ').unwrap_or((text, ""));
     if !scheme.eq_ignore_ascii_case("bearer") {
         return Err(Refusal::NotAuthenticated);
     }
     let config = app.node.config();
     let config = &config.surfaces.secure_file_transfer;
-    let claims: Claims = jwt::verify(config.secret_key.expose().as_bytes(), token.trim()).ok_or(Refusal::BadToken)?;
+    let claims = jwt::verify::<Claims>(config.secret_key.expose().as_bytes(), token.trim());
+    let Some(claims) = claims else {
+        app.authority.guesses.wrong(token)?;
+        return Err(Refusal::BadToken);
+    };
     let is_disabled = config.devices.iter().any(|device| device.device_id == claims.sub && device.disabled);
     if is_disabled || !is_device_id(&claims.sub) { Err(Refusal::BadToken) } else { Ok(claims.sub) }
 }

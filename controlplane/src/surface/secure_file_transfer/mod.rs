@@ -28,7 +28,6 @@ use http::{HeaderMap, Method, StatusCode};
 use serde::{Deserialize, Serialize};
 
 use self::refusal::Refusal;
-use super::attempts::Attempts;
 use super::cross_origin::{CrossOrigin, is_preflight};
 use super::openings::Openings;
 use super::password::Passwords;
@@ -41,26 +40,14 @@ use crate::server::App;
 pub const NAME: &str = "secure_file_transfer";
 
 /// What this dialect keeps in memory; a node that starts anew needs none of it.
+#[derive(Default)]
 pub struct Memory {
     /// Where passwords are hashed.
     pub passwords: Passwords,
     /// Hashes of configured passwords.
     pub hashes: device::Hashes,
-    /// Failed logins.
-    pub misses: Attempts,
     /// Uploads about to begin.
     pub openings: Openings,
-}
-
-impl Default for Memory {
-    fn default() -> Self {
-        Self {
-            passwords: Passwords::default(),
-            hashes: device::Hashes::default(),
-            misses: Attempts::new(device::MISSES_MAX),
-            openings: Openings::default(),
-        }
-    }
 }
 
 /// One file of one device.

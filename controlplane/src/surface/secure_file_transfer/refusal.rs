@@ -5,6 +5,7 @@ use http::HeaderName;
 use http::header::{ALLOW, CONTENT_RANGE, RETRY_AFTER, WWW_AUTHENTICATE};
 use serde_json::{Value, json};
 
+use crate::authority::guesses::TooMany;
 use crate::catalogue::NotKept;
 use crate::surface::refusal::Refused;
 
@@ -152,6 +153,12 @@ impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
         let refused = Refused::worded(self.status(), json!({"detail": self.detail()}));
         self.field().into_iter().fold(refused, |refused, (name, value)| refused.with(name, value)).into_response()
+    }
+}
+
+impl From<TooMany> for Refusal {
+    fn from(TooMany { retry_after_s }: TooMany) -> Self {
+        Self::Busy { retry_after: retry_after_s }
     }
 }
 

@@ -4,6 +4,7 @@ use axum::response::{IntoResponse, Response};
 use http::header::{ALLOW, CONTENT_RANGE, HeaderName, RETRY_AFTER};
 use serde_json::json;
 
+use crate::authority::guesses::TooMany;
 use crate::catalogue::NotKept;
 use crate::surface::refusal::Refused;
 
@@ -14,6 +15,8 @@ pub enum Refusal {
     NeedLogin,
     /// A token nobody has.
     InvalidToken,
+    /// Too many were wrong from there; again in so many seconds.
+    TooMany(u64),
     /// A page of a foreign origin uses the cookie.
     Origin,
     /// A field is missing or malformed, or the body is empty.
@@ -60,6 +63,7 @@ impl Refusal {
     fn status(self) -> u16 {
         match self {
             Self::NeedLogin | Self::InvalidToken => 401,
+            Self::TooMany(_) => 429,
             Self::Origin => 403,
             Self::Incomplete | Self::OtherSize => 400,
             Self::NoForm { status } => status,
@@ -78,6 +82,7 @@ impl Refusal {
         let text = match self {
             Self::NeedLogin => "需要登录",
             Self::InvalidToken => "无效的认证令牌",
+            Self::TooMany(_) => "请求过于频繁，请稍后重试",
             Self::Origin => "来源不被允许",
             Self::Incomplete => "缺少必要的文件信息",
             Self::NoForm { .. } => "Content-Type必须是multipart/form-data",
@@ -112,6 +117,7 @@ impl Refusal {
         match self {
             Self::OutOfRange(size) => Some((CONTENT_RANGE, format!("bytes */{size}"))),
             Self::Method(allowed) => Some((ALLOW, allowed.to_owned())),
+            Self::TooMany(seconds) => Some((RETRY_AFTER, seconds.to_string())),
             Self::Unavailable => Some((RETRY_AFTER, "1".to_owned())),
             _ => None,
         }
@@ -131,6 +137,12 @@ impl IntoResponse for Refusal {
         }
         let refused = Refused::worded(self.status(), body);
         self.field().into_iter().fold(refused, |refused, (name, value)| refused.with(name, value)).into_response()
+    }
+}
+
+impl From<TooMany> for Refusal {
+    fn from(TooMany { retry_after_s }: TooMany) -> Self {
+        Self::TooMany(retry_after_s)
     }
 }
 

@@ -42,11 +42,19 @@ pub async fn authenticate(app: &App, method: &Method, uri: &Uri, headers: &Heade
     let config = app.node.config();
     let settings = &config.surfaces.stream_upload;
     let (token, is_cookie) = presented(uri, headers).ok_or(Refusal::NeedLogin)?;
+    let guesses = &app.authority.guesses;
+    guesses.admit(&token)?;
     let user = configured(settings, &token);
     let user = match user {
-        Some(user) => user,
+        Some(user) => {
+            guesses.right(&token);
+            user
+        }
         None if settings.server_tokens => known(app, &token).await?,
-        None => return Err(Refusal::InvalidToken),
+        None => {
+            guesses.wrong(&token)?;
+            return Err(Refusal::InvalidToken);
+        }
     };
     let changes = !matches!(*method, Method::GET | Method::HEAD);
     if is_cookie && changes && is_foreign(settings, headers) {
@@ -58,7 +66,9 @@ pub async fn authenticate(app: &App, method: &Method, uri: &Uri, headers: &Heade
 /// The token, and whether it came by the cookie.
 fn presented(uri: &Uri, headers: &HeaderMap) -> Option<(String, bool)> {
     let said = |text: &str| Some(text.trim()).filter(|text| !text.is_empty()).map(str::to_owned);
-    let field = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok()).unwrap_or_default().trim();
+    let mut fields = headers.get_all(AUTHORIZATION).iter();
+    let (field, None) = (fields.next(), fields.next()) else { return None };
+    let field = field.and_then(|value| value.to_str().ok()).unwrap_or_default().trim();
     let bearer = match field.split_once(' ') {
         Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => token,
         _ if field.eq_ignore_ascii_case("bearer") => "",
@@ -105,7 +115,8 @@ async fn known(app: &App, token: &str) -> Result<User, Refusal> {
             Standing::Open => Err(Refusal::InvalidToken),
         },
         Err(Denied::Unauthorized) => Err(Refusal::InvalidToken),
-        Err(Denied::People(_)) => Err(Refusal::Unavailable),
+        Err(Denied::TooMany(too_many)) => Err(too_many.into()),
+        Err(Denied::People(_) | Denied::Busy) => Err(Refusal::Unavailable),
     }
 }
 

@@ -25,7 +25,7 @@ fn user(node: &Node, args: &[&str], stdin: &str) -> (Option<i32>, String, String
 }
 
 #[track_caller]
-fn done(node: &Node, args: &[&str], stdin: &str) -> Value {
+pub fn done(node: &Node, args: &[&str], stdin: &str) -> Value {
     let (code, out, err) = user(node, &[args, &["--json"]].concat(), stdin);
     assert_eq!(code, Some(0), "{out}\n{err}");
     serde_json::from_str(&out).expect("JSON")
@@ -76,7 +76,7 @@ fn what_the_operator_is_refused_says_why() {
         (&["add", "bob", "--email", "al@example.org"], "a secret\n", "already exists"),
         (&["add", "../bob"], "a secret\n", "Enter a valid username"),
         (&["add", "bob", "--email", "nobody"], "a secret\n", "Enter a valid email"),
-        (&["add", "bob"], "short\n", "6 characters"),
+        (&["add", "bob"], "short77\n", "8 characters"),
         (&["add", "bob"], "\n", "no password"),
         (&["disable", "bob"], "", "no account"),
     ] {

@@ -85,7 +85,9 @@ fn case_3_tokens_nobody_gets_in_with() {
 
 #[test]
 fn a3_failed_logins_are_throttled_by_name_and_by_address() {
-    let node = cloud(setup(), &[("LOGIN_FAILURES", "3"), ("LOGIN_WINDOW_SECONDS", "300")]).start();
+    let node = cloud(setup(), &[("LOGIN_FAILURES", "3"), ("LOGIN_WINDOW_SECONDS", "300")])
+        .env("AUTH_FAILURES_PER_ADDRESS", 3)
+        .start();
     let proxied = cloud(setup(), &[("LOGIN_FAILURES", "3")]).env("TRUSTED_PROXIES", "127.0.0.0/8").start();
     let body = |name: &str, password: &str| json!({"username": name, "password": password});
     User::register(&node, "alice");

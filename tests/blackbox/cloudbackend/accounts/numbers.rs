@@ -57,7 +57,9 @@ fn case_6_an_account_sees_and_changes_itself_alone() {
 #[test]
 fn a3_an_administrator_sees_all_accounts_and_ends_one() {
     let mut node = cloud(setup(), &[("ADMINS", "root")]).start();
-    let (admin, user) = (User::register(&node, "root"), User::register(&node, "alice"));
+    // An administrator's name is the operator's to give.
+    super::console::done(&node, &["add", "root", "--email", "root@example.org"], &format!("{PASSWORD}\n"));
+    let (admin, user) = (User::log_in(&node, "root", PASSWORD), User::register(&node, "alice"));
     let all = admin.get("/user/").is(200).json();
     let told = |name: &str| all.as_array().expect("an array").iter().find(|user| user["username"] == name).cloned();
     assert_eq!(told("root").expect("listed")["permission"], "admin");

@@ -74,7 +74,12 @@ impl Asked<'_> {
 
     /// Whose access token the request brings (A2, Authentication).
     pub fn account(&self) -> Result<Account, Refusal> {
-        token::account(self, bearer(&self.headers)?)
+        let token = bearer(&self.headers)?;
+        let account = token::account(self, token);
+        if account == Err(Refusal::BadToken) {
+            self.app.authority.guesses.wrong(token)?;
+        }
+        account
     }
 
     /// The same where anybody may ask: a token that counts for nothing is none.

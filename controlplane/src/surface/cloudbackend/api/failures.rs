@@ -2,13 +2,12 @@
 //!
 //! Who checks again once a guess is known to be right or wrong learns nothing from guesses made in parallel.
 
-use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// Names and addresses remembered; beyond it the table starts afresh.
-const ENTRIES_MAX: usize = 20_000;
+use crate::authority::table::Table;
+use crate::bounds::FAILURE_ENTRIES_MAX;
 
 /// How many failures there may be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,8 +30,14 @@ pub enum Whose {
 }
 
 /// The counts.
-#[derive(Debug, Default)]
-pub struct Failures(Mutex<HashMap<Whose, Count>>);
+#[derive(Debug)]
+pub struct Failures(Mutex<Table<Whose, Count>>);
+
+impl Default for Failures {
+    fn default() -> Self {
+        Self(Mutex::new(Table::new(FAILURE_ENTRIES_MAX)))
+    }
+}
 
 #[derive(Debug)]
 struct Count {
@@ -58,17 +63,10 @@ impl Failures {
     pub fn count(&self, whose: Whose, limit: Limit) {
         let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let now = Instant::now();
-        if counts.len() >= ENTRIES_MAX {
-            counts.retain(|_, count| now < count.until);
+        if counts.get(&whose).is_none_or(|count| now >= count.until) {
+            counts.put(whose.clone(), Count { failures: 0, until: now + limit.window });
         }
-        if counts.len() >= ENTRIES_MAX {
-            counts.clear();
-        }
-        let fresh = || Count { failures: 0, until: now + limit.window };
-        let count = counts.entry(whose).or_insert_with(fresh);
-        if now >= count.until {
-            *count = fresh();
-        }
+        let Some(count) = counts.get_mut(&whose) else { return };
         count.failures += 1;
         if let Some(lock) = limit.lock.filter(|_| count.failures == limit.max) {
             count.until = now + lock;

@@ -9,6 +9,7 @@ use http::header::{ALLOW, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderValue, Method, StatusCode};
 use serde_json::{Map, Value, json};
 
+use crate::authority::guesses::TooMany;
 use crate::catalogue::NotKept;
 use crate::config::surfaces::Language;
 use crate::surface::cloudbackend::{drive, drop};
@@ -45,7 +46,7 @@ pub enum Refusal {
     // Accounts (A3).
     /// Nobody, or not their password.
     WrongLogin,
-    /// Failed logins; again in so many seconds.
+    /// Failed logins, or tries of anything else; again in so many seconds.
     TooManyLogins(u64),
     /// `refresh` is missing.
     NoRefreshToken,
@@ -172,6 +173,12 @@ fn invalid_token(message: &str) -> Body {
 impl From<NotKept> for Refusal {
     fn from(error: NotKept) -> Self {
         if error.is_full { Self::NodeFull } else { Self::Away }
+    }
+}
+
+impl From<TooMany> for Refusal {
+    fn from(TooMany { retry_after_s }: TooMany) -> Self {
+        Self::TooManyLogins(retry_after_s)
     }
 }
 

@@ -40,7 +40,7 @@ impl Address {
         let own = link::of_request(config, meta, headers);
         let public = link::base(config, meta, headers);
         let host = cloud.oss_public_host.as_ref().map(|url| url.0.clone());
-        let host = host.unwrap_or_else(|| format!("{own}{prefix}/{}", cloud.bucket));
+        let host = host.unwrap_or_else(|| format!("{public}{prefix}/{}", cloud.bucket));
         let endpoint = cloud.oss_endpoint.clone().unwrap_or_else(|| public.clone());
         let names = [own.as_str(), &public, &endpoint].into_iter().chain(cloud.mount.hosts.iter().map(String::as_str));
         let names: Vec<String> = names.map(|name| split(name).0).collect();

@@ -17,6 +17,7 @@ use crate::surface::cloudbackend::api::texts::Text;
 use crate::surface::cloudbackend::api::{self, Asked, told};
 use crate::surface::cloudbackend::drive;
 use crate::surface::cloudbackend::user::Account;
+use crate::surface::password::Purpose;
 
 /// Numbers shares.
 const COUNTER: &str = "drop";
@@ -44,7 +45,7 @@ pub async fn create(asked: &Asked<'_>) -> Result<Response, api::Refusal> {
     }
     let wanted = Wanted::read(&asked.body, cloud)?;
     let phc = match wanted.password {
-        Some(password) => Some(asked.app.cloud.passwords.hash(password).await?),
+        Some(password) => Some(asked.app.cloud.passwords.hash(Purpose::Share, password).await?),
         None => None,
     };
     let _account = Account::lock(node, user).await;

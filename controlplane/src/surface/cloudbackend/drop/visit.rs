@@ -16,6 +16,7 @@ use crate::surface::cloudbackend::api::failures::{Limit, Whose};
 use crate::surface::cloudbackend::api::texts::Text;
 use crate::surface::cloudbackend::api::{self, Asked, told};
 use crate::surface::cloudbackend::drive;
+use crate::surface::password::Purpose;
 
 /// Wrong codes and passwords of an address.
 const MINUTE: Duration = Duration::from_secs(60);
@@ -63,7 +64,7 @@ async fn enter(asked: &Asked<'_>, code: &str) -> Result<(Share, Option<Subject>)
     if share.has_password {
         let password = asked.text("password").filter(|password| !password.is_empty()).ok_or(Refusal::WrongPassword)?;
         let phc = share.password(asked.node());
-        let is_right = asked.app.cloud.passwords.verify(password, phc.as_deref()).await?;
+        let is_right = asked.app.cloud.passwords.verify(Purpose::Share, password, phc.as_deref()).await?;
         // Of guesses made in parallel no more are judged than of those made one by one.
         guess.check()?;
         if !is_right {

@@ -3,6 +3,7 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use http::HeaderMap;
 use http::header::{AUTHORIZATION, DATE};
 
 use super::refusal::Refusal;
@@ -11,12 +12,24 @@ use super::signature::{KeyPair, Signed};
 /// How far the clock of a client may be off.
 const SKEW_MAX: Duration = Duration::from_secs(15 * 60);
 
+/// Whether a request brings no signature at all, whatever else is wrong with it.
+pub fn is_unsigned(headers: &HeaderMap, query: Option<&str>) -> bool {
+    let names = ["OSSAccessKeyId=", "Signature=", "Expires="];
+    !headers.contains_key(AUTHORIZATION) && !names.iter().any(|name| query.unwrap_or_default().contains(name))
+}
+
+/// What anybody gets who does not sign.
+pub const UNSIGNED: Refusal = Refusal::AccessDenied("You have no right to access this object because of bucket acl.");
+
 /// Checks the signature of a request, wherever it is.
 pub fn check(signed: &Signed<'_>, pair: &KeyPair<'_>, now_ms: u64) -> Result<(), Refusal> {
     let query = ["OSSAccessKeyId", "Expires", "Signature"].map(|name| signed.parameters.get(name));
+    if signed.headers.get_all(AUTHORIZATION).iter().nth(1).is_some() {
+        return Err(Refusal::InvalidArgument("Sign a request once: it has several Authorization headers."));
+    }
     match (signed.headers.get(AUTHORIZATION), query) {
         (None, [None, None, None]) => {
-            Err(Refusal::AccessDenied("You have no right to access this object because of bucket acl."))
+            Err(UNSIGNED)
         }
         (Some(header), [None, None, None]) => check_header(signed, header.as_bytes(), pair, now_ms),
         (Some(_), _) => {
@@ -85,7 +98,7 @@ mod tests {
         };
         let headers: HeaderMap = fields.iter().map(field).collect();
         let (key, parameters) = (Key::new("u1/a.txt").unwrap(), Parameters::parse(Some(query)).unwrap());
-        let signed = Signed { verb, headers: &headers, bucket: "bkt", key: Some(&key), parameters: &parameters };
+        let signed = Signed { verb, headers: &headers, bucket: "bkt", key: Some(key.as_str()), parameters: &parameters };
         check(&signed, &PAIR, now_ms)
     }
 

@@ -186,7 +186,7 @@ pub async fn arrived(call: &Call<'_>, memo: &str, told: Told) -> Result<Response
         // What was at its place goes with the same edit.
         node.edit(Edit::default().put(record)).await?;
     }
-    audit::surface(Surface::CloudBackend, call.key_pair().id, audit::CREATE, object);
+    audit::surface(Surface::CloudBackend, call.who(&arrival.key), audit::CREATE, object);
     Ok(answer(call, &arrival, &stored))
 }
 

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use http::header::AUTHORIZATION;
 use http::request::Parts;
 
 use super::access;
@@ -53,7 +54,7 @@ impl<'a> Call<'a> {
 
     /// The object; operations on objects have one.
     pub fn key(&self) -> Result<&Key, Refusal> {
-        self.place.key().ok_or(Refusal::NotImplemented)
+        self.place.key().ok_or(Refusal::NotImplemented)?
     }
 
     /// Its query.
@@ -77,10 +78,29 @@ impl<'a> Call<'a> {
             verb: self.head.method.as_str(),
             headers: &self.head.headers,
             bucket: &self.cloud().bucket,
-            key: self.place.key(),
+            key: self.place.signed_name(),
             parameters: &self.parameters,
         };
-        access::check(&signed, &self.key_pair(), self.app.node.clock.now_ms())
+        let checked = access::check(&signed, &self.key_pair(), self.app.node.clock.now_ms());
+        let claimed = || match self.head.headers.get(AUTHORIZATION) {
+            Some(field) => String::from_utf8_lossy(field.as_bytes()).into_owned(),
+            None => self.parameters.get("Signature").unwrap_or_default().to_owned(),
+        };
+        checked.or_else(|refusal| self.count(refusal, &claimed()))
+    }
+
+    /// Counts a signature that is wrong; with too many of them it is another refusal.
+    pub fn count(&self, refusal: Refusal, claimed: &str) -> Result<(), Refusal> {
+        if matches!(refusal, Refusal::UnknownAccessKeyId | Refusal::WrongSignature { .. }) {
+            let counted = self.app.authority.guesses.wrong(claimed);
+            counted.map_err(|too_many| Refusal::TooMany(too_many.retry_after_s))?;
+        }
+        Err(refusal)
+    }
+
+    /// Who acts on an object, for the audit log: whose prefix it is in, else whoever has the key pair.
+    pub fn who<'k>(&'k self, key: &'k Key) -> &'k str {
+        key.owner().unwrap_or_else(|| self.key_pair().id)
     }
 
     /// The URL of an object, as this client would ask for it.

@@ -50,7 +50,7 @@ pub fn get(call: &Call<'_>) -> Result<Decision, Refusal> {
         Asked::Whole => fields.push(field("x-oss-hash-crc64ecma", stored.crc64.to_string())),
     }
     if !is_head {
-        audit::surface(Surface::CloudBackend, call.key_pair().id, audit::DOWNLOAD, record.id);
+        audit::surface(Surface::CloudBackend, call.who(call.key()?), audit::DOWNLOAD, record.id);
         if size == 0 {
             return Ok(empty(&etag, modified_ms, fields).into());
         }

@@ -92,7 +92,10 @@ pub async fn handle(app: &App, mounted: &Mounted, request: Request) -> Response 
 async fn decide(app: &App, mounted: &Mounted, style: Style, request: Request) -> Result<Response, Refusal> {
     let (head, body) = request.into_parts();
     let told = Told::from_request(Request::from_parts(head.clone(), body), app).await;
-    let call = Call::new(app, mounted, style, head)?;
+    let is_unsigned = access::is_unsigned(&head.headers, head.uri.query()) && head.method != Method::POST;
+    // Who has no right learns nothing about what a name or a query must look like.
+    let call = Call::new(app, mounted, style, head)
+        .map_err(|refusal| if is_unsigned { access::UNSIGNED } else { refusal })?;
     let operation = call.operation();
     let Told(outcome) = match told {
         Ok(told) => told,
@@ -121,8 +124,9 @@ async fn act(call: &Call<'_>, operation: Operation, outcome: Option<Outcome>) ->
 
 /// 204, whether it was there or not.
 async fn delete(call: &Call<'_>) -> Result<Decision, Refusal> {
-    if let Some(object) = objects::remove(&call.app.node, call.key()?).await? {
-        audit::surface(Surface::CloudBackend, call.key_pair().id, audit::DELETE, object.entry.record.id);
+    let key = call.key()?;
+    if let Some(object) = objects::remove(&call.app.node, key).await? {
+        audit::surface(Surface::CloudBackend, call.who(key), audit::DELETE, object.entry.record.id);
     }
     Ok(StatusCode::NO_CONTENT.into_response().into())
 }

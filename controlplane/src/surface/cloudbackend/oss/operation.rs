@@ -32,12 +32,12 @@ impl Operation {
         let is_other = parameters.iter().any(|(name, _)| names_operation(method, name));
         match (method, place) {
             _ if is_other => Self::NotBuilt,
-            (&Method::POST, Place::Object(_)) => Self::NotAllowed,
+            (&Method::POST, Place::Object(_) | Place::Unfit(_)) => Self::NotAllowed,
             (&Method::POST, Place::Bucket) => Self::Post,
-            (&Method::GET | &Method::HEAD, Place::Object(_)) => Self::Get,
-            (&Method::PUT, Place::Object(_)) if headers.contains_key("x-oss-copy-source") => Self::NotBuilt,
-            (&Method::PUT, Place::Object(_)) => Self::Put,
-            (&Method::DELETE, Place::Object(_)) => Self::Delete,
+            (&Method::GET | &Method::HEAD, Place::Object(_) | Place::Unfit(_)) => Self::Get,
+            (&Method::PUT, _) if headers.contains_key("x-oss-copy-source") => Self::NotBuilt,
+            (&Method::PUT, Place::Object(_) | Place::Unfit(_)) => Self::Put,
+            (&Method::DELETE, Place::Object(_) | Place::Unfit(_)) => Self::Delete,
             _ => Self::NotBuilt,
         }
     }

@@ -2,6 +2,7 @@
 
 use super::key::Key;
 use super::refusal::Refusal;
+use crate::surface::percent;
 
 /// What a request is about.
 #[derive(Debug, PartialEq, Eq)]
@@ -10,6 +11,8 @@ pub enum Place {
     Bucket,
     /// An object, whether it is there or not.
     Object(Key),
+    /// Something no object can be called, as it stands in the path.
+    Unfit(String),
 }
 
 /// How the bucket was addressed.
@@ -35,14 +38,32 @@ impl Place {
                 key
             }
         };
-        if key.is_empty() { Ok(Self::Bucket) } else { Key::of_path(key).map(Self::Object) }
+        if key.is_empty() { Ok(Self::Bucket) } else { Ok(Self::named(key)) }
+    }
+
+    /// Who may ask is decided before the name is judged, so what is unfit is a place too.
+    fn named(raw: &str) -> Self {
+        match percent::decode(raw).map(Key::new) {
+            Ok(Ok(key)) => Self::Object(key),
+            Ok(Err(_)) | Err(_) => Self::Unfit(percent::decode(raw).unwrap_or_else(|_| raw.to_owned())),
+        }
     }
 
     /// The object's name; `None` for the bucket.
-    pub fn key(&self) -> Option<&Key> {
+    pub fn key(&self) -> Option<Result<&Key, Refusal>> {
         match self {
             Self::Bucket => None,
-            Self::Object(key) => Some(key),
+            Self::Object(key) => Some(Ok(key)),
+            Self::Unfit(_) => Some(Err(Refusal::InvalidObjectName)),
+        }
+    }
+
+    /// The name as it is signed.
+    pub fn signed_name(&self) -> Option<&str> {
+        match self {
+            Self::Bucket => None,
+            Self::Object(key) => Some(key.as_str()),
+            Self::Unfit(text) => Some(text),
         }
     }
 }
@@ -61,14 +82,15 @@ mod tests {
             ("/cloud/u1%2Fa.txt", Style::Path, object("u1/a.txt")),
             ("/cloud/u1//a.txt", Style::Path, object("u1//a.txt")),
             ("/cloud/cloud/../x", Style::Path, object("cloud/../x")),
-            ("/cloud//x", Style::Path, Err(Refusal::InvalidObjectName)),
+            ("/cloud//x", Style::Path, Ok(Place::Unfit("/x".into()))),
+            ("/cloud/%ff", Style::Path, Ok(Place::Unfit("%ff".into()))),
             ("/clouds/x", Style::Path, Err(Refusal::NoSuchBucket)),
             ("/%63loud/x", Style::Path, Err(Refusal::NoSuchBucket)),
             ("//cloud/x", Style::Path, Err(Refusal::NoSuchBucket)),
             ("/", Style::BucketHost, Ok(Place::Bucket)),
             ("", Style::BucketHost, Ok(Place::Bucket)),
             ("/cloud/x", Style::BucketHost, object("cloud/x")),
-            ("//x", Style::BucketHost, Err(Refusal::InvalidObjectName)),
+            ("//x", Style::BucketHost, Ok(Place::Unfit("/x".into()))),
         ] {
             assert_eq!(Place::of(path, style, "cloud"), place, "{path}");
         }

@@ -52,13 +52,14 @@ async fn judge(call: &Call<'_>, told: PrefaceTold) -> Result<Decision, Refusal> 
     let credentials = fields.credentials()?;
     let pair = call.key_pair();
     if credentials.access_key_id != pair.id {
-        return Err(Refusal::UnknownAccessKeyId);
+        call.count(Refusal::UnknownAccessKeyId, credentials.signature)?;
     }
     if !pair.is_signature(credentials.signature, credentials.policy.as_bytes()) {
-        return Err(Refusal::WrongSignature {
+        let refusal = Refusal::WrongSignature {
             access_key_id: credentials.access_key_id.to_owned(),
             provided: credentials.signature.to_owned(),
-        });
+        };
+        call.count(refusal, credentials.signature)?;
     }
     let policy = Policy::read(credentials.policy)?;
     let bounds = policy.check(call.app.node.clock.now_ms(), &call.cloud().bucket, &fields)?;

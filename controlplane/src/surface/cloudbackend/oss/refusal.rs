@@ -96,6 +96,9 @@ pub enum Refusal {
     /// An operation of the provider that is not part of this one.
     #[error("A header, a parameter or a method you provided implies functionality that is not implemented.")]
     NotImplemented,
+    /// Too many requests from there were signed wrong; again in so many seconds.
+    #[error("Too many requests from your address were not signed right; try again later.")]
+    TooMany(u64),
     /// The node can not do it now.
     #[error("The server can not do this now; try again.")]
     Unavailable,
@@ -131,6 +134,7 @@ impl Refusal {
             Self::PreconditionFailed => (StatusCode::PRECONDITION_FAILED, "PreconditionFailed"),
             Self::MethodNotAllowed => (StatusCode::METHOD_NOT_ALLOWED, "MethodNotAllowed"),
             Self::NotImplemented => (StatusCode::NOT_IMPLEMENTED, "NotImplemented"),
+            Self::TooMany(_) => (StatusCode::TOO_MANY_REQUESTS, "TooManyRequests"),
             Self::Unavailable => (StatusCode::SERVICE_UNAVAILABLE, "ServiceUnavailable"),
             Self::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "InternalError"),
         }
@@ -154,6 +158,9 @@ impl Refusal {
             }
             Self::MethodNotAllowed => {
                 headers.insert(http::header::ALLOW, HeaderValue::from_static("GET, HEAD, PUT, DELETE, OPTIONS"));
+            }
+            Self::TooMany(seconds) => {
+                headers.insert(RETRY_AFTER, HeaderValue::from(*seconds));
             }
             Self::Unavailable => {
                 headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));

@@ -12,7 +12,6 @@ use http::header::CONTENT_TYPE;
 use sha1::Sha1;
 use subtle::ConstantTimeEq;
 
-use super::key::Key;
 use super::parameters::Parameters;
 use crate::config::surfaces::CloudBackend;
 use crate::surface::percent;
@@ -133,7 +132,7 @@ pub struct Signed<'r> {
     /// Its bucket.
     pub bucket: &'r str,
     /// Its object; `None`: the bucket itself.
-    pub key: Option<&'r Key>,
+    pub key: Option<&'r str>,
     /// Its query.
     pub parameters: &'r Parameters,
 }
@@ -146,7 +145,7 @@ impl Signed<'_> {
         let mut text = lines.join(&b'\n');
         text.push(b'\n');
         self.add_fields(&mut text);
-        text.extend_from_slice(format!("/{}/{}", self.bucket, self.key.map_or("", Key::as_str)).as_bytes());
+        text.extend_from_slice(format!("/{}/{}", self.bucket, self.key.unwrap_or_default()).as_bytes());
         self.add_parameters(&mut text);
         text
     }
@@ -193,6 +192,7 @@ mod tests {
     use http::{HeaderName, HeaderValue};
 
     use super::*;
+    use crate::surface::cloudbackend::oss::key::Key;
 
     const PAIR: KeyPair<'_> = KeyPair { id: "id", secret: "secretkey" };
 
@@ -221,7 +221,7 @@ mod tests {
         let key = Key::new("nelson").unwrap();
         let parameters = Parameters::default();
         let signed =
-            Signed { verb: "PUT", headers: &headers, bucket: "oss-example", key: Some(&key), parameters: &parameters };
+            Signed { verb: "PUT", headers: &headers, bucket: "oss-example", key: Some(key.as_str()), parameters: &parameters };
         let text = signed.text(b"Thu, 17 Nov 2005 18:49:58 GMT");
         assert_eq!(
             String::from_utf8_lossy(&text),
@@ -258,7 +258,7 @@ mod tests {
         ] {
             let (key, parameters) = (Key::new(key).unwrap(), Parameters::parse(Some(query)).unwrap());
             let headers = HeaderMap::new();
-            let signed = Signed { verb, headers: &headers, bucket: "bkt", key: Some(&key), parameters: &parameters };
+            let signed = Signed { verb, headers: &headers, bucket: "bkt", key: Some(key.as_str()), parameters: &parameters };
             assert_eq!(String::from_utf8_lossy(&signed.text(b"1893456000")), text);
             assert_eq!(PAIR.sign(text.as_bytes()), signature, "{text}");
             let presigned = PAIR.presigned_query(&signed, 1_893_456_000);

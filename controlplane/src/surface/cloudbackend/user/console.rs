@@ -2,7 +2,7 @@
 //! can open, so nobody else is asked who they are.
 
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
@@ -20,10 +20,15 @@ use serde_json::json;
 use super::fit;
 use super::register::{Applicant, create};
 use super::{Account, session};
+use crate::audit;
+use crate::bounds::PASSWORD_CHARS_MIN;
+use crate::catalogue::Surface;
 use crate::node::Edit;
 use crate::server::App;
+use crate::socket;
 use crate::surface::cloudbackend::api::Refusal;
 use crate::surface::cloudbackend::drive;
+use crate::surface::password::Purpose;
 
 const PATH: &str = "/line/cloudbackend/accounts";
 
@@ -82,6 +87,9 @@ pub enum ConsoleError {
     /// Nobody answers on the socket.
     #[error("no node runs on this storage directory; start it with `et server start`")]
     NotRunning,
+    /// Somebody else's program answers there; it is told nothing.
+    #[error("{0} is another user's socket, not the node's")]
+    Foreign(PathBuf),
     /// The socket, or what came over it.
     #[error("speak to the node: {0}")]
     Line(#[source] io::Error),
@@ -102,6 +110,9 @@ pub async fn ask(line: &Path, command: &Command) -> Result<Vec<Listed>, ConsoleE
         io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => ConsoleError::NotRunning,
         _ => ConsoleError::Line(error),
     })?;
+    if !socket::is_node_of(&stream, line) {
+        return Err(ConsoleError::Foreign(line.to_owned()));
+    }
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(failed)?;
     // It ends when `sender` is dropped.
     tokio::spawn(connection);
@@ -145,15 +156,21 @@ async fn act(app: &App, command: Command) -> Result<Vec<Account>, String> {
             check_password(&password)?;
             let applicant = Applicant { username, display_name, email };
             let cloud = &app.node.config().surfaces.cloudbackend;
-            let account = create(&app.node, cloud, &app.cloud, applicant, &password, |_, edit| edit).await;
-            Ok(vec![account.map_err(why)?])
+            let purpose = Purpose::Change;
+            let account = create(&app.node, cloud, &app.cloud, (applicant, &password, purpose), |_, edit| edit).await;
+            let done = vec![account.map_err(why)?];
+            note("create account", &done);
+            Ok(done)
         }
         Command::Disable(username) => set_active(app, &username, false).await,
         Command::Enable(username) => set_active(app, &username, true).await,
         Command::SetPassword { username, password } => {
             check_password(&password)?;
-            let phc = app.cloud.passwords.hash(&password).await.map_err(|busy| busy.to_string())?;
-            update(app, &username, |account, edit| account.set_password(&phc, edit)).await
+            let hashed = app.cloud.passwords.hash(Purpose::Change, &password).await;
+            let phc = hashed.map_err(|busy| busy.to_string())?;
+            let done = update(app, &username, |account, edit| account.set_password(&phc, edit)).await?;
+            note("set password", &done);
+            Ok(done)
         }
     }
 }
@@ -163,7 +180,13 @@ async fn set_active(app: &App, username: &str, is_active: bool) -> Result<Vec<Ac
         account.is_active = is_active;
         account.write(edit)
     };
-    update(app, username, write).await
+    let done = update(app, username, write).await?;
+    note(if is_active { "enable account" } else { "disable account" }, &done);
+    Ok(done)
+}
+
+fn note(action: &'static str, accounts: &[Account]) {
+    accounts.iter().for_each(|account| audit::act_on(Surface::CloudBackend, "the operator", action, &account.username));
 }
 
 /// Changes an account and ends its sessions.
@@ -184,8 +207,8 @@ async fn update(
 }
 
 fn check_password(password: &str) -> Result<(), String> {
-    let is_fit = !password.trim().is_empty() && password.chars().count() >= fit::PASSWORD_CHARS_MIN;
-    is_fit.then_some(()).ok_or_else(|| format!("the password needs {} characters", fit::PASSWORD_CHARS_MIN))
+    let is_fit = !password.trim().is_empty() && password.chars().count() >= PASSWORD_CHARS_MIN;
+    is_fit.then_some(()).ok_or_else(|| format!("the password needs {PASSWORD_CHARS_MIN} characters"))
 }
 
 /// Words of a refusal for the operator.

@@ -2,12 +2,11 @@
 
 use serde_json::{Map, Value};
 
+use crate::bounds::PASSWORD_CHARS_MIN;
 use crate::surface::cloudbackend::api::Refusal;
 
 /// Characters of a username and of a display name.
 pub const NAME_CHARS_MAX: usize = 150;
-/// Characters of a new password, when it is changed.
-pub const PASSWORD_CHARS_MIN: usize = 6;
 /// RFC 5321 §4.5.3.1, the angle brackets off.
 const EMAIL_BYTES_MAX: usize = 254;
 const LOCAL_BYTES_MAX: usize = 64;
@@ -17,6 +16,8 @@ const LABEL_CHARS_MAX: usize = 63;
 pub const NAME_TAKEN: &str = "user with this username already exists.";
 /// An address is taken.
 pub const EMAIL_TAKEN: &str = "user with this email already exists.";
+const SHORT_PASSWORD: &str = "Ensure this field has at least 8 characters.";
+const _: () = assert!(PASSWORD_CHARS_MIN == 8, "the words above tell it");
 const REQUIRED: &str = "This field is required.";
 const NULL: &str = "This field may not be null.";
 const BLANK: &str = "This field may not be blank.";
@@ -45,6 +46,11 @@ impl Faults {
     pub fn check(self) -> Result<(), Refusal> {
         if self.0.is_empty() { Ok(()) } else { Err(Refusal::Fields(self.0)) }
     }
+}
+
+/// A password for a new account.
+pub fn password(text: &str) -> Result<&str, &'static str> {
+    if text.chars().count() >= PASSWORD_CHARS_MIN { Ok(text) } else { Err(SHORT_PASSWORD) }
 }
 
 /// A member that has to be there and say something.

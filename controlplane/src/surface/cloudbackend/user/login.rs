@@ -9,44 +9,56 @@ use serde_json::json;
 use super::session::{self, Tokens};
 use super::token::{self, Claims, Kind};
 use super::{Account, fit};
+use crate::audit;
+use crate::authority::guesses::Principal;
+use crate::catalogue::Surface;
 use crate::node::Edit;
-use crate::surface::cloudbackend::api::failures::{Limit, Whose};
 use crate::surface::cloudbackend::api::texts::Text;
 use crate::surface::cloudbackend::api::{Asked, Refusal, told};
+use crate::surface::password::Purpose;
 
 /// Wrong passwords count against the name and the address.
 pub struct Guess<'a> {
     asked: &'a Asked<'a>,
-    limit: Limit,
-    whose: Vec<Whose>,
+    name: Option<&'a str>,
+    account: Option<&'a str>,
+    /// Name and password.
+    credential: String,
 }
 
 impl<'a> Guess<'a> {
     /// `Err`: there were too many.
-    pub fn begin(asked: &'a Asked<'a>, username: &str) -> Result<Self, Refusal> {
-        let cloud = asked.cloud();
-        let window = Duration::from_secs(cloud.login_window_seconds);
+    pub fn begin(asked: &'a Asked<'a>, username: &'a str, password: &str) -> Result<Self, Refusal> {
         // What nobody can be called is not remembered.
-        let name = fit::username(username).ok().map(|name| Whose::Name(name.to_owned()));
-        let whose = asked.client().map(Whose::Address).into_iter().chain(name).collect();
-        let guess = Self { asked, limit: Limit { max: cloud.login_failures, window, lock: None }, whose };
+        let name = fit::username(username).ok();
+        let account = name.filter(|name| Account::by_name(asked.node(), name).is_some());
+        let guess = Self { asked, name, account, credential: format!("{username}\n{password}") };
         guess.check()?;
         Ok(guess)
     }
 
     /// Whether it was right. Also what is right is refused when too many wrong ones were judged meanwhile.
     pub async fn judge(&self, password: &str, phc: Option<&str>) -> Result<bool, Refusal> {
-        let is_right = self.asked.app.cloud.passwords.verify(password, phc).await?;
+        let app = self.asked.app;
+        let is_right = app.cloud.passwords.verify(Purpose::Login, password, phc).await?;
         self.check()?;
-        if !is_right {
-            self.whose.iter().for_each(|whose| self.asked.app.cloud.logins.count(whose.clone(), self.limit));
+        if is_right {
+            app.authority.guesses.right(&self.credential);
+        } else {
+            app.denials.note_login(self.account);
+            app.authority.guesses.wrong_at(self.principal(), &self.credential)?;
         }
         Ok(is_right)
     }
 
     fn check(&self) -> Result<(), Refusal> {
-        let logins = &self.asked.app.cloud.logins;
-        self.whose.iter().try_for_each(|whose| logins.check(whose, self.limit).map_err(Refusal::TooManyLogins))
+        Ok(self.asked.app.authority.guesses.admit_at(self.principal(), &self.credential)?)
+    }
+
+    fn principal(&self) -> Option<Principal<'_>> {
+        let cloud = self.asked.cloud();
+        let window = Duration::from_secs(cloud.login_window_seconds);
+        self.name.map(|name| Principal { name, max: cloud.login_failures, window })
     }
 }
 
@@ -56,7 +68,7 @@ pub async fn login(asked: &Asked<'_>) -> Result<Response, Refusal> {
         return Err(Refusal::WrongLogin);
     };
     let node = asked.node();
-    let guess = Guess::begin(asked, username)?;
+    let guess = Guess::begin(asked, username, password)?;
     let account = Account::by_name(node, username).filter(|account| account.is_active);
     let phc = account.as_ref().and_then(|account| Account::password(node, account.id));
     let is_right = guess.judge(password, phc.as_deref()).await?;
@@ -68,6 +80,7 @@ pub async fn login(asked: &Asked<'_>) -> Result<Response, Refusal> {
     let account = account.ok_or(Refusal::WrongLogin)?;
     let (session, tokens) = session::begin(asked.cloud(), account.id, asked.now_ms());
     node.edit(session.write(Edit::default())).await?;
+    audit::act(Surface::CloudBackend, &account.username, "sign in");
     let Tokens { access, refresh } = tokens;
     let user = account.told(node, asked.cloud());
     Ok(told(StatusCode::OK, json!({"user": user, "access": access, "refresh": refresh})))
@@ -76,7 +89,10 @@ pub async fn login(asked: &Asked<'_>) -> Result<Response, Refusal> {
 /// `POST /user/refresh-token/`
 pub async fn refresh(asked: &Asked<'_>) -> Result<Response, Refusal> {
     let token = asked.text("refresh").filter(|token| !token.trim().is_empty()).ok_or(Refusal::NoRefreshToken)?;
-    let claims = refresh_claims(asked, token).ok_or(Refusal::BadRefreshToken)?;
+    let Some(claims) = refresh_claims(asked, token) else {
+        asked.app.authority.guesses.wrong(token)?;
+        return Err(Refusal::BadRefreshToken);
+    };
     let _alone = session::lock(asked.node(), claims.user_id).await;
     let account = Account::read(asked.node(), claims.user_id);
     if !account.is_some_and(|account| account.is_active) {
@@ -95,6 +111,7 @@ pub async fn logout(asked: &Asked<'_>) -> Result<Response, Refusal> {
         let _alone = session::lock(asked.node(), account.id).await;
         session::end(asked.node(), &claims).await?;
     }
+    audit::act(Surface::CloudBackend, &account.username, "sign out");
     Ok(told(StatusCode::OK, json!({"status": asked.say(Text::LoggedOut)})))
 }
 

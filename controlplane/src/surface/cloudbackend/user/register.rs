@@ -8,11 +8,14 @@ use serde_json::json;
 use super::Account;
 use super::fit::{self, EMAIL_TAKEN, Faults, NAME_TAKEN};
 use super::session::{self, Tokens};
+use crate::audit;
+use crate::catalogue::Surface;
 use crate::config::surfaces::CloudBackend;
 use crate::node::{Edit, Node};
 use crate::surface::cloudbackend::Memory;
 use crate::surface::cloudbackend::api::counter::Counter;
 use crate::surface::cloudbackend::api::{Asked, Refusal, told};
+use crate::surface::password::Purpose;
 
 /// Who wants to become one; each member fits.
 #[derive(Debug)]
@@ -30,11 +33,20 @@ pub async fn register(asked: &Asked<'_>) -> Result<Response, Refusal> {
     if !asked.cloud().registration {
         return Err(Refusal::Forbidden);
     }
+    let (attempts, client) = (&asked.app.cloud.registrations, asked.client());
+    if let Some(seconds) = attempts.wait_s(client) {
+        return Err(Refusal::TooManyLogins(seconds));
+    }
+    attempts.count(client);
     let mut faults = Faults::default();
     let username = faults.sift("username", fit::required(&asked.body, "username").and_then(fit::username));
-    let password = faults.sift("password", fit::required(&asked.body, "password"));
+    let password = faults.sift("password", fit::required(&asked.body, "password").and_then(fit::password));
     let email = faults.sift("email", fit::required(&asked.body, "email").and_then(fit::email));
     let display_name = faults.sift("display_name", fit::display_name(&asked.body, username.unwrap_or_default()));
+    // An administrator's name is made by the operator alone; to anybody else it is as good as taken.
+    if username.is_some_and(|username| asked.cloud().names_admin(username)) {
+        faults.note("username", NAME_TAKEN);
+    }
     note_taken(asked.node(), username, email.as_deref(), &mut faults);
     faults.check()?;
     let (Some(username), Some(password), Some(email), Some(display_name)) = (username, password, email, display_name)
@@ -50,7 +62,8 @@ pub async fn register(asked: &Asked<'_>) -> Result<Response, Refusal> {
         tokens = Some(first);
         session.write(edit)
     };
-    let account = create(node, cloud, &asked.app.cloud, applicant, password, with_session).await?;
+    let account = create(node, cloud, &asked.app.cloud, (applicant, password, Purpose::Registration), with_session).await?;
+    audit::act(Surface::CloudBackend, &account.username, "register");
     let user = account.told(node, cloud);
     let mut body = user.clone();
     body["user"] = user;
@@ -66,11 +79,10 @@ pub async fn create(
     node: &Node,
     cloud: &CloudBackend,
     memory: &Memory,
-    applicant: Applicant,
-    password: &str,
+    (applicant, password, purpose): (Applicant, &str, Purpose),
     also: impl FnOnce(&Account, Edit) -> Edit,
 ) -> Result<Account, Refusal> {
-    let phc = memory.passwords.hash(password).await?;
+    let phc = memory.passwords.hash(purpose, password).await?;
     let mut counter = Counter::lock(node, super::COUNTER).await;
     let mut faults = Faults::default();
     note_taken(node, Some(&applicant.username), Some(&applicant.email), &mut faults);

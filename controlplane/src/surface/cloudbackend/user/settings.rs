@@ -4,31 +4,37 @@ use axum::response::Response;
 use http::StatusCode;
 use serde_json::json;
 
-use super::fit::{self, Faults, PASSWORD_CHARS_MIN};
+use super::fit::{self, Faults};
 use super::login::Guess;
 use super::{Account, session};
+use crate::audit;
+use crate::bounds::PASSWORD_CHARS_MIN;
+use crate::catalogue::Surface;
 use crate::node::Edit;
 use crate::surface::cloudbackend::api::counter::Counter;
 use crate::surface::cloudbackend::api::texts::Text;
 use crate::surface::cloudbackend::api::{Asked, Refusal, told};
+use crate::surface::password::Purpose;
 
 /// `POST …/change-password/`: every session ends.
 pub async fn change_password(asked: &Asked<'_>) -> Result<Response, Refusal> {
     let (node, account) = (asked.node(), asked.account()?);
-    let guess = Guess::begin(asked, &account.username)?;
+    let old_password = asked.text("old_password").unwrap_or_default();
+    let guess = Guess::begin(asked, &account.username, old_password)?;
     let old = Account::password(node, account.id);
-    if !guess.judge(asked.text("old_password").unwrap_or_default(), old.as_deref()).await? {
+    if !guess.judge(old_password, old.as_deref()).await? {
         return Err(Refusal::WrongOldPassword);
     }
     let is_fit = |text: &&str| !text.trim().is_empty() && text.chars().count() >= PASSWORD_CHARS_MIN;
     let new = asked.text("new_password").filter(is_fit).ok_or(Refusal::UnfitPassword)?;
-    let phc = asked.app.cloud.passwords.hash(new).await?;
+    let phc = asked.app.cloud.passwords.hash(Purpose::Change, new).await?;
     let _alone = Account::lock(node, account.id).await;
     let _no_sessions = session::lock(node, account.id).await;
     if Account::password(node, account.id) != old {
         return Err(Refusal::WrongOldPassword);
     }
     node.edit(session::end_all(node, account.id, account.set_password(&phc, Edit::default()))).await?;
+    audit::act(Surface::CloudBackend, &account.username, "change password");
     Ok(told(StatusCode::OK, json!({"status": asked.say(Text::PasswordChanged)})))
 }
 
@@ -73,5 +79,7 @@ pub async fn change(
             node.edit(edit).await?;
         }
     }
+    let caller = asked.account()?;
+    audit::act_on(Surface::CloudBackend, &caller.username, "change account", &account.username);
     Ok(told(StatusCode::OK, account.told(node, asked.cloud())))
 }

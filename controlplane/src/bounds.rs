@@ -1,0 +1,71 @@
+//! Every bound of who is asked and how often, with what it is for. What an operator may change is a key of the
+//! configuration; its default stands here.
+
+use std::time::Duration;
+
+/// Failures of one address in [`FAILURE_WINDOW`]: two hundred people behind one address may each be wrong once, and some
+/// more often. Guessing a token of 16 letters at this rate takes longer than anybody lives.
+pub const FAILURES_PER_ADDRESS: u64 = 300;
+/// Failures at one device or account in that time: a person who mistypes stays below, a dictionary does not get far.
+pub const FAILURES_PER_PRINCIPAL: u64 = 30;
+/// The time failures are counted over.
+pub const FAILURE_WINDOW: Duration = Duration::from_secs(300);
+/// Addresses and principals whose failures are remembered; the oldest goes for a new one.
+pub const FAILURE_ENTRIES_MAX: usize = 20_000;
+/// Wrong credentials remembered, so that a program that repeats one is no guesser.
+pub const WRONG_ENTRIES_MAX: usize = 20_000;
+/// Right credentials remembered with the address they came from: they are let in whatever others there do.
+pub const GOOD_ENTRIES_MAX: usize = 20_000;
+/// How long a right credential is remembered after its last use.
+pub const GOOD_FOR: Duration = Duration::from_secs(24 * 3600);
+/// Shorter credentials can be guessed: they are never let in past the limit, and are warned of at the start.
+pub const CREDENTIAL_CHARS_MIN: usize = 16;
+
+/// For how long a credential that was no session is not looked for again: rows of other programs count soon.
+pub const NO_SESSION_FOR: Duration = Duration::from_secs(1);
+/// Credentials remembered as no session.
+pub const NO_SESSION_ENTRIES_MAX: usize = 20_000;
+/// Lookups of unknown credentials at once, out of the connections to the database.
+pub const UNKNOWN_LOOKUPS_MAX: usize = 4;
+/// Decisions that run or wait for such a lookup.
+pub const UNKNOWN_DECISIONS_MAX: usize = 48;
+/// Lookups of credentials that were right before, running or waiting for a connection.
+pub const KNOWN_LOOKUPS_MAX: usize = 40;
+/// How long a decision waits for its turn to be looked up.
+pub const LOOKUP_WAIT: Duration = Duration::from_millis(500);
+/// Connections to the database of people.
+pub const PEOPLE_CONNECTIONS_MAX: u32 = 8;
+/// Decisions one core of the data plane has open at the control plane (`OPEN_MAX` of its line).
+const LINE_OPEN_MAX: usize = 64;
+
+/// Password hashes computed or waited for, for each purpose.
+pub const HASH_QUEUE_MAX: usize = 64;
+/// Of those, from one address.
+pub const HASH_QUEUE_PER_ADDRESS: usize = 32;
+/// Characters of a new password.
+pub const PASSWORD_CHARS_MIN: usize = 8;
+/// Registrations one address may try in [`REGISTRATION_WINDOW`].
+pub const REGISTRATIONS_PER_ADDRESS: u32 = 300;
+/// The time they are counted over.
+pub const REGISTRATION_WINDOW: Duration = Duration::from_secs(3600);
+
+/// Addresses whose attempts or requests are counted, in each table; the oldest goes for a new one.
+pub const ADDRESSES_MAX: usize = 10_000;
+/// Uploads about to begin that a surface remembers.
+pub const OPENINGS_MAX: usize = 10_000;
+
+/// Refusals of the same kind within this time are one row of the audit log.
+pub const AUDIT_FOLD: Duration = Duration::from_secs(60);
+/// Kinds of refusals counted at the same time.
+pub const AUDIT_KINDS_MAX: usize = 4_096;
+/// Rows about refusals in [`AUDIT_FOLD`]; the rest is one row with a number.
+pub const AUDIT_ROWS_MAX: u32 = 600;
+/// Bytes of a name that a stranger gave.
+pub const AUDIT_NAME_BYTES_MAX: usize = 128;
+
+const _: () = assert!(UNKNOWN_LOOKUPS_MAX < PEOPLE_CONNECTIONS_MAX as usize, "known sessions keep connections");
+const _: () = assert!(UNKNOWN_DECISIONS_MAX < LINE_OPEN_MAX, "decisions without a lookup keep a way in");
+const _: () = assert!(KNOWN_LOOKUPS_MAX < LINE_OPEN_MAX);
+const _: () = assert!(HASH_QUEUE_PER_ADDRESS * 2 <= HASH_QUEUE_MAX, "one address never fills a queue");
+const _: () = assert!(FAILURES_PER_PRINCIPAL < FAILURES_PER_ADDRESS);
+const _: () = assert!(FAILURES_PER_ADDRESS as usize <= WRONG_ENTRIES_MAX);
