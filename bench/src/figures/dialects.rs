@@ -71,11 +71,12 @@ pub const ALL: [Dialect; 6] = [
 
 /// The server with somebody in each dialect, and without limits.
 pub fn with_everybody(et: &Peer) -> Peer {
-    const SETTINGS: [(&str, &str); 8] = [
+    const SETTINGS: [(&str, &str); 9] = [
         ("ETRANSFER_SURFACES__STREAM_UPLOAD__TOKENS", r#"[{"token": "token-of-the-bench", "user": "bench"}]"#),
         ("ETRANSFER_SURFACES__STREAM_UPLOAD__MAX_FILE_BYTES", "1TiB"),
         ("ETRANSFER_SURFACES__SECURE_FILE_TRANSFER__DEVICES", r#"[{"device_id": "bench", "secret": "bench"}]"#),
         ("ETRANSFER_SURFACES__PYBLOBSERVER__ALLOWED_USERS", "bench"),
+        ("ETRANSFER_SURFACES__PYBLOBSERVER__TOKEN_BOOTSTRAP", "open"),
         ("ETRANSFER_SURFACES__PYBLOBSERVER__FILE_SIZE_LIMIT_MB", "1000000"),
         ("ETRANSFER_SURFACES__PYBLOBSERVER__TOTAL_SIZE_LIMIT_MB", "1000000"),
         ("ETRANSFER_SURFACES__CLOUDBACKEND__ACCESS_KEY_ID", "bench"),

@@ -136,7 +136,14 @@ impl Reader {
         {
             names.extend(entries.keys().map(|name| (name.clone(), Source::File(path.clone()))));
         }
-        let prefix = format!("{}__", environment_name(section));
+        let whole = environment_name(section);
+        if let Some(Value::Object(entries)) =
+            self.layers.environment.get(&whole).and_then(|text| serde_json::from_str(text).ok())
+        {
+            let source = || Source::Environment(format!("ETRANSFER_{whole}"));
+            names.extend(entries.keys().map(|name| (name.clone(), source())));
+        }
+        let prefix = format!("{whole}__");
         for variable in self.layers.environment.keys() {
             if let Some(rest) = variable.strip_prefix(&prefix) {
                 let name = rest.split("__").next().unwrap_or(rest).to_ascii_lowercase();

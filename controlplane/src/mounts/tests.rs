@@ -7,7 +7,10 @@ use crate::config::{Layers, from_layers, parse_yaml};
 
 fn mounts(yaml: &str) -> Mounts {
     let file = parse_yaml(&format!("surfaces: {{{yaml}}}")).unwrap();
-    let layers = Layers { file: Some(("test.yaml".into(), file)), ..Layers::default() };
+    // All are there unless the text says otherwise.
+    let all = ["SECURE_FILE_TRANSFER", "CLOUDBACKEND", "STREAM_UPLOAD", "PYBLOBSERVER"];
+    let environment = all.map(|name| (format!("SURFACES__{name}"), "{}".to_owned())).into();
+    let layers = Layers { file: Some(("test.yaml".into(), file)), environment, ..Layers::default() };
     Mounts::of(&from_layers(layers).unwrap().config)
 }
 
@@ -16,6 +19,24 @@ fn found(mounts: &Mounts, listener: &str, host: &str, path: &str) -> String {
     let (mounted, rest) = mounts.resolve(listener.parse().ok(), Some(host), path);
     let bucket = if mounted.is_bucket_host { " bucket" } else { "" };
     format!("{} {:?} {rest}{bucket}", mounted.surface.name(), mounted.prefix)
+}
+
+#[test]
+fn nothing_is_there_that_nobody_named() {
+    let of = |yaml: &str| {
+        let file = parse_yaml(yaml).unwrap();
+        let layers = Layers { file: Some(("test.yaml".into(), file)), ..Layers::default() };
+        Mounts::of(&from_layers(layers).unwrap().config)
+    };
+    let paths = ["/api/scratch/stream-upload", "/user/login/", "/cloud/x", "/blob/s/x", "/sft/auth/token"];
+    for path in paths {
+        assert!(found(&of("{}"), "", "", path).starts_with("easytransfer "), "{path}");
+    }
+    let one = of("surfaces: {pyblobserver: {}}");
+    assert!(found(&one, "", "", "/blob/s/x").starts_with("pyblobserver "));
+    assert!(found(&one, "", "", "/sft/auth/token").starts_with("easytransfer "));
+    assert!(found(&of("surfaces: {pyblobserver: }"), "", "", "/blob/s/x").starts_with("pyblobserver "));
+    assert!(found(&of("surfaces: {pyblobserver: {enabled: false}}"), "", "", "/blob/s/x").starts_with("easytransfer "));
 }
 
 #[test]

@@ -15,6 +15,7 @@ fn setup() -> Setup {
         setup.env("SURFACES__STREAM_UPLOAD__MAX_FILE_BYTES", "1GiB"),
         &[
             ("ALLOWED_USERS", "requests,curl,tus"),
+            ("TOKEN_BOOTSTRAP", "open"),
             ("FILE_SIZE_LIMIT_MB", "20"),
             ("TOTAL_SIZE_LIMIT_MB", "1000"),
             ("REQUESTS_PER_MINUTE", "0"),

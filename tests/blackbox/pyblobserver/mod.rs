@@ -33,6 +33,8 @@ fn setup() -> Setup {
             ("FILE_SIZE_LIMIT_MB", "1"),
             ("TOTAL_SIZE_LIMIT_MB", "2"),
             ("REQUESTS_PER_MINUTE", "0"),
+            // As at the original, whose first caller gets the token.
+            ("TOKEN_BOOTSTRAP", "open"),
         ],
     )
 }

@@ -77,17 +77,28 @@ fn case_4_a_token_is_changed_by_its_owner_alone() {
 }
 
 #[test]
-fn section_3_admin_only_and_an_administrator() {
-    let setup =
-        blob_env(setup().env("AUTH_ADMIN_TOKENS", format!("[\"{TOKEN}\"]")), &[("TOKEN_BOOTSTRAP", "admin-only")]);
+fn section_3_a_first_token_is_an_administrators_to_give() {
+    let setup = blob_env(setup().env("AUTH_ADMIN_TOKENS", format!("[\"{TOKEN}\"]")), &[("TOKEN_BOOTSTRAP", "admin")]);
     let node = setup.start();
+    // Whoever has no right learns neither a token nor who is a user here.
+    for id in ["user1", "luzheng@live.com", "nobody", "user1?function=change_token", "nobody?function=change_token"] {
+        let refused = open(&node, Request::get(&format!("/user/{id}"))).is(401);
+        assert_eq!(refused.json()["detail"], "Not authenticated", "{id}");
+    }
     let admin = |request: Request| open(&node, request.header("Authorization", format!("Bearer {TOKEN}")));
     let change = || Request::get("/user/user1?function=change_token");
     assert_eq!(admin(change()).is(404).json()["detail"], "User not found");
-    assert_eq!(open(&node, Request::get("/user/user1")).is(200).json()["token"], "[hidden...]");
+    let first = text(&admin(Request::get("/user/user1")).is(200).json()["token"]);
+    assert_eq!(admin(Request::get("/user/user1")).is(200).json()["token"], "[hidden...]");
     let token = text(&admin(change()).is(200).json()["token"]);
+    assert_ne!(first, token);
     let user = User { node: &node, token };
     assert!(user.list().is_empty());
+    assert_eq!(user.send(Request::get("/user/user1")).is(200).json()["token"], "[hidden...]");
+    for other in ["luzheng@live.com", "nobody"] {
+        let refused = user.send(Request::get(&format!("/user/{other}"))).is(403);
+        assert_eq!(refused.json()["detail"], "User not allowed", "{other}");
+    }
     admin(Request::get("/list")).is(401);
 }
 

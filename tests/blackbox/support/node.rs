@@ -156,6 +156,10 @@ impl Node {
         let mut env = BTreeMap::new();
         env.insert("ETRANSFER_AUTH_TOKENS".into(), format!("[\"{TOKEN}\",\"{OTHER_TOKEN}\"]"));
         env.insert("ETRANSFER_ENGINE".into(), engine());
+        // Every dialect is there unless a test says otherwise; an empty configuration has EasyTransfer alone.
+        for surface in ["SECURE_FILE_TRANSFER", "CLOUDBACKEND", "STREAM_UPLOAD", "PYBLOBSERVER"] {
+            env.insert(format!("ETRANSFER_SURFACES__{surface}"), "{}".into());
+        }
         let hosts = "127.0.0.1".into();
         Setup { env, config: None, planes: Planes::One, storage: None, wrapper: Vec::new(), hosts, port: 0 }
     }

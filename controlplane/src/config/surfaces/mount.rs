@@ -10,7 +10,7 @@ use crate::config::setting::{Expected, Setting};
 /// `surfaces.<name>.{enabled, prefix, hosts, listen, cors_origins}`
 #[derive(Debug, Clone, PartialEq)]
 pub struct Mount {
-    /// `false`: no route and no listener.
+    /// `false`: no route and no listener; so it is unless the configuration names the surface.
     pub enabled: bool,
     /// Names in `Host` that belong to it as a whole.
     pub hosts: Vec<String>,
@@ -29,7 +29,9 @@ pub struct Prefix(pub Option<String>);
 impl Mount {
     /// Asks for the keys below `section`. Whoever has a place of its own leaves the main listener, unless it says so.
     pub(super) fn read(reader: &mut Reader, section: &str, prefix: &str, origins: &[&'static str]) -> Self {
-        let enabled = reader.get_in(section, "enabled", &[], true);
+        // A surface is there when somebody names it: nothing unknown listens.
+        let is_named = reader.names_below("surfaces").iter().any(|(name, _)| section.strip_prefix("surfaces.") == Some(name));
+        let enabled = reader.get_in(section, "enabled", &[], is_named);
         let hosts: Vec<String> = reader.get_in(section, "hosts", &[], Vec::new());
         let listen: Vec<SocketAddr> = reader.get_in(section, "listen", &[], Vec::new());
         let is_elsewhere = !hosts.is_empty() || !listen.is_empty();

@@ -7,15 +7,33 @@ use super::{BaseUrl, Credential, Zone};
 use crate::config::reader::Reader;
 use crate::config::setting::{Expected, Setting};
 
-words!(
-    /// Who gets a user's first token.
-    TokenBootstrap {
-        /// Whoever asks first.
-        FirstCall = "first-call",
-        /// An administrator of this node.
-        AdminOnly = "admin-only",
+/// Who gets a user's first token, and who may look at a user.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TokenBootstrap {
+    /// An administrator of this node; the user itself once it has a token.
+    Admin,
+    /// Whoever asks first; anybody may look, as at the original.
+    Open,
+}
+
+impl Setting for TokenBootstrap {
+    /// `admin-only` and `first-call` are what earlier versions called the two.
+    fn from_text(text: &str) -> Result<Self, Expected> {
+        match text.trim().to_ascii_lowercase().as_str() {
+            "admin" | "admin-only" => Ok(Self::Admin),
+            "open" | "first-call" => Ok(Self::Open),
+            _ => Err(Expected("one of admin open".into())),
+        }
     }
-);
+
+    fn to_value(&self) -> Value {
+        match self {
+            Self::Admin => "admin".into(),
+            Self::Open => "open".into(),
+        }
+    }
+}
+
 words!(
     /// How points in time are written.
     DatetimeFormat {
@@ -29,7 +47,7 @@ words!(
 table! {
     /// Small files with short paths.
     PyBlobServer at "pyblobserver", prefix "/blob", origins ["ALLOWED_ORIGINS"];
-    /// Start of links; `None` = scheme, host and prefix of the request.
+    /// Start of links; `None` = the node's public URL, or scheme and host of the request, and the prefix.
     hot base_url: Option<BaseUrl> = None, ["BASE_URL"];
     /// Who may have a token.
     hot allowed_users: Vec<AllowedUser> = Vec::new(), ["ALLOWED_USERS"];
@@ -42,7 +60,7 @@ table! {
     /// Requests per address and sliding minute before 429; 0 = off.
     hot requests_per_minute: u64 = 100, ["REQUEST_TIMES_PER_MINTUE", "REQUEST_TIMES_PER_MINUTE"];
     /// Who gets a user's first token.
-    hot token_bootstrap: TokenBootstrap = TokenBootstrap::FirstCall, [];
+    hot token_bootstrap: TokenBootstrap = TokenBootstrap::Admin, [];
     /// Whether a token may be changed without the old one.
     hot open_token_change: bool = false, [];
     /// Whether `/s/{id}` asks for a token.

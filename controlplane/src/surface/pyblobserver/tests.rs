@@ -24,6 +24,7 @@ const DAY_MS: u64 = 24 * 3_600_000;
 
 fn config() -> Config {
     let mut config = Config::defaults();
+    config.surfaces.pyblobserver.mount.enabled = true;
     let preset = |user: &str| Some(Credential::Plain(Secret::new(format!("the-token-of-{user}"))));
     config.surfaces.pyblobserver.allowed_users =
         ["ann", "bob"].map(|user| AllowedUser { user: user.into(), preset: preset(user) }).into();

@@ -14,6 +14,7 @@ use super::refusal::Refusal;
 use super::stamp::stamp;
 use super::tokens::{self, Digest};
 use super::tus::finished;
+use crate::audit;
 use crate::authority::{Denied, Presented};
 use crate::catalogue::{Scope, Surface};
 use crate::config::surfaces::TokenBootstrap;
@@ -22,6 +23,8 @@ use crate::node::{Edit, Node};
 use http::Uri;
 
 const HIDDEN: &str = "[hidden...]";
+/// Who acts where nobody is asked who they are.
+const ANYONE: &str = "anyone";
 
 /// What is kept about a user.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -87,22 +90,30 @@ impl User {
 
 /// `GET /user/{user_id}` and its `?function=change_token` (3.1, 3.2).
 pub async fn show(asked: &Asked<'_>, id: &str) -> Result<Response, Refusal> {
+    let changes = asked.query().get("function") == Some("change_token");
+    let is_open = match asked.settings().token_bootstrap {
+        TokenBootstrap::Open => true,
+        TokenBootstrap::Admin => changes && asked.settings().open_token_change,
+    };
+    // Before anything is said about the id: else whoever asks learns which users there are.
+    let who = if is_open { ANYONE.to_owned() } else { may_change(asked, id).await? };
     if tokens::allowed(asked.settings(), id).is_none() {
         return Err(Refusal::UserNotAllowed);
     }
-    if asked.query().get("function") == Some("change_token") {
-        return change_token(asked, id).await;
+    if changes {
+        return change_token(asked, id, who).await;
     }
     finished::count(asked.app, id).await?;
     let user = match User::read(asked.node(), id) {
         Some(user) if user.created_ms.is_some() => user,
-        Some(_) | None => return first_call(asked, id).await,
+        Some(_) | None => return first_call(asked, id, &who).await,
     };
     Ok(Json(told(asked, id, &user, HIDDEN)).into_response())
 }
 
-/// The first call ever makes the user; on `first-call` it also hands out the token, unless one is configured.
-async fn first_call(asked: &Asked<'_>, id: &str) -> Result<Response, Refusal> {
+/// The first call ever makes the user and hands out the token, unless one is configured: to an administrator, or to
+/// anybody where the configuration says so.
+async fn first_call(asked: &Asked<'_>, id: &str, who: &str) -> Result<Response, Refusal> {
     let _alone = User::lock(asked.node(), id).await;
     let mut user = User::read(asked.node(), id).unwrap_or_default();
     if user.created_ms.is_some() {
@@ -110,10 +121,7 @@ async fn first_call(asked: &Asked<'_>, id: &str) -> Result<Response, Refusal> {
     }
     user.created_ms = Some(asked.node().clock.now_ms());
     let has_preset = tokens::allowed(asked.settings(), id).and_then(tokens::preset).is_some();
-    let issues = match asked.settings().token_bootstrap {
-        TokenBootstrap::FirstCall => !has_preset && user.token.is_none(),
-        TokenBootstrap::AdminOnly => false,
-    };
+    let issues = !has_preset && user.token.is_none();
     let mut edit = Edit::default();
     let mut clear = None;
     if issues {
@@ -123,14 +131,16 @@ async fn first_call(asked: &Asked<'_>, id: &str) -> Result<Response, Refusal> {
         clear = Some(token);
     }
     asked.node().edit(user.write(id, edit)).await?;
+    if issues {
+        audit::act_on(Surface::PyBlobServer, who, "issue token", id);
+    }
     Ok(Json(told(asked, id, &user, clear.as_deref().unwrap_or(HIDDEN))).into_response())
 }
 
 /// A new token instead of the old one.
-async fn change_token(asked: &Asked<'_>, id: &str) -> Result<Response, Refusal> {
-    if !asked.settings().open_token_change {
-        may_change(asked, id).await?;
-    }
+async fn change_token(asked: &Asked<'_>, id: &str, who: String) -> Result<Response, Refusal> {
+    let is_open = asked.settings().open_token_change;
+    let who = if is_open || who != ANYONE { who } else { may_change(asked, id).await? };
     let _alone = User::lock(asked.node(), id).await;
     let preset = tokens::allowed(asked.settings(), id).and_then(tokens::preset);
     let mut user = match User::read(asked.node(), id) {
@@ -146,13 +156,14 @@ async fn change_token(asked: &Asked<'_>, id: &str) -> Result<Response, Refusal> 
     user.instead_of = preset;
     edit = edit.write(Surface::PyBlobServer, tokens::issued_key(&digest), id);
     asked.node().edit(user.write(id, edit)).await?;
+    audit::act_on(Surface::PyBlobServer, &who, "change token", id);
     Ok(Json(told(asked, id, &user, &token)).into_response())
 }
 
-/// The user, or who administers this node.
-async fn may_change(asked: &Asked<'_>, id: &str) -> Result<(), Refusal> {
+/// The user, or who administers this node; what the audit log calls them.
+async fn may_change(asked: &Asked<'_>, id: &str) -> Result<String, Refusal> {
     let refusal = match asked.user() {
-        Ok(user) if user == id => return Ok(()),
+        Ok(user) if user == id => return Ok(user),
         Ok(_) => Refusal::UserNotAllowed,
         Err(refusal) => refusal,
     };
@@ -161,9 +172,10 @@ async fn may_change(asked: &Asked<'_>, id: &str) -> Result<(), Refusal> {
         let peer = asked.meta.peer.map(|peer| peer.ip());
         let roles = &asked.config.user_system.role_quotas;
         match asked.app.authority.judge(&presented, peer, roles).await {
-            Ok(caller) if caller.may_administer() => return Ok(()),
+            Ok(caller) if caller.may_administer() => return Ok(caller.name()),
             Ok(_) | Err(Denied::Unauthorized) => {}
-            Err(Denied::People(_)) => return Err(Refusal::Away),
+            Err(Denied::TooMany(too_many)) => return Err(too_many.into()),
+            Err(Denied::People(_) | Denied::Busy) => return Err(Refusal::Away),
         }
     }
     Err(refusal)

@@ -7,7 +7,10 @@ const PHC: &str = "$argon2id$v=19$m=19456,t=2,p=1$c29tZXNhbHRzb21lc2FsdA$CTFhFdX
 /// The lines of the refusal of `surfaces: {<yaml>}`.
 fn refused(yaml: &str) -> Vec<String> {
     let file = parse_yaml(&format!("server: {{port: 8765}}\nsurfaces: {{{yaml}}}")).unwrap();
-    match from_layers(Layers { file: Some(("test.yaml".into(), file)), ..Layers::default() }) {
+    // All are there: a surface that nobody names has no faults.
+    let all = ["SECURE_FILE_TRANSFER", "CLOUDBACKEND", "STREAM_UPLOAD", "PYBLOBSERVER"];
+    let environment = all.map(|name| (format!("SURFACES__{name}"), "{}".to_owned())).into();
+    match from_layers(Layers { file: Some(("test.yaml".into(), file)), environment, ..Layers::default() }) {
         Ok(_) => Vec::new(),
         Err(ConfigError::Faults(faults)) => faults.iter().map(ToString::to_string).collect(),
         Err(other) => panic!("{other}"),
