@@ -57,7 +57,7 @@ const MESSAGE: Shape = Keys(&["message"]);
 pub const ROWS: &[Row] = &[
     // Nothing there, for whoever asks.
     row(O, "GET", "/nothing", 404, Detail),
-    row(O, "GET", "/api/nothing", 404, Detail),
+    row(C, "GET", "/api/nothing", 404, Detail),
     row(O, "GET", "/tus", 405, Detail),
     row(O, "DELETE", "/api/files", 405, Detail),
     // 1.3, 1.5: every OPTIONS is open.

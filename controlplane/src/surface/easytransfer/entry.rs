@@ -1,8 +1,9 @@
 //! What happens to every request of this dialect, in this order (tus.md A12):
 //!
-//! 1. a CORS preflight is answered
+//! 1. pages of strangers are kept off a node that asks nobody for credentials; a CORS preflight is answered
 //! 2. on `/tus`, `X-HTTP-Method-Override` becomes the method (T-OVR-1, T-OVR-2)
-//! 3. the router: 404 for a path, 405 for a method that does not exist
+//! 3. the router: 404 for a path, 405 for a method that does not exist; below `/api` a path that does not exist asks for a
+//!    credential too
 //! 4. the gate, around every route: 401 without a credential, unless the path is open
 //! 5. the handler
 //! 6. fields every reply has: CORS, `Tus-Resumable`; also inside grants, for the replies made under them
@@ -11,16 +12,15 @@ use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use axum::{Json, Router};
+use axum::Router;
 use etransfer_contract::tus;
-use http::header::{CACHE_CONTROL, WWW_AUTHENTICATE};
+use http::header::CACHE_CONTROL;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
-use serde_json::json;
 use tower::ServiceExt;
 
-use super::{cors, tus as uploads};
+use super::{cors, strangers, tus as uploads};
 use crate::authority::open::is_open;
-use crate::authority::{Denied, Presented};
+use crate::authority::Presented;
 use crate::line::decision::{add_fields, is_grant};
 use crate::line::meta::Meta;
 use crate::server::App;
@@ -34,8 +34,15 @@ pub const TUS_RESUMABLE: HeaderName = HeaderName::from_static("tus-resumable");
 /// One request to its answer.
 pub async fn handle(app: &App, router: &Router, request: Request) -> Response {
     let is_tus = uploads::is_tus_path(request.uri().path());
-    let cors = cors::fields(&app.node.config().cors_origins, request.headers());
-    let (method, mut response) = decide(app, router, request, is_tus).await;
+    let config = app.node.config();
+    let origins = strangers::origins(&config);
+    let cors = cors::fields(&origins, request.headers());
+    let meta = request.extensions().get::<Meta>().copied();
+    let admitted = meta.map(|meta| strangers::check(&config, &meta, request.method(), request.headers()));
+    let (method, mut response) = match admitted {
+        Some(Err(refused)) => (request.method().clone(), refused.into_response()),
+        Some(Ok(())) | None => decide(router, request, &origins, is_tus).await,
+    };
     let is_options = method == Method::OPTIONS;
     if method == Method::HEAD && !is_grant(&response) {
         *response.body_mut() = Body::empty();
@@ -54,9 +61,14 @@ pub async fn handle(app: &App, router: &Router, request: Request) -> Response {
 }
 
 /// The method the request counts as, and its answer.
-async fn decide(app: &App, router: &Router, mut request: Request, is_tus: bool) -> (Method, Response) {
+async fn decide(
+    router: &Router,
+    mut request: Request,
+    origins: &[String],
+    is_tus: bool,
+) -> (Method, Response) {
     if is_preflight(&request) {
-        return (Method::OPTIONS, cors::preflight(&app.node.config().cors_origins, request.headers()));
+        return (Method::OPTIONS, cors::preflight(origins, request.headers()));
     }
     if is_tus && request.method() != Method::OPTIONS {
         match tus::method_override(request.method().as_str(), request.headers()) {
@@ -86,23 +98,25 @@ fn check_path(path: &str) -> Result<(), Refused> {
 
 /// The one place where authority is decided; every route is behind it.
 pub async fn gate(State(app): State<App>, mut request: Request, next: Next) -> Response {
-    if request.method() == Method::OPTIONS || is_open(request.uri().path()) {
-        return next.run(request).await;
+    match admit(&app, &mut request).await {
+        Ok(()) => next.run(request).await,
+        Err(refused) => refused.into_response(),
+    }
+}
+
+/// Who comes in; a request that does is told who asks.
+pub async fn admit(app: &App, request: &mut Request) -> Result<(), Refused> {
+    let path = request.uri().path();
+    let is_question = request.method() == Method::OPTIONS && uploads::is_tus_path(path);
+    if is_question || is_open(path) {
+        return Ok(());
     }
     let peer = request.extensions().get::<Meta>().and_then(|meta| meta.peer).map(|peer| peer.ip());
     let presented = Presented::of(request.method(), request.uri(), request.headers());
-    match app.authority.judge(&presented, peer, &app.node.config().user_system.role_quotas).await {
-        Ok(caller) => {
-            request.extensions_mut().insert(presented);
-            request.extensions_mut().insert(caller);
-        }
-        Err(Denied::People(error)) => return Refused::from(error).into_response(),
-        Err(denied @ Denied::Unauthorized) => {
-            let body = Json(json!({"error": "Unauthorized", "message": denied.to_string()}));
-            return (StatusCode::UNAUTHORIZED, [(WWW_AUTHENTICATE, "Bearer")], body).into_response();
-        }
-    }
-    next.run(request).await
+    let caller = app.authority.judge(&presented, peer, &app.node.config().user_system.role_quotas).await?;
+    request.extensions_mut().insert(presented);
+    request.extensions_mut().insert(caller);
+    Ok(())
 }
 
 /// Gives the router's own empty 405 the body of every other refusal.

@@ -5,6 +5,7 @@
 //! * [`facts`] what the server tells about itself, [`live`] as it changes, [`probes`] to whoever runs it · [`auth`]
 //!   credentials · [`admin`] reload
 //! * [`openapi`] the description of all of it
+//! * [`strangers`] web pages on a node that asks nobody for credentials
 //! * [`shape`] the JSON both client generations can read
 //!
 //! Must stay true: authority is decided in [`entry`] and nowhere else; a route that is in the contract and not built
@@ -28,11 +29,12 @@ mod quota;
 mod recheck;
 mod rights;
 mod shape;
+mod strangers;
 mod tus;
 mod users;
 
-pub use auth::MISSES_MAX;
 use axum::Router;
+use axum::extract::{Request, State};
 use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, any, delete, get, post, put};
@@ -135,7 +137,12 @@ async fn unbuilt() -> Response {
     Refused::new(501, "not available on this server").into_response()
 }
 
-async fn unknown() -> Response {
+/// Below `/api` whoever has no right does not learn which paths there are (§1.3).
+async fn unknown(State(app): State<App>, mut request: Request) -> Response {
+    let is_api = request.uri().path().split('/').nth(1) == Some("api");
+    if is_api && let Err(refused) = entry::admit(&app, &mut request).await {
+        return refused.into_response();
+    }
     Refused::new(404, "Not Found").into_response()
 }
 
