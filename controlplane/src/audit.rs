@@ -149,8 +149,7 @@ impl Denials {
 
     fn note_at(&self, status: u16, whom: Option<&str>) {
         let Some(origin) = origin::now() else { return };
-        let kind =
-            Kind { address: origin.address, surface: origin.surface, status, whom: whom.map(str::to_owned) };
+        let kind = Kind { address: origin.address, surface: origin.surface, status, whom: whom.map(str::to_owned) };
         let mut folds = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         folds.unfold();
         match folds.kinds.get_mut(&kind) {

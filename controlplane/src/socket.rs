@@ -58,7 +58,9 @@ pub fn bind(path: &Path) -> Result<(UnixListener, Guard), SocketError> {
     make_private_dir(directory).map_err(failed("make", directory))?;
     // Not through a link: in a directory that everybody can write to it would be somebody else's.
     let found = std::fs::symlink_metadata(directory).map_err(failed("look at", directory))?;
-    if found.is_symlink() && is_shared(directory) || owner_of(directory).map_err(failed("look at", directory))? != own_id() {
+    if found.is_symlink() && is_shared(directory)
+        || owner_of(directory).map_err(failed("look at", directory))? != own_id()
+    {
         return Err(SocketError::Foreign(directory.to_owned()));
     }
     if std::fs::metadata(directory).map_err(failed("look at", directory))?.mode() & 0o022 != 0 {

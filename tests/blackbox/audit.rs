@@ -26,7 +26,10 @@ fn every_act_is_one_line_and_no_line_holds_a_secret() {
     let expected = [("create", id), ("download", id), ("request", None), ("reload", None), ("delete", id)];
     assert_eq!(told, expected);
     let refused = &acts[2];
-    assert_eq!((&refused["who"], &refused["status"], &refused["result"]), (&json!("unknown"), &json!(401), &json!("denied")));
+    assert_eq!(
+        (&refused["who"], &refused["status"], &refused["result"]),
+        (&json!("unknown"), &json!(401), &json!("denied"))
+    );
     let done = acts.iter().filter(|act| act["result"] == "ok");
     assert!(done.clone().all(|act| act["who"].as_str().is_some_and(|who| who.starts_with("token t"))), "{acts:?}");
     assert_eq!(done.count(), 4);

@@ -150,7 +150,11 @@ fn a_limit_on_file_size_is_507_too() {
 fn no_dialect_takes_a_full_disk_for_a_used_up_quota() {
     let setup = Node::setup().wrapped(&["prlimit", "--fsize=20000000"]);
     let setup = secure_file_transfer::devices(oss::key_pair(setup));
-    let node = pyblobserver::blob_env(setup, &[("ALLOWED_USERS", "user1"), ("TOKEN_BOOTSTRAP", "open"), ("FILE_SIZE_LIMIT_MB", "100")]).start();
+    let node = pyblobserver::blob_env(
+        setup,
+        &[("ALLOWED_USERS", "user1"), ("TOKEN_BOOTSTRAP", "open"), ("FILE_SIZE_LIMIT_MB", "100")],
+    )
+    .start();
     let content = Oracle(1).bytes(0..21_000_000);
 
     oss::refused(oss::Form::of_front_end("alice/x", content.clone()).post(&node), 507, "InsufficientStorage");

@@ -184,7 +184,10 @@ fn a_stranger_learns_neither_paths_nor_names() {
     let node = Node::start();
     for path in ["/api/nothing", "/api/users/1/nothing", "/api/files/x/nothing", "/api"] {
         let refused = node.send(&Request::get(path)).is(401);
-        assert_eq!((refused.json()["error"].as_str(), refused.field("WWW-Authenticate")), (Some("Unauthorized"), "Bearer"));
+        assert_eq!(
+            (refused.json()["error"].as_str(), refused.field("WWW-Authenticate")),
+            (Some("Unauthorized"), "Bearer")
+        );
         assert!(node.get(path).is(404).json()["detail"].is_string(), "{path}");
     }
     for path in ["/cloud//x", "/cloud/%ff", "/cloud/%zz", "/cloud/a/b?x=%zz"] {
@@ -240,7 +243,8 @@ fn every_decision_about_a_person_is_a_row() {
     send(Request::new("POST", "/user/register/").header("Content-Type", "application/json").body(body)).is(201);
     send(account_login("ann", "a secret that is wrong")).is(401);
     send(account_login("a password in the wrong field", "x")).is(401);
-    let access = send(account_login("ann", "a good password")).is(200).json()["access"].as_str().expect("text").to_owned();
+    let access =
+        send(account_login("ann", "a good password")).is(200).json()["access"].as_str().expect("text").to_owned();
     let change = json!({"old_password": "a good password", "new_password": "a better password"}).to_string();
     let change = Request::new("POST", "/user/change-password/").header("Content-Type", "application/json").body(change);
     send(change.header("Authorization", format!("Bearer {access}"))).is(200);
@@ -285,7 +289,8 @@ fn a_node_without_credentials_is_no_strangers_pages_to_use() {
     let read = node.send(&page("GET", "/api/files", "https://evil.example")).is(200);
     assert_eq!(read.header("Access-Control-Allow-Origin"), None);
     assert_eq!(read.header("Access-Control-Allow-Credentials"), None);
-    let asked = page("OPTIONS", "/api/files/x", "https://evil.example").header("Access-Control-Request-Method", "DELETE");
+    let asked =
+        page("OPTIONS", "/api/files/x", "https://evil.example").header("Access-Control-Request-Method", "DELETE");
     assert_eq!(node.send(&asked).header("Access-Control-Allow-Methods"), None);
     node.send(&page("POST", "/api/files/cleanup", "https://evil.example")).is(403);
     node.send(&page("POST", "/api/files/cleanup", &node.url())).is(200);

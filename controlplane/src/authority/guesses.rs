@@ -311,7 +311,10 @@ mod tests {
         }
         assert!(from(8, || guesses.admit_at(at("device"), "device anything")).await.is_err());
         assert!(from(8, || guesses.admit_at(at("other"), "other anything")).await.is_ok());
-        assert!(from(9, || guesses.admit_at(at("device"), "device its own")).await.is_ok(), "its owner is not shut out");
+        assert!(
+            from(9, || guesses.admit_at(at("device"), "device its own")).await.is_ok(),
+            "its owner is not shut out"
+        );
     }
 
     #[tokio::test]

@@ -131,9 +131,8 @@ mod tests {
     #[test]
     fn a_carrier_says_one_thing() {
         for name in ["x-api-token", "authorization", "x-session-token"] {
-            let fields = ["a", "b"].map(|value| {
-                (http::HeaderName::from_static(name), http::HeaderValue::from_static(value))
-            });
+            let fields =
+                ["a", "b"].map(|value| (http::HeaderName::from_static(name), http::HeaderValue::from_static(value)));
             let of = |fields: &[_]| {
                 let headers = fields.iter().cloned().collect();
                 Presented::of(&Method::GET, &Uri::from_static("/api/files"), &headers).is_ambiguous

@@ -82,7 +82,10 @@ mod tests {
         }
         assert_eq!(table.put(0, 1), None, "put again it is the newest");
         assert_eq!(table.put(3, 30), Some((1, 10)));
-        assert_eq!((table.get(&0), table.get(&1), table.get(&2), table.get(&3)), (Some(&1), None, Some(&20), Some(&30)));
+        assert_eq!(
+            (table.get(&0), table.get(&1), table.get(&2), table.get(&3)),
+            (Some(&1), None, Some(&20), Some(&30))
+        );
         assert_eq!(table.remove(&2), Some(20));
         assert_eq!((table.len(), table.oldest()), (2, Some((&0, &1))));
         for key in 100..10_000 {

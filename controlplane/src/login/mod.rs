@@ -42,7 +42,7 @@ pub use crate::people::Profile;
 pub use fetch::Fault;
 pub use id_token::IdTokenFault;
 pub use pending::{Arrival, Ids, LoginId, Pending, PendingError, Question, Sent};
-pub use provider::{is_error_code, Begun, Facts, Proof, Provider, ProviderError, Step};
+pub use provider::{Begun, Facts, Proof, Provider, ProviderError, Step, is_error_code};
 pub use settings::{Callback, Settings, SettingsError, cookie_path, short_url};
 
 /// 256 bits: one-time values are found by guessing in no amount of time.

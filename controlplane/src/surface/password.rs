@@ -306,7 +306,10 @@ mod tests {
         let (one, other) = tokio::join!(verify(None), verify(None));
         assert_eq!((one, other), (Ok(false), Ok(false)));
         let first = kept();
-        assert!((1..=Purpose::Login.at_once()).contains(&first.len()) && first.iter().all(|blocks| *blocks == 19_456), "{first:?}");
+        assert!(
+            (1..=Purpose::Login.at_once()).contains(&first.len()) && first.iter().all(|blocks| *blocks == 19_456),
+            "{first:?}"
+        );
         verify(None).await.unwrap();
         assert_eq!(kept(), first);
         let large = NOBODYS.replace("m=19456", "m=30000");

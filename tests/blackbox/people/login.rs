@@ -185,7 +185,8 @@ fn one_public_address_stands_in_every_link_of_every_dialect() {
     let blob = node.send(&super::by("a-token-for-blobs", blob)).is(200);
     let text = String::from_utf8_lossy(&blob.body).into_owned();
     assert!(text.contains(&format!("{PUBLIC}/blob/s/")) && !text.contains("127.0.0.1"), "{text}");
-    let body = serde_json::json!({"username": "ann", "password": "a good password", "email": "a@example.org"}).to_string();
+    let body =
+        serde_json::json!({"username": "ann", "password": "a good password", "email": "a@example.org"}).to_string();
     let register = Request::new("POST", "/user/register/").header("Content-Type", "application/json").body(body);
     let access = node.send(&register).is(201).json()["access"].as_str().expect("a token").to_owned();
     let told = node.send(&super::by(&access, Request::get("/file/get-token/"))).is(200).json();

@@ -30,7 +30,8 @@ impl Mount {
     /// Asks for the keys below `section`. Whoever has a place of its own leaves the main listener, unless it says so.
     pub(super) fn read(reader: &mut Reader, section: &str, prefix: &str, origins: &[&'static str]) -> Self {
         // A surface is there when somebody names it: nothing unknown listens.
-        let is_named = reader.names_below("surfaces").iter().any(|(name, _)| section.strip_prefix("surfaces.") == Some(name));
+        let is_named =
+            reader.names_below("surfaces").iter().any(|(name, _)| section.strip_prefix("surfaces.") == Some(name));
         let enabled = reader.get_in(section, "enabled", &[], is_named);
         let hosts: Vec<String> = reader.get_in(section, "hosts", &[], Vec::new());
         let listen: Vec<SocketAddr> = reader.get_in(section, "listen", &[], Vec::new());

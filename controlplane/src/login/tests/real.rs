@@ -171,8 +171,13 @@ async fn section_6_1_a_provider_that_is_down_at_start_is_found_without_a_restart
     assert!(error.is_away());
     // Meanwhile browsers are told the fixed paths.
     let told = provider.facts().await.unwrap();
-    assert_eq!((told.issuer.as_str(), told.authorize_url), (issuer.as_str(), format!("{issuer}/login/oauth/authorize")));
-    assert!(provider.begin(REDIRECT).await.unwrap().authorize_url.starts_with(&format!("{issuer}/login/oauth/authorize?")));
+    assert_eq!(
+        (told.issuer.as_str(), told.authorize_url),
+        (issuer.as_str(), format!("{issuer}/login/oauth/authorize"))
+    );
+    assert!(
+        provider.begin(REDIRECT).await.unwrap().authorize_url.starts_with(&format!("{issuer}/login/oauth/authorize?"))
+    );
 
     let _real = Real::start(port, "client_secret_basic").await;
     until("the provider is found", || async { provider.endpoints().await.ok() }).await;

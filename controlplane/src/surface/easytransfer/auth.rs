@@ -1,8 +1,8 @@
 //! `POST /api/auth/verify` (contract §5.7): open, against the live tokens, in constant time, and not for guessing.
 
+use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use axum::Json;
 use serde_json::{Value, json};
 
 use crate::clock::iso;
@@ -18,10 +18,7 @@ struct Asked {
 }
 
 /// Whether a token is valid.
-pub async fn verify(
-    State(app): State<App>,
-    Attached(body): Attached,
-) -> Response {
+pub async fn verify(State(app): State<App>, Attached(body): Attached) -> Response {
     let Ok(Asked { token }) = serde_json::from_slice(&body) else {
         return Invalid::in_body("token", "JSON with one token, a string", Value::Null).into_response();
     };

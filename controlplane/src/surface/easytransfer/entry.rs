@@ -8,19 +8,19 @@
 //! 5. the handler
 //! 6. fields every reply has: CORS, `Tus-Resumable`; also inside grants, for the replies made under them
 
+use axum::Router;
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use axum::Router;
 use etransfer_contract::tus;
 use http::header::CACHE_CONTROL;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use tower::ServiceExt;
 
 use super::{cors, strangers, tus as uploads};
-use crate::authority::open::is_open;
 use crate::authority::Presented;
+use crate::authority::open::is_open;
 use crate::line::decision::{add_fields, is_grant};
 use crate::line::meta::Meta;
 use crate::server::App;
@@ -61,12 +61,7 @@ pub async fn handle(app: &App, router: &Router, request: Request) -> Response {
 }
 
 /// The method the request counts as, and its answer.
-async fn decide(
-    router: &Router,
-    mut request: Request,
-    origins: &[String],
-    is_tus: bool,
-) -> (Method, Response) {
+async fn decide(router: &Router, mut request: Request, origins: &[String], is_tus: bool) -> (Method, Response) {
     if is_preflight(&request) {
         return (Method::OPTIONS, cors::preflight(origins, request.headers()));
     }

@@ -21,7 +21,9 @@ use crate::authority::{Caller, Presented};
 use crate::clock::iso;
 use crate::line::attached::Attached;
 use crate::line::meta::Meta;
-use crate::login::{is_error_code, Arrival, Pending, PendingError, Profile, Provider, ProviderError, cookie_path, page, short_url};
+use crate::login::{
+    Arrival, Pending, PendingError, Profile, Provider, ProviderError, cookie_path, is_error_code, page, short_url,
+};
 use crate::people::{NewSession, People, PeopleError};
 use crate::server::App;
 use crate::surface::attempts::{Attempts, client};

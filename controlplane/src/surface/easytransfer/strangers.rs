@@ -64,8 +64,11 @@ fn is_foreign(config: &Config, meta: &Meta, headers: &HeaderMap) -> bool {
     let Some(origin) = headers.get(ORIGIN) else { return false };
     let text = origin.to_str().unwrap_or_default();
     let is_listed = || origins(config).iter().any(|listed| listed.eq_ignore_ascii_case(text));
-    let authority = |url: &str| url.split_once("://").map(|(_, rest)| rest.split('/').next().unwrap_or(rest).to_owned());
-    let is_at = |base: String| authority(&base).is_some_and(|own| authority(text).is_some_and(|a| a.eq_ignore_ascii_case(&own)));
+    let authority =
+        |url: &str| url.split_once("://").map(|(_, rest)| rest.split('/').next().unwrap_or(rest).to_owned());
+    let is_at = |base: String| {
+        authority(&base).is_some_and(|own| authority(text).is_some_and(|a| a.eq_ignore_ascii_case(&own)))
+    };
     !is_at(link::base(config, meta, headers)) && !is_at(link::of_request(config, meta, headers)) && !is_listed()
 }
 

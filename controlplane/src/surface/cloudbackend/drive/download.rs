@@ -35,8 +35,13 @@ fn link(asked: &Asked<'_>, item: &Item) -> Result<String, Refusal> {
     let cloud = asked.cloud();
     let parameters = Parameters::of([("response-content-disposition", disposition::attachment(&item.name))]);
     let headers = HeaderMap::new();
-    let signed =
-        Signed { verb: "GET", headers: &headers, bucket: &cloud.bucket, key: Some(key.as_str()), parameters: &parameters };
+    let signed = Signed {
+        verb: "GET",
+        headers: &headers,
+        bucket: &cloud.bucket,
+        key: Some(key.as_str()),
+        parameters: &parameters,
+    };
     let expires = (asked.now_ms() / 1000).saturating_add(cloud.download_url_seconds);
     let query = KeyPair::of(cloud).presigned_query(&signed, expires);
     Ok(format!("{}?{query}", Address::of_request(asked).url(key)))

@@ -28,9 +28,7 @@ pub fn check(signed: &Signed<'_>, pair: &KeyPair<'_>, now_ms: u64) -> Result<(),
         return Err(Refusal::InvalidArgument("Sign a request once: it has several Authorization headers."));
     }
     match (signed.headers.get(AUTHORIZATION), query) {
-        (None, [None, None, None]) => {
-            Err(UNSIGNED)
-        }
+        (None, [None, None, None]) => Err(UNSIGNED),
         (Some(header), [None, None, None]) => check_header(signed, header.as_bytes(), pair, now_ms),
         (Some(_), _) => {
             Err(Refusal::InvalidArgument("Sign the query or the Authorization header of a request, not both."))
@@ -98,7 +96,8 @@ mod tests {
         };
         let headers: HeaderMap = fields.iter().map(field).collect();
         let (key, parameters) = (Key::new("u1/a.txt").unwrap(), Parameters::parse(Some(query)).unwrap());
-        let signed = Signed { verb, headers: &headers, bucket: "bkt", key: Some(key.as_str()), parameters: &parameters };
+        let signed =
+            Signed { verb, headers: &headers, bucket: "bkt", key: Some(key.as_str()), parameters: &parameters };
         check(&signed, &PAIR, now_ms)
     }
 

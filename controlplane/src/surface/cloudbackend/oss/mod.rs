@@ -94,8 +94,8 @@ async fn decide(app: &App, mounted: &Mounted, style: Style, request: Request) ->
     let told = Told::from_request(Request::from_parts(head.clone(), body), app).await;
     let is_unsigned = access::is_unsigned(&head.headers, head.uri.query()) && head.method != Method::POST;
     // Who has no right learns nothing about what a name or a query must look like.
-    let call = Call::new(app, mounted, style, head)
-        .map_err(|refusal| if is_unsigned { access::UNSIGNED } else { refusal })?;
+    let call =
+        Call::new(app, mounted, style, head).map_err(|refusal| if is_unsigned { access::UNSIGNED } else { refusal })?;
     let operation = call.operation();
     let Told(outcome) = match told {
         Ok(told) => told,

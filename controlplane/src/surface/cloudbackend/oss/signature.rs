@@ -220,8 +220,13 @@ mod tests {
         ]);
         let key = Key::new("nelson").unwrap();
         let parameters = Parameters::default();
-        let signed =
-            Signed { verb: "PUT", headers: &headers, bucket: "oss-example", key: Some(key.as_str()), parameters: &parameters };
+        let signed = Signed {
+            verb: "PUT",
+            headers: &headers,
+            bucket: "oss-example",
+            key: Some(key.as_str()),
+            parameters: &parameters,
+        };
         let text = signed.text(b"Thu, 17 Nov 2005 18:49:58 GMT");
         assert_eq!(
             String::from_utf8_lossy(&text),
@@ -258,7 +263,8 @@ mod tests {
         ] {
             let (key, parameters) = (Key::new(key).unwrap(), Parameters::parse(Some(query)).unwrap());
             let headers = HeaderMap::new();
-            let signed = Signed { verb, headers: &headers, bucket: "bkt", key: Some(key.as_str()), parameters: &parameters };
+            let signed =
+                Signed { verb, headers: &headers, bucket: "bkt", key: Some(key.as_str()), parameters: &parameters };
             assert_eq!(String::from_utf8_lossy(&signed.text(b"1893456000")), text);
             assert_eq!(PAIR.sign(text.as_bytes()), signature, "{text}");
             let presigned = PAIR.presigned_query(&signed, 1_893_456_000);

@@ -62,7 +62,8 @@ pub async fn register(asked: &Asked<'_>) -> Result<Response, Refusal> {
         tokens = Some(first);
         session.write(edit)
     };
-    let account = create(node, cloud, &asked.app.cloud, (applicant, password, Purpose::Registration), with_session).await?;
+    let account =
+        create(node, cloud, &asked.app.cloud, (applicant, password, Purpose::Registration), with_session).await?;
     audit::act(Surface::CloudBackend, &account.username, "register");
     let user = account.told(node, cloud);
     let mut body = user.clone();
