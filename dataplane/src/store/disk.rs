@@ -16,6 +16,8 @@ pub(super) fn create(directory: impl AsFd, name: &str) -> io::Result<OwnedFd> {
 /// Makes the file `bytes` long, with blocks where the file system can.
 pub(super) fn allocate(file: impl AsFd, bytes: u64) -> io::Result<()> {
     step()?;
+    #[cfg(test)]
+    fault::room()?;
     match rustix::fs::fallocate(&file, FallocateFlags::empty(), 0, bytes) {
         Ok(()) => Ok(()),
         Err(Errno::OPNOTSUPP | Errno::NOSYS) => Ok(rustix::fs::ftruncate(&file, bytes)?),
@@ -115,8 +117,17 @@ pub(super) mod fault {
     pub(in crate::store) enum Fault {
         /// The process ends: this call is half done, and no later one has any effect.
         Kill,
+        /// As [`Fault::Kill`], on a disk that has no room for any new file.
+        KillOnFullDisk,
         /// This call fails, and only this one.
         Error(io::ErrorKind),
+    }
+
+    impl Fault {
+        /// The process does not outlive it.
+        pub(in crate::store) fn is_kill(self) -> bool {
+            matches!(self, Self::Kill | Self::KillOnFullDisk)
+        }
     }
 
     #[derive(Debug)]
@@ -144,7 +155,7 @@ pub(super) mod fault {
             let Some(plan) = plan else { return Ok(()) };
             plan.tears = false;
             if plan.happened {
-                return if plan.fault == Fault::Kill { Err(io::ErrorKind::BrokenPipe.into()) } else { Ok(()) };
+                return if plan.fault.is_kill() { Err(io::ErrorKind::BrokenPipe.into()) } else { Ok(()) };
             }
             if plan.left > 0 {
                 plan.left -= 1;
@@ -152,10 +163,16 @@ pub(super) mod fault {
             }
             (plan.happened, plan.tears) = (true, true);
             Err(match plan.fault {
-                Fault::Kill => io::ErrorKind::BrokenPipe.into(),
+                Fault::Kill | Fault::KillOnFullDisk => io::ErrorKind::BrokenPipe.into(),
                 Fault::Error(kind) => kind.into(),
             })
         })
+    }
+
+    /// Whether there is room for a new file.
+    pub(super) fn room() -> io::Result<()> {
+        let is_full = PLAN.with_borrow(|plan| plan.as_ref().is_some_and(|plan| plan.fault == Fault::KillOnFullDisk));
+        if is_full { Err(io::ErrorKind::StorageFull.into()) } else { Ok(()) }
     }
 
     /// How much of a write the fault leaves; nothing once the process has ended.

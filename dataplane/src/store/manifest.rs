@@ -96,6 +96,17 @@ pub(super) fn read(root: &OwnedFd, directory: &OwnedFd) -> io::Result<Result<Opt
     })
 }
 
+/// A first manifest that could not be written to the end: there is none.
+pub(super) fn undo(root: &OwnedFd, directory: &OwnedFd) -> io::Result<()> {
+    for (directory, name) in [(root, OUTER), (directory, INNER)] {
+        match disk::unlink(directory, name) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            Ok(()) | Err(_) => disk::sync(directory)?,
+        }
+    }
+    Ok(())
+}
+
 /// No copy can be read.
 pub(super) fn lost() -> Damage {
     Damage { file: OUTER.to_owned(), position: 0, what: DamageKind::Manifest }

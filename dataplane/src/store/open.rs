@@ -290,6 +290,8 @@ fn begin_manifest(above: &OwnedFd, directory: &OwnedFd, listed: Option<List>, fo
     };
     match Manifest::begin(above, directory, list) {
         Err(error) if is_first && is_full(&error) => {
+            // One that is not kept would be believed by the next start.
+            manifest::undo(above, directory)?;
             tracing::warn!(%error, "no room for the manifest of the journal; a missing journal file would not be noticed");
             Ok(Manifest::none())
         }

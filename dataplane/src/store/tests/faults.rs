@@ -8,7 +8,7 @@ use event_listener::Listener;
 use super::super::disk::fault::{self, Fault};
 use super::*;
 
-const FAULTS: [Fault; 3] = [Fault::Kill, Fault::Error(Other), Fault::Error(StorageFull)];
+const FAULTS: [Fault; 4] = [Fault::Kill, Fault::KillOnFullDisk, Fault::Error(Other), Fault::Error(StorageFull)];
 /// More calls than any of the works below makes.
 const CALLS_MAX: usize = 400;
 
@@ -44,7 +44,7 @@ fn walk(origin: &Path, work: impl Fn(&Path), check: impl Fn(&Store, &str)) {
             !happened
         });
         let calls = calls.expect("the work ends");
-        assert!(calls > 3, "{calls} calls: nothing was walked");
+        assert!(calls > 3 || fault != Fault::Kill, "{calls} calls: nothing was walked");
         println!("{fault:?}: {calls} calls");
     }
 }
@@ -62,14 +62,29 @@ fn assert_filled(store: &Store, what: &str) {
 /// Objects and tombstones, part in a checkpoint, part behind it.
 fn filled() -> tempfile::TempDir {
     let root = directory();
-    let store = start(root.path(), "the first start");
-    (0..3).for_each(|number| store_complete(&store, id(number), &[number; 50], true));
-    remove(&store, id(6), store.journal(0)).unwrap();
-    store.compact().unwrap();
-    (3..6).for_each(|number| store_complete(&store, id(number), &[number; 50], true));
-    store_bytes(&store, id(8), Some(100), 0, &[8; 30]);
-    remove(&store, id(7), store.journal(1)).unwrap();
+    fill(&start(root.path(), "the first start"));
     root
+}
+
+/// The same, as a release without manifests leaves it: headers of version 1, no manifest.
+fn filled_by_an_older_release() -> tempfile::TempDir {
+    let root = directory();
+    // No room for the first manifest: then all goes on as before there were any.
+    fault::at(0, Fault::Error(StorageFull), || fill(&start(root.path(), "the first start")));
+    assert!(!root.path().join("journal.manifest").exists() && !root.path().join("journal/manifest").exists());
+    for path in journal_files(root.path()) {
+        assert_eq!(std::fs::read(&path).unwrap()[8..12], [1, 0, 0, 0], "{path:?}");
+    }
+    root
+}
+
+fn fill(store: &Store) {
+    (0..3).for_each(|number| store_complete(store, id(number), &[number; 50], true));
+    remove(store, id(6), store.journal(0)).unwrap();
+    store.compact().unwrap();
+    (3..6).for_each(|number| store_complete(store, id(number), &[number; 50], true));
+    store_bytes(store, id(8), Some(100), 0, &[8; 30]);
+    remove(store, id(7), store.journal(1)).unwrap();
 }
 
 #[test]
@@ -90,6 +105,25 @@ fn s4_a_fault_at_any_call_of_a_later_start() {
     walk(root.path(), |root| drop(try_start(root)), assert_filled);
 }
 
+/// The upgrade: the directory gets its manifest, at once or at a later start.
+#[test]
+fn s4_a_fault_at_any_call_of_the_first_start_on_a_directory_of_an_older_release() {
+    let root = filled_by_an_older_release();
+    walk(
+        root.path(),
+        |root| drop(try_start(root)),
+        |store, what| {
+            assert_filled(store, what);
+        },
+    );
+    let store = start(root.path(), "upgraded");
+    store_bytes(&store, id(50), None, 0, b"hello");
+    drop(store);
+    let segments = journal_files(root.path()).into_iter().filter(|path| path.extension().unwrap() == "journal");
+    std::fs::remove_file(segments.last().unwrap()).unwrap();
+    assert!(matches!(try_start(root.path()), Err(OpenError::Damaged(_))), "from now on a missing file is noticed");
+}
+
 #[test]
 fn s4_a_fault_at_any_call_of_the_start_after_a_first_one_that_was_killed() {
     for call in [8, 16, 24] {
@@ -108,7 +142,7 @@ fn on_open_store(origin: &Path, work: impl Fn(&Store), check: impl Fn(&Store, &s
             let what = format!("{fault:?} at call {call}");
             let store = start(root.path(), &what);
             let happened = fault::at(*call, fault, || work(&store));
-            if fault != Fault::Kill {
+            if !fault.is_kill() {
                 check(&store, &what);
                 // The process lives on.
                 let _ = store.compact_if_due();
@@ -121,7 +155,7 @@ fn on_open_store(origin: &Path, work: impl Fn(&Store), check: impl Fn(&Store, &s
             !happened
         });
         let calls = calls.expect("the work ends");
-        assert!(calls > 3, "{calls} calls: nothing was walked");
+        assert!(calls > 3 || fault != Fault::Kill, "{calls} calls: nothing was walked");
         println!("{fault:?}: {calls} calls");
     }
 }
@@ -166,27 +200,6 @@ fn s4_s6_a_fault_at_any_call_of_a_rotation() {
 fn s4_a_fault_at_any_call_of_an_orderly_end() {
     let root = filled();
     on_open_store(root.path(), |store| drop(store.close()), assert_filled);
-}
-
-/// A disk that is full from some call of a start on, so that segments without records are recycled; then a kill at each call
-/// of the next start.
-#[test]
-fn s4_a_kill_at_any_call_of_the_start_after_a_full_disk() {
-    let root = filled();
-    for call in [3, 6, 9, 12, 15, 20] {
-        let copy = directory();
-        copy_tree(root.path(), copy.path());
-        let _ = fault::at(call, Fault::Error(StorageFull), || drop(try_start(copy.path())));
-        let killed = (0..CALLS_MAX).find(|second| {
-            let again = directory();
-            copy_tree(copy.path(), again.path());
-            let happened = fault::at(*second, Fault::Kill, || drop(try_start(again.path())));
-            let what = format!("full at {call}, killed at {second}");
-            assert_filled(&start(again.path(), &what), &what);
-            !happened
-        });
-        assert!(killed.is_some_and(|calls| calls > 10));
-    }
 }
 
 /// The write of a batch stops half-way and cutting it off fails too: the rest is a torn tail, whatever stands in it.
