@@ -292,6 +292,11 @@ impl Store {
         Ok(())
     }
 
+    /// What was written to a file of an object reaches the disk. Blocking: before the cores run.
+    pub fn sync_file(&self, file: &std::fs::File) -> io::Result<()> {
+        super::disk::sync_data(file)
+    }
+
     /// Files below `objects/` that no record names and that could not be set aside at the start.
     pub fn strays(&self) -> Vec<ObjectId> {
         self.strays.hold().clone()

@@ -2,6 +2,7 @@
 //! process. Nothing is unlinked, whatever the row.
 use etransfer_contract::Fact;
 
+use super::super::disk::fault::{self, Fault};
 use super::super::segment::DamageKind;
 use super::*;
 use crate::config::Durability;
@@ -235,6 +236,63 @@ fn an_upload_that_cannot_be_completed_at_the_start_is_left_alone() {
     complete_what_is_whole(&store, Durability::Complete);
     assert!(store.find(id(1)).unwrap().is_damaged() && !store.find(id(1)).unwrap().look().complete);
     assert!(store.find(id(2)).unwrap().look().complete);
+}
+
+/// An error at each call by which completing at the start changes the disk: it costs one upload at most, and the node starts.
+#[test]
+fn an_error_while_an_upload_is_completed_at_the_start_stays_with_that_upload() {
+    let origin = directory();
+    let (store, _) = open(origin.path());
+    store_bytes(&store, id(1), Some(100), 0, &[1; 100]);
+    store_bytes(&store, id(2), Some(100), 0, &[2; 100]);
+    drop(store);
+    let (mut call, mut fell_back) = (0, 0);
+    loop {
+        let root = directory();
+        copy_tree(origin.path(), root.path());
+        let (store, _) = open(root.path());
+        let error = Fault::Error(std::io::ErrorKind::Other);
+        let happened = fault::at(call, error, || complete_what_is_whole(&store, Durability::Complete));
+        let looks = [1, 2].map(|number| store.find(id(number)).unwrap().look());
+        assert!(looks.iter().any(|look| look.complete), "call {call}: {looks:?}");
+        assert!(looks.iter().all(|look| look.complete || look.contiguous == 0 || look.contiguous == 100));
+        fell_back += usize::from(looks.iter().any(|look| look.contiguous == 0) && store.degraded().is_some());
+        assert!(store.damaged().is_empty());
+        drop(store);
+        let (store, _) = open(root.path());
+        complete_what_is_whole(&store, Durability::Complete);
+        for (number, look) in [1, 2].map(|number| (number, store.find(id(number)).unwrap().look())) {
+            assert!(look.complete || look.contiguous == 0, "call {call}, the next start: {look:?}");
+            if look.complete {
+                assert_eq!(store.verify(id(number)).unwrap().good, 100);
+            }
+        }
+        if !happened {
+            break;
+        }
+        call += 1;
+    }
+    assert!(call > 2 && fell_back >= 2, "{call} calls, {fell_back} of them syncs of an object");
+}
+
+#[test]
+fn the_objects_of_another_node_are_set_aside_and_ours_are_damaged_until_they_are_back() {
+    let ((ours, before), theirs) = (three_objects(), directory());
+    let (store, _) = open(theirs.path());
+    (5..8).for_each(|number| store_complete(&store, id(number), &[number; 100], true));
+    drop(store);
+    let (objects, aside) = (ours.path().join("objects"), ours.path().join("aside"));
+    std::fs::rename(&objects, &aside).unwrap();
+    copy_tree(&theirs.path().join("objects"), &objects);
+    let (store, replayed) = open(ours.path());
+    assert_eq!((replayed.objects, replayed.damaged, replayed.orphans), (3, 3, 3));
+    assert_eq!(store.quarantined().unwrap().len(), 3, "not one of them is lost");
+    drop(store);
+    std::fs::remove_dir_all(&objects).unwrap();
+    std::fs::rename(&aside, &objects).unwrap();
+    assert_eq!(open(ours.path()).1.damaged, 0);
+    std::fs::remove_dir_all(ours.path().join("quarantine")).unwrap();
+    assert_eq!(contents(ours.path()), before);
 }
 
 #[test]
