@@ -47,12 +47,6 @@ pub enum CliError {
         /// Which server.
         server: String,
     },
-    /// The server wants a token and we have none for it.
-    #[error("{server} wants a token")]
-    TokenWanted {
-        /// Which server.
-        server: String,
-    },
     /// Nothing is saved that could say who we are.
     #[error("not logged in at {server}")]
     NotLoggedIn {
@@ -121,7 +115,7 @@ pub fn code_for(error: &anyhow::Error) -> Code {
         return code_for_transfer(error);
     }
     match error.downcast_ref::<CliError>() {
-        Some(CliError::TokenRefused { .. } | CliError::TokenWanted { .. }) => Code::Unauthorised,
+        Some(CliError::TokenRefused { .. }) => Code::Unauthorised,
         Some(CliError::NotASize { .. }) => Code::Usage,
         Some(CliError::Some { first, .. }) => *first,
         Some(CliError::NotLoggedIn { .. } | CliError::SessionExpired { .. } | CliError::NoSession { .. }) => {
@@ -163,7 +157,7 @@ pub fn hint_for(error: &anyhow::Error) -> Option<&'static str> {
     }
     match error.downcast_ref::<CliError>()? {
         CliError::NoServer => Some("run `et setup HOST:PORT`, or give --server"),
-        CliError::TokenRefused { .. } | CliError::TokenWanted { .. } => {
+        CliError::TokenRefused { .. } => {
             Some("give --token; the server printed one at its first start, or its administrator has one for you")
         }
         CliError::NotLoggedIn { .. } => Some("run `et login`"),
@@ -259,7 +253,6 @@ mod tests {
         }
         let server = || "x".to_owned();
         for (error, code) in [
-            (CliError::TokenWanted { server: server() }, 4),
             (CliError::TokenRefused { server: server() }, 4),
             (CliError::NotLoggedIn { server: server() }, 1),
             (CliError::SessionExpired { server: server() }, 1),

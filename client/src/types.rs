@@ -15,7 +15,7 @@ pub struct ServerInfo {
     #[serde(default)]
     pub tus_version: Option<String>,
     /// What the server can do beyond the core protocol.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "crate::fields::null_is_default")]
     pub tus_extensions: Vec<String>,
     /// Largest file.
     #[serde(default)]
@@ -30,7 +30,7 @@ pub struct ServerInfo {
     #[serde(default)]
     pub total_size: Option<u64>,
     /// Policies to choose from.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "crate::fields::null_is_default")]
     pub retention_policies: Vec<String>,
     /// What happens without a choice.
     #[serde(default)]
@@ -63,7 +63,7 @@ pub struct FileInfo {
     /// Whether all bytes are there.
     pub status: FileStatus,
     /// Bytes there.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "crate::fields::null_is_default")]
     pub uploaded_size: u64,
     /// UTC, no zone suffix.
     #[serde(default)]
@@ -78,7 +78,7 @@ pub struct FileInfo {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub surface: Option<String>,
     /// Retention.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "crate::fields::null_is_default")]
     pub metadata: FileMetadata,
     /// Everything else.
     #[serde(flatten)]
@@ -113,10 +113,10 @@ pub struct FileList {
     /// On all pages.
     pub total: u64,
     /// From 1.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "crate::fields::null_is_default")]
     pub page: u64,
     /// Files per page.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "crate::fields::null_is_default")]
     pub page_size: u64,
 }
 
@@ -131,18 +131,19 @@ pub struct DownloadInfo {
     #[serde(default)]
     pub size: Option<u64>,
     /// Prefix that can be fetched now; with `chunked_storage` the sum of the chunks instead.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "crate::fields::null_is_default")]
     pub available_size: u64,
-    /// No byte is missing.
-    pub is_upload_complete: bool,
-    /// Chunks count, not the prefix.
+    /// No byte is missing; `None` from servers of the first generation, which never say it.
     #[serde(default)]
+    is_upload_complete: Option<bool>,
+    /// Chunks count, not the prefix.
+    #[serde(default, deserialize_with = "crate::fields::null_is_default")]
     pub chunked_storage: bool,
     /// With `chunked_storage`.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "crate::fields::null_is_default")]
     pub chunk_size: u64,
     /// With `chunked_storage`: indices that can be fetched, sorted.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "crate::fields::null_is_default")]
     pub available_chunks: Vec<u64>,
     /// Someone sent bytes in the last minutes; absent on old servers.
     #[serde(default)]
@@ -150,9 +151,14 @@ pub struct DownloadInfo {
 }
 
 impl DownloadInfo {
+    /// No byte is missing: as the server says, or, where it does not, when all bytes can be fetched.
+    pub fn is_upload_complete(&self) -> bool {
+        self.is_upload_complete.unwrap_or_else(|| self.size.is_some_and(|size| self.available_size >= size))
+    }
+
     /// End of the bytes from 0 that can be fetched now.
     pub fn available_prefix(&self, size: u64) -> u64 {
-        if self.is_upload_complete {
+        if self.is_upload_complete() {
             return size;
         }
         if !self.chunked_storage {
@@ -167,7 +173,7 @@ impl DownloadInfo {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct StorageInfo {
     /// Bytes.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "crate::fields::null_is_default")]
     pub used: u64,
     /// Bytes, `None` = no limit.
     #[serde(default)]
@@ -267,6 +273,26 @@ mod tests {
                 "{complete} {chunked} {chunks:?}"
             );
         }
+    }
+
+    #[test]
+    fn a_server_of_the_first_generation_leaves_out_and_nulls_fields() {
+        let info = |available: u64| {
+            let text = format!(
+                r#"{{"file_id":"a","filename":"b","size":9,"available_size":{available},"mime_type":null,"checksum":null,
+                "supports_range":true,"chunked_storage":false,"chunk_size":null,"total_chunks":null,
+                "available_chunks":null}}"#
+            );
+            serde_json::from_str::<DownloadInfo>(&text).unwrap()
+        };
+        for (available, complete) in [(0, false), (8, false), (9, true)] {
+            let info = info(available);
+            assert_eq!((info.is_upload_complete(), info.available_prefix(9)), (complete, available), "{available}");
+        }
+        let file = r#"{"file_id":"a","filename":"b","size":1,"status":"partial","uploaded_size":null,"metadata":null}"#;
+        assert_eq!(serde_json::from_str::<FileInfo>(file).unwrap().uploaded_size, 0);
+        let info = r#"{"version":"0.1.2","tus_extensions":null,"retention_policies":null,"total_files":null}"#;
+        assert!(serde_json::from_str::<ServerInfo>(info).unwrap().tus_extensions.is_empty());
     }
 
     #[test]

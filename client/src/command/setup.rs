@@ -23,7 +23,19 @@ pub struct SetupArgs {
     output: OutputArgs,
 }
 
-/// Nothing is saved unless the server answers, and lets us in or offers a login.
+/// How this user gets in.
+enum Access {
+    /// With this token.
+    Token(Secret),
+    /// The server asks for none.
+    Open,
+    /// After a login, or with a token.
+    LoginNext,
+    /// With a token that is still to be given.
+    TokenNext,
+}
+
+/// Saves the server once it answers; a token that was given has to be accepted first.
 pub fn run(args: &SetupArgs) -> anyhow::Result<()> {
     let printer = Printer::new(args.output);
     let home = Home::of_user()?;
@@ -34,54 +46,50 @@ pub fn run(args: &SetupArgs) -> anyhow::Result<()> {
 
     let mut saved = home.saved()?;
     saved.move_to(&server);
-    let token = choose_token(args, &home, &saved, &server, login)?;
+    let access = find_access(args, &home, &saved, &server, login)?;
+    let token = if let Access::Token(token) = &access { Some(token.clone()) } else { None };
+    let has_token = token.is_some();
     if token != saved.token {
         saved.forget_session(); // name and role came with the token that is gone
         saved.token = token;
     }
     home.save(&saved)?;
-    let has_token = saved.token.is_some();
     if printer.is_json() {
         let server = server.to_string();
         printer.json(&serde_json::json!({ "server": server, "token_saved": has_token, "login_offered": login }))?;
     }
-    let access = match (has_token, login) {
-        (true, _) => "with a token",
-        (false, true) => "log in with `et login`",
-        (false, false) => "no login needed",
+    let next = match access {
+        Access::Token(_) => "with a token",
+        Access::Open => "no login needed",
+        Access::LoginNext => "log in with `et login`, or give --token",
+        Access::TokenNext => {
+            "it wants a token: run `et setup` again with --token, or give --token to each command; the server printed \
+             one at its first start, or its administrator has one for you"
+        }
     };
-    printer.note(format_args!("{server} is set up ({access})"));
+    printer.note(format_args!("{server} is set up ({next})"));
     Ok(())
 }
 
 /// The first token the server takes: the given one alone, or else the saved one (of a session, perhaps), or else the one
-/// a server of this user left for this address. `None` when the server is open, or when a login is still to come.
-fn choose_token(
-    args: &SetupArgs,
-    home: &Home,
-    saved: &Saved,
-    server: &Address,
-    login: bool,
-) -> anyhow::Result<Option<Secret>> {
-    let given = given_token(args.token.as_ref())?;
-    let is_given = given.is_some();
-    let candidates: Vec<Secret> = match given {
-        Some(given) => vec![given],
-        None => {
-            let saved = saved.token.clone().filter(|_| !saved.is_expired());
-            saved.into_iter().chain(home.local_token(server)).collect()
-        }
-    };
-    for candidate in &candidates {
-        if lets_in(server, Some(candidate))? {
-            return Ok(Some(candidate.clone()));
+/// a server of this user left for this address. Without any, what has to come next.
+fn find_access(args: &SetupArgs, home: &Home, saved: &Saved, server: &Address, login: bool) -> anyhow::Result<Access> {
+    if let Some(given) = given_token(args.token.as_ref())? {
+        return match lets_in(server, Some(&given))? {
+            true => Ok(Access::Token(given)),
+            false => Err(CliError::TokenRefused { server: server.to_string() }.into()),
+        };
+    }
+    let saved = saved.token.clone().filter(|_| !saved.is_expired());
+    for candidate in saved.into_iter().chain(home.local_token(server)) {
+        if lets_in(server, Some(&candidate))? {
+            return Ok(Access::Token(candidate));
         }
     }
-    match (candidates.is_empty(), login && !is_given) {
-        (_, true) => Ok(None),
-        (false, false) => Err(CliError::TokenRefused { server: server.to_string() }.into()),
-        (true, false) if lets_in(server, None)? => Ok(None),
-        (true, false) => Err(CliError::TokenWanted { server: server.to_string() }.into()),
+    match login {
+        true => Ok(Access::LoginNext),
+        false if lets_in(server, None)? => Ok(Access::Open),
+        false => Ok(Access::TokenNext),
     }
 }
 

@@ -66,7 +66,7 @@ struct Ranges<'a> {
 
 impl Ranges<'_> {
     fn fetch_all(&self, info: &DownloadInfo) -> Result<()> {
-        let seats = match info.is_upload_complete {
+        let seats = match info.is_upload_complete() {
             true => self.cut(0, self.fetch.size).len(),
             false => usize::MAX,
         };
@@ -99,7 +99,7 @@ impl Ranges<'_> {
                 board.push(self.cut(fed, available));
                 (fed, grown_at) = (available, Instant::now());
             }
-            if info.is_upload_complete {
+            if info.is_upload_complete() {
                 board.complete();
                 return Ok(());
             }

@@ -53,13 +53,17 @@ fn json_is_one_value_per_line() {
 }
 
 #[test]
-fn setup_saves_only_what_works() {
+fn setup_saves_a_server_that_answers_and_a_token_it_takes() {
     let (fake, user) = (Fake::start(), User::new());
     fake.state().token = Some("secret".into());
     let server = fake.address().authority();
-    assert!(user.fails(4, &["setup", &server]).contains("hint: give --token"));
     user.fails(4, &["setup", &server, "--token", "wrong"]);
     assert!(!user.path().join(".etransfer/client.json").exists());
+    let said = stderr(&user.et(&["setup", &server]));
+    assert!(said.contains("wants a token") && !said.contains("et login"), "{said}");
+    assert_eq!(user.saved(), json!({"server": format!("http://{server}")}), "so that --token and a login can follow");
+    user.ok(&["list", "--token", "secret"]);
+    user.fails(4, &["list"]);
     user.ok(&["setup", &server, "--token", "secret"]);
     assert_eq!(user.saved(), json!({"server": format!("http://{server}"), "token": "secret"}));
     let file = user.path().join(".etransfer/client.json");
