@@ -119,7 +119,7 @@ impl TransferArgs {
 /// Where a download goes.
 #[derive(Debug, Clone, Default, Args)]
 pub struct PlaceArgs {
-    /// File or directory (a directory when it exists as one or ends with /)
+    /// File or directory (a directory when it exists as one or ends with /); `-` is standard output
     #[arg(long, short, value_name = "PATH")]
     pub output: Option<PathBuf>,
     /// Directory

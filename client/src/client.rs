@@ -221,13 +221,31 @@ impl Client {
 
     /// `POST /tus`: the path of the new upload.
     pub fn create_upload(&self, new: &NewUpload<'_>) -> Result<String> {
+        let length = new.length.to_string();
+        self.create(("Upload-Length", &length), &metadata(new.filename, new.retention))
+    }
+
+    /// `POST /tus` for an upload whose length comes later.
+    pub(crate) fn create_deferred(&self, filename: &str, retention: Option<Retention>) -> Result<String> {
+        self.create(("Upload-Defer-Length", "1"), &metadata(filename, retention))
+    }
+
+    fn create(&self, length: (&str, &str), metadata: &str) -> Result<String> {
         let what = "the creation of an upload";
-        let (length, metadata) = (new.length.to_string(), metadata(new));
-        let fields = [TUS, ("Upload-Length", &length), ("Upload-Metadata", &metadata)];
+        let fields = [TUS, length, ("Upload-Metadata", metadata)];
         let reply = self.call("POST", &self.at("/tus"), &fields, Some(&[]))?;
         let reply = self.accept(reply, what, "/tus").map_err(|error| not_ours(error, what))?;
         let location = reply.head.field("location").ok_or(Error::Nonsense { what, why: "no Location" })?;
         path_of(location).ok_or(Error::Nonsense { what, why: "an odd Location" })
+    }
+
+    /// `PATCH` of these bytes at `offset`; `length`, when it is to be announced now.
+    pub(crate) fn append(&self, path: &str, offset: u64, bytes: &[u8], length: Option<u64>) -> Result<()> {
+        let (offset, length) = (offset.to_string(), length.map(|length| length.to_string()));
+        let mut fields = vec![TUS, ("Content-Type", "application/offset+octet-stream"), ("Upload-Offset", &offset)];
+        fields.extend(length.as_deref().map(|length| ("Upload-Length", length)));
+        let reply = self.call("PATCH", path, &fields, Some(bytes))?;
+        self.accept(reply, "a PATCH", path).map(|_| ())
     }
 
     /// `HEAD` of an upload.

@@ -162,6 +162,15 @@ pub enum Error {
         /// Which file.
         path: PathBuf,
     },
+    /// A stream longer than one window, and a server that wants to know the length of an upload when it begins.
+    #[error(
+        "the server takes no upload of unknown length beyond {} MiB: save the stream to a file and upload that",
+        window >> 20
+    )]
+    LengthWanted {
+        /// What can be read ahead, in bytes.
+        window: u64,
+    },
     /// The upload has not said how long it will be.
     #[error("the upload {id} has not announced its length yet")]
     LengthUnknown {
@@ -216,7 +225,11 @@ impl Error {
                 false
             }
             Self::Exists { .. } | Self::Busy { .. } | Self::UploadIdle { .. } | Self::Incomplete { .. } => false,
-            Self::LengthUnknown { .. } | Self::LoginGone | Self::LoginUnfinished { .. } | Self::Interrupted => false,
+            Self::LengthWanted { .. }
+            | Self::LengthUnknown { .. }
+            | Self::LoginGone
+            | Self::LoginUnfinished { .. }
+            | Self::Interrupted => false,
         }
     }
 

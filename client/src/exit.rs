@@ -94,6 +94,9 @@ pub enum CliError {
         /// As given.
         text: String,
     },
+    /// `--name` with several files.
+    #[error("--name is for one file")]
+    OneName,
     /// Nobody there to ask, and not told to go ahead.
     #[error("nothing deleted")]
     NotConfirmed,
@@ -116,7 +119,7 @@ pub fn code_for(error: &anyhow::Error) -> Code {
     }
     match error.downcast_ref::<CliError>() {
         Some(CliError::TokenRefused { .. }) => Code::Unauthorised,
-        Some(CliError::NotASize { .. }) => Code::Usage,
+        Some(CliError::NotASize { .. } | CliError::OneName) => Code::Usage,
         Some(CliError::Some { first, .. }) => *first,
         Some(CliError::NotLoggedIn { .. } | CliError::SessionExpired { .. } | CliError::NoSession { .. }) => {
             Code::Failure
@@ -145,7 +148,10 @@ fn code_for_transfer(error: &Error) -> Code {
         Error::Refused { .. } | Error::Nonsense { .. } | Error::Json { .. } | Error::Ambiguous { .. } => Code::Failure,
         Error::File { .. } | Error::NotAFile { .. } | Error::SourceChanged { .. } => Code::Failure,
         Error::RemoteChanged { .. } | Error::Exists { .. } | Error::Busy { .. } => Code::Failure,
-        Error::UploadIdle { .. } | Error::LengthUnknown { .. } | Error::Incomplete { .. } => Code::Failure,
+        Error::LengthWanted { .. }
+        | Error::UploadIdle { .. }
+        | Error::LengthUnknown { .. }
+        | Error::Incomplete { .. } => Code::Failure,
         Error::LoginGone | Error::LoginUnfinished { .. } => Code::Failure,
     }
 }
@@ -165,7 +171,11 @@ pub fn hint_for(error: &anyhow::Error) -> Option<&'static str> {
         CliError::NoTokenToReload { .. } => Some("give -t TOKEN, or the configuration of the server with -c FILE"),
         CliError::NotReloaded { source, .. } => hint_for_reload(source),
         CliError::NotConfirmed => Some("give --force to delete without being asked"),
-        CliError::NoHome | CliError::NoUsers { .. } | CliError::NotASize { .. } | CliError::Some { .. } => None,
+        CliError::NoHome
+        | CliError::OneName
+        | CliError::NoUsers { .. }
+        | CliError::NotASize { .. }
+        | CliError::Some { .. } => None,
     }
 }
 
@@ -203,12 +213,17 @@ fn hint_for_transfer(error: &Error) -> Option<&'static str> {
         Error::Address { .. } | Error::Forbidden { .. } | Error::NotAnId { .. } | Error::TooLarge { .. } => None,
         Error::Refused { .. } | Error::Nonsense { .. } | Error::Json { .. } | Error::File { .. } => None,
         Error::NotAFile { .. } | Error::Busy { .. } | Error::LengthUnknown { .. } => None,
+        Error::LengthWanted { .. } => None,
     }
 }
 
 /// Our reader went away.
 pub fn is_broken_pipe(error: &anyhow::Error) -> bool {
-    error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
+    let io = match error.downcast_ref::<Error>() {
+        Some(Error::File { source, .. }) => Some(source),
+        _ => error.downcast_ref::<io::Error>(),
+    };
+    io.is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
 }
 
 fn is_full(error: &io::Error) -> bool {

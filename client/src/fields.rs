@@ -6,16 +6,15 @@ use etransfer_contract::{Span, SpanSet};
 
 use serde::Deserialize as _;
 
-use crate::client::NewUpload;
 use crate::types::Retention;
 
 /// The server's words in an error are cut here.
 const DETAIL_CHARS_MAX: usize = 300;
 
 /// `Upload-Metadata`: comma-separated `key base64`.
-pub(crate) fn metadata(new: &NewUpload<'_>) -> String {
-    let mut pairs = vec![("filename", new.filename.to_owned())];
-    if let Some(retention) = new.retention {
+pub(crate) fn metadata(filename: &str, retention: Option<Retention>) -> String {
+    let mut pairs = vec![("filename", filename.to_owned())];
+    if let Some(retention) = retention {
         pairs.push(("retention", retention.name().to_owned()));
         if let Retention::Ttl { seconds } = retention {
             pairs.push(("retention_ttl", seconds.to_string()));
@@ -93,9 +92,9 @@ mod tests {
 
     #[test]
     fn metadata_is_base64_of_utf8() {
-        let new = NewUpload { length: 1, filename: "test.txt", retention: Some(Retention::Ttl { seconds: 3600 }) };
-        assert_eq!(metadata(&new), "filename dGVzdC50eHQ=,retention dHRs,retention_ttl MzYwMA==");
-        assert_eq!(metadata(&NewUpload { length: 1, filename: "文", retention: None }), "filename 5paH");
+        let ttl = Some(Retention::Ttl { seconds: 3600 });
+        assert_eq!(metadata("test.txt", ttl), "filename dGVzdC50eHQ=,retention dHRs,retention_ttl MzYwMA==");
+        assert_eq!(metadata("文", None), "filename 5paH");
     }
 
     #[test]

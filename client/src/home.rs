@@ -17,37 +17,41 @@ use crate::saved::Saved;
 /// The directory; made when first written to.
 #[derive(Debug, Clone)]
 pub struct Home {
-    directory: PathBuf,
+    /// `None`: no HOME, so nothing is saved and nothing is found.
+    directory: Option<PathBuf>,
 }
 
 impl Home {
     /// Of the user.
-    pub fn of_user() -> std::result::Result<Self, CliError> {
-        let home = std::env::var_os("HOME").filter(|home| !home.is_empty()).ok_or(CliError::NoHome)?;
-        Ok(Self { directory: PathBuf::from(home).join(".etransfer") })
+    pub fn of_user() -> Self {
+        let home = std::env::var_os("HOME").filter(|home| !home.is_empty());
+        Self { directory: home.map(|home| PathBuf::from(home).join(".etransfer")) }
     }
 
-    pub fn uploads(&self) -> PathBuf {
-        self.directory.join("uploads")
+    pub fn uploads(&self) -> Option<PathBuf> {
+        self.directory.as_ref().map(|directory| directory.join("uploads"))
     }
 
-    pub fn downloads(&self) -> PathBuf {
-        self.directory.join("downloads")
+    pub fn downloads(&self) -> Option<PathBuf> {
+        self.directory.as_ref().map(|directory| directory.join("downloads"))
     }
 
     /// Unparsable is empty.
     pub fn saved(&self) -> Result<Saved> {
-        Ok(read_json(&self.directory.join("client.json"))?.unwrap_or_default())
+        let Some(directory) = &self.directory else { return Ok(Saved::default()) };
+        Ok(read_json(&directory.join("client.json"))?.unwrap_or_default())
     }
 
-    pub fn save(&self, saved: &Saved) -> Result<()> {
-        make_private_dir(&self.directory)?;
-        write_private_json(&self.directory.join("client.json"), saved)
+    pub fn save(&self, saved: &Saved) -> anyhow::Result<()> {
+        let directory = self.directory.as_ref().ok_or(CliError::NoHome)?;
+        make_private_dir(directory)?;
+        Ok(write_private_json(&directory.join("client.json"), saved)?)
     }
 
     /// The token a server of this user left for this address; only ever for this machine itself.
     pub fn local_token(&self, address: &Address) -> Option<Secret> {
-        let tokens: BTreeMap<String, Secret> = read_json(&self.directory.join("local.json")).ok()??;
+        let directory = self.directory.as_ref()?;
+        let tokens: BTreeMap<String, Secret> = read_json(&directory.join("local.json")).ok()??;
         address.loopback_addresses().iter().find_map(|loopback| tokens.get(&loopback.to_string()).cloned())
     }
 }
@@ -57,15 +61,16 @@ mod tests {
     use super::*;
 
     fn home(directory: &std::path::Path) -> Home {
-        Home { directory: directory.join(".etransfer") }
+        Home { directory: Some(directory.join(".etransfer")) }
     }
 
     #[test]
     fn foreign_fields_of_the_client_file_survive() {
         let dir = tempfile::tempdir().unwrap();
         let home = home(dir.path());
-        make_private_dir(&home.directory).unwrap();
-        let path = home.directory.join("client.json");
+        let place = home.directory.clone().unwrap();
+        make_private_dir(&place).unwrap();
+        let path = place.join("client.json");
         std::fs::write(&path, r#"{"server":"http://a:1","theme":"dark"}"#).unwrap();
         let saved = home.saved().unwrap();
         home.save(&saved).unwrap();
@@ -81,9 +86,10 @@ mod tests {
     fn a_local_token_is_found_for_loopback_addresses_only() {
         let dir = tempfile::tempdir().unwrap();
         let home = home(dir.path());
-        make_private_dir(&home.directory).unwrap();
+        let place = home.directory.clone().unwrap();
+        make_private_dir(&place).unwrap();
         let tokens = r#"{"127.0.0.1:8765":"four","[::1]:8765":"six","192.0.2.1:8765":"far"}"#;
-        std::fs::write(home.directory.join("local.json"), tokens).unwrap();
+        std::fs::write(place.join("local.json"), tokens).unwrap();
         for (address, expected) in [
             ("127.0.0.1:8765", Some("four")),
             ("[::1]:8765", Some("six")),

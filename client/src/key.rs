@@ -5,13 +5,18 @@
 
 /// 16 hex digits for these parts.
 pub fn name_for(parts: &[&[u8]]) -> String {
+    format!("{:016x}", hash(parts))
+}
+
+/// One number for these parts.
+pub fn hash(parts: &[&[u8]]) -> u64 {
     let mut hash = 0xcbf2_9ce4_8422_2325_u64;
     for part in parts {
         for byte in part.iter().chain(&[0]) {
             hash = (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
         }
     }
-    format!("{hash:016x}")
+    hash
 }
 
 #[cfg(test)]

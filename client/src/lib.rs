@@ -27,6 +27,7 @@ mod files;
 pub mod http1;
 mod key;
 mod login;
+mod names;
 mod patience;
 mod private;
 mod progress;
@@ -50,6 +51,7 @@ pub use endpoints::{
 };
 pub use error::{Error, Result};
 pub use login::{PendingLogin, Session, SignIn};
+pub use names::text_of;
 pub use private::{make_private_dir, read_json, write_private_json};
 pub use progress::{NoProgress, Note, Progress, Why};
 pub use reload::{Change, Reloaded};

@@ -2,6 +2,8 @@
 
 use std::fmt::Display;
 use std::io::{self, IsTerminal, Write};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 
 use serde::Serialize;
 
@@ -37,6 +39,14 @@ impl Printer {
     pub fn data(&self, line: impl Display) -> io::Result<()> {
         let mut out = io::stdout().lock();
         writeln!(out, "{line}")?;
+        out.flush()
+    }
+
+    /// A path as a line of data, byte by byte as it is.
+    pub fn path(&self, path: &Path) -> io::Result<()> {
+        let mut out = io::stdout().lock();
+        out.write_all(path.as_os_str().as_bytes())?;
+        out.write_all(b"\n")?;
         out.flush()
     }
 

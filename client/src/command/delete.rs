@@ -29,7 +29,7 @@ pub struct DeleteArgs {
 /// Every id is looked up before anything is deleted, so a typing error deletes nothing.
 pub fn run(args: &DeleteArgs) -> anyhow::Result<()> {
     let printer = Printer::new(args.output);
-    let client = remote::client(&args.remote, &Home::of_user()?, printer)?;
+    let client = remote::client(&args.remote, &Home::of_user(), printer)?;
     let mut files = Vec::new();
     for id in &args.ids {
         files.push(client.file(&client.find(id)?)?);

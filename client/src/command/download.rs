@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use clap::Args;
 use etransfer_client::download::{DownloadOptions, Downloader, Target};
+use etransfer_client::text_of;
 
 use crate::cli::{OutputArgs, PlaceArgs, RemoteArgs, TransferArgs};
 use crate::display::Display;
@@ -38,7 +39,7 @@ pub struct DownloadArgs {
 /// Downloads one file.
 pub fn run(args: &DownloadArgs) -> anyhow::Result<()> {
     let printer = Printer::new(args.output);
-    let home = Home::of_user()?;
+    let home = Home::of_user();
     let client = args.transfer.bind(remote::client(&args.remote, &home, printer)?);
     let options = DownloadOptions {
         connections: args.transfer.connections,
@@ -46,16 +47,23 @@ pub fn run(args: &DownloadArgs) -> anyhow::Result<()> {
         slice_bytes: args.transfer.slice_bytes.as_deref().map(human::parse_size).transpose()?,
         overwrite: args.force,
         patience: Duration::from_secs(args.transfer.patience),
-        records: Some(home.downloads()),
+        records: home.downloads(),
         ..DownloadOptions::default()
     };
     let cancel = interrupt::cancel_on_signal()?;
     let id = client.find(&args.id)?;
     let display = Arc::new(Display::new(printer, id.chars().take(8).collect()));
-    let downloaded = Downloader::new(client, options, display.clone()).download(&id, &target(&args.place), &cancel);
+    let downloader = Downloader::new(client, options, display.clone());
+    if args.place.output.as_deref().is_some_and(|output| output.as_os_str() == "-") {
+        let streamed = downloader.download_stream(&id, &mut std::io::stdout().lock(), &cancel);
+        display.finish();
+        printer.note(format_args!("{}: {}", id, display.summary(streamed?.size, &[])));
+        return Ok(());
+    }
+    let downloaded = downloader.download(&id, &target(&args.place), &cancel);
     display.finish();
     let done = downloaded?;
-    let path = human::visible(&done.path.to_string_lossy());
+    let path = human::visible(&text_of(done.path.as_os_str()));
     if done.already {
         printer.note(format_args!("{path}: already downloaded, unchanged since"));
     } else {
@@ -63,13 +71,13 @@ pub fn run(args: &DownloadArgs) -> anyhow::Result<()> {
     }
     match printer.is_json() {
         true => {
-            let path = done.path.to_string_lossy();
+            let path = text_of(done.path.as_os_str());
             let (already, shares) = (done.already, done.shares);
             printer.json(&serde_json::json!({
                 "id": done.id, "path": path, "size": done.size, "already": already, "shares": shares,
             }))?;
         }
-        false => printer.data(done.path.display())?,
+        false => printer.path(&done.path)?,
     }
     Ok(())
 }

@@ -21,7 +21,7 @@ pub struct InfoArgs {
 /// Asks the server; needs no token.
 pub fn run(args: &InfoArgs) -> anyhow::Result<()> {
     let printer = Printer::new(args.output);
-    let client = remote::client(&args.remote, &Home::of_user()?, printer)?;
+    let client = remote::client(&args.remote, &Home::of_user(), printer)?;
     let info = client.info()?;
     // The list needs a token, and older servers have none; the rest is worth showing without.
     let candidates = client.candidates(Direction::Upload).ok();

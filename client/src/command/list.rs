@@ -35,7 +35,7 @@ pub struct ListArgs {
 /// Prints one page.
 pub fn run(args: &ListArgs) -> anyhow::Result<()> {
     let printer = Printer::new(args.output);
-    let client = remote::client(&args.remote, &Home::of_user()?, printer)?;
+    let client = remote::client(&args.remote, &Home::of_user(), printer)?;
     let status = args.complete.then_some(FileStatus::Complete);
     let list = client.list(args.page, args.size, Wanted { status, all_surfaces: args.all_surfaces })?;
     if printer.is_json() {

@@ -30,7 +30,7 @@ pub struct LoginArgs {
 /// Until the session is saved, nothing of what was saved changes.
 pub fn run(args: &LoginArgs) -> anyhow::Result<()> {
     let printer = Printer::new(args.output);
-    let home = Home::of_user()?;
+    let home = Home::of_user();
     let server = remote::server(args.server.as_deref(), &home.saved()?)?;
     let cancel = interrupt::cancel_on_signal()?;
     let notes = Notes { printer, last: Mutex::default() };

@@ -19,7 +19,7 @@ pub struct LogoutArgs {
 /// Fails only when the saved session cannot be removed: then it is still there.
 pub fn run(args: &LogoutArgs) -> anyhow::Result<()> {
     let printer = Printer::new(args.output);
-    let home = Home::of_user()?;
+    let home = Home::of_user();
     let before = home.saved()?;
     let mut after = before.clone();
     after.forget_session();

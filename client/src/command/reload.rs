@@ -57,7 +57,7 @@ pub fn run(args: &ReloadArgs) -> anyhow::Result<()> {
 }
 
 fn choose(args: &ReloadArgs, printer: Printer) -> anyhow::Result<(Address, Secret)> {
-    let home = Home::of_user()?;
+    let home = Home::of_user();
     let saved = home.saved()?;
     let given = remote::given_token(args.token.as_ref())?;
     let configuration = match (&args.address, &given) {

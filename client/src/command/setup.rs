@@ -38,7 +38,7 @@ enum Access {
 /// Saves the server once it answers; a token that was given has to be accepted first.
 pub fn run(args: &SetupArgs) -> anyhow::Result<()> {
     let printer = Printer::new(args.output);
-    let home = Home::of_user()?;
+    let home = Home::of_user();
     let server: Address = args.address.parse()?;
     let stranger = Client::new(server.clone(), None);
     stranger.health()?;

@@ -23,7 +23,7 @@ pub struct StatusArgs {
 /// Tells one or the other.
 pub fn run(args: &StatusArgs) -> anyhow::Result<()> {
     let printer = Printer::new(args.output);
-    let home = Home::of_user()?;
+    let home = Home::of_user();
     match &args.id {
         None => session(&home, printer),
         Some(id) => file(args, id, &home, printer),

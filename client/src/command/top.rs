@@ -34,7 +34,7 @@ pub struct TopArgs {
 /// Runs until q or Ctrl-C. A table on a terminal, a line a second elsewhere.
 pub fn run(args: &TopArgs) -> anyhow::Result<()> {
     let printer = Printer::new(args.output);
-    let client = remote::client(&args.remote, &Home::of_user()?, printer)?;
+    let client = remote::client(&args.remote, &Home::of_user(), printer)?;
     if args.once {
         return show(&client.traffic()?, printer, table);
     }

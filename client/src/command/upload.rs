@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use clap::Args;
 use etransfer_client::upload::{UploadOptions, Uploaded, Uploader};
-use etransfer_client::{Cancel, Client, Error, Retention};
+use etransfer_client::{Cancel, Client, Error, Retention, text_of};
 
 use crate::cli::{OutputArgs, RemoteArgs, TransferArgs};
 use crate::display::Display;
@@ -18,9 +18,12 @@ use crate::{human, interrupt, remote};
 /// Arguments.
 #[derive(Debug, Args)]
 pub struct UploadArgs {
-    /// Files to upload
+    /// Files to upload; `-` is standard input
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
+    /// Name on the server, for one file; its own name if not given, `stdin` for standard input
+    #[arg(long, value_name = "NAME")]
+    name: Option<String>,
     /// permanent, download_once or ttl; the server's default if not given
     #[arg(long, short, value_name = "POLICY")]
     retention: Option<String>,
@@ -44,7 +47,10 @@ pub struct UploadArgs {
 /// Uploads one after the other; one that fails does not stop the next, unless the server is the reason.
 pub fn run(args: &UploadArgs) -> anyhow::Result<()> {
     let printer = Printer::new(args.output);
-    let home = Home::of_user()?;
+    if args.name.is_some() && args.files.len() > 1 {
+        return Err(CliError::OneName.into());
+    }
+    let home = Home::of_user();
     let options = options(args, &home)?;
     let client = args.transfer.bind(remote::client(&args.remote, &home, printer)?);
     let cancel = interrupt::cancel_on_signal()?;
@@ -70,9 +76,15 @@ fn upload(
     printer: Printer,
     cancel: &Cancel,
 ) -> anyhow::Result<()> {
-    let label = human::visible(&file.file_name().unwrap_or(file.as_os_str()).to_string_lossy());
+    let is_stdin = file.as_os_str() == "-";
+    let own_name = if is_stdin { "stdin".to_owned() } else { text_of(file.file_name().unwrap_or(file.as_os_str())) };
+    let label = human::visible(options.name.as_deref().unwrap_or(&own_name));
     let display = Arc::new(Display::new(printer, label.clone()));
-    let uploaded = Uploader::new(client.clone(), options.clone(), display.clone()).upload(file, cancel);
+    let uploader = Uploader::new(client.clone(), options.clone(), display.clone());
+    let uploaded = match is_stdin {
+        true => uploader.upload_stream(std::io::stdin().lock(), &own_name, cancel),
+        false => uploader.upload(file, cancel),
+    };
     display.finish();
     let Uploaded { id, name, size, shares } = uploaded?;
     printer.note(format_args!("{label}: {}", display.summary(size, &shares)));
@@ -88,10 +100,11 @@ fn options(args: &UploadArgs, home: &Home) -> anyhow::Result<UploadOptions> {
         connections: args.transfer.connections,
         nics: args.transfer.nics,
         slice_bytes: args.transfer.slice_bytes.as_deref().map(human::parse_size).transpose()?,
+        name: args.name.clone(),
         retention: retention(args.retention.as_deref(), args.retention_ttl)?,
         wait_for_space: !args.no_wait_on_quota,
         patience: Duration::from_secs(args.transfer.patience),
-        records: Some(home.uploads()),
+        records: home.uploads(),
         ..UploadOptions::default()
     })
 }

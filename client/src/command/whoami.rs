@@ -23,7 +23,7 @@ pub struct WhoamiArgs {
 /// Asks the server; exit 1 without a session that holds.
 pub fn run(args: &WhoamiArgs) -> anyhow::Result<()> {
     let printer = Printer::new(args.output);
-    let saved = Home::of_user()?.saved()?;
+    let saved = Home::of_user().saved()?;
     let server = remote::server(args.remote.server.as_deref(), &saved)?;
     let token = token(args, &saved, &server)?;
     let client = Client::new(server.clone(), Some(token.expose()));

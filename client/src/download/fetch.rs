@@ -140,7 +140,7 @@ fn fill(socket: &mut impl Read, block: &mut [u8]) -> std::result::Result<usize, 
 }
 
 /// `bytes 0-1/5` or `bytes 0-1/*`: the span and the total.
-fn parse_content_range(text: &str) -> Option<(Span, Option<u64>)> {
+pub(super) fn parse_content_range(text: &str) -> Option<(Span, Option<u64>)> {
     let (range, total) = text.strip_prefix("bytes ")?.split_once('/')?;
     let (first, last) = range.split_once('-')?;
     let span = Span::new(first.parse().ok()?, last.parse::<u64>().ok()?.checked_add(1)?)?;

@@ -17,6 +17,7 @@ mod fetch;
 pub mod name;
 mod part;
 mod past;
+mod stream;
 mod window;
 
 use std::fs;
@@ -112,6 +113,15 @@ pub struct Downloaded {
     pub already: bool,
     /// What came over which address, when there was more than one; empty otherwise.
     pub shares: Vec<Share>,
+}
+
+/// A finished download into a writer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Streamed {
+    /// The file's id.
+    pub id: String,
+    /// Bytes.
+    pub size: u64,
 }
 
 /// Downloads files.

@@ -18,6 +18,7 @@ struct Record {
     server: String,
     id: String,
     /// Absolute target.
+    #[serde(with = "crate::names::path")]
     path: PathBuf,
     /// What stood there when it was finished; `None` while it is not.
     done: Option<Identity>,

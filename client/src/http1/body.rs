@@ -36,6 +36,18 @@ impl Connection {
         Ok(Some(piece).filter(|piece| !piece.is_empty()))
     }
 
+    /// Some bytes of a body of known length, at least one and at most `most`.
+    pub(crate) fn some_body(&mut self, most: u64) -> Result<Vec<u8>, WireError> {
+        let some = self.buffered_or_more()?;
+        let take = some.len().min(most as usize);
+        if take == 0 {
+            return Err(WireError::Closed);
+        }
+        let bytes = some[..take].to_vec();
+        self.consume(take);
+        Ok(bytes)
+    }
+
     fn read_exactly(&mut self, length: u64, limit: u64, body: &mut Vec<u8>) -> Result<(), WireError> {
         if length > limit.saturating_sub(body.len() as u64) {
             return Err(WireError::TooLarge);

@@ -16,7 +16,10 @@ mod crew;
 mod record;
 mod room;
 mod source;
+mod stream;
 
+use std::fs::File;
+use std::os::unix::fs::FileTypeExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -43,6 +46,8 @@ pub struct UploadOptions {
     pub nics: Nics,
     /// Bytes per request; `None`: chosen by size.
     pub slice_bytes: Option<u64>,
+    /// What the server shall call it; `None`: the file's own name.
+    pub name: Option<String>,
     /// `None`: the server's default.
     pub retention: Option<Retention>,
     /// Wait when the server has no room, instead of giving up.
@@ -63,6 +68,7 @@ impl Default for UploadOptions {
             connections: 4,
             nics: Nics::All,
             slice_bytes: None,
+            name: None,
             retention: None,
             wait_for_space: true,
             space_poll: Duration::from_secs(5),
@@ -106,7 +112,15 @@ impl Uploader {
 
     /// Uploads one file; returns when the server calls it complete.
     pub fn upload(&self, path: &Path, cancel: &Cancel) -> Result<Uploaded> {
+        if is_pipe(path) {
+            let pipe = File::open(path).map_err(|source| Error::file("open", path, source))?;
+            return self.upload_stream(pipe, &crate::text_of(path.file_name().unwrap_or_default()), cancel);
+        }
         let source = Source::open(path)?;
+        if source.is_longer_than_it_says()? {
+            // As the files of /proc are: what they hold is known by reading alone.
+            return self.upload_stream(&source.file, &source.name, cancel);
+        }
         let mut record = RecordFile::open(&self.options, self.client.address(), &source)?;
         let run = Run::new(self, &source, cancel);
         let mut lost = None;
@@ -115,7 +129,7 @@ impl Uploader {
             match run.fill(&remote) {
                 Ok(()) => {
                     record.forget()?;
-                    let (id, name) = (id_of(&remote), source.name.clone());
+                    let (id, name) = (id_of(&remote), run.name().to_owned());
                     return Ok(Uploaded { id, name, size: source.size(), shares: run.lanes.shares() });
                 }
                 Err(error @ Error::NotFound { .. }) => {
@@ -161,18 +175,21 @@ impl<'a> Run<'a> {
         }
     }
 
+    fn name(&self) -> &str {
+        self.options.name.as_deref().unwrap_or(&self.source.name)
+    }
+
     /// The upload remembered for this very file, or a new one, remembered before it is used.
     fn find_or_create(&self, record: &mut RecordFile) -> Result<String> {
-        if let Some(remembered) = record.remembered(self.source.identity) {
+        if let Some(remembered) = record.remembered(self.source.state) {
             return Ok(remembered);
         }
         if record.forget()? {
             self.meter.note(Note::StartedAnew(Why::SourceChanged));
         }
-        let new =
-            NewUpload { length: self.source.size(), filename: &self.source.name, retention: self.options.retention };
+        let new = NewUpload { length: self.source.size(), filename: self.name(), retention: self.options.retention };
         let remote = self.persist(|client| client.create_upload(&new))?;
-        record.remember(&remote, self.source.identity)?;
+        record.remember(&remote, self.source.state)?;
         Ok(remote)
     }
 
@@ -198,6 +215,11 @@ impl<'a> Run<'a> {
             other => failures.pause(other, &self.patience, client.cancel(), &self.meter),
         }
     }
+}
+
+/// Opening it waits for a writer, as the reader of a pipe wants.
+fn is_pipe(path: &Path) -> bool {
+    path.metadata().is_ok_and(|metadata| metadata.file_type().is_fifo())
 }
 
 /// The last segment of the path, without a query.

@@ -10,14 +10,14 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::UploadOptions;
-use super::source::Source;
-use crate::files::{Identity, open_locked};
+use super::source::{Source, SourceState};
+use crate::files::open_locked;
 use crate::private::{make_private_dir, read_json, remove, write_passing_json, write_private_json};
 use crate::slices::SLICE_BYTES_MIN;
 use crate::{Address, Result, key};
 
-/// Format of the record; another number is treated as no record.
-const VERSION: u32 = 1;
+/// Format of the record; another number is treated as no record. 2: the source's time of change and its edges.
+const VERSION: u32 = 2;
 
 /// Files up to this size travel in one request.
 const SMALL_BYTES: u64 = SLICE_BYTES_MIN;
@@ -27,11 +27,12 @@ const SMALL_BYTES: u64 = SLICE_BYTES_MIN;
 struct Record {
     version: u32,
     server: String,
+    #[serde(with = "crate::names::path")]
     path: PathBuf,
     retention: String,
     /// Path of the upload on the server.
     upload: String,
-    source: Identity,
+    source: SourceState,
 }
 
 /// The record of one file, locked; `None` inside when nothing is to be remembered.
@@ -57,7 +58,7 @@ impl RecordFile {
             path: source.path.clone(),
             retention: options.retention.map(|choice| format!("{choice:?}")).unwrap_or_default(),
             upload: String::new(),
-            source: source.identity,
+            source: source.state,
         };
         let Some(directory) = &options.records else {
             return Ok(Self { place: None, record: None, about });
@@ -73,15 +74,15 @@ impl RecordFile {
     }
 
     /// The upload to continue, when the file is still the same.
-    pub fn remembered(&self, source: Identity) -> Option<String> {
+    pub fn remembered(&self, source: SourceState) -> Option<String> {
         self.record.as_ref().filter(|record| record.source == source).map(|record| record.upload.clone())
     }
 
     /// Remembers before the first byte travels.
-    pub fn remember(&mut self, upload: &str, source: Identity) -> Result<()> {
+    pub fn remember(&mut self, upload: &str, source: SourceState) -> Result<()> {
         let record = Record { upload: upload.to_owned(), source, ..self.about.clone() };
         if let Some(place) = &self.place {
-            match source.size {
+            match source.identity.size {
                 // A power cut may forget it: then less is sent again than a sync would have cost.
                 ..=SMALL_BYTES => write_passing_json(&place.json, &record)?,
                 _ => write_private_json(&place.json, &record)?,
@@ -136,18 +137,18 @@ mod tests {
         fs::write(&path, "one").unwrap();
         let source = Source::open(&path).unwrap();
         let mut record = RecordFile::open(&options, &server, &source).unwrap();
-        assert_eq!(record.remembered(source.identity), None);
-        record.remember("/tus/ab", source.identity).unwrap();
+        assert_eq!(record.remembered(source.state), None);
+        record.remember("/tus/ab", source.state).unwrap();
         assert!(matches!(RecordFile::open(&options, &server, &source), Err(Error::Busy { .. })), "one run at a time");
         drop(record);
 
         let mut record = RecordFile::open(&options, &server, &source).unwrap();
-        assert_eq!(record.remembered(source.identity).as_deref(), Some("/tus/ab"));
+        assert_eq!(record.remembered(source.state).as_deref(), Some("/tus/ab"));
         fs::write(&path, "another").unwrap();
         let changed = Source::open(&path).unwrap();
-        assert_eq!(record.remembered(changed.identity), None);
+        assert_eq!(record.remembered(changed.state), None);
         let elsewhere = RecordFile::open(&options, &"node:2".parse().unwrap(), &source).unwrap();
-        assert_eq!(elsewhere.remembered(source.identity), None);
+        assert_eq!(elsewhere.remembered(source.state), None);
         drop(elsewhere);
         assert!(record.forget().unwrap() && !record.forget().unwrap());
         drop(record);

@@ -4,6 +4,7 @@ mod big;
 mod curl;
 mod et;
 mod et_killed;
+mod et_names;
 mod javascript;
 pub mod python;
 mod seed;
