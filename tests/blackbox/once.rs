@@ -1,9 +1,11 @@
 //! P10: who has a `download_once` file is what the receiver's kernel acknowledged. A *narrow* receiver's kernel takes little
 //! more than what is read, so that a test knows what it can have.
 
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
+use crate::support::netns::NetNs;
 use crate::support::tus::Upload;
 use crate::support::{Conn, DEADLINE, NoReply, Node, OTHER_TOKEN, Oracle, Request, TOKEN, wait};
 
@@ -233,4 +235,46 @@ fn p10_of_32_receivers_reset_at_random_points_at_most_one_has_everything() {
             more => panic!("{more} receivers have all of it"),
         }
     }
+}
+
+/// P10: the receiver has all of it, and what its kernel answers is lost. The node cannot know, so the file is neither gone
+/// nor given to another receiver: this one may try again.
+#[test]
+fn p10_a_last_block_whose_answer_is_lost_binds_the_file_to_its_receiver() {
+    let (server, client) = (NetNs::new(), NetNs::new());
+    server.cable("eth0", "10.81.0.1/24", &client, "wire0");
+    client.address("wire0", "10.81.0.2/24");
+    let node = server.inside(|| Node::setup().wrapped(&server.wrapper()).hosts("0.0.0.0").start());
+    let address = SocketAddr::from(([10, 81, 0, 1], node.addr().port()));
+    let content = Oracle(6).bytes(0..1_000);
+    // On a busy machine an answer may come through before the reset does: then the file is gone, as it should be.
+    let is_bound = (0..20).any(|_| {
+        let upload = server.inside(|| once(&node, &content));
+        client.inside(|| {
+            let mut conn = Conn::open(address);
+            let request = get(&upload, TOKEN).bytes(conn.host());
+            let (head, end) = request.split_at(request.len() - 2);
+            conn.send(head);
+            client.hold_back("wire0");
+            conn.send(end);
+            assert!(conn.reply().is(200).body == content, "other bytes");
+            client.lose_held_back("wire0");
+            conn.reset();
+        });
+        server.inside(|| {
+            let other = wait::until("the end is known", || match node.connect().try_ask(&get(&upload, OTHER_TOKEN)) {
+                Ok(reply) => Some(reply.one_of(&[404, 409])),
+                Err(_) => None,
+            });
+            if other.status == 409 {
+                assert!(other.json()["detail"].is_string());
+                node.get(&upload.file()).is(200);
+                assert!(node.send(&get(&upload, TOKEN)).is(200).body == content, "other bytes");
+            }
+            gone(&node, &upload);
+            other.status == 409
+        })
+    });
+    server.inside(|| drop(node));
+    assert!(is_bound, "the answer came through each time");
 }

@@ -66,8 +66,8 @@ async fn orders(State(app): State<App>, body: Bytes) -> Result<Response, Refused
 
 async fn claim(State(app): State<App>, body: Bytes) -> Result<Json<Verdict>, Refused> {
     let claim: Claim = read(&body)?;
-    let go = app.node.claim(&claim).await?;
-    Ok(Json(Verdict { go }))
+    let verdict = app.node.claim(&claim).await?;
+    Ok(Json(verdict))
 }
 
 async fn counters(State(app): State<App>, body: Bytes) -> Result<StatusCode, Refused> {

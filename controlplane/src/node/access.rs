@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use etransfer_contract::ObjectId;
-use etransfer_contract::fact::Claim;
+use etransfer_contract::fact::{Claim, Verdict};
 use etransfer_contract::grant::Ticket;
 use serde::{Deserialize, Serialize};
 
@@ -11,7 +11,7 @@ use super::ledger::Account;
 use super::{Node, State};
 use crate::catalogue::{Change, Entry, NotKept, Owner, Record, Scope, Surface, Totals, UserId};
 use crate::retention::once::Delivery;
-use crate::retention::receiver::{Receiver, Who};
+use crate::retention::receiver::Receiver;
 
 /// What an id stands for at this moment.
 #[derive(Debug, Clone)]
@@ -252,33 +252,30 @@ impl Node {
         self.lock().shelf.by_key(key).cloned()
     }
 
-    /// Whether a `download_once` file is for another receiver than this one, whatever happens to it now.
-    pub fn is_bound_to_another(&self, record: &Record, who: &Who) -> bool {
-        let run = self.lock().data_run;
-        record.once.is_bound_to_another(who.as_str(), run, record.length)
-    }
-
     /// May these bytes of a delivery be sent? The yes is on disk when this returns.
-    pub async fn claim(&self, claim: &Claim) -> Result<bool, NotKept> {
-        let Ok(receiver) = claim.receiver.parse::<Receiver>() else { return Ok(false) };
+    pub async fn claim(&self, claim: &Claim) -> Result<Verdict, NotKept> {
+        const NO: Verdict = Verdict { go: false, bound: false };
+        let Ok(receiver) = claim.receiver.parse::<Receiver>() else { return Ok(NO) };
         let now = self.clock.now_ms();
-        let (go, commit) = {
+        let (verdict, commit) = {
             let mut state = self.lock();
             let run = state.data_run;
-            let delivery = Delivery { ticket: claim.ticket, run, receiver: &receiver, span: claim.let_go() };
+            let whole = Delivery { ticket: claim.ticket, run, receiver: &receiver, span: claim.span };
             let over = state.shelf.get(claim.object).is_none_or(|entry| state.is_over(entry, now));
             if over {
-                return Ok(false);
+                return Ok(NO);
             }
             let claimed = state.shelf.update(claim.object, |entry| {
-                let go = entry.record.once.claim(delivery, entry.record.length);
-                (go, Change::Put(Box::new(entry.record.clone())))
+                let Record { once, length, .. } = &mut entry.record;
+                let bound = once.is_bound_to_another(whole, *length);
+                let go = !bound && once.claim(Delivery { span: claim.let_go(), ..whole }, *length);
+                (Verdict { go, bound }, Change::Put(Box::new(entry.record.clone())))
             });
-            let (go, change) = claimed.unzip();
-            let go = go == Some(true);
-            (go, self.keep(&state, change.filter(|_| go).into_iter().collect()))
+            let (verdict, change) = claimed.unzip();
+            let verdict = verdict.unwrap_or(NO);
+            (verdict, self.keep(&state, change.filter(|_| verdict.go).into_iter().collect()))
         };
-        commit.wait().await.map(|()| go)
+        commit.wait().await.map(|()| verdict)
     }
 }
 

@@ -111,15 +111,15 @@ async fn section_3_rule_4_a_full_download_consumes_and_an_aborted_one_does_not()
         span: Span::new(0, 100),
         held_from: None,
     };
-    assert!(node.claim(&claim(1)).await.unwrap());
-    assert!(!node.claim(&claim(2)).await.unwrap(), "one at a time");
+    assert!(node.claim(&claim(1)).await.unwrap().go);
+    assert!(!node.claim(&claim(2)).await.unwrap().go, "one at a time");
     tell(&node, vec![served(1, &receiver, false)]).await;
     assert!(matches!(node.look(Surface::EasyTransfer, id(1)), Look::There(_)));
-    assert!(node.claim(&claim(3)).await.unwrap());
+    assert!(node.claim(&claim(3)).await.unwrap().go);
     tell(&node, vec![served(3, &receiver, true)]).await;
     assert!(matches!(node.look(Surface::EasyTransfer, id(1)), Look::Unknown));
     assert_eq!(ordered(&node), [(id(1), None)]);
-    assert!(!node.claim(&claim(4)).await.unwrap());
+    assert!(!node.claim(&claim(4)).await.unwrap().go);
 }
 
 /// A catalogue that can be away; it counts what it was asked to write.

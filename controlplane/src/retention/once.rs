@@ -113,12 +113,18 @@ impl Once {
         self.chunks_consumed
     }
 
-    /// Whether the file is another receiver's, who received all of it or may have, with no delivery under way in this run of
-    /// the data plane that could still show otherwise.
-    pub fn is_bound_to_another(&self, who: &str, run: u64, length: Option<u64>) -> bool {
+    /// Whether this delivery, all of it, would give the receiver the whole file while it is another receiver's, who received all
+    /// of it or may have, with no delivery under way in this run of the data plane that could still show otherwise.
+    pub fn is_bound_to_another(&self, delivery: Delivery<'_>, length: Option<u64>) -> bool {
+        let Delivery { run, receiver, span, .. } = delivery;
+        let who = receiver.who.as_str();
+        let mut mine = self.possible(who, |_| true);
+        span.into_iter().for_each(|span| mine.insert(span));
         let settled = |other: &str| self.possible(other, |promise| promise.run != run);
         // Of an empty file there is nothing to have in doubt.
-        length > Some(0) && self.known().into_iter().any(|other| other != who && is_all(&settled(other), length))
+        length > Some(0)
+            && is_all(&mine, length)
+            && self.known().into_iter().any(|other| other != who && is_all(&settled(other), length))
     }
 
     /// May these bytes go? The yes must be on disk before it is told.
@@ -349,7 +355,7 @@ mod tests {
             assert!(once.claim(delivery(ticket, &a, 0, 100), LENGTH));
             assert!(!once.claim(delivery(9, &b, 0, 100), LENGTH));
             assert!(!once.ended(delivery(ticket, &a, 0, 100), end, LENGTH));
-            assert!(!once.is_bound_to_another(b.who.as_str(), 1, LENGTH), "{end:?}");
+            assert!(!once.is_bound_to_another(delivery(9, &b, 0, 100), LENGTH), "{end:?}");
         }
         assert!(once.claim(delivery(4, &b, 0, 100), LENGTH));
     }
@@ -360,10 +366,11 @@ mod tests {
         let (a, b) = (receiver("a", false), receiver("b", false));
         assert!(once.claim(delivery(1, &a, 0, 100), LENGTH));
         assert!(!once.ended(delivery(1, &a, 0, 100), broke(90, 100), LENGTH), "it is not consumed");
-        assert!(once.is_bound_to_another(b.who.as_str(), 1, LENGTH));
+        assert!(once.is_bound_to_another(delivery(2, &b, 0, 100), LENGTH));
+        assert!(!once.is_bound_to_another(delivery(2, &b, 0, 99), LENGTH), "less than all is free");
         assert!(!once.claim(delivery(2, &b, 0, 100), LENGTH), "a may have it");
         assert!(once.claim(delivery(3, &b, 0, 90), LENGTH), "less than all is free");
-        assert!(!once.is_bound_to_another(a.who.as_str(), 1, LENGTH));
+        assert!(!once.is_bound_to_another(delivery(4, &a, 0, 100), LENGTH));
         assert!(once.claim(delivery(4, &a, 90, 100), LENGTH), "a may try again");
         assert!(once.ended(delivery(4, &a, 90, 100), WHOLE, LENGTH), "and has all of it now");
     }
@@ -438,9 +445,9 @@ mod tests {
         let mut once = Once::default();
         let (a, b) = (receiver("a", false), receiver("b", false));
         assert!(once.claim(delivery(1, &a, 0, 100), LENGTH));
-        assert!(!once.is_bound_to_another(b.who.as_str(), 1, LENGTH), "its end is still to come");
-        assert!(once.is_bound_to_another(b.who.as_str(), 2, LENGTH));
         let later = |ticket, receiver| Delivery { run: 2, ..delivery(ticket, receiver, 0, 100) };
+        assert!(!once.is_bound_to_another(delivery(2, &b, 0, 100), LENGTH), "its end is still to come");
+        assert!(once.is_bound_to_another(later(2, &b), LENGTH));
         assert!(!once.claim(later(2, &b), LENGTH), "a may have it");
         assert!(once.claim(later(3, &a), LENGTH));
     }
@@ -463,7 +470,7 @@ mod tests {
         let empty = |ticket, receiver| Delivery { ticket, run: 1, receiver, span: None };
         assert!(once.claim(empty(1, &a), Some(0)));
         assert!(!once.claim(empty(2, &b), Some(0)) && !once.claim(empty(3, &a), Some(0)));
-        assert!(!once.is_bound_to_another(b.who.as_str(), 1, Some(0)));
+        assert!(!once.is_bound_to_another(empty(2, &b), Some(0)));
         assert!(!once.ended(empty(1, &a), broke(0, 0), Some(0)));
         assert!(once.claim(empty(4, &b), Some(0)));
         assert!(once.ended(empty(4, &b), WHOLE, Some(0)));
@@ -474,7 +481,8 @@ mod tests {
         let text = r#"{"delivered":{"ta":[[0,50]]},"consumed":[],"chunks_consumed":0,
             "promises":[{"ticket":1,"run":1,"who":"ta","span":[50,100],"by_chunk":false}]}"#;
         let once: Once = serde_json::from_str(text).unwrap();
-        assert!(once.is_bound_to_another("tb", 2, LENGTH));
+        let b = receiver("b", false);
+        assert!(once.is_bound_to_another(Delivery { run: 2, ..delivery(2, &b, 0, 100) }, LENGTH));
     }
 
     #[test]

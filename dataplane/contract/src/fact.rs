@@ -138,6 +138,9 @@ impl Claim {
 /// Answer to a [`Claim`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Verdict {
-    /// `false`: someone else has it; close the connection short of `Content-Length`.
+    /// `false`: someone else has it, or is about to; close the connection short of `Content-Length`.
     pub go: bool,
+    /// With `false`: the file is another receiver's, whatever happens to the deliveries under way; asking again is of no use.
+    #[serde(default)]
+    pub bound: bool,
 }

@@ -14,8 +14,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use etransfer_contract::Span;
-use etransfer_contract::conditions::{Tags, Verdict, Version, judge};
-use etransfer_contract::fact::{Claim, Reach};
+use etransfer_contract::conditions::{self, Tags, Version, judge};
+use etransfer_contract::fact::{Claim, Reach, Verdict};
 use etransfer_contract::grant::{Grant, Serve};
 use etransfer_contract::ranges::{self, Asked};
 
@@ -122,7 +122,7 @@ fn choose(head: &Head, permit: &Serve, object: Option<&Object>) -> Result<Delive
         tracing::error!(object = %permit.object, "a complete object has no bytes here");
         return Err(Reply::detail(500, "the bytes of this file are missing on this node"));
     }
-    let ranges_count = conditions(head, permit)?;
+    let ranges_count = ranges_count(head, permit)?;
     let run = |at: u64| if complete { length.unwrap_or(0) } else { object.map_or(at, |object| object.end_of_run(at)) };
     if let Some(chunk) = permit.chunk {
         return choose_chunk(permit, chunk, run(chunk.start()));
@@ -145,13 +145,13 @@ fn choose(head: &Head, permit: &Serve, object: Option<&Object>) -> Result<Delive
 }
 
 /// Whether a range counts, when the conditions of the request let it be answered at all.
-fn conditions(head: &Head, permit: &Serve) -> Result<bool, Reply> {
+fn ranges_count(head: &Head, permit: &Serve) -> Result<bool, Reply> {
     let modified_s = permit.modified_ms.map(|ms| ms / 1000);
     match judge(head, Version { etag: &permit.etag, modified_s, tags: Tags::Exact }) {
-        Verdict::Go { ranges } => Ok(ranges),
-        Verdict::NotModified | Verdict::Failed if permit.judged => Ok(true),
-        Verdict::NotModified => Err(validators(Reply::new(304), permit)),
-        Verdict::Failed => Err(Reply::detail(412, "the file is not the version that the request names")),
+        conditions::Verdict::Go { ranges } => Ok(ranges),
+        conditions::Verdict::NotModified | conditions::Verdict::Failed if permit.judged => Ok(true),
+        conditions::Verdict::NotModified => Err(validators(Reply::new(304), permit)),
+        conditions::Verdict::Failed => Err(Reply::detail(412, "the file is not the version that the request names")),
     }
 }
 
@@ -242,7 +242,7 @@ async fn send(
         None => sender.send(head, Some(span)).await,
         Some(held) => {
             sender.send(head, Span::new(span.start(), held)).await
-                && claim(core, permit, grant, Some(span), None).await == Some(true)
+                && claim(core, permit, grant, Some(span), None).await.is_some_and(|verdict| verdict.go)
                 && sender.send(Vec::new(), Span::new(held, span.end())).await
         }
     };
@@ -261,20 +261,30 @@ async fn begin(
     let deadline = core.io.now() + CLAIM_PATIENCE;
     loop {
         match claim(core, permit, grant, span, held).await {
-            Some(true) => return Ok(()),
+            Some(Verdict { go: true, .. }) => return Ok(()),
             None => return Err(Answered::Reply(away())),
-            Some(false) if core.shared.store.is_removed(permit.object) => {
+            Some(_) if core.shared.store.is_removed(permit.object) => {
                 return Err(Answered::Reply(Reply::detail(404, "no such file")));
             }
-            Some(false) if core.io.now() < deadline && !wire.is_broken() => core.io.sleep(CLAIM_PAUSE).await,
+            Some(Verdict { bound: true, .. }) => {
+                let detail = "this file is for one receiver, and another one may have it; only that one may try again";
+                return Err(Answered::Reply(Reply::detail(409, detail)));
+            }
+            Some(_) if core.io.now() < deadline && !wire.is_broken() => core.io.sleep(CLAIM_PAUSE).await,
             // §3 rule 4: the first to finish wins, the others are cut.
-            Some(false) => return Err(Answered::Cut),
+            Some(_) => return Err(Answered::Cut),
         }
     }
 }
 
 /// May these bytes leave, those from `held_from` on not yet? `None`: there is no verdict.
-async fn claim(core: &Core, permit: &Serve, grant: &Grant, span: Option<Span>, held_from: Option<u64>) -> Option<bool> {
+async fn claim(
+    core: &Core,
+    permit: &Serve,
+    grant: &Grant,
+    span: Option<Span>,
+    held_from: Option<u64>,
+) -> Option<Verdict> {
     let receiver = permit.receiver.clone();
     let claim = Claim { ticket: grant.ticket, object: permit.object, receiver, span, held_from };
     core.line.claim(&claim).await

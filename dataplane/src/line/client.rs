@@ -113,9 +113,9 @@ impl LineClient {
     }
 
     /// May these bytes of a held-back delivery leave? `None`: there is no verdict, so they may not.
-    pub async fn claim(&self, claim: &Claim) -> Option<bool> {
+    pub async fn claim(&self, claim: &Claim) -> Option<Verdict> {
         match self.post(CLAIM_PATH, claim, ANSWER_WAIT).await {
-            Ok((200, body)) => serde_json::from_slice::<Verdict>(&body).ok().map(|verdict| verdict.go),
+            Ok((200, body)) => serde_json::from_slice(&body).ok(),
             Ok((status, _)) => {
                 tracing::error!(status, object = %claim.object, "the control plane gave no verdict on a claim");
                 None

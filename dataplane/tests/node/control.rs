@@ -132,7 +132,7 @@ async fn answer(request: Request<Incoming>, state: Arc<State>) -> Result<Respons
             }
         }
         COUNTERS_PATH => Response::builder().status(204).body(Full::default()),
-        CLAIM_PATH => Response::builder().body(json(&Verdict { go: true })),
+        CLAIM_PATH => Response::builder().body(json(&Verdict { go: true, bound: false })),
         ORDERS_PATH => {
             let query = request.into_body().collect().await.unwrap().to_bytes();
             let query: OrdersQuery = serde_json::from_slice(&query).unwrap();

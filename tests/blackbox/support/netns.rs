@@ -68,6 +68,19 @@ impl NetNs {
         must(&[&["tc", "-n", &self.name], &tbf[..]].concat());
     }
 
+    /// What `nic` sends stays in a queue, but for some 70 bytes: the next small packet goes, the ones after it wait.
+    #[track_caller]
+    pub fn hold_back(&self, nic: &str) {
+        let tbf = ["qdisc", "replace", "dev", nic, "root", "tbf", "rate", "100bit", "burst", "100", "limit", "100000"];
+        must(&[&["tc", "-n", &self.name], &tbf[..]].concat());
+    }
+
+    /// What was held back is lost, and the NIC sends again.
+    #[track_caller]
+    pub fn lose_held_back(&self, nic: &str) {
+        must(&["tc", "-n", &self.name, "qdisc", "del", "dev", nic, "root"]);
+    }
+
     /// Takes packets that came by a NIC the answer would not leave by, as a network with several ways has to.
     pub fn accept_any_way(&self) {
         let set = || {
