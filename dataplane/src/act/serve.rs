@@ -34,7 +34,7 @@ use crate::world::Fd;
 
 /// The block the second claim decides about. What is shorter is claimed once, whole.
 const HELD_BACK_BYTES: u64 = 64 * 1024;
-/// How long a delivery that must not begin waits for the end of the one that is in its way.
+/// How long a delivery that must not go on waits for the end of the one that is in its way.
 const CLAIM_PATIENCE: Duration = Duration::from_secs(1);
 /// Between two attempts meanwhile.
 const CLAIM_PAUSE: Duration = Duration::from_millis(20);
@@ -81,9 +81,9 @@ pub async fn serve(permission: &Permission<'_>, wire: &mut Wire, permit: &Serve,
     let held = delivery.span.map(|span| span.end() - HELD_BACK_BYTES.min(span.len()));
     let held = held.filter(|held| delivery.span.is_some_and(|span| *held > span.start()));
     if permit.hold_last
-        && let Err(answered) = begin(permission, wire, permit, delivery.span, held).await
+        && let Err(withheld) = obtain(permission, wire, permit, delivery.span, held).await
     {
-        return answered;
+        return withheld.into();
     }
     let status = reply.status();
     let reply = reply.fields(&grant.headers);
@@ -229,7 +229,7 @@ async fn send(
     permit: &Serve,
     outgoing: Outgoing,
 ) -> (bool, u64) {
-    let Permission { core, grant, .. } = permission;
+    let core = permission.core;
     let head = outgoing.reply.head_bytes(outgoing.keep_alive);
     let Some(span) = outgoing.span else {
         return (wire.send(head, false, core.shared.config.limits.body_idle_timeout).await.is_ok(), 0);
@@ -242,37 +242,60 @@ async fn send(
         None => sender.send(head, Some(span)).await,
         Some(held) => {
             sender.send(head, Span::new(span.start(), held)).await
-                && claim(core, permit, grant, Some(span), None).await.is_some_and(|verdict| verdict.go)
+                && obtain(permission, wire, permit, Some(span), None).await.is_ok()
                 && sender.send(Vec::new(), Span::new(held, span.end())).await
         }
     };
     (sent, sender.taken())
 }
 
-/// The first claim of a delivery. While it is refused there is one that may still fail: that one's end is awaited for a moment.
-async fn begin(
+/// Why bytes of a claimed delivery must not leave.
+enum Withheld {
+    /// There is no verdict.
+    Away,
+    /// The object was removed meanwhile.
+    Gone,
+    /// It is another receiver's.
+    Bound,
+    /// Another delivery is in the way.
+    Taken,
+}
+
+impl From<Withheld> for Answered {
+    /// The answer to a delivery that did not begin.
+    fn from(withheld: Withheld) -> Self {
+        match withheld {
+            Withheld::Away => Self::Reply(away()),
+            Withheld::Gone => Self::Reply(Reply::detail(404, "no such file")),
+            Withheld::Bound => Self::Reply(Reply::detail(
+                409,
+                "this file is for one receiver, and another one may have it; only that one may try again",
+            )),
+            // §3 rule 4: the first to finish wins, the others are cut.
+            Withheld::Taken => Self::Cut,
+        }
+    }
+}
+
+/// Claims these bytes, those from `held_from` on not yet. While that is refused there is a delivery that may still fail: its
+/// end is awaited for a moment.
+async fn obtain(
     permission: &Permission<'_>,
     wire: &Wire,
     permit: &Serve,
     span: Option<Span>,
-    held: Option<u64>,
-) -> Result<(), Answered> {
+    held_from: Option<u64>,
+) -> Result<(), Withheld> {
     let Permission { core, grant, .. } = permission;
     let deadline = core.io.now() + CLAIM_PATIENCE;
     loop {
-        match claim(core, permit, grant, span, held).await {
+        match claim(core, permit, grant, span, held_from).await {
             Some(Verdict { go: true, .. }) => return Ok(()),
-            None => return Err(Answered::Reply(away())),
-            Some(_) if core.shared.store.is_removed(permit.object) => {
-                return Err(Answered::Reply(Reply::detail(404, "no such file")));
-            }
-            Some(Verdict { bound: true, .. }) => {
-                let detail = "this file is for one receiver, and another one may have it; only that one may try again";
-                return Err(Answered::Reply(Reply::detail(409, detail)));
-            }
+            None => return Err(Withheld::Away),
+            Some(_) if core.shared.store.is_removed(permit.object) => return Err(Withheld::Gone),
+            Some(Verdict { bound: true, .. }) => return Err(Withheld::Bound),
             Some(_) if core.io.now() < deadline && !wire.is_broken() => core.io.sleep(CLAIM_PAUSE).await,
-            // §3 rule 4: the first to finish wins, the others are cut.
-            Some(_) => return Err(Answered::Cut),
+            Some(_) => return Err(Withheld::Taken),
         }
     }
 }
