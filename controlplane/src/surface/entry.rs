@@ -5,7 +5,8 @@
 //! 3. the surface is found ([`crate::mounts`]); what led there is taken off the path
 //! 4. the surface answers; it finds [`Meta`] and [`Mounted`] in the extensions, and where the request comes from in
 //!    [`origin`]; the audit log is told of a refusal
-//! 5. an answer to HEAD loses its body; a grant becomes JSON
+//! 5. an answer to HEAD loses its body; a grant becomes JSON; `OPTIONS /`, which no surface knows, is 204: load balancers ask
+//!    it to hear whether anything answers
 
 use axum::Json;
 use axum::body::Body;
@@ -50,7 +51,11 @@ async fn decide(app: &App, routes: &Routes, meta: Meta, mounted: Mounted, mut re
         return recheck(app, &mounted, request).await;
     }
     let is_head = request.method() == Method::HEAD;
+    let is_check = request.method() == Method::OPTIONS && request.uri().path() == "/";
     let mut response = answer(app, routes, &mounted, request).await;
+    if is_check && matches!(response.status(), StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED) {
+        response = StatusCode::NO_CONTENT.into_response();
+    }
     if matches!(response.status(), StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN | StatusCode::TOO_MANY_REQUESTS) {
         app.denials.note(response.status().as_u16());
     }

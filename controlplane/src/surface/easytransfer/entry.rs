@@ -1,12 +1,13 @@
 //! What happens to every request of this dialect, in this order (tus.md A12):
 //!
-//! 1. pages of strangers are kept off a node that asks nobody for credentials; a CORS preflight is answered
-//! 2. on `/tus`, `X-HTTP-Method-Override` becomes the method (T-OVR-1, T-OVR-2)
-//! 3. the router: 404 for a path, 405 for a method that does not exist; below `/api` a path that does not exist asks for a
+//! 1. `/tus/` becomes `/tus`: clients write both, and not all of them follow a redirect
+//! 2. pages of strangers are kept off a node that asks nobody for credentials; a CORS preflight is answered
+//! 3. on `/tus`, `X-HTTP-Method-Override` becomes the method (T-OVR-1, T-OVR-2)
+//! 4. the router: 404 for a path, 405 for a method that does not exist; below `/api` a path that does not exist asks for a
 //!    credential too
-//! 4. the gate, around every route: 401 without a credential, unless the path is open
-//! 5. the handler
-//! 6. fields every reply has: CORS, `Tus-Resumable`; also inside grants, for the replies made under them
+//! 5. the gate, around every route: 401 without a credential, unless the path is open
+//! 6. the handler
+//! 7. fields every reply has: CORS, `Tus-Resumable`; also inside grants, for the replies made under them
 
 use axum::Router;
 use axum::body::Body;
@@ -15,7 +16,8 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use etransfer_contract::tus;
 use http::header::CACHE_CONTROL;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
+use http::uri::PathAndQuery;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri};
 use tower::ServiceExt;
 
 use super::{cors, strangers, tus as uploads};
@@ -32,7 +34,8 @@ use crate::surface::refusal::Refused;
 pub const TUS_RESUMABLE: HeaderName = HeaderName::from_static("tus-resumable");
 
 /// One request to its answer.
-pub async fn handle(app: &App, router: &Router, request: Request) -> Response {
+pub async fn handle(app: &App, router: &Router, mut request: Request) -> Response {
+    without_slash(&mut request);
     let is_tus = uploads::is_tus_path(request.uri().path());
     let config = app.node.config();
     let origins = strangers::origins(&config);
@@ -80,6 +83,15 @@ async fn decide(router: &Router, mut request: Request, origins: &[String], is_tu
     }
     let response = router.clone().oneshot(request).await.into_response();
     (method, word(response))
+}
+
+/// `/tus/` is `/tus`. A redirect would name a path without the prefix that a proxy took off.
+fn without_slash(request: &mut Request) {
+    if request.uri().path() == "/tus/" {
+        let query = request.uri().query().map(|query| format!("?{query}")).unwrap_or_default();
+        let target = PathAndQuery::try_from(format!("/tus{query}"));
+        *request.uri_mut() = Uri::from(target.expect("a query that was one is one still"));
+    }
 }
 
 /// A broken escape is 400; one that is no UTF-8 matches nothing, as a path that does not exist (reliability.md §4).

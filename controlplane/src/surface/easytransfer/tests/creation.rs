@@ -118,10 +118,27 @@ async fn t_ovr_the_override_is_the_method_and_only_on_post() {
 }
 
 #[tokio::test]
-async fn section_1_1_a_trailing_slash_is_redirected() {
+async fn c13_a_trailing_slash_changes_nothing() {
     let node = Node::new(|_| {});
-    let answer = node.ask("POST", "/tus/", &[("upload-length", "1")], "0").await;
-    assert_eq!((answer.status, answer.field("location")), (307, "/tus"));
+    let answer = node.ask("POST", "/tus/?a=b", &[("upload-length", "1")], "0").await;
+    assert_eq!(answer.status, 201);
+    assert!(answer.field("location").starts_with("http://files.test:8765/tus/"), "{}", answer.field("location"));
+    assert_eq!(
+        node.ask("OPTIONS", "/tus/", &[], "none").await.field("tus-resumable"),
+        node.ask("OPTIONS", "/tus", &[], "none").await.field("tus-resumable")
+    );
+    let [with, without] = [node.ask("GET", "/tus/", &[], "none").await, node.ask("GET", "/tus", &[], "none").await];
+    assert_eq!((with.status, with.field("allow")), (405, without.field("allow")));
+    assert_eq!(node.ask_as("POST", "/tus/", &[("upload-length", "1")], "0").await.status, 401);
+}
+
+#[tokio::test]
+async fn c13_the_check_of_a_load_balancer_is_answered() {
+    let node = Node::new(|_| {});
+    let answer = node.ask_as("OPTIONS", "/", &[], "none").await;
+    assert_eq!((answer.status, answer.body.len()), (204, 0));
+    assert_eq!(node.ask_as("GET", "/", &[], "none").await.status, 404);
+    assert_eq!(node.ask_as("OPTIONS", "/x", &[], "none").await.status, 404);
 }
 
 #[tokio::test]

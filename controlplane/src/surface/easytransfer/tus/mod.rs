@@ -9,10 +9,8 @@ mod state;
 use std::time::Duration;
 
 use axum::extract::Path;
-use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{MethodRouter, head, post};
 use etransfer_contract::ObjectId;
-use http::Uri;
 
 use crate::authority::Caller;
 use crate::catalogue::{Entry, Kind, Surface};
@@ -33,12 +31,7 @@ const CACHE_MS: u64 = 60_000;
 /// The routes.
 pub fn routes() -> Vec<(&'static str, MethodRouter<App>)> {
     let upload = head(state::head).patch(append::patch).delete(state::delete).options(state::options);
-    let slash = post(without_slash).options(without_slash).get(without_slash).patch(without_slash);
-    vec![
-        ("/tus", post(create::create).options(state::options)),
-        ("/tus/", slash.delete(without_slash)),
-        ("/tus/{id}", upload),
-    ]
+    vec![("/tus", post(create::create).options(state::options)), ("/tus/{id}", upload)]
 }
 
 /// Whether the path belongs to uploads.
@@ -49,11 +42,6 @@ pub fn is_tus_path(path: &str) -> bool {
 /// The announced extensions.
 pub fn extensions(parallel: bool) -> String {
     if parallel { format!("{EXTENSIONS},{PARALLEL}") } else { EXTENSIONS.to_owned() }
-}
-
-async fn without_slash(uri: Uri) -> Response {
-    let query = uri.query().map_or(String::new(), |query| format!("?{query}"));
-    Redirect::temporary(&format!("/tus{query}")).into_response()
 }
 
 /// The upload a path names: 404 unknown or another's, 410 expired (T-HEAD-3, T-EXP-3).
