@@ -70,3 +70,34 @@ const _: () = assert!(DRAIN_BYTES_MAX < LINGER_BYTES_MAX);
 
 /// Default of [`Limits::connections_max`](crate::config::Limits::connections_max).
 pub const CONNECTIONS_MAX: usize = 20_000;
+/// Default of [`Limits::connections_per_source_max`](crate::config::Limits::connections_per_source_max): 200 people behind one
+/// address have ten each.
+pub const CONNECTIONS_PER_SOURCE_MAX: usize = 2_000;
+/// Descriptors that are no connection's: journals, listeners, rings, the catalogue, the line between the planes.
+pub const DESCRIPTORS_OF_THE_NODE: u64 = 256;
+/// A connection, and the file it reads or writes.
+pub const DESCRIPTORS_PER_CONNECTION: u64 = 2;
+/// The last descriptors are for files and for the line between the planes: a connection that would take one is refused. Of a
+/// small limit, a quarter.
+pub const DESCRIPTORS_KEPT: u64 = 32;
+/// Connections that are turned away in one go when no descriptor is left; then the core does something else.
+pub const TURNED_AWAY_MAX: usize = 64;
+/// What one of them has sent already is read away up to this: unread bytes would reset the answer.
+pub const TURNED_AWAY_BYTES_MAX: usize = 64 * KIB;
+
+const _: () = assert!(DESCRIPTORS_KEPT <= DESCRIPTORS_OF_THE_NODE);
+// One source leaves most connections to others, and ten of its kind are needed to take them all.
+const _: () = assert!(CONNECTIONS_PER_SOURCE_MAX * 10 <= CONNECTIONS_MAX);
+
+// ---- Readers of answers
+
+/// Default of [`Limits::answer_timeout`](crate::config::Limits::answer_timeout).
+pub const ANSWER_TIMEOUT: Duration = Duration::from_secs(4 * 60 * 60);
+/// Default of [`Limits::peer_timeout`](crate::config::Limits::peer_timeout).
+pub const PEER_TIMEOUT: Duration = Duration::from_secs(120);
+/// Default of [`Limits::stalled_readers_max`](crate::config::Limits::stalled_readers_max).
+pub const STALLED_READERS_MAX: usize = 1_000;
+
+// Readers that take nothing leave most connections to others; one source alone may fill their places and then cuts itself.
+const _: () = assert!(STALLED_READERS_MAX <= CONNECTIONS_PER_SOURCE_MAX);
+const _: () = assert!(PEER_TIMEOUT.as_secs() < ANSWER_TIMEOUT.as_secs());

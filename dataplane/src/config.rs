@@ -24,6 +24,8 @@ pub struct Config {
     pub storage: PathBuf,
     /// The control plane's Unix socket.
     pub line: PathBuf,
+    /// Sources whose connections are not counted one by one: proxies, which stand for many clients. Address and bits.
+    pub proxies: Vec<(IpAddr, u32)>,
     /// When acknowledged bytes are synced.
     pub durability: Durability,
     /// Which door bytes take to the disk.
@@ -89,6 +91,14 @@ pub struct Limits {
     pub body_idle_timeout: Duration,
     /// A body slower than this over `body_idle_timeout` is cut, bytes per second.
     pub body_rate_min: u64,
+    /// An answer of which its client takes less than `body_rate_min` for this long is cut.
+    pub answer_timeout: Duration,
+    /// A client that acknowledges nothing of what is on its way for this long is dead.
+    pub peer_timeout: Duration,
+    /// Clients that take their answers too slowly, over all cores; beyond it the one that stalled first is cut.
+    pub stalled_readers_max: usize,
+    /// Open client connections from one address, or one /64 of IPv6; beyond it 503.
+    pub connections_per_source_max: usize,
     /// Memory for requests that are not decided yet, over all cores; beyond it 503.
     pub undecided_bytes_max: usize,
 }
@@ -101,6 +111,10 @@ impl Default for Limits {
             keep_alive_timeout: Duration::from_secs(75),
             body_idle_timeout: Duration::from_secs(30),
             body_rate_min: 1024,
+            answer_timeout: bounds::ANSWER_TIMEOUT,
+            peer_timeout: bounds::PEER_TIMEOUT,
+            stalled_readers_max: bounds::STALLED_READERS_MAX,
+            connections_per_source_max: bounds::CONNECTIONS_PER_SOURCE_MAX,
             undecided_bytes_max: bounds::UNDECIDED_BYTES_MAX,
         }
     }

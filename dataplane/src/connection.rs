@@ -21,6 +21,7 @@ use crate::grants::{Asker, Decided, decide};
 use crate::http::{Framing, Head, HeadLimits, HeadScan, Method, Reject, Reply};
 use crate::permission::Permission;
 use crate::undecided::Share;
+use crate::uptake::Uptake;
 use crate::wire::{Wire, WireError};
 use crate::world::Buf;
 
@@ -179,7 +180,7 @@ impl Connection {
 
     async fn answer(&mut self, reply: Reply, method: Method, keep_alive: bool) -> Result<(), WireError> {
         let bytes = reply.bytes(keep_alive, method == Method::Head);
-        self.wire.send(bytes, false, self.core.shared.config.limits.body_idle_timeout).await
+        self.wire.answer(Buf::from(bytes), false, &mut Uptake::new(&self.core)).await.1
     }
 
     /// A chunked body may bring trailers, and they are kept until it ends.

@@ -11,9 +11,11 @@ use event_listener::Event;
 
 use crate::config::Config;
 use crate::counters::Counters;
+use crate::crowd::Crowd;
 use crate::grant_cache::GrantCache;
 use crate::line::{Budgets, Facts, LineClient};
 use crate::rates::Rates;
+use crate::stalled::Stalled;
 use crate::store::{Journal, Store};
 use crate::transfers::Transfers;
 use crate::undecided::Undecided;
@@ -33,6 +35,10 @@ pub struct Shared {
     pub rates: Rates,
     /// Large bodies under way.
     pub transfers: Transfers,
+    /// Open client connections by where they come from.
+    pub crowd: Arc<Crowd>,
+    /// Clients that take their answers too slowly.
+    pub stalled: Arc<Stalled>,
     /// Memory of requests that are not decided yet.
     pub undecided: Arc<Undecided>,
     /// Grants with a smaller epoch are void. Written by the orders task only.

@@ -1,7 +1,7 @@
 //! The life of one core: accept until told to stop, then drain.
 
 use std::cell::{Cell, RefCell};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -9,10 +9,12 @@ use std::time::Duration;
 
 use crate::act::finish::sync_journal;
 use crate::act::remove;
+use crate::bounds::{DESCRIPTORS_KEPT, TURNED_AWAY_BYTES_MAX, TURNED_AWAY_MAX};
 use crate::config::Durability;
 use crate::connection::Connection;
 use crate::core::{Core, Shared};
 use crate::counters::{Tally, report};
+use crate::crowd::is_among;
 use crate::grants::Asker;
 use crate::health;
 use crate::line::{Facts, LineClient, follow_orders};
@@ -101,9 +103,23 @@ async fn drain(core: &Rc<Core>) {
 }
 
 async fn accept(core: Rc<Core>, listener: Fd) {
+    let mut spare = spare(&core);
+    let mut is_told = false;
     loop {
         match core.io.accept(&listener).await {
-            Ok((socket, peer)) => admit(&core, Rc::new(socket), peer),
+            Ok((socket, peer)) => {
+                is_told = false;
+                admit(&core, Rc::new(socket), peer);
+            }
+            Err(error) if is_out_of_descriptors(&error) => {
+                drop(spare.take());
+                let turned_away = turn_away(&core, &listener);
+                spare = self::spare(&core);
+                if !std::mem::replace(&mut is_told, true) {
+                    tracing::warn!(turned_away, "no descriptor is left: raise the limit of open files");
+                }
+                core.io.sleep(ACCEPT_PAUSE).await;
+            }
             Err(error) => {
                 tracing::warn!(%error, "accept");
                 core.io.sleep(ACCEPT_PAUSE).await;
@@ -112,15 +128,68 @@ async fn accept(core: Rc<Core>, listener: Fd) {
     }
 }
 
+/// A descriptor that is given up for a moment when no other is left, so that clients can be told.
+fn spare(core: &Core) -> Option<OwnedFd> {
+    core.objects.as_fd().try_clone_to_owned().ok()
+}
+
+fn is_out_of_descriptors(error: &std::io::Error) -> bool {
+    use rustix::io::Errno;
+    matches!(Errno::from_io_error(error), Some(Errno::MFILE | Errno::NFILE))
+}
+
+/// The kernel gives the lowest free number, so a high one tells that few are left.
+fn takes_a_kept_descriptor(socket: &OwnedFd) -> bool {
+    use rustix::process::{Resource, getrlimit};
+    let Some(descriptors) = getrlimit(Resource::Nofile).current else { return false };
+    let kept = DESCRIPTORS_KEPT.min(descriptors / 4);
+    u64::try_from(socket.as_raw_fd()).is_ok_and(|number| number >= descriptors - kept)
+}
+
+/// Answers those who wait to be accepted, one descriptor after the other; says how many.
+fn turn_away(core: &Core, listener: &Fd) -> usize {
+    use rustix::net::{SocketFlags, accept_with};
+    let next = || accept_with(&**listener, SocketFlags::NONBLOCK | SocketFlags::CLOEXEC).ok();
+    std::iter::from_fn(next)
+        .take(TURNED_AWAY_MAX)
+        .map(|socket| {
+            core.counters.update(|core| {
+                (core.accepted, core.crowded, core.closed) = (core.accepted + 1, core.crowded + 1, core.closed + 1);
+            });
+            refuse(&socket);
+        })
+        .count()
+}
+
+/// Says 503 to a connection that is not served; the kernel has room for one line in a fresh socket, and if not, the close says
+/// enough. What the client sent already is read away, for unread bytes would reset the answer.
+fn refuse(socket: &OwnedFd) {
+    use rustix::net::{RecvFlags, SendFlags, Shutdown, recv, send, shutdown};
+    let mut sent = [0; 4096];
+    let mut left = TURNED_AWAY_BYTES_MAX;
+    while let Ok((bytes @ 1.., _)) = recv(socket, &mut sent[..], RecvFlags::DONTWAIT) {
+        left = left.saturating_sub(bytes);
+        if left == 0 {
+            break;
+        }
+    }
+    if let Err(error) = send(socket, CROWDED, SendFlags::DONTWAIT | SendFlags::NOSIGNAL) {
+        tracing::debug!(%error, "refuse a connection");
+    }
+    let _ended_or_gone = shutdown(socket, Shutdown::Write);
+}
+
 fn admit(core: &Rc<Core>, socket: Fd, peer: std::net::SocketAddr) {
     let open = Open::new(core);
-    if open.before >= core.shared.config.limits.connections_max {
+    let config = &core.shared.config;
+    let per_source =
+        if is_among(&config.proxies, peer.ip()) { usize::MAX } else { config.limits.connections_per_source_max };
+    let guest = core.shared.crowd.enter(peer.ip(), per_source);
+    let has_room = open.before < config.limits.connections_max && !takes_a_kept_descriptor(&socket);
+    let Some(guest) = guest.filter(|_| has_room) else {
         core.counters.update(|core| core.crowded += 1);
-        let flags = rustix::net::SendFlags::DONTWAIT | rustix::net::SendFlags::NOSIGNAL;
-        // The kernel has room for one line in a fresh socket; if not, the close says enough.
-        let _ = rustix::net::send(&*socket, CROWDED, flags);
-        return;
-    }
+        return refuse(&socket);
+    };
     let Ok(local) = rustix::net::getsockname(&*socket).and_then(std::net::SocketAddr::try_from) else { return };
     if rustix::net::sockopt::set_tcp_nodelay(&*socket, true).is_err() {
         return;
@@ -129,7 +198,7 @@ fn admit(core: &Rc<Core>, socket: Fd, peer: std::net::SocketAddr) {
     let connection = Connection::new(Rc::clone(core), wire, Asker { peer, local });
     let task = async move {
         connection.run().await;
-        drop(open);
+        drop((open, guest));
     };
     core.io.spawn(task).detach();
 }

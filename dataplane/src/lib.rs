@@ -6,7 +6,8 @@
 //! asks who may and `grant_cache` remembers (`permission` says whether that still holds), `act` moves the bytes (`rates` says
 //! how fast; `messages` is where they come from after an upgrade, [`websocket`] how they look then), [`store`] knows what is
 //! there, `line` tells the control plane; `counters` is what a core counts meanwhile. What any of
-//! them may hold, and for how long, is in [`bounds`]; `pace` judges the other side, `undecided` the memory of strangers.
+//! them may hold, and for how long, is in [`bounds`]; `pace` judges a sender and `uptake` a reader (`stalled` has
+//! the slow ones), `undecided` holds the memory of strangers, `crowd` counts where connections come from.
 pub mod config;
 pub mod node;
 
@@ -18,6 +19,7 @@ mod connection;
 mod content;
 mod core;
 mod counters;
+mod crowd;
 mod data_file;
 mod drive;
 #[doc(hidden)] // Public for bench/micro alone.
@@ -35,9 +37,11 @@ mod readiness;
 mod recover;
 mod ring;
 mod scan;
+mod stalled;
 pub mod store;
 mod transfers;
 mod undecided;
+mod uptake;
 pub mod websocket;
 mod wire;
 pub mod world;

@@ -10,7 +10,9 @@ use std::sync::mpsc;
 use std::thread::JoinHandle;
 
 use event_listener::Event;
+use rustix::process::{Resource, getrlimit};
 
+use crate::bounds::{DESCRIPTORS_OF_THE_NODE, DESCRIPTORS_PER_CONNECTION};
 use crate::config::{Config, Durability};
 use crate::core::Shared;
 use crate::drive;
@@ -18,6 +20,7 @@ use crate::line::{Budgets, Facts};
 use crate::listen;
 use crate::rates::Rates;
 use crate::recover::complete_what_is_whole;
+use crate::stalled::Stalled;
 use crate::store::{OpenError, Store, StoreOptions};
 use crate::transfers::Transfers;
 use crate::undecided::Undecided;
@@ -86,7 +89,8 @@ pub struct Node {
 }
 
 /// Starts a data plane: when this returns, every address accepts connections.
-pub fn start(config: Config) -> Result<Node, StartError> {
+pub fn start(mut config: Config) -> Result<Node, StartError> {
+    config.limits.connections_max = affordable(config.limits.connections_max);
     let cpus = allowed_cpus();
     let cores = config.cores.unwrap_or(cpus.len()).clamp(1, 256);
     let options = StoreOptions {
@@ -112,6 +116,8 @@ pub fn start(config: Config) -> Result<Node, StartError> {
         budgets: Budgets::default(),
         rates: Rates::default(),
         transfers: Transfers::default(),
+        crowd: Arc::default(),
+        stalled: Stalled::new(config.limits.stalled_readers_max),
         undecided: Undecided::new(config.limits.undecided_bytes_max),
         epoch: AtomicU64::new(0),
         line_ready: AtomicBool::new(false),
@@ -133,6 +139,23 @@ pub fn start(config: Config) -> Result<Node, StartError> {
     }
     tracing::info!(engine = %node.engine, cores, "data plane started");
     Ok(node)
+}
+
+/// As many connections as there are descriptors for, a quarter of them at least: else one would be accepted and its file
+/// could not be opened.
+fn affordable(connections: usize) -> usize {
+    let Some(descriptors) = getrlimit(Resource::Nofile).current else { return connections };
+    let free = descriptors.saturating_sub(DESCRIPTORS_OF_THE_NODE) / DESCRIPTORS_PER_CONNECTION;
+    let most = usize::try_from(free.max(descriptors / 4)).unwrap_or(usize::MAX);
+    if most < connections {
+        tracing::warn!(
+            connections,
+            descriptors,
+            most,
+            "fewer connections than configured: raise the limit of open files"
+        );
+    }
+    connections.min(most)
 }
 
 fn spawn_core(

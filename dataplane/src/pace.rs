@@ -53,7 +53,8 @@ impl Pace {
             return Verdict::Open;
         }
         let is_slow = self.silent >= self.window || self.bytes < self.bytes_min;
-        (self.waited, self.bytes) = (Duration::ZERO, 0);
+        (self.waited, self.bytes, self.silent) =
+            (Duration::ZERO, 0, if is_slow { Duration::ZERO } else { self.silent });
         if is_slow { Verdict::Slow } else { Verdict::Kept }
     }
 }

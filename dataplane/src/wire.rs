@@ -10,6 +10,7 @@ use rustix::event::{PollFd, PollFlags, Timespec};
 
 use crate::counters::Tally;
 use crate::ring::outgoing::{Unacknowledged, unacknowledged};
+use crate::uptake::Uptake;
 use crate::world::{Buf, Fd, Io, within};
 
 /// A stream socket with its read-ahead.
@@ -126,13 +127,17 @@ impl Wire {
     pub async fn send_counted(&self, buf: Buf, more: bool, limit: Duration) -> (usize, Result<(), WireError>) {
         let len = buf.len();
         let ((sent, _buf), late) = within(&self.io, limit, self.io.send(&self.socket, buf, 0..len, more)).await;
-        match sent {
-            Ok(bytes) if bytes == len => (bytes, Ok(())),
-            Ok(bytes) if late => (bytes, Err(WireError::Late)),
-            Ok(bytes) => (bytes, Err(WireError::Closed)),
-            Err(_) if late => (0, Err(WireError::Late)),
-            Err(error) => (0, Err(error.into())),
-        }
+        counted(sent, len, late)
+    }
+
+    /// Sends all of an owned buffer of an answer, for as long as its client is waited for.
+    pub async fn answer(&self, buf: Buf, more: bool, uptake: &mut Uptake<'_>) -> (usize, Result<(), WireError>) {
+        let len = buf.len();
+        let send = self.io.send(&self.socket, buf, 0..len, more);
+        let ((sent, _buf), late) = uptake.within(&self.socket, send).await;
+        let (bytes, sent) = counted(sent, len, late);
+        uptake.moved(bytes as u64);
+        (bytes, sent)
     }
 
     /// What the kernel took of this socket's bytes and the peer's kernel did not acknowledge yet; `None` when the kernel
@@ -149,5 +154,16 @@ impl Wire {
             Err(_) if late => Ok(0),
             Err(error) => Err(error.into()),
         }
+    }
+}
+
+/// How many bytes the kernel took, and why not all of them.
+fn counted(sent: io::Result<usize>, len: usize, late: bool) -> (usize, Result<(), WireError>) {
+    match sent {
+        Ok(bytes) if bytes == len => (bytes, Ok(())),
+        Ok(bytes) if late => (bytes, Err(WireError::Late)),
+        Ok(bytes) => (bytes, Err(WireError::Closed)),
+        Err(_) if late => (0, Err(WireError::Late)),
+        Err(error) => (0, Err(error.into())),
     }
 }

@@ -14,6 +14,7 @@ mod cloudbackend;
 mod conditions;
 mod crash_points;
 mod crowd;
+mod descriptors;
 mod dialects;
 mod disk_faults;
 mod download;

@@ -163,6 +163,7 @@ fn serve(args: &NodeArgs, control: bool, data: bool) -> anyhow::Result<()> {
     start_log(&loaded.config)?;
     check_clock(std::time::SystemTime::now())?;
     tell_oddities(&sources, &loaded);
+    raise_open_files();
     let config = Arc::new(loaded.config);
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build().context("start the signal loop")?;
@@ -190,6 +191,15 @@ fn serve(args: &NodeArgs, control: bool, data: bool) -> anyhow::Result<()> {
             },
         }
     })
+}
+
+/// As many descriptors as this process may have: the soft limit is for programs that use `select`.
+fn raise_open_files() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let limit = getrlimit(Resource::Nofile);
+    if let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum }) {
+        tracing::warn!(%error, ?limit, "the limit of open files stays as it is");
+    }
 }
 
 /// The data plane first: the facts it still has are for the control plane.
@@ -306,6 +316,7 @@ fn data_config(config: &Config, devices: BTreeMap<IpAddr, String>) -> data::Conf
         cores: Some(config.server.workers).filter(|workers| *workers > 1),
         storage: config.storage_path(),
         line: config.line_socket(),
+        proxies: config.server.trusted_proxies.iter().map(config::Network::parts).collect(),
         durability: match config.storage.durability {
             config::Durability::None => data::Durability::None,
             config::Durability::Complete => data::Durability::Complete,
@@ -330,6 +341,10 @@ fn data_config(config: &Config, devices: BTreeMap<IpAddr, String>) -> data::Conf
             keep_alive_timeout: config.limits.keep_alive_timeout,
             body_idle_timeout: config.limits.body_idle_timeout,
             body_rate_min: config.limits.body_rate_min.0,
+            answer_timeout: config.limits.answer_timeout,
+            peer_timeout: config.limits.peer_timeout,
+            stalled_readers_max: config.limits.stalled_readers,
+            connections_per_source_max: config.limits.connections_per_address,
             undecided_bytes_max: usize::try_from(config.limits.undecided_memory.0).unwrap_or(usize::MAX),
         },
     }

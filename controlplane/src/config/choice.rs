@@ -168,6 +168,11 @@ pub struct Network {
 }
 
 impl Network {
+    /// Its first address, or one of them, and how many bits of it count.
+    pub fn parts(&self) -> (IpAddr, u32) {
+        (self.address, self.bits)
+    }
+
     /// Whether `address` lies in it; an IPv4 address in IPv6 clothes counts as IPv4.
     pub fn contains(&self, address: IpAddr) -> bool {
         match (self.address, address.to_canonical()) {

@@ -260,6 +260,14 @@ pub struct Limits {
     pub body_idle_timeout: Duration,
     /// A body slower than this over that time is cut, bytes per second.
     pub body_rate_min: Size,
+    /// An answer of which its client takes less than `body_rate_min` for this long is cut.
+    pub answer_timeout: Duration,
+    /// A client that acknowledges nothing of what is on its way for this long is dead.
+    pub peer_timeout: Duration,
+    /// Clients that take their answers too slowly; beyond it the one that stalled first is cut.
+    pub stalled_readers: usize,
+    /// Open connections from one address or one /64 of IPv6.
+    pub connections_per_address: usize,
     /// Memory for requests that are not decided yet.
     pub undecided_memory: Size,
 }
@@ -400,6 +408,10 @@ impl Limits {
             keep_alive_timeout: r.get("limits.keep_alive_timeout", "limits_keep_alive_timeout", seconds(75)),
             body_idle_timeout: r.get("limits.body_idle_timeout", "limits_body_idle_timeout", seconds(30)),
             body_rate_min: r.get("limits.body_rate_min", "limits_body_rate_min", Size(1024)),
+            answer_timeout: r.get("limits.answer_timeout", "limits_answer_timeout", seconds(14_400)),
+            peer_timeout: r.get("limits.peer_timeout", "limits_peer_timeout", seconds(120)),
+            stalled_readers: r.get("limits.stalled_readers", "limits_stalled_readers", 1_000),
+            connections_per_address: r.get("limits.connections_per_address", "limits_connections_per_address", 2_000),
             undecided_memory: r.get("limits.undecided_memory", "limits_undecided_memory", Size(64 << 20)),
         }
     }

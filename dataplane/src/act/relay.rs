@@ -1,7 +1,7 @@
 //! Answers the control plane words itself: relayed whole, the request's body sent along when it asked for it.
 //!
 //! Must stay true: one piece of an answer is in memory, and the next is read when the client took it; so a slow reader of
-//! an event stream holds the control plane's end back, and one who takes nothing for a while is cut like any other.
+//! an event stream holds the control plane's end back, and is one of few like any other slow reader.
 
 use std::time::Duration;
 
@@ -13,6 +13,7 @@ use crate::grants::{Asker, forwarded};
 use crate::http::{Framing, Head, LAST_CHUNK, Method, Reject, Reply, ResponseHead, encode_chunk};
 use crate::line::LineReply;
 use crate::undecided::Share;
+use crate::uptake::Uptake;
 use crate::wire::Wire;
 use crate::world::Buf;
 
@@ -92,7 +93,7 @@ async fn collect(wire: &mut Wire, body: &mut Body, share: &mut Share, bytes_max:
 
 /// Relays an answer: its head rebuilt, its body piece by piece.
 pub async fn relay(core: &Core, wire: &mut Wire, head: &Head, mut reply: LineReply, keep_alive: bool) -> Answered {
-    let (line, limit) = (&core.line, core.shared.config.limits.body_idle_timeout);
+    let (line, mut uptake) = (&core.line, Uptake::new(core));
     let status = reply.head.status();
     let bodiless = head.method() == Method::Head || matches!(status, 204 | 304);
     let mut length = reply.body.remaining();
@@ -117,7 +118,7 @@ pub async fn relay(core: &Core, wire: &mut Wire, head: &Head, mut reply: LineRep
     let mut out = answer.head_bytes(keep_alive);
     if bodiless {
         // The line asks for HEAD by GET: the body that came along is not the client's.
-        let sent = wire.send(out, false, limit).await.is_ok();
+        let sent = wire.answer(Buf::from(out), false, &mut uptake).await.1.is_ok();
         if reply.take_whole(PIECE_WAIT).await.is_ok() {
             let LineReply { head, body, wire } = reply;
             line.give_back(wire, &head, &body);
@@ -144,7 +145,8 @@ pub async fn relay(core: &Core, wire: &mut Wire, head: &Head, mut reply: LineRep
         }
         // What follows an event comes a second later: nothing to wait for.
         let more = !done && !is_endless;
-        if wire.send(std::mem::take(&mut out), more, limit).await.is_err() {
+        let piece = Buf::from(std::mem::take(&mut out));
+        if wire.answer(piece, more, &mut uptake).await.1.is_err() {
             return Answered::Cut;
         }
         if done {

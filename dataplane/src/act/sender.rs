@@ -22,8 +22,9 @@ use crate::core::Core;
 use crate::permission::Permission;
 use crate::rates::{Meter, Turn};
 use crate::store::ReadGuard;
+use crate::uptake::Uptake;
 use crate::wire::Wire;
-use crate::world::{Buf, Fd, within};
+use crate::world::{Buf, Fd};
 
 /// Up to this, head and content leave in one send. Beyond it, two copies and memory that was just given back to the kernel
 /// cost more than the calls of a cork: ranges of 64 KiB took 1.8 to 2.6 times the CPU (`bench/RESULTS.md`, 2026-11-21).
@@ -43,7 +44,7 @@ pub struct Sender<'c> {
     file: Fd,
     guard: &'c ReadGuard,
     meter: Option<Meter>,
-    limit: Duration,
+    uptake: Uptake<'c>,
     /// Content the kernel took.
     taken: u64,
 }
@@ -58,8 +59,7 @@ impl<'c> Sender<'c> {
         meter: Option<Meter>,
     ) -> Self {
         let core = permission.core;
-        let limit = core.shared.config.limits.body_idle_timeout;
-        Self { core, permission, wire, file, guard, meter, limit, taken: 0 }
+        Self { core, permission, wire, file, guard, meter, uptake: Uptake::new(core), taken: 0 }
     }
 
     /// How many bytes of content the kernel took so far.
@@ -69,7 +69,7 @@ impl<'c> Sender<'c> {
 
     /// Sends `head`, then the span; `false` when the client or the disk failed, or the object was cut.
     pub async fn send(&mut self, head: Vec<u8>, span: Option<Span>) -> bool {
-        let Some(span) = span else { return self.wire.send(head, true, self.limit).await.is_ok() };
+        let Some(span) = span else { return self.send_head(head).await };
         let Some(bytes) = self.await_turn(span.len()).await else { return false };
         if bytes == span.len() && bytes <= ONE_SEND_BYTES_MAX {
             return self.send_small(head, span).await;
@@ -79,12 +79,15 @@ impl<'c> Sender<'c> {
         if is_corked {
             self.cork(true);
         }
-        let sent =
-            (head.is_empty() || self.wire.send(head, true, self.limit).await.is_ok()) && self.send_windows(span).await;
+        let sent = (head.is_empty() || self.send_head(head).await) && self.send_windows(span).await;
         if is_corked {
             self.cork(false);
         }
         sent
+    }
+
+    async fn send_head(&mut self, head: Vec<u8>) -> bool {
+        self.wire.answer(Buf::from(head), true, &mut self.uptake).await.1.is_ok()
     }
 
     /// How many of the next `most` bytes may leave now; `None` when waiting for them makes no sense any more.
@@ -126,7 +129,7 @@ impl<'c> Sender<'c> {
         match read {
             Ok(bytes) if bytes == len => {
                 self.moved(bytes as u64);
-                let (taken, sent) = self.wire.send_counted(buf, false, self.limit).await;
+                let (taken, sent) = self.wire.answer(buf, false, &mut self.uptake).await;
                 self.taken += taken.saturating_sub(at) as u64;
                 let sent = sent.is_ok();
                 if sent {
@@ -165,6 +168,7 @@ impl<'c> Sender<'c> {
             let Some(bytes) = sent else { return false };
             at += bytes;
             self.taken += bytes;
+            self.uptake.moved(bytes);
             self.moved(bytes);
             self.count(bytes);
         }
@@ -172,9 +176,9 @@ impl<'c> Sender<'c> {
     }
 
     /// Sends from the page cache; says how much the client took.
-    async fn send_cached(&self, at: u64, bytes: u64) -> Option<u64> {
+    async fn send_cached(&mut self, at: u64, bytes: u64) -> Option<u64> {
         let send = self.core.io.send_file(&self.wire.socket, &self.file, at, bytes as usize);
-        match within(&self.core.io, self.limit, send).await {
+        match self.uptake.within(&self.wire.socket, send).await {
             (Ok(0), _) => self.short(at),
             (Ok(sent), _) => Some(sent as u64),
             (Err(_), _) => None,
@@ -192,7 +196,7 @@ impl<'c> Sender<'c> {
             return self.short(at);
         }
         *read_to = at + read as u64;
-        let sent = self.wire.send_some(slot, 0..read, *read_to < end, self.limit.min(SLOT_WAIT)).await;
+        let sent = self.wire.send_some(slot, 0..read, *read_to < end, SLOT_WAIT).await;
         sent.ok().map(|bytes| bytes as u64)
     }
 

@@ -29,8 +29,9 @@ use crate::http::{Head, Method, Reply};
 use crate::line::Delivery as Ended;
 use crate::permission::Permission;
 use crate::store::{Object, SoleDelivery};
+use crate::uptake::Uptake;
 use crate::wire::Wire;
-use crate::world::Fd;
+use crate::world::{Buf, Fd};
 
 /// The block the second claim decides about. What is shorter is claimed once, whole.
 const HELD_BACK_BYTES: u64 = 64 * 1024;
@@ -232,7 +233,7 @@ async fn send(
     let core = permission.core;
     let head = outgoing.reply.head_bytes(outgoing.keep_alive);
     let Some(span) = outgoing.span else {
-        return (wire.send(head, false, core.shared.config.limits.body_idle_timeout).await.is_ok(), 0);
+        return (wire.answer(Buf::from(head), false, &mut Uptake::new(core)).await.1.is_ok(), 0);
     };
     let Some((object, file)) = object else { return (false, 0) };
     let Some(guard) = object.read() else { return (false, 0) };

@@ -52,6 +52,7 @@ impl Bed {
             cores: Some(2),
             storage: dir.path().join("storage"),
             line: control.socket().to_owned(),
+            proxies: Vec::new(),
             durability,
             write_mode: WriteMode::Auto,
             serve_damaged: false,

@@ -126,7 +126,7 @@ fn senders_that_dribble_leave_uploads_their_slots() {
             let mut client = Client::connect(bed.address);
             let place = "Upload-Offset: 0\r\nContent-Type: application/offset+octet-stream\r\n";
             let fields = format!("{place}Transfer-Encoding: chunked\r\n");
-            client.ask("PATCH", &path("append", number, 1 << 30), &fields);
+            client.ask("PATCH", &path("append", number, 4 << 20), &fields);
             client.send(format!("{:x}\r\n", burst.len()).as_bytes());
             client.send(&burst);
             client.send(b"\r\n");

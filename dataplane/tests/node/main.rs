@@ -9,4 +9,5 @@ mod conversations;
 mod crowd;
 mod faults;
 mod rates;
+mod readers;
 mod steps;

@@ -10,12 +10,15 @@ const FILES_PER_CONNECTION: u64 = 4;
 const FILES_OF_THE_NODE: u64 = 1024;
 /// The queues of one ring.
 const QUEUE_BYTES: u64 = 1 << 20;
+/// Columns of the table.
+const SOFT: usize = 0;
+const HARD: usize = 1;
 /// Its bit in `CapEff`: locked memory is not counted.
 const CAP_IPC_LOCK: u32 = 14;
 
 pub fn check(files: &Files, cores: usize, connections: usize) -> Vec<Finding> {
     let table = files.text("/proc/self/limits").unwrap_or_default();
-    let locked = soft(&table, "Max locked memory");
+    let locked = limit(&table, "Max locked memory", SOFT);
     let wanted = cores as u64 * ((SLOTS as u64 * (1 << 20)) + QUEUE_BYTES);
     let is_free = has_capability(&files.text("/proc/self/status").unwrap_or_default(), CAP_IPC_LOCK);
     let memory = Finding::new("locked memory", if is_free { "not counted".to_owned() } else { text(locked) }).unless(
@@ -23,7 +26,8 @@ pub fn check(files: &Files, cores: usize, connections: usize) -> Vec<Finding> {
         &format!("{cores} cores lock {wanted} bytes of buffers"),
         "LimitMEMLOCK=infinity in the unit; in a shell, as root: ulimit -l unlimited",
     );
-    let open = soft(&table, "Max open files");
+    // A node raises its soft limit to the hard one.
+    let open = limit(&table, "Max open files", HARD);
     let wanted = connections as u64 * FILES_PER_CONNECTION + FILES_OF_THE_NODE;
     let descriptors = Finding::new("open files", text(open)).unless(
         open.is_some_and(|files| files < wanted),
@@ -33,10 +37,10 @@ pub fn check(files: &Files, cores: usize, connections: usize) -> Vec<Finding> {
     vec![memory, descriptors]
 }
 
-/// The soft limit on a line `Max open files  1024  524288  files`; `None`: there is none.
-fn soft(table: &str, name: &str) -> Option<u64> {
+/// The limit in a column of a line `Max open files  1024  524288  files`; `None`: there is none.
+fn limit(table: &str, name: &str, column: usize) -> Option<u64> {
     let line = table.lines().find_map(|line| line.strip_prefix(name))?;
-    line.split_whitespace().next()?.parse().ok()
+    line.split_whitespace().nth(column)?.parse().ok()
 }
 
 fn text(limit: Option<u64>) -> String {
@@ -57,7 +61,7 @@ mod tests {
     fn limits(locked: &str, files: &str) -> String {
         format!(
             "Limit                     Soft Limit           Hard Limit           Units     \n\
-             Max open files            {files}              524288               files     \n\
+             Max open files            1024                 {files}              files     \n\
              Max locked memory         {locked}             8388608              bytes     "
         )
     }
