@@ -212,6 +212,7 @@ fn prepare(config: Arc<Config>, sources: Sources) -> Result<(App, watch::Sender<
         .then(|| People::open(&config.user_system.database, &config.storage_path().join("users.db")));
     let settings = if config.user_system.enabled { Settings::read(&config.user_system.oidc)? } else { None };
     let login = settings.map(Provider::new).transpose()?.map(|provider| Arc::new(Login::with(provider)));
+    config.weak_tokens().iter().for_each(|weakness| tracing::warn!("{weakness}"));
     let (authority, first) = authority(&config, people.clone()).map_err(|source| StartError::Io {
         action: "keep the token in",
         path: config.state_path(),
@@ -297,7 +298,6 @@ fn authority(config: &Config, people: Option<People>) -> std::io::Result<(Author
     if strangers > 0 && !config.auth.tokens.is_empty() {
         tracing::warn!(strangers, "retention.token_policies names tokens that auth.tokens does not");
     }
-    config.auth.weak_tokens().iter().for_each(|weakness| tracing::warn!("{weakness}"));
     let first = first_token::needed(config)?;
     let keys = Keys::of(config, first.as_ref().map(|first| &first.token));
     Ok((Authority::of(keys, people), first))

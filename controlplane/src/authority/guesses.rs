@@ -321,11 +321,9 @@ mod tests {
     async fn addresses_without_number_free_nobody() {
         let guesses = limited(1, 0);
         from(1, || guesses.wrong("a")).await.unwrap();
-        let mut tables = guesses.tables();
         for address in 0..FAILURE_ENTRIES_MAX as u32 - 1 {
-            tables.count(Whose::Address(IpAddr::from(address.to_be_bytes())), FAILURE_WINDOW);
+            guesses.tables().count(Whose::Address(IpAddr::from(address.to_be_bytes())), FAILURE_WINDOW);
         }
-        drop(tables);
         assert!(from(1, || guesses.admit("b")).await.is_err(), "a full table forgets its oldest alone");
         guesses.tables().count(Whose::Address(IpAddr::from([255; 4])), FAILURE_WINDOW);
         assert!(from(1, || guesses.admit("b")).await.is_ok(), "and this was the oldest");

@@ -14,7 +14,7 @@ use super::choice::{
 };
 use super::reader::Reader;
 use super::setting::{Anything, Hours, Password, Secret, Size};
-use super::surfaces::Surfaces;
+use super::surfaces::{Credential, Surfaces};
 use crate::authority::guesses::Limit;
 use crate::bounds;
 use crate::quota::RoleQuotas;
@@ -188,20 +188,6 @@ impl Auth {
             window: self.failure_window,
         }
     }
-
-    /// What is to be said about tokens that can be guessed; they work.
-    pub fn weak_tokens(&self) -> Option<String> {
-        let is_weak = |token: &&Secret| token.expose().chars().count() < bounds::CREDENTIAL_CHARS_MIN;
-        let weak = self.tokens.iter().filter(is_weak).count();
-        (weak > 0).then(|| {
-            format!(
-                "{weak} of {} tokens in auth.tokens have fewer than {} characters and can be guessed; replace them by \
-                 random ones",
-                self.tokens.len(),
-                bounds::CREDENTIAL_CHARS_MIN
-            )
-        })
-    }
 }
 
 /// `retention.*`
@@ -358,6 +344,43 @@ impl Server {
             config_watch: r.get("server.config_watch", "config_watch", false),
             config_watch_interval: r.get("server.config_watch_interval", "config_watch_interval", WATCH_INTERVAL),
         }
+    }
+}
+
+impl Config {
+    /// What is to be said about tokens that can be guessed, one line for each key; they work.
+    pub fn weak_tokens(&self) -> Vec<String> {
+        let plain = |credential: &Credential| match credential {
+            Credential::Plain(secret) => Some(secret.clone()),
+            Credential::Sha256(_) => None,
+        };
+        let (streams, blobs) = (&self.surfaces.stream_upload, &self.surfaces.pyblobserver);
+        let lists = [
+            ("auth.tokens", self.auth.enabled, self.auth.tokens.clone()),
+            (
+                "surfaces.stream_upload.tokens",
+                streams.mount.enabled,
+                streams.tokens.iter().filter_map(|token| plain(&token.credential)).collect(),
+            ),
+            (
+                "surfaces.pyblobserver.allowed_users",
+                blobs.mount.enabled,
+                blobs.allowed_users.iter().filter_map(|user| user.preset.as_ref().and_then(plain)).collect(),
+            ),
+        ];
+        let is_weak = |token: &&Secret| token.expose().chars().count() < bounds::CREDENTIAL_CHARS_MIN;
+        let told = lists.iter().filter(|(_, is_there, _)| *is_there).map(|(key, _, tokens)| {
+            let weak = tokens.iter().filter(is_weak).count();
+            (weak > 0).then(|| {
+                format!(
+                    "{weak} of {} tokens in {key} have fewer than {} characters and can be guessed; replace them by random \
+                     ones",
+                    tokens.len(),
+                    bounds::CREDENTIAL_CHARS_MIN
+                )
+            })
+        });
+        told.flatten().collect()
     }
 }
 

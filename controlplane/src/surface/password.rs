@@ -57,19 +57,22 @@ pub struct Passwords {
     memories: Arc<Memories>,
 }
 
+/// How many places each address has in a queue.
+type Taken = Mutex<HashMap<IpAddr, usize>>;
+
 /// The queue of one purpose.
 #[derive(Debug)]
 struct Lane {
     queue: Arc<Semaphore>,
     seats: Arc<Semaphore>,
     /// Places taken, by address.
-    from: Arc<Mutex<HashMap<IpAddr, usize>>>,
+    from: Arc<Taken>,
 }
 
 /// A place in a queue, and the address it counts against.
 struct Place {
     _place: OwnedSemaphorePermit,
-    from: Option<(IpAddr, Arc<Mutex<HashMap<IpAddr, usize>>>)>,
+    from: Option<(IpAddr, Arc<Taken>)>,
 }
 
 impl Lane {

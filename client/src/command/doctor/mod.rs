@@ -94,7 +94,7 @@ pub fn run(config: &Config, json: bool) -> anyhow::Result<ExitCode> {
     findings.extend(kernel::sysctls(&files, fastest));
     findings.extend(limits::check(&files, cores, config.limits.connections));
     findings.extend(disk::check(&files, existing(&config.storage_path()), kernel));
-    findings.extend(secrets(config));
+    findings.push(secrets(config));
     findings.extend(nics.iter().flat_map(|nic| nic.findings(cores)));
     tell(&findings, Printer::new(OutputArgs { json, quiet: false }))?;
     let is_well = findings.iter().all(|finding| finding.problem.is_none());
@@ -102,14 +102,11 @@ pub fn run(config: &Config, json: bool) -> anyhow::Result<ExitCode> {
 }
 
 /// Tokens that can be guessed.
-fn secrets(config: &Config) -> Option<Finding> {
-    if !config.auth.enabled || config.auth.tokens.is_empty() {
-        return None;
-    }
-    let weak = config.auth.weak_tokens();
-    let found = Finding::new("auth.tokens", format!("{} tokens", config.auth.tokens.len()));
-    let fix = "replace them in auth.tokens by `head -c 24 /dev/urandom | base64`";
-    Some(found.unless(weak.is_some(), weak.as_deref().unwrap_or_default(), fix))
+fn secrets(config: &Config) -> Finding {
+    let weak = config.weak_tokens();
+    let found = if weak.is_empty() { "none that can be guessed".to_owned() } else { weak.join("; ") };
+    let fix = "a random one: head -c 24 /dev/urandom | base64";
+    Finding::new("tokens", found).unless(!weak.is_empty(), "whoever guesses one has all it opens", fix)
 }
 
 /// The directory itself, or the nearest one above that is there already.
