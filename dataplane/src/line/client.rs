@@ -4,17 +4,19 @@
 //! only when a pooled connection turned out dead before a single byte of an answer came.
 
 use std::cell::{Cell, RefCell};
-use std::path::PathBuf;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use etransfer_contract::fact::{Claim, Verdict};
 use etransfer_contract::line::{CLAIM_PATH, LINE};
 use event_listener::Event;
+use rustix::net::sockopt::socket_peercred;
 
 use crate::body::{Body, BodyError, Fill};
 use crate::http::ResponseHead;
 use crate::wire::{Wire, WireError};
-use crate::world::{Buf, Io};
+use crate::world::{Buf, Fd, Io};
 
 /// Requests one core has open at the control plane; the rest wait their turn.
 const OPEN_MAX: usize = 64;
@@ -31,6 +33,9 @@ pub enum LineError {
     /// The control plane is away or does not answer.
     #[error("the control plane is away: {0}")]
     Away(#[from] WireError),
+    /// Another user's program listens there; it is asked nothing.
+    #[error("{0} is another user's socket, not the control plane's")]
+    Foreign(PathBuf),
     /// It answered something that is no HTTP, or too much.
     #[error("the control plane's answer can not be read")]
     Garbled,
@@ -56,6 +61,16 @@ pub struct LineReply {
     pub body: Body,
     /// Where it comes from.
     pub wire: Wire,
+}
+
+/// Whether the program at the other end runs as this user or as root. A data plane of root serves a control plane of the
+/// user whose directory the socket stands in.
+fn is_own(socket: &Fd, path: &Path) -> bool {
+    let Ok(peer) = socket_peercred(socket) else { return false };
+    let (peer, own) = (peer.uid.as_raw(), rustix::process::geteuid().as_raw());
+    let owner = || path.parent().and_then(|directory| std::fs::symlink_metadata(directory).ok()).map(|found| found.uid());
+    // Only root ever looks at the directory, and only at another user's control plane.
+    peer == own || peer == 0 || (own == 0 && owner() == Some(peer))
 }
 
 /// Counts one open request until it drops.
@@ -146,6 +161,9 @@ impl LineClient {
 
     async fn connect(&self) -> Result<Wire, LineError> {
         let socket = self.io.connect_unix(&self.path).await.map_err(WireError::Io)?;
+        if !is_own(&socket, &self.path) {
+            return Err(LineError::Foreign(self.path.clone()));
+        }
         Ok(Wire::new(self.io.clone(), socket))
     }
 
