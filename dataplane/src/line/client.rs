@@ -68,7 +68,8 @@ pub struct LineReply {
 fn is_own(socket: &Fd, path: &Path) -> bool {
     let Ok(peer) = socket_peercred(socket) else { return false };
     let (peer, own) = (peer.uid.as_raw(), rustix::process::geteuid().as_raw());
-    let owner = || path.parent().and_then(|directory| std::fs::symlink_metadata(directory).ok()).map(|found| found.uid());
+    let owner =
+        || path.parent().and_then(|directory| std::fs::symlink_metadata(directory).ok()).map(|found| found.uid());
     // Only root ever looks at the directory, and only at another user's control plane.
     peer == own || peer == 0 || (own == 0 && owner() == Some(peer))
 }
