@@ -140,7 +140,13 @@ async fn answer(request: Request<Incoming>, state: Arc<State>) -> Result<Respons
             if query.control_run == RUN {
                 tokio::time::sleep(POLL).await;
             }
-            Response::builder().body(json(&Orders { control_run: RUN, epoch: 0, inventory: false, orders: Vec::new() }))
+            Response::builder().body(json(&Orders {
+                control_run: RUN,
+                epoch: 0,
+                inventory: false,
+                first: Vec::new(),
+                orders: Vec::new(),
+            }))
         }
         asked => {
             let rate = state.rate.lock().unwrap().clone();
