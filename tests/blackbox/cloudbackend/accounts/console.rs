@@ -60,6 +60,7 @@ fn the_operator_makes_disables_and_lists_accounts() {
     );
 
     done(&node, &["enable", "alice"], "");
+    alice.get("/user/profile/").is(401);
     super::refresh(&node, &alice.refresh).is(401);
     done(&node, &["password", "alice"], "second secret\n");
     call(&node, "/user/login/", &json!({"username": "alice", "password": "first secret"})).is(401);

@@ -55,7 +55,7 @@ fn section_4_with_no_moment_of_grace_a_second_use_ends_the_session() {
     let (_, next) = pair(&refresh(&node, &user.refresh).is(200).json());
     assert_eq!(error(refresh(&node, &user.refresh), 401), BAD);
     assert_eq!(error(refresh(&node, &next), 401), BAD, "whoever has which copy");
-    user.get("/user/profile/").is(200);
+    user.get("/user/profile/").is(401);
 }
 
 #[test]
@@ -81,14 +81,19 @@ fn case_4_after_logout_no_token_of_the_session_counts() {
     let (access, next) = pair(&refresh(&node, &user.refresh).is(200).json());
     let done = json!({"status": "登出成功"});
     for body in [json!({}), json!({"refresh": "x"}), json!({"refresh": other.refresh}), json!({"refresh": access})] {
-        assert_eq!(user.post("/user/logout/", body).is(200).json(), done);
+        // O7: whatever else it brings, the session of the access token ends.
+        let third = User::log_in(&node, "alice", PASSWORD);
+        assert_eq!(third.post("/user/logout/", body).is(200).json(), done);
+        third.get("/user/profile/").is(401);
+        assert_eq!(error(refresh(&node, &third.refresh), 401), BAD);
     }
     refresh(&node, &other.refresh).is(200);
     assert_eq!(user.post("/user/logout/", json!({"refresh": next})).is(200).json(), done);
     for token in [&next, &user.refresh] {
         assert_eq!(error(refresh(&node, token), 401), BAD);
     }
-    user.get("/user/profile/").is(200);
+    user.get("/user/profile/").is(401);
+    second.get("/user/profile/").is(200);
     refresh(&node, &second.refresh).is(200);
     call(&node, "/user/logout/", &json!({"refresh": second.refresh})).is(401);
 }

@@ -8,9 +8,10 @@ use super::{PASSWORD, User, call, error, refresh, setup};
 fn case_5_a_password_is_changed_under_both_prefixes() {
     let node = setup().start();
     let user = User::register(&node, "alice");
-    let change = |prefix: &str, old: &str, new: &str| {
+    let change_by = |user: &User<'_>, prefix: &str, old: &str, new: &str| {
         user.post(&format!("{prefix}/change-password/"), json!({"old_password": old, "new_password": new}))
     };
+    let change = |prefix: &str, old: &str, new: &str| change_by(&user, prefix, old, new);
     for prefix in ["/user", "/user-settings"] {
         assert_eq!(error(change(prefix, "wrong", "another one"), 400), "旧密码错误");
     }
@@ -25,12 +26,14 @@ fn case_5_a_password_is_changed_under_both_prefixes() {
     }
     assert_eq!(change("/user", PASSWORD, "second one").is(200).json(), json!({"status": "密码更新成功"}));
     refresh(&node, &user.refresh).is(401);
+    // O7: an access token ends with the password it came of.
+    user.get("/user/profile/").is(401);
     let again = User::log_in(&node, "alice", "second one");
     call(&node, "/user/login/", &json!({"username": "alice", "password": PASSWORD})).is(401);
-    change("/user-settings", "second one", "third one").is(200);
+    change_by(&again, "/user-settings", "second one", "third one").is(200);
     refresh(&node, &again.refresh).is(401);
-    User::log_in(&node, "alice", "third one");
-    user.get("/user/profile/").is(200);
+    User::log_in(&node, "alice", "third one").get("/user/profile/").is(200);
+    again.get("/user/profile/").is(401);
 }
 
 #[test]

@@ -82,7 +82,12 @@ impl Asked<'_> {
         account
     }
 
-    /// The same where anybody may ask: a token that counts for nothing is none.
+    /// What its access token says.
+    pub fn access_claims(&self) -> Option<token::Claims> {
+        token::claims(self, bearer(&self.headers).ok()?)
+    }
+
+    /// The account where anybody may ask: a token that counts for nothing is none.
     pub fn maybe_account(&self) -> Option<Account> {
         self.account().ok()
     }

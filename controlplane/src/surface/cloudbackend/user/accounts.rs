@@ -54,6 +54,7 @@ pub async fn delete(asked: &Asked<'_>, id: u64) -> Result<Response, Refusal> {
         let _no_sessions = session::lock(node, id).await;
         node.edit(session::end_all(node, id, account.write(Edit::default()))).await?;
     }
+    node.revoke();
     drop::remove_all(node, id).await?;
     drive::remove_all(node, id).await?;
     node.edit(account.remove(Edit::default())).await?;

@@ -203,6 +203,7 @@ async fn update(
     let mut account = Account::read(node, id).ok_or_else(unknown)?;
     let edit = write(&mut account, Edit::default());
     node.edit(session::end_all(node, id, edit)).await.map_err(|error| error.to_string())?;
+    node.revoke();
     Ok(vec![account])
 }
 

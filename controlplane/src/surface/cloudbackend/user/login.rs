@@ -103,15 +103,20 @@ pub async fn refresh(asked: &Asked<'_>) -> Result<Response, Refusal> {
     Ok(told(StatusCode::OK, json!({"access": access, "refresh": refresh})))
 }
 
-/// `POST /user/logout/`: fine whatever the token is. Another account's token ends nothing.
+/// `POST /user/logout/`: the session of the access token ends, and that of the refresh token, whatever it is. Another
+/// account's token ends nothing.
 pub async fn logout(asked: &Asked<'_>) -> Result<Response, Refusal> {
     let account = asked.account()?;
-    let claims = asked.text("refresh").and_then(|token| refresh_claims(asked, token));
-    if let Some(claims) = claims.filter(|claims| claims.user_id == account.id) {
+    let refresh = asked.text("refresh").and_then(|token| refresh_claims(asked, token));
+    let ended = [asked.access_claims(), refresh].into_iter().flatten().filter(|claims| claims.user_id == account.id);
+    {
         let _alone = session::lock(asked.node(), account.id).await;
-        session::end(asked.node(), &claims).await?;
+        for claims in ended {
+            session::end(asked.node(), &claims).await?;
+        }
     }
     audit::act(Surface::CloudBackend, &account.username, "sign out");
+    asked.node().revoke();
     Ok(told(StatusCode::OK, json!({"status": asked.say(Text::LoggedOut)})))
 }
 

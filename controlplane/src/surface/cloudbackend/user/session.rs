@@ -11,7 +11,7 @@
 //! ```
 //!
 //! Must stay true: who adds, changes or ends sessions of an account holds the lock of all its sessions, so nothing that a
-//! change of password ended is written back. A refresh token names its session: its `jti` begins with it.
+//! change of password ended is written back. A token names its session: its `jti` begins with it.
 
 use serde::{Deserialize, Serialize};
 
@@ -26,7 +26,7 @@ use crate::surface::jwt;
 const SURFACE: Surface = Surface::CloudBackend;
 /// All sessions of everybody.
 const PREFIX: &str = "t/";
-/// Hex digits of a session's name; a refresh token's `jti` is twice as long.
+/// Hex digits of a session's name; a token's `jti` is twice as long.
 const NAME_DIGITS: usize = 16;
 /// Replaced pairs a session remembers, however often it is refreshed in a moment.
 const REPLACED_MAX: usize = 8;
@@ -104,7 +104,12 @@ pub async fn refresh(node: &Node, cloud: &CloudBackend, claims: &Claims) -> Resu
     Ok(Some(tokens))
 }
 
-/// Ends the session of a refresh token, whichever of its tokens it is. The lock is held.
+/// Whether the session of a token has not ended.
+pub fn is_open(node: &Node, claims: &Claims) -> bool {
+    Session::of(node, claims).is_some()
+}
+
+/// Ends the session of a token, whichever of its tokens it is. The lock is held.
 pub async fn end(node: &Node, claims: &Claims) -> Result<(), NotKept> {
     match Session::of(node, claims) {
         Some(session) => node.edit(session.end(Edit::default())).await,
@@ -123,7 +128,8 @@ pub async fn sweep(node: &Node) -> Result<usize, NotKept> {
     let now = node.clock.now_ms() / 1000;
     let is_over = |text: &[u8]| {
         let session: Option<Session> = serde_json::from_slice(text).ok();
-        session.is_none_or(|session| session.pairs.last().is_none_or(|pair| pair.refresh_exp < now))
+        session
+            .is_none_or(|session| session.pairs.last().is_none_or(|pair| pair.refresh_exp.max(pair.access_exp) < now))
     };
     // Without locks: a token that has expired is refused before its session is looked at.
     let over: Vec<_> = node.docs_under(SURFACE, PREFIX).into_iter().filter(|(_, text)| is_over(text)).collect();
@@ -176,7 +182,7 @@ impl Pair {
     fn new(cloud: &CloudBackend, session: &str, now_ms: u64) -> Self {
         let now = now_ms / 1000;
         Self {
-            access: random_digits(2 * NAME_DIGITS),
+            access: format!("{session}{}", random_digits(NAME_DIGITS)),
             refresh: format!("{session}{}", random_digits(NAME_DIGITS)),
             issued_ms: now_ms,
             access_exp: now.saturating_add(cloud.access_token_minutes.saturating_mul(60)),

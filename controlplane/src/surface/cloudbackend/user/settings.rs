@@ -35,6 +35,7 @@ pub async fn change_password(asked: &Asked<'_>) -> Result<Response, Refusal> {
     }
     node.edit(session::end_all(node, account.id, account.set_password(&phc, Edit::default()))).await?;
     audit::act(Surface::CloudBackend, &account.username, "change password");
+    node.revoke();
     Ok(told(StatusCode::OK, json!({"status": asked.say(Text::PasswordChanged)})))
 }
 

@@ -1,8 +1,12 @@
-//! Tokens (A2): JWTs of two kinds that carry the number of an account; the account is looked up at every request.
+//! Tokens (A2): JWTs of two kinds that carry the number of an account and name their session; both are looked up at every
+//! request.
+//!
+//! Must stay true: a token counts no longer than its session, so it ends with a logout, another password, and an account that
+//! is disabled, and stays ended when that is enabled again; one of a catalogue that is gone is nobody's.
 
 use serde::{Deserialize, Serialize};
 
-use super::Account;
+use super::{Account, session};
 use crate::surface::cloudbackend::api::{Asked, Refusal};
 use crate::surface::jwt;
 
@@ -25,7 +29,7 @@ pub struct Claims {
     pub exp: u64,
     /// Unix seconds.
     pub iat: u64,
-    /// 32 hex digits.
+    /// 32 hex digits; the first half names the session.
     pub jti: String,
     /// Whose.
     pub user_id: u64,
@@ -38,8 +42,16 @@ pub fn account(asked: &Asked<'_>, token: &str) -> Result<Account, Refusal> {
         Kind::Refresh => return Err(Refusal::WrongTokenType),
         Kind::Access => {}
     }
+    of_claims(asked, &claims)
+}
+
+/// Whose session this is, while it lasts.
+fn of_claims(asked: &Asked<'_>, claims: &Claims) -> Result<Account, Refusal> {
     let account = Account::read(asked.node(), claims.user_id).ok_or(Refusal::UserNotFound)?;
-    if account.is_active { Ok(account) } else { Err(Refusal::UserInactive) }
+    if !account.is_active {
+        return Err(Refusal::UserInactive);
+    }
+    if session::is_open(asked.node(), claims) { Ok(account) } else { Err(Refusal::BadToken) }
 }
 
 /// What a token says that was signed here and has not expired.
