@@ -69,3 +69,26 @@ const _: () = assert!(KNOWN_LOOKUPS_MAX < LINE_OPEN_MAX);
 const _: () = assert!(HASH_QUEUE_PER_ADDRESS * 2 <= HASH_QUEUE_MAX, "one address never fills a queue");
 const _: () = assert!(FAILURES_PER_PRINCIPAL < FAILURES_PER_ADDRESS);
 const _: () = assert!(FAILURES_PER_ADDRESS as usize <= WRONG_ENTRIES_MAX);
+
+// ---- Rights that end, and promises
+
+/// Epochs that one start may use before the next one: more than revocations in its life.
+pub const EPOCHS_PER_START: u64 = 1 << 32;
+/// How long a poll is held open: what the data plane tells about itself with the next one is never older.
+pub const POLL_WAIT: Duration = Duration::from_secs(1);
+/// The same while the data plane carries out orders: it fetches the next ones when it is done.
+pub const POLL_WAIT_BUSY: Duration = Duration::from_millis(50);
+/// The longest a data plane waits for the answer that carries a promise.
+pub const PROMISE_ANSWER_WAIT: Duration = Duration::from_secs(10);
+/// A promise of this age is asked about, and again after as long: an answer that was lost holds no space.
+pub const PROMISE_UNHEARD: Duration = Duration::from_secs(20);
+/// Promises that are asked about in one answer.
+pub const UNHEARD_MAX: usize = 1000;
+/// How often what has expired is written down, so that a clock that is set back brings nothing back.
+pub const EXPIRY_TICK: Duration = Duration::from_secs(1);
+
+const _: () = assert!(POLL_WAIT_BUSY.as_millis() < POLL_WAIT.as_millis());
+// Nothing is asked about while its grant may still arrive.
+const _: () = assert!(PROMISE_UNHEARD.as_secs() >= 2 * PROMISE_ANSWER_WAIT.as_secs());
+// Asked twice, it ends within a minute.
+const _: () = assert!(2 * PROMISE_UNHEARD.as_secs() + POLL_WAIT.as_secs() < 60);

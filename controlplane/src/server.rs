@@ -18,7 +18,7 @@ use crate::authority::Authority;
 use crate::authority::announce::Announcement;
 use crate::authority::first_token::{self, FirstToken};
 use crate::authority::keys::Keys;
-use crate::bounds::AUDIT_FOLD;
+use crate::bounds::{AUDIT_FOLD, EXPIRY_TICK};
 use crate::catalogue::file::{self, OpenError};
 use crate::catalogue::{Beginning, redis};
 use crate::config::{Backend, Config, Durability, Sources};
@@ -31,7 +31,7 @@ use crate::machine::identity;
 use crate::machine::traffic::Traffic;
 use crate::metrics::{Metrics, decisions};
 use crate::mounts::Mounts;
-use crate::node::Node;
+use crate::node::{Node, epochs};
 use crate::people::People;
 use crate::reloading::{self, Reloading};
 use crate::socket::{self, SocketError};
@@ -233,7 +233,12 @@ fn prepare(config: Arc<Config>, sources: Sources) -> Result<(App, watch::Sender<
     })?;
     let (stop, stopping) = watch::channel(false);
     let mounts = Arc::new(Mounts::of(&config));
+    let state = config.state_path();
     let (node, traffic) = (Arc::new(Node::new(Arc::new(config), beginning)), Arc::<Traffic>::default());
+    match epochs::reserve(&state, node.clock.now_ms()) {
+        Ok(first) => node.continue_above(first),
+        Err(error) => tracing::warn!(%error, "read the epoch; it continues above what the data plane heard"),
+    }
     let app = Parts {
         mounts,
         metrics: Arc::new(Metrics::new(Arc::clone(&node), Arc::clone(&traffic))),
@@ -315,6 +320,7 @@ async fn serve(app: App, listener: std::os::unix::net::UnixListener) {
     tokio::spawn(Arc::clone(&app.host).follow());
     tokio::spawn(sweep_for_ever(app.clone()));
     tokio::spawn(tell_denials(app.clone()));
+    tokio::spawn(record_expiry(app.clone()));
     tokio::spawn(reloading::watch(app.clone()));
     tokio::spawn(secure_file_transfer::cleanup::for_ever(app.clone()));
     tokio::spawn(stream_upload::cleanup::for_ever(app.clone()));
@@ -359,6 +365,18 @@ async fn tell_denials(app: App) {
         tokio::select! {
             _ = tick.tick() => app.denials.tell(),
             _ = stopping.wait_for(|stopping| *stopping) => return,
+        }
+    }
+}
+
+/// Between two sweeps.
+async fn record_expiry(app: App) {
+    let mut tick = tokio::time::interval(EXPIRY_TICK);
+    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        tick.tick().await;
+        if let Err(error) = app.node.record_expiry().wait().await {
+            tracing::error!(%error, "write down what has expired");
         }
     }
 }

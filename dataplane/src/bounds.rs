@@ -101,3 +101,17 @@ pub const STALLED_READERS_MAX: usize = 1_000;
 // Readers that take nothing leave most connections to others; one source alone may fill their places and then cuts itself.
 const _: () = assert!(STALLED_READERS_MAX <= CONNECTIONS_PER_SOURCE_MAX);
 const _: () = assert!(PEER_TIMEOUT.as_secs() < ANSWER_TIMEOUT.as_secs());
+
+// ---- Rights that end
+
+/// How often a body under way asks whether its right still holds, beside every rise of the epoch.
+pub const RECHECK_EVERY: Duration = Duration::from_secs(5);
+/// How long a body stands still for that answer.
+pub const RECHECK_ANSWER_WAIT: Duration = Duration::from_secs(2);
+/// Pause after no answer; meanwhile the body goes on.
+pub const RECHECK_RETRY: Duration = Duration::from_secs(1);
+/// Removals that are carried out at a time for the control plane.
+pub const ORDERS_AT_ONCE: usize = 16;
+
+// A control plane that does not answer halves the speed of no body.
+const _: () = assert!(2 * RECHECK_ANSWER_WAIT.as_millis() < RECHECK_EVERY.as_millis());

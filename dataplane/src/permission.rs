@@ -1,25 +1,31 @@
 //! What one body under way was permitted, and whether that still holds: asked again when the epoch rises, so that a right
-//! that ends, ends transfers too, and a new speed limit counts for them (reliability.md §5).
+//! that ends, ends transfers too, and a new speed limit counts for them (reliability.md §5); and every [`RECHECK_EVERY`],
+//! for what ends without an epoch: a session whose time is over, or that another program deleted.
 //!
-//! Must stay true: no answer means "go on" (P14: the authority may be away); while nothing is revoked this costs a body
-//! one load per window.
+//! Must stay true: no answer means "go on" (P14: the authority may be away); a body that is over before the first check
+//! costs one load and one comparison per window.
 
 use std::cell::Cell;
 use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use etransfer_contract::Grant;
 use etransfer_contract::grant::Recheck;
 
+use crate::bounds::{RECHECK_ANSWER_WAIT, RECHECK_EVERY, RECHECK_RETRY};
 use crate::core::Core;
 use crate::grants::{Asker, forwarded};
 use crate::http::{Framing, Head};
 use crate::rates::Meter;
 
-/// How long a body stands still for the answer.
-const ANSWER_WAIT: Duration = Duration::from_secs(2);
-/// Pause after no answer.
-const RETRY: Duration = Duration::from_secs(1);
+/// Why a body ends before its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Over {
+    /// The right to it has ended.
+    Revoked,
+    /// A limit was lowered below what is stored.
+    Full,
+}
 
 /// One request at work under a grant.
 pub struct Permission<'c> {
@@ -32,27 +38,34 @@ pub struct Permission<'c> {
     asker: &'c Asker,
     epoch: Cell<u64>,
     ask_from: Cell<Instant>,
+    ask_again: Cell<Instant>,
 }
 
 impl<'c> Permission<'c> {
     /// As just granted.
     pub fn new(core: &'c Core, head: &'c Head, asker: &'c Asker, grant: &'c Grant) -> Self {
-        Self { core, head, grant, asker, epoch: Cell::new(grant.epoch), ask_from: Cell::new(core.io.now()) }
+        let now = core.io.now();
+        let ask_again = Cell::new(now + RECHECK_EVERY);
+        Self { core, head, grant, asker, epoch: Cell::new(grant.epoch), ask_from: Cell::new(now), ask_again }
     }
 
     /// Whether bytes may still move; then `meter` is the limit of this moment.
-    pub async fn holds(&self, meter: &mut Option<Meter>) -> bool {
+    pub async fn check(&self, meter: &mut Option<Meter>) -> Result<(), Over> {
         let epoch = self.core.shared.epoch.load(Ordering::Relaxed);
-        if epoch <= self.epoch.get() || self.core.io.now() < self.ask_from.get() {
-            return true;
+        let now = self.core.io.now();
+        let is_due = epoch > self.epoch.get() || now >= self.ask_again.get();
+        if !is_due || now < self.ask_from.get() {
+            return Ok(());
         }
         let request = forwarded(self.head, self.asker, "recheck", "none", Framing::None);
-        let answer = self.core.line.call(&request, ANSWER_WAIT).await.ok().filter(|(head, _)| head.status() == 200);
-        let Some(Recheck { go, rate }) = answer.and_then(|(_, body)| serde_json::from_slice(&body).ok()) else {
-            self.ask_from.set(self.core.io.now() + RETRY);
-            return true;
+        let answer =
+            self.core.line.call(&request, RECHECK_ANSWER_WAIT).await.ok().filter(|(head, _)| head.status() == 200);
+        let Some(Recheck { go, rate, full }) = answer.and_then(|(_, body)| serde_json::from_slice(&body).ok()) else {
+            self.ask_from.set(self.core.io.now() + RECHECK_RETRY);
+            return Ok(());
         };
         self.epoch.set(epoch);
+        self.ask_again.set(self.core.io.now() + RECHECK_EVERY);
         match &rate {
             None => *meter = None,
             Some(rate) => {
@@ -60,6 +73,15 @@ impl<'c> Permission<'c> {
                 meter.get_or_insert_with(|| self.core.shared.rates.join(rate, &self.core.io));
             }
         }
-        go
+        match (go, full) {
+            (true, _) => Ok(()),
+            (false, false) => Err(Over::Revoked),
+            (false, true) => Err(Over::Full),
+        }
+    }
+
+    /// The same for who only wants to know whether to go on.
+    pub async fn holds(&self, meter: &mut Option<Meter>) -> bool {
+        self.check(meter).await.is_ok()
     }
 }

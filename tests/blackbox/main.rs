@@ -26,7 +26,6 @@ mod guesses;
 mod import;
 mod journal_loss;
 mod kill;
-mod many;
 mod metrics;
 mod mounts;
 mod nics;

@@ -1,8 +1,6 @@
 //! The line's own paths: facts, orders, claims, counters, and what the operator asks on the node's machine. Every other request
 //! is 404: the data plane drops the field that opens them from what clients send.
 
-use std::time::Duration;
-
 use axum::body::Bytes;
 use axum::extract::{DefaultBodyLimit, State};
 use axum::response::{IntoResponse, Response};
@@ -15,12 +13,11 @@ use etransfer_contract::order::OrdersQuery;
 use http::StatusCode;
 use serde::de::DeserializeOwned;
 
+use crate::bounds::{POLL_WAIT, POLL_WAIT_BUSY};
 use crate::server::App;
 use crate::surface::cloudbackend::user::console;
 use crate::surface::refusal::Refused;
 
-/// How long a poll is held open: what the data plane tells about itself with the next one is never older.
-const POLL: Duration = Duration::from_secs(1);
 /// Largest batch: an inventory page of objects with many spans each.
 const BATCH_BYTES_MAX: usize = 64 << 20;
 
@@ -49,7 +46,7 @@ async fn orders(State(app): State<App>, body: Bytes) -> Result<Response, Refused
     // The data plane asks for decisions after this answer: whoever gets one could have read the token before.
     app.announcement.tell(&query.node.addresses).await;
     let mut news = app.node.follow_news();
-    let deadline = tokio::time::Instant::now() + POLL;
+    let deadline = tokio::time::Instant::now() + if query.busy { POLL_WAIT_BUSY } else { POLL_WAIT };
     loop {
         news.mark_unchanged();
         if let Some(orders) = app.node.orders(&query) {

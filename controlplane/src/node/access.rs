@@ -152,11 +152,12 @@ impl Node {
             return Room::Unlimited;
         }
         let mut state = self.lock();
-        let Some(unlisted) = state.inventory.unlisted() else { return Room::Unknown };
+        if !state.inventory.is_known() {
+            return Room::Unknown;
+        }
         let mut promised = bytes.unwrap_or(at_most);
         for (whose, owner, max) in limits {
-            let unlisted = if owner.is_none() { unlisted } else { 0 };
-            let used = state.shelf.used(owner) + state.ledger.promised(owner) + unlisted;
+            let used = state.shelf.used(owner) + state.ledger.promised(owner);
             let room = max.saturating_sub(used);
             let is_enough = if bytes.is_some() { promised <= room } else { room > 0 || at_most == 0 };
             if !is_enough {
@@ -174,6 +175,15 @@ impl Node {
         let state = self.lock();
         let used = state.shelf.used(Some(&account.owner)) + state.ledger.promised(Some(&account.owner));
         if used.saturating_add(bytes) > max { Room::Full { whose: Whose::Person, used, max } } else { Room::Unlimited }
+    }
+
+    /// What is stored is above a limit of the node or of the `account`: it was lowered under a transfer. Promises do not
+    /// count here, for what they brought so far is stored too.
+    pub fn is_over_limit(&self, account: Option<&Account>) -> bool {
+        let node = self.config().storage.max_storage_size.map(|size| (None, size.0));
+        let person = account.and_then(|account| Some((Some(&account.owner), account.max?)));
+        let state = self.lock();
+        state.inventory.is_known() && node.into_iter().chain(person).any(|(owner, max)| state.shelf.used(owner) > max)
     }
 
     /// Takes back a promise whose grant was never given.

@@ -5,13 +5,14 @@
 //! * [`facts`] what the data plane reports, applied idempotently
 //! * [`inventory`] making up with the data plane after a restart of either
 //! * [`removals`] which bytes go, as decided; [`sweep`] what expires without being asked for
-//! * [`ledger`], [`order_book`] promises of space, and orders
+//! * [`ledger`], [`order_book`] promises of space, and orders · [`epochs`] what ends them
 //!
 //! Must stay true: one lock guards it all, held for memory work only and never across an await; a change is told to
 //! nobody before its [`Commit`] is there; a fact about something unknown creates nothing (T-TER-5).
 
 mod access;
 pub mod edit;
+pub mod epochs;
 mod expected;
 mod facts;
 mod inventory;
@@ -24,6 +25,7 @@ mod sweep;
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 use etransfer_contract::fact::Presence;
 use etransfer_contract::grant::Ticket;
@@ -42,6 +44,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::config::live::Live;
 use crate::retention::tally::Tally;
+use epochs::Epochs;
 use expected::Expected;
 use inventory::Inventory;
 use key_locks::KeyLocks;
@@ -59,7 +62,7 @@ pub struct Node {
     state: Mutex<State>,
     tickets: AtomicU64,
     run: u64,
-    epoch: AtomicU64,
+    epochs: Epochs,
     news: watch::Sender<u64>,
     plane: Mutex<NodeFacts>,
 }
@@ -86,15 +89,13 @@ struct State {
     /// Expired uploads that still answer 410, with the time that ends.
     tombstones: HashMap<ObjectId, u64>,
     tombstone_order: VecDeque<ObjectId>,
+    /// What expired since the last sweep and was written down then.
+    expired: usize,
     /// The data plane's run.
     data_run: u64,
     /// Facts were refused because what they changed could not be written down; told again, they change nothing.
     is_behind: bool,
 }
-
-/// Most objects that a data plane is asked to tell first: beyond them, an upload looks empty until its page came. Twice the
-/// uploads that a node lets be open.
-const FIRST_MAX: usize = 200_000;
 
 impl Node {
     /// A node that continues from `beginning`.
@@ -119,6 +120,7 @@ impl Node {
             known_since_ms: None,
             tombstones: HashMap::new(),
             tombstone_order: VecDeque::new(),
+            expired: 0,
             data_run: 0,
             is_behind: false,
         };
@@ -128,7 +130,7 @@ impl Node {
             // Tickets of an earlier run must not be taken for this run's.
             tickets: AtomicU64::new(random() >> 1),
             run,
-            epoch: AtomicU64::new(clock.now_ms()),
+            epochs: Epochs::new(clock.now_ms()),
             clock,
             locks: KeyLocks::default(),
             settings: Live::new(config),
@@ -150,7 +152,7 @@ impl Node {
 
     /// Ends every grant given so far: the data plane asks again. It hears of it at once (its poll is open).
     pub fn revoke(&self) {
-        self.epoch.fetch_add(1, Ordering::Relaxed);
+        self.epochs.rise();
         self.tell_news();
     }
 
@@ -161,7 +163,12 @@ impl Node {
 
     /// The epoch of grants made now.
     pub fn epoch(&self) -> u64 {
-        self.epoch.load(Ordering::Relaxed)
+        self.epochs.now()
+    }
+
+    /// From now on epochs are above `heard`.
+    pub fn continue_above(&self, heard: u64) {
+        self.epochs.continue_above(heard);
     }
 
     /// What the data plane last said about itself.
@@ -174,9 +181,9 @@ impl Node {
         self.keeper.fare()
     }
 
-    /// What decisions need of the data plane's inventory was told; pages about the rest may still come.
+    /// Everything the data plane holds was told, and no page is on its way.
     pub fn knows_inventory(&self) -> bool {
-        self.lock().inventory.is_enough()
+        self.lock().inventory.is_current()
     }
 
     /// Follows whether there is something to order.
@@ -192,19 +199,25 @@ impl Node {
         let decided = state.meet(query.run);
         drop(self.keep(&state, decided));
         let is_stranger = query.control_run != self.run;
-        let orders = state.orders.after(if is_stranger { 0 } else { query.after });
-        let epoch = self.epoch();
+        let after = if is_stranger { 0 } else { query.after };
+        let orders = if query.busy { Vec::new() } else { state.orders.after(after) };
+        let unheard = state.ledger.unheard(Instant::now());
         if is_stranger {
             state.inventory.ask();
         }
-        let first = if is_stranger { state.shelf.open_ids().take(FIRST_MAX).collect() } else { Vec::new() };
-        let is_news = is_stranger || query.epoch != epoch || !orders.is_empty();
-        is_news.then_some(Orders { control_run: self.run, epoch, inventory: is_stranger, first, orders })
+        // One that came from another run, or that this run's own file had lost.
+        if query.epoch > self.epoch() || (is_stranger && query.epoch == self.epoch()) {
+            self.continue_above(query.epoch);
+        }
+        let epoch = self.epoch();
+        let is_news = is_stranger || query.epoch != epoch || !orders.is_empty() || !unheard.is_empty();
+        is_news.then_some(Orders { control_run: self.run, epoch, inventory: is_stranger, orders, unheard })
     }
 
     /// The answer to a poll that waited for nothing.
     pub fn no_orders(&self) -> Orders {
-        Orders { control_run: self.run, epoch: self.epoch(), inventory: false, first: Vec::new(), orders: Vec::new() }
+        let (orders, unheard) = (Vec::new(), Vec::new());
+        Orders { control_run: self.run, epoch: self.epoch(), inventory: false, orders, unheard }
     }
 
     /// Draws the name of a new object.

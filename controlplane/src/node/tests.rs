@@ -30,7 +30,7 @@ fn presence(object: ObjectId, received: u64, at_unix_ms: u64) -> Presence {
 }
 
 async fn tell(node: &Node, facts: Vec<Fact>) {
-    node.apply(FactBatch { version: VERSION, run: 1, asked_by: 0, facts }).await.unwrap();
+    node.apply(FactBatch { version: VERSION, run: 1, facts }).await.unwrap();
 }
 
 fn inventory(objects: Vec<Presence>) -> Fact {
@@ -45,6 +45,7 @@ fn query(node: &Node) -> OrdersQuery {
         control_run: known.control_run,
         epoch: known.epoch,
         after: 0,
+        busy: false,
         node: NodeFacts::default(),
     }
 }
@@ -148,8 +149,7 @@ async fn p15_a_consumption_is_not_forgotten_before_it_is_written_however_often_i
     once_file(&node).await;
     away.is_away.store(true, Ordering::SeqCst);
     let receiver = Receiver { who: Who::credential("a"), by_chunk: false };
-    let told =
-        || node.apply(FactBatch { version: VERSION, run: 1, asked_by: 0, facts: vec![served(1, &receiver, true)] });
+    let told = || node.apply(FactBatch { version: VERSION, run: 1, facts: vec![served(1, &receiver, true)] });
     for _ in 0..2 {
         assert!(told().await.is_err(), "the data plane keeps the fact");
     }
@@ -225,7 +225,7 @@ async fn p9_promises_count_and_are_released() {
     tell(&node, vec![settled(4, 0), settled(4, 0)]).await;
     assert_eq!(node.reserve(5, Some(91), 100, None), Room::Full { whose: Whose::Node, used: 60, max: 150 });
     node.reserve(6, Some(90), 100, None);
-    node.apply(FactBatch { version: VERSION, run: 2, asked_by: 0, facts: vec![] }).await.unwrap();
+    node.apply(FactBatch { version: VERSION, run: 2, facts: vec![] }).await.unwrap();
     assert_eq!(node.reserve(7, Some(90), 100, None), Room::Promised(90), "a new data plane holds no old promise");
 }
 
@@ -354,38 +354,56 @@ async fn section_3_full_downloads_are_counted_for_files_that_stay() {
     assert_eq!(entry.record.download_count, 1);
 }
 
-#[tokio::test]
-async fn b5_a_limit_counts_all_bytes_before_the_pages_came() {
-    let node = node(|config| config.storage.max_storage_size = Some(Size(150)));
-    let first = node.orders(&etransfer_contract::order::OrdersQuery {
-        version: VERSION,
-        run: 1,
-        control_run: 0,
-        epoch: 0,
-        after: 0,
-        node: NodeFacts::default(),
-    });
-    assert!(first.is_some_and(|orders| orders.inventory && orders.first.is_empty()));
-    assert_eq!(node.reserve(1, Some(10), 10, None), Room::Unknown);
-    tell(&node, vec![Fact::Stored { bytes: 100 }]).await;
-    assert!(node.knows_inventory(), "enough for decisions");
-    assert_eq!(node.reserve(1, Some(50), 50, None), Room::Promised(50));
-    assert!(matches!(node.reserve(2, Some(1), 1, None), Room::Full { used: 150, .. }));
-    let page = |byte, last| Fact::Inventory { objects: vec![presence(id(byte), 50, 1)], last };
-    tell(&node, vec![page(1, false), page(1, false)]).await;
-    assert!(matches!(node.reserve(2, Some(1), 1, None), Room::Full { used: 150, .. }), "counted once");
-    tell(&node, vec![page(2, true)]).await;
-    assert!(matches!(node.reserve(2, Some(1), 1, None), Room::Full { used: 150, .. }));
+#[test]
+fn o3_epochs_continue_above_what_the_data_plane_heard() {
+    let node = node(|_| {});
+    let before = node.epoch();
+    let heard = before + 86_400_000;
+    let first = node.orders(&OrdersQuery { control_run: 0, epoch: heard, ..query(&node) }).unwrap();
+    assert!(first.epoch > heard, "{} after {heard}", first.epoch);
+    node.revoke();
+    let next = node.orders(&OrdersQuery { epoch: first.epoch, ..query(&node) }).unwrap();
+    assert!(next.epoch > first.epoch);
+    let same = node.orders(&OrdersQuery { control_run: 0, epoch: next.epoch, ..query(&node) }).unwrap();
+    assert!(same.epoch > next.epoch, "another run's grants of the same number are void too");
+}
+
+#[test]
+fn o3_an_epoch_is_told_while_orders_are_carried_out() {
+    let node = node(|_| {});
+    node.order_removal(id(1));
+    let busy = OrdersQuery { busy: true, ..query(&node) };
+    assert!(node.orders(&busy).is_none(), "no order, no news");
+    node.revoke();
+    let told = node.orders(&busy).unwrap();
+    assert!(told.epoch > busy.epoch && told.orders.is_empty());
+    assert_eq!(ordered(&node), [(id(1), None)]);
 }
 
 #[tokio::test]
-async fn b5_pages_that_another_run_asked_for_are_dropped() {
+async fn o5b_expiry_that_was_reached_is_written_down_before_the_sweep() {
     let node = node(|_| {});
-    node.create(record(id(1), 1)).await.unwrap();
-    let last = || vec![Fact::Inventory { objects: Vec::new(), last: true }];
-    let told = |asked_by| FactBatch { version: VERSION, run: 1, asked_by, facts: last() };
-    node.apply(told(node.run.wrapping_add(1))).await.unwrap();
-    assert!(!node.knows_inventory());
-    node.apply(told(node.run)).await.unwrap();
-    assert!(node.knows_inventory());
+    tell(&node, vec![inventory(vec![])]).await;
+    let keep = Keep { policy: Policy::Ttl, ttl_s: Some(1) };
+    let long_ago = node.clock.now_ms() - 5_000;
+    let expired = Record { keep, completed_ms: Some(long_ago), ..record(id(1), long_ago) };
+    node.create(expired).await.unwrap();
+    node.record_expiry().wait().await.unwrap();
+    assert_eq!(node.totals(&Scope::EVERYTHING).files, 0);
+    assert_eq!(ordered(&node), [(id(1), None)], "its record is gone, whatever the clock says next");
+    node.record_expiry().wait().await.unwrap();
+    assert_eq!(node.sweep().0, 1, "a sweep tells what went since the last one");
+    assert_eq!(node.sweep().0, 0);
+}
+
+#[tokio::test]
+async fn o6_a_limit_lowered_below_what_is_stored_is_over() {
+    let node = node(|config| config.storage.max_storage_size = Some(Size(100)));
+    tell(&node, vec![inventory(vec![presence(id(1), 90, 1)])]).await;
+    node.reserve(5, Some(10), 10, None);
+    assert!(!node.is_over_limit(None), "promises are no bytes");
+    let mut config = Config::clone(&node.config());
+    config.storage.max_storage_size = Some(Size(80));
+    node.reconfigure(config);
+    assert!(node.is_over_limit(None));
 }

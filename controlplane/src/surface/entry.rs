@@ -8,17 +8,16 @@
 //! 5. an answer to HEAD loses its body; a grant becomes JSON; `OPTIONS /`, which no surface knows, is 204: load balancers ask
 //!    it to hear whether anything answers
 
-use axum::Json;
 use axum::body::Body;
 use axum::extract::Request;
 use axum::response::{IntoResponse, Response};
-use etransfer_contract::grant::Recheck;
 use etransfer_contract::line::FIELD_PREFIX;
 use http::header::{CONTENT_LENGTH, HOST};
 use http::uri::{PathAndQuery, Uri};
 use http::{HeaderMap, HeaderName, Method, StatusCode};
 use tower::ServiceExt;
 
+use super::recheck::recheck;
 use super::{attempts, cloudbackend, easytransfer, pyblobserver, secure_file_transfer, stream_upload};
 use crate::authority::origin::{self, Origin};
 use crate::catalogue::Surface;
@@ -89,16 +88,6 @@ async fn answer(app: &App, routes: &Routes, mounted: &Mounted, request: Request)
         Surface::CloudBackend => decisions::follow(observed, cloudbackend::handle(app, mounted, request)).await,
         Surface::StreamUpload => decisions::follow(observed, stream_upload::handle(app, mounted, request)).await,
         Surface::PyBlobServer => decisions::follow(observed, pyblobserver::handle(app, mounted, request)).await,
-    }
-}
-
-/// Whether a transfer under way may go on. Grants of the other surfaces live for one request, and end with their deadline.
-async fn recheck(app: &App, mounted: &Mounted, request: Request) -> Response {
-    match mounted.surface {
-        Surface::EasyTransfer => easytransfer::recheck(app, request).await,
-        Surface::SecureFileTransfer | Surface::CloudBackend | Surface::StreamUpload | Surface::PyBlobServer => {
-            Json(Recheck { go: true, rate: None }).into_response()
-        }
     }
 }
 

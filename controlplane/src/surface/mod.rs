@@ -19,6 +19,7 @@ pub mod password;
 pub mod percent;
 pub mod pyblobserver;
 pub mod query;
+pub mod recheck;
 pub mod refusal;
 pub mod secure_file_transfer;
 pub mod stream_upload;

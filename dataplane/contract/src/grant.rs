@@ -51,6 +51,9 @@ pub struct Recheck {
     pub go: bool,
     /// Its speed limit from now on; `None` = no limit.
     pub rate: Option<Rate>,
+    /// With `go: false`: the right holds, but there is no room for more (507).
+    #[serde(default)]
+    pub full: bool,
 }
 
 /// What a grant permits.

@@ -7,7 +7,7 @@
 //! | decide | the client's own method and target, its head rebuilt (hop-by-hop and `Etransfer-*` fields dropped), no body, plus [`PEER`], [`LISTENER`], [`BODY`] and [`LINE`]` : decide` | an ordinary response, relayed whole; or a [`Grant`](crate::Grant) as [`GRANT_MEDIA_TYPE`] |
 //! | attached | the same, [`LINE`]` : attached`, with the client's body (sent after a decide was answered by [`Act::Forward`](crate::grant::Act::Forward)) | an ordinary response, relayed whole |
 //! | outcome | the same, [`LINE`]` : outcome`, with an [`Outcome`](crate::step::Outcome): what came of a [`Step`](crate::step::Step) | the next grant, or an ordinary response, relayed whole |
-//! | recheck | the same, [`LINE`]` : recheck`, for a transfer under way when the epoch rose | [`Recheck`](crate::grant::Recheck); anything else: it goes on |
+//! | recheck | the same, [`LINE`]` : recheck`, for a transfer under way when the epoch rose, and every few seconds | [`Recheck`](crate::grant::Recheck); anything else: it goes on |
 //! | facts | `POST `[`FACTS_PATH`], [`FactBatch`](crate::fact::FactBatch) | 204; anything else: sent again |
 //! | orders | `POST `[`ORDERS_PATH`], [`OrdersQuery`](crate::order::OrdersQuery); held open until there is news or a second passed | [`Orders`](crate::order::Orders) |
 //! | claim | `POST `[`CLAIM_PATH`], [`Claim`](crate::fact::Claim): may the last block of this delivery be sent? | [`Verdict`](crate::fact::Verdict) |
@@ -31,12 +31,6 @@
 //!
 //! A decide never overtakes facts: the data plane delivers every fact queued before the request was read, then asks.
 //! If the line is down, the client gets 503 with `Retry-After`.
-//!
-//! Pages of an inventory are not among the facts that a decide waits for. What a decision needs of them is told before: the
-//! objects that the control plane has incomplete records of ([`Orders::first`](crate::order::Orders::first)), unconfirmed
-//! completions and removals, open promises, and the sum of all bytes ([`Fact::Stored`](crate::Fact::Stored)). A page is
-//! bounded in bytes, goes along with the facts of its moment, and so is never older than what was told before it.
-//! A batch that is refused is not sent again as it was, but half of it.
 
 /// Says which of the calls this is: `decide`, `attached`, `outcome`, `recheck` or `call`.
 pub const LINE: &str = "etransfer-line";

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use serde::{Deserialize, Serialize};
 
 use crate::ObjectId;
+use crate::grant::Ticket;
 
 /// Body of `POST /line/orders`: a long poll.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -16,10 +17,14 @@ pub struct OrdersQuery {
     /// `control_run` of the last answer seen; 0 at first. When it differs from the control plane's own, the answer comes
     /// at once and asks for the inventory.
     pub control_run: u64,
-    /// Epoch the data plane lives by; an answer comes at once when it is old.
+    /// The highest epoch the data plane heard of, whichever run of the control plane told it; an answer comes at once when
+    /// it is old. A control plane that is asked with a higher one than its own continues above it.
     pub epoch: u64,
     /// Sequence number of the last order carried out.
     pub after: u64,
+    /// Orders of an earlier answer are still being carried out: tell none now, the epoch alone.
+    #[serde(default)]
+    pub busy: bool,
     /// How the data plane is.
     pub node: NodeFacts,
 }
@@ -76,12 +81,12 @@ pub struct Orders {
     pub epoch: u64,
     /// Send [`Fact::Inventory`](crate::Fact::Inventory), all pages.
     pub inventory: bool,
-    /// With `inventory`: tell these before anything else. They are what the control plane has incomplete records of, so what it
-    /// cannot answer for before it heard; everything else in the inventory may come while it decides.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub first: Vec<ObjectId>,
     /// In sequence.
     pub orders: Vec<Order>,
+    /// Promises made a while ago: those that no request uses end with [`Fact::Settled`](crate::Fact::Settled), for the
+    /// answer that carried them was lost.
+    #[serde(default)]
+    pub unheard: Vec<Ticket>,
 }
 
 /// One order.

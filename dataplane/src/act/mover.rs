@@ -26,7 +26,7 @@ use crate::core::Core;
 use crate::data_file::{BLOCK_BYTES, DataFile, Write};
 use crate::http::Reject;
 use crate::node::SLOTS;
-use crate::permission::Permission;
+use crate::permission::{Over, Permission};
 use crate::rates::{Meter, Turn};
 use crate::store::{Claim, CommitError, Object};
 use crate::wire::{Wire, WireError};
@@ -397,9 +397,10 @@ impl<'c> Mover<'c> {
 
     async fn look_around(&mut self) -> Result<(), Stop> {
         self.tell();
-        if !self.permission.holds(&mut self.meter).await {
-            return Err(Stop::Revoked);
-        }
+        self.permission.check(&mut self.meter).await.map_err(|over| match over {
+            Over::Revoked => Stop::Revoked,
+            Over::Full => Stop::NoRoom,
+        })?;
         if self.claim.is_ended() {
             Err(Stop::Ended)
         } else if self.core.is_stopping() {

@@ -30,6 +30,15 @@ impl Budgets {
         facts.push(Fact::Settled { ticket, stored });
     }
 
+    /// Ends those of `tickets` that no request uses: their grants never arrived. The control plane asks about a promise only
+    /// when it is older than any answer that is still waited for.
+    pub fn settle_unused(&self, facts: &Facts, tickets: &[Ticket]) {
+        let open = self.lock();
+        for &ticket in tickets.iter().filter(|ticket| !open.contains_key(ticket)) {
+            facts.push(Fact::Settled { ticket, stored: 0 });
+        }
+    }
+
     /// Tells a control plane that started anew.
     pub fn tell(&self, facts: &Facts) {
         for (&ticket, &(object, bytes)) in self.lock().iter() {

@@ -1,24 +1,31 @@
 //! Orders: a long poll that brings the epoch, asks for the inventory after a restart, and removes what has expired.
 
+use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::sync::atomic::Ordering;
+use std::task::Poll;
 use std::time::Duration;
 
 use etransfer_contract::ObjectId;
 use etransfer_contract::fact::Fact;
 use etransfer_contract::line::{self, ORDERS_PATH};
 use etransfer_contract::order::{NodeFacts, Order, Orders, OrdersQuery, What};
+use futures_util::StreamExt;
 
 use super::client::{LineClient, LineError};
 use crate::act::remove::remove_object;
+use crate::bounds::ORDERS_AT_ONCE;
 use crate::core::Core;
 
 /// The control plane holds a poll open for a second at most.
 const POLL_WAIT: Duration = Duration::from_secs(10);
 /// Pause after a failed poll.
 const RETRY: Duration = Duration::from_millis(100);
+/// Objects per inventory page.
+const PAGE: usize = 500;
 
-/// Follows the control plane for ever; one task of one core runs this.
+/// Follows the control plane for ever; one task of one core runs this. Orders are carried out beside the polls, so that an
+/// epoch never waits for a removal.
 pub async fn follow_orders(core: Rc<Core>) {
     // Its own connection: a held poll must not occupy a turn of the requests.
     let line = LineClient::new(core.io.clone(), core.shared.config.line.clone());
@@ -26,25 +33,34 @@ pub async fn follow_orders(core: Rc<Core>) {
     let mut after = 0;
     // Removals whose record could not be written: told once, so this side tries them again.
     let mut undone: Vec<ObjectId> = Vec::new();
+    let mut work: Option<Work> = None;
     loop {
-        for object in std::mem::take(&mut undone) {
-            undone.extend(remove(&core, object).await);
+        let is_busy = work.is_some();
+        let (answer, done) = poll_beside(pin!(poll(&core, &line, control_run, after, is_busy)), &mut work).await;
+        if let Some(done) = done {
+            undone = done.undone;
+            if done.control_run == control_run {
+                after = done.after.max(after);
+            }
         }
-        match poll(&core, &line, control_run, after).await {
+        match answer {
             Ok(orders) => {
                 if orders.control_run != control_run {
                     tracing::info!(control_run = orders.control_run, "the control plane is there");
                     control_run = orders.control_run;
                     after = 0;
                 }
-                core.shared.epoch.store(orders.epoch, Ordering::Relaxed);
+                // A control plane that restarted may not have heard of it yet; it continues above it with the next poll.
+                core.shared.epoch.fetch_max(orders.epoch, Ordering::Relaxed);
                 if orders.inventory {
-                    tell_inventory(&core, orders.control_run, &orders.first);
+                    tell_inventory(&core);
                 }
+                core.shared.budgets.settle_unused(&core.shared.facts, &orders.unheard);
                 set_ready(&core, true);
-                for Order { sequence, what } in orders.orders {
-                    undone.extend(carry_out(&core, what).await);
-                    after = sequence;
+                if work.is_none() && !(orders.orders.is_empty() && undone.is_empty()) {
+                    let batch =
+                        carry_out_all(Rc::clone(&core), control_run, orders.orders, std::mem::take(&mut undone));
+                    work = Some(Box::pin(batch));
                 }
             }
             Err(error) => {
@@ -58,13 +74,52 @@ pub async fn follow_orders(core: Rc<Core>) {
     }
 }
 
-async fn poll(core: &Core, line: &LineClient, control_run: u64, after: u64) -> Result<Orders, LineError> {
+/// Orders of one answer, being carried out.
+type Work = Pin<Box<dyn Future<Output = Done>>>;
+
+/// What came of the orders of one answer.
+struct Done {
+    /// The run of the control plane that gave them.
+    control_run: u64,
+    /// Sequence number of the last one; 0: there was none.
+    after: u64,
+    /// Removals that are not even recorded.
+    undone: Vec<ObjectId>,
+}
+
+/// Waits for the answer to a poll while the work goes on.
+async fn poll_beside<T>(mut poll: Pin<&mut impl Future<Output = T>>, work: &mut Option<Work>) -> (T, Option<Done>) {
+    let mut done = None;
+    let answer = std::future::poll_fn(|context| {
+        if let Some(batch) = work
+            && let Poll::Ready(came) = batch.as_mut().poll(context)
+        {
+            (done, *work) = (Some(came), None);
+        }
+        poll.as_mut().poll(context)
+    })
+    .await;
+    (answer, done)
+}
+
+/// Carries out orders, a few at a time: what an earlier answer left undone, then these.
+async fn carry_out_all(core: Rc<Core>, control_run: u64, orders: Vec<Order>, undone: Vec<ObjectId>) -> Done {
+    let after = orders.last().map_or(0, |order| order.sequence);
+    let again = undone.into_iter().map(|object| What::Remove { object, unless_written_since_unix_ms: None });
+    let all = again.chain(orders.into_iter().map(|order| order.what));
+    let done = futures_util::stream::iter(all.map(|what| carry_out(&core, what))).buffer_unordered(ORDERS_AT_ONCE);
+    let undone = done.filter_map(std::future::ready).collect().await;
+    Done { control_run, after, undone }
+}
+
+async fn poll(core: &Core, line: &LineClient, control_run: u64, after: u64, busy: bool) -> Result<Orders, LineError> {
     let query = OrdersQuery {
         version: line::VERSION,
         run: core.shared.run,
         control_run,
         epoch: core.shared.epoch.load(Ordering::Relaxed),
         after,
+        busy,
         node: node_facts(core),
     };
     let (status, body) = line.post(ORDERS_PATH, &query, POLL_WAIT).await?;
@@ -94,19 +149,21 @@ fn node_facts(core: &Core) -> NodeFacts {
     }
 }
 
-/// The control plane (re)started: it hears of every promise that is being used, of what it cannot decide without, of every
-/// completion and removal it has not confirmed, and of how much there is. The pages about everything follow while the node
-/// serves.
-fn tell_inventory(core: &Core, control_run: u64, first: &[ObjectId]) {
-    let (store, facts) = (&core.shared.store, &core.shared.facts);
-    core.shared.budgets.tell(facts);
-    first
-        .iter()
-        .filter_map(|id| store.recorded_presence(*id))
-        .for_each(|presence| facts.push(Fact::Progress(presence)));
-    store.unconfirmed().into_iter().for_each(|fact| facts.push(fact));
-    facts.push(Fact::Stored { bytes: store.bytes() });
-    facts.begin_inventory(control_run);
+/// The control plane (re)started: it hears of every promise that is being used, of everything there is, and of every
+/// completion it has not confirmed.
+fn tell_inventory(core: &Core) {
+    core.shared.budgets.tell(&core.shared.facts);
+    let mut after = None;
+    loop {
+        let objects = core.shared.store.inventory(after, PAGE);
+        after = objects.last().map(|presence| presence.object);
+        let last = objects.len() < PAGE;
+        core.shared.facts.push(Fact::Inventory { objects, last });
+        if last {
+            break;
+        }
+    }
+    core.shared.store.unconfirmed().into_iter().for_each(|fact| core.shared.facts.push(fact));
 }
 
 fn set_ready(core: &Core, ready: bool) {

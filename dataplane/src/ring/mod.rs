@@ -16,7 +16,6 @@
 pub mod arena;
 mod complete;
 mod fixed;
-pub mod lent;
 pub mod outgoing;
 pub mod provided;
 mod setup;

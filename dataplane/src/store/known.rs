@@ -63,13 +63,6 @@ impl Known {
         }
     }
 
-    /// Without room to grow: most objects never change again.
-    pub(super) fn fitted(mut self) -> Self {
-        self.received.shrink_to_fit();
-        self.extents.shrink_to_fit();
-        self
-    }
-
     /// Bytes outside `kept` were never received.
     pub(super) fn keep_only(&mut self, kept: SpanSet) {
         let everything = Span::new(0, etransfer_contract::span::OFFSET_MAX).expect("not empty");
@@ -79,11 +72,6 @@ impl Known {
         if self.complete && !whole {
             (self.complete, self.synced, self.confirmed) = (false, false, false);
         }
-    }
-
-    /// It has bytes that no sync covered.
-    pub(super) fn has_cached(&self) -> bool {
-        !self.complete && self.extents.iter().any(|extent| extent.trust != Trust::Durable)
     }
 
     /// Bytes that would survive the loss of everything unsynced.

@@ -43,7 +43,6 @@ mod manifest;
 mod object;
 mod open;
 mod path;
-mod plant;
 mod quarantine;
 mod reader;
 mod record;

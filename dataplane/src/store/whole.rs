@@ -1,9 +1,8 @@
 //! The store as a whole: finding objects, the journals, compaction, the end.
-use std::collections::VecDeque;
 use std::io;
 use std::os::fd::OwnedFd;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use etransfer_contract::fact::Presence;
@@ -14,7 +13,6 @@ use super::clock::unix_ms;
 use super::disk;
 use super::index::{Gone, Index, Leftover, Tally};
 use super::journal::{Common, Journal, Position};
-use super::known::Known;
 use super::lock::Lock;
 use super::object::Object;
 use super::open::{DirectoryLock, StoreOptions, open_directory};
@@ -37,8 +35,6 @@ pub struct Store {
     objects: Arc<OwnedFd>,
     /// Why the disk is no longer trusted.
     degraded: Lock<Option<Degraded>>,
-    /// Objects with a descriptor that is kept, the one kept longest first ([`Object::keep_open`]).
-    kept: Lock<VecDeque<Weak<Object>>>,
     /// One compaction at a time.
     compaction: Lock<Compaction>,
     /// Files that no record names and that could not be moved to the quarantine.
@@ -48,11 +44,6 @@ pub struct Store {
     /// Held until the end: dropping it lets another process in.
     _lock: DirectoryLock,
 }
-
-/// Files of uploads under way that are kept open: see [`Object::keep_open`].
-const KEPT_FILES_MAX: usize = 256;
-/// And no more than one in so many descriptors of the process: connections need them.
-const KEPT_SHARE: u64 = 8;
 
 /// The disk is not trusted.
 #[derive(Debug)]
@@ -145,7 +136,6 @@ impl Store {
             journals,
             objects: Arc::new(objects),
             degraded,
-            kept: Lock::default(),
             compaction,
             strays: Lock::default(),
             aside: AtomicU64::new(0),
@@ -206,26 +196,6 @@ impl Store {
         self.index.inventory(after, limit)
     }
 
-    /// As [`Store::inventory`], as many as weigh `limit` together, at least one; and whether nothing is left after them.
-    pub fn inventory_page(
-        &self,
-        after: Option<ObjectId>,
-        limit: usize,
-        weigh: impl Fn(&Presence) -> usize,
-    ) -> (Vec<Presence>, bool) {
-        self.index.page(after, limit, weigh)
-    }
-
-    /// What is recorded of one object; `None`: nothing, or it is removed.
-    pub fn recorded_presence(&self, id: ObjectId) -> Option<Presence> {
-        self.index.find(id)?.recorded_presence()
-    }
-
-    /// Bytes of all objects.
-    pub fn bytes(&self) -> u64 {
-        self.index.bytes()
-    }
-
     /// Completions and removals that the control plane has not confirmed, oldest first; also those of earlier runs.
     pub fn unconfirmed(&self) -> Vec<Fact> {
         self.index.unconfirmed()
@@ -237,7 +207,7 @@ impl Store {
             Fact::Completed(presence) => (presence.object, Told::Completed),
             Fact::Removed { object } => (*object, Told::Removed),
             Fact::Progress(_) | Fact::Discarded { .. } | Fact::Open { .. } | Fact::Settled { .. } => return,
-            Fact::Served { .. } | Fact::Stored { .. } | Fact::Inventory { .. } => return,
+            Fact::Served { .. } | Fact::Inventory { .. } => return,
         };
         if !self.index.confirm(object, what) {
             return;
@@ -263,14 +233,6 @@ impl Store {
     /// The journal of a core.
     pub fn journal(&self, core: usize) -> &Journal {
         &self.journals[core]
-    }
-
-    pub(super) fn next_sequence(&self) -> u64 {
-        self.common.sequence.fetch_add(1, Ordering::AcqRel) + 1
-    }
-
-    pub(super) fn restore_planted(&self, id: ObjectId, known: Known) {
-        self.index.restore(id, known);
     }
 
     pub(super) fn journals(&self) -> &[Journal] {
@@ -375,21 +337,6 @@ impl Store {
                 degraded.lasting |= lasting;
             }
             None => *degraded = Some(Degraded { why, at, lasting }),
-        }
-    }
-
-    /// See [`Object::keep_open`]; beyond [`KEPT_FILES_MAX`] the one kept longest is closed.
-    pub fn keep_open(&self, object: &Arc<Object>, file: io::Result<OwnedFd>) {
-        let Ok(file) = file else { return object.keep_open(None) };
-        object.keep_open(Some(file));
-        let mut kept = self.kept.hold();
-        kept.push_back(Arc::downgrade(object));
-        let descriptors = rustix::process::getrlimit(rustix::process::Resource::Nofile).current.unwrap_or(u64::MAX);
-        let most = KEPT_FILES_MAX.min(usize::try_from(descriptors / KEPT_SHARE).unwrap_or(usize::MAX));
-        let surplus = if kept.len() > most { kept.pop_front() } else { None };
-        drop(kept);
-        if let Some(object) = surplus.and_then(|object| object.upgrade()) {
-            object.let_close(true);
         }
     }
 

@@ -9,11 +9,12 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use etransfer_contract::fact::{Fact, FactBatch, Verdict};
-use etransfer_contract::grant::{self, Act, Append, Rate, Serve};
+use etransfer_contract::grant::{self, Act, Append, Rate, Recheck, Serve, Ticket};
 use etransfer_contract::line::{self, CLAIM_PATH, COUNTERS_PATH, FACTS_PATH, GRANT_MEDIA_TYPE, ORDERS_PATH};
-use etransfer_contract::order::{Orders, OrdersQuery};
+use etransfer_contract::order::What as Ordered;
+use etransfer_contract::order::{Order, Orders, OrdersQuery};
 use etransfer_contract::step::{Outcome, Step, Told, What};
-use etransfer_contract::{Grant, Span};
+use etransfer_contract::{Grant, ObjectId, Span};
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::{Bytes, Incoming};
 use hyper::server::conn::http1;
@@ -35,6 +36,10 @@ struct State {
     script: Mutex<VecDeque<What>>,
     told: Mutex<Vec<Told>>,
     facts: Mutex<Vec<Fact>>,
+    orders: Mutex<Vec<Order>>,
+    polls: Mutex<Vec<OrdersQuery>>,
+    unheard: Mutex<Vec<Ticket>>,
+    recheck: Mutex<Option<Recheck>>,
     degraded: Mutex<Option<String>>,
 }
 
@@ -83,6 +88,28 @@ impl Control {
     /// Why the node does not trust its disk, as it said last.
     pub fn degraded(&self) -> Option<String> {
         self.state.degraded.lock().unwrap().clone()
+    }
+
+    /// Removals of these objects are ordered with the next answer, as one batch.
+    pub fn order_removals(&self, objects: impl Iterator<Item = ObjectId>) {
+        let what = |object| Ordered::Remove { object, unless_written_since_unix_ms: None };
+        let all = objects.enumerate().map(|(at, object)| Order { sequence: at as u64 + 1, what: what(object) });
+        *self.state.orders.lock().unwrap() = all.collect();
+    }
+
+    /// Every poll so far.
+    pub fn polls(&self) -> Vec<OrdersQuery> {
+        self.state.polls.lock().unwrap().clone()
+    }
+
+    /// Asks about promises with the next answer.
+    pub fn ask_about(&self, tickets: &[Ticket]) {
+        *self.state.unheard.lock().unwrap() = tickets.to_vec();
+    }
+
+    /// What bodies under way hear that ask whether they may go on; before it is set, nothing.
+    pub fn recheck(&self, go: bool, full: bool) {
+        *self.state.recheck.lock().unwrap() = Some(Recheck { go, rate: None, full });
     }
 
     /// The rate of the next grants.
@@ -136,17 +163,21 @@ async fn answer(request: Request<Incoming>, state: Arc<State>) -> Result<Respons
         ORDERS_PATH => {
             let query = request.into_body().collect().await.unwrap().to_bytes();
             let query: OrdersQuery = serde_json::from_slice(&query).unwrap();
-            *state.degraded.lock().unwrap() = query.node.degraded;
-            if query.control_run == RUN {
-                tokio::time::sleep(POLL).await;
+            *state.degraded.lock().unwrap() = query.node.degraded.clone();
+            let (is_new, is_busy) = (query.control_run != RUN, query.busy);
+            let orders = if is_busy { Vec::new() } else { std::mem::take(&mut *state.orders.lock().unwrap()) };
+            state.polls.lock().unwrap().push(query);
+            let unheard = std::mem::take(&mut *state.unheard.lock().unwrap());
+            if !is_new && orders.is_empty() && unheard.is_empty() {
+                tokio::time::sleep(if is_busy { POLL / 20 } else { POLL }).await;
             }
-            Response::builder().body(json(&Orders {
-                control_run: RUN,
-                epoch: 0,
-                inventory: false,
-                first: Vec::new(),
-                orders: Vec::new(),
-            }))
+            Response::builder().body(json(&Orders { control_run: RUN, epoch: 0, inventory: false, orders, unheard }))
+        }
+        _ if request.headers().get(line::LINE).is_some_and(|call| call == "recheck") => {
+            match &*state.recheck.lock().unwrap() {
+                Some(recheck) => Response::builder().body(json(recheck)),
+                None => Response::builder().status(503).body(Full::default()),
+            }
         }
         asked => {
             let rate = state.rate.lock().unwrap().clone();

@@ -10,4 +10,5 @@ mod crowd;
 mod faults;
 mod rates;
 mod readers;
+mod revoked;
 mod steps;

@@ -105,7 +105,7 @@ impl Bench {
 
     /// Facts of which none has to be on disk before it is answered.
     fn tell(&self, facts: Vec<Fact>) {
-        let told = self.node.apply(FactBatch { version: VERSION, run: self.run, asked_by: 0, facts });
+        let told = self.node.apply(FactBatch { version: VERSION, run: self.run, facts });
         assert_eq!(poll(pin!(told).as_mut()), Poll::Ready(Ok(())));
     }
 
@@ -125,7 +125,7 @@ impl Bench {
     fn ordered(&self) -> Vec<ObjectId> {
         let (known, node) = (self.node.no_orders(), NodeFacts::default());
         let Orders { control_run, epoch, .. } = known;
-        let query = OrdersQuery { version: VERSION, run: self.run, control_run, epoch, after: 0, node };
+        let query = OrdersQuery { version: VERSION, run: self.run, control_run, epoch, after: 0, busy: false, node };
         let object = |What::Remove { object, .. }| object;
         self.node.orders(&query).into_iter().flat_map(|orders| orders.orders).map(|order| object(order.what)).collect()
     }

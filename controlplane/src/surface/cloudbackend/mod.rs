@@ -25,6 +25,7 @@ use super::password::Passwords;
 use crate::bounds::{REGISTRATION_WINDOW, REGISTRATIONS_PER_ADDRESS};
 use crate::mounts::Mounted;
 use crate::server::App;
+use crate::surface::recheck::Right;
 
 /// First segments of the JSON API.
 const API: [&str; 4] = ["user", "user-settings", "file", "drop"];
@@ -60,6 +61,13 @@ pub async fn handle(app: &App, mounted: &Mounted, request: Request) -> Response 
         return api::handle(app, mounted, request).await;
     }
     (StatusCode::NOT_FOUND, Json(json!({"detail": "Not found."}))).into_response()
+}
+
+/// Whether who sends or gets an object still may. Calls of the JSON API are over before anything could end.
+pub fn right(app: &App, mounted: &Mounted, request: Request) -> Right {
+    let first = request.uri().path().split('/').nth(1).unwrap_or_default();
+    let is_api = !mounted.is_bucket_host && API.contains(&first);
+    Right::of(is_api || oss::still_may(app, mounted, request))
 }
 
 /// Removes what has had its time. P11: right after a step of the clock nothing has.

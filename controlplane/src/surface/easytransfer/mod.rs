@@ -38,7 +38,7 @@ use axum::extract::{Request, State};
 use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, any, delete, get, post, put};
-pub use recheck::recheck;
+pub use recheck::right;
 
 use super::refusal::Refused;
 use crate::catalogue::{Scope, Surface};

@@ -1,11 +1,7 @@
-//! Whether a transfer under way may go on, and how fast: asked by the data plane when the epoch rose. Decides nothing new
-//! and changes nothing.
+//! Whose a transfer under way is, and whether they still may ([`crate::surface::recheck`]).
 
-use axum::Json;
 use axum::extract::Request;
-use axum::response::{IntoResponse, Response};
 use etransfer_contract::ObjectId;
-use etransfer_contract::grant::Recheck;
 use http::Method;
 
 use super::quota::{download_rate, upload_rate};
@@ -14,24 +10,29 @@ use crate::catalogue::Surface;
 use crate::line::meta::Meta;
 use crate::node::Look;
 use crate::server::App;
-use crate::surface::refusal::Refused;
+use crate::surface::recheck::Right;
 
-/// Judges the request as if it came now. What is not known (people who cannot be asked) is no answer.
-pub async fn recheck(app: &App, request: Request) -> Response {
+/// Who asks, and whether they see the upload or file.
+pub async fn right(app: &App, request: Request) -> Right {
     let presented = Presented::of(request.method(), request.uri(), request.headers());
     let peer = request.extensions().get::<Meta>().and_then(|meta| meta.peer).map(|peer| peer.ip());
     let caller = match app.authority.judge(&presented, peer, &app.node.config().user_system.role_quotas).await {
         Ok(caller) => caller,
-        Err(Denied::Unauthorized) => return Json(Recheck { go: false, rate: None }).into_response(),
-        Err(denied) => return Refused::from(denied).into_response(),
-    };
-    // What is gone has its own end: its removal cuts whom it must.
-    let go = match object_of(request.uri().path()).map(|id| app.node.look(Surface::EasyTransfer, id)) {
-        Some(Look::There(entry)) => caller.sees(&entry.record),
-        Some(_) | None => true,
+        Err(Denied::Unauthorized) => return Right::Ended,
+        Err(_) => return Right::Unknown,
     };
     let rate = if request.method() == Method::GET { download_rate(&caller) } else { upload_rate(&caller) };
-    Json(Recheck { go, rate }).into_response()
+    let entry = match object_of(request.uri().path()).map(|id| app.node.look(Surface::EasyTransfer, id)) {
+        Some(Look::There(entry)) => entry,
+        Some(_) | None => return Right::Holds { rate, account: None },
+    };
+    if !caller.sees(&entry.record) {
+        return Right::Ended;
+    }
+    match app.account_of(entry.record.owner.as_ref(), &caller).await {
+        Ok(account) => Right::Holds { rate, account },
+        Err(_) => Right::Unknown,
+    }
 }
 
 /// `/tus/{id}` and `/api/files/{id}/download`

@@ -119,7 +119,7 @@ impl Node {
     }
 
     async fn tell(&self, facts: Vec<Fact>) {
-        let answer = self.call(line::FACTS_PATH, &FactBatch { version: VERSION, run: 1, asked_by: 0, facts }).await;
+        let answer = self.call(line::FACTS_PATH, &FactBatch { version: VERSION, run: 1, facts }).await;
         assert_eq!(answer.status, 204, "{}", answer.text());
     }
 
@@ -130,6 +130,7 @@ impl Node {
             control_run: 0,
             epoch: 0,
             after: 0,
+            busy: false,
             node: NodeFacts { engine: "ring".into(), addresses: vec!["192.0.2.1:8765".into()], ..NodeFacts::default() },
         };
         serde_json::from_slice(&self.call(line::ORDERS_PATH, &query).await.body).unwrap()

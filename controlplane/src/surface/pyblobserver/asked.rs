@@ -82,7 +82,7 @@ impl Asked<'_> {
 
     /// What the files of `user` count against.
     pub fn account(&self, user: &str) -> Account {
-        Account { owner: owner(user), max: Some(self.settings().total_size_limit_mb.saturating_mul(MB)) }
+        account(self.settings(), user)
     }
 
     /// The user whose token the request brings. A wrong one costs.
@@ -110,6 +110,11 @@ impl Asked<'_> {
         let max = self.settings().requests_per_minute;
         self.app.blobs.limiter.admit(self.client(), max).map_err(Refusal::TooMany)
     }
+}
+
+/// What the files of `user` count against.
+pub fn account(settings: &PyBlobServer, user: &str) -> Account {
+    Account { owner: owner(user), max: Some(settings.total_size_limit_mb.saturating_mul(MB)) }
 }
 
 /// Whom the files of `user` belong to in the catalogue.

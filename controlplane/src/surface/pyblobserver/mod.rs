@@ -52,6 +52,7 @@ use crate::line::told::Told;
 use crate::mounts::Mounted;
 use crate::server::App;
 use crate::surface::cross_origin::{CrossOrigin, is_preflight};
+use crate::surface::recheck::Right;
 
 const METHODS: &str = "GET, POST, PUT, DELETE";
 const METHODS_EXTENDED: &str = "GET, POST, PUT, DELETE, PATCH, HEAD, OPTIONS";
@@ -117,6 +118,26 @@ pub async fn handle(app: &App, mounted: &Mounted, request: Request) -> Response 
         add_fields(&mut response, &HeaderMap::from_iter([(HeaderName::from_static("tus-resumable"), version)]));
     }
     response
+}
+
+/// Whether the user of a transfer under way still may. A conversation looks its token up for every message.
+pub fn right(app: &App, request: &Request) -> Right {
+    let config = app.node.config();
+    let settings = &config.surfaces.pyblobserver;
+    let is_open = match Route::of(request.uri().path(), settings.extended) {
+        Ok(Route::UploadSocket) => true,
+        Ok(Route::File(_)) => !settings.require_auth_for_download,
+        Ok(_) | Err(_) => false,
+    };
+    if is_open {
+        return Right::of(true);
+    }
+    let user = tokens::bearer(request.headers())
+        .and_then(|token| tokens::user_of(&app.node, settings, &tokens::digest(token)));
+    match user {
+        Some(user) => Right::Holds { rate: None, account: Some(asked::account(settings, &user)) },
+        None => Right::Ended,
+    }
 }
 
 /// Method, rate limit, handler.

@@ -157,6 +157,7 @@ async fn change_token(asked: &Asked<'_>, id: &str, who: String) -> Result<Respon
     edit = edit.write(Surface::PyBlobServer, tokens::issued_key(&digest), id);
     asked.node().edit(user.write(id, edit)).await?;
     audit::act_on(Surface::PyBlobServer, &who, "change token", id);
+    asked.node().revoke();
     Ok(Json(told(asked, id, &user, &token)).into_response())
 }
 

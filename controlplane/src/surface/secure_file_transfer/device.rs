@@ -156,20 +156,33 @@ async fn fields(app: &App, headers: &HeaderMap, request: Request) -> Result<Resu
 
 /// The device whose token a request brings (§2.2).
 pub fn authenticate(app: &App, headers: &HeaderMap) -> Result<String, Refusal> {
+    let token = bearer(headers)?;
+    let config = app.node.config();
+    let config = &config.surfaces.secure_file_transfer;
+    let Some(claims) = jwt::verify::<Claims>(config.secret_key.expose().as_bytes(), token.trim()) else {
+        app.authority.guesses.wrong(token)?;
+        return Err(Refusal::BadToken);
+    };
+    enabled(config, claims)
+}
+
+/// The device of a request that was let in: its token may have expired since, but it is not disabled.
+pub fn still(app: &App, headers: &HeaderMap) -> Result<String, Refusal> {
+    let config = app.node.config();
+    let config = &config.surfaces.secure_file_transfer;
+    let claims = jwt::verify_begun(config.secret_key.expose().as_bytes(), bearer(headers)?.trim());
+    enabled(config, claims.ok_or(Refusal::BadToken)?)
+}
+
+fn bearer(headers: &HeaderMap) -> Result<&str, Refusal> {
     let mut fields = headers.get_all(AUTHORIZATION).iter();
     let (Some(field), None) = (fields.next(), fields.next()) else { return Err(Refusal::NotAuthenticated) };
     let text = field.to_str().unwrap_or_default();
     let (scheme, token) = text.split_once(' ').unwrap_or((text, ""));
-    if !scheme.eq_ignore_ascii_case("bearer") {
-        return Err(Refusal::NotAuthenticated);
-    }
-    let config = app.node.config();
-    let config = &config.surfaces.secure_file_transfer;
-    let claims = jwt::verify::<Claims>(config.secret_key.expose().as_bytes(), token.trim());
-    let Some(claims) = claims else {
-        app.authority.guesses.wrong(token)?;
-        return Err(Refusal::BadToken);
-    };
+    if scheme.eq_ignore_ascii_case("bearer") { Ok(token) } else { Err(Refusal::NotAuthenticated) }
+}
+
+fn enabled(config: &SecureFileTransfer, claims: Claims) -> Result<String, Refusal> {
     let is_disabled = config.devices.iter().any(|device| device.device_id == claims.sub && device.disabled);
     if is_disabled || !is_device_id(&claims.sub) { Err(Refusal::BadToken) } else { Ok(claims.sub) }
 }

@@ -31,6 +31,7 @@ use self::refusal::Refusal;
 use super::cross_origin::{CrossOrigin, is_preflight};
 use super::openings::Openings;
 use super::password::Passwords;
+use super::recheck::Right;
 use crate::line::decision::add_fields;
 use crate::line::told::Told;
 use crate::mounts::Mounted;
@@ -122,6 +123,14 @@ pub async fn handle(app: &App, _: &Mounted, request: Request) -> Response {
     response
 }
 
+/// Whether the device of a transfer under way still may.
+pub fn right(app: &App, request: &Request) -> Right {
+    match device::still(app, request.headers()) {
+        Ok(device) => Right::Holds { rate: None, account: Some(device::account(app, &device)) },
+        Err(_) => Right::Ended,
+    }
+}
+
 async fn answer(app: &App, request: Request) -> Result<Response, Refusal> {
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
     // §3.3: a slash at the end changes nothing.
@@ -172,6 +181,10 @@ async fn step(app: &App, request: Request) -> Result<Response, Refusal> {
         tracing::error!(%error, "a step's memo cannot be read");
         Refusal::Internal
     })?;
+    // A device that was disabled meanwhile stores and builds nothing more.
+    if device::still(app, &headers)? != job.device {
+        return Err(Refusal::BadToken);
+    }
     match memo {
         Memo::Header => upload::header(app, &job, &headers, told).await,
         Memo::Data(coming) => upload::data(app, &job, &headers, coming, ticket, told).await,

@@ -36,6 +36,7 @@ use self::user::User;
 use super::cross_origin::is_preflight;
 use super::easytransfer::link;
 use super::openings::Openings;
+use super::recheck::Right;
 use crate::audit;
 use crate::catalogue::Surface;
 use crate::line::decision::add_fields;
@@ -90,6 +91,21 @@ struct Asked<'r> {
     headers: HeaderMap,
     meta: Meta,
     prefix: &'r str,
+}
+
+/// Whether the user of a transfer under way still may.
+pub async fn right(app: &App, request: Request) -> Right {
+    let is_open = app.node.config().surfaces.stream_upload.public_assets
+        && matches!(*request.method(), Method::GET | Method::HEAD)
+        && request.uri().path().starts_with("/api/scratch/assets/");
+    if is_open {
+        return Right::of(true);
+    }
+    match user::authenticate(app, request.method(), request.uri(), request.headers()).await {
+        Ok(user) => Right::Holds { rate: None, account: Some(user.account()) },
+        Err(Refusal::NeedLogin | Refusal::InvalidToken) => Right::Ended,
+        Err(_) => Right::Unknown,
+    }
 }
 
 /// One request to its answer.
@@ -147,6 +163,16 @@ impl Asked<'_> {
         user::authenticate(self.app, &self.method, &self.uri, &self.headers).await
     }
 
+    /// Whose step this is has the right to it still. People who cannot be asked now were let in before.
+    async fn still(&self, user: &User) -> Result<(), Refusal> {
+        match self.user().await {
+            Ok(now) if now.key == user.key => Ok(()),
+            Ok(_) => Err(Refusal::InvalidToken),
+            Err(refusal @ (Refusal::NeedLogin | Refusal::InvalidToken)) => Err(refusal),
+            Err(_) => Ok(()),
+        }
+    }
+
     /// What the address of an asset begins with.
     fn base(&self) -> String {
         let config = self.app.node.config();
@@ -170,6 +196,7 @@ impl Asked<'_> {
         };
         let Some(Outcome { ticket, memo, told, .. }) = told else { return chunk(self.user().await?)?.begin() };
         let Note { user, memo } = read(&memo)?;
+        self.still(&user).await?;
         let chunk = chunk(user)?;
         match memo {
             Memo::Preface => chunk.preface(told),
@@ -194,6 +221,7 @@ impl Asked<'_> {
             None => self.user().await?,
             Some(Outcome { memo, told, .. }) => {
                 let Note { user, memo: Memo::Build(building) } = read(&memo)? else { return Err(Refusal::Internal) };
+                self.still(&user).await?;
                 if let Built::Again(response) = build::built(self.app, &user, &building, told).await? {
                     return Ok(response);
                 }

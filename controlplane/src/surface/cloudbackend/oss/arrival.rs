@@ -155,6 +155,11 @@ fn full(whose: Whose) -> Refusal {
     }
 }
 
+/// The name that a memo's content is to get.
+pub fn key_of(memo: &str) -> Option<Key> {
+    serde_json::from_str(memo).ok().map(|memo: Memo| memo.arrival.key)
+}
+
 /// The content is there, or is not going to be.
 pub async fn arrived(call: &Call<'_>, memo: &str, told: Told) -> Result<Response, Refusal> {
     // A form that is refused before its content has no memo yet.

@@ -106,11 +106,21 @@ async fn decide(app: &App, mounted: &Mounted, style: Style, request: Request) ->
     Ok(response)
 }
 
+/// Whether a request under way would be let in again, whatever the time is. A form has its signature in its body: it is
+/// looked at again when its content is there.
+pub fn still_may(app: &App, mounted: &Mounted, request: Request) -> bool {
+    let cloud = &app.node.config().surfaces.cloudbackend;
+    let is_bucket_host = mounted.is_bucket_host || is_bucket_host(cloud, request.headers());
+    let style = if is_bucket_host { Style::BucketHost } else { Style::Path };
+    let (head, _) = request.into_parts();
+    let Ok(call) = Call::new(app, mounted, style, head) else { return false };
+    call.operation() == Operation::Post || call.check_access_again().is_ok()
+}
+
 async fn act(call: &Call<'_>, operation: Operation, outcome: Option<Outcome>) -> Result<Decision, Refusal> {
-    // A form brings its own signature; what came of a step was allowed when it began.
-    let is_judged = matches!(operation, Operation::Post | Operation::NotAllowed) || outcome.is_some();
-    if !is_judged {
-        call.check_access()?;
+    // A form brings its own signature, in its first step.
+    if !matches!(operation, Operation::Post | Operation::NotAllowed) {
+        if outcome.is_some() { call.check_access_again()? } else { call.check_access()? }
     }
     match operation {
         Operation::Post => post::post(call, outcome).await,

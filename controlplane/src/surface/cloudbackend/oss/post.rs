@@ -28,7 +28,12 @@ pub async fn post(call: &Call<'_>, outcome: Option<Outcome>) -> Result<Decision,
     match outcome {
         None => begin(call),
         Some(Outcome { told: Told::Preface(told), .. }) => judge(call, told).await,
-        Some(outcome) => arrival::arrived(call, &outcome.memo, outcome.told).await.map(Decision::from),
+        Some(outcome) => {
+            if let Some(key) = arrival::key_of(&outcome.memo) {
+                call.check_account(&key)?;
+            }
+            arrival::arrived(call, &outcome.memo, outcome.told).await.map(Decision::from)
+        }
     }
 }
 
@@ -73,6 +78,7 @@ async fn judge(call: &Call<'_>, told: PrefaceTold) -> Result<Decision, Refusal> 
             _ => Success::NoContent,
         },
     };
+    call.check_account(&arrival.key)?;
     // The form is longer than its content.
     let at_most = call.meta().body.length().unwrap_or(u64::MAX);
     arrival::receive(call, arrival, bounds, None, at_most).await

@@ -13,7 +13,7 @@ use crate::catalogue::{Beginning, Change, Commit, Keeper};
 fn poll(control_run: u64, degraded: Option<&str>) -> OrdersQuery {
     let node =
         NodeFacts { engine: "ring".into(), cores: 2, degraded: degraded.map(str::to_owned), ..NodeFacts::default() };
-    OrdersQuery { version: VERSION, run: 1, control_run, epoch: 0, after: 0, node }
+    OrdersQuery { version: VERSION, run: 1, control_run, epoch: 0, after: 0, busy: false, node }
 }
 
 fn report(core: usize, counters: CoreCounters) -> CountersReport {
