@@ -106,6 +106,23 @@ pub async fn watch(app: App) {
     }
 }
 
+/// Reads the configuration again at each SIGHUP, as daemons do.
+pub async fn on_hang_up(app: App) {
+    let mut hang_up = match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::hangup()) {
+        Ok(hang_up) => hang_up,
+        Err(error) => return tracing::warn!(%error, "listen for SIGHUP; `et server reload` does the same"),
+    };
+    while hang_up.recv().await.is_some() {
+        match app.reload().await {
+            Ok(Some(_)) => {}
+            Ok(None) => tracing::info!("SIGHUP: there is no configuration file to read"),
+            Err(error) => {
+                tracing::error!(%error, "SIGHUP: the configuration cannot be used; the running settings stay")
+            }
+        }
+    }
+}
+
 async fn modified(file: &PathBuf) -> Option<SystemTime> {
     tokio::fs::metadata(file).await.ok()?.modified().ok()
 }

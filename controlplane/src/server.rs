@@ -322,6 +322,7 @@ async fn serve(app: App, listener: std::os::unix::net::UnixListener) {
     tokio::spawn(tell_denials(app.clone()));
     tokio::spawn(record_expiry(app.clone()));
     tokio::spawn(reloading::watch(app.clone()));
+    tokio::spawn(reloading::on_hang_up(app.clone()));
     tokio::spawn(secure_file_transfer::cleanup::for_ever(app.clone()));
     tokio::spawn(stream_upload::cleanup::for_ever(app.clone()));
     if let Some(people) = app.people.clone() {

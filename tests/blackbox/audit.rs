@@ -6,6 +6,25 @@ use crate::support::tus::metadata;
 use crate::support::{Node, Request, TOKEN, wait};
 
 #[test]
+fn a_renamed_log_is_left_at_sighup_and_the_configuration_is_read_again() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let (file, renamed) = (dir.path().join("audit.jsonl"), dir.path().join("audit.jsonl.1"));
+    let node = Node::setup().config("cleanup_interval: 3600\n").env("AUDIT_LOG", file.display()).start();
+    let first = node.complete_as(&[("filename", "a")], b"hello");
+    let lines = |path: &std::path::Path| std::fs::read_to_string(path).unwrap_or_default();
+    wait::until("the first line", || lines(&file).contains(&first.id).then_some(()));
+    std::fs::rename(&file, &renamed).expect("rename");
+    node.signal(crate::support::node::Role::Both, rustix::process::Signal::HUP);
+    wait::until("a new file", || file.exists().then_some(()));
+    let second = node.complete_as(&[("filename", "b")], b"hello");
+    wait::until("the second line", || lines(&file).contains(&second.id).then_some(()));
+    assert!(!lines(&renamed).contains(&second.id), "the old file is left alone");
+    wait::until("the reload is counted", || {
+        String::from_utf8_lossy(&node.get("/metrics").body).contains("et_reloads_total{result=\"ok\"} 1").then_some(())
+    });
+}
+
+#[test]
 fn every_act_is_one_line_and_no_line_holds_a_secret() {
     let dir = tempfile::tempdir().expect("a directory");
     let file = dir.path().join("audit.jsonl");

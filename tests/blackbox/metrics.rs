@@ -29,6 +29,20 @@ fn readiness_on_the_line(node: &Node) -> String {
     answer
 }
 
+/// M4: totals are of clients, in bytes of content; what clients upload is not what the node sends.
+#[test]
+fn totals_are_what_clients_sent_and_received() {
+    let node = Node::start();
+    let upload = node.complete(&[7; 300_000]);
+    for _ in 0..2 {
+        node.get(&upload.download()).is(200);
+    }
+    wait::until("the cores told it", || {
+        let stats = node.get("/api/stats").json();
+        (stats["total_upload_bytes"] == 300_000 && stats["total_download_bytes"] == 600_000).then_some(())
+    });
+}
+
 #[test]
 fn counters_grow_by_exactly_the_bytes_that_moved() {
     let node = Node::start();

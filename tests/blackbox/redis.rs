@@ -102,6 +102,18 @@ fn p15_stopped_and_continued() {
 }
 
 #[test]
+fn a_connection_that_was_closed_while_idle_refuses_nobody() {
+    let redis = Redis::durable();
+    let node = on(&redis).start();
+    for _ in 0..5 {
+        node.complete(b"hello");
+        let killed = redis.ask("CLIENT KILL TYPE normal SKIPME yes").expect("an answer");
+        assert_ne!(killed, ":0", "the node's connection is killed");
+        node.send(&post().header("Upload-Length", "5")).is(201);
+    }
+}
+
+#[test]
 fn p15_emptied_while_nobody_asks_it_is_filled_again() {
     let redis = Redis::forgetful();
     let mut node = on(&redis).start();

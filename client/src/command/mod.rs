@@ -1,5 +1,7 @@
 //! One file per command: its arguments and what it does.
 
+#[cfg(feature = "server")]
+mod audit_file;
 pub mod delete;
 #[cfg(feature = "server")]
 pub mod doctor;

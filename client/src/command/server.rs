@@ -8,7 +8,6 @@
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::net::IpAddr;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -27,6 +26,7 @@ use tracing_subscriber::layer::{Layer, SubscriberExt};
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, fmt};
 
+use super::audit_file::AuditFile;
 use crate::command::{doctor, import, reload, user, verify};
 
 /// Run a storage node, or reload its configuration.
@@ -124,10 +124,13 @@ struct DoctorArgs {
 struct ConfigArgs {
     #[command(flatten)]
     node: NodeArgs,
-    /// Print the example with every key and its explanation instead
-    #[arg(long)]
+    /// Print the sample: every key with its default and its explanation; the default with --output
+    #[arg(long, conflicts_with = "effective")]
     sample: bool,
-    /// Write to this file instead of stdout
+    /// Print the values in force, and where each comes from, with secrets masked; the default without --output
+    #[arg(long)]
+    effective: bool,
+    /// Write to this file instead of stdout: the sample, or with --effective the values in force
     #[arg(long, short, value_name = "FILE")]
     output: Option<PathBuf>,
 }
@@ -160,7 +163,7 @@ pub fn run(args: &ServerArgs) -> anyhow::Result<ExitCode> {
 fn serve(args: &NodeArgs, control: bool, data: bool) -> anyhow::Result<()> {
     let sources = args.sources();
     let loaded = args.load(&sources)?;
-    start_log(&loaded.config)?;
+    let audit_file = start_log(&loaded.config)?;
     check_clock(std::time::SystemTime::now())?;
     tell_oddities(&sources, &loaded);
     raise_open_files();
@@ -175,13 +178,18 @@ fn serve(args: &NodeArgs, control: bool, data: bool) -> anyhow::Result<()> {
     if let Some(node) = &data {
         tell_addresses(node, &config)?;
     }
-    runtime.block_on(signals.next());
+    runtime.block_on(async {
+        while signals.next().await == Heard::HangUp {
+            // The control plane hears it too, and reads its configuration again.
+            audit_file.iter().for_each(AuditFile::reopen);
+        }
+    });
     tracing::info!("stopping; a second signal ends it at once");
     // A thread waits for the planes; this one for whoever loses patience.
     let ending = std::thread::spawn(move || stop(data, control));
     runtime.block_on(async {
         tokio::select! {
-            () = signals.next() => {
+            () = signals.end() => {
                 tracing::warn!("ended at once; what was acknowledged is safe");
                 std::process::exit(0);
             }
@@ -230,23 +238,20 @@ fn tell_addresses(node: &Node, config: &Config) -> anyhow::Result<()> {
 }
 
 /// Text for people, and the audit log as JSON lines: in a file of its own, or between the text.
-fn start_log(config: &Config) -> anyhow::Result<()> {
+fn start_log(config: &Config) -> anyhow::Result<Option<AuditFile>> {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(config.log_level.word()));
     let colours = std::env::var_os("NO_COLOR").is_none() && std::io::IsTerminal::is_terminal(&std::io::stderr());
     let is_audit = filter_fn(|event| event.target() == audit::TARGET);
     let text = fmt::layer().with_ansi(colours).with_writer(std::io::stderr).with_filter(filter);
     let lines = fmt::layer().json().flatten_event(true).with_ansi(false);
-    let lines = match &config.audit_log {
-        Some(path) => {
-            let file = std::fs::File::options().append(true).create(true).mode(0o600).open(path);
-            let file = file.with_context(|| format!("open logging.audit {}", path.display()))?;
-            lines.with_writer(file).with_filter(is_audit.clone()).boxed()
-        }
+    let audit_file = config.audit_log.as_deref().map(AuditFile::open).transpose()?;
+    let lines = match audit_file.clone() {
+        Some(file) => lines.with_writer(file).with_filter(is_audit.clone()).boxed(),
         None => lines.with_writer(std::io::stderr).with_filter(is_audit.clone()).boxed(),
     };
     // A second call (none is made) would keep the first subscriber: nothing to do about it.
     let _ = tracing_subscriber::registry().with(lines).with(text.with_filter(is_audit.not())).try_init();
-    Ok(())
+    Ok(audit_file)
 }
 
 fn tell_oddities(sources: &Sources, loaded: &Loaded) {
@@ -269,7 +274,8 @@ fn tell_oddities(sources: &Sources, loaded: &Loaded) {
 }
 
 fn print_config(args: &ConfigArgs) -> anyhow::Result<()> {
-    let text = if args.sample { config::EXAMPLE.to_owned() } else { args.node.load(&args.node.sources())?.to_yaml() };
+    let is_sample = args.sample || (args.output.is_some() && !args.effective);
+    let text = if is_sample { config::EXAMPLE.to_owned() } else { args.node.load(&args.node.sources())?.to_yaml() };
     match &args.output {
         Some(path) => std::fs::write(path, text).with_context(|| format!("write {}", path.display())),
         None => Ok(std::io::stdout().lock().write_all(text.as_bytes())?),
@@ -359,8 +365,18 @@ fn check_clock(now: std::time::SystemTime) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// SIGTERM and Ctrl-C.
+/// What a signal asks for.
+#[derive(PartialEq, Eq)]
+enum Heard {
+    /// SIGHUP: read the configuration and open the files again.
+    HangUp,
+    /// SIGTERM or Ctrl-C.
+    End,
+}
+
+/// SIGTERM, Ctrl-C and SIGHUP.
 struct Signals {
+    hang_up: Signal,
     terminate: Signal,
     interrupt: Signal,
     /// Heard so that it does not end the process: what passes the limit of a file's size is 507 for its client, no more.
@@ -371,16 +387,22 @@ impl Signals {
     fn new() -> std::io::Result<Self> {
         let file_size = SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw());
         Ok(Self {
+            hang_up: signal(SignalKind::hangup())?,
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
             _file_size: signal(file_size)?,
         })
     }
 
-    async fn next(&mut self) {
+    async fn next(&mut self) -> Heard {
         tokio::select! {
-            _ = self.terminate.recv() => {}
-            _ = self.interrupt.recv() => {}
+            _ = self.hang_up.recv() => Heard::HangUp,
+            _ = self.terminate.recv() => Heard::End,
+            _ = self.interrupt.recv() => Heard::End,
         }
+    }
+
+    async fn end(&mut self) {
+        while self.next().await == Heard::HangUp {}
     }
 }

@@ -34,6 +34,13 @@ impl Cores {
         told.by_core.insert(report.core, (Instant::now(), report.counters));
     }
 
+    /// Content received and content sent by all cores, in bytes, since the data plane started.
+    pub fn moved(&self) -> (u64, u64) {
+        let told = self.lock();
+        let all = told.by_core.values().flat_map(|(_, counters)| &counters.addresses);
+        all.fold((0, 0), |(received, sent), bytes| (received + bytes.received, sent + bytes.sent))
+    }
+
     /// Whether each of so many cores told something lately.
     pub fn are_there(&self, cores: usize) -> bool {
         let told = self.lock();

@@ -73,6 +73,17 @@ fn the_other_commands() {
 }
 
 #[test]
+fn a_configuration_file_is_written_as_a_sample_unless_the_values_in_force_are_asked_for() {
+    let node = Node::start();
+    wait::run(node.et(&["server", "config", "-o", "sample.yaml"])).ok();
+    let sample = std::fs::read_to_string(node.dir().join("sample.yaml")).expect("the sample");
+    assert_eq!(sample, include_str!("../../../config.example.yaml"));
+    wait::run(node.et(&["server", "config", "--effective", "-o", "now.yaml", "--port", "4711"])).ok();
+    let now = std::fs::read_to_string(node.dir().join("now.yaml")).expect("the values");
+    assert!(now.contains("4711") && !now.contains(TOKEN), "{now}");
+}
+
+#[test]
 fn failures_say_so_on_standard_error_and_in_the_exit_code() {
     let node = Node::start();
     source(&node, "a.bin", Oracle(1), 1_000);

@@ -17,6 +17,21 @@ fn refused(node: &Node, given: &str) {
 }
 
 #[test]
+fn keys_of_later_releases_are_refused_by_name_and_create_nothing() {
+    let node = Node::start();
+    for key in
+        ["folderId", "folder_id", "folderName", "relativePath", "relative_path", "sink", "sink_config", "sink_preset"]
+    {
+        let given = metadata(&[("filename", "a"), (key, "c2VjcmV0")]);
+        let reply = node.send(&post().header("Upload-Length", "2").header("Upload-Metadata", given)).is(501);
+        let said = String::from_utf8_lossy(&reply.body).into_owned();
+        assert!(said.contains(key) && !said.contains("c2VjcmV0"), "{said}");
+        assert_eq!(reply.header("Location"), None);
+    }
+    assert_eq!(node.listed(), 0);
+}
+
+#[test]
 fn pairs_are_separated_by_commas_and_one_space() {
     let node = Node::start();
     let name = "filename YQ==";

@@ -53,6 +53,8 @@ pub struct Fault {
     pub reason: String,
     /// It has no memory left.
     pub is_full: bool,
+    /// The connection was gone.
+    pub is_dropped: bool,
 }
 
 /// The catalogue cannot be read.
@@ -110,7 +112,7 @@ impl Link {
     pub fn check_server(&mut self) -> Result<bool, Fault> {
         let info: InfoDict = self.say(|connection| cmd("INFO").query(connection))?;
         let is = |key: &str, value: &str| info.get::<String>(key).is_some_and(|found| found.starts_with(value));
-        let refuse = |reason: &str| Err(Fault { reason: reason.into(), is_full: false });
+        let refuse = |reason: &str| Err(Fault { reason: reason.into(), is_full: false, is_dropped: false });
         if is("cluster_enabled", "1") {
             return refuse("this Redis is part of a cluster; give a server that is not");
         }
@@ -134,7 +136,7 @@ impl Link {
     /// Who owns the catalogue, and how far it is.
     pub fn look(&mut self) -> Result<Found, Fault> {
         let look = cmd("MGET").arg(self.key("owner")).arg(self.key("generation")).take();
-        let (owner, generation) = self.say(|connection| look.query(connection))?;
+        let (owner, generation) = self.say_again(|link| link.say(|connection| look.query(connection)))?;
         Ok(Found { owner, generation })
     }
 
@@ -167,6 +169,11 @@ impl Link {
 
     /// Writes a batch in one step; `false`: Redis is not as this run left it, and nothing was done.
     pub fn write(&mut self, batch: &Batch, tenure: &mut Tenure) -> Result<bool, Fault> {
+        // Each attempt has a number of its own, and a batch that is written twice is written.
+        self.say_again(|link| link.write_once(batch, tenure))
+    }
+
+    fn write_once(&mut self, batch: &Batch, tenure: &mut Tenure) -> Result<bool, Fault> {
         let mut call = self.call(&WRITE, &["owner", "generation", "records", "docs", "kept", "trusted"]);
         call.arg(tenure.owner()).arg(tenure.written()).arg(tenure.attempt()).arg(u8::from(batch.is_trusted));
         call.arg(batch.deletes.len()).arg(batch.doc_deletes.len()).arg(batch.puts.len()).arg(batch.docs.len());
@@ -246,6 +253,16 @@ impl Link {
         call
     }
 
+    /// The same words again on a new connection, when the one at hand was closed while it lay idle. For words that may be
+    /// said twice.
+    fn say_again<T>(&mut self, mut words: impl FnMut(&mut Self) -> Result<T, Fault>) -> Result<T, Fault> {
+        let was_idle = self.connection.is_some();
+        match words(self) {
+            Err(fault) if was_idle && fault.is_dropped => words(self),
+            said => said,
+        }
+    }
+
     /// One conversation, on the connection that is there or a new one.
     fn say<T>(&mut self, words: impl FnOnce(&mut Connection) -> Result<T, RedisError>) -> Result<T, Fault> {
         let connection = match &mut self.connection {
@@ -284,6 +301,7 @@ fn parse_place(entry: &str) -> Result<Place, ReadError> {
 impl From<RedisError> for Fault {
     fn from(error: RedisError) -> Self {
         let is_full = error.code() == Some("OOM");
+        let is_dropped = error.is_connection_dropped() && !error.is_timeout();
         let reason = match error.kind() {
             _ if is_full => "Redis has no memory left (maxmemory)".into(),
             _ if error.is_timeout() => format!("no answer within {} s", ANSWER_WAIT.as_secs()),
@@ -292,7 +310,7 @@ impl From<RedisError> for Fault {
             _ if error.code() == Some("NOAUTH") => "Redis wants a password; state.redis_url has none".into(),
             _ => error.to_string(),
         };
-        Self { reason, is_full }
+        Self { reason, is_full, is_dropped }
     }
 }
 

@@ -105,7 +105,7 @@ pub fn open(url: &Secret, state: &Path) -> Result<Beginning, OpenError> {
     let found = link.look().map_err(|fault| wrong(fault.into()))?;
     if tenure.standing(&found) != Standing::Ours {
         let reason = "it was emptied or taken over while it was read; start again".into();
-        return Err(wrong(Fault { reason, is_full: false }.into()));
+        return Err(wrong(Fault { reason, is_full: false, is_dropped: false }.into()));
     }
     let desk = Arc::new(Desk::new(Mirror::new(&held)));
     let pulse = Arc::<Pulse>::default();

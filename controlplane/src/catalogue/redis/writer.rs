@@ -104,7 +104,9 @@ impl Writer {
         match (self.standing(&found)?, batch) {
             (Standing::Ours, None) => Ok(()),
             // It changed between two questions; the next turn sees it as it then is.
-            (Standing::Ours, Some(_)) => Err(Fault { reason: "Redis is recovering".into(), is_full: false }.into()),
+            (Standing::Ours, Some(_)) => {
+                Err(Fault { reason: "Redis is recovering".into(), is_full: false, is_dropped: false }.into())
+            }
             (Standing::Wiped, _) => Err(Setback::Wiped),
             (Standing::Lost, _) => Err(Setback::Lost),
         }
@@ -120,6 +122,7 @@ impl Writer {
         let term = self.anchor.term().map_err(|error| Fault {
             reason: format!("read {}: {error}", self.anchor.path().display()),
             is_full: false,
+            is_dropped: false,
         })?;
         Ok(if term > self.tenure.term() { Standing::Lost } else { Standing::Wiped })
     }

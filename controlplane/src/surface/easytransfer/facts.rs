@@ -113,6 +113,8 @@ pub async fn stats(State(app): State<App>) -> Result<Json<Value>, Refused> {
     };
     let (totals, interfaces) = (app.node.totals(&OWN), app.traffic.interfaces());
     let total = Rates::total(&interfaces);
+    // Totals are of clients: what they uploaded, what they downloaded.
+    let (received, sent) = app.metrics.cores.moved();
     let traffic: Map<String, Value> =
         interfaces.iter().map(|interface| (interface.name.clone(), interface_json(interface))).collect();
     let instances: Map<String, Value> =
@@ -126,8 +128,8 @@ pub async fn stats(State(app): State<App>) -> Result<Json<Value>, Refused> {
             "total_size": totals.file_bytes,
             "uploading_size": totals.upload_bytes,
         },
-        "total_upload_bytes": interfaces.iter().map(|interface| interface.sent).sum::<u64>(),
-        "total_download_bytes": interfaces.iter().map(|interface| interface.received).sum::<u64>(),
+        "total_upload_bytes": received,
+        "total_download_bytes": sent,
         "task_download_bytes": 0,
         "task_push_bytes": 0,
         "task_total": 0,

@@ -29,6 +29,20 @@ use crate::surface::easytransfer::link;
 use crate::surface::easytransfer::quota::{no_room, upload_rate};
 use crate::surface::refusal::Refused;
 
+/// What later releases do with an upload (contract 2.2), and this one does not: accepted in silence, they would lead
+/// their client to believe that the file is in a folder, or on its way to another store.
+const LATER_KEYS: [&str; 9] = [
+    "relativePath",
+    "relative_path",
+    "folderId",
+    "folder_id",
+    "folderName",
+    "folder_name",
+    "sink",
+    "sink_config",
+    "sink_preset",
+];
+
 /// Creates an upload, with its first bytes when there are some.
 pub async fn create(
     State(app): State<App>,
@@ -127,6 +141,9 @@ async fn with_upload(
 /// The record of an upload whose length is not looked at yet.
 fn describe(node: &Node, head: &CreateHead, caller: &Caller) -> Result<Record, Refused> {
     let metadata = &head.metadata;
+    if let Some(key) = LATER_KEYS.iter().find(|key| metadata.get(key).is_some()) {
+        return Err(Refused::new(501, format!("this node does not know {key} yet: leave it out of Upload-Metadata")));
+    }
     let id = node.new_id();
     let filename = match metadata.get("filename") {
         Some(name) => display_name(name),

@@ -57,9 +57,9 @@ pub async fn head(
     Ok(Decision::cached(&app.node, app.node.ticket(), cache_ms, Act::State(state)))
 }
 
-/// T-HEAD-6, T-CON-6: what the client gave, exactly; and easytransfer.md §2.3: the chunks, where there are any.
+/// T-HEAD-6, T-CON-6: what the client gave, exactly, but for the keys of sinks, which hold secrets; and easytransfer.md §2.3: the chunks, where there are any.
 fn fields(entry: &Entry, chunk_size: u64) -> Vec<Field> {
-    let metadata = entry.record.metadata.clone().map(|metadata| ("Upload-Metadata".to_owned(), metadata));
+    let metadata = entry.record.metadata.as_deref().map(|metadata| ("Upload-Metadata".to_owned(), shown(metadata)));
     let concat = match &entry.record.kind {
         Kind::File => None,
         Kind::Partial => Some("partial".to_owned()),
@@ -71,6 +71,15 @@ fn fields(entry: &Entry, chunk_size: u64) -> Vec<Field> {
         [("X-Chunk-Size".to_owned(), chunk_size.to_string()), ("X-Available-Chunks".to_owned(), count.to_string())]
     });
     metadata.into_iter().chain(concat).chain(chunks).collect()
+}
+
+/// Records of earlier releases may hold the settings of a sink.
+fn shown(metadata: &str) -> String {
+    let is_of_sink = |pair: &&str| pair.trim().starts_with("sink");
+    match metadata.split(',').any(|pair| is_of_sink(&pair)) {
+        false => metadata.to_owned(),
+        true => metadata.split(',').filter(|pair| !is_of_sink(pair)).collect::<Vec<_>>().join(","),
+    }
 }
 
 /// `GET /api/files/{id}/ranges`: which bytes of an upload or file are there, a page of ranges from offset `from` on. `HEAD`
