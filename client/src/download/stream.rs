@@ -36,7 +36,9 @@ impl Downloader {
             let before = stream.at;
             let outcome = self.step(&mut stream, to);
             if stream.at > before {
-                (patience.progressed(), idle.progressed(), failures.forget());
+                patience.progressed();
+                idle.progressed();
+                failures.forget();
             }
             match outcome {
                 Ok(true) => {}

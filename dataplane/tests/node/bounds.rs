@@ -19,6 +19,12 @@ fn impatient() -> Limits {
     Limits { body_idle_timeout: Duration::from_secs(1), keep_alive_timeout: PATIENCE, ..Limits::default() }
 }
 
+/// The pace of a client that dribbles.
+#[expect(clippy::disallowed_methods, reason = "a slow client, on a thread of its own")]
+fn between_bites() {
+    thread::sleep(Duration::from_millis(40));
+}
+
 /// Sends `again` after `head` in small bites, each soon after the one before, until the node has enough.
 fn dribble(bed: &Bed, head: &str, first: &[u8], again: &[u8]) {
     let mut client = Client::connect(bed.address);
@@ -27,7 +33,7 @@ fn dribble(bed: &Bed, head: &str, first: &[u8], again: &[u8]) {
     let since = Instant::now();
     while client.try_send(again).is_ok() {
         assert!(since.elapsed() < PATIENCE, "{head}: dribbles on after {PATIENCE:?}");
-        thread::sleep(Duration::from_millis(40));
+        between_bites();
     }
 }
 
@@ -144,7 +150,7 @@ fn senders_that_dribble_leave_uploads_their_slots() {
             let uploads: Vec<_> = (0..16).map(|number| scope.spawn(move || upload(CLIENTS + number))).collect();
             while uploads.iter().any(|upload| !upload.is_finished()) {
                 clients.iter_mut().for_each(|client| client.send(b"1\r\na\r\n"));
-                thread::sleep(Duration::from_millis(40));
+                between_bites();
             }
         });
     });

@@ -14,6 +14,7 @@ const LONG: u64 = 4 << 20;
 
 /// Waits for something that happens by itself.
 #[track_caller]
+#[expect(clippy::disallowed_methods, reason = "the test waits for a condition on a thread of its own")]
 fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
     for _ in 0..6000 {
         if let Some(found) = look() {

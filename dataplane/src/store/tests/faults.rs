@@ -119,8 +119,8 @@ fn s4_a_fault_at_any_call_of_the_first_start_on_a_directory_of_an_older_release(
     let store = start(root.path(), "upgraded");
     store_bytes(&store, id(50), None, 0, b"hello");
     drop(store);
-    let segments = journal_files(root.path()).into_iter().filter(|path| path.extension().unwrap() == "journal");
-    std::fs::remove_file(segments.last().unwrap()).unwrap();
+    let mut segments = journal_files(root.path()).into_iter().filter(|path| path.extension().unwrap() == "journal");
+    std::fs::remove_file(segments.next_back().unwrap()).unwrap();
     assert!(matches!(try_start(root.path()), Err(OpenError::Damaged(_))), "from now on a missing file is noticed");
 }
 
