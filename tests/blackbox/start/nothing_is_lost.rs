@@ -237,8 +237,9 @@ fn a_removal_is_synced_before_its_file_is_unlinked() {
         let deleted = node.complete(b"deleted");
         node.delete(&deleted.file()).is(200);
         let before = audit::objects_below(node.storage()).len();
-        let surplus = post().header("Upload-Length", "5").header("Content-Type", OCTETS).body(b"more than five bytes");
-        let refused = node.send(&surplus.chunked(4));
+        // Long enough that some of it is in the file before the rest turns out to be too much.
+        let surplus = post().header("Upload-Length", "3000000").header("Content-Type", OCTETS);
+        let refused = node.send(&surplus.body(Oracle(1).bytes(0..4_000_000)).chunked(50_000));
         assert!(refused.status == 400, "{refused:?}");
         wait::until("it is discarded", || (audit::objects_below(node.storage()).len() == before).then_some(()));
         node.stop();
