@@ -1,7 +1,8 @@
 //! Requests to the control plane over its Unix socket: a few kept-alive connections per core.
 //!
-//! Must stay true: a connection goes back to the pool only after its answer was read to the end; a request is sent again
-//! only when a pooled connection turned out dead before a single byte of an answer came.
+//! Must stay true: a connection goes back to the pool only after its answer was read to the end. A request that may change
+//! something is carried out at most once: when a pooled connection turns out dead it is sent again only if the control plane
+//! cannot have it, because the connection took nothing of it; after that, no answer is an error of its own.
 
 use std::cell::{Cell, RefCell};
 use std::os::unix::fs::MetadataExt as _;
@@ -87,15 +88,21 @@ impl LineClient {
     pub async fn ask(&self, request: &[u8], limit: Duration) -> Result<LineReply, LineError> {
         let _turn = self.wait_for_turn(limit).await?;
         loop {
-            let pooled = self.idle.borrow_mut().pop();
+            let pooled = self.take_idle();
             let was_pooled = pooled.is_some();
             let mut wire = match pooled {
                 Some(wire) => wire,
                 None => self.connect().await?,
             };
-            match exchange(&mut wire, request, limit).await {
+            let (taken, sent) = wire.send_counted(Buf::from(request.to_vec()), false, limit).await;
+            let answered = match sent {
+                Ok(()) => answer(&mut wire, limit).await,
+                Err(error) => Err(error.into()),
+            };
+            match answered {
                 Ok((head, body)) => return Ok(LineReply { head, body, wire }),
-                Err(LineError::Away(WireError::Closed | WireError::Io(_))) if was_pooled => {}
+                Err(LineError::Away(WireError::Closed | WireError::Io(_)))
+                    if was_pooled && (taken == 0 || is_safe(request)) => {}
                 Err(error) => return Err(error),
             }
         }
@@ -160,6 +167,16 @@ impl LineClient {
         }
     }
 
+    /// A connection that the control plane has not closed, as far as this side knows.
+    fn take_idle(&self) -> Option<Wire> {
+        loop {
+            let wire = self.idle.borrow_mut().pop()?;
+            if wire.last_bytes().is_none() && !wire.is_broken() {
+                return Some(wire);
+            }
+        }
+    }
+
     async fn connect(&self) -> Result<Wire, LineError> {
         let socket = self.io.connect_unix(&self.path).await.map_err(WireError::Io)?;
         if !is_own(&socket, &self.path) {
@@ -190,8 +207,12 @@ impl Drop for Turn<'_> {
     }
 }
 
-async fn exchange(wire: &mut Wire, request: &[u8], limit: Duration) -> Result<(ResponseHead, Body), LineError> {
-    wire.send(request.to_vec(), false, limit).await?;
+/// Asking twice is asking once (RFC 9110 §9.2.1).
+fn is_safe(request: &[u8]) -> bool {
+    [&b"GET "[..], b"HEAD ", b"OPTIONS "].iter().any(|method| request.starts_with(method))
+}
+
+async fn answer(wire: &mut Wire, limit: Duration) -> Result<(ResponseHead, Body), LineError> {
     loop {
         match ResponseHead::parse(wire.ahead(), false) {
             Ok(Some((head, consumed))) if !head.is_interim() => {
@@ -251,5 +272,67 @@ impl LineReply {
             Err(BodyError::Wire(error)) => Err(error.into()),
             Err(BodyError::Framing(_) | BodyError::Form | BodyError::Slow) => Err(LineError::Garbled),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read as _, Write as _};
+    use std::os::unix::net::UnixListener;
+    use std::path::Path;
+    use std::sync::mpsc::{Receiver, channel};
+    use std::thread;
+
+    use super::*;
+    use crate::config::EngineChoice;
+    use crate::world::{CoreOptions, run_core};
+
+    /// A control plane that answers the first request of each connection, takes the second one and is gone. Tells the method
+    /// of each that it took.
+    fn forgetful(path: &Path) -> Receiver<String> {
+        let listener = UnixListener::bind(path).expect("a socket");
+        let (took, taken) = channel();
+        thread::spawn(move || {
+            for stream in listener.incoming() {
+                let mut stream = stream.expect("a connection");
+                for answered in [true, false] {
+                    let mut request = Vec::new();
+                    let mut byte = [0];
+                    while !request.ends_with(b"\r\n\r\n") && stream.read(&mut byte).is_ok_and(|read| read == 1) {
+                        request.extend(byte);
+                    }
+                    let Some(method) = String::from_utf8_lossy(&request).split(' ').next().map(str::to_owned) else {
+                        break;
+                    };
+                    if request.is_empty() || took.send(method).is_err() {
+                        break;
+                    }
+                    if answered {
+                        stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").expect("an answer");
+                    }
+                }
+            }
+        });
+        taken
+    }
+
+    #[test]
+    fn what_the_control_plane_may_have_carried_out_is_not_sent_again() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("line");
+        let taken = forgetful(&path);
+        let options = CoreOptions { engine: EngineChoice::Readiness, slots: 1, ..CoreOptions::default() };
+        let run = run_core(options, move |io| async move {
+            let line = LineClient::new(io, path);
+            let mut outcomes = Vec::new();
+            for method in ["DELETE", "DELETE", "GET", "GET"] {
+                let request = format!("{method} /x HTTP/1.1\r\nHost: line\r\n\r\n");
+                outcomes.push(line.call(request.as_bytes(), ANSWER_WAIT).await.is_ok());
+            }
+            assert_eq!(outcomes, [true, false, true, true], "a lost DELETE is an error, a lost GET is asked again");
+        });
+        run.expect("a core");
+        let methods: Vec<String> = taken.try_iter().collect();
+        assert_eq!(methods, ["DELETE", "DELETE", "GET", "GET", "GET"], "each DELETE once");
     }
 }
