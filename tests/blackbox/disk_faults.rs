@@ -181,6 +181,43 @@ fn a_limit_on_file_size_ends_no_engine() {
 }
 
 #[test]
+fn a_disk_that_hangs_stalls_no_core() {
+    for engine in ["ring", "readiness"] {
+        let Some(disk) = Disk::ext4(192) else { return };
+        let node = Node::setup().storage(&disk.path().join("storage")).env("ENGINE", engine).start();
+        let content = Oracle(8).bytes(0..6000);
+        // None is complete: what the control plane confirms is recorded by the core itself.
+        let uploads: Vec<_> = (0..4).map(|_| node.create(10_000)).collect();
+        for upload in &uploads {
+            node.patch(upload, 0, &content[..3000]).is(204);
+        }
+        std::thread::scope(|scope| {
+            let frozen = disk.freeze();
+            let (ended, ends) = std::sync::mpsc::channel();
+            for upload in &uploads {
+                let (node, content, ended) = (&node, &content, ended.clone());
+                scope.spawn(move || {
+                    let reply = node.try_send(&patch(upload, 3000, &content[3000..]));
+                    ended.send(reply.map(|reply| reply.status).ok()).expect("the test listens");
+                });
+            }
+            // Each connection is some core's; a core that hangs would keep some of them.
+            for _ in 0..32 {
+                node.send(&Request::get("/livez")).is(200);
+            }
+            assert!(ends.try_recv().is_err(), "{engine}: nothing can be written");
+            drop(frozen);
+            for _ in &uploads {
+                assert_eq!(ends.recv().expect("an end"), Some(204), "{engine}");
+            }
+        });
+        for upload in &uploads {
+            assert_eq!(node.offset(upload), 6000);
+        }
+    }
+}
+
+#[test]
 fn a_clock_before_1970_starts_no_plane() {
     let dir = tempfile::tempdir().expect("a directory");
     let (source, library) = (dir.path().join("past.c"), dir.path().join("past.so"));

@@ -5,13 +5,13 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::os::fd::OwnedFd;
 
 use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
-use rustix::io::{Errno, retry_on_intr};
+use rustix::io::{Errno, IoSliceMut, ReadWriteFlags, preadv2, retry_on_intr};
 use rustix::net::{RecvFlags, SendFlags, SocketAddrUnix, SocketFlags};
 
 use super::{Flight, Place, Readiness};
 use crate::world::seam::{Interest, Key, Op, Outcome};
 use crate::world::socket::{recv_chunk, send_file_now};
-use crate::world::{Chunk, Fd, write_all_now};
+use crate::world::{Chunk, Fd};
 
 /// How a try ended.
 enum Tried {
@@ -117,11 +117,9 @@ impl Flight {
                 }
             }
             Op::ReadAt { file, buf, at, pos } => read(file, &mut buf[at.clone()], *pos, done),
-            Op::WriteAt { file, buf, at, pos } => match write_all_now(file, &buf[at.clone()], *pos) {
-                Ok(()) => Tried::Finish,
-                Err(error) => Tried::Fail(error),
-            },
-            Op::SyncData { .. }
+            // `RWF_NOWAIT` is no help: a frozen file system is waited for before the kernel looks at it.
+            Op::WriteAt { .. }
+            | Op::SyncData { .. }
             | Op::OpenAt { .. }
             | Op::Allocate { .. }
             | Op::Truncate { .. }
@@ -162,14 +160,14 @@ fn send(socket: &Fd, bytes: &[u8], more: bool, done: &mut usize) -> Tried {
     Tried::Finish
 }
 
+/// What the page cache holds; a helper waits for the rest, and meets the errors.
 fn read(file: &Fd, space: &mut [u8], pos: u64, done: &mut usize) -> Tried {
     while *done < space.len() {
-        match retry_on_intr(|| rustix::io::pread(&**file, &mut space[*done..], pos + *done as u64)) {
+        let mut rest = [IoSliceMut::new(&mut space[*done..])];
+        match preadv2(&**file, &mut rest, pos + *done as u64, ReadWriteFlags::NOWAIT) {
             Ok(0) => break,
             Ok(count) => *done += count,
-            // The unaligned end of a file that is read directly.
-            Err(Errno::INVAL) if *done > 0 => break,
-            Err(error) => return error.into(),
+            Err(_) => return Tried::Away,
         }
     }
     Tried::Finish

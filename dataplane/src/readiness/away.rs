@@ -1,15 +1,17 @@
-//! Work that blocks, on the helper threads. A job gets its own duplicate of the descriptor, so nothing of the core
-//! crosses threads; its result comes back by key.
+//! Work that blocks, on the helper threads. A job gets its own duplicate of the descriptor, and the buffer for as long as it
+//! runs, so nothing of the core is shared between threads; its result comes back by key.
 #![expect(clippy::disallowed_types, reason = "results come from helper threads; held for a push or a swap")]
 
 use std::ffi::CString;
+use std::ops::Range;
 use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rustix::fs::{FallocateFlags, Mode, OFlags};
 use rustix::io::{Errno, fcntl_dupfd_cloexec};
 
-use super::Readiness;
+use super::{Flight, Readiness};
+use crate::ring::lent::Lent;
 use crate::world::helpers::push_job;
 use crate::world::seam::{Key, Op, Outcome};
 use crate::world::{Fd, OPEN_RESOLVE, open_how_mode};
@@ -21,6 +23,8 @@ const OPEN_TRIES: usize = 8;
 pub(super) enum Result {
     Unit(std::result::Result<(), Errno>),
     Opened(std::result::Result<OwnedFd, Errno>),
+    /// Bytes of the range in all, and its buffer.
+    Moved(std::result::Result<usize, Errno>, Lent),
 }
 
 /// Where jobs leave their results for the core, and its doorbell. The lock is held for a push or a swap only.
@@ -52,10 +56,21 @@ enum Job {
     Allocate(OwnedFd, u64, u64),
     Truncate(OwnedFd, u64),
     Unlink(OwnedFd, CString),
+    Read(OwnedFd, Part),
+    Write(OwnedFd, Part),
+}
+
+/// A part of a buffer and its place in a file.
+struct Part {
+    lent: Lent,
+    at: Range<usize>,
+    pos: u64,
+    done: usize,
 }
 
 impl Job {
-    fn of(op: &Op) -> std::result::Result<Self, Errno> {
+    /// The buffer goes along; it is back in the operation when the result is taken.
+    fn of(op: &mut Op, done: usize) -> std::result::Result<Self, Errno> {
         let dup = |fd: &Fd| fcntl_dupfd_cloexec(&**fd, 0);
         Ok(match op {
             Op::SyncData { file } => Self::Sync(dup(file)?),
@@ -63,15 +78,21 @@ impl Job {
             Op::Allocate { file, pos, len } => Self::Allocate(dup(file)?, *pos, *len),
             Op::Truncate { file, len } => Self::Truncate(dup(file)?, *len),
             Op::UnlinkAt { dir, name } => Self::Unlink(dup(dir)?, name.clone()),
+            Op::ReadAt { file, buf, at, pos } => {
+                let file = dup(file)?;
+                Self::Read(file, Part { lent: Lent::of(std::mem::take(buf)), at: at.clone(), pos: *pos, done })
+            }
+            Op::WriteAt { file, buf, at, pos } => {
+                let file = dup(file)?;
+                Self::Write(file, Part { lent: Lent::of(std::mem::take(buf)), at: at.clone(), pos: *pos, done })
+            }
             Op::Accept { .. }
             | Op::RecvSome { .. }
             | Op::Recv { .. }
             | Op::Send { .. }
             | Op::SendFile { .. }
             | Op::Poll { .. }
-            | Op::ConnectUnix { .. }
-            | Op::ReadAt { .. }
-            | Op::WriteAt { .. } => unreachable!("never sent away"),
+            | Op::ConnectUnix { .. } => unreachable!("never sent away"),
         })
     }
 
@@ -96,6 +117,14 @@ impl Job {
                 Result::Unit(retry_on_intr(|| fs::fallocate(&file, FallocateFlags::empty(), pos, len)))
             }
             Self::Truncate(file, len) => Result::Unit(retry_on_intr(|| fs::ftruncate(&file, len))),
+            Self::Read(file, mut part) => {
+                let moved = part.read(&file);
+                Result::Moved(moved, part.lent)
+            }
+            Self::Write(file, mut part) => {
+                let moved = part.write(&file);
+                Result::Moved(moved, part.lent)
+            }
             Self::Unlink(dir, name) => {
                 Result::Unit(retry_on_intr(|| fs::unlinkat(&dir, name.as_c_str(), fs::AtFlags::empty())))
             }
@@ -103,11 +132,46 @@ impl Job {
     }
 }
 
+impl Part {
+    /// Until the range is full or the file ends.
+    fn read(&mut self, file: &OwnedFd) -> std::result::Result<usize, Errno> {
+        let space = &mut self.lent.bytes()[self.at.clone()];
+        let mut done = self.done;
+        while done < space.len() {
+            match rustix::io::pread(file, &mut space[done..], self.pos + done as u64) {
+                Ok(0) => break,
+                Ok(count) => done += count,
+                Err(Errno::INTR) => {}
+                // The unaligned end of a file that is read directly.
+                Err(Errno::INVAL) if done > 0 => break,
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(done)
+    }
+
+    /// All of it.
+    fn write(&mut self, file: &OwnedFd) -> std::result::Result<usize, Errno> {
+        let bytes = &self.lent.bytes()[self.at.clone()];
+        let mut done = self.done;
+        while done < bytes.len() {
+            match rustix::io::pwrite(file, &bytes[done..], self.pos + done as u64) {
+                // A write that takes nothing and says no error: there is no room.
+                Ok(0) => return Err(Errno::NOSPC),
+                Ok(count) => done += count,
+                Err(Errno::INTR) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(done)
+    }
+}
+
 impl Readiness {
     /// Gives the operation under `key` to a helper.
     pub(super) fn send_away(&mut self, key: Key) {
         let Some(flight) = self.flying.get_mut(key) else { return };
-        match Job::of(&flight.op) {
+        match Job::of(&mut flight.op, flight.done) {
             Ok(job) => {
                 let returned = Arc::clone(&self.returned);
                 push_job(move || returned.put(key, job.run()));
@@ -119,6 +183,17 @@ impl Readiness {
     /// A helper's result.
     pub(super) fn come_back(&mut self, key: Key, result: Result) {
         match result {
+            Result::Moved(moved, lent) => {
+                if let Some(Flight { op: Op::ReadAt { buf, .. } | Op::WriteAt { buf, .. }, .. }) =
+                    self.flying.get_mut(key)
+                {
+                    *buf = lent.back();
+                }
+                match moved {
+                    Ok(done) => self.finish(key, done),
+                    Err(error) => self.fail(key, error.into()),
+                }
+            }
             Result::Unit(Ok(())) => self.finish(key, 0),
             Result::Unit(Err(error)) => self.fail(key, error.into()),
             Result::Opened(Ok(file)) => self.end_with(key, Outcome::Opened(Ok(file))),

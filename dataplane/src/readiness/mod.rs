@@ -1,6 +1,6 @@
 //! The readiness engine: epoll and calls that do not wait. It takes over where io_uring is refused; same promises, more
-//! system calls. Files are read and written inline; what may block for long (sync, open, allocate, truncate, unlink)
-//! goes to the helper threads.
+//! system calls. Of files, what the page cache holds is read inline; what may wait for the disk (other reads, every write, sync,
+//! open, allocate, truncate, unlink) goes to the helper threads, so a disk that hangs stalls who needs it and no core.
 //!
 //! What must stay true: an operation is in exactly one of three places besides `flying`: waiting on a descriptor, in
 //! `retry`, or away with a helper; so a cancel knows where to look. Descriptors that are waited on are owned by their

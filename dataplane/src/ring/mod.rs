@@ -16,6 +16,7 @@
 pub mod arena;
 mod complete;
 mod fixed;
+pub mod lent;
 pub mod outgoing;
 pub mod provided;
 mod setup;
