@@ -43,6 +43,9 @@ pub async fn finish(core: &Core, object: &Arc<Object>, file: Option<&DataFile>, 
         Durability::None => false,
     };
     if completion.is_none() && !sync {
+        if let (Some(file), Stored::Bytes, true) = (file, stored, core.shared.config.durability != Durability::None) {
+            keep_open(core, object, file);
+        }
         return Ok(());
     }
     match make_durable(core, object, file, completion.as_mut(), sync).await {
@@ -71,6 +74,40 @@ impl From<Broken> for NotDone {
     }
 }
 
+/// Bytes that a later sync covers: the kernel shall not forget meanwhile that it could not write them.
+fn keep_open(core: &Core, object: &Arc<Object>, file: &DataFile) {
+    if object.is_kept_or_lapsed() {
+        return;
+    }
+    #[cfg(debug_assertions)]
+    if crate::world::faults::is_due(crate::world::faults::Failing::Keep) {
+        return object.keep_open(None);
+    }
+    core.shared.store.keep_open(object, file.to_std().map(Into::into));
+}
+
+/// Makes everything in the file durable. Through the descriptor that is kept, for it hears of every failed writeback; when
+/// one may have been missed, what the disk holds is compared with the CRCs.
+async fn sync_file(core: &Core, object: &Arc<Object>, file: &DataFile) -> Result<(), Broken> {
+    match object.kept() {
+        Some(kept) => {
+            let kept = Rc::new(kept.try_clone().map_err(Doing::Sync.broken())?);
+            core.io.sync_data(&kept).await.map_err(Doing::Sync.broken())?;
+        }
+        None => file.sync(&core.io).await.map_err(Doing::Sync.broken())?,
+    }
+    if !object.is_lapsed() {
+        return Ok(());
+    }
+    let (store, doubtful) = (Arc::clone(&core.shared.store), Arc::clone(object));
+    let compared = core.io.off_core(move || doubtful.compare_with_disk(&store.objects_dir())).await;
+    if compared.map_err(Doing::Read.broken())? {
+        return Ok(());
+    }
+    let lost = io::Error::other("the disk does not hold what was written");
+    Err(Doing::Sync.broken()(lost))
+}
+
 async fn make_durable(
     core: &Core,
     object: &Arc<Object>,
@@ -95,8 +132,9 @@ async fn make_durable(
         }
         if sync {
             let mark = object.mark();
-            file.sync(&core.io).await.map_err(Doing::Sync.broken())?;
+            sync_file(core, object, file).await?;
             object.synced(mark, core.journal()).map_err(Doing::Journal.broken())?;
+            object.let_close(false);
         }
         if let Some(completion) = completion {
             completion.record(core.journal(), sync).map_err(|error| match error.kind() {

@@ -74,6 +74,11 @@ impl Known {
         }
     }
 
+    /// It has bytes that no sync covered.
+    pub(super) fn has_cached(&self) -> bool {
+        !self.complete && self.extents.iter().any(|extent| extent.trust != Trust::Durable)
+    }
+
     /// Bytes that would survive the loss of everything unsynced.
     pub(super) fn durable(&self) -> SpanSet {
         self.extents.spans(|extent| extent.trust == Trust::Durable)

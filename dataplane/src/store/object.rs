@@ -62,6 +62,10 @@ pub(super) struct State {
     pub(super) unpublished: bool,
     /// A write or sync of its file failed, and the disk was not yet asked what it holds ([`Object::fall_back`]).
     in_doubt: bool,
+    /// Open since before its first byte that no sync covered ([`Object::keep_open`]).
+    kept: Option<Arc<OwnedFd>>,
+    /// Bytes that no sync covered were written through descriptors that are closed: a writeback error may be lost.
+    lapsed: bool,
     /// Latest record in each journal that has one, for syncing all that an answer covers.
     positions: Vec<Position>,
     next_writer: u64,
@@ -138,7 +142,7 @@ impl Object {
     pub(super) fn new(id: ObjectId, known: Known, index: Weak<Index>, tally: Arc<Tally>) -> Self {
         Self {
             id,
-            state: Lock::new(State { known, ..State::default() }),
+            state: Lock::new(State { lapsed: known.has_cached(), known, ..State::default() }),
             changed: Event::new(),
             removed: AtomicBool::new(false),
             damaged: AtomicBool::new(false),
@@ -443,6 +447,7 @@ impl Object {
     /// that runs meanwhile finds it.
     pub(super) fn entomb(&self, state: &mut State, journal: &Journal) -> io::Result<Tombstone> {
         let appended = self.record(state, journal, &[Change::Remove])?;
+        state.kept = None;
         state.known.written_unix_ms = appended.at_unix_ms;
         if let Some(index) = self.index.upgrade() {
             // Before the removal can be seen: until its file is gone the control plane is not told of it.
@@ -480,6 +485,62 @@ impl Object {
             return Ok(journal.position());
         }
         Ok(self.record(&mut state, journal, &[Change::Synced { upto: mark.0 }])?.position)
+    }
+
+    /// Keeps a descriptor of its file, which has bytes that no sync covered yet, until a sync covers them: the kernel reports a
+    /// failed writeback through a descriptor that was open then, and forgets it with the inode when none is. `None`: there is
+    /// no descriptor to keep; a completion then compares the disk with the CRCs.
+    pub fn keep_open(&self, file: Option<OwnedFd>) {
+        let mut state = self.state.hold();
+        match file {
+            Some(file) if state.kept.is_none() => state.kept = Some(Arc::new(file)),
+            Some(_) => {}
+            None => state.lapsed = true,
+        }
+    }
+
+    /// A descriptor is kept, or it is too late for that.
+    pub fn is_kept_or_lapsed(&self) -> bool {
+        let state = self.state.hold();
+        state.kept.is_some() || state.lapsed
+    }
+
+    /// The descriptor that is kept: a sync through it reports every failure since.
+    pub fn kept(&self) -> Option<Arc<OwnedFd>> {
+        self.state.hold().kept.clone()
+    }
+
+    /// Gives the kept descriptor up: a sync covered all, or (`lapse`) others need it more.
+    pub fn let_close(&self, lapse: bool) {
+        let mut state = self.state.hold();
+        if !lapse && state.known.has_cached() {
+            return;
+        }
+        let kept = state.kept.take();
+        state.lapsed |= lapse && kept.is_some();
+        drop(state);
+        drop(kept);
+    }
+
+    /// A writeback error of its bytes may be lost: see [`Object::keep_open`].
+    pub fn is_lapsed(&self) -> bool {
+        self.state.hold().lapsed
+    }
+
+    /// After a sync that succeeded: compares what no sync covered before with the disk itself. `false`: it is not there.
+    /// Blocking: not on a core.
+    pub fn compare_with_disk(&self, objects: &OwnedFd) -> io::Result<bool> {
+        let cached: Vec<_> = {
+            let state = self.state.hold();
+            state.known.extents.iter().filter(|extent| extent.trust != Trust::Durable).copied().collect()
+        };
+        for extent in cached {
+            if prove(objects, self.id, extent.span, extent.crc)? == Proof::Other {
+                return Ok(false);
+            }
+        }
+        self.state.hold().lapsed = false;
+        Ok(true)
     }
 
     /// A write or sync of its file failed (P6): nothing that is only cached is believed any more. Running writers are ended
@@ -531,6 +592,7 @@ impl Object {
             Fallen::Kept(state.known.received.bytes())
         };
         state.in_doubt = false;
+        (state.kept, state.lapsed) = (None, false);
         drop(state);
         self.changed.notify(usize::MAX);
         Ok(fallen)

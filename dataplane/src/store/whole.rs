@@ -1,8 +1,9 @@
 //! The store as a whole: finding objects, the journals, compaction, the end.
+use std::collections::VecDeque;
 use std::io;
 use std::os::fd::OwnedFd;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use etransfer_contract::fact::Presence;
@@ -35,6 +36,8 @@ pub struct Store {
     objects: Arc<OwnedFd>,
     /// Why the disk is no longer trusted.
     degraded: Lock<Option<Degraded>>,
+    /// Objects with a descriptor that is kept, the one kept longest first ([`Object::keep_open`]).
+    kept: Lock<VecDeque<Weak<Object>>>,
     /// One compaction at a time.
     compaction: Lock<Compaction>,
     /// Files that no record names and that could not be moved to the quarantine.
@@ -44,6 +47,11 @@ pub struct Store {
     /// Held until the end: dropping it lets another process in.
     _lock: DirectoryLock,
 }
+
+/// Files of uploads under way that are kept open: see [`Object::keep_open`].
+const KEPT_FILES_MAX: usize = 256;
+/// And no more than one in so many descriptors of the process: connections need them.
+const KEPT_SHARE: u64 = 8;
 
 /// The disk is not trusted.
 #[derive(Debug)]
@@ -136,6 +144,7 @@ impl Store {
             journals,
             objects: Arc::new(objects),
             degraded,
+            kept: Lock::default(),
             compaction,
             strays: Lock::default(),
             aside: AtomicU64::new(0),
@@ -337,6 +346,21 @@ impl Store {
                 degraded.lasting |= lasting;
             }
             None => *degraded = Some(Degraded { why, at, lasting }),
+        }
+    }
+
+    /// See [`Object::keep_open`]; beyond [`KEPT_FILES_MAX`] the one kept longest is closed.
+    pub fn keep_open(&self, object: &Arc<Object>, file: io::Result<OwnedFd>) {
+        let Ok(file) = file else { return object.keep_open(None) };
+        object.keep_open(Some(file));
+        let mut kept = self.kept.hold();
+        kept.push_back(Arc::downgrade(object));
+        let descriptors = rustix::process::getrlimit(rustix::process::Resource::Nofile).current.unwrap_or(u64::MAX);
+        let most = KEPT_FILES_MAX.min(usize::try_from(descriptors / KEPT_SHARE).unwrap_or(usize::MAX));
+        let surplus = if kept.len() > most { kept.pop_front() } else { None };
+        drop(kept);
+        if let Some(object) = surplus.and_then(|object| object.upgrade()) {
+            object.let_close(true);
         }
     }
 

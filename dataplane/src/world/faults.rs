@@ -17,6 +17,8 @@ pub enum Failing {
     Sync,
     /// Reads of object files.
     Read,
+    /// Descriptors that are kept for a later sync.
+    Keep,
 }
 
 struct Order {
@@ -24,7 +26,7 @@ struct Order {
     failing: AtomicUsize,
 }
 
-static ORDERS: [Order; 3] = [const { Order { spared: AtomicUsize::new(0), failing: AtomicUsize::new(0) } }; 3];
+static ORDERS: [Order; 4] = [const { Order { spared: AtomicUsize::new(0), failing: AtomicUsize::new(0) } }; 4];
 
 /// Of the operations of this kind, all cores together, the first `spared` go on and the next `failing` fail.
 pub fn order(what: Failing, spared: usize, failing: usize) {
@@ -41,9 +43,14 @@ pub(super) fn of(op: &Op) -> Option<io::Error> {
         Op::ReadAt { .. } => Failing::Read,
         _ => return None,
     };
+    is_due(what).then(|| Errno::IO.into())
+}
+
+/// Whether this one fails.
+pub(crate) fn is_due(what: Failing) -> bool {
     let order = &ORDERS[what as usize];
     let take = |count: &AtomicUsize| {
         count.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_ok()
     };
-    (order.failing.load(Ordering::SeqCst) > 0 && !take(&order.spared) && take(&order.failing)).then(|| Errno::IO.into())
+    order.failing.load(Ordering::SeqCst) > 0 && !take(&order.spared) && take(&order.failing)
 }

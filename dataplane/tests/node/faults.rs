@@ -1,6 +1,7 @@
 //! P6 on either engine: an error of the disk is believed. The errors come from the hook in `world/faults.rs`, one engine
 //! after the other, for the hook is the whole process's.
 
+use std::os::unix::fs::FileExt as _;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -15,7 +16,7 @@ use super::client::{Client, PATIENCE};
 /// Runs a test on each engine.
 fn on_each(durability: Durability, test: impl Fn(&Bed)) {
     for engine in [EngineChoice::Ring, EngineChoice::Readiness] {
-        for what in [Failing::Write, Failing::Sync, Failing::Read] {
+        for what in [Failing::Write, Failing::Sync, Failing::Read, Failing::Keep] {
             order(what, 0, 0);
         }
         test(&Bed::start_at(engine, Limits::default(), durability));
@@ -84,12 +85,7 @@ fn p6_what_was_synced_is_read_from_the_disk_before_it_counts_again() {
     on_each(Durability::Every, |bed| {
         let bytes = content(2000);
         assert_eq!(patch(bed, 2000, 0, &bytes[..1000]), 204);
-        std::os::unix::fs::FileExt::write_all_at(
-            &std::fs::File::options().write(true).open(bed.file(1)).unwrap(),
-            &[!bytes[500]],
-            500,
-        )
-        .unwrap();
+        spoil(bed, 500);
         order(Failing::Write, 0, 1);
         assert_eq!(patch(bed, 2000, 1000, &bytes[1000..]), 500);
         assert_eq!(head(bed, 2000), (200, Some(0), Some(0)));
@@ -107,6 +103,28 @@ fn p6_a_small_upload_whose_last_sync_failed_starts_again() {
         order(Failing::Sync, 0, 1);
         assert_eq!(patch(bed, 3000, 2000, &bytes[2000..]), 500);
         assert_eq!(head(bed, 3000), (200, Some(0), Some(0)), "nothing was ever synced");
+        assert_eq!(patch(bed, 3000, 0, &bytes), 204);
+        assert_eq!(get(bed, 3000), (200, bytes));
+    });
+}
+
+/// Changes a byte behind the node's back, as a writeback would that failed while no descriptor was open.
+fn spoil(bed: &Bed, at: u64) {
+    let file = std::fs::File::options().read(true).write(true).open(bed.file(1)).unwrap();
+    let mut byte = [0];
+    file.read_exact_at(&mut byte, at).unwrap();
+    file.write_all_at(&[!byte[0]], at).unwrap();
+}
+
+#[test]
+fn p6_a_completion_reads_back_what_was_written_while_no_descriptor_was_kept() {
+    on_each(Durability::Complete, |bed| {
+        let bytes = content(3000);
+        order(Failing::Keep, 0, 1);
+        assert_eq!(patch(bed, 3000, 0, &bytes[..1000]), 204);
+        spoil(bed, 500);
+        assert_eq!(patch(bed, 3000, 1000, &bytes[1000..]), 500);
+        assert_eq!(head(bed, 3000), (200, Some(0), Some(0)));
         assert_eq!(patch(bed, 3000, 0, &bytes), 204);
         assert_eq!(get(bed, 3000), (200, bytes));
     });
