@@ -56,6 +56,12 @@ impl Offline {
         self.leaving.contains(&id)
     }
 
+    /// Adds many records in one write.
+    pub fn add_all(&mut self, records: Vec<Record>) -> Result<(), NotKept> {
+        self.known.extend(records.iter().map(|record| record.id));
+        self.keeper.write(records.into_iter().map(|record| Change::Put(Box::new(record))).collect()).wait_here()
+    }
+
     /// Adds a record; on disk, or in Redis, when this returns.
     pub fn add(&mut self, record: Record) -> Result<(), NotKept> {
         let id = record.id;

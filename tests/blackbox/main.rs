@@ -26,6 +26,7 @@ mod guesses;
 mod import;
 mod journal_loss;
 mod kill;
+mod many;
 mod metrics;
 mod mounts;
 mod nics;

@@ -13,6 +13,8 @@ pub mod list;
 pub mod login;
 pub mod logout;
 #[cfg(feature = "server")]
+pub mod plant;
+#[cfg(feature = "server")]
 pub mod reload;
 #[cfg(feature = "server")]
 pub mod server;

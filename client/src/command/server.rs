@@ -27,7 +27,7 @@ use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, fmt};
 
 use super::audit_file::AuditFile;
-use crate::command::{doctor, import, reload, user, verify};
+use crate::command::{doctor, import, plant, reload, user, verify};
 
 /// Run a storage node, or reload its configuration.
 #[derive(Debug, Args)]
@@ -53,6 +53,9 @@ enum ServerCommand {
     /// Take over the files of a server of the original Python releases, into a stopped node
     #[command(disable_help_flag = true)]
     Import(ImportCommand),
+    /// Fill the storage of a stopped node with many small files, to measure a large store
+    #[command(hide = true, disable_help_flag = true)]
+    Plant(PlantCommand),
     /// Look at this machine: what keeps it from line rate, and the command that fixes each thing
     #[command(disable_help_flag = true)]
     Doctor(DoctorArgs),
@@ -112,6 +115,14 @@ struct ImportCommand {
 }
 
 #[derive(Debug, Args)]
+struct PlantCommand {
+    #[command(flatten)]
+    node: NodeArgs,
+    #[command(flatten)]
+    plant: plant::PlantArgs,
+}
+
+#[derive(Debug, Args)]
 struct DoctorArgs {
     #[command(flatten)]
     node: NodeArgs,
@@ -148,6 +159,10 @@ pub fn run(args: &ServerArgs) -> anyhow::Result<ExitCode> {
         ServerCommand::Import(args) => {
             let loaded = args.node.load(&args.node.sources())?;
             return import::run(&loaded.config, &args.import);
+        }
+        ServerCommand::Plant(args) => {
+            let loaded = args.node.load(&args.node.sources())?;
+            return plant::run(&loaded.config, &args.plant);
         }
         ServerCommand::Doctor(args) => {
             let loaded = args.node.load(&args.node.sources())?;

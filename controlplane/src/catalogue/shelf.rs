@@ -7,7 +7,7 @@
 
 use std::cmp::Reverse;
 use std::collections::hash_map::Entry as MapEntry;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::time::Duration;
 
 use etransfer_contract::ObjectId;
@@ -53,10 +53,13 @@ pub struct Scope {
 #[derive(Debug)]
 pub struct Shelf {
     expiration_ms: u64,
-    entries: HashMap<ObjectId, Entry>,
+    /// Boxed: the table is up to half empty, and an entry is large.
+    entries: HashMap<ObjectId, Box<Entry>>,
     /// What is in each scope; one with nothing in it is not here.
     holdings: HashMap<Scope, Holding>,
     due: BTreeSet<(u64, ObjectId)>,
+    /// Incomplete ones.
+    open: HashSet<ObjectId>,
     keys: HashMap<String, ObjectId>,
     places: BTreeMap<Place, ObjectId>,
     ghosts: HashMap<ObjectId, Ghost>,
@@ -159,15 +162,26 @@ impl Shelf {
             entries: HashMap::new(),
             holdings: HashMap::new(),
             due: BTreeSet::new(),
+            open: HashSet::new(),
             keys: HashMap::new(),
             places: BTreeMap::new(),
             ghosts: HashMap::new(),
         }
     }
 
+    /// Incomplete entries.
+    pub fn open_ids(&self) -> impl Iterator<Item = ObjectId> + '_ {
+        self.open.iter().copied()
+    }
+
+    /// There is a record of it.
+    pub fn contains(&self, id: ObjectId) -> bool {
+        self.entries.contains_key(&id)
+    }
+
     /// One entry.
     pub fn get(&self, id: ObjectId) -> Option<&Entry> {
-        self.entries.get(&id)
+        self.entries.get(&id).map(AsRef::as_ref)
     }
 
     /// How many entries there are.
@@ -185,12 +199,12 @@ impl Shelf {
         let presence = self.lay_ghost(record.id).map(|ghost| ghost.presence);
         let entry = Entry { record, presence };
         self.index(&entry);
-        self.entries.insert(entry.record.id, entry);
+        self.entries.insert(entry.record.id, Box::new(entry));
     }
 
     /// Takes a record away. Its bytes stay counted until [`Shelf::gone`].
     pub fn remove(&mut self, id: ObjectId) -> Option<Record> {
-        let entry = self.entries.remove(&id)?;
+        let entry = *self.entries.remove(&id)?;
         self.unindex(&entry);
         if let Some(presence) = entry.presence {
             self.put_ghost(Ghost { presence, owner: entry.record.owner.clone() });
@@ -267,12 +281,12 @@ impl Shelf {
     /// Listed entries; newest change first, ties by id.
     pub fn newest(&self, scope: &Scope) -> impl Iterator<Item = &Entry> {
         let ids = self.holdings.get(scope).into_iter().flat_map(|holding| holding.newest.iter());
-        ids.filter_map(|(_, id)| self.entries.get(id))
+        ids.filter_map(|(_, id)| self.get(*id))
     }
 
     /// Entries whose time has come.
     pub fn due(&self, now_ms: u64) -> impl Iterator<Item = &Entry> {
-        self.due.iter().take_while(move |(at, _)| *at <= now_ms).filter_map(|(_, id)| self.entries.get(id))
+        self.due.iter().take_while(move |(at, _)| *at <= now_ms).filter_map(|(_, id)| self.get(*id))
     }
 
     /// When this one goes by itself.
@@ -282,19 +296,19 @@ impl Shelf {
 
     /// The final made by an earlier request with this key.
     pub fn by_key(&self, key: &str) -> Option<&Entry> {
-        self.keys.get(key).and_then(|id| self.entries.get(id))
+        self.keys.get(key).and_then(|id| self.get(*id))
     }
 
     /// The record that has a place in a surface.
     pub fn by_place(&self, surface: Surface, key: &str) -> Option<&Entry> {
-        self.places.get(&(surface, key.to_owned())).and_then(|id| self.entries.get(id))
+        self.places.get(&(surface, key.to_owned())).and_then(|id| self.get(*id))
     }
 
     /// Records of a surface whose places begin with `prefix`, in their order.
     pub fn under<'s>(&'s self, surface: Surface, prefix: &'s str) -> impl Iterator<Item = &'s Entry> {
         let from = self.places.range((surface, prefix.to_owned())..);
         let found = from.take_while(move |((of, key), _)| *of == surface && key.starts_with(prefix));
-        found.filter_map(|(_, id)| self.entries.get(id))
+        found.filter_map(|(_, id)| self.get(*id))
     }
 
     /// Sums over a scope.
@@ -325,6 +339,9 @@ impl Shelf {
         if let Some(due) = entry.due_ms(self.expiration_ms) {
             self.due.insert((due, id));
         }
+        if !entry.record.is_complete() {
+            self.open.insert(id);
+        }
         if let Some(key) = &entry.record.idempotency_key {
             self.keys.insert(key.clone(), id);
         }
@@ -341,6 +358,9 @@ impl Shelf {
         });
         if let Some(due) = entry.due_ms(self.expiration_ms) {
             self.due.remove(&(due, id));
+        }
+        if !entry.record.is_complete() {
+            self.open.remove(&id);
         }
         if let Some(key) = &entry.record.idempotency_key {
             self.keys.remove(key);
@@ -456,7 +476,7 @@ mod tests {
                 for surface in [Surface::EasyTransfer, Surface::StreamUpload] {
                     let under: Vec<_> = shelf.under(surface, "1").map(|entry| entry.record.key.clone()).collect();
                     prop_assert!(under.is_sorted() && under.iter().all(|key| key.starts_with('1')));
-                    let placed = |entry: &&Entry| entry.record.surface == surface && entry.record.key.starts_with('1');
+                    let placed = |entry: &&Box<Entry>| entry.record.surface == surface && entry.record.key.starts_with('1');
                     prop_assert_eq!(under.len(), shelf.entries.values().filter(placed).count());
                 }
                 let found = |entry: &Entry| shelf.by_place(entry.record.surface, &entry.record.key).map(|one| one.record.id);

@@ -152,12 +152,11 @@ impl Node {
             return Room::Unlimited;
         }
         let mut state = self.lock();
-        if !state.inventory.is_known() {
-            return Room::Unknown;
-        }
+        let Some(unlisted) = state.inventory.unlisted() else { return Room::Unknown };
         let mut promised = bytes.unwrap_or(at_most);
         for (whose, owner, max) in limits {
-            let used = state.shelf.used(owner) + state.ledger.promised(owner);
+            let unlisted = if owner.is_none() { unlisted } else { 0 };
+            let used = state.shelf.used(owner) + state.ledger.promised(owner) + unlisted;
             let room = max.saturating_sub(used);
             let is_enough = if bytes.is_some() { promised <= room } else { room > 0 || at_most == 0 };
             if !is_enough {

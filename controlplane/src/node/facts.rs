@@ -42,7 +42,11 @@ impl Node {
             let mut state = self.lock();
             state.meet(batch.run).into_iter().for_each(|change| effects.note(change));
             let ordered = state.orders.last();
+            let is_for_others = batch.asked_by != 0 && batch.asked_by != self.run;
             for fact in batch.facts {
+                if is_for_others && matches!(fact, Fact::Inventory { .. }) {
+                    continue;
+                }
                 state.apply(fact, tombstone_until, &mut effects);
             }
             if !effects.changes.is_empty() || state.orders.last() != ordered {
@@ -93,6 +97,7 @@ impl State {
             }
             Fact::Settled { ticket, .. } => self.settle(ticket).into_iter().for_each(|change| effects.note(change)),
             Fact::Served { .. } => self.served(&fact, effects),
+            Fact::Stored { bytes } => self.inventory.hear_stored(bytes, self.shelf.used(None)),
             Fact::Inventory { objects, last } => self.take_page(objects, last, effects),
         }
     }

@@ -1,8 +1,9 @@
 //! Making up with the data plane after either side restarted.
 //!
-//! Until the last page of the first inventory came, nobody knows how much is stored or when an upload received its last
-//! byte: with a limit set nothing new is granted, and no incomplete upload expires. Grants that are open and will lead to a record
-//! are told before the last page. An object that no record names is no reason to remove it ([`removals`](super::removals)).
+//! What decisions need is told first: every object that has an incomplete record, open grants, and how many bytes there are
+//! in all ([`Fact::Stored`](etransfer_contract::Fact::Stored)); bytes without a record count as used from then on. Until the
+//! last page of the first inventory came, no incomplete upload expires. Grants that are open and will lead to a record are told
+//! before the last page. An object that no record names is no reason to remove it ([`removals`](super::removals)).
 
 use std::collections::HashSet;
 
@@ -13,6 +14,9 @@ use super::State;
 use super::facts::Effects;
 use crate::catalogue::Change;
 
+/// Files without bytes that the log names one by one.
+const NAMED_MAX: usize = 20;
+
 /// How far the telling is.
 #[derive(Debug)]
 pub struct Inventory {
@@ -20,6 +24,8 @@ pub struct Inventory {
     /// Asked for, and the last page is not here.
     coming: bool,
     seen: HashSet<ObjectId>,
+    /// Bytes that no page named yet and no record accounts for; `None`: not told.
+    unlisted: Option<u64>,
     /// The durable catalogue is new, or older than it was: it may be the one that is wrong.
     distrust_catalogue: bool,
 }
@@ -27,7 +33,7 @@ pub struct Inventory {
 impl Inventory {
     /// Nothing was told yet.
     pub fn new(distrust_catalogue: bool) -> Self {
-        Self { known: false, coming: false, seen: HashSet::new(), distrust_catalogue }
+        Self { known: false, coming: false, seen: HashSet::new(), unlisted: None, distrust_catalogue }
     }
 
     /// Everything was told at least once.
@@ -35,14 +41,25 @@ impl Inventory {
         self.known
     }
 
-    /// As [`is_known`](Self::is_known), and it is not being told anew.
-    pub fn is_current(&self) -> bool {
-        self.known && !self.coming
+    /// What decisions need was told since it was asked for.
+    pub fn is_enough(&self) -> bool {
+        (self.known && !self.coming) || self.unlisted.is_some()
+    }
+
+    /// Bytes that count as used beside those that are accounted for; `None`: not known yet.
+    pub fn unlisted(&self) -> Option<u64> {
+        if self.known { Some(0) } else { self.unlisted }
+    }
+
+    /// The data plane holds `bytes`, of which `accounted` are in the sums.
+    pub fn hear_stored(&mut self, bytes: u64, accounted: u64) {
+        self.unlisted = Some(bytes.saturating_sub(accounted));
     }
 
     /// It was asked for: pages follow.
     pub fn ask(&mut self) {
         self.coming = true;
+        self.unlisted = None;
         self.seen.clear();
     }
 
@@ -60,7 +77,11 @@ impl State {
         let mut strangers = Vec::new();
         for presence in objects {
             let id = presence.object;
-            self.inventory.seen.insert(id);
+            let is_new = self.inventory.seen.insert(id);
+            if is_new && !self.shelf.contains(id) && !self.shelf.is_ghost(id) {
+                // It enters the sums below.
+                self.inventory.unlisted = self.inventory.unlisted.map(|bytes| bytes.saturating_sub(presence.received));
+            }
             if self.shelf.get(id).is_some() {
                 self.progress(presence, effects);
             } else if self.inventory.distrust_catalogue && !self.kept.contains(&id) {
@@ -92,14 +113,21 @@ impl State {
     fn finish_inventory(&mut self, effects: &mut Effects) {
         let seen = std::mem::take(&mut self.inventory.seen);
         let unseen: Vec<ObjectId> = self.shelf.ids().filter(|id| !seen.contains(id)).collect();
+        let mut missing = 0;
         for id in unseen {
             let lost = self.shelf.update(id, |entry| {
                 entry.presence = None;
                 entry.record.is_complete() && entry.record.length != Some(0)
             });
             if lost == Some(true) {
-                tracing::error!(object = %id, "a complete file has no bytes on disk; its record is kept");
+                missing += 1;
+                if missing <= NAMED_MAX {
+                    tracing::error!(object = %id, "a complete file has no bytes on disk; its record is kept");
+                }
             }
+        }
+        if missing > NAMED_MAX {
+            tracing::error!(files = missing, "so many complete files have no bytes on disk; their records are kept");
         }
         let gone: Vec<ObjectId> = self.shelf.ghosts().map(|(id, _)| id).filter(|id| !seen.contains(id)).collect();
         for id in gone {
@@ -109,6 +137,7 @@ impl State {
         self.end_removals_of_unseen(&seen).into_iter().for_each(|change| effects.note(change));
         self.inventory.known = true;
         self.inventory.coming = false;
+        self.inventory.unlisted = None;
         self.judge_all();
         self.tell_unclaimed();
     }

@@ -97,6 +97,10 @@ struct State {
     is_behind: bool,
 }
 
+/// Most objects that a data plane is asked to tell first: beyond them, an upload looks empty until its page came. Twice the
+/// uploads that a node lets be open.
+const FIRST_MAX: usize = 200_000;
+
 impl Node {
     /// A node that continues from `beginning`.
     pub fn new(config: Arc<Config>, mut beginning: Beginning) -> Self {
@@ -181,9 +185,9 @@ impl Node {
         self.keeper.fare()
     }
 
-    /// Everything the data plane holds was told, and no page is on its way.
+    /// What decisions need of the data plane's inventory was told; pages about the rest may still come.
     pub fn knows_inventory(&self) -> bool {
-        self.lock().inventory.is_current()
+        self.lock().inventory.is_enough()
     }
 
     /// Follows whether there is something to order.
@@ -210,14 +214,21 @@ impl Node {
             self.continue_above(query.epoch);
         }
         let epoch = self.epoch();
+        let first = if is_stranger { state.shelf.open_ids().take(FIRST_MAX).collect() } else { Vec::new() };
         let is_news = is_stranger || query.epoch != epoch || !orders.is_empty() || !unheard.is_empty();
-        is_news.then_some(Orders { control_run: self.run, epoch, inventory: is_stranger, orders, unheard })
+        is_news.then_some(Orders { control_run: self.run, epoch, inventory: is_stranger, first, orders, unheard })
     }
 
     /// The answer to a poll that waited for nothing.
     pub fn no_orders(&self) -> Orders {
-        let (orders, unheard) = (Vec::new(), Vec::new());
-        Orders { control_run: self.run, epoch: self.epoch(), inventory: false, orders, unheard }
+        Orders {
+            control_run: self.run,
+            epoch: self.epoch(),
+            inventory: false,
+            first: Vec::new(),
+            orders: Vec::new(),
+            unheard: Vec::new(),
+        }
     }
 
     /// Draws the name of a new object.

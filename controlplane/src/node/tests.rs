@@ -30,7 +30,7 @@ fn presence(object: ObjectId, received: u64, at_unix_ms: u64) -> Presence {
 }
 
 async fn tell(node: &Node, facts: Vec<Fact>) {
-    node.apply(FactBatch { version: VERSION, run: 1, facts }).await.unwrap();
+    node.apply(FactBatch { version: VERSION, run: 1, asked_by: 0, facts }).await.unwrap();
 }
 
 fn inventory(objects: Vec<Presence>) -> Fact {
@@ -149,7 +149,8 @@ async fn p15_a_consumption_is_not_forgotten_before_it_is_written_however_often_i
     once_file(&node).await;
     away.is_away.store(true, Ordering::SeqCst);
     let receiver = Receiver { who: Who::credential("a"), by_chunk: false };
-    let told = || node.apply(FactBatch { version: VERSION, run: 1, facts: vec![served(1, &receiver, true)] });
+    let told =
+        || node.apply(FactBatch { version: VERSION, run: 1, asked_by: 0, facts: vec![served(1, &receiver, true)] });
     for _ in 0..2 {
         assert!(told().await.is_err(), "the data plane keeps the fact");
     }
@@ -225,7 +226,7 @@ async fn p9_promises_count_and_are_released() {
     tell(&node, vec![settled(4, 0), settled(4, 0)]).await;
     assert_eq!(node.reserve(5, Some(91), 100, None), Room::Full { whose: Whose::Node, used: 60, max: 150 });
     node.reserve(6, Some(90), 100, None);
-    node.apply(FactBatch { version: VERSION, run: 2, facts: vec![] }).await.unwrap();
+    node.apply(FactBatch { version: VERSION, run: 2, asked_by: 0, facts: vec![] }).await.unwrap();
     assert_eq!(node.reserve(7, Some(90), 100, None), Room::Promised(90), "a new data plane holds no old promise");
 }
 
@@ -406,4 +407,33 @@ async fn o6_a_limit_lowered_below_what_is_stored_is_over() {
     config.storage.max_storage_size = Some(Size(80));
     node.reconfigure(config);
     assert!(node.is_over_limit(None));
+}
+
+#[tokio::test]
+async fn b5_a_limit_counts_all_bytes_before_the_pages_came() {
+    let node = node(|config| config.storage.max_storage_size = Some(Size(150)));
+    let first = node.orders(&OrdersQuery { control_run: 0, epoch: 0, ..query(&node) });
+    assert!(first.is_some_and(|orders| orders.inventory && orders.first.is_empty()));
+    assert_eq!(node.reserve(1, Some(10), 10, None), Room::Unknown);
+    tell(&node, vec![Fact::Stored { bytes: 100 }]).await;
+    assert!(node.knows_inventory(), "enough for decisions");
+    assert_eq!(node.reserve(1, Some(50), 50, None), Room::Promised(50));
+    assert!(matches!(node.reserve(2, Some(1), 1, None), Room::Full { used: 150, .. }));
+    let page = |byte, last| Fact::Inventory { objects: vec![presence(id(byte), 50, 1)], last };
+    tell(&node, vec![page(1, false), page(1, false)]).await;
+    assert!(matches!(node.reserve(2, Some(1), 1, None), Room::Full { used: 150, .. }), "counted once");
+    tell(&node, vec![page(2, true)]).await;
+    assert!(matches!(node.reserve(2, Some(1), 1, None), Room::Full { used: 150, .. }));
+}
+
+#[tokio::test]
+async fn b5_pages_that_another_run_asked_for_are_dropped() {
+    let node = node(|_| {});
+    node.create(record(id(1), 1)).await.unwrap();
+    let last = || vec![Fact::Inventory { objects: Vec::new(), last: true }];
+    let told = |asked_by| FactBatch { version: VERSION, run: 1, asked_by, facts: last() };
+    node.apply(told(node.run.wrapping_add(1))).await.unwrap();
+    assert!(!node.knows_inventory());
+    node.apply(told(node.run)).await.unwrap();
+    assert!(node.knows_inventory());
 }

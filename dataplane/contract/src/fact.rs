@@ -13,6 +13,9 @@ pub struct FactBatch {
     pub version: u16,
     /// This run of the data plane (random). Reservations of earlier runs are void.
     pub run: u64,
+    /// The run of the control plane that [`Fact::Inventory`] pages in here were asked by: another one drops them. 0: any.
+    #[serde(default)]
+    pub asked_by: u64,
     /// In order.
     pub facts: Vec<Fact>,
 }
@@ -72,7 +75,13 @@ pub enum Fact {
         /// How many ended like this, at least 1.
         times: u64,
     },
-    /// Everything the store holds; sent in pages after the control plane (re)started or asked for it.
+    /// Bytes of all objects together; told before the first page, after what [`Orders::first`](crate::order::Orders::first)
+    /// names: from now on decisions can be made, whatever page is still on its way.
+    Stored {
+        /// Bytes received.
+        bytes: u64,
+    },
+    /// Everything the store holds; sent in pages, while the node serves, after the control plane (re)started or asked for it.
     Inventory {
         /// This page.
         objects: Vec<Presence>,
@@ -100,7 +109,7 @@ pub struct Presence {
     /// Bytes received without a gap from 0.
     pub contiguous: u64,
     /// Received spans, for `available_chunks`; empty when complete (then it is the whole).
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "crate::SpanSet::is_empty")]
     pub spans: crate::SpanSet,
     /// Final length once known (declared, or set later by a deferred upload).
     pub length: Option<u64>,

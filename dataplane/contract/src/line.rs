@@ -31,6 +31,12 @@
 //!
 //! A decide never overtakes facts: the data plane delivers every fact queued before the request was read, then asks.
 //! If the line is down, the client gets 503 with `Retry-After`.
+//!
+//! Pages of an inventory are not among the facts that a decide waits for. What a decision needs of them is told before: the
+//! objects that the control plane has incomplete records of ([`Orders::first`](crate::order::Orders::first)), unconfirmed
+//! completions and removals, open promises, and the sum of all bytes ([`Fact::Stored`](crate::Fact::Stored)). A page is
+//! bounded in bytes, goes along with the facts of its moment, and so is never older than what was told before it.
+//! A batch that is refused is not sent again as it was, but half of it.
 
 /// Says which of the calls this is: `decide`, `attached`, `outcome`, `recheck` or `call`.
 pub const LINE: &str = "etransfer-line";

@@ -81,6 +81,10 @@ pub struct Orders {
     pub epoch: u64,
     /// Send [`Fact::Inventory`](crate::Fact::Inventory), all pages.
     pub inventory: bool,
+    /// With `inventory`: tell these before anything else. They are what the control plane has incomplete records of, so what it
+    /// cannot answer for before it heard; everything else in the inventory may come while it decides.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub first: Vec<ObjectId>,
     /// In sequence.
     pub orders: Vec<Order>,
     /// Promises made a while ago: those that no request uses end with [`Fact::Settled`](crate::Fact::Settled), for the

@@ -100,6 +100,16 @@ impl SpanSet {
         self.spans.len()
     }
 
+    /// No byte at all is in it.
+    pub fn is_empty(&self) -> bool {
+        self.spans.is_empty()
+    }
+
+    /// Gives back room that nothing is in.
+    pub fn shrink_to_fit(&mut self) {
+        self.spans.shrink_to_fit();
+    }
+
     /// Sum of all spans, in bytes.
     pub fn bytes(&self) -> u64 {
         self.iter().map(Span::len).sum()

@@ -2,7 +2,8 @@
 //!
 //! Must stay true: a fact leaves the queue only after the control plane said 204; the newest progress of an object
 //! replaces a waiting older one, so a long outage costs one entry per object; whoever asks for a decision has everything
-//! told first ([`Facts::flush`]). Deliveries that only count wait a moment for others: equal ones are told as one, and a
+//! told first ([`Facts::flush`]). An inventory does not stand in the queue: its pages are read from the store when they are
+//! sent. Deliveries that only count wait a moment for others: equal ones are told as one, and a
 //! kill in that moment costs their count.
 #![expect(clippy::disallowed_types, reason = "one queue for all cores, held for a push or a pop")]
 
@@ -12,7 +13,7 @@ use std::rc::Rc;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use etransfer_contract::fact::{Fact, FactBatch, Reach};
+use etransfer_contract::fact::{Fact, FactBatch, Presence, Reach};
 use etransfer_contract::grant::Ticket;
 use etransfer_contract::line::{self, FACTS_PATH};
 use etransfer_contract::{ObjectId, Span};
@@ -20,13 +21,19 @@ use event_listener::Event;
 
 use super::client::ANSWER_WAIT;
 use crate::core::Core;
+use crate::store::Store;
 use crate::world::Io;
 
 /// Facts per batch. Sending one takes some turns of its core, and each of thousands of busy connections may leave a fact
 /// in every turn: what is taken has to be more than what comes meanwhile, or whoever waits to have all told waits for ever.
 const BATCH_MAX: usize = 16_384;
-/// Of these, facts that are no deliveries: an upload's may name many spans.
-const BATCH_OTHERS_MAX: usize = 1000;
+/// About how many bytes of JSON a batch has: some milliseconds of work on the other side, so that a decision that waits for
+/// it hardly notices. One fact may be larger.
+const BATCH_BYTES: usize = 4 << 20;
+/// The same for a page of the inventory, which goes along with every batch while it is being told.
+const PAGE_BYTES: usize = 256 << 10;
+/// A batch that was refused is halved down to this: one fact, or one object of a page.
+const BATCH_BYTES_MIN: usize = 1;
 /// Counts that wait are told at once when there are so many.
 const COUNTS_MAX: usize = 1000;
 /// Deliveries told while the control plane is away are forgotten beyond this; bytes and removals never are.
@@ -60,6 +67,28 @@ struct Queue {
     sent: u64,
     /// Something that waits must be told now.
     hurry: bool,
+    /// Everything there is, as far as it was told; `None`: all of it was.
+    inventory: Option<Telling>,
+    /// How often it was asked for.
+    askings: u64,
+    /// Bytes of the next batch and page are divided by two this many times: larger ones were refused.
+    halved: u32,
+}
+
+/// How far the inventory was told.
+#[derive(Clone, Copy)]
+struct Telling {
+    /// Which asking this answers.
+    asking: u64,
+    control_run: u64,
+    after: Option<ObjectId>,
+}
+
+/// A page of the inventory that goes along with a batch.
+struct NextPage {
+    /// What is left to tell when it was delivered.
+    then: Option<Telling>,
+    asking: u64,
 }
 
 /// A delivery that ended.
@@ -150,11 +179,22 @@ impl Facts {
                 }
                 Mood::Hurried => {}
             }
-            let batch = facts.take_batch();
-            let batch = FactBatch { version: line::VERSION, run: core.shared.run, facts: batch };
+            let mut batch = facts.take_batch();
+            let told = batch.len();
+            let (page, asked_by) = facts.add_page(&core.shared.store, &mut batch);
+            let batch = FactBatch { version: line::VERSION, run: core.shared.run, asked_by, facts: batch };
             let answer = core.line.post(FACTS_PATH, &batch, ANSWER_WAIT).await;
             match answer {
-                Ok((200..=299, _)) => facts.confirm(&core, &batch.facts),
+                Ok((200..=299, _)) => {
+                    facts.confirm(&core, &batch.facts[..told]);
+                    facts.page_told(page);
+                }
+                Ok((status @ 400..=499, body)) => {
+                    let body = String::from_utf8_lossy(&body);
+                    tracing::error!(status, %body, facts = batch.facts.len(), "a batch of facts was refused; half of it is sent");
+                    facts.halve();
+                    core.io.sleep(RETRY).await;
+                }
                 Ok((status, body)) => {
                     tracing::error!(status, body = %String::from_utf8_lossy(&body), "facts were refused");
                     facts.put_back();
@@ -171,7 +211,8 @@ impl Facts {
 
     fn mood(&self) -> Mood {
         let queue = self.lock();
-        match (queue.waiting.is_empty(), queue.hurry) {
+        match (queue.waiting.is_empty(), queue.hurry || queue.inventory.is_some()) {
+            (true, _) if queue.inventory.is_some() => Mood::Hurried,
             (true, _) => Mood::Empty,
             (false, false) => Mood::Calm,
             (false, true) => Mood::Hurried,
@@ -180,10 +221,11 @@ impl Facts {
 
     fn take_batch(&self) -> Vec<Fact> {
         let mut queue = self.lock();
-        let mut others = 0;
+        let (mut bytes, limit) = (0, queue.limit(BATCH_BYTES));
         let fits = |fact: &&Fact| {
-            others += usize::from(!matches!(fact, Fact::Served { .. }));
-            others <= BATCH_OTHERS_MAX
+            let is_first = bytes == 0;
+            bytes += weight(fact);
+            is_first || bytes <= limit
         };
         let taken = queue.waiting.iter().take(BATCH_MAX).take_while(fits).count();
         queue.taken = taken;
@@ -196,6 +238,54 @@ impl Facts {
         let mut queue = self.lock();
         queue.taken = 0;
         queue.hurry = true;
+    }
+
+    /// As [`put_back`](Self::put_back), and the next batch is half as large.
+    fn halve(&self) {
+        self.put_back();
+        let mut queue = self.lock();
+        if queue.limit(BATCH_BYTES) > BATCH_BYTES_MIN {
+            queue.halved += 1;
+        }
+    }
+
+    /// Everything there is will be told, in pages, to this run of the control plane.
+    pub fn begin_inventory(&self, control_run: u64) {
+        let mut queue = self.lock();
+        queue.askings += 1;
+        queue.inventory = Some(Telling { asking: queue.askings, control_run, after: None });
+        drop(queue);
+        self.pushed.notify(1);
+    }
+
+    /// Adds the next page to what is sent; tells also whom it is for. Called right after the batch was taken: a page is then
+    /// not older than the facts before it, and facts that come later are told later.
+    fn add_page(&self, store: &Store, batch: &mut Vec<Fact>) -> (Option<NextPage>, u64) {
+        let (telling, limit) = {
+            let queue = self.lock();
+            let Some(telling) = queue.inventory else { return (None, 0) };
+            (telling, queue.limit(PAGE_BYTES))
+        };
+        if limit < PAGE_BYTES && !batch.is_empty() {
+            // Something was refused: one thing at a time.
+            return (None, 0);
+        }
+        let (objects, last) = store.inventory_page(telling.after, limit, weight_of);
+        let after = objects.last().map(|presence| presence.object).or(telling.after);
+        let then = (!last).then_some(Telling { after, ..telling });
+        batch.push(Fact::Inventory { objects, last });
+        (Some(NextPage { then, asking: telling.asking }), telling.control_run)
+    }
+
+    /// The page was delivered. When the inventory was asked for again meanwhile, it was for nothing.
+    fn page_told(&self, page: Option<NextPage>) {
+        let mut queue = self.lock();
+        queue.halved = 0;
+        if let Some(NextPage { then, asking }) = page
+            && queue.inventory.is_some_and(|telling| telling.asking == asking)
+        {
+            queue.inventory = then;
+        }
     }
 
     fn confirm(&self, core: &Core, batch: &[Fact]) {
@@ -214,7 +304,30 @@ impl Facts {
     }
 }
 
+/// About how many bytes a fact is as JSON.
+fn weight(fact: &Fact) -> usize {
+    const FACT_BYTES: usize = 256;
+    match fact {
+        Fact::Progress(presence) | Fact::Completed(presence) => weight_of(presence),
+        Fact::Inventory { objects, .. } => objects.iter().map(weight_of).sum(),
+        Fact::Discarded { .. } | Fact::Removed { .. } | Fact::Open { .. } | Fact::Settled { .. } => FACT_BYTES,
+        Fact::Served { .. } | Fact::Stored { .. } => FACT_BYTES,
+    }
+}
+
+/// The same for what is told of one object.
+fn weight_of(presence: &Presence) -> usize {
+    const PRESENCE_BYTES: usize = 200;
+    const SPAN_BYTES: usize = 32;
+    PRESENCE_BYTES + SPAN_BYTES * presence.spans.count()
+}
+
 impl Queue {
+    /// How much of `bytes` may be sent at once.
+    fn limit(&self, bytes: usize) -> usize {
+        bytes.checked_shr(self.halved).unwrap_or(0).max(BATCH_BYTES_MIN)
+    }
+
     fn push(&mut self, fact: Fact) {
         match &fact {
             Fact::Progress(presence) => {
@@ -236,6 +349,7 @@ impl Queue {
             | Fact::Removed { .. }
             | Fact::Open { .. }
             | Fact::Settled { .. }
+            | Fact::Stored { .. }
             | Fact::Inventory { .. } => {}
         }
         self.waiting.push_back(fact);
@@ -292,7 +406,6 @@ impl Queue {
 #[cfg(test)]
 mod tests {
     use etransfer_contract::SpanSet;
-    use etransfer_contract::fact::Presence;
 
     use super::*;
 
@@ -379,9 +492,50 @@ mod tests {
     fn a_batch_has_all_that_a_crowd_leaves_and_some_of_what_may_be_large() {
         let facts = Facts::default();
         (1..=5000).for_each(|end| served(&facts, 1, end, false));
-        let removed = Fact::Removed { object: ObjectId::from_bytes([1; 16]) };
-        (0..=BATCH_OTHERS_MAX).for_each(|_again| facts.push(removed.clone()));
-        assert_eq!(facts.take_batch().len(), 5000 + BATCH_OTHERS_MAX);
+        let Fact::Progress(many) = progress(1, 5) else { return };
+        let spans: SpanSet = (0..1000).filter_map(|number| Span::at(number * 2, 1)).collect();
+        (0..20_000).for_each(|_again| facts.push(Fact::Completed(Presence { spans: spans.clone(), ..many.clone() })));
+        let taken = facts.take_batch().len();
+        assert!((5001..6000).contains(&taken), "{taken}");
+    }
+
+    #[test]
+    fn b5_a_batch_that_was_refused_is_halved_down_to_one_fact() {
+        let facts = Facts::default();
+        let scattered: SpanSet = (0..1000).filter_map(|number| Span::at(number * 2, 1)).collect();
+        for number in 0..=u8::MAX {
+            let Fact::Progress(presence) = progress(number, 5) else { continue };
+            facts.push(Fact::Progress(Presence { spans: scattered.clone(), ..presence }));
+        }
+        let mut sizes = vec![facts.take_batch().len()];
+        assert!(sizes[0] < 256, "bounded by bytes: {sizes:?}");
+        while sizes.last() != Some(&1) {
+            facts.halve();
+            sizes.push(facts.take_batch().len());
+        }
+        assert!(sizes.is_sorted_by(|a, b| a > b), "{sizes:?}");
+        (0..100).for_each(|_again| facts.halve());
+        assert_eq!(facts.take_batch().len(), 1, "never nothing");
+        facts.page_told(None);
+        assert_eq!(facts.take_batch().len(), sizes[0], "a batch that was taken makes the next one whole");
+    }
+
+    #[test]
+    fn b5_a_page_of_an_inventory_that_was_asked_for_again_does_not_count() {
+        let facts = Facts::default();
+        let dir = tempfile::tempdir().unwrap();
+        let (store, _) = Store::open(crate::store::StoreOptions::new(dir.path(), 1)).unwrap();
+        facts.begin_inventory(7);
+        assert!(matches!(facts.mood(), Mood::Hurried));
+        let mut batch = facts.take_batch();
+        let (old, of) = facts.add_page(&store, &mut batch);
+        assert_eq!((batch.len(), of), (1, 7));
+        facts.begin_inventory(8);
+        facts.page_told(old);
+        let (new, of) = facts.add_page(&store, &mut Vec::new());
+        assert_eq!(of, 8);
+        facts.page_told(new);
+        assert!(matches!(facts.mood(), Mood::Empty));
     }
 
     #[test]

@@ -21,8 +21,6 @@ use crate::core::Core;
 const POLL_WAIT: Duration = Duration::from_secs(10);
 /// Pause after a failed poll.
 const RETRY: Duration = Duration::from_millis(100);
-/// Objects per inventory page.
-const PAGE: usize = 500;
 
 /// Follows the control plane for ever; one task of one core runs this. Orders are carried out beside the polls, so that an
 /// epoch never waits for a removal.
@@ -53,7 +51,7 @@ pub async fn follow_orders(core: Rc<Core>) {
                 // A control plane that restarted may not have heard of it yet; it continues above it with the next poll.
                 core.shared.epoch.fetch_max(orders.epoch, Ordering::Relaxed);
                 if orders.inventory {
-                    tell_inventory(&core);
+                    tell_inventory(&core, orders.control_run, &orders.first);
                 }
                 core.shared.budgets.settle_unused(&core.shared.facts, &orders.unheard);
                 set_ready(&core, true);
@@ -149,21 +147,19 @@ fn node_facts(core: &Core) -> NodeFacts {
     }
 }
 
-/// The control plane (re)started: it hears of every promise that is being used, of everything there is, and of every
-/// completion it has not confirmed.
-fn tell_inventory(core: &Core) {
-    core.shared.budgets.tell(&core.shared.facts);
-    let mut after = None;
-    loop {
-        let objects = core.shared.store.inventory(after, PAGE);
-        after = objects.last().map(|presence| presence.object);
-        let last = objects.len() < PAGE;
-        core.shared.facts.push(Fact::Inventory { objects, last });
-        if last {
-            break;
-        }
-    }
-    core.shared.store.unconfirmed().into_iter().for_each(|fact| core.shared.facts.push(fact));
+/// The control plane (re)started: it hears of every promise that is being used, of what it cannot decide without, of every
+/// completion and removal it has not confirmed, and of how much there is. The pages about everything follow while the node
+/// serves.
+fn tell_inventory(core: &Core, control_run: u64, first: &[ObjectId]) {
+    let (store, facts) = (&core.shared.store, &core.shared.facts);
+    core.shared.budgets.tell(facts);
+    first
+        .iter()
+        .filter_map(|id| store.recorded_presence(*id))
+        .for_each(|presence| facts.push(Fact::Progress(presence)));
+    store.unconfirmed().into_iter().for_each(|fact| facts.push(fact));
+    facts.push(Fact::Stored { bytes: store.bytes() });
+    facts.begin_inventory(control_run);
 }
 
 fn set_ready(core: &Core, ready: bool) {

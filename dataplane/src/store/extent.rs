@@ -60,6 +60,10 @@ impl Extents {
         self.combine_at(first);
     }
 
+    pub(super) fn shrink_to_fit(&mut self) {
+        self.list.shrink_to_fit();
+    }
+
     /// Everything recorded up to `upto` is durable now.
     pub(super) fn synced(&mut self, upto: u64) {
         self.list.iter_mut().filter(|extent| extent.sequence <= upto).for_each(|extent| extent.trust = Trust::Durable);

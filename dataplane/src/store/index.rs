@@ -126,7 +126,7 @@ impl Index {
         if known.complete && !known.confirmed {
             self.owe(id, Told::Completed, known.sequence);
         }
-        let object = self.make(id, known);
+        let object = self.make(id, known.fitted());
         self.shard(id).hold().insert(id, Entry::Live(object));
     }
 
@@ -220,24 +220,49 @@ impl Index {
     /// What is recorded of the next objects after `after`, in the order of their ids; fewer than `limit` at the end. A removed
     /// object is in it while its file is there: its bytes still count.
     pub(super) fn inventory(&self, after: Option<ObjectId>, limit: usize) -> Vec<Presence> {
-        let mut page = Vec::new();
+        self.page(after, limit, |_| 1).0
+    }
+
+    /// As many as weigh `limit` together, at least one; `true`: nothing comes after them. Costs what it returns.
+    pub(super) fn page(
+        &self,
+        after: Option<ObjectId>,
+        limit: usize,
+        weigh: impl Fn(&Presence) -> usize,
+    ) -> (Vec<Presence>, bool) {
+        let (mut page, mut weight) = (Vec::new(), 0);
         let first = after.map_or(0, |id| usize::from(id.as_bytes()[0]));
         let from = after.map_or(Bound::Unbounded, Bound::Excluded);
         let leftovers = self.leftovers();
         for shard in &self.shards[first..] {
-            let listed = |(id, entry): (&ObjectId, &Entry)| match entry {
-                Entry::Live(object) => Some(Ok(Arc::clone(object))),
-                Entry::Gone(tombstone) => leftovers.get(id).map(|left| Err(left.presence(*id, tombstone))),
-            };
-            let entries: Vec<_> = shard.hold().range((from, Bound::Unbounded)).filter_map(listed).collect();
-            for entry in entries {
-                if page.len() == limit {
-                    return page;
+            for (id, entry) in shard.hold().range((from, Bound::Unbounded)) {
+                let presence = match entry {
+                    Entry::Live(object) => object.recorded_presence(),
+                    Entry::Gone(tombstone) => leftovers.get(id).map(|left| left.presence(*id, tombstone)),
+                };
+                let Some(presence) = presence else { continue };
+                weight += weigh(&presence);
+                if weight > limit && !page.is_empty() {
+                    return (page, false);
                 }
-                page.extend(entry.map_or_else(Some, |object| object.recorded_presence()));
+                page.push(presence);
             }
         }
-        page
+        (page, true)
+    }
+
+    /// Bytes of all objects, those included whose removal did not take their file yet.
+    pub(super) fn bytes(&self) -> u64 {
+        let mut sum: u64 = self.leftovers().values().map(|left| left.bytes).sum();
+        for shard in &self.shards {
+            let live = shard.hold();
+            let received = live.values().filter_map(|entry| match entry {
+                Entry::Live(object) => Some(object.look().received),
+                Entry::Gone(_) => None,
+            });
+            sum += received.sum::<u64>();
+        }
+        sum
     }
 
     /// The live objects whose ids start with `byte`.

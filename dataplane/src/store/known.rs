@@ -63,6 +63,13 @@ impl Known {
         }
     }
 
+    /// Without room to grow: most objects never change again.
+    pub(super) fn fitted(mut self) -> Self {
+        self.received.shrink_to_fit();
+        self.extents.shrink_to_fit();
+        self
+    }
+
     /// Bytes outside `kept` were never received.
     pub(super) fn keep_only(&mut self, kept: SpanSet) {
         let everything = Span::new(0, etransfer_contract::span::OFFSET_MAX).expect("not empty");

@@ -43,6 +43,7 @@ mod manifest;
 mod object;
 mod open;
 mod path;
+mod plant;
 mod quarantine;
 mod reader;
 mod record;

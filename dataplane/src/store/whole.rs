@@ -14,6 +14,7 @@ use super::clock::unix_ms;
 use super::disk;
 use super::index::{Gone, Index, Leftover, Tally};
 use super::journal::{Common, Journal, Position};
+use super::known::Known;
 use super::lock::Lock;
 use super::object::Object;
 use super::open::{DirectoryLock, StoreOptions, open_directory};
@@ -205,6 +206,26 @@ impl Store {
         self.index.inventory(after, limit)
     }
 
+    /// As [`Store::inventory`], as many as weigh `limit` together, at least one; and whether nothing is left after them.
+    pub fn inventory_page(
+        &self,
+        after: Option<ObjectId>,
+        limit: usize,
+        weigh: impl Fn(&Presence) -> usize,
+    ) -> (Vec<Presence>, bool) {
+        self.index.page(after, limit, weigh)
+    }
+
+    /// What is recorded of one object; `None`: nothing, or it is removed.
+    pub fn recorded_presence(&self, id: ObjectId) -> Option<Presence> {
+        self.index.find(id)?.recorded_presence()
+    }
+
+    /// Bytes of all objects.
+    pub fn bytes(&self) -> u64 {
+        self.index.bytes()
+    }
+
     /// Completions and removals that the control plane has not confirmed, oldest first; also those of earlier runs.
     pub fn unconfirmed(&self) -> Vec<Fact> {
         self.index.unconfirmed()
@@ -216,7 +237,7 @@ impl Store {
             Fact::Completed(presence) => (presence.object, Told::Completed),
             Fact::Removed { object } => (*object, Told::Removed),
             Fact::Progress(_) | Fact::Discarded { .. } | Fact::Open { .. } | Fact::Settled { .. } => return,
-            Fact::Served { .. } | Fact::Inventory { .. } => return,
+            Fact::Served { .. } | Fact::Stored { .. } | Fact::Inventory { .. } => return,
         };
         if !self.index.confirm(object, what) {
             return;
@@ -242,6 +263,14 @@ impl Store {
     /// The journal of a core.
     pub fn journal(&self, core: usize) -> &Journal {
         &self.journals[core]
+    }
+
+    pub(super) fn next_sequence(&self) -> u64 {
+        self.common.sequence.fetch_add(1, Ordering::AcqRel) + 1
+    }
+
+    pub(super) fn restore_planted(&self, id: ObjectId, known: Known) {
+        self.index.restore(id, known);
     }
 
     pub(super) fn journals(&self) -> &[Journal] {

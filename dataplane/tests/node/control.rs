@@ -171,7 +171,14 @@ async fn answer(request: Request<Incoming>, state: Arc<State>) -> Result<Respons
             if !is_new && orders.is_empty() && unheard.is_empty() {
                 tokio::time::sleep(if is_busy { POLL / 20 } else { POLL }).await;
             }
-            Response::builder().body(json(&Orders { control_run: RUN, epoch: 0, inventory: false, orders, unheard }))
+            Response::builder().body(json(&Orders {
+                control_run: RUN,
+                epoch: 0,
+                inventory: false,
+                first: Vec::new(),
+                orders,
+                unheard,
+            }))
         }
         _ if request.headers().get(line::LINE).is_some_and(|call| call == "recheck") => {
             match &*state.recheck.lock().unwrap() {

@@ -105,7 +105,7 @@ impl Bench {
 
     /// Facts of which none has to be on disk before it is answered.
     fn tell(&self, facts: Vec<Fact>) {
-        let told = self.node.apply(FactBatch { version: VERSION, run: self.run, facts });
+        let told = self.node.apply(FactBatch { version: VERSION, run: self.run, asked_by: 0, facts });
         assert_eq!(poll(pin!(told).as_mut()), Poll::Ready(Ok(())));
     }
 

@@ -119,7 +119,7 @@ impl Node {
     }
 
     async fn tell(&self, facts: Vec<Fact>) {
-        let answer = self.call(line::FACTS_PATH, &FactBatch { version: VERSION, run: 1, facts }).await;
+        let answer = self.call(line::FACTS_PATH, &FactBatch { version: VERSION, run: 1, asked_by: 0, facts }).await;
         assert_eq!(answer.status, 204, "{}", answer.text());
     }
 

@@ -126,7 +126,7 @@ async fn section_5_7_verify_gets_its_body_in_a_second_step() {
 #[tokio::test]
 async fn nobody_but_the_data_plane_speaks_the_line() {
     let node = Node::new(|_| {});
-    let batch = FactBatch { version: VERSION, run: 1, facts: vec![] };
+    let batch = FactBatch { version: VERSION, run: 1, asked_by: 0, facts: vec![] };
     for (call, status) in [(None, 404), (Some("decide"), 404), (Some("call"), 204)] {
         let mut request = Request::post(line::FACTS_PATH).header("x-api-token", "secret");
         if let Some(call) = call {
