@@ -2,6 +2,7 @@
 //! comes up. S4c, S5: the file system loses what was not synced and is mounted again without a reboot; the node starts, at
 //! every level of durability, and claims no byte that is not there.
 
+use crate::import;
 use crate::support::disk::Disk;
 use crate::support::node::Setup;
 use crate::support::tus::{Upload, patch_head};
@@ -49,6 +50,33 @@ fn first_start_killed_at_any_call_starts_again() {
     }
     eprintln!("{walked} calls walked");
     assert!(walked > 8, "only {walked} calls: nothing was killed");
+}
+
+#[test]
+fn import_killed_at_any_call_is_finished_by_the_next_one() {
+    let mut killed = 0;
+    for call in (1..10).chain((10..CALLS_MAX).step_by(STEP + 1)) {
+        let dir = tempfile::tempdir().expect("a directory");
+        let storage = dir.path().join("storage");
+        import::data(&storage);
+        import::state_file(&storage);
+        let (trace, inject) = (format!("trace={CHANGES}"), format!("inject={CHANGES}:signal=KILL:when={call}"));
+        let wrapper = ["strace", "-D", "-f", "-qq", "-e", &trace, "-e", &inject, "-o", "/dev/null"];
+        let first = import::import_under(dir.path(), &storage, &storage, &[], &wrapper);
+        // 1: one of its files is too short, and is left alone.
+        let came_through = first.code == Some(1);
+        killed += u32::from(!came_through);
+        let second = import::import(dir.path(), &storage, &storage, &[]);
+        assert_eq!(second.code, Some(1), "killed at call {call}: {first:?}; then {second:?}");
+        let mut node = Node::setup().storage(&storage).start();
+        import::served(&node);
+        node.without_audit();
+        node.kill();
+        if came_through {
+            break;
+        }
+    }
+    assert!(killed > 8, "only {killed} were killed");
 }
 
 /// What a node was given before the power went.

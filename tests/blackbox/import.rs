@@ -39,7 +39,7 @@ fn records() -> Vec<(String, Value)> {
 }
 
 /// Their bytes as the original lays them out.
-fn data(storage: &Path) {
+pub(super) fn data(storage: &Path) {
     let write = |name: String, bytes: Vec<u8>| {
         let path = storage.join(name);
         std::fs::create_dir_all(path.parent().expect("below the storage")).expect("a directory");
@@ -56,15 +56,27 @@ fn data(storage: &Path) {
     write(format!("files/{SHORT}_short.bin"), vec![0; 299_999]);
 }
 
-fn state_file(storage: &Path) {
+pub(super) fn state_file(storage: &Path) {
     let entry = |value: &Value| json!({"value": value.to_string(), "expires_at": null});
     let all: serde_json::Map<_, _> = records().iter().map(|(key, value)| (key.clone(), entry(value))).collect();
     std::fs::create_dir_all(storage.join("state")).expect("the state directory");
     std::fs::write(storage.join("state/state.json"), Value::from(all).to_string()).expect("the state file");
 }
 
-fn import(home: &Path, from: &Path, to: &Path, more: &[&str]) -> wait::Ran {
-    let mut command = std::process::Command::new(et());
+pub(super) fn import(home: &Path, from: &Path, to: &Path, more: &[&str]) -> wait::Ran {
+    import_under(home, from, to, more, &[])
+}
+
+/// Run by another program.
+pub(super) fn import_under(home: &Path, from: &Path, to: &Path, more: &[&str], wrapper: &[&str]) -> wait::Ran {
+    let mut command = match wrapper {
+        [] => std::process::Command::new(et()),
+        [program, rest @ ..] => {
+            let mut command = std::process::Command::new(program);
+            command.args(rest).arg(et());
+            command
+        }
+    };
     command.env_clear().envs(crate::support::node::clean_env(home)).current_dir(home);
     command.args(["server", "import"]).arg(from).arg("--storage").arg(to).args(more);
     wait::run(command)
@@ -76,7 +88,7 @@ fn at(id: &str) -> Upload {
 
 /// The three good ones are served as they were there, and the unfinished one can be finished.
 #[track_caller]
-fn served(node: &Node) {
+pub(super) fn served(node: &Node) {
     let info = node.get(&at(FILE).file()).is(200).json();
     assert_eq!((&info["filename"], &info["mime_type"]), (&json!("old name.txt"), &json!("text/plain")), "{info}");
     assert_eq!(info["created_at"], "2026-01-02T03:04:05.678000", "{info}");

@@ -9,12 +9,14 @@ use std::io::{self, Read as _, Seek as _, SeekFrom};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use etransfer_contract::{ObjectId, Span};
+use etransfer_contract::{ObjectId, Span, SpanSet};
 use rustix::fs::{AtFlags, FileType, Mode, OFlags};
 use rustix::io::Errno;
 
 use super::journal::APPEND_MAX;
+use super::object::Object;
 use super::path::ObjectPath;
 use super::quarantine::rename;
 use super::record::Change;
@@ -86,14 +88,10 @@ impl Store {
         placing: Placing,
     ) -> Result<Adopted, AdoptError> {
         match self.find(id) {
-            Some(object) => {
-                let (here, mut there) = (object.spans(), pieces.iter().map(|piece| piece.span));
-                return if there.all(|span| here.contains(span)) {
-                    Ok(Adopted::Before)
-                } else {
-                    Err(AdoptError::Differs)
-                };
+            Some(object) if pieces.iter().all(|piece| object.spans().contains(piece.span)) => {
+                return Ok(Adopted::Before);
             }
+            Some(object) => return self.go_on(&object, length, pieces),
             None if self.is_removed(id) => return Err(AdoptError::Removed),
             None => {}
         }
@@ -115,12 +113,48 @@ impl Store {
         Ok(Adopted::Now(pieces.iter().map(|piece| piece.span.len()).sum()))
     }
 
+    /// An import that was cut off between two records of one object: its file was whole before the first of them. What is
+    /// not recorded yet is compared with its source.
+    fn go_on(&self, object: &Arc<Object>, length: u64, pieces: &[Foreign]) -> Result<Adopted, AdoptError> {
+        let look = object.look();
+        let there: SpanSet = pieces.iter().map(|piece| piece.span).collect();
+        let is_part = object.spans().iter().all(|span| there.contains(span));
+        if look.complete || look.writers > 0 || look.length != Some(length) || !is_part {
+            return Err(AdoptError::Differs);
+        }
+        let Ok(file) = open_beneath(self.objects_dir(), object.path().as_str()) else {
+            return Err(AdoptError::Differs);
+        };
+        rustix::fs::fsync(&file).map_err(io::Error::from)?;
+        let mut ranges = Vec::new();
+        for piece in pieces {
+            let flags = OFlags::NOFOLLOW.bits() as i32;
+            let from = File::options().read(true).custom_flags(flags).open(&piece.path);
+            let from: OwnedFd = from.map_err(source(&piece.path))?.into();
+            for span in extents(piece.span).flat_map(|span| object.spans().missing(span)) {
+                let begins = piece.from + (span.start() - piece.span.start());
+                let there = Span::at(begins, span.len()).ok_or(AdoptError::Differs)?;
+                let crc = crc_of(&from, there).map_err(source(&piece.path))?;
+                if crc_of(&file, span).ok() != Some(crc) {
+                    return Err(AdoptError::Differs);
+                }
+                ranges.push(Change::Range { span, crc, synced: true });
+            }
+        }
+        let bytes = there.bytes() - object.spans().bytes();
+        self.record_adopted(object.id(), length, &ranges)?;
+        Ok(Adopted::Now(bytes))
+    }
+
+    /// The length goes with the first of the ranges: nobody sees it without them.
     fn record_adopted(&self, id: ObjectId, length: u64, ranges: &[Change]) -> Result<(), AdoptError> {
         let journal = self.journal(0);
-        let object = self.find_or_create(id, None).map_err(|_| AdoptError::Removed)?;
+        let object = self.find_or_create(id, Some(length)).map_err(|_| AdoptError::Removed)?;
         let mut state = object.state.hold();
-        object.record(&mut state, journal, &[Change::Length { length }])?;
-        for part in ranges.chunks(APPEND_MAX) {
+        if ranges.is_empty() && state.known.length.is_none() {
+            object.record(&mut state, journal, &[Change::Length { length }])?;
+        }
+        for part in ranges.chunks(APPEND_MAX - 1) {
             object.record(&mut state, journal, part)?;
         }
         drop(state);

@@ -202,6 +202,57 @@ fn s4_a_fault_at_any_call_of_an_orderly_end() {
     on_open_store(root.path(), |store| drop(store.close()), assert_filled);
 }
 
+/// More pieces than one record takes: an import that is cut off between two of them is finished by the next one.
+#[test]
+fn s4_a_fault_at_any_call_of_an_import_and_the_next_import_finishes_it() {
+    let root = filled();
+    let bytes: Vec<u8> = (0..6000u32).map(|at| (at / 10) as u8).collect();
+    let source = root.path().join("source");
+    std::fs::write(&source, &bytes).unwrap();
+    let pieces: Vec<_> =
+        (0..600).map(|at| Foreign { path: source.clone(), from: at * 10, span: span(at * 10, at * 10 + 10) }).collect();
+    let mut finished = 0;
+    for placing in [Placing::Link, Placing::Copy] {
+        for fault in [Fault::Kill, Fault::Error(Other)] {
+            let calls = (0..CALLS_MAX).find(|call| {
+                let what = format!("{placing:?}, {fault:?} at call {call}");
+                let copy = directory();
+                copy_tree(root.path(), copy.path());
+                let store = start(copy.path(), &what);
+                let happened = fault::at(*call, fault, || drop(store.adopt(id(60), 6000, &pieces, placing)));
+                drop(store);
+                let store = start(copy.path(), &what);
+                assert_filled(&store, &what);
+                let before = store.find(id(60)).map_or(0, |object| object.look().received);
+                finished += u32::from(before > 0 && before < 6000);
+                match store.adopt(id(60), 6000, &pieces, placing) {
+                    Ok(Adopted::Now(now)) => assert_eq!(now, 6000 - before, "{what}"),
+                    Ok(Adopted::Before) => assert_eq!(before, 6000, "{what}"),
+                    Err(error) => panic!("{what}: {error}"),
+                }
+                assert_eq!(store.verify(id(60)).unwrap().good, 6000, "{what}");
+                assert_eq!(read_file(copy.path(), id(60)), bytes, "{what}");
+                !happened
+            });
+            assert!(calls.is_some_and(|calls| calls > 2));
+        }
+    }
+    assert!(finished > 0, "none was cut off between two records");
+}
+
+/// Fewer bytes than the source has, from somewhere else: they are not overwritten.
+#[test]
+fn s4_what_is_here_and_is_no_part_of_the_import_is_left_as_it_is() {
+    let root = directory();
+    let store = start(root.path(), "first");
+    let source = root.path().join("source");
+    std::fs::write(&source, [7; 100]).unwrap();
+    let pieces = [Foreign { path: source, from: 0, span: span(0, 100) }];
+    store_bytes(&store, id(1), Some(100), 0, &[1; 50]);
+    assert!(matches!(store.adopt(id(1), 100, &pieces, Placing::Copy), Err(AdoptError::Differs)));
+    assert_eq!((store.find(id(1)).unwrap().look().received, read_file(root.path(), id(1))), (50, vec![1; 50]));
+}
+
 /// The write of a batch stops half-way and cutting it off fails too: the rest is a torn tail, whatever stands in it.
 #[test]
 fn s6_half_a_batch_is_no_damage_and_no_record() {
