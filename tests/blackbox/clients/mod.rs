@@ -5,6 +5,7 @@ mod curl;
 mod et;
 mod et_killed;
 mod et_names;
+mod first_generation;
 mod javascript;
 pub mod python;
 mod seed;
