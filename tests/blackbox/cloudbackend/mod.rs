@@ -1,6 +1,6 @@
 //! The JSON API of CloudBackend (contract cloudbackend.md Part A).
 
-mod accounts;
+pub mod accounts;
 mod calls;
 mod drive;
 mod shares;

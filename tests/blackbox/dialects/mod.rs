@@ -2,6 +2,7 @@
 
 mod largest;
 mod memory;
+mod revoked;
 mod together;
 
 use crate::support::Node;

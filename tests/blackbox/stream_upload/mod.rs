@@ -14,8 +14,8 @@ use crate::support::node::Setup;
 use crate::support::{Node, Reply, Request};
 
 /// Two users of this surface alone, each with a token.
-const ANN: &str = "token-of-ann-0123456789";
-const BEN: &str = "token-of-ben-0123456789";
+pub const ANN: &str = "token-of-ann-0123456789";
+pub const BEN: &str = "token-of-ben-0123456789";
 
 fn setup() -> Setup {
     users(Node::setup())

@@ -1,6 +1,6 @@
 //! Accounts and their tokens (A2, A3): cases 1 to 6, by raw requests and by `et server user`.
 
-mod console;
+pub mod console;
 mod login;
 mod numbers;
 mod register;
