@@ -67,9 +67,11 @@ impl DataFile {
     pub async fn open(io: &Io, dir: &Fd, object: &Object, mode: WriteMode, large: bool) -> io::Result<Self> {
         let path = object.path();
         let path = path.as_str();
+        // Looked at first: another writer may make the file, and record bytes of it, after it was not found.
+        let is_new = object.look().received == 0;
         let buffered = match io.open_at(dir, path, OFlags::RDWR, Mode::empty()).await {
             // Making a file costs a worker thread, opening one does not: most PATCHes find theirs.
-            Err(error) if error.kind() == io::ErrorKind::NotFound && object.look().received == 0 => {
+            Err(error) if is_new && error.kind() == io::ErrorKind::NotFound => {
                 io.open_at(dir, path, OFlags::RDWR | OFlags::CREATE, Mode::RUSR | Mode::WUSR).await?
             }
             found => found?,
@@ -196,12 +198,14 @@ pub async fn open_for_reading(io: &Io, dir: &Fd, object: &Object) -> io::Result<
 
 /// The size of the object's own file; an error when this is another one ([`NotItsFile`]). Asks the inode in memory.
 fn check(file: impl AsFd, object: &Object) -> io::Result<u64> {
+    let recorded = object.end();
     let found = rustix::fs::fstat(file)?;
     if FileType::from_raw_mode(found.st_mode) != FileType::RegularFile {
         return Err(io::Error::other(NotItsFile::Type));
     }
     let size = u64::try_from(found.st_size).expect("a file size is not negative");
-    object.recognize(found.st_ino, size).map_err(|strange| io::Error::other(NotItsFile::Strange(strange)))?;
+    let recognized = object.recognize(found.st_ino, size, recorded);
+    recognized.map_err(|strange| io::Error::other(NotItsFile::Strange(strange)))?;
     Ok(size)
 }
 

@@ -214,7 +214,7 @@ impl Object {
     }
 
     /// End of the last received byte: the file is at least this long.
-    pub(super) fn end(&self) -> u64 {
+    pub fn end(&self) -> u64 {
         self.state.hold().present()
     }
 
@@ -292,13 +292,14 @@ impl Object {
     }
 
     /// Compares an open regular file with what is known of this object's: the same inode as ever (of this run), and no
-    /// recorded byte beyond its end.
-    pub fn recognize(&self, inode: u64, size: u64) -> Result<(), Strange> {
+    /// recorded byte beyond its end. `recorded`: the [`end`](Self::end) from before its size was asked; other writers extend
+    /// the file and record that meanwhile.
+    pub fn recognize(&self, inode: u64, size: u64, recorded: u64) -> Result<(), Strange> {
         let known = self.inode.compare_exchange(0, inode, Ordering::AcqRel, Ordering::Acquire);
         if known.is_err_and(|known| known != inode) {
             return Err(Strange::Replaced);
         }
-        let recorded = self.end();
+        let recorded = recorded.min(self.end());
         if size < recorded { Err(Strange::Short { recorded, found: size }) } else { Ok(()) }
     }
 

@@ -344,9 +344,14 @@ fn a_file_that_is_another_one_or_too_short_is_not_recognized() {
     let (store, _) = open(root.path());
     store_bytes(&store, id(1), None, 0, b"four");
     let object = store.find(id(1)).unwrap();
-    assert_eq!(object.recognize(11, 4), Ok(()));
-    assert_eq!(object.recognize(11, 3), Err(Strange::Short { recorded: 4, found: 3 }));
-    assert_eq!(object.recognize(12, 4), Err(Strange::Replaced));
+    assert_eq!(object.recognize(11, 4, 4), Ok(()));
+    assert_eq!(object.recognize(11, 3, 4), Err(Strange::Short { recorded: 4, found: 3 }));
+    assert_eq!(object.recognize(12, 4, 4), Err(Strange::Replaced));
+    // Its size was asked, then another writer stored more: it was long enough for what was recorded before.
+    let (recorded, found) = (object.end(), 4);
+    store_bytes(&store, id(1), None, 4, b"more");
+    assert_eq!(object.recognize(11, found, recorded), Ok(()));
+    assert_eq!(object.recognize(11, found, object.end()), Err(Strange::Short { recorded: 8, found: 4 }));
 }
 
 #[test]
