@@ -29,7 +29,7 @@ pub async fn concat(core: &Core, grant: &Grant, permit: &Concat) -> Answered {
             budgets.settle(facts, grant.ticket, 0);
             Answered::Reply(match failure {
                 Failure::Gone => Reply::detail(404, "a part is not there any more"),
-                Failure::DiskFull => unbuilt(507),
+                Failure::DiskFull => unbuilt(507).field("Retry-After", "10"),
                 _ => unbuilt(500),
             })
         }
@@ -37,5 +37,5 @@ pub async fn concat(core: &Core, grant: &Grant, permit: &Concat) -> Answered {
 }
 
 fn unbuilt(status: u16) -> Reply {
-    Reply::detail(status, "the parts can not be put together now; they are unchanged, try again")
+    Reply::detail(status, "the parts cannot be put together now; they are unchanged, try again")
 }

@@ -1,7 +1,10 @@
 //! A11: finals made of partials.
 
+use crate::support::database::Database;
+use crate::support::disk::Disk;
+use crate::support::node::Role;
 use crate::support::tus::{OCTETS, Upload, head, metadata, patch, post, tus};
-use crate::support::{Node, OTHER_TOKEN, Oracle, Request, TOKEN, wait};
+use crate::support::{Node, OTHER_TOKEN, Oracle, Request, TOKEN, audit, wait};
 
 #[track_caller]
 fn partial(node: &Node, content: &[u8]) -> Upload {
@@ -275,4 +278,80 @@ fn a_final_counts_what_it_stores_again() {
     node.send(&tus("DELETE", &a.path)).is(204);
     node.whole(&whole, &content);
     wait::until("what is left is the final", || (used(&node) == 400_000).then_some(()));
+}
+
+/// One small request that names one part 256 times.
+fn many_times(part: &Upload) -> Request {
+    finish(&[part.path.as_str(); 256])
+}
+
+#[test]
+fn one_part_many_times_is_bounded_by_the_room_of_the_node() {
+    let node = Node::setup().env("MAX_STORAGE_SIZE", 1_000_000).start();
+    let content = Oracle(5).bytes(0..100_000);
+    let part = partial(&node, &content);
+    let refused = node.send(&many_times(&part)).is(507);
+    assert_eq!((refused.number("X-Storage-Max"), refused.number("Retry-After")), (1_000_000, 10));
+    nothing_but_the_part(&node, &part, &content);
+    assert_eq!(node.get("/api/storage").json()["used"], 100_000);
+    // Nothing of the refused one stays promised: what fits exactly is made.
+    node.whole(&finished(&node, &[part.path.as_str(); 9]), &content.repeat(9));
+    node.send(&finish(&[&part.path])).is(507);
+}
+
+#[test]
+fn one_part_many_times_is_bounded_by_the_room_of_its_person() {
+    const ANN: &str = "session-of-ann";
+    let quotas = "user_system: {enabled: true, role_quotas: {user: {max_storage_size: 1000000}}}";
+    let node = Node::setup().config(quotas).start();
+    Database::of(&node).add_session("ann", "user", ANN);
+    let by_ann = |request: Request| request.without("X-API-Token").header("X-API-Token", ANN);
+    let content = Oracle(6).bytes(0..100_000);
+    let created = post().header("Upload-Length", "100000").header("Upload-Concat", "partial");
+    let part = Upload::at(node.send(&by_ann(created)).is(201).field("Location"));
+    node.send(&by_ann(patch(&part, 0, &content))).is(204);
+    let refused = node.send(&by_ann(many_times(&part))).is(507);
+    assert_eq!(refused.number("X-User-Storage-Max"), 1_000_000);
+    nothing_but_the_part(&node, &part, &content);
+    let used = || node.send(&by_ann(Request::get("/api/users/me/quota"))).is(200).json()["storage_used"].clone();
+    assert_eq!(used(), 100_000);
+    let nine = node.send(&by_ann(finish(&[part.path.as_str(); 9]))).is(201);
+    node.whole(&Upload::at(nine.field("Location")), &content.repeat(9));
+    assert_eq!(used(), 1_000_000);
+    node.send(&by_ann(finish(&[&part.path]))).is(507);
+}
+
+#[test]
+fn one_part_many_times_on_a_small_disk_writes_nothing() {
+    const MIB: u64 = 1 << 20;
+    let Some(disk) = Disk::tmpfs("size=96m") else { return };
+    let node = Node::setup().storage(&disk.path().join("storage")).start();
+    let content = Oracle(7).bytes(0..MIB);
+    let part = partial(&node, &content);
+    let written = || {
+        let pid = node.pid(Role::Both).expect("it runs");
+        let text = std::fs::read_to_string(format!("/proc/{pid}/io")).expect("its counters");
+        let line = text.lines().find_map(|line| line.strip_prefix("wchar: ")).expect("bytes it wrote");
+        line.parse::<u64>().expect("a number")
+    };
+    let before = written();
+    for _ in 0..3 {
+        let refused = node.send(&many_times(&part)).is(507);
+        assert_eq!(refused.header("Location"), None, "errors carry no Location");
+        assert!(refused.number("Retry-After") > 0);
+    }
+    assert!(written() - before < MIB, "{} bytes were written for what never fits", written() - before);
+    nothing_but_the_part(&node, &part, &content);
+    wait::until("nothing is counted", || (node.get("/api/storage").json()["used"] == MIB).then_some(()));
+    node.whole(&finished(&node, &[part.path.as_str(); 8]), &content.repeat(8));
+}
+
+#[track_caller]
+fn nothing_but_the_part(node: &Node, part: &Upload, content: &[u8]) {
+    assert_eq!(node.listed(), 0);
+    wait::until("the disk has the part and nothing else", || {
+        (audit::objects_below(node.storage()).len() == 1).then_some(())
+    });
+    assert_eq!(audit::objects_below(node.storage())[0].file_name().and_then(|name| name.to_str()), Some(&*part.id));
+    assert_eq!(std::fs::read(&audit::objects_below(node.storage())[0]).expect("the part"), content);
 }
