@@ -48,6 +48,12 @@ const _: () = assert!(PART_HEAD_BYTES_MAX + FORM_STEP_BYTES + TOLD_STEP_BYTES <=
 // A boundary line fits a part's head, padding included.
 const _: () = assert!("\r\n--".len() + 70 + BOUNDARY_PADDING_MAX + "\r\n".len() < PART_HEAD_BYTES_MAX);
 
+// ---- Uploads
+
+/// Separate ranges of received bytes one upload may have: each costs memory, and space in every checkpoint and inventory. A
+/// body that would open one more is refused; one that goes on where received bytes end is not.
+pub const SPANS_MAX: usize = 8192;
+
 // ---- Time of a sender
 
 /// A sender starts with windows of this size and returns to them when it gets slow: a full one within [`BODY_TICK`] earns

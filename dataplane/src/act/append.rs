@@ -26,6 +26,7 @@ use super::mover::{Limits, Moved, Mover, Stop};
 use super::remove::erase;
 use super::told::told;
 use crate::body::Body;
+use crate::bounds::SPANS_MAX;
 use crate::config::WriteMode;
 use crate::content::Content;
 use crate::core::{Core, http_date};
@@ -210,6 +211,10 @@ async fn claim(
                 }
                 let again = core.io.sleep(LOOK_AGAIN);
                 futures_util::future::select(std::pin::pin!(listener), std::pin::pin!(again)).await;
+            }
+            Err(Refused::Scattered) => {
+                let reason = format!("the upload has {SPANS_MAX} separate ranges; fill gaps first");
+                return Err(Failure::Refused(Reply::detail(429, reason).field("Retry-After", "1")));
             }
             Err(Refused::Removed) => return Err(refuse(404, "no such upload")),
             Err(Refused::Damaged) => return Err(damaged(object)),

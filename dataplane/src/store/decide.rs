@@ -6,6 +6,8 @@ use etransfer_contract::span::OFFSET_MAX;
 use etransfer_contract::{Span, SpanSet};
 use event_listener::EventListener;
 
+use crate::bounds::SPANS_MAX;
+
 /// Parallel writers start at multiples of this; a TUS client with a wrong offset hardly ever does.
 pub(super) const PARALLEL_ALIGNMENT: u64 = 4096;
 
@@ -56,6 +58,8 @@ pub enum Refused {
     },
     /// 5xx: a write or sync of its file failed, and the disk was not asked yet what it holds.
     InDoubt,
+    /// 429: the upload has [`SPANS_MAX`] separate ranges, and this body would open another one.
+    Scattered,
     /// Another writer owns bytes of this body. Wait for the listener, then ask again.
     Busy {
         /// All those writers were silent for at least a second (T-LOCK-2).
@@ -77,6 +81,8 @@ pub(super) enum Decision {
     Busy {
         wanted: Vec<Span>,
     },
+    /// It would open one separate range too many.
+    Scattered,
     Received,
     Mismatch,
     OffsetBeyond,
@@ -95,6 +101,8 @@ pub(super) struct Seen<'a> {
     pub(super) received: &'a SpanSet,
     /// Bytes that running writers own and have not yet stored.
     pub(super) owned: &'a SpanSet,
+    /// Running writers whose next byte opens a separate range.
+    pub(super) opening: usize,
     pub(super) length: Option<u64>,
     pub(super) complete: bool,
 }
@@ -129,12 +137,31 @@ pub(super) fn decide(seen: Seen<'_>, want: Want) -> Decision {
             return Decision::Mismatch;
         }
     }
-    match body {
+    let has_room = |first: &Span| has_room_for(*first, seen.received, seen.opening);
+    let decision = match body {
         None if offset == contiguous && offset == limit => Decision::Take { owned: Vec::new(), end: limit },
         _ if end > limit => Decision::BeyondLength { length: limit },
         None => take_open_ended(seen, offset, limit),
         Some(_) => take(seen, Span::new(offset, end).expect("not empty, and within the limit")),
+    };
+    match decision {
+        // At the true offset a client can always go on.
+        Decision::Take { owned, .. } if offset != contiguous && !owned.first().is_none_or(has_room) => {
+            Decision::Scattered
+        }
+        decision => decision,
     }
+}
+
+/// Whether a writer may begin at `first`: there its bytes go on where received ones end, or a separate range is left for them.
+/// The ranges of the writers that run are counted as soon as they may open them.
+pub(super) fn has_room_for(first: Span, received: &SpanSet, opening: usize) -> bool {
+    !opens_range(received, first) || received.count() + opening < SPANS_MAX
+}
+
+/// Its first byte does not follow a received one.
+pub(super) fn opens_range(received: &SpanSet, span: Span) -> bool {
+    span.start().checked_sub(1).is_none_or(|before| received.end_of_run(before) == before)
 }
 
 /// The new bytes of a body of known length, if nobody else owns one of them.

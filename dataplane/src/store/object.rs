@@ -13,7 +13,7 @@ use event_listener::{Event, EventListener};
 use super::claim::{Claim, Lease, Writer};
 use super::clock::{millis, ticks_ms};
 use super::completion::Completion;
-use super::decide::{Decision, Refused, Seen, Want, decide};
+use super::decide::{Decision, Refused, Seen, Want, decide, has_room_for, opens_range};
 use super::extent::Trust;
 use super::index::{Index, Leftover, Tally, Tombstone};
 use super::journal::{Appended, Journal, Position};
@@ -113,7 +113,7 @@ pub enum LengthRefused {
     Journal(#[source] io::Error),
 }
 
-/// Bytes that are stored, somebody's, or beyond the object: see [`Object::claim_free`].
+/// Bytes that are stored, somebody's, beyond the object, or one separate range too many: see [`Object::claim_free`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("not all of these bytes are free")]
 pub struct NotFree;
@@ -350,12 +350,14 @@ impl Object {
         let contiguous = state.known.received.contiguous();
         let owned: SpanSet = state.writers.iter().flat_map(|writer| writer.owned.iter()).collect();
         let (length, complete) = (state.length(), state.is_complete());
-        match decide(Seen { received: &state.known.received, owned: &owned, length, complete }, want) {
+        let opening = state.opening();
+        match decide(Seen { received: &state.known.received, owned: &owned, opening, length, complete }, want) {
             Decision::Take { owned, end } => Ok(self.hand_out(&mut state, owned, end)),
             Decision::Busy { wanted } => {
                 let silent = state.owners_of(&wanted).all(|writer| writer.is_silent(SILENT_MS));
                 Err(Refused::Busy { silent, listener: self.changed.listen() })
             }
+            Decision::Scattered => Err(Refused::Scattered),
             Decision::Received => Err(Refused::Received { contiguous }),
             Decision::Mismatch => Err(Refused::Mismatch { contiguous }),
             Decision::OffsetBeyond => Err(Refused::OffsetBeyond { contiguous }),
@@ -372,7 +374,8 @@ impl Object {
         let is_received = state.known.received.missing(span).as_slice() != [span];
         let is_beyond = state.length().is_some_and(|length| span.end() > length);
         let is_closed = self.is_removed() || self.is_damaged() || state.in_doubt;
-        if is_closed || state.known.complete || is_owned || is_received || is_beyond {
+        let is_scattered = !has_room_for(span, &state.known.received, state.opening());
+        if is_closed || state.known.complete || is_owned || is_received || is_beyond || is_scattered {
             return Err(NotFree);
         }
         Ok(self.hand_out(&mut state, vec![span], span.end()))
@@ -664,6 +667,12 @@ impl State {
 
     pub(super) fn length(&self) -> Option<u64> {
         self.known.length.or(self.declared)
+    }
+
+    /// Writers whose next byte opens a separate range.
+    fn opening(&self) -> usize {
+        let opens = |first: Span| opens_range(&self.known.received, first);
+        self.writers.iter().filter(|writer| writer.owned.iter().next().is_some_and(opens)).count()
     }
 
     /// End of the last received byte.

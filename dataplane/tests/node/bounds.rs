@@ -4,7 +4,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use etransfer_contract::step::{Failure, Told};
-use etransfer_dataplane::config::Limits;
+use etransfer_dataplane::config::{EngineChoice, Limits};
 
 use super::bed::{Bed, content, on_both, path};
 use super::client::{Client, PATIENCE};
@@ -201,4 +201,46 @@ fn rfc_2046_a_line_that_goes_on_after_the_boundary_is_content() {
             assert_eq!(told[1], expected, "{cut:?}");
         }
     });
+}
+
+#[test]
+fn parallel_writes_open_few_separate_ranges_and_fill_gaps_at_any_time() {
+    const BLOCK: u64 = 4096;
+    const CONNECTIONS: u64 = 8;
+    const AT_ONCE: u64 = 64;
+    const RANGES: u64 = etransfer_dataplane::bounds::SPANS_MAX as u64;
+    let every_second = |number: u64| (2 * number + 1) * BLOCK;
+    let whole = path("parallel", 1, (4 * RANGES * BLOCK) as usize);
+    let bed = Bed::start(EngineChoice::Ring, Limits::default());
+    let address = bed.address;
+    let one = |client: &mut Client, offset: u64| client.upload("PATCH", &whole, offset, 1, b"x").unwrap();
+    thread::scope(|scope| {
+        for connection in 0..CONNECTIONS {
+            scope.spawn(move || {
+                let mut client = Client::connect(address);
+                let mine: Vec<u64> = (connection..RANGES).step_by(CONNECTIONS as usize).collect();
+                for numbers in mine.chunks(AT_ONCE as usize) {
+                    numbers.iter().for_each(|number| one(&mut client, every_second(*number)));
+                    for number in numbers {
+                        let (answer, reason) = client.whole();
+                        let reason = String::from_utf8_lossy(&reason);
+                        assert_eq!(answer.status, 204, "range {number}: {reason}");
+                    }
+                }
+            });
+        }
+    });
+    let mut client = Client::connect(address);
+    one(&mut client, every_second(RANGES));
+    let (answer, reason) = client.whole();
+    let reason = String::from_utf8(reason).unwrap();
+    assert_eq!((answer.status, answer.number("retry-after")), (429, Some(1)), "{reason}");
+    assert!(reason.contains("the upload has 8192 separate ranges; fill gaps first"), "{reason}");
+    // At the true offset the client can always go on; once two ranges are one, also elsewhere again.
+    for (offset, bytes, then) in [(0, BLOCK, 429), (BLOCK + 1, 2 * BLOCK - 1, 204)] {
+        client.upload("PATCH", &whole, offset, bytes, &content(bytes)).unwrap();
+        assert_eq!(client.head().expect("an answer").status, 204, "at {offset}");
+        one(&mut client, every_second(RANGES));
+        assert_eq!(client.whole().0.status, then, "after {offset}");
+    }
 }

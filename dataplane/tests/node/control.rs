@@ -209,11 +209,11 @@ fn act(path: &str, rate: Option<Rate>) -> Act {
     let number = |index: usize| parts[index].parse::<u64>().unwrap();
     let length = Some(number(2));
     match parts[0] {
-        kind @ ("append" | "create") => Act::Append(Append {
+        kind @ ("append" | "create" | "parallel") => Act::Append(Append {
             object,
             length,
             length_max: None,
-            parallel: false,
+            parallel: kind == "parallel",
             budget: None,
             expires_after_s: None,
             expires_unix_ms: None,

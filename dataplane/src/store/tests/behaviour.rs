@@ -6,6 +6,7 @@ use etransfer_contract::fact::Presence;
 use event_listener::Listener;
 
 use super::*;
+use crate::bounds::SPANS_MAX;
 
 #[test]
 fn a_committed_byte_is_seen_at_once_and_after_a_restart() {
@@ -409,4 +410,40 @@ fn a_flipped_byte_is_found() {
 #[test]
 fn an_object_is_small() {
     assert!(size_of::<Object>() <= 360, "{}", size_of::<Object>());
+}
+
+#[test]
+fn an_upload_has_few_separate_ranges_and_its_gaps_can_always_be_filled() {
+    const BLOCK: u64 = 4096;
+    let root = directory();
+    let (store, _) = open(root.path());
+    let object = store.find_or_create(id(1), Some(4 * BLOCK * SPANS_MAX as u64)).unwrap();
+    let every_second = |number: usize| parallel((2 * number as u64 + 1) * BLOCK, BLOCK);
+    let store_all = |mut claim: Claim| {
+        let span = claim.owned()[0];
+        claim.commit(store.journal(0), span, 0).unwrap();
+    };
+    // The last one counts while it runs; when it ends without a byte, its place is free again.
+    (0..SPANS_MAX - 1).for_each(|number| store_all(object.claim(every_second(number)).unwrap()));
+    let last = object.claim(every_second(SPANS_MAX - 1)).unwrap();
+    let beyond = Span::at(every_second(SPANS_MAX).offset, BLOCK).unwrap();
+    assert!(matches!(object.claim(every_second(SPANS_MAX)), Err(Refused::Scattered)));
+    assert!(object.claim_free(beyond).is_err());
+    drop(last);
+    store_all(object.claim(every_second(SPANS_MAX)).unwrap());
+    let full = object.spans();
+    assert_eq!(full.count(), SPANS_MAX);
+    let open_ended = Want { body: None, ..every_second(SPANS_MAX + 2) };
+    assert!(matches!(object.claim(open_ended), Err(Refused::Scattered)));
+    assert!(matches!(object.claim(every_second(SPANS_MAX + 2)), Err(Refused::Scattered)));
+    assert_eq!(object.spans(), full, "a refusal changes nothing");
+    // At the true offset, in a gap, behind the last range.
+    store_all(object.claim(parallel(0, 1)).unwrap());
+    store_all(object.claim(parallel(2 * BLOCK, BLOCK)).unwrap());
+    store_all(object.claim(parallel(beyond.end(), BLOCK)).unwrap());
+    assert_eq!(object.spans().count(), SPANS_MAX);
+    store_all(object.claim(sequential(1, BLOCK - 1)).unwrap());
+    assert_eq!(object.spans().count(), SPANS_MAX - 1);
+    store_all(object.claim_free(Span::at(every_second(SPANS_MAX + 2).offset, 1).unwrap()).unwrap());
+    assert!(matches!(object.claim(every_second(SPANS_MAX + 4)), Err(Refused::Scattered)));
 }

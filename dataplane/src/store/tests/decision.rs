@@ -4,6 +4,7 @@ use etransfer_contract::SpanSet;
 
 use super::super::decide::{Decision, PARALLEL_ALIGNMENT, Seen, decide};
 use super::*;
+use crate::bounds::SPANS_MAX;
 
 const CELL: u64 = PARALLEL_ALIGNMENT / 2;
 const CELLS: usize = 6;
@@ -100,7 +101,7 @@ fn set(cells: [Cell; CELLS], wanted: Cell) -> SpanSet {
 fn decided(case: Case) -> Answer {
     let (received, owned) = (set(case.cells, Cell::Received), set(case.cells, Cell::Owned));
     let length = case.length.map(|cells| cells as u64 * CELL);
-    let seen = Seen { received: &received, owned: &owned, length, complete: case.complete };
+    let seen = Seen { received: &received, owned: &owned, opening: 0, length, complete: case.complete };
     let body = case.body.map(|cells| cells as u64 * CELL);
     let want = Want { offset: case.offset as u64 * CELL, body, parallel: case.parallel };
     match decide(seen, want) {
@@ -118,6 +119,7 @@ fn decided(case: Case) -> Answer {
         Decision::Received | Decision::Mismatch | Decision::OffsetBeyond => Answer::Conflict409,
         Decision::Complete { inside: true, .. } => Answer::Conflict409,
         Decision::Complete { inside: false, .. } | Decision::BeyondLength { .. } => Answer::Bad400,
+        Decision::Scattered => panic!("a few cells are no {SPANS_MAX} ranges: {case:?}"),
     }
 }
 
@@ -170,7 +172,7 @@ fn the_examples_of_the_contract() {
         (&whole, Some(5), true, sequential(5, 0), Decision::Take { owned: vec![], end: 5 }),
         (&nothing, None, false, sequential(0, u64::MAX), Decision::BeyondLength { length: i64::MAX as u64 }),
     ] {
-        assert_eq!(decide(Seen { received, owned: &none, length, complete }, want), decision, "{want:?}");
+        assert_eq!(decide(Seen { received, owned: &none, opening: 0, length, complete }, want), decision, "{want:?}");
     }
 }
 
