@@ -20,6 +20,24 @@ fn both_generations_of_clients_are_let_in() {
 }
 
 #[test]
+fn a_token_opens_as_it_is_written_or_is_refused_at_the_start() {
+    let config = "auth:\n  tokens: [1e5, 1.10, 007, yes, 0x1F, 1_000, .nan, '~']\n  admin_tokens: [0x1F]\n";
+    let node = Node::setup().without_env("AUTH_TOKENS").config(config).start();
+    let ask = |token: &str| node.send(&Request::get("/api/files").header("X-API-Token", token));
+    for token in ["1e5", "1.10", "007", "yes", "0x1F", "1_000", ".nan", "~"] {
+        ask(token).is(200);
+    }
+    for token in ["100000", "100000.0", "1.1", "7", "true", "31", "1000", "NaN"] {
+        ask(token).is(401);
+    }
+    for tokens in ["[1e5]", "[1.10]", "[null]"] {
+        let said = Node::setup().env("AUTH_TOKENS", tokens).try_start().err().expect("no node with another token");
+        let names_it = said.contains("auth.tokens (from ETRANSFER_AUTH_TOKENS)") && said.contains("quote it");
+        assert!(names_it, "{tokens}: {said}");
+    }
+}
+
+#[test]
 fn a_refusal_names_itself_and_can_be_read_by_a_page() {
     let node = Node::start();
     let reply = node.send(&Request::get("/api/files").header("Origin", "https://page.example")).is(401);

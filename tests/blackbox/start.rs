@@ -243,6 +243,8 @@ fn bad_configuration_stops_the_start_with_the_key_named() {
         ("storage:\n  durability: sometimes\n", "storage.durability"),
         ("retention:\n  default: ttl\n", "retention.default_ttl"),
         ("server: [", "config.yaml"),
+        ("auth:\n  tokens: [~]\n", "auth.tokens (from"),
+        ("network:\n  speed_mbps:\n    null: 5\n", "line 3: a key of network.speed_mbps reads as null: quote it"),
     ] {
         match Node::setup().config(yaml).try_start() {
             Ok(_) => panic!("{yaml:?} was accepted"),

@@ -17,6 +17,7 @@ mod setting;
 pub mod size;
 pub mod surfaces;
 mod tree;
+mod yaml;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -32,6 +33,7 @@ pub use choice::{
 pub use reader::{Fault, Layers, Shown, Source};
 pub use setting::{Expected, Hours, Password, Secret, Setting, Size};
 pub use tree::{Auth, Config, Database, Limits, Nics, Oidc, Retention, Server, Storage, Uploads, UserSystem};
+pub use yaml::parse as parse_yaml;
 
 use crate::quota::Quota;
 use reader::Reader;
@@ -94,10 +96,7 @@ impl Sources {
     /// Finds the file (contract §9.1), beside the process environment and `flags`.
     pub fn find(named: Option<&Path>, flags: Flags) -> Self {
         let environment: BTreeMap<String, String> = std::env::vars_os()
-            .filter_map(|(name, value)| {
-                Some((name.into_string().ok()?.to_ascii_uppercase(), value.into_string().ok()?))
-            })
-            .filter_map(|(name, value)| Some((name.strip_prefix("ETRANSFER_")?.to_owned(), value)))
+            .filter_map(|(name, value)| Some((field_of(name.to_str()?)?, value.into_string().ok()?)))
             .collect();
         let (file, missing) = discover(named, &environment, std::env::home_dir().as_deref());
         let originals = surfaces::ORIGINAL_NAMES.into_iter();
@@ -113,6 +112,21 @@ impl Sources {
     }
 }
 
+/// `etransfer_port` → `PORT`. The name of a map's entry stays as it is written: it may be a token.
+fn field_of(variable: &str) -> Option<String> {
+    let (program, name) = variable.split_at_checked("ETRANSFER_".len())?;
+    if !program.eq_ignore_ascii_case("ETRANSFER_") {
+        return None;
+    }
+    let upper = name.to_ascii_uppercase();
+    match name.split_once("__") {
+        Some((field, entry)) if !upper.starts_with("SURFACES__") => {
+            Some(format!("{}__{entry}", field.to_ascii_uppercase()))
+        }
+        _ => Some(upper),
+    }
+}
+
 /// The settings that `layers` amount to.
 pub fn from_layers(layers: Layers) -> Result<Loaded, ConfigError> {
     let mut reader = Reader::new(layers);
@@ -121,19 +135,6 @@ pub fn from_layers(layers: Layers) -> Result<Loaded, ConfigError> {
     faults.extend(surfaces::check::faults(&config, &shown, &faults));
     let loaded = Loaded { config, shown, unknown };
     if faults.is_empty() { Ok(loaded) } else { Err(ConfigError::Faults(faults)) }
-}
-
-/// Text of a configuration file as a tree.
-pub fn parse_yaml(text: &str) -> Result<Value, String> {
-    if text.lines().all(|line| line.trim().is_empty() || line.trim_start().starts_with('#')) {
-        return Ok(Value::Object(Default::default()));
-    }
-    match serde_saphyr::from_str::<Value>(text) {
-        Ok(Value::Null) => Ok(Value::Object(Default::default())),
-        Ok(value @ Value::Object(_)) => Ok(value),
-        Ok(_) => Err("the top level is no map".into()),
-        Err(error) => Err(error.to_string()),
-    }
 }
 
 impl Config {

@@ -75,7 +75,7 @@ impl fmt::Display for Fault {
 pub struct Layers {
     /// The file, if there is one.
     pub file: Option<(PathBuf, Value)>,
-    /// The process environment: names without `ETRANSFER_`, upper case.
+    /// The process environment: names without `ETRANSFER_`, upper case but for the names of a map's entries.
     pub environment: BTreeMap<String, String>,
     /// Flags that were given: path of the key → (flag, text).
     pub flags: BTreeMap<&'static str, (&'static str, String)>,
@@ -266,14 +266,19 @@ impl Reader {
         })
     }
 
-    /// Map entries as `FIELD__key__key=value` (contract §9.4).
+    /// Map entries as `FIELD__key__key=value` (contract §9.4). The first key has the letters it is written with, unless all of
+    /// them are capitals, as is the custom for variables; the keys inside the entry are ours, and small.
     fn nested(&self, name: &str) -> Option<Value> {
         let prefix = format!("{name}__");
         let mut root = Map::new();
         for (variable, text) in self.layers.environment.range(prefix.clone()..) {
             let Some(rest) = variable.strip_prefix(&prefix) else { break };
             let mut at = &mut root;
-            let parts: Vec<String> = rest.split("__").map(str::to_ascii_lowercase).collect();
+            let mut parts: Vec<String> = rest.split("__").map(str::to_ascii_lowercase).collect();
+            let entry = rest.split("__").next().filter(|entry| entry.bytes().any(|byte| byte.is_ascii_lowercase()));
+            if let (Some(first), Some(entry)) = (parts.first_mut(), entry) {
+                entry.clone_into(first);
+            }
             let (last, parents) = parts.split_last()?;
             for part in parents {
                 at = at.entry(part.clone()).or_insert_with(|| Value::Object(Map::new())).as_object_mut()?;

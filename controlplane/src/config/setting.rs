@@ -2,7 +2,10 @@
 //!
 //! A scalar is read from its text, wherever it stands (`port: 8765`, `ETRANSFER_PORT=8765`, `--port 8765`), so the three
 //! sources cannot disagree. Lists and maps are YAML in the file and JSON, or commas, in text.
+//!
+//! A text is what stands there, or it is refused: a number of JSON that could be spelled another way is no text.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::SocketAddr;
@@ -22,13 +25,21 @@ pub trait Setting: Sized {
     /// Below `surfaces`: whether `null` and the empty text in the file are values, and not the same as nothing.
     const EMPTY_SAYS: bool = false;
 
+    /// Whether every character counts: a name, a path, a secret.
+    const IS_TEXT: bool = false;
+
     /// From text: an environment variable, a flag, or the text of a scalar in the file.
     fn from_text(text: &str) -> Result<Self, Expected>;
 
-    /// From the file.
+    /// From the file, where every scalar is its text, or from JSON.
     fn from_value(value: &Value) -> Result<Self, Expected> {
         match value {
             Value::String(text) => Self::from_text(text),
+            // `1.10` and `1e5` are kept by their value, not as they are written; an integer has one spelling.
+            Value::Number(number) if Self::IS_TEXT && number.is_f64() => {
+                Err(Expected("a text, and this reads as a number: quote it".into()))
+            }
+            Value::Null if Self::IS_TEXT => Err(Expected("a text, and this reads as null: quote it".into())),
             Value::Number(number) => Self::from_text(&number.to_string()),
             Value::Bool(word) => Self::from_text(&word.to_string()),
             Value::Null | Value::Array(_) | Value::Object(_) => Err(Expected("a single value".into())),
@@ -62,6 +73,8 @@ impl fmt::Debug for Secret {
 }
 
 impl Setting for Secret {
+    const IS_TEXT: bool = true;
+
     fn from_text(text: &str) -> Result<Self, Expected> {
         let visible = !text.is_empty() && text.bytes().all(|byte| (0x21..0x7f).contains(&byte));
         visible.then(|| Self(text.to_owned())).ok_or_else(|| Expected("visible ASCII characters without spaces".into()))
@@ -83,6 +96,8 @@ impl Default for Password {
 }
 
 impl Setting for Password {
+    const IS_TEXT: bool = true;
+
     fn from_text(text: &str) -> Result<Self, Expected> {
         Ok(Self(Secret::new(text)))
     }
@@ -106,11 +121,20 @@ impl Setting for bool {
     }
 }
 
+/// `text` without spaces around it; an integer that YAML knows by another spelling (`0x1F`, `1_000`) in decimal digits.
+fn decimal(text: &str) -> Cow<'_, str> {
+    let text = text.trim();
+    let is_other_spelling = text.bytes().any(|byte| !byte.is_ascii_digit())
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'+');
+    let number = is_other_spelling.then(|| serde_saphyr::from_str::<u64>(text).ok()).flatten();
+    number.map_or(Cow::Borrowed(text), |number| number.to_string().into())
+}
+
 macro_rules! integer {
     ($($kind:ty),*) => {$(
         impl Setting for $kind {
             fn from_text(text: &str) -> Result<Self, Expected> {
-                text.trim().parse().map_err(|_| Expected(format!("an integer from 0 to {}", <$kind>::MAX)))
+                decimal(text).parse().map_err(|_| Expected(format!("an integer from 0 to {}", <$kind>::MAX)))
             }
 
             fn to_value(&self) -> Value {
@@ -122,6 +146,8 @@ macro_rules! integer {
 integer!(u16, u64, usize);
 
 impl Setting for String {
+    const IS_TEXT: bool = true;
+
     fn from_text(text: &str) -> Result<Self, Expected> {
         Ok(text.to_owned())
     }
@@ -142,6 +168,8 @@ impl Setting for SocketAddr {
 }
 
 impl Setting for PathBuf {
+    const IS_TEXT: bool = true;
+
     fn from_text(text: &str) -> Result<Self, Expected> {
         if text.is_empty() || text.contains('\0') { Err(Expected("a path".into())) } else { Ok(text.into()) }
     }
@@ -157,7 +185,7 @@ pub struct Size(pub u64);
 
 impl Setting for Size {
     fn from_text(text: &str) -> Result<Self, Expected> {
-        size::parse(text).map(Self).map_err(|error| Expected(error.to_string()))
+        size::parse(&decimal(text)).map(Self).map_err(|error| Expected(error.to_string()))
     }
 
     fn to_value(&self) -> Value {
@@ -167,10 +195,10 @@ impl Setting for Size {
 
 impl Setting for Duration {
     fn from_text(text: &str) -> Result<Self, Expected> {
-        let text = text.trim();
+        let text = decimal(text);
         text.parse()
             .map(Duration::from_secs)
-            .or_else(|_| humantime::parse_duration(text))
+            .or_else(|_| humantime::parse_duration(&text))
             .map_err(|_| Expected("seconds, or a duration such as 30s, 5m, 24h".into()))
     }
 
@@ -189,11 +217,11 @@ pub struct Hours(pub Duration);
 
 impl Setting for Hours {
     fn from_text(text: &str) -> Result<Self, Expected> {
-        let text = text.trim();
+        let text = decimal(text);
         let duration = match text.parse::<f64>() {
             Ok(hours) if hours.is_finite() && hours > 0.0 => Duration::try_from_secs_f64(hours * 3600.0).ok(),
             Ok(_) => None,
-            Err(_) => humantime::parse_duration(text).ok().filter(|duration| !duration.is_zero()),
+            Err(_) => humantime::parse_duration(&text).ok().filter(|duration| !duration.is_zero()),
         };
         duration.map(Self).ok_or_else(|| Expected("hours above 0, or a duration such as 90m".into()))
     }

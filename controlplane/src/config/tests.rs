@@ -131,7 +131,7 @@ fn printed_settings_are_yaml_again_and_hide_secrets() {
     assert!(!text.contains("hunter2") && text.contains("***"));
     assert!(text.contains("  workers: 2  # ETRANSFER_WORKERS"), "{text}");
     let again = parse_yaml(&text).unwrap();
-    assert_eq!(again["server"]["port"], 1);
+    assert_eq!(again["server"]["port"], "1");
 }
 
 #[test]
@@ -145,6 +145,21 @@ fn section_9_4_map_entries_come_from_the_environment_one_by_one() {
     let policy = loaded.config.retention.token_policies[&Secret::new("tok")];
     assert_eq!(policy, TokenPolicy { policy: Policy::Ttl, ttl: Some(60) });
     assert!(loaded.unknown.is_empty());
+}
+
+#[test]
+fn section_9_4_an_entry_of_the_environment_has_the_letters_it_is_written_with() {
+    let named = |variable: &str| {
+        let environment = [(field_of(variable).unwrap(), "download_once".to_owned())].into();
+        let loaded = from_layers(Layers { environment, ..Layers::default() }).unwrap();
+        assert!(loaded.unknown.is_empty(), "{variable}");
+        loaded.config.retention.token_policies.keys().map(|token| token.expose().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(named("ETRANSFER_TOKEN_RETENTION_POLICIES__aBc1E5__default_retention"), ["aBc1E5"]);
+    assert_eq!(named("etransfer_token_retention_policies__aBc1E5__DEFAULT_RETENTION"), ["aBc1E5"]);
+    assert_eq!(named("ETRANSFER_TOKEN_RETENTION_POLICIES__TOK__DEFAULT_RETENTION"), ["tok"]);
+    assert_eq!(field_of("etransfer_surfaces__pyBlobServer__base_url").unwrap(), "SURFACES__PYBLOBSERVER__BASE_URL");
+    assert_eq!((field_of("ETRANSFER"), field_of("HOST"), field_of("OTHER_PROGRAM_HOST")), (None, None, None));
 }
 
 #[test]

@@ -37,6 +37,8 @@ impl Generated {
 }
 
 impl Setting for Generated {
+    const IS_TEXT: bool = true;
+
     fn from_text(text: &str) -> Result<Self, Expected> {
         Ok(Self(Some(Secret::new(text))))
     }

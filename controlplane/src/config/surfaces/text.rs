@@ -12,6 +12,8 @@ use crate::config::setting::{Expected, Setting};
 pub struct BaseUrl(pub String);
 
 impl Setting for BaseUrl {
+    const IS_TEXT: bool = true;
+
     fn from_text(text: &str) -> Result<Self, Expected> {
         let text = text.trim().trim_end_matches('/');
         let visible = !text.is_empty() && text.bytes().all(|byte| (0x21..0x7f).contains(&byte));
@@ -41,6 +43,8 @@ impl fmt::Debug for Zone {
 }
 
 impl Setting for Zone {
+    const IS_TEXT: bool = true;
+
     fn from_text(text: &str) -> Result<Self, Expected> {
         let zone = TimeZone::get(text.trim());
         zone.map(Self).map_err(|_| Expected("a time zone's IANA name such as Asia/Hong_Kong or UTC".into()))
