@@ -3,11 +3,13 @@
 //! * [`oss`] the storage plane: one bucket, as the provider's clients know it (Part B)
 //! * [`api`] what every call of the JSON API has (Part A): [`user`] accounts and tokens, [`drive`] files and folders,
 //!   [`mod@drop`] shares
+//! * [`basis`] what links and form policies rest on
 //!
 //! Must stay true: who is asking is decided for every request anew; what a restart would need stands in documents, and only
 //! [`Memory`] is forgotten.
 
 pub mod api;
+pub mod basis;
 pub mod drive;
 pub mod drop;
 pub mod oss;

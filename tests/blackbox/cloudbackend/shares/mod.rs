@@ -2,6 +2,7 @@
 
 mod guessing;
 mod making;
+mod signed;
 mod visiting;
 
 use serde_json::{Value, json};

@@ -11,29 +11,42 @@ use super::refusal::{Doing, Refusal};
 use super::store::{Drive, owner_of};
 use crate::surface::cloudbackend::api::texts::Text;
 use crate::surface::cloudbackend::api::{self, Asked, told};
+use crate::surface::cloudbackend::basis::{self, Basis};
 use crate::surface::cloudbackend::drop;
 use crate::surface::cloudbackend::oss::parameters::Parameters;
 use crate::surface::cloudbackend::oss::signature::{KeyPair, Signed};
+use crate::surface::cloudbackend::user::Account;
 use crate::surface::easytransfer::disposition;
 
 /// A link to a file.
 pub async fn download(asked: &Asked<'_>, id: u64) -> Result<Response, api::Refusal> {
-    let item = match asked.text("code").filter(|code| !code.is_empty()) {
+    let (account, item, share) = match asked.text("code").filter(|code| !code.is_empty()) {
         Some(code) => {
-            drop::may_download(asked, code, id).await?;
-            owner_of(asked.node(), id).and_then(|owner| Drive::of(asked.node(), owner).item(id))
+            let share = drop::may_download(asked, code, id).await?;
+            let owner = owner_of(asked.node(), id).and_then(|owner| Account::read(asked.node(), owner));
+            let owner = owner.ok_or(Refusal::NoFile(Doing::Download))?;
+            let item = Drive::of(asked.node(), owner.id).item(id);
+            (owner, item, Some(share))
         }
-        None => own(asked, asked.account()?.id, id, Doing::Download)?.item(id),
+        None => {
+            let account = asked.account()?;
+            let item = own(asked, account.id, id, Doing::Download)?.item(id);
+            (account, item, None)
+        }
     };
-    let url = link(asked, &item.ok_or(Refusal::NoFile(Doing::Download))?)?;
+    let basis = Basis::of_file(&account, id, share);
+    let url = link(asked, &item.ok_or(Refusal::NoFile(Doing::Download))?, basis)?;
     Ok(told(StatusCode::OK, json!({"download_url": url, "message": asked.say(Text::LinkMade)})))
 }
 
 /// Saved under the name of the record, whatever the key is.
-fn link(asked: &Asked<'_>, item: &Item) -> Result<String, Refusal> {
+fn link(asked: &Asked<'_>, item: &Item, basis: Basis) -> Result<String, Refusal> {
     let key = item.key().ok_or(Refusal::FolderDownload)?;
     let cloud = asked.cloud();
-    let parameters = Parameters::of([("response-content-disposition", disposition::attachment(&item.name))]);
+    let parameters = Parameters::of([
+        ("response-content-disposition", disposition::attachment(&item.name)),
+        (basis::PARAMETER, basis.to_string()),
+    ]);
     let headers = HeaderMap::new();
     let signed = Signed {
         verb: "GET",

@@ -13,6 +13,7 @@ use super::store::Drive;
 use crate::node::Edit;
 use crate::surface::cloudbackend::api::texts::Text;
 use crate::surface::cloudbackend::api::{self, Asked, told};
+use crate::surface::cloudbackend::basis::Basis;
 use crate::surface::cloudbackend::oss::policy::{self, Policy};
 use crate::surface::cloudbackend::oss::signature::KeyPair;
 use crate::surface::cloudbackend::user::Account;
@@ -68,7 +69,7 @@ fn token(asked: &Asked<'_>, account: &Account, max: u64) -> Value {
     let (cloud, address) = (asked.cloud(), Address::of_request(asked));
     let (pair, prefix) = (KeyPair::of(cloud), account.prefix());
     let ends_ms = asked.now_ms().saturating_add(cloud.policy_seconds.saturating_mul(1000));
-    let policy = Policy::write(ends_ms, &cloud.bucket, &prefix, max);
+    let policy = Policy::write(ends_ms, &cloud.bucket, &prefix, max, Basis::of_account(account));
     json!({
         "accessid": pair.id,
         "access_key_id": pair.id,

@@ -28,6 +28,12 @@ use crate::catalogue::NotKept;
 use crate::node::{Edit, Node};
 use crate::server::App;
 
+/// Whether a share is there and has a file in it. Without a `now_ms` its time is no matter.
+pub fn gives(node: &Node, share: u64, file: u64, now_ms: Option<u64>) -> bool {
+    let share = Share::read(node, share).filter(|share| now_ms.is_none_or(|now_ms| !share.is_expired(now_ms)));
+    share.is_some_and(|share| share.files.contains(&file))
+}
+
 /// One call to its answer.
 pub async fn handle(asked: &Asked<'_>, route: Route) -> Result<Response, api::Refusal> {
     match route {

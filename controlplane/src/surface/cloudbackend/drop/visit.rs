@@ -34,8 +34,8 @@ pub async fn get(asked: &Asked<'_>) -> Result<Response, api::Refusal> {
     Ok(told(StatusCode::OK, body))
 }
 
-/// Whether whoever asks may download file `id` by the share with `code`. Without a grant the access counts.
-pub async fn may_download(asked: &Asked<'_>, code: &str, file: u64) -> Result<(), api::Refusal> {
+/// The share with `code`, by which whoever asks may download file `file`. Without a grant the access counts.
+pub async fn may_download(asked: &Asked<'_>, code: &str, file: u64) -> Result<u64, api::Refusal> {
     let (share, subject) = enter(asked, code).await?;
     let item = drive::record(asked.node(), share.user, file).filter(|_| share.files.contains(&file));
     if item.ok_or(Refusal::NotInShare)?.is_folder() {
@@ -44,7 +44,7 @@ pub async fn may_download(asked: &Asked<'_>, code: &str, file: u64) -> Result<()
     if !subject.is_some_and(|subject| share.is_granted(asked.node(), subject)) {
         count(asked, &share, subject).await?;
     }
-    Ok(())
+    Ok(share.id)
 }
 
 /// Checks 2 to 6; who it is, if that can be told.

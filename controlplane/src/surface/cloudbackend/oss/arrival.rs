@@ -31,6 +31,7 @@ use crate::config::Policy as Retention;
 use crate::line::decision::Decision;
 use crate::node::{Account, Edit, Node, Room, Whose};
 use crate::retention::once::Once;
+use crate::surface::cloudbackend::basis::Basis;
 use crate::surface::cloudbackend::{drive, user};
 use crate::surface::delivery;
 
@@ -50,6 +51,9 @@ pub struct Arrival {
     pub forbid_overwrite: bool,
     /// How a success is told.
     pub success: Success,
+    /// What the form's policy rests on.
+    #[serde(default)]
+    pub basis: Option<String>,
 }
 
 /// How a success is told.
@@ -155,9 +159,10 @@ fn full(whose: Whose) -> Refusal {
     }
 }
 
-/// The name that a memo's content is to get.
-pub fn key_of(memo: &str) -> Option<Key> {
-    serde_json::from_str(memo).ok().map(|memo: Memo| memo.arrival.key)
+/// The name that a memo's content is to get, and what its policy rests on.
+pub fn begun(memo: &str) -> Option<(Key, Option<Basis>)> {
+    let Arrival { key, basis, .. } = serde_json::from_str::<Memo>(memo).ok()?.arrival;
+    Some((key, basis.and_then(|text| text.parse().ok())))
 }
 
 /// The content is there, or is not going to be.

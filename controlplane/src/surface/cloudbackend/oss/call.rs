@@ -17,6 +17,7 @@ use crate::config::surfaces::CloudBackend;
 use crate::line::meta::Meta;
 use crate::mounts::Mounted;
 use crate::server::App;
+use crate::surface::cloudbackend::basis::{self, Basis};
 use crate::surface::cloudbackend::user;
 use crate::surface::easytransfer::link;
 
@@ -95,6 +96,16 @@ impl<'a> Call<'a> {
         if is_over { Err(Refusal::AccessDenied("The account this object belongs to is disabled.")) } else { Ok(()) }
     }
 
+    /// What the node gave out ends with what it rests on.
+    pub fn check_basis(&self, key: &Key, basis: Option<Basis>, now_ms: Option<u64>) -> Result<(), Refusal> {
+        match basis {
+            Some(basis) if !basis.holds(&self.app.node, key, now_ms) => {
+                Err(Refusal::AccessDenied("What this was signed for has changed: ask for a new one."))
+            }
+            Some(_) | None => self.check_account(key),
+        }
+    }
+
     fn judge(&self, now_ms: Option<u64>) -> Result<(), Refusal> {
         let signed = Signed {
             verb: self.head.method.as_str(),
@@ -114,7 +125,10 @@ impl<'a> Call<'a> {
             Err(refusal) => self.count(refusal, &claimed())?,
         }
         match self.place.key() {
-            Some(Ok(key)) if self.parameters.get("OSSAccessKeyId").is_some() => self.check_account(key),
+            Some(Ok(key)) if self.parameters.get("OSSAccessKeyId").is_some() => {
+                let basis = self.parameters.get(basis::PARAMETER).and_then(|text| text.parse().ok());
+                self.check_basis(key, basis, now_ms)
+            }
             Some(_) | None => Ok(()),
         }
     }

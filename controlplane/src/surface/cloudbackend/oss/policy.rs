@@ -10,12 +10,15 @@ use serde_json::{Value, json};
 use super::condition::Condition;
 use super::fields::Fields;
 use super::refusal::Refusal;
+use crate::surface::cloudbackend::basis::Basis;
 
 /// A policy that was read.
 #[derive(Debug, PartialEq)]
 pub struct Policy {
     ends_ms: u64,
     conditions: Vec<Condition>,
+    /// What it rests on, when the node gave it out.
+    pub basis: Option<Basis>,
 }
 
 /// How many content bytes a policy allows, both ends included.
@@ -31,6 +34,7 @@ pub struct Bounds {
 struct Document {
     expiration: String,
     conditions: Vec<Value>,
+    basis: Option<String>,
 }
 
 impl Policy {
@@ -48,9 +52,11 @@ impl Policy {
             return Err(Refusal::InvalidPolicy("there are no conditions."));
         }
         let conditions = document.conditions.iter().map(Condition::read).collect::<Option<_>>();
+        let basis = document.basis.as_deref().map(str::parse).transpose();
         Ok(Self {
             ends_ms: u64::try_from(ends.as_millisecond()).unwrap_or(0),
             conditions: conditions.ok_or(Refusal::InvalidPolicy("a condition is not understood."))?,
+            basis: basis.map_err(|()| Refusal::InvalidPolicy("its basis is not understood."))?,
         })
     }
 
@@ -74,7 +80,7 @@ impl Policy {
 
     /// A policy for objects whose keys begin with `prefix` and that have at most `max` bytes, in base64, ready to be
     /// signed as it is ([`KeyPair::sign`](super::signature::KeyPair::sign)).
-    pub fn write(ends_ms: u64, bucket: &str, prefix: &str, max: u64) -> String {
+    pub fn write(ends_ms: u64, bucket: &str, prefix: &str, max: u64, basis: Basis) -> String {
         let policy = json!({
             "expiration": moment(ends_ms),
             "conditions": [
@@ -82,6 +88,7 @@ impl Policy {
                 ["starts-with", "$key", prefix],
                 ["content-length-range", 0, max],
             ],
+            "basis": basis.to_string(),
         });
         STANDARD.encode(policy.to_string())
     }
@@ -145,12 +152,12 @@ mod tests {
 
     #[test]
     fn what_is_written_reads_back() {
-        let policy = Policy::read(&Policy::write(ENDS_MS, "cloud", "报告/", 7)).unwrap();
+        let policy = Policy::read(&Policy::write(ENDS_MS, "cloud", "报告/", 7, "1.2.0.0".parse().unwrap())).unwrap();
         let expected =
             [r#"{"bucket": "cloud"}"#, r#"["starts-with", "$key", "报告/"]"#, r#"["content-length-range", 0, 7]"#];
         assert_eq!(policy.conditions.iter().map(Condition::to_string).collect::<Vec<_>>(), expected);
-        assert_eq!(policy.ends_ms, ENDS_MS);
-        let text = STANDARD.decode(Policy::write(ENDS_MS + 5, "cloud", "a/", 7)).unwrap();
+        assert_eq!((policy.ends_ms, policy.basis), (ENDS_MS, "1.2.0.0".parse().ok()));
+        let text = STANDARD.decode(Policy::write(ENDS_MS + 5, "cloud", "a/", 7, "1.2.0.0".parse().unwrap())).unwrap();
         assert!(String::from_utf8(text).unwrap().contains(r#""2030-01-01T00:00:00.005Z""#));
     }
 

@@ -29,8 +29,8 @@ pub async fn post(call: &Call<'_>, outcome: Option<Outcome>) -> Result<Decision,
         None => begin(call),
         Some(Outcome { told: Told::Preface(told), .. }) => judge(call, told).await,
         Some(outcome) => {
-            if let Some(key) = arrival::key_of(&outcome.memo) {
-                call.check_account(&key)?;
+            if let Some((key, basis)) = arrival::begun(&outcome.memo) {
+                call.check_basis(&key, basis, None)?;
             }
             arrival::arrived(call, &outcome.memo, outcome.told).await.map(Decision::from)
         }
@@ -77,8 +77,9 @@ async fn judge(call: &Call<'_>, told: PrefaceTold) -> Result<Decision, Refusal> 
             201 => Success::Created,
             _ => Success::NoContent,
         },
+        basis: policy.basis.map(|basis| basis.to_string()),
     };
-    call.check_account(&arrival.key)?;
+    call.check_basis(&arrival.key, policy.basis, None)?;
     // The form is longer than its content.
     let at_most = call.meta().body.length().unwrap_or(u64::MAX);
     arrival::receive(call, arrival, bounds, None, at_most).await

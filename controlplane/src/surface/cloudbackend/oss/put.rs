@@ -23,6 +23,7 @@ pub async fn put(call: &Call<'_>, outcome: Option<Outcome>) -> Result<Decision, 
         headers: Headers::new(content_type, headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes())))?,
         forbid_overwrite: forbids.is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"true")),
         success: Success::Ok,
+        basis: None,
     };
     let exact = call.meta().body.length();
     arrival::receive(call, arrival, Bounds { min: 0, max: u64::MAX }, exact, u64::MAX).await

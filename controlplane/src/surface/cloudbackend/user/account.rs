@@ -35,6 +35,10 @@ pub struct Account {
     pub quota: u64,
     /// Unix milliseconds.
     pub created_ms: u64,
+    /// Rises when it is disabled and with its password: what was signed for one before counts no more. Documents of earlier
+    /// versions have none.
+    #[serde(default)]
+    pub generation: u64,
 }
 
 impl Account {
@@ -121,12 +125,20 @@ impl Account {
             email_key(&self.email),
             self.id.to_string(),
         );
-        self.set_password(phc, self.write(edit))
+        edit_password(self.id, phc, self.write(edit))
     }
 
-    /// Adds another password to an edit.
-    pub fn set_password(&self, phc: &str, edit: Edit) -> Edit {
-        edit.write(SURFACE, password_key(self.id), phc)
+    /// Adds another password to an edit: what was signed for the account before ends.
+    pub fn set_password(&mut self, phc: &str, edit: Edit) -> Edit {
+        self.generation += 1;
+        edit_password(self.id, phc, self.write(edit))
+    }
+
+    /// Adds whether it counts to an edit. What was signed for it before stays ended when it counts again.
+    pub fn set_active(&mut self, is_active: bool, edit: Edit) -> Edit {
+        self.generation += u64::from(!is_active);
+        self.is_active = is_active;
+        self.write(edit)
     }
 
     /// Adds another address to an edit.
@@ -144,6 +156,10 @@ impl Account {
 
 fn key(id: u64) -> String {
     format!("a/{}", part(id))
+}
+
+fn edit_password(id: u64, phc: &str, edit: Edit) -> Edit {
+    edit.write(SURFACE, password_key(id), phc)
 }
 
 fn password_key(id: u64) -> String {

@@ -49,10 +49,9 @@ pub async fn delete(asked: &Asked<'_>, id: u64) -> Result<Response, Refusal> {
     let node = asked.node();
     let _alone = Account::lock(node, id).await;
     let mut account = Account::read(node, id).ok_or(Refusal::NotFound)?;
-    account.is_active = false;
     {
         let _no_sessions = session::lock(node, id).await;
-        node.edit(session::end_all(node, id, account.write(Edit::default()))).await?;
+        node.edit(session::end_all(node, id, account.set_active(false, Edit::default()))).await?;
     }
     node.revoke();
     drop::remove_all(node, id).await?;

@@ -176,11 +176,7 @@ async fn act(app: &App, command: Command) -> Result<Vec<Account>, String> {
 }
 
 async fn set_active(app: &App, username: &str, is_active: bool) -> Result<Vec<Account>, String> {
-    let write = |account: &mut Account, edit| {
-        account.is_active = is_active;
-        account.write(edit)
-    };
-    let done = update(app, username, write).await?;
+    let done = update(app, username, |account, edit| account.set_active(is_active, edit)).await?;
     note(if is_active { "enable account" } else { "disable account" }, &done);
     Ok(done)
 }

@@ -97,6 +97,7 @@ pub async fn create(
         is_active: true,
         quota: cloud.user_quota.0,
         created_ms: node.clock.now_ms(),
+        generation: 0,
     };
     let edit = counter.write(account.create(&phc, Edit::default()));
     node.edit(also(&account, edit)).await?;

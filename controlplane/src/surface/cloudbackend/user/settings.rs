@@ -33,6 +33,7 @@ pub async fn change_password(asked: &Asked<'_>) -> Result<Response, Refusal> {
     if Account::password(node, account.id) != old {
         return Err(Refusal::WrongOldPassword);
     }
+    let mut account = Account::read(node, account.id).ok_or(Refusal::NotFound)?;
     node.edit(session::end_all(node, account.id, account.set_password(&phc, Edit::default()))).await?;
     audit::act(Surface::CloudBackend, &account.username, "change password");
     node.revoke();
