@@ -54,6 +54,15 @@ pub const ADDRESSES_MAX: usize = 10_000;
 /// Uploads about to begin that a surface remembers.
 pub const OPENINGS_MAX: usize = 10_000;
 
+/// Incomplete uploads of the node: each costs about 1 KiB of memory, all together 100 MiB.
+pub const UPLOADS_OPEN_MAX: usize = 100_000;
+/// Of those, from one user, static token or address. Two hundred people behind one address have 50 each, more than a client
+/// sends at once; and one principal leaves nine tenths to the others.
+pub const UPLOADS_OPEN_PER_PRINCIPAL: usize = 10_000;
+/// Records of one principal, complete or not: files without a byte fill memory too, about 1 GiB of it up to here. Two
+/// hundred people behind one address have 5,000 each.
+pub const RECORDS_PER_PRINCIPAL: usize = 1_000_000;
+
 /// Refusals of the same kind within this time are one row of the audit log.
 pub const AUDIT_FOLD: Duration = Duration::from_secs(60);
 /// Kinds of refusals counted at the same time.
@@ -67,6 +76,8 @@ const _: () = assert!(UNKNOWN_LOOKUPS_MAX < PEOPLE_CONNECTIONS_MAX as usize, "kn
 const _: () = assert!(UNKNOWN_DECISIONS_MAX < LINE_OPEN_MAX, "decisions without a lookup keep a way in");
 const _: () = assert!(KNOWN_LOOKUPS_MAX < LINE_OPEN_MAX);
 const _: () = assert!(HASH_QUEUE_PER_ADDRESS * 2 <= HASH_QUEUE_MAX, "one address never fills a queue");
+const _: () = assert!(UPLOADS_OPEN_PER_PRINCIPAL * 10 <= UPLOADS_OPEN_MAX, "one principal leaves most to the others");
+const _: () = assert!(UPLOADS_OPEN_PER_PRINCIPAL < RECORDS_PER_PRINCIPAL);
 const _: () = assert!(FAILURES_PER_PRINCIPAL < FAILURES_PER_ADDRESS);
 const _: () = assert!(FAILURES_PER_ADDRESS as usize <= WRONG_ENTRIES_MAX);
 

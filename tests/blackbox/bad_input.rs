@@ -764,3 +764,21 @@ fn more_connections_than_allowed_get_503() {
         node.try_send(&Request::get("/api/health")).ok().filter(|reply| reply.status == 200)
     });
 }
+
+#[test]
+fn b7_as_many_uploads_and_files_as_one_may_have_and_one_above() {
+    for (key, length) in [("OPEN_PER_PRINCIPAL", "5"), ("RECORDS_PER_PRINCIPAL", "5"), ("RECORDS_PER_PRINCIPAL", "0")] {
+        let node = Node::setup().env(&format!("UPLOADS_{key}"), 2).start();
+        let mut conn = node.connect();
+        let create = post().header("Upload-Length", length);
+        for _ in 0..2 {
+            conn.ask(&create).is(201);
+        }
+        for _ in 0..2 {
+            let refused = conn.ask(&create).is(429);
+            assert!(refused.number("Retry-After") > 0 && refused.header("Location").is_none(), "{refused:?}");
+        }
+        assert_eq!(node.listed(), 2, "{key}");
+        conn.ask(&Request::get("/api/health")).is(200);
+    }
+}

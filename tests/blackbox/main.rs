@@ -33,6 +33,7 @@ mod nics;
 mod once;
 mod oss;
 mod people;
+mod principals;
 mod pyblobserver;
 mod readme;
 mod redis;

@@ -70,6 +70,7 @@ fn record(id: ObjectId, number: u64, length: u64, started_ms: u64) -> Record {
         once: Default::default(),
         idempotency_key: None,
         owner: None,
+        maker: String::new(),
         surface: Surface::EasyTransfer,
         key: String::new(),
         detail: serde_json::Value::Null,

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::origin;
 use crate::catalogue::{Owner, Record};
 use crate::config::TokenPolicy;
 use crate::people::{Session, User};
@@ -67,6 +68,16 @@ impl Caller {
     /// Whom uploads made by this caller belong to.
     pub fn owner(&self) -> Option<Owner> {
         self.signed_in().map(|person| Owner::Person(person.user.id))
+    }
+
+    /// What uploads that belong to no user are made with: the digest of the token, or the address. Limits count by it.
+    pub fn maker(&self) -> String {
+        let address = || origin::client().map(Who::address);
+        match &self.standing {
+            Standing::Person(_) => String::new(),
+            Standing::Token { .. } => self.who.as_str().to_owned(),
+            Standing::Open => address().as_ref().unwrap_or(&self.who).as_str().to_owned(),
+        }
     }
 
     /// Whose files this caller sees: everybody's (`None`), or their own alone.

@@ -87,4 +87,14 @@ mod tests {
         }
         assert_eq!(decode(&bytes[..3]), Err(Damaged::Short(3)));
     }
+
+    #[test]
+    fn b7_a_record_from_before_its_maker_was_written_down_has_none() {
+        let made = Record { maker: "p192.0.2.1".into(), ..record(ObjectId::from_bytes([7; 16]), 5) };
+        assert_eq!(decode(&encode(&made)), Ok(made.clone()));
+        let mut json = serde_json::to_value(&made).unwrap();
+        json.as_object_mut().unwrap().remove("maker");
+        let older = seal(json.to_string().as_bytes());
+        assert_eq!(decode(&older), Ok(Record { maker: String::new(), ..made }));
+    }
 }

@@ -3,6 +3,7 @@
 //! * [`record`] what is known about one object, [`codec`] how it is written down
 //! * [`surface`] which dialect an object is of, and whom it belongs to
 //! * [`shelf`] the index in memory, the same for every backend; a backend is read once, at the start
+//! * [`principal`] how many records each principal has
 //! * [`pulse`] how its writer fares, [`recent`] what it has not committed yet
 //! * [`Keeper`] what a backend does: [`Memory`] forgets at exit, [`mod@file`] and [`mod@redis`] do not
 //!
@@ -14,6 +15,7 @@
 mod backing;
 pub mod codec;
 pub mod file;
+pub mod principal;
 pub mod pulse;
 pub mod recent;
 pub mod record;
@@ -31,6 +33,7 @@ use std::sync::Arc;
 use etransfer_contract::ObjectId;
 use tokio::sync::oneshot;
 
+pub use principal::{Counts, Crowded, Limits, Principal};
 use pulse::Fare;
 pub use record::{Keep, Kind, Record, UserId};
 pub use shelf::{Entry, Scope, Shelf, Totals};
@@ -194,6 +197,7 @@ pub(crate) mod tests {
             once: crate::retention::once::Once::default(),
             idempotency_key: None,
             owner: None,
+            maker: String::new(),
             surface: Surface::default(),
             key: String::new(),
             detail: serde_json::Value::Null,

@@ -45,6 +45,10 @@ pub struct Record {
     /// Whom it belongs to; `None`: made with a static token, or on an open node.
     #[serde(default)]
     pub owner: Option<Owner>,
+    /// What it was made with when it belongs to no user: the digest of a static token, or an address. Empty: it has an
+    /// owner, or is older than this field, and then counts on no limit. It gives no rights.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub maker: String,
     /// The dialect it is of.
     #[serde(default, skip_serializing_if = "is_default")]
     pub surface: Surface,

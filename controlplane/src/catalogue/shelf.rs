@@ -13,6 +13,7 @@ use std::time::Duration;
 use etransfer_contract::ObjectId;
 use etransfer_contract::fact::Presence;
 
+use super::principal::{Counts, Principal, Principals};
 use super::record::Record;
 use super::surface::{Owner, Place, Surface};
 
@@ -57,6 +58,8 @@ pub struct Shelf {
     entries: HashMap<ObjectId, Box<Entry>>,
     /// What is in each scope; one with nothing in it is not here.
     holdings: HashMap<Scope, Holding>,
+    /// How many records each principal has.
+    principals: Principals,
     due: BTreeSet<(u64, ObjectId)>,
     /// Incomplete ones.
     open: HashSet<ObjectId>,
@@ -161,6 +164,7 @@ impl Shelf {
             expiration_ms: u64::try_from(expiration.as_millis()).unwrap_or(u64::MAX),
             entries: HashMap::new(),
             holdings: HashMap::new(),
+            principals: Principals::default(),
             due: BTreeSet::new(),
             open: HashSet::new(),
             keys: HashMap::new(),
@@ -316,6 +320,11 @@ impl Shelf {
         self.holdings.get(scope).map_or_else(Totals::default, |holding| holding.totals)
     }
 
+    /// How many records a principal has.
+    pub fn counts(&self, principal: &Principal) -> Counts {
+        self.principals.counts(principal)
+    }
+
     /// Bytes on disk that count against the limit of the node, or of one owner.
     pub fn used(&self, owner: Option<&Owner>) -> u64 {
         let scope = Scope { surface: None, owner: owner.cloned() };
@@ -330,6 +339,7 @@ impl Shelf {
 
     fn index(&mut self, entry: &Entry) {
         let id = entry.record.id;
+        self.principals.add(&entry.record);
         self.account(Scope::around(Some(entry.record.surface), entry.record.owner.as_ref()), |holding| {
             holding.totals.count(entry, |sum, value| *sum += value, |sum, value| *sum += value);
             if entry.record.is_listed() {
@@ -352,6 +362,7 @@ impl Shelf {
 
     fn unindex(&mut self, entry: &Entry) {
         let id = entry.record.id;
+        self.principals.take(&entry.record);
         self.account(Scope::around(Some(entry.record.surface), entry.record.owner.as_ref()), |holding| {
             holding.totals.count(entry, |sum, value| *sum -= value, |sum, value| *sum -= value);
             holding.newest.remove(&(Reverse(entry.updated_ms()), id));
@@ -440,6 +451,22 @@ mod tests {
         (totals, ghosts.map(|ghost| ghost.presence.received).sum())
     }
 
+    /// The same of each principal.
+    fn recount_principals(shelf: &Shelf) -> HashMap<Principal, Counts> {
+        let mut all: HashMap<Principal, Counts> = HashMap::new();
+        for entry in shelf.entries.values() {
+            let principal = match (&entry.record.owner, entry.record.maker.as_str()) {
+                (Some(owner), _) => Principal::Owner(owner.clone()),
+                (None, "") => continue,
+                (None, maker) => Principal::Maker(maker.to_owned()),
+            };
+            let counts = all.entry(principal).or_default();
+            counts.records += 1;
+            counts.open += usize::from(entry.record.completed_ms.is_none());
+        }
+        all
+    }
+
     proptest! {
         /// P9: a rebuilt ledger equals the sums that were kept; a page never shows what is not there.
         #[test]
@@ -451,7 +478,8 @@ mod tests {
                     0 => if shelf.get(id).is_none() {
                         let owner = owners()[usize::from(which % 3)].clone();
                         let surface = [Surface::EasyTransfer, Surface::StreamUpload][usize::from(which % 2)];
-                        shelf.insert(Record { owner, surface, key: format!("{which}"), ..record(id, number) });
+                        let maker = ["", "t1", "p192.0.2.1"][usize::from(which / 3 % 3)].to_owned();
+                        shelf.insert(Record { owner, maker, surface, key: format!("{which}"), ..record(id, number) });
                     },
                     1 => { shelf.remove(id); }
                     2 => { shelf.update(id, |entry| entry.presence = Some(presence(id, number, number))); }
@@ -470,6 +498,9 @@ mod tests {
                     prop_assert!(newest.is_sorted_by(|a, b| a >= b));
                     prop_assert_eq!(newest.len(), totals.files + totals.uploads);
                 }
+                let counted = recount_principals(&shelf);
+                prop_assert_eq!(shelf.principals.len(), counted.len());
+                prop_assert!(counted.iter().all(|(principal, counts)| shelf.counts(principal) == *counts));
                 let own = Scope::of(Surface::EasyTransfer);
                 prop_assert_eq!(shelf.due(u64::MAX).count(), shelf.totals(&own).open, "nothing else goes by itself");
                 prop_assert!(shelf.holdings.values().all(|holding| !holding.is_nothing()));

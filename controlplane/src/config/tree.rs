@@ -216,6 +216,10 @@ pub struct Uploads {
     pub tombstone: Duration,
     /// Most incomplete uploads at once; beyond it creation is 429.
     pub open_max: usize,
+    /// Most of them from one user, static token or address; 0: any number.
+    pub open_per_principal: usize,
+    /// Most uploads and files of one user, static token or address; 0: any number.
+    pub records_per_principal: usize,
 }
 
 /// `network.*` (contract §5.3)
@@ -303,7 +307,17 @@ impl Config {
                     .get("upload_expiration_hours", "upload_expiration_hours", Hours(Duration::from_secs(86_400)))
                     .0,
                 tombstone: r.get("uploads.tombstone", "uploads_tombstone", Duration::from_secs(86_400)),
-                open_max: r.get("uploads.open_max", "uploads_open_max", 100_000),
+                open_max: r.get("uploads.open_max", "uploads_open_max", bounds::UPLOADS_OPEN_MAX),
+                open_per_principal: r.get(
+                    "uploads.open_per_principal",
+                    "uploads_open_per_principal",
+                    bounds::UPLOADS_OPEN_PER_PRINCIPAL,
+                ),
+                records_per_principal: r.get(
+                    "uploads.records_per_principal",
+                    "uploads_records_per_principal",
+                    bounds::RECORDS_PER_PRINCIPAL,
+                ),
             },
             parallel_writes: r.get("tus.parallel_writes", "tus_parallel_writes", true),
             reject_impossible: r.get("quota.reject_impossible", "quota_reject_impossible", false),

@@ -9,7 +9,9 @@ use serde::{Deserialize, Serialize};
 
 use super::ledger::Account;
 use super::{Node, State};
-use crate::catalogue::{Change, Entry, NotKept, Owner, Record, Scope, Surface, Totals, UserId};
+use crate::catalogue::{
+    Change, Crowded, Entry, Limits, NotKept, Owner, Principal, Record, Scope, Surface, Totals, UserId,
+};
 use crate::retention::once::Delivery;
 use crate::retention::receiver::Receiver;
 
@@ -100,6 +102,16 @@ impl Node {
             drop(self.keep(&state, changes));
         }
         if complete { Look::Unknown } else { Look::Expired }
+    }
+
+    /// Whether one more record of `principal` is within its limits; `opens`: it is not complete at once. Asked before its
+    /// bytes come: requests that are under way at the same time may each be let in.
+    pub fn admit(&self, principal: Option<&Principal>, opens: bool) -> Result<(), Crowded> {
+        let Some(principal) = principal else { return Ok(()) };
+        let config = self.config();
+        let (records, open) = (config.uploads.records_per_principal, config.uploads.open_per_principal);
+        let counts = self.lock().shelf.counts(principal);
+        Limits { records, open }.admit(counts, opens)
     }
 
     /// Adds a record, and waits until it would survive a kill.

@@ -113,6 +113,7 @@ impl Original {
             once: Once::default(),
             idempotency_key: None,
             owner: self.owner_id.map(Owner::Person),
+            maker: String::new(),
             surface: Surface::EasyTransfer,
             key: String::new(),
             detail: Value::Null,

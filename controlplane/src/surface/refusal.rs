@@ -12,6 +12,7 @@ use super::query::Invalid;
 use crate::authority::Denied;
 use crate::authority::guesses::TooMany;
 use crate::catalogue::NotKept;
+use crate::catalogue::principal::{Crowded, RETRY_CROWDED_S};
 use crate::people::PeopleError;
 
 /// A refusal on its way out.
@@ -120,6 +121,13 @@ impl From<Denied> for Refused {
             Denied::Busy => Self::new(503, denied.to_string()).with(RETRY_AFTER, "1"),
             Denied::People(error) => error.into(),
         }
+    }
+}
+
+/// As many files or uploads as one may have.
+impl From<Crowded> for Refused {
+    fn from(crowded: Crowded) -> Self {
+        Self::new(429, crowded.to_string()).with(RETRY_AFTER, RETRY_CROWDED_S)
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod largest;
 mod memory;
+mod records;
 mod revoked;
 mod together;
 

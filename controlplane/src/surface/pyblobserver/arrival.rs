@@ -14,7 +14,7 @@ use super::refusal::Refusal;
 use super::user::User;
 use super::{file, room};
 use crate::audit;
-use crate::catalogue::Surface;
+use crate::catalogue::{Principal, Surface};
 use crate::node::Edit;
 
 /// A file whose content is being received; part of a memo.
@@ -38,6 +38,7 @@ pub async fn receive(
     let (node, max) = (asked.node(), asked.file_bytes_max());
     let (ticket, object) = (node.ticket(), node.new_id());
     let account = asked.account(user);
+    node.admit(Some(&Principal::Owner(account.owner.clone())), false)?;
     let promise = room::reserve(node, ticket, announced, max, &account).await?;
     node.expect_bytes(ticket, object, Some(account.owner));
     let receive = Receive {

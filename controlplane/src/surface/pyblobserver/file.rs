@@ -58,6 +58,7 @@ pub fn record(id: ObjectId, place: String, user: &str, name: String, created_ms:
         once: Once::default(),
         idempotency_key: None,
         owner: Some(owner(user)),
+        maker: String::new(),
         surface: Surface::PyBlobServer,
         key: place,
         detail: Value::Null,

@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use super::route::NoRoute;
 use crate::authority::guesses::TooMany;
 use crate::catalogue::NotKept;
+use crate::catalogue::principal::{Crowded, RETRY_CROWDED_S};
 
 /// A refusal on its way out.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,6 +31,8 @@ pub enum Refusal {
     Method(&'static [Method]),
     /// Asked too often: again in so many seconds (2.4).
     TooMany(u64),
+    /// As many files or uploads as a user may have.
+    Crowded(Crowded),
     /// No such file, for whoever may see any (4.2).
     FileNotFound,
     /// No such file of the caller's (4.4).
@@ -77,6 +80,7 @@ impl Refusal {
             Self::NoRoute(NoRoute::Broken) => (400, "The path has a broken escape", Detail),
             Self::Method(_) => (405, "Method Not Allowed", Detail),
             Self::TooMany(_) => (429, "Too many requests", Both),
+            Self::Crowded(crowded) => return (429, crowded.to_string().into(), Both),
             Self::FileNotFound => (404, "File not found", Detail),
             Self::FileNotYours => (404, "File not found", Both),
             Self::UploadNotFound => (404, "Upload not found", Detail),
@@ -126,6 +130,7 @@ impl Refusal {
             }
             Self::UnknownFunction => vec![(ALLOW, HeaderValue::from_static("DELETE"))],
             Self::TooMany(seconds) => vec![(RETRY_AFTER, HeaderValue::from(*seconds))],
+            Self::Crowded(_) => vec![(RETRY_AFTER, HeaderValue::from(RETRY_CROWDED_S))],
             // `Upgrade` is a matter of the connection: the data plane writes it.
             Self::NoUpgrade => vec![(SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"))],
             Self::Away => vec![(RETRY_AFTER, HeaderValue::from_static("1"))],
@@ -171,6 +176,12 @@ impl From<tus::Refusal> for Refusal {
 }
 
 /// Nothing happened, and it may work in a moment.
+impl From<Crowded> for Refusal {
+    fn from(crowded: Crowded) -> Self {
+        Self::Crowded(crowded)
+    }
+}
+
 impl From<NotKept> for Refusal {
     fn from(error: NotKept) -> Self {
         if error.is_full { Self::NodeFull } else { Self::Away }

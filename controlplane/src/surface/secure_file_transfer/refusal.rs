@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use crate::authority::guesses::TooMany;
 use crate::catalogue::NotKept;
+use crate::catalogue::principal::{Crowded, RETRY_CROWDED_S};
 use crate::surface::refusal::Refused;
 
 /// Why a request does not get what it asks for.
@@ -23,6 +24,8 @@ pub enum Refusal {
         /// Seconds.
         retry_after: u64,
     },
+    /// As many files or uploads as a device may have.
+    Crowded(Crowded),
     /// A parameter that has to be there: where, and what it is called.
     Missing(&'static str, &'static str),
     /// Several fields that have to be there.
@@ -90,7 +93,7 @@ impl Refusal {
             Self::NotComplete | Self::NoFile(_) | Self::NotFound => 404,
             Self::OutOfRange(_) => 416,
             Self::Method(_) => 405,
-            Self::Busy { .. } => 429,
+            Self::Busy { .. } | Self::Crowded(_) => 429,
             Self::Unavailable => 503,
             Self::Internal => 500,
         }
@@ -103,6 +106,7 @@ impl Refusal {
             Self::NotAuthenticated => "Not authenticated",
             Self::BadToken => "Could not validate credentials",
             Self::Busy { .. } => "Too many logins; try again later",
+            Self::Crowded(crowded) => return crowded.to_string().into(),
             Self::Missing(place, name) => return json!([missing(place, name)]),
             Self::MissingFields(names) => return names.iter().map(|name| missing("body", name)).collect(),
             Self::OtherGrantType(given) => {
@@ -143,6 +147,7 @@ impl Refusal {
             Self::OutOfRange(size) => Some((CONTENT_RANGE, format!("bytes */{size}"))),
             Self::Method(allowed) => Some((ALLOW, (*allowed).to_owned())),
             Self::Busy { retry_after } => Some((RETRY_AFTER, retry_after.to_string())),
+            Self::Crowded(_) => Some((RETRY_AFTER, RETRY_CROWDED_S.to_string())),
             Self::Unavailable => Some((RETRY_AFTER, "1".into())),
             _ => None,
         }
@@ -159,6 +164,12 @@ impl IntoResponse for Refusal {
 impl From<TooMany> for Refusal {
     fn from(TooMany { retry_after_s }: TooMany) -> Self {
         Self::Busy { retry_after: retry_after_s }
+    }
+}
+
+impl From<Crowded> for Refusal {
+    fn from(crowded: Crowded) -> Self {
+        Self::Crowded(crowded)
     }
 }
 

@@ -117,6 +117,7 @@ fn open_record(device: &str, name: &str, object: ObjectId, now_ms: u64) -> Recor
         once: Once::default(),
         idempotency_key: None,
         owner: Some(owner(device)),
+        maker: String::new(),
         surface: SURFACE,
         key: String::new(),
         detail: serde_json::Value::Null,

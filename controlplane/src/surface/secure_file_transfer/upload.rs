@@ -21,11 +21,12 @@ use serde::{Deserialize, Serialize};
 use super::build::{self, After};
 use super::chunk::{Chunk, HEADER_BYTES, from_hex};
 use super::content::{Extent, Source};
+use super::device;
 use super::name::{Arrived, Name, Place, Verdict};
 use super::refusal::Refusal;
 use super::{Job, Memo, status, store};
 use crate::audit;
-use crate::catalogue::Surface;
+use crate::catalogue::{Principal, Surface};
 use crate::line::decision::Decision;
 use crate::node::Edit;
 use crate::server::App;
@@ -108,12 +109,17 @@ async fn nothing(app: &App, job: &Job) -> Result<Response, Refusal> {
 /// Finds the chunk a place and lets it come.
 fn receive(app: &App, job: &Job, headers: &HeaderMap, chunk: Chunk, is_second_try: bool) -> Result<Response, Refusal> {
     let key = job.key();
-    let place = store::read(&app.node, &key)?.plan(&chunk, app.sft.openings.base(&key, &app.node))?;
+    let name = store::read(&app.node, &key)?;
+    let place = name.plan(&chunk, app.sft.openings.base(&key, &app.node))?;
     let place = if is_second_try { Place::Aside } else { place };
     let object = match place {
         Place::InPlace(base) => base,
         Place::Aside => app.node.new_id(),
     };
+    if !name.refers_to(object) {
+        let principal = Principal::Owner(device::owner(&job.device));
+        app.node.admit(Some(&principal), place != Place::Aside)?;
+    }
     let mut expect = vec![(Digest::Sum8, format!("{:02x}", chunk.sum))];
     expect.extend(stronger(headers)?);
     let bytes = chunk.span.len();

@@ -22,7 +22,7 @@ use super::upload::{Arrived, Place, Upload};
 use super::user::User;
 use super::{Memo, Note, answer, build};
 use crate::audit;
-use crate::catalogue::Surface;
+use crate::catalogue::{Principal, Surface};
 use crate::line::decision::Decision;
 use crate::line::meta::Meta;
 use crate::server::App;
@@ -140,6 +140,9 @@ impl Chunk<'_> {
             Place::InPlace { at } => (upload.base, at, false),
             Place::Aside => (app.node.new_id(), 0, true),
         };
+        if !upload.refers_to(object) {
+            app.node.admit(Some(&Principal::Owner(self.user.owner.clone())), !is_whole)?;
+        }
         let ticket = app.node.ticket();
         let budget = store::reserve(app, &self.user, ticket, object, bytes, head.about.size)?;
         let receive = Receive {

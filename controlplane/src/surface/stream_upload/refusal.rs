@@ -6,6 +6,7 @@ use serde_json::json;
 
 use crate::authority::guesses::TooMany;
 use crate::catalogue::NotKept;
+use crate::catalogue::principal::{Crowded, RETRY_CROWDED_S};
 use crate::surface::refusal::Refused;
 
 /// Why a request does not get what it asks for.
@@ -17,6 +18,8 @@ pub enum Refusal {
     InvalidToken,
     /// Too many were wrong from there; again in so many seconds.
     TooMany(u64),
+    /// As many files or uploads as a user may have.
+    Crowded(Crowded),
     /// A page of a foreign origin uses the cookie.
     Origin,
     /// A field is missing or malformed, or the body is empty.
@@ -63,7 +66,7 @@ impl Refusal {
     fn status(self) -> u16 {
         match self {
             Self::NeedLogin | Self::InvalidToken => 401,
-            Self::TooMany(_) => 429,
+            Self::TooMany(_) | Self::Crowded(_) => 429,
             Self::Origin => 403,
             Self::Incomplete | Self::OtherSize => 400,
             Self::NoForm { status } => status,
@@ -83,6 +86,8 @@ impl Refusal {
             Self::NeedLogin => "需要登录",
             Self::InvalidToken => "无效的认证令牌",
             Self::TooMany(_) => "请求过于频繁，请稍后重试",
+            Self::Crowded(Crowded::Open(most)) => return format!("未完成的上传已达上限({most})，请完成或取消后重试"),
+            Self::Crowded(Crowded::Records(most)) => return format!("文件数量已达上限({most})，请删除后重试"),
             Self::Origin => "来源不被允许",
             Self::Incomplete => "缺少必要的文件信息",
             Self::NoForm { .. } => "Content-Type必须是multipart/form-data",
@@ -118,6 +123,7 @@ impl Refusal {
             Self::OutOfRange(size) => Some((CONTENT_RANGE, format!("bytes */{size}"))),
             Self::Method(allowed) => Some((ALLOW, allowed.to_owned())),
             Self::TooMany(seconds) => Some((RETRY_AFTER, seconds.to_string())),
+            Self::Crowded(_) => Some((RETRY_AFTER, RETRY_CROWDED_S.to_string())),
             Self::Unavailable => Some((RETRY_AFTER, "1".to_owned())),
             _ => None,
         }
@@ -143,6 +149,12 @@ impl IntoResponse for Refusal {
 impl From<TooMany> for Refusal {
     fn from(TooMany { retry_after_s }: TooMany) -> Self {
         Self::TooMany(retry_after_s)
+    }
+}
+
+impl From<Crowded> for Refusal {
+    fn from(crowded: Crowded) -> Self {
+        Self::Crowded(crowded)
     }
 }
 

@@ -123,6 +123,7 @@ pub fn chunk_record(user: &User, about: &About, object: ObjectId, bytes: Option<
         once: Once::default(),
         idempotency_key: None,
         owner: Some(user.owner.clone()),
+        maker: String::new(),
         surface: SURFACE,
         key: String::new(),
         detail: serde_json::Value::Null,

@@ -26,7 +26,7 @@ use super::stored::{Headers, Stored};
 use super::xml;
 use crate::audit;
 use crate::catalogue::text::{display_name, is_media_type};
-use crate::catalogue::{Keep, Kind, Owner, Record, Surface};
+use crate::catalogue::{Keep, Kind, Owner, Principal, Record, Surface};
 use crate::config::Policy as Retention;
 use crate::line::decision::Decision;
 use crate::node::{Account, Edit, Node, Room, Whose};
@@ -100,6 +100,10 @@ pub async fn receive(
     objects::check_replaceable(node, &arrival.key, arrival.forbid_overwrite)?;
     let (ticket, object) = (node.ticket(), node.new_id());
     let owner = owner(&arrival.key);
+    // What takes another's place adds nothing.
+    if objects::find(node, &arrival.key).is_none() {
+        node.admit(owner.clone().map(Principal::Owner).as_ref(), false)?;
+    }
     let Budget { bytes: budget, limit } = reserve(call, ticket, owner.clone(), exact, at_most.min(max)).await?;
     node.expect_bytes(ticket, object, owner);
     let receive = Receive {
@@ -223,6 +227,7 @@ fn record(node: &Node, object: ObjectId, bytes: u64, arrival: &Arrival, stored: 
         once: Once::default(),
         idempotency_key: None,
         owner: owner(&arrival.key),
+        maker: String::new(),
         surface: Surface::CloudBackend,
         key: objects::place(&arrival.key),
         detail: serde_json::to_value(stored).expect("what is stored has only string keys"),

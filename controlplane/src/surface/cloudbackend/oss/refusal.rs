@@ -6,6 +6,7 @@ use http::{HeaderValue, StatusCode};
 
 use super::xml;
 use crate::catalogue::NotKept;
+use crate::catalogue::principal::{Crowded, RETRY_CROWDED_S};
 
 /// Why a request is refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -99,6 +100,9 @@ pub enum Refusal {
     /// Too many requests from there were signed wrong; again in so many seconds.
     #[error("Too many requests from your address were not signed right; try again later.")]
     TooMany(u64),
+    /// As many objects as the owner of the prefix may have.
+    #[error(transparent)]
+    Crowded(#[from] Crowded),
     /// The node can not do it now.
     #[error("The server can not do this now; try again.")]
     Unavailable,
@@ -135,6 +139,7 @@ impl Refusal {
             Self::MethodNotAllowed => (StatusCode::METHOD_NOT_ALLOWED, "MethodNotAllowed"),
             Self::NotImplemented => (StatusCode::NOT_IMPLEMENTED, "NotImplemented"),
             Self::TooMany(_) => (StatusCode::TOO_MANY_REQUESTS, "TooManyRequests"),
+            Self::Crowded(_) => (StatusCode::TOO_MANY_REQUESTS, "TooManyObjects"),
             Self::Unavailable => (StatusCode::SERVICE_UNAVAILABLE, "ServiceUnavailable"),
             Self::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "InternalError"),
         }
@@ -161,6 +166,9 @@ impl Refusal {
             }
             Self::TooMany(seconds) => {
                 headers.insert(RETRY_AFTER, HeaderValue::from(*seconds));
+            }
+            Self::Crowded(_) => {
+                headers.insert(RETRY_AFTER, HeaderValue::from(RETRY_CROWDED_S));
             }
             Self::Unavailable => {
                 headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));

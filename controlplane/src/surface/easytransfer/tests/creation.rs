@@ -106,6 +106,28 @@ async fn t_cre_9_open_uploads_are_bounded() {
 }
 
 #[tokio::test]
+async fn b7_one_credential_at_its_limit_stops_no_other() {
+    let node = Node::new(|config| {
+        config.auth.tokens.push(Secret::new("other"));
+        (config.uploads.open_per_principal, config.uploads.records_per_principal) = (2, 3);
+    });
+    let ask = async |token: &str, length: &str| {
+        let fields = [("x-api-token", token), ("upload-length", length)];
+        let answer = node.ask_as("POST", "/tus", &fields, "0").await;
+        (answer.status, answer.text())
+    };
+    for length in ["5", "5"] {
+        assert_eq!(ask("secret", length).await.0, 201);
+    }
+    let (status, reason) = ask("secret", "5").await;
+    assert!(status == 429 && reason.contains("2 unfinished uploads"), "{reason}");
+    assert_eq!(ask("secret", "0").await.0, 201, "an empty file opens nothing");
+    let (status, reason) = ask("secret", "0").await;
+    assert!(status == 429 && reason.contains("3 files and uploads"), "{reason}");
+    assert_eq!(ask("other", "5").await.0, 201);
+}
+
+#[tokio::test]
 async fn t_ovr_the_override_is_the_method_and_only_on_post() {
     let node = Node::new(|_| {});
     let (_, path) = node.create("5", &[]).await;

@@ -6,7 +6,7 @@ use etransfer_contract::grant::{Act, Concat};
 use etransfer_contract::tus::PARTS_MAX;
 use http::StatusCode;
 
-use super::create::{check_length, check_open, created, put};
+use super::create::{check_count, check_length, created, put};
 use crate::audit;
 use crate::authority::Caller;
 use crate::catalogue::{Entry, Kind, Record, Surface};
@@ -41,7 +41,7 @@ pub async fn create(
     record.length = Some(length);
     check_length(node, record.length)?;
     app.check_person(caller, record.length)?;
-    check_open(node)?;
+    check_count(node, &record)?;
     let mut fields = created(node, &record, base);
     fields.push(("Upload-Offset".to_owned(), length.to_string()));
     if length == 0 {

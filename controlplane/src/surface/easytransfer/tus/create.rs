@@ -15,7 +15,7 @@ use super::{concat, expires_after_s};
 use crate::audit;
 use crate::authority::Caller;
 use crate::catalogue::text::{display_name, is_media_type};
-use crate::catalogue::{Kind, Record, Surface};
+use crate::catalogue::{Kind, Principal, Record, Surface};
 use crate::clock::imf;
 use crate::config::Policy;
 use crate::line::decision::{Decision, foresee};
@@ -65,7 +65,7 @@ pub async fn create(
     };
     check_length(&app.node, record.length)?;
     app.check_person(&caller, record.length)?;
-    check_open(&app.node)?;
+    check_count(&app.node, &record)?;
     if head.body_is_upload && !meta.body.is_empty() {
         return with_upload(&app, &caller, record, &head, &base, meta.body).await;
     }
@@ -177,6 +177,7 @@ fn describe(node: &Node, head: &CreateHead, caller: &Caller) -> Result<Record, R
         once: Once::default(),
         idempotency_key: None,
         owner: caller.owner(),
+        maker: caller.maker(),
         surface: Surface::EasyTransfer,
         key: String::new(),
         detail: Value::Null,
@@ -196,9 +197,11 @@ pub fn check_length(node: &Node, length: Option<u64>) -> Result<(), Refused> {
     Ok(())
 }
 
-/// T-CRE-9: 429 beyond the allowed number of open uploads.
-pub fn check_open(node: &Node) -> Result<(), Refused> {
-    if node.totals(&OWN).open < node.config().uploads.open_max {
+/// T-CRE-9: 429 beyond the allowed number of open uploads, or of records of this caller; what is empty is never open.
+pub fn check_count(node: &Node, record: &Record) -> Result<(), Refused> {
+    let opens = record.length != Some(0);
+    node.admit(Principal::of(record).as_ref(), opens)?;
+    if !opens || node.totals(&OWN).open < node.config().uploads.open_max {
         return Ok(());
     }
     Err(Refused::new(429, "too many uploads are open on this node").with(RETRY_AFTER, "60"))

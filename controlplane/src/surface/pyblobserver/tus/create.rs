@@ -7,7 +7,7 @@ use http::StatusCode;
 
 use super::{became, expires_ms, finished, put};
 use crate::audit;
-use crate::catalogue::{Record, Scope, Surface};
+use crate::catalogue::{Principal, Record, Scope, Surface};
 use crate::clock::imf;
 use crate::line::decision::Decision;
 use crate::node::Edit;
@@ -60,6 +60,7 @@ fn check(asked: &Asked<'_>, user: &str, length: Option<u64>) -> Result<(), Refus
     if used.saturating_add(length.unwrap_or(0)) > account.max.unwrap_or(u64::MAX) {
         return Err(Refusal::TotalTooLarge(settings.total_size_limit_mb));
     }
+    asked.node().admit(Some(&Principal::Owner(account.owner)), length != Some(0))?;
     if asked.node().totals(&Scope::of(Surface::PyBlobServer)).open >= asked.config.uploads.open_max {
         return Err(Refusal::TooMany(RETRY_OPEN_S));
     }
