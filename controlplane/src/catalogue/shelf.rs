@@ -507,8 +507,8 @@ mod tests {
                 for surface in [Surface::EasyTransfer, Surface::StreamUpload] {
                     let under: Vec<_> = shelf.under(surface, "1").map(|entry| entry.record.key.clone()).collect();
                     prop_assert!(under.is_sorted() && under.iter().all(|key| key.starts_with('1')));
-                    let placed = |entry: &&Box<Entry>| entry.record.surface == surface && entry.record.key.starts_with('1');
-                    prop_assert_eq!(under.len(), shelf.entries.values().filter(placed).count());
+                    let placed = |entry: &Entry| entry.record.surface == surface && entry.record.key.starts_with('1');
+                    prop_assert_eq!(under.len(), shelf.entries.values().filter(|entry| placed(entry)).count());
                 }
                 let found = |entry: &Entry| shelf.by_place(entry.record.surface, &entry.record.key).map(|one| one.record.id);
                 prop_assert!(shelf.entries.values().all(|entry| found(entry) == Some(entry.record.id)));
