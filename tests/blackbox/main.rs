@@ -20,6 +20,7 @@ mod disk_faults;
 mod download;
 mod endpoints;
 mod engines;
+mod faults_table;
 mod files_api;
 mod full_disk;
 mod guesses;
