@@ -277,6 +277,11 @@ impl Shelf {
         self.ghosts.iter().map(|(id, ghost)| (*id, ghost.presence.received))
     }
 
+    /// There is no record of it, it is not whole, and its last byte came before this time.
+    pub fn was_left_unfinished(&self, id: ObjectId, before_ms: u64) -> bool {
+        self.ghosts.get(&id).is_some_and(|ghost| !ghost.presence.complete && ghost.presence.at_unix_ms < before_ms)
+    }
+
     /// There are bytes of it, and no record.
     pub fn is_ghost(&self, id: ObjectId) -> bool {
         self.ghosts.contains_key(&id)

@@ -4,7 +4,8 @@
 //!
 //! Kept as documents `removal/<id>` of the EasyTransfer surface, which every backend has, until the data plane says that the
 //! bytes are gone. What has bytes, no record and no decision is *unclaimed*: kept, counted, told, not served. With the
-//! right catalogue back it is what it was; `et server verify` lists it and sets it aside when told to.
+//! right catalogue back it is what it was; `et server verify` lists it and sets it aside when told to. Only what is unfinished
+//! as well goes by itself, when an upload would have expired: that is a rule about its age, not about the catalogue.
 
 use std::collections::HashSet;
 
@@ -70,6 +71,21 @@ impl State {
         }
         let forgotten: Vec<ObjectId> = self.unclaimed().map(|(id, _)| id).collect();
         forgotten.into_iter().filter_map(|id| self.decide_removal(id)).collect()
+    }
+
+    /// What was never whole and has no record goes as an upload does that is not continued: so long after its last byte.
+    /// A kill in the middle of a form leaves such bytes; nothing of them was acknowledged.
+    pub(super) fn give_up_unfinished(&mut self, now_ms: u64, after: std::time::Duration) -> Vec<Change> {
+        if !self.inventory.is_known() {
+            return Vec::new();
+        }
+        let before = now_ms.saturating_sub(after.as_millis() as u64);
+        let over: Vec<ObjectId> =
+            self.unclaimed().map(|(id, _)| id).filter(|id| self.shelf.was_left_unfinished(*id, before)).collect();
+        if !over.is_empty() {
+            tracing::info!(objects = over.len(), "unfinished objects without a record expired");
+        }
+        over.into_iter().filter_map(|id| self.decide_removal(id)).collect()
     }
 
     /// Told with every inventory, until it is put right.

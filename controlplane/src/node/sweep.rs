@@ -43,6 +43,7 @@ impl Node {
         let changes: Vec<Change> = over.into_iter().flat_map(|id| state.expire(id)).collect();
         let mut changes = changes;
         changes.extend(state.give_up_forgotten(now, self.config().storage.quarantine));
+        changes.extend(state.give_up_unfinished(now, self.config().uploads.expiration));
         state.judge_all();
         state.tombstones.retain(|_, until| *until > now);
         let tombstones = std::mem::take(&mut state.tombstone_order);

@@ -149,12 +149,22 @@ fn a9_messages_in_english() {
     let node = cloud(setup(), &[("MESSAGES", "en")]).start();
     let applicant = json!({"username": "alice", "password": "a secret", "email": "a@example.org"});
     let told = call(&node, "/user/register/", &applicant).is(201).json();
-    let bearer = format!("Bearer {}", told["access"].as_str().expect("a token"));
-    let ask = |target: &str, body: Value| node.send(&json_post(target, &body).header("Authorization", &bearer)).json();
+    let bearer = |told: &Value| format!("Bearer {}", told["access"].as_str().expect("a token"));
+    // A token ends with its session: at logout, and when the password changes.
+    let sign_in = |password: &str| {
+        bearer(&call(&node, "/user/login/", &json!({"username": "alice", "password": password})).is(200).json())
+    };
+    let ask_as = |bearer: &str, target: &str, body: Value| {
+        node.send(&json_post(target, &body).header("Authorization", bearer)).json()
+    };
+    let first = bearer(&told);
+    let ask = |target: &str, body: Value| ask_as(&first, target, body);
     assert_eq!(ask("/user/login/", json!({}))["detail"], "Username or Password error");
     assert_eq!(ask("/user/logout/", json!({})), json!({"status": "Success"}));
     let changed = json!({"old_password": "a secret", "new_password": "another secret"});
-    assert_eq!(ask("/user/change-password/", changed), json!({"status": "Success"}));
+    assert_eq!(ask_as(&sign_in("a secret"), "/user/change-password/", changed), json!({"status": "Success"}));
+    let last = sign_in("another secret");
+    let ask = |target: &str, body: Value| ask_as(&last, target, body);
     for (target, body, text) in [
         ("/user/refresh-token/", json!({}), "Require refresh token"),
         ("/user/refresh-token/", json!({"refresh": "x"}), "Uneffective token"),

@@ -4,12 +4,18 @@ use std::io::Write;
 
 use super::socket::talk::{BINARY, FIN, Talk, frame, head};
 use super::{Part, USER, User, form, open, setup};
+use crate::support::node::Setup;
 use crate::support::raw::Request;
 use crate::support::wait;
 
+/// What no record tells of goes when an unfinished upload would.
+fn forgetting_soon() -> Setup {
+    setup().env("UPLOAD_EXPIRATION_HOURS", "2s").env("CLEANUP_INTERVAL", 1)
+}
+
 #[test]
 fn case_25_a_kill_during_uploads() {
-    let mut node = setup().start();
+    let mut node = forgetting_soon().start();
     let token = User::first(&node, USER).token;
     for sent in [0.05, 0.5, 0.99] {
         let before = User { node: &node, token: token.clone() }.list().len();
@@ -44,7 +50,7 @@ fn case_25_a_kill_during_uploads() {
 /// The same over a WebSocket: what was answered stays, what was on its way is as if it had never been.
 #[test]
 fn case_25_a_kill_during_a_conversation() {
-    let mut node = setup().start();
+    let mut node = forgetting_soon().start();
     let token = User::first(&node, USER).token;
     let mut talk = Talk::of(&node, &User { node: &node, token: token.clone() }, USER);
     talk.file("acknowledged", b"hello");
