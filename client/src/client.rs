@@ -19,6 +19,10 @@ use crate::{Address, Cancel, Error, Result, Secret};
 const TUS: (&str, &str) = ("Tus-Resumable", "1.0.0");
 /// Names the node in the answer to a health check.
 const NODE: &str = "x-node";
+/// Asks for the proof.
+const NONCE: &str = "X-Node-Nonce";
+/// Is the proof.
+const PROOF: &str = "x-node-proof";
 /// The largest page every server gives.
 const PAGE_SIZE_MAX: u64 = 100;
 
@@ -126,6 +130,16 @@ impl Client {
         let reply = self.accept(reply, what, what).map_err(|error| not_ours(error, what))?;
         reply.json::<serde_json::Value>(what)?;
         Ok(reply.head.field(NODE).map(str::to_owned))
+    }
+
+    /// The same, with the answer to `nonce`.
+    pub(crate) fn health_proof(&self, nonce: &str) -> Result<(Option<String>, Option<String>)> {
+        let what = "the health check";
+        let fields = [("Accept", "application/json"), (NONCE, nonce)];
+        let reply = self.call("GET", &self.at("/api/health"), &fields, None)?;
+        let reply = self.accept(reply, what, what)?;
+        let field = |name| reply.head.field(name).map(str::to_owned);
+        Ok((field(NODE), field(PROOF)))
     }
 
     /// `GET /api/info`.

@@ -1,8 +1,8 @@
 //! The addresses of one node: what it advertises, which of them answer, and in which order they are worth using.
 //!
 //! What must stay true:
-//! * A candidate is used only after it was seen to be *the same node*: `/api/health` there names the node that the
-//!   configured server names (`X-Node`). A server that does not say which one it is gets its configured address alone.
+//! * A candidate is used only after it proved to be *the same node* ([`crate::proof`]). A server that does not say which
+//!   one it is, or gives no key for the proof, gets its configured address alone.
 //! * The question goes out without a token, and no redirect is followed; so nothing but the node ever sees the token.
 //! * Whoever reaches the server through a loopback address stays on loopback: it is this very machine, or the end of a
 //!   tunnel, and what was meant to go through a tunnel must not go beside it.
@@ -17,7 +17,8 @@ use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Address, Client, Error, Result};
+use crate::proof::Identity;
+use crate::{Address, Client, Error, Result, Secret};
 
 /// For all candidates together.
 pub const PROBE_TIMEOUT: Duration = Duration::from_secs(3);
@@ -121,6 +122,9 @@ pub struct EndpointList {
     /// The same for downloads.
     #[serde(default)]
     pub best_for_download: Option<String>,
+    /// Under which its addresses prove themselves; it is never written out.
+    #[serde(default, skip_serializing)]
+    pub proof_key: Option<Secret>,
 }
 
 impl EndpointList {
@@ -200,6 +204,8 @@ pub struct Candidates {
     pub node: Option<String>,
     /// The usable ones first; of them the one the node advises, then the least loaded, then the nearest.
     pub list: Vec<Candidate>,
+    /// How the node is recognised; `None`: only the configured address is used.
+    pub(crate) identity: Option<Identity>,
 }
 
 impl Candidates {
@@ -222,7 +228,9 @@ impl Client {
         let asked = Instant::now();
         let node = self.health()?;
         let near = Found::Node(asked.elapsed());
-        let mut list = self.advertised(self.endpoints()?);
+        let mut told = self.endpoints()?;
+        let key = told.proof_key.take();
+        let mut list = self.advertised(told);
         let own = match list.iter_mut().find(|candidate| candidate.is_configured) {
             Some(own) => own,
             None => {
@@ -233,11 +241,13 @@ impl Client {
             }
         };
         own.found = near;
-        if let Some(node) = &node {
-            self.probe_all(&mut list, node);
+        let own = self.address().clone();
+        let identity = node.clone().zip(key).map(|(node, key)| Identity { own, node, key });
+        if let Some(identity) = &identity {
+            self.probe_all(&mut list, identity);
         }
         list.sort_by_key(|candidate| candidate.rank(direction));
-        Ok(Candidates { node, list })
+        Ok(Candidates { node, list, identity })
     }
 
     /// The advertised addresses that may be used at all; none of them was asked yet.
@@ -261,7 +271,7 @@ impl Client {
         list
     }
 
-    fn probe_all(&self, list: &mut [Candidate], node: &str) {
+    fn probe_all(&self, list: &mut [Candidate], identity: &Identity) {
         let cancel = self.cancel().child();
         let (tell, told) = mpsc::channel();
         let mut waiting = 0;
@@ -272,11 +282,11 @@ impl Client {
             }
             waiting += 1;
             let prober = self.probing(candidate.address.clone(), PROBE_TIMEOUT, &cancel);
-            let (tell, node) = (tell.clone(), node.to_owned());
+            let (tell, identity) = (tell.clone(), identity.clone());
             // Left alone when it takes too long: a name that does not resolve can not be interrupted.
             std::thread::spawn(move || {
                 let asked = Instant::now();
-                let found = match prober.meets(&node) {
+                let found = match identity.meets(&prober) {
                     Ok(()) => Found::Node(asked.elapsed()),
                     Err(Error::Unreachable { .. } | Error::Interrupted) => Found::Nobody,
                     Err(_) => Found::Stranger,
@@ -292,14 +302,6 @@ impl Client {
         cancel.cancel();
         let silent = list.iter().filter(|candidate| candidate.found == Found::Nobody);
         self.silent().extend(silent.map(|candidate| candidate.address.to_string()));
-    }
-
-    /// Whether the node of this name answers here.
-    pub(crate) fn meets(&self, node: &str) -> Result<()> {
-        match self.health()? {
-            Some(there) if there == node => Ok(()),
-            _ => Err(Error::Nonsense { what: "the health check", why: "this is another node" }),
-        }
     }
 }
 

@@ -31,6 +31,7 @@ mod names;
 mod patience;
 mod private;
 mod progress;
+mod proof;
 mod reload;
 mod secret;
 mod slices;

@@ -28,6 +28,7 @@ use crate::login::{Provider, Settings, SettingsError};
 use crate::machine::advice::Advice;
 use crate::machine::host::Host;
 use crate::machine::identity;
+use crate::machine::proof::ProofKey;
 use crate::machine::traffic::Traffic;
 use crate::metrics::{Metrics, decisions};
 use crate::mounts::Mounts;
@@ -72,6 +73,8 @@ pub struct Parts {
     pub audience: Arc<Semaphore>,
     /// Which node this is ([`identity`]).
     pub identity: Arc<str>,
+    /// Proves to clients that an address is one of this node.
+    pub proof: Arc<ProofKey>,
     /// Users and groups, with `user_system.enabled`.
     pub people: Option<People>,
     /// The provider people sign in with, when one is configured.
@@ -219,6 +222,11 @@ fn prepare(config: Arc<Config>, sources: Sources) -> Result<(App, watch::Sender<
         source,
     })?;
     authority.guesses.obey(config.auth.failures());
+    let proof = ProofKey::load_or_make(&config.state_path()).map_err(|source| StartError::Io {
+        action: "keep the proof key in",
+        path: config.state_path(),
+        source,
+    })?;
     let identity = identity::load_or_make(&config.state_path()).map_err(|source| StartError::Io {
         action: "keep the identity in",
         path: config.state_path(),
@@ -249,6 +257,7 @@ fn prepare(config: Arc<Config>, sources: Sources) -> Result<(App, watch::Sender<
         reloading: Arc::new(Reloading::of(sources)),
         traffic,
         identity: identity.into(),
+        proof: Arc::new(proof),
         host: Arc::default(),
         advice: Arc::default(),
         audience: Arc::new(Semaphore::new(live::AUDIENCE_MAX)),
@@ -427,6 +436,7 @@ impl App {
             reloading: Arc::new(Reloading::of(Sources::default())),
             traffic,
             identity: "0".repeat(32).into(),
+            proof: Arc::new(ProofKey::load_or_make(state.path()).unwrap()),
             host: Arc::default(),
             advice: Arc::default(),
             audience: Arc::new(Semaphore::new(live::AUDIENCE_MAX)),

@@ -183,8 +183,8 @@ impl<'a, C: Carry> Crew<'a, C> {
     }
 
     fn is_there(&self, lane: &Lane) -> bool {
-        let Some(node) = &self.board.lanes.node else { return false };
-        lane.client.probing(lane.client.address().clone(), PROBE_TIMEOUT, &self.over).meets(node).is_ok()
+        let Some(identity) = &self.board.lanes.identity else { return false };
+        identity.meets(&lane.client.probing(lane.client.address().clone(), PROBE_TIMEOUT, &self.over)).is_ok()
     }
 
     /// Relieves, and sets how many connections carry; until the work is done.

@@ -38,6 +38,7 @@ use serde::Serialize;
 
 use crate::endpoints::{Direction, Nics};
 use crate::patience::Failures;
+use crate::proof::Identity;
 use crate::slices::SLICE_BYTES_MIN;
 use crate::{Client, Error, Result};
 
@@ -85,7 +86,7 @@ pub(crate) struct Lanes {
     /// So many carry at a time, the first that work.
     active: usize,
     /// Who must answer there.
-    node: Option<String>,
+    identity: Option<Identity>,
     connections: usize,
 }
 
@@ -93,7 +94,7 @@ impl Lanes {
     /// For a file of `size` bytes. Whatever goes wrong with the question, the configured server is always there.
     pub fn find(client: &Client, nics: Nics, direction: Direction, size: u64, connections: u8) -> Self {
         let connections = usize::from(connections.max(1));
-        let alone = || Self { list: vec![Lane::new(client.clone())], active: 1, node: None, connections };
+        let alone = || Self { list: vec![Lane::new(client.clone())], active: 1, identity: None, connections };
         if size < SPREAD_BYTES_MIN {
             return alone();
         }
@@ -107,7 +108,7 @@ impl Lanes {
             .collect();
         match list.len() {
             0 | 1 => alone(),
-            found => Self { list, active: nics.limit(found), node: candidates.node, connections },
+            found => Self { list, active: nics.limit(found), identity: candidates.identity, connections },
         }
     }
 
@@ -176,7 +177,7 @@ mod tests {
 
     pub(super) fn lanes(count: usize, active: usize, connections: usize) -> Lanes {
         let lane = |at: usize| Lane::new(Client::new(format!("127.0.0.{}:1", at + 1).parse().unwrap(), None));
-        Lanes { list: (0..count).map(lane).collect(), active, node: None, connections }
+        Lanes { list: (0..count).map(lane).collect(), active, identity: None, connections }
     }
 
     #[test]

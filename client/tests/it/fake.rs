@@ -9,7 +9,9 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use etransfer_client::{Address, Client};
 use etransfer_contract::{Span, SpanSet};
+use hmac::{Hmac, KeyInit, Mac};
 use serde_json::{Value, json};
+use sha2::Sha256;
 
 use crate::fake_door::{Blocked, Door, Mood};
 use crate::fake_people::People;
@@ -67,6 +69,8 @@ pub struct State {
     pub traffic_events: Option<usize>,
     /// What it calls itself.
     pub node: Option<String>,
+    /// Under which it proves its addresses; `None`: a server that gives none.
+    pub proof_key: Option<String>,
     /// `Location` names another host.
     pub foreign_location: bool,
     pub creations: usize,
@@ -76,6 +80,8 @@ pub struct State {
     pub sent_bytes: u64,
     pub gets: usize,
 }
+
+const PROOF_KEY: &str = "the key of the proofs";
 
 /// The running server.
 pub struct Fake {
@@ -131,6 +137,7 @@ impl Fake {
         let entries = addresses.iter().map(|address| json!({"url": format!("http://{address}")})).collect();
         let mut state = fake.state();
         state.node = Some("the node".into());
+        state.proof_key = Some(PROOF_KEY.into());
         state.advertised = Some(entries);
         drop(state);
         (fake, doors)
@@ -292,6 +299,13 @@ fn serve(shared: &Shared, stream: TcpStream) {
     let _ = reader.get_ref().shutdown(Shutdown::Both);
 }
 
+/// What the node answers to a nonce at `local`.
+fn proof(nonce: &str, local: SocketAddr) -> String {
+    let mut mac = Hmac::<Sha256>::new_from_slice(PROOF_KEY.as_bytes()).unwrap();
+    mac.update(format!("et-node-proof-1{nonce}{local}").as_bytes());
+    mac.finalize().into_bytes().iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
 fn answer(shared: &Shared, door: &Door, request: &Request, reader: &mut BufReader<TcpStream>) -> Served {
     let mut state = shared.state.lock().unwrap();
     let open = matches!(request.path.as_str(), "/api/health" | "/api/info") || People::is_open(&request.path);
@@ -310,11 +324,18 @@ fn answer(shared: &Shared, door: &Door, request: &Request, reader: &mut BufReade
     match (request.method.as_str(), parts.as_slice()) {
         ("GET", ["api", "health"]) => {
             let node = if door.mood() == Mood::Stranger { Some("another".to_owned()) } else { state.node.clone() };
-            let fields: Vec<_> = node.into_iter().map(|node| ("X-Node", node)).collect();
+            let mut fields: Vec<_> = node.into_iter().map(|node| ("X-Node", node)).collect();
+            let mut local = reader.get_ref().local_addr().unwrap();
+            if door.mood() == Mood::Relay {
+                local.set_ip(IpAddr::from([127, 0, 0, 1]));
+            }
+            if door.mood() != Mood::Echo && !request.field("x-node-nonce").is_empty() {
+                fields.push(("X-Node-Proof", proof(request.field("x-node-nonce"), local)));
+            }
             reply(reader, 200, &fields, &json!({"status": "healthy"}))
         }
         ("GET", ["api", "endpoints"]) if state.advertised.is_some() => {
-            reply(reader, 200, &[], &json!({"endpoints": state.advertised}))
+            reply(reader, 200, &[], &json!({"endpoints": state.advertised, "proof_key": state.proof_key}))
         }
         ("GET", ["api", "info"]) => {
             let extensions: &[&str] =

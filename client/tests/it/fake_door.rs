@@ -17,6 +17,10 @@ pub enum Mood {
     Mute,
     /// Leads to some other node.
     Stranger,
+    /// Says the name of the node, and proves nothing.
+    Echo,
+    /// Passes the question on to the node, which sees another address of its own.
+    Relay,
 }
 
 #[derive(Debug, Default)]
@@ -85,7 +89,7 @@ impl Door {
 
     pub fn check(&self) -> Result<(), Blocked> {
         match self.mood() {
-            Mood::Open | Mood::Stranger => Ok(()),
+            Mood::Open | Mood::Stranger | Mood::Echo | Mood::Relay => Ok(()),
             Mood::Shut | Mood::Mute => Err(Blocked),
         }
     }

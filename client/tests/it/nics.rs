@@ -276,6 +276,28 @@ fn section_12_4_wrong_addresses_cost_one_time_out_and_get_no_token() {
 }
 
 #[test]
+fn an_address_that_echoes_the_name_or_relays_the_proof_gets_no_token() {
+    let bench = Bench::new(4);
+    bench.doors[1].set_mood(Mood::Echo);
+    bench.doors[2].set_mood(Mood::Relay);
+    bench.fake.state().token = Some("secret".into());
+    bench.moves(Direction::Upload);
+    for door in &bench.doors[1..3] {
+        assert!(!door.asked().is_empty() && door.moved() == 0);
+        assert!(door.asked().iter().all(|(path, has_token)| path == "/api/health" && !has_token));
+    }
+    assert!(bench.doors[3].moved() > 0, "the one that proves is used");
+}
+
+#[test]
+fn a_server_that_gives_no_key_gets_its_configured_address_alone() {
+    let bench = Bench::new(2);
+    bench.fake.state().proof_key = None;
+    bench.moves(Direction::Upload);
+    assert_eq!(bench.moved(), [SIZE, 0]);
+}
+
+#[test]
 fn a_server_that_does_not_say_who_it_is_gets_its_configured_address_alone() {
     for direction in BOTH {
         let bench = Bench::new(2);

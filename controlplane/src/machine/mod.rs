@@ -17,4 +17,5 @@ pub mod host;
 pub mod identity;
 pub mod interface;
 mod netlink;
+pub mod proof;
 pub mod traffic;

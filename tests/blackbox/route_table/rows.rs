@@ -149,7 +149,7 @@ pub const ROWS: &[Row] = &[
         "GET",
         "/api/endpoints",
         200,
-        Keys(&["endpoints", "best_for_upload", "best_for_download", "total_endpoints", "server_port"]),
+        Keys(&["endpoints", "best_for_upload", "best_for_download", "total_endpoints", "server_port", "proof_key"]),
     ),
     row(
         C,

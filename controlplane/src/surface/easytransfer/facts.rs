@@ -5,28 +5,47 @@ use std::time::Instant;
 use axum::Json;
 use axum::extract::State;
 use axum::http::HeaderName;
+use axum::http::request::Parts;
+use axum::response::AppendHeaders;
 use serde_json::{Map, Value, json};
 
 use super::OWN;
 use super::tus::extensions;
 use crate::config::size;
+use crate::line::meta::Meta;
 use crate::machine::advice::{Direction, Moment};
 use crate::machine::endpoints::{Endpoint, endpoints as find_endpoints};
 use crate::machine::interface::Interface;
+use crate::machine::proof::is_nonce;
 use crate::machine::traffic::rate_text;
 use crate::server::App;
 use crate::surface::refusal::Refused;
 
 /// Names the node. A field and not a key: the body of §5.1 is fixed.
 const NODE: HeaderName = HeaderName::from_static("x-node");
+/// A client's question for the proof.
+const NONCE: HeaderName = HeaderName::from_static("x-node-nonce");
+/// The answer to it ([`crate::machine::proof`]).
+const PROOF: HeaderName = HeaderName::from_static("x-node-proof");
 
 /// `GET /api/health`: while the disk is not trusted, with the reason; the status stays 200, for the node answers.
-pub async fn health(State(app): State<App>) -> ([(HeaderName, String); 1], Json<Value>) {
+/// A nonce is answered with the proof for the local address of the connection.
+pub async fn health(
+    State(app): State<App>,
+    parts: Parts,
+) -> Result<(AppendHeaders<Vec<(HeaderName, String)>>, Json<Value>), Refused> {
+    let mut fields = vec![(NODE, app.identity.to_string())];
+    if let Some(nonce) = parts.headers.get(NONCE) {
+        let nonce = nonce.to_str().ok().filter(|nonce| is_nonce(nonce));
+        let nonce = nonce.ok_or_else(|| Refused::new(400, "X-Node-Nonce is not 32 hexadecimal digits"))?;
+        let local = parts.extensions.get::<Meta>().and_then(|meta| meta.listener);
+        fields.extend(local.map(|local| (PROOF, app.proof.prove(nonce, local))));
+    }
     let body = match app.node.plane().degraded {
         None => json!({"status": "healthy"}),
         Some(reason) => json!({"status": "degraded", "reason": reason}),
     };
-    ([(NODE, app.identity.to_string())], Json(body))
+    Ok((AppendHeaders(fields), Json(body)))
 }
 
 /// `GET /api/info`
@@ -97,6 +116,7 @@ pub async fn endpoints(State(app): State<App>) -> Json<Value> {
         "best_for_download": best(Direction::Download),
         "total_endpoints": all.len(),
         "server_port": app.port(),
+        "proof_key": app.proof.expose(),
     }))
 }
 

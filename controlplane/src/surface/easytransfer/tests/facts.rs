@@ -75,3 +75,20 @@ async fn p16_the_audience_is_bounded_and_a_seat_comes_back() {
     audience.pop();
     assert_eq!(handle(&node.app, &node.routes, asks(STREAM)).await.status(), 200);
 }
+
+#[tokio::test]
+async fn health_proves_the_local_address_to_a_nonce_and_no_open_route_tells_the_key() {
+    let node = Node::new(|_| {});
+    let nonce = "0f".repeat(16);
+    let proven = node.ask_as("GET", "/api/health", &[("x-node-nonce", &nonce)], "none").await;
+    let expected = node.app.proof.prove(&nonce, "192.0.2.1:8765".parse().unwrap());
+    assert_eq!((proven.status, proven.field("x-node-proof")), (200, expected.as_str()));
+    for odd in ["", "0f", "g".repeat(32).as_str(), "0".repeat(4096).as_str()] {
+        assert_eq!(node.ask_as("GET", "/api/health", &[("x-node-nonce", odd)], "none").await.status, 400);
+    }
+    for open in ["/api/health", "/api/info"] {
+        assert!(!node.ask_as("GET", open, &[], "none").await.text().contains(node.app.proof.expose()));
+    }
+    assert_eq!(node.ask_as("GET", "/api/endpoints", &[], "none").await.status, 401);
+    assert_eq!(node.json("/api/endpoints").await["proof_key"], node.app.proof.expose());
+}
