@@ -2,8 +2,8 @@
 //!
 //! The configured server gives a key to callers with a credential. A candidate answers a random nonce with an HMAC under
 //! that key over the nonce and the local address of its own end of the connection; that must be the address dialled, so
-//! a relay elsewhere does not pass. An address behind a proxy or a translated one can therefore not prove, and a host
-//! name neither (its next look-up may lead elsewhere): such an address is used when it is the configured one.
+//! a relay elsewhere does not pass. An address behind a proxy or a translated one is proven only when the operator
+//! advertises it, and a host name never (its next look-up may lead elsewhere): it is used when it is the configured one.
 //!
 //! What remains: another holder of a credential knows the key, and who takes over the very address can pass all on.
 

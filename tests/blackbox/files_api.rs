@@ -340,7 +340,8 @@ fn a_file_larger_than_the_node_may_start_unless_told_otherwise() {
 
 #[test]
 fn the_catalogue_in_memory_forgets_and_says_so() {
-    let mut node = Node::setup().env("STATE_BACKEND", "memory").start();
+    // What it forgot stays as long as a quarantine would keep it.
+    let mut node = Node::setup().env("STATE_BACKEND", "memory").env("STORAGE_QUARANTINE", 1).start();
     let upload = node.complete(b"hello");
     node.whole(&upload, b"hello");
     assert!(node.log().to_lowercase().contains("memory"), "it says so at start: {}", node.log_tail());

@@ -2,9 +2,10 @@
 //!
 //! A client that has a credential gets the key from the node it is configured with (`/api/endpoints`), and asks every
 //! other address for the proof (`/api/health` with a nonce). The proof holds for the local address of the connection
-//! alone: a relay at another address gets a proof that names the node's address and not its own.
+//! alone: a relay at another address gets a proof that names the node's address and not its own. An address that the
+//! operator advertises (a router's, a proxy's) is proven by name: the node does not see it itself.
 //!
-//! What remains: who holds a credential knows the key, and who takes over the very address on the way to it (plain HTTP)
+//! What remains: who holds a credential knows the key; a relay at an advertised address passes for the node; and who takes over the very address on the way to it (plain HTTP)
 //! can pass everything on. Only TLS helps there.
 
 use std::fmt::Write as _;

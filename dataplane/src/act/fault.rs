@@ -113,11 +113,13 @@ pub async fn believe(core: &Core, object: &Arc<Object>, doing: Doing, error: io:
         return Fault::Disk;
     }
     let is_full = is_no_space(&error);
+    // Whatever was done: this process lacks a descriptor, and the disk was not asked.
+    let is_crowded = matches!(errno, Some(libc::EMFILE | libc::ENFILE));
+    if is_crowded || (doing == Doing::Open && errno == Some(libc::ENOMEM)) {
+        tracing::warn!(object = %object.id(), %error, "{} an object", doing.text());
+        return Fault::Crowded;
+    }
     match doing {
-        Doing::Open if matches!(errno, Some(libc::EMFILE | libc::ENFILE | libc::ENOMEM)) => {
-            tracing::warn!(object = %object.id(), %error, "{} an object", doing.text());
-            return Fault::Crowded;
-        }
         Doing::Open if NotItsFile::is_in(&error) => return damaged(object, error.to_string()),
         Doing::Open if error.kind() == io::ErrorKind::NotFound => {
             return damaged(object, "its file is gone".to_owned());

@@ -1,11 +1,13 @@
 //! What the server tells about itself (contract §5). Health and info are open and cheap: clients probe them for latency.
 
+use std::net::SocketAddr;
 use std::time::Instant;
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::HeaderName;
+use axum::http::header::HOST;
 use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderName};
 use axum::response::AppendHeaders;
 use serde_json::{Map, Value, json};
 
@@ -29,7 +31,8 @@ const NONCE: HeaderName = HeaderName::from_static("x-node-nonce");
 const PROOF: HeaderName = HeaderName::from_static("x-node-proof");
 
 /// `GET /api/health`: while the disk is not trusted, with the reason; the status stays 200, for the node answers.
-/// A nonce is answered with the proof for the local address of the connection.
+/// A nonce is answered with the proof for the local address of the connection, or for the address that the operator
+/// advertises and the client asked for.
 pub async fn health(
     State(app): State<App>,
     parts: Parts,
@@ -39,7 +42,8 @@ pub async fn health(
         let nonce = nonce.to_str().ok().filter(|nonce| is_nonce(nonce));
         let nonce = nonce.ok_or_else(|| Refused::new(400, "X-Node-Nonce is not 32 hexadecimal digits"))?;
         let local = parts.extensions.get::<Meta>().and_then(|meta| meta.listener);
-        fields.extend(local.map(|local| (PROOF, app.proof.prove(nonce, local))));
+        let address = app.advertised_as(&parts.headers).or(local);
+        fields.extend(address.map(|address| (PROOF, app.proof.prove(nonce, address))));
     }
     let body = match app.node.plane().degraded {
         None => json!({"status": "healthy"}),
@@ -169,6 +173,14 @@ impl App {
     fn endpoints(&self) -> Vec<Endpoint> {
         let bound = self.bound();
         find_endpoints(&self.node.config().nics.advertised_endpoints, &bound, self.port(), &self.traffic.interfaces())
+    }
+
+    /// The address in `Host`, when the operator advertises it: behind a router or a proxy the node does not see it itself.
+    fn advertised_as(&self, headers: &HeaderMap) -> Option<SocketAddr> {
+        let host: SocketAddr = headers.get(HOST)?.to_str().ok()?.parse().ok()?;
+        let is_advertised = !self.node.config().nics.advertised_endpoints.is_empty()
+            && self.endpoints().iter().any(|endpoint| endpoint.endpoint.parse() == Ok(host));
+        is_advertised.then_some(host)
     }
 
     /// How busy the machine is, for people; no client reads it.
