@@ -163,6 +163,6 @@ fn uploads_under_way_send_the_next_ones_to_another_nic() {
     });
 }
 
-fn list<'v>(value: &'v Value, name: &str) -> &'v [Value] {
+pub fn list<'v>(value: &'v Value, name: &str) -> &'v [Value] {
     value[name].as_array().unwrap_or_else(|| panic!("no list {name} in {value}"))
 }

@@ -5,10 +5,11 @@
 //! the 700 Mbit/s 0.956 can be bytes of the file, the rest is heads of packets; plain ranges with `curl`, two connections
 //! on each NIC and nothing written to disk, measured alone reach 0.95 of each NIC.
 
+use std::net::TcpStream;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use super::shaped::{Cables, MBIT, NICS, address};
+use super::shaped::{Cables, MBIT, NICS, address, list};
 use crate::support::netns::Counters;
 use crate::support::wait::Running;
 use crate::support::{Node, Oracle, oracle, wait};
@@ -74,6 +75,19 @@ fn a_nic_that_goes_down_under_way_loses_nothing() {
     let mut id = String::new();
     let moved = |counters: Counters| counters.received.max(counters.sent);
     for step in ["upload", "download"] {
+        // The kernel tells of a link that is up again up to a second late, and a transfer asks for addresses once.
+        cables.server.inside(|| {
+            wait::until("the node advertises every NIC", || {
+                let told = node.get("/api/endpoints").is(200).json();
+                let available = list(&told, "endpoints").iter().filter(|one| one["is_available"] == true).count();
+                (available == NICS).then_some(())
+            });
+        });
+        cables.client.inside(|| {
+            wait::until("the fastest NIC answers", || {
+                TcpStream::connect_timeout(&address(&node, FAST), Duration::from_secs(1)).ok()
+            });
+        });
         let before = moved(cables.counters()[FAST]);
         let running = cables.client.inside(|| {
             Running::start(match step {
