@@ -17,6 +17,7 @@ use crate::counters::{Tally, report};
 use crate::crowd::is_among;
 use crate::grants::Asker;
 use crate::health;
+use crate::heap;
 use crate::line::{Facts, LineClient, follow_orders};
 use crate::wire::Wire;
 use crate::world::{Fd, Io};
@@ -62,6 +63,7 @@ pub async fn drive(io: Io, shared: Arc<Shared>, listeners: Vec<Fd>) {
         core.io.spawn(remove::retry(Rc::clone(&core))).detach();
         core.io.spawn(remove::sweep_quarantine(Rc::clone(&core))).detach();
         core.io.spawn(health::watch(Rc::clone(&core))).detach();
+        core.io.spawn(heap::watch(Rc::clone(&core))).detach();
     }
     core.io.spawn(trim(Rc::clone(&core))).detach();
     core.io.spawn(report(Rc::clone(&core))).detach();

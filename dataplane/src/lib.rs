@@ -7,7 +7,7 @@
 //! how fast; `messages` is where they come from after an upgrade, [`websocket`] how they look then), [`store`] knows what is
 //! there, `line` tells the control plane; `counters` is what a core counts meanwhile. What any of
 //! them may hold, and for how long, is in [`bounds`]; `pace` judges a sender and `uptake` a reader (`stalled` has
-//! the slow ones), `undecided` holds the memory of strangers, `crowd` counts where connections come from.
+//! the slow ones), `undecided` holds the memory of strangers, `crowd` counts where connections come from, `heap` gives back what was freed.
 pub mod config;
 pub mod node;
 
@@ -26,6 +26,7 @@ mod drive;
 pub mod grant_cache;
 mod grants;
 mod health;
+mod heap;
 pub mod http;
 mod line;
 mod listen;
