@@ -48,4 +48,5 @@ mod stop;
 mod stream_upload;
 mod support;
 mod tus;
+mod undecided;
 mod verify;

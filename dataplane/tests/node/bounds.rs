@@ -68,6 +68,108 @@ fn a_form_has_few_fields_however_small_they_are() {
     });
 }
 
+/// A request that holds memory before it is decided: what is sent of it first, what ends it, and what it is charged.
+struct Unfinished {
+    begun: Vec<u8>,
+    rest: &'static [u8],
+    charge: usize,
+    status: u16,
+}
+
+/// One of each kind: a long head, a form, a chunked form with its trailers, a body for the control plane.
+fn unfinished() -> [Unfinished; 4] {
+    use etransfer_dataplane::bounds::{FIELD_CHARGE, READ_AHEAD_CHARGE, TRAILER_BYTES_MAX};
+    let state = path("state", 1, 5);
+    let head = |line: &str, fields: &str| format!("{line} HTTP/1.1\r\nHost: node\r\nTus-Resumable: 1.0.0\r\n{fields}");
+    let fields: String = (0..4).map(|number| format!("X-{number}: {}\r\n", "v".repeat(15_000))).collect();
+    let long = head(&format!("HEAD {state}"), &fields).into_bytes();
+    let part = "------cut\r\nContent-Disposition: form-data; name=\"\"\r\n\r\n";
+    let length = part.len() + "\r\n------cut--".len();
+    let form = head("POST /steps", &format!("Content-Length: {length}\r\n\r\n{part}"));
+    let chunked = head("POST /steps", &format!("Transfer-Encoding: chunked\r\n\r\n{:x}\r\n{part}", part.len()));
+    let forwarded = head(&format!("POST {}", path("forward", 1, 100)), "Content-Length: 5\r\n\r\nhell");
+    [
+        Unfinished { charge: long.len(), begun: long, rest: b"\r\n", status: 200 },
+        Unfinished {
+            begun: form.into_bytes(),
+            rest: b"\r\n------cut--",
+            charge: READ_AHEAD_CHARGE + FIELD_CHARGE,
+            status: 418,
+        },
+        Unfinished {
+            begun: chunked.into_bytes(),
+            rest: b"\r\nd\r\n\r\n------cut--\r\n0\r\n\r\n",
+            charge: READ_AHEAD_CHARGE + FIELD_CHARGE + TRAILER_BYTES_MAX,
+            status: 418,
+        },
+        Unfinished { begun: forwarded.into_bytes(), rest: b"o", charge: READ_AHEAD_CHARGE + 4, status: 200 },
+    ]
+}
+
+/// Fills the budget of `max` bytes until one more is refused; then all that were there first can end. `false`: one of them was
+/// refused, so something of the budget was held by others.
+fn fills(bed: &Bed, max: usize, kind: &Unfinished) -> bool {
+    let [.., probe] = unfinished();
+    assert!(max % kind.charge < probe.charge, "one more finds no room");
+    let begin = |kind: &Unfinished| {
+        let mut client = Client::connect(bed.address);
+        client.send(&kind.begun);
+        client
+    };
+    bed.control.play(vec![form(&[], false, 0); 10_000]);
+    let mut held: Vec<_> = (0..max / kind.charge).map(|_| begin(kind)).collect();
+    let since = Instant::now();
+    // One that comes before all the others were read is answered, and then holds nothing.
+    let (refused, reason) = loop {
+        let mut client = begin(&probe);
+        client.send(probe.rest);
+        let (answer, body) = client.whole();
+        if answer.status == 503 {
+            break (answer, String::from_utf8(body).unwrap());
+        }
+        if held.iter_mut().any(Client::is_answered) {
+            return false;
+        }
+        assert!(since.elapsed() < PATIENCE, "more was held than allowed");
+    };
+    assert_eq!(refused.number("retry-after"), Some(1));
+    assert!(reason.contains("too many unfinished requests"), "{reason}");
+    // What holds nothing is served.
+    let mut small = Client::connect(bed.address);
+    small.ask("HEAD", &path("state", 1, 5), "");
+    assert_eq!(small.head().expect("an answer").status, 200);
+    bed.control.play(Vec::new());
+    let ends = |client: &mut Client| {
+        let _refused_before = client.try_send(kind.rest);
+        client.head().is_some_and(|answer| answer.status == kind.status)
+    };
+    held.iter_mut().all(ends)
+}
+
+#[test]
+fn b1_strangers_who_fill_the_budget_are_told_503_and_it_is_whole_again_when_they_are_gone() {
+    const BUDGET: usize = 1 << 20;
+    let limits = Limits { undecided_bytes_max: BUDGET, head_timeout: PATIENCE * 4, ..Limits::default() };
+    on_both(&limits, |bed| {
+        bed.store(1, b"hello");
+        // Each kind after all the others, and after connections that broke off in the middle.
+        for turn in 0..2 {
+            for (at, kind) in unfinished().iter().enumerate() {
+                bed.control.play(vec![form(&[], false, 0); 10_000]);
+                for broken in &unfinished() {
+                    for _ in 0..2 * BUDGET / broken.charge {
+                        let _refused = Client::connect(bed.address).try_send(&broken.begun);
+                    }
+                }
+                let since = Instant::now();
+                while !fills(bed, BUDGET, kind) {
+                    assert!(since.elapsed() < PATIENCE, "turn {turn}, kind {at}: some of the budget is lost");
+                }
+            }
+        }
+    });
+}
+
 #[test]
 fn the_name_of_a_field_counts_like_its_value() {
     let long = "n".repeat(61);

@@ -94,6 +94,15 @@ impl Client {
         Some(Answer { status, fields: lines[1..].iter().filter_map(field).collect() })
     }
 
+    /// Whether an answer, or the end of the connection, is there. Looks without waiting.
+    pub fn is_answered(&mut self) -> bool {
+        let stream = self.stream.get_mut();
+        stream.set_nonblocking(true).unwrap();
+        let looked = stream.peek(&mut [0]);
+        stream.set_nonblocking(false).unwrap();
+        !matches!(looked, Err(error) if error.kind() == io::ErrorKind::WouldBlock)
+    }
+
     /// Reads an answer and its whole body.
     pub fn whole(&mut self) -> (Answer, Vec<u8>) {
         let answer = self.head().expect("an answer");

@@ -1,5 +1,6 @@
 //! A control plane that grants what the path asks for: `/append/<id>/<length>`, `/create/…`, `/serve/…`, `/state/…`, and
-//! `/chunk/<id>/<length>/<start>/<end>`; every body at the rate that is set when it asks. `/steps` follows a script.
+//! `/chunk/<id>/<length>/<start>/<end>`; every body at the rate that is set when it asks. What is sent to `/forward/…` comes
+//! back. `/steps` follows a script.
 #![expect(clippy::disallowed_types, reason = "hyper's service may run anywhere")]
 
 use std::collections::VecDeque;
@@ -180,6 +181,10 @@ async fn answer(request: Request<Incoming>, state: Arc<State>) -> Result<Respons
                 unheard,
             }))
         }
+        _ if request.headers().get(line::LINE).is_some_and(|call| call == "attached") => {
+            let attached = request.into_body().collect().await.unwrap().to_bytes();
+            Response::builder().body(Full::from(attached))
+        }
         _ if request.headers().get(line::LINE).is_some_and(|call| call == "recheck") => {
             match &*state.recheck.lock().unwrap() {
                 Some(recheck) => Response::builder().body(json(recheck)),
@@ -238,6 +243,7 @@ fn act(path: &str, rate: Option<Rate>) -> Act {
             counted: None,
             rate,
         }),
+        "forward" => Act::Forward { bytes_max: number(2) },
         "state" => Act::State(grant::State {
             object,
             length,

@@ -9,8 +9,9 @@ use crate::oss::{Form, policy, signed_head};
 use crate::pyblobserver::{self, Part, User};
 use crate::secure_file_transfer::{Device, frame};
 use crate::stream_upload::Upload;
+use crate::support::idle::memory;
 use crate::support::tus::patch_head;
-use crate::support::{Node, Reply, Request, Role};
+use crate::support::{Node, Reply, Request};
 
 const SMALL: u64 = 16 << 20;
 const LARGE: u64 = 512 << 20;
@@ -111,13 +112,4 @@ fn send(node: &Node, mut request: Request, bytes: u64) -> Reply {
 
 fn byte(at: u64) -> u8 {
     (at % 251) as u8
-}
-
-/// Resident memory of the server in bytes: `VmRSS:` now, `VmHWM:` the most so far.
-fn memory(node: &Node, what: &str) -> u64 {
-    let pid = node.pid(Role::Both).expect("it runs");
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("its status");
-    let line = status.lines().find_map(|line| line.strip_prefix(what)).expect("its memory");
-    let kib: u64 = line.trim().trim_end_matches(" kB").parse().expect(line);
-    kib << 10
 }

@@ -36,7 +36,8 @@ pub fn leftovers(pid: u32, port: u16) -> Vec<String> {
     if clean.is_some() { Vec::new() } else { last }
 }
 
-fn look(pid: u32, port: u16) -> Vec<String> {
+/// What should not be there now: removed files, connections of clients.
+pub fn look(pid: u32, port: u16) -> Vec<String> {
     let open = open_files(pid);
     let mut found: Vec<String> =
         open.iter().filter(|name| name.ends_with(" (deleted)")).map(|name| format!("still open: {name}")).collect();

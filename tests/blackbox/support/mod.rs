@@ -3,6 +3,7 @@
 pub mod audit;
 pub mod database;
 pub mod disk;
+pub mod idle;
 pub mod netns;
 pub mod node;
 pub mod oracle;

@@ -419,6 +419,14 @@ impl Conn {
         matches!(self.fill(Instant::now() + wait), Err(NoReply::TimedOut(_)))
     }
 
+    /// Whether something of an answer, or the end, is there now; takes no time.
+    pub fn is_answered(&mut self) -> bool {
+        self.stream.set_nonblocking(true).expect("look without waiting");
+        let looked = self.stream.peek(&mut [0]);
+        self.stream.set_nonblocking(false).expect("wait again");
+        !self.pending.is_empty() || !matches!(looked, Err(error) if error.kind() == ErrorKind::WouldBlock)
+    }
+
     pub fn finish_sending(&self) {
         let _ = self.stream.shutdown(Shutdown::Write);
     }
