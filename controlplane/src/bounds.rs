@@ -63,6 +63,28 @@ pub const UPLOADS_OPEN_PER_PRINCIPAL: usize = 10_000;
 /// hundred people behind one address have 5,000 each.
 pub const RECORDS_PER_PRINCIPAL: usize = 1_000_000;
 
+/// Default of separate pieces one upload of Secure File Transfer may be in: ranges of bytes that lie together in one object. As
+/// many as the data plane lets separate ranges of one object be (`SPANS_MAX` there). Each costs about 100 bytes of memory.
+pub const PIECES_MAX: usize = 8192;
+/// Pieces that a chunk is compared with at most; the data plane looks at each of them in a step of its own, twice.
+pub const PIECES_COMPARED_MAX: usize = 64;
+/// Steps of one request at the data plane (`STEPS_MAX` there).
+const REQUEST_STEPS_MAX: usize = 1000;
+/// Changes of one file of a device that are kept as such, at least, before all of it is written anew; it is as many as the file
+/// has pieces.
+pub const STEPS_KEPT_MIN: usize = 32;
+/// The same, at most: so many are read after a start, and erased at once.
+pub const STEPS_KEPT_MAX: usize = 1024;
+/// Files of devices that are remembered as they were read last, up to 1 MiB each.
+pub const NAMES_REMEMBERED_MAX: usize = 64;
+/// Chunks of a streaming upload that one document tells about; a chunk writes one such document, of 8 KiB at most.
+pub const CHUNKS_PER_PAGE: u64 = 64;
+
+const _: () = assert!(2 * PIECES_COMPARED_MAX + 16 <= REQUEST_STEPS_MAX, "a chunk that is compared gets its answer");
+const _: () = assert!(STEPS_KEPT_MIN <= STEPS_KEPT_MAX);
+// All of an upload that is written anew is no more, for each chunk since, than this many pieces.
+const _: () = assert!(PIECES_MAX / STEPS_KEPT_MAX <= 8);
+
 /// Refusals of the same kind within this time are one row of the audit log.
 pub const AUDIT_FOLD: Duration = Duration::from_secs(60);
 /// Kinds of refusals counted at the same time.

@@ -419,12 +419,21 @@ async fn sweep_for_ever(app: App) {
 impl App {
     /// A shared state over `config` that keeps nothing and serves no socket: for tests.
     #[cfg(test)]
-    pub(crate) fn for_tests(mut config: Config, authority: Authority) -> (Self, watch::Sender<bool>) {
+    pub(crate) fn for_tests(config: Config, authority: Authority) -> (Self, watch::Sender<bool>) {
+        Self::for_tests_from(config, authority, Beginning::of_memory())
+    }
+
+    /// The same, over a catalogue.
+    #[cfg(test)]
+    pub(crate) fn for_tests_from(
+        mut config: Config,
+        authority: Authority,
+        beginning: Beginning,
+    ) -> (Self, watch::Sender<bool>) {
         let state = tempfile::tempdir().unwrap();
         config.surfaces.make_secrets(state.path()).unwrap();
         let mounts = Arc::new(Mounts::of(&config));
         let (stop, stopping) = watch::channel(false);
-        let beginning = Beginning::of_memory();
         let (node, traffic) = (Arc::new(Node::new(Arc::new(config), beginning)), Arc::<Traffic>::default());
         let app = Parts {
             mounts,

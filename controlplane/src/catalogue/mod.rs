@@ -172,8 +172,94 @@ impl Keeper for Memory {
 
 #[cfg(test)]
 pub(crate) mod tests {
+    use std::sync::Mutex;
+
     use super::*;
     use crate::config::Policy;
+
+    /// A backend that keeps everything in memory and counts what it costs to write documents down.
+    #[derive(Default)]
+    pub(crate) struct Counting(Mutex<Counted>);
+
+    #[derive(Default)]
+    struct Counted {
+        docs: Docs,
+        records: BTreeMap<ObjectId, Record>,
+        cost: Cost,
+        is_refusing: bool,
+        /// What was refused; written before what comes later.
+        waiting: Vec<Change>,
+    }
+
+    /// What was written, or erased, of documents.
+    #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+    pub(crate) struct Cost {
+        pub(crate) docs: usize,
+        pub(crate) bytes: usize,
+    }
+
+    impl Counting {
+        /// A catalogue that continues from what was written.
+        pub(crate) fn beginning(self: &Arc<Self>) -> Beginning {
+            let counted = self.0.lock().unwrap();
+            let (records, docs) = (counted.records.values().cloned().collect(), counted.docs.clone());
+            let held = Held { records, docs, kept: HashSet::new(), is_trusted: true };
+            held.go_on(Box::new(Arc::clone(self)))
+        }
+
+        /// The cost so far.
+        pub(crate) fn cost(&self) -> Cost {
+            self.0.lock().unwrap().cost
+        }
+
+        /// From now on every write fails, or none.
+        pub(crate) fn refuse(&self, is_refusing: bool) {
+            self.0.lock().unwrap().is_refusing = is_refusing;
+        }
+
+        /// Keys of the documents of a surface.
+        pub(crate) fn keys(&self, surface: Surface) -> Vec<String> {
+            let counted = self.0.lock().unwrap();
+            counted.docs.keys().filter(|(of, _)| *of == surface).map(|(_, key)| key.clone()).collect()
+        }
+
+        /// Objects that have a record.
+        pub(crate) fn objects(&self) -> Vec<ObjectId> {
+            self.0.lock().unwrap().records.keys().copied().collect()
+        }
+    }
+
+    impl Keeper for Arc<Counting> {
+        fn write(&self, changes: Vec<Change>) -> Commit {
+            let mut counted = self.0.lock().unwrap();
+            counted.waiting.extend(changes);
+            if counted.is_refusing {
+                let (tell, told) = oneshot::channel();
+                tell.send(Err(NotKept { reason: "refused".into(), is_full: false })).unwrap();
+                return Commit::Waiting(told);
+            }
+            for change in std::mem::take(&mut counted.waiting) {
+                match change {
+                    Change::Put(record) => {
+                        counted.records.insert(record.id, *record);
+                    }
+                    Change::Delete(id) => {
+                        counted.records.remove(&id);
+                    }
+                    Change::Doc { surface, key, value } => {
+                        counted.cost.docs += 1;
+                        counted.cost.bytes += value.as_ref().map_or(0, |value| value.len());
+                        match value {
+                            Some(value) => counted.docs.insert((surface, key), value),
+                            None => counted.docs.remove(&(surface, key)),
+                        };
+                    }
+                    Change::Keep(_) | Change::Trust => {}
+                }
+            }
+            Commit::Done
+        }
+    }
 
     /// What the asker of a commit hears.
     pub(crate) fn told(commit: Commit) -> Result<(), NotKept> {

@@ -19,6 +19,9 @@ use super::facts::Effects;
 use super::{Node, State};
 use crate::catalogue::{Change, Entry, NotKept, Owner, Place, Record, Surface};
 
+/// The key of a document, and what it says.
+pub type Document = (String, Arc<[u8]>);
+
 /// Changes to be made together: deletions first, then records, then documents.
 #[derive(Debug, Default)]
 #[must_use = "nothing happens before Node::edit"]
@@ -104,11 +107,26 @@ impl Node {
     }
 
     /// Documents of a surface whose keys begin with `prefix`, in their order.
-    pub fn docs_under(&self, surface: Surface, prefix: &str) -> Vec<(String, Arc<[u8]>)> {
+    pub fn docs_under(&self, surface: Surface, prefix: &str) -> Vec<Document> {
         let state = self.lock();
         let from = state.docs.range((surface, prefix.to_owned())..);
         let found = from.take_while(|((of, key), _)| *of == surface && key.starts_with(prefix));
         found.map(|((_, key), content)| (key.clone(), Arc::clone(content))).collect()
+    }
+
+    /// A document, and those whose keys begin with `prefix`, from `from` on: as they are at one moment.
+    pub fn doc_and_under(
+        &self,
+        surface: Surface,
+        key: &str,
+        prefix: &str,
+        from: Option<&str>,
+    ) -> (Option<Arc<[u8]>>, Vec<Document>) {
+        let state = self.lock();
+        let document = state.docs.get(&(surface, key.to_owned())).cloned();
+        let from = state.docs.range((surface, from.unwrap_or(prefix).to_owned())..);
+        let found = from.take_while(|((of, key), _)| *of == surface && key.starts_with(prefix));
+        (document, found.map(|((_, key), content)| (key.clone(), Arc::clone(content))).collect())
     }
 
     /// The record that has a place in a surface.

@@ -1,7 +1,9 @@
 //! What outlives a kill, and what nobody goes on with: cases 17 and 24 of §9.
 
-use super::{Device, complete, partial, pending, setup, start};
+use super::{Device, complete, detail, partial, pending, setup, start};
+use crate::support::node::Setup;
 use crate::support::raw::Conn;
+use crate::support::redis::Redis;
 use crate::support::{Oracle, audit, wait};
 
 #[test]
@@ -34,6 +36,48 @@ fn section_9_17_a_kill_between_chunks_and_in_the_middle_of_one() {
     wait::until("nothing of the half chunk is left", || {
         (audit::objects_below(node.storage()).len() == 2).then_some(())
     });
+}
+
+#[test]
+fn b8_chunks_at_every_second_offset_are_refused_in_time_and_the_gaps_can_be_filled() {
+    let redis = Redis::durable();
+    scattered(setup(), true);
+    scattered(setup().env("STATE_BACKEND", "redis").env("REDIS_URL", redis.url()), true);
+    scattered(setup().env("STATE_BACKEND", "memory"), false);
+}
+
+fn scattered(setup: Setup, survives_a_kill: bool) {
+    const PIECES: u64 = 100;
+    let mut node = setup.env("SURFACES__SECURE_FILE_TRANSFER__MAX_PIECES", PIECES).start();
+    let (oracle, length) = (Oracle(8), 1000);
+    let byte = |at: u64| oracle.bytes(at..at + 1);
+    let token = {
+        let device = Device::one(&node);
+        for number in 0..PIECES {
+            device.send("s", 2 * number, &byte(2 * number), Some(length)).is(200);
+        }
+        for start in [2 * PIECES, 900] {
+            let reply = device.send("s", start, &byte(start), Some(length)).is(429);
+            assert_eq!(reply.field("Retry-After"), "1");
+            let reason = "The upload has 100 separate pieces; send chunks first that go on where received bytes end";
+            assert_eq!(reply.json(), detail(reason));
+        }
+        // What is there may come again.
+        device.send("s", 4, &byte(4), Some(length)).is(200);
+        device.token.clone()
+    };
+    if survives_a_kill {
+        node.kill_and_start_again();
+    }
+    let device = Device { node: &node, token };
+    assert_eq!(device.status("s"), partial("s", PIECES, length, 1));
+    for number in 0..PIECES {
+        device.send("s", 2 * number + 1, &byte(2 * number + 1), Some(length)).is(200);
+    }
+    assert_eq!(device.status("s"), partial("s", 2 * PIECES, length, 2 * PIECES));
+    let rest = device.send("s", 2 * PIECES, &oracle.bytes(2 * PIECES..length), Some(length)).is(200);
+    assert_eq!(rest.json(), complete("s", length));
+    oracle.check(0, &device.download("s")).unwrap_or_else(|wrong| panic!("{wrong}"));
 }
 
 #[test]

@@ -11,9 +11,13 @@ use etransfer_contract::ObjectId;
 
 use super::super::surface::Place;
 use super::super::{Change, Docs, Held, Record};
+use crate::bounds::STEPS_KEPT_MAX;
 
 /// Objects and documents that are written one by one in a single script; tens of milliseconds of Redis' time.
 pub const SEPARATE_MAX: usize = 16_384;
+
+// What one chunk of a file makes of its steps is written one by one.
+const _: () = assert!(2 * STEPS_KEPT_MAX < SEPARATE_MAX);
 
 /// Everything that is kept.
 pub struct Mirror {

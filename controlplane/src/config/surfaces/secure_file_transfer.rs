@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::Generated;
+use crate::bounds::PIECES_MAX;
 use crate::config::setting::{Expected, Secret, Setting, Size};
 
 table! {
@@ -16,6 +17,8 @@ table! {
     hot devices: Vec<Device> = Vec::new(), [];
     /// Largest file.
     hot max_file_bytes: Size = Size(1 << 40), [];
+    /// Separate pieces that an upload may be in; at least 1.
+    hot max_pieces: u64 = PIECES_MAX as u64, [];
     /// How often uploads that went stale are looked for; at least 1.
     hot cleanup_interval_seconds: u64 = 3600, ["CLEANUP_INTERVAL_SECONDS"];
     /// When an upload without a chunk has gone stale.

@@ -9,9 +9,11 @@ use serde::{Deserialize, Serialize};
 
 use super::name::File;
 use super::refusal::Refusal;
+use super::upload::{self, Coming};
 use super::{Job, Memo, download, status, store};
 use crate::catalogue::Surface;
 use crate::line::decision::Decision;
+use crate::node::Edit;
 use crate::server::App;
 
 /// A file that is being built.
@@ -24,13 +26,15 @@ pub struct Building {
 }
 
 /// What the request is about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum After {
     /// A chunk was accepted.
     Status,
     /// The file is wanted.
     Download,
+    /// It is to be compared with this chunk, and was in too many pieces for that.
+    Chunk(Coming),
 }
 
 /// Begins with the cheaper way: what lies in one object is sealed, what does not is copied once.
@@ -60,32 +64,32 @@ pub async fn built(
 ) -> Result<Response, Refusal> {
     let Building { version, object, is_sealed, after } = building;
     let key = job.key();
-    let name = match told {
+    match told {
         Told::Sealed { .. } | Told::Composed { .. } => {
             let _alone = app.node.locks.lock(Surface::SecureFileTransfer, &key).await;
-            let before = store::read(&app.node, &key)?;
-            let mut name = before.clone();
+            let before = store::read(app, &key)?;
+            let mut name = (*before).clone();
             if name.built(version, object, app.node.new_id()) {
                 let record = name.file.as_ref().map(|file| store::file_record(&job.device, &job.name, file, object));
-                let edit =
-                    record.into_iter().fold(store::change(&key, &before, &name), |edit, record| edit.put(record));
-                app.node.edit(edit).await?;
+                let edit = store::change(&key, &before, &name);
+                app.node.edit(record.into_iter().fold(edit, Edit::put)).await?;
             }
-            name
         }
         told => {
             tracing::debug!(?told, "a file could not be built");
-            let name = store::read(&app.node, &key)?;
-            match &name.file {
+            match &store::read(app, &key)?.file {
                 // Chunks beyond its end were on their way into the same object: it is copied.
                 Some(file) if is_sealed && file.version == version => return compose(app, job, file, after),
-                Some(file) if file.version == version && after == After::Download => return Err(Refusal::Internal),
-                Some(_) | None => name,
+                Some(file) if file.version == version && !matches!(after, After::Status) => {
+                    return Err(Refusal::Internal);
+                }
+                Some(_) | None => {}
             }
         }
-    };
+    }
     match after {
-        After::Status => Ok(status::of(&job.name, &name)),
+        After::Status => status::get(app, job),
         After::Download => download::serve(app, job, method, headers),
+        After::Chunk(coming) => upload::accept(app, job, coming, None).await,
     }
 }

@@ -66,7 +66,7 @@ async fn tidy(app: &App, config: &SecureFileTransfer, key: &str) -> Result<(), R
     let is_old_rest = |name: &Name| {
         name.file.as_ref().is_some_and(|file| keep_s > 0 && file.is_partial && is_over(file.modified_ms, keep_s))
     };
-    let seen = store::read(&app.node, key)?;
+    let seen = store::read(app, key)?;
     if !is_stale(&seen) && !is_old_rest(&seen) {
         return Ok(());
     }
@@ -76,8 +76,8 @@ async fn tidy(app: &App, config: &SecureFileTransfer, key: &str) -> Result<(), R
     // In the order of the keys: this one is the start of the other.
     let _alone = app.node.locks.lock(SURFACE, key).await;
     let _rest_alone = app.node.locks.lock(SURFACE, &rest_key).await;
-    let before = store::read(&app.node, key)?;
-    let mut after = before.clone();
+    let before = store::read(app, key)?;
+    let mut after = (*before).clone();
     if is_old_rest(&before) {
         after.file = None;
     }
@@ -86,7 +86,7 @@ async fn tidy(app: &App, config: &SecureFileTransfer, key: &str) -> Result<(), R
     let Some(upload) = stale.filter(|_| after.file.is_none()) else {
         return Ok(app.node.edit(store::change(key, &before, &after)).await?);
     };
-    let rest_before = store::read(&app.node, &rest_key)?;
+    let rest_before = store::read(app, &rest_key)?;
     let rest_after = Name { file: Some(upload.into_partial(app.node.new_id(), now)), upload: None };
     let moved = rest_after.objects();
     let edit = store::change_and_keep(Edit::default(), key, &before, &after, &moved);

@@ -22,15 +22,15 @@ use crate::surface::easytransfer::disposition::attachment_in_full;
 
 /// Content of a published file; what is not one object yet is built first.
 pub fn serve(app: &App, job: &Job, method: &Method, headers: &HeaderMap) -> Result<Response, Refusal> {
-    let name = store::read(&app.node, &job.key())?;
+    let name = store::read(app, &job.key())?;
     // Rule 6.2 item 4: the file stays downloadable until an upload over it is complete.
-    let file = name.file.ok_or(Refusal::NotComplete)?;
+    let file = name.file.as_ref().ok_or(Refusal::NotComplete)?;
     let etag = format!("\"{}\"", file.version);
     if method == Method::GET {
-        check_range(headers, &file, &etag)?;
+        check_range(headers, file, &etag)?;
     }
     if !file.is_built() {
-        return build::begin(app, job, &file, After::Download);
+        return build::begin(app, job, file, After::Download);
     }
     let object = file.whole.unwrap_or(file.version);
     if method == Method::GET {

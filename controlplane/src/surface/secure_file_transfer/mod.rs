@@ -49,6 +49,8 @@ pub struct Memory {
     pub hashes: device::Hashes,
     /// Uploads about to begin.
     pub openings: Openings,
+    /// Names that chunks came for last.
+    pub names: store::Remembered,
 }
 
 /// One file of one device.

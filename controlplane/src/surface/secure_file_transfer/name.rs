@@ -6,7 +6,9 @@
 //! ```
 //!
 //! Must stay true: the file changes in one step, from one whole content to another; what a chunk's place was planned on may
-//! have changed when its bytes are there, so [`Name::accept`] decides anew and never trusts a plan.
+//! have changed when its bytes are there, so [`Name::judge`] decides anew and never trusts a plan. What was decided is a
+//! [`Step`], which is written down: [`Name::take`] carries steps out that any earlier release decided, and refuses none of them
+//! for a bound.
 
 use std::collections::BTreeSet;
 
@@ -16,6 +18,7 @@ use serde::{Deserialize, Serialize};
 use super::chunk::Chunk;
 use super::content::{Content, Extent, Source};
 use super::refusal::Refusal;
+use crate::bounds::PIECES_COMPARED_MAX;
 use crate::surface::delivery::dated;
 
 /// The document of a name.
@@ -92,90 +95,170 @@ pub struct Arrived {
 /// What came of bytes that arrived.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Verdict {
-    /// They are accepted.
-    Accepted,
-    /// They were there already: what came now is not needed.
-    Known,
+    /// They are accepted: this changes.
+    Accepted(Step),
+    /// They were there already: what came now is not needed. An upload that is open stays fresh by it.
+    Known(Option<Step>),
     /// Look first whether they are what these hold.
     Compare(Vec<Extent>),
+    /// The file is in too many pieces to look at: make one object of it first.
+    Build,
+}
+
+/// What an accepted chunk changes, decided. A name is its last whole document and the steps since.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Step {
+    /// When; Unix milliseconds.
+    now_ms: u64,
+    /// The chunk begins an upload.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    opened: Option<Opened>,
+    /// What is where from now on; `None`: what was there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    extent: Option<Extent>,
+    /// What the upload declares from now on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    total: Option<u64>,
+    /// Nothing is missing: the upload is the file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    published: Option<Published>,
+}
+
+/// How an upload begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+struct Opened {
+    base: ObjectId,
+    /// With the bytes of the file.
+    is_over_file: bool,
+}
+
+/// What a file is beside its content.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+struct Published {
+    base: ObjectId,
+    version: ObjectId,
+    modified_ms: u64,
+    /// The chunk's object is all of it.
+    is_whole: bool,
 }
 
 impl Name {
     /// Where a chunk shall go. `opening`: the base of an upload that this chunk would begin.
-    pub fn plan(&self, chunk: &Chunk, opening: ObjectId) -> Result<Place, Refusal> {
+    pub fn plan(&self, chunk: &Chunk, opening: ObjectId, pieces_max: usize) -> Result<Place, Refusal> {
         let (span, total) = (chunk.span, chunk.total);
         if let Some(upload) = &self.upload {
             upload.check_total(chunk)?;
-            return Ok(if upload.content.touches(span) { Place::Aside } else { Place::InPlace(upload.base) });
+            if upload.content.touches(span) {
+                return Ok(Place::Aside);
+            }
+            check_pieces(&upload.content, span, Source::Object(upload.base, span.start()), pieces_max)?;
+            return Ok(Place::InPlace(upload.base));
         }
         match (&self.file, total) {
             // A chunk from the start of something of unknown length may be all of it: then it is whole at once.
             (None, None) if span.start() == 0 => Ok(Place::Aside),
             (None, _) => Ok(Place::InPlace(opening)),
-            (Some(file), None) if span.start() >= file.length => Ok(Place::InPlace(file.base)),
+            (Some(file), None) if span.start() >= file.length => {
+                check_pieces(&file.content, span, Source::Object(file.base, span.start()), pieces_max)?;
+                Ok(Place::InPlace(file.base))
+            }
             (Some(file), Some(total)) if total != file.length => Ok(Place::InPlace(opening)),
             (Some(_), _) => Ok(Place::Aside),
         }
     }
 
-    /// Takes in bytes that are stored (§6.2). Durable before anybody is told, this is what is acknowledged.
-    pub fn accept(&mut self, arrived: &Arrived) -> Result<Verdict, Refusal> {
+    /// What comes of bytes that are stored (§6.2). The step is what is acknowledged: durable before anybody is told.
+    pub fn judge(&self, arrived: &Arrived, pieces_max: usize) -> Result<Verdict, Refusal> {
         let Chunk { span, total, .. } = arrived.chunk;
-        if let Some(upload) = &mut self.upload {
+        if let Some(upload) = &self.upload {
             upload.check_total(&arrived.chunk)?;
-            let held: Vec<Extent> = upload.content.holders(span).collect();
+            let held: Vec<Extent> = upload.content.holders(span).take(PIECES_COMPARED_MAX + 1).collect();
             let is_all_there = held.iter().map(|extent| extent.span.len()).sum::<u64>() == span.len();
             match arrived.is_same {
-                None if is_all_there => return Ok(Verdict::Compare(held)),
-                Some(true) if is_all_there => {
-                    upload.last_ms = arrived.now_ms;
-                    return Ok(Verdict::Known);
-                }
-                None | Some(_) => upload.take(arrived),
+                None if is_all_there && held.len() <= PIECES_COMPARED_MAX => return Ok(Verdict::Compare(held)),
+                Some(true) if is_all_there => return Ok(Verdict::Known(Some(Step::of_nothing(arrived.now_ms)))),
+                None | Some(_) => {}
             }
-            self.publish_if_whole(arrived);
-            return Ok(Verdict::Accepted);
+            let step = self.step(&upload.content, (None, upload.base), upload.total.or(total), arrived, pieces_max)?;
+            return Ok(Verdict::Accepted(step));
         }
-        let mut upload = Upload::begun_by(arrived);
+        let mut base = match arrived.place {
+            Place::InPlace(base) => base,
+            Place::Aside => arrived.fresh[0],
+        };
+        let (nothing, mut over) = (Content::default(), None);
         if let Some(file) = &self.file {
             let overlap = Span::new(span.start(), span.end().min(file.length));
             let can_be_same = overlap.is_some() && total.is_none_or(|total| total == file.length);
+            let held = overlap.into_iter().flat_map(|overlap| file.content.holders(overlap));
+            let held: Vec<Extent> = held.take(PIECES_COMPARED_MAX + 1).collect();
             match arrived.is_same {
-                None if can_be_same => {
-                    let overlap = overlap.expect("it was just looked at");
-                    return Ok(Verdict::Compare(file.content.holders(overlap).collect()));
-                }
-                Some(true) if can_be_same && span.end() <= file.length => return Ok(Verdict::Known),
+                None if can_be_same && held.len() > PIECES_COMPARED_MAX => return Ok(Verdict::Build),
+                None if can_be_same => return Ok(Verdict::Compare(held)),
+                Some(true) if can_be_same && span.end() <= file.length => return Ok(Verdict::Known(None)),
                 _ => {}
             }
             let is_replacement = total.is_some() || arrived.is_same == Some(false) && span.start() == 0;
             if !is_replacement {
-                upload.content = file.content.clone();
-                upload.base = file.base;
+                (over, base) = (Some(file), file.base);
             }
         }
-        upload.take(arrived);
-        self.upload = Some(upload);
-        self.publish_if_whole(arrived);
-        Ok(Verdict::Accepted)
+        let opened = Opened { base, is_over_file: over.is_some() };
+        let content = over.map_or(&nothing, |file| &file.content);
+        Ok(Verdict::Accepted(self.step(content, (Some(opened), base), total, arrived, pieces_max)?))
     }
 
-    /// An upload that misses nothing is the file.
-    fn publish_if_whole(&mut self, arrived: &Arrived) {
-        let Some(upload) = self.upload.take_if(|upload| upload.is_whole()) else { return };
-        let length = upload.length();
-        let is_object = arrived.place == Place::Aside && upload.content.only(length) == Some(arrived.object);
-        let [base, version] = arrived.fresh;
+    /// The step that puts a chunk over `content`, which is what its upload has.
+    fn step(
+        &self,
+        content: &Content,
+        (opened, base): (Option<Opened>, ObjectId),
+        total: Option<u64>,
+        arrived: &Arrived,
+        pieces_max: usize,
+    ) -> Result<Step, Refusal> {
+        let span = arrived.chunk.span;
+        let at = match arrived.place {
+            Place::InPlace(_) => span.start(),
+            Place::Aside => 0,
+        };
+        let from = Source::Object(arrived.object, at);
+        check_pieces(content, span, from, pieces_max)?;
+        let replaced: u64 = content.holders(span).map(|extent| extent.span.len()).sum();
+        let (bytes, end) = (content.bytes() - replaced + span.len(), content.end().max(span.end()));
+        let length = total.unwrap_or(end);
+        let is_whole = arrived.place == Place::Aside && Span::new(0, length) == Some(span);
         let replaced_ms = self.file.as_ref().map(|file| file.modified_ms);
-        self.file = Some(File {
-            whole: is_object.then_some(arrived.object),
-            base: if is_object { base } else { upload.base },
-            content: upload.content,
-            length,
+        let [next_base, version] = arrived.fresh;
+        // Extents do not overlap: as many bytes as it is long are all of them.
+        let published = (bytes == length && end == length).then(|| Published {
+            base: if is_whole { next_base } else { base },
             version,
             modified_ms: dated(replaced_ms, arrived.now_ms),
-            is_partial: false,
+            is_whole,
         });
+        Ok(Step { now_ms: arrived.now_ms, opened, extent: Some(Extent { span, from }), total, published })
+    }
+
+    /// Carries a step out; it was decided on what this is.
+    pub fn take(&mut self, step: &Step) -> Result<(), Refusal> {
+        if let Some(Opened { base, is_over_file }) = step.opened {
+            let file = self.file.as_ref().filter(|_| is_over_file);
+            let content = file.map(|file| file.content.clone()).unwrap_or_default();
+            self.upload = Some(Upload { content, total: None, base, last_ms: step.now_ms });
+        }
+        let Some(upload) = &mut self.upload else { return Err(Refusal::Internal) };
+        upload.last_ms = step.now_ms;
+        let Some(extent) = step.extent else { return Ok(()) };
+        upload.content.overlay(extent.span, extent.from);
+        upload.total = step.total;
+        let Some(Published { base, version, modified_ms, is_whole }) = step.published else { return Ok(()) };
+        let content = std::mem::take(&mut upload.content);
+        self.upload = None;
+        let length = content.end();
+        let whole = content.only(length).filter(|_| is_whole);
+        self.file = Some(File { content, length, base, whole, version, modified_ms, is_partial: false });
+        Ok(())
     }
 
     /// An empty file, when nothing else was received for the name (§4).
@@ -222,7 +305,13 @@ impl Name {
     pub fn refers_to(&self, object: ObjectId) -> bool {
         let file = self.file.iter().map(|file| &file.content);
         let upload = self.upload.iter().map(|upload| &upload.content);
-        file.chain(upload).any(|content| content.objects().contains(&object))
+        file.chain(upload).any(|content| content.refers_to(object))
+    }
+
+    /// Extents of all that is there.
+    pub fn pieces(&self) -> usize {
+        let file = self.file.iter().map(|file| &file.content);
+        file.chain(self.upload.iter().map(|upload| &upload.content)).map(Content::count).sum()
     }
 
     /// Nothing is left.
@@ -238,26 +327,30 @@ impl File {
     }
 }
 
+/// 429 for bytes that make more pieces of what is in too many already.
+fn check_pieces(content: &Content, span: Span, from: Source, most: usize) -> Result<(), Refusal> {
+    let count = content.count_with(span, from);
+    if count > most && count > content.count() { Err(Refusal::Scattered { most }) } else { Ok(()) }
+}
+
+impl Step {
+    /// The bytes were there.
+    fn of_nothing(now_ms: u64) -> Self {
+        Self { now_ms, opened: None, extent: None, total: None, published: None }
+    }
+
+    /// The chunk's object is the whole file.
+    pub fn makes_whole(&self) -> bool {
+        self.published.is_some_and(|published| published.is_whole)
+    }
+
+    /// When the file is of, if there is one; Unix milliseconds.
+    pub fn published_ms(&self) -> Option<u64> {
+        self.published.map(|published| published.modified_ms)
+    }
+}
+
 impl Upload {
-    fn begun_by(arrived: &Arrived) -> Self {
-        let base = match arrived.place {
-            Place::InPlace(base) => base,
-            Place::Aside => arrived.fresh[0],
-        };
-        Self { content: Content::default(), total: arrived.chunk.total, base, last_ms: arrived.now_ms }
-    }
-
-    fn take(&mut self, arrived: &Arrived) {
-        let span = arrived.chunk.span;
-        let from = match arrived.place {
-            Place::InPlace(_) => span.start(),
-            Place::Aside => 0,
-        };
-        self.content.overlay(span, Source::Object(arrived.object, from));
-        self.total = self.total.or(arrived.chunk.total);
-        self.last_ms = arrived.now_ms;
-    }
-
     /// 409 for a total other than the declared one, or below bytes that are there.
     fn check_total(&self, chunk: &Chunk) -> Result<(), Refusal> {
         let fits = match (self.total, chunk.total) {
@@ -272,10 +365,6 @@ impl Upload {
     /// §6.2 item 5.
     pub fn length(&self) -> u64 {
         self.total.unwrap_or_else(|| self.content.end())
-    }
-
-    fn is_whole(&self) -> bool {
-        self.content.received().contiguous() == self.length()
     }
 
     /// The file that is left of it (§7): zeros where nothing came.

@@ -24,6 +24,11 @@ pub enum Refusal {
         /// Seconds.
         retry_after: u64,
     },
+    /// The upload is in as many pieces as it may be, and the chunk would make more of it.
+    Scattered {
+        /// So many.
+        most: usize,
+    },
     /// As many files or uploads as a device may have.
     Crowded(Crowded),
     /// A parameter that has to be there: where, and what it is called.
@@ -93,7 +98,7 @@ impl Refusal {
             Self::NotComplete | Self::NoFile(_) | Self::NotFound => 404,
             Self::OutOfRange(_) => 416,
             Self::Method(_) => 405,
-            Self::Busy { .. } | Self::Crowded(_) => 429,
+            Self::Busy { .. } | Self::Crowded(_) | Self::Scattered { .. } => 429,
             Self::Unavailable => 503,
             Self::Internal => 500,
         }
@@ -106,6 +111,11 @@ impl Refusal {
             Self::NotAuthenticated => "Not authenticated",
             Self::BadToken => "Could not validate credentials",
             Self::Busy { .. } => "Too many logins; try again later",
+            Self::Scattered { most } => {
+                return json!(format!(
+                    "The upload has {most} separate pieces; send chunks first that go on where received bytes end"
+                ));
+            }
             Self::Crowded(crowded) => return crowded.to_string().into(),
             Self::Missing(place, name) => return json!([missing(place, name)]),
             Self::MissingFields(names) => return names.iter().map(|name| missing("body", name)).collect(),
@@ -148,7 +158,7 @@ impl Refusal {
             Self::Method(allowed) => Some((ALLOW, (*allowed).to_owned())),
             Self::Busy { retry_after } => Some((RETRY_AFTER, retry_after.to_string())),
             Self::Crowded(_) => Some((RETRY_AFTER, RETRY_CROWDED_S.to_string())),
-            Self::Unavailable => Some((RETRY_AFTER, "1".into())),
+            Self::Unavailable | Self::Scattered { .. } => Some((RETRY_AFTER, "1".into())),
             _ => None,
         }
     }

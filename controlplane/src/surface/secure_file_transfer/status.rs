@@ -18,10 +18,7 @@ pub fn of(name: &str, state: &Name) -> Response {
 
 fn json(name: &str, state: &Name) -> Value {
     let (status, received, total, next) = match (&state.upload, &state.file) {
-        (Some(upload), _) => {
-            let received = upload.content.received();
-            ("partial", received.bytes(), Some(upload.length()), received.contiguous())
-        }
+        (Some(upload), _) => ("partial", upload.content.bytes(), Some(upload.length()), upload.content.contiguous()),
         (None, Some(file)) => ("complete", file.length, Some(file.length), file.length),
         (None, None) => ("pending", 0, None, 0),
     };
@@ -36,12 +33,13 @@ fn json(name: &str, state: &Name) -> Value {
 
 /// `GET /api/files/status/{filename}`
 pub fn get(app: &App, job: &Job) -> Result<Response, Refusal> {
-    Ok(of(&job.name, &store::read(&app.node, &job.key())?))
+    let name = store::read(app, &job.key())?;
+    Ok(of(&job.name, &name))
 }
 
 /// `GET /api/files`
 pub fn list(app: &App, device: &str) -> Result<Response, Refusal> {
-    let names = store::names_of(&app.node, device)?;
+    let names = store::names_of(app, device)?;
     let files: Vec<Value> = names.iter().map(|(name, state)| json(name, state)).collect();
     Ok(Json(json!({"files": files})).into_response())
 }
@@ -50,7 +48,7 @@ pub fn list(app: &App, device: &str) -> Result<Response, Refusal> {
 pub async fn delete(app: &App, job: &Job) -> Result<Response, Refusal> {
     let key = job.key();
     let _alone = app.node.locks.lock(Surface::SecureFileTransfer, &key).await;
-    let before = store::read(&app.node, &key)?;
+    let before = store::read(app, &key)?;
     if before.is_empty() {
         return Err(Refusal::NoFile(job.name.clone()));
     }

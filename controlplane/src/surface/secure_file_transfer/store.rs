@@ -1,17 +1,32 @@
-//! Names, as the catalogue keeps them: one document for each, a record for each object it refers to.
+//! Names, as the catalogue keeps them: for each a document of all of it and one document for each [`Step`] since, so that a
+//! chunk writes what it changes and not all there is; and a record for each object that is referred to.
 //!
-//! Must stay true: a document and the records of what it refers to change in one edit; whoever changes a name holds its lock.
+//! ```text
+//! {device}/{name}                      the name, as it was once
+//! /steps/{device}/{name}/{number}      what chunks changed since, in order
+//! ```
+//!
+//! A change that is no chunk's, or one step too many ([`steps_max`]), writes all of it anew and erases the steps.
+//!
+//! Must stay true: what is written, what is erased and the records of what it refers to change in one edit, so that a kill
+//! leaves either the steps or the document that has them; whoever changes a name holds its lock, so numbers have no gap. A
+//! name without steps is a document of earlier releases.
 
 use std::collections::BTreeSet;
+use std::ops::Deref;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use etransfer_contract::ObjectId;
 use etransfer_contract::grant::Ticket;
 
 use super::device::{account, owner};
-use super::name::{Arrived, File, Name, Place};
+use super::name::{Arrived, File, Name, Place, Step};
 use super::refusal::Refusal;
+use crate::authority::table::Table;
+use crate::bounds::{NAMES_REMEMBERED_MAX, STEPS_KEPT_MAX, STEPS_KEPT_MIN};
 use crate::catalogue::{Keep, Kind, Record, Surface};
 use crate::config::Policy;
+use crate::node::edit::Document;
 use crate::node::{Edit, Node, Room, Whose};
 use crate::retention::once::Once;
 use crate::server::App;
@@ -19,60 +34,193 @@ use crate::server::App;
 const SURFACE: Surface = Surface::SecureFileTransfer;
 /// Bytes that wait to be compared have places that begin so; no device is called that, for it has a slash.
 pub const WAITING: &str = "/waiting/";
+/// Steps have keys that begin so.
+const STEPS: &str = "/steps/";
 
 /// Where a name's document is.
 pub fn key(device: &str, name: &str) -> String {
     format!("{device}/{name}")
 }
 
+/// Where its steps are. No name has a slash: nothing else begins so.
+fn steps_of(key: &str) -> String {
+    format!("{STEPS}{key}/")
+}
+
+fn step_key(key: &str, number: u64) -> String {
+    format!("{}{number:016x}", steps_of(key))
+}
+
+/// A name, and how it is written down.
+#[derive(Debug, Clone, Default)]
+pub struct Kept {
+    name: Arc<Name>,
+    /// The document.
+    whole: Option<Arc<[u8]>>,
+    /// The number of the first step since.
+    first: u64,
+    /// How many there are.
+    steps: u64,
+    /// What the last of them says.
+    last: Option<Arc<[u8]>>,
+}
+
+impl Deref for Kept {
+    type Target = Name;
+
+    fn deref(&self) -> &Name {
+        &self.name
+    }
+}
+
+/// Names that chunks came for last: reading one of them again costs the steps since. What is remembered is compared with what
+/// the node has, and counts only while that is the same.
+#[derive(Debug)]
+pub struct Remembered(Mutex<Table<String, Kept>>);
+
+impl Default for Remembered {
+    fn default() -> Self {
+        Self(Mutex::new(Table::new(NAMES_REMEMBERED_MAX)))
+    }
+}
+
+impl Remembered {
+    fn take(&self, key: &str) -> Option<Kept> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(&key.to_owned()).cloned()
+    }
+
+    /// Worth it where there are steps.
+    fn put(&self, key: &str, kept: &Kept) {
+        let mut table = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if kept.steps == 0 {
+            table.remove(&key.to_owned());
+        } else {
+            table.put(key.to_owned(), kept.clone());
+        }
+    }
+}
+
 /// What there is under a name.
-pub fn read(node: &Node, key: &str) -> Result<Name, Refusal> {
-    node.doc(SURFACE, key).map_or(Ok(Name::default()), |text| parse(key, &text))
+pub fn read(app: &App, key: &str) -> Result<Kept, Refusal> {
+    let remembered = app.sft.names.take(key);
+    let from = remembered.as_ref().map(|kept| step_key(key, kept.first + kept.steps - 1));
+    let (whole, steps) = app.node.doc_and_under(SURFACE, key, &steps_of(key), from.as_deref());
+    let is_same = |kept: &Kept| match (&kept.whole, &whole, &kept.last, steps.first()) {
+        (Some(old), Some(new), Some(last), Some((_, step))) => Arc::ptr_eq(old, new) && Arc::ptr_eq(last, step),
+        _ => false,
+    };
+    let kept = match remembered.filter(is_same) {
+        Some(kept) => kept.and_then_all(key, &steps[1..])?,
+        None if from.is_some() => {
+            let (whole, steps) = app.node.doc_and_under(SURFACE, key, &steps_of(key), None);
+            Kept::of(key, whole)?.and_then_all(key, &steps)?
+        }
+        None => Kept::of(key, whole)?.and_then_all(key, &steps)?,
+    };
+    app.sft.names.put(key, &kept);
+    Ok(kept)
+}
+
+impl Kept {
+    fn of(key: &str, whole: Option<Arc<[u8]>>) -> Result<Self, Refusal> {
+        let name = whole.as_ref().map_or(Ok(Name::default()), |text| parse(key, text))?;
+        Ok(Self { name: Arc::new(name), whole, ..Self::default() })
+    }
+
+    /// With what chunks changed since.
+    fn and_then_all(mut self, key: &str, steps: &[Document]) -> Result<Self, Refusal> {
+        for (at, text) in steps {
+            if self.steps == 0 {
+                let number = at.rsplit('/').next().and_then(|number| u64::from_str_radix(number, 16).ok());
+                self.first = number.ok_or(Refusal::Internal)?;
+            }
+            let step: Step = parse(at, text)?;
+            Arc::make_mut(&mut self.name).take(&step).inspect_err(|_| {
+                tracing::error!(key, at, "a step does not fit the file it is about");
+            })?;
+            self.steps += 1;
+            self.last = Some(Arc::clone(text));
+        }
+        Ok(self)
+    }
 }
 
 /// All names of a device, in order.
-pub fn names_of(node: &Node, device: &str) -> Result<Vec<(String, Name)>, Refusal> {
+pub fn names_of(app: &App, device: &str) -> Result<Vec<(String, Kept)>, Refusal> {
     let prefix = key(device, "");
-    let documents = node.docs_under(SURFACE, &prefix);
-    documents.into_iter().map(|(key, text)| Ok((key[prefix.len()..].to_owned(), parse(&key, &text)?))).collect()
+    let documents = app.node.docs_under(SURFACE, &prefix);
+    let names = documents.into_iter().map(|(key, _)| Ok((key[prefix.len()..].to_owned(), read(app, &key)?)));
+    // One that was deleted meanwhile is not there.
+    names.filter(|name| !name.as_ref().is_ok_and(|(_, name)| name.is_empty())).collect()
 }
 
 /// The keys of all names.
 pub fn keys(node: &Node) -> Vec<String> {
-    node.docs_under(SURFACE, "").into_iter().map(|(key, _)| key).collect()
+    let documents = node.docs_under(SURFACE, "").into_iter();
+    documents.map(|(key, _)| key).filter(|key| !key.starts_with(STEPS)).collect()
 }
 
-fn parse(key: &str, text: &[u8]) -> Result<Name, Refusal> {
+fn parse<T: serde::de::DeserializeOwned>(key: &str, text: &[u8]) -> Result<T, Refusal> {
     serde_json::from_slice(text).map_err(|error| {
         tracing::error!(key, %error, "the document of a file cannot be read");
         Refusal::Internal
     })
 }
 
+fn written<T: serde::Serialize>(what: &T) -> Vec<u8> {
+    serde_json::to_vec(what).expect("a name is JSON: its keys are its fields")
+}
+
 /// The edit that makes `after` of `before`: what `after` does not refer to any more goes.
-pub fn change(key: &str, before: &Name, after: &Name) -> Edit {
+pub fn change(key: &str, before: &Kept, after: &Name) -> Edit {
     change_and_keep(Edit::default(), key, before, after, &BTreeSet::new())
 }
 
 /// The same beside other changes; what is in `kept` goes on elsewhere.
-pub fn change_and_keep(edit: Edit, key: &str, before: &Name, after: &Name, kept: &BTreeSet<ObjectId>) -> Edit {
-    let left = after.objects();
-    let gone = before.objects().into_iter().filter(|object| !left.contains(object) && !kept.contains(object));
-    let edit = gone.fold(edit, Edit::delete);
+pub fn change_and_keep(edit: Edit, key: &str, before: &Kept, after: &Name, kept: &BTreeSet<ObjectId>) -> Edit {
+    let edit = leave(edit, before, after, kept);
+    let steps = before.first..before.first + before.steps;
+    let edit = steps.fold(edit, |edit, number| edit.erase(SURFACE, step_key(key, number)));
     if after.is_empty() {
         return edit.erase(SURFACE, key);
     }
-    edit.write(SURFACE, key, serde_json::to_vec(after).expect("a name is JSON: its keys are its fields"))
+    edit.write(SURFACE, key, written(after))
+}
+
+/// The edit that adds a step.
+pub fn add(key: &str, before: &Kept, step: &Step) -> Result<Edit, Refusal> {
+    let mut after = Name::clone(before);
+    after.take(step)?;
+    if before.whole.is_none() || before.steps >= steps_max(&after) {
+        return Ok(change(key, before, &after));
+    }
+    let edit = leave(Edit::default(), before, &after, &BTreeSet::new());
+    Ok(edit.write(SURFACE, step_key(key, before.first + before.steps), written(step)))
+}
+
+/// Steps before all of a name is written anew: about as many as it has pieces, so that each chunk pays for a few of them.
+fn steps_max(name: &Name) -> u64 {
+    name.pieces().clamp(STEPS_KEPT_MIN, STEPS_KEPT_MAX) as u64
+}
+
+/// What `after` does not refer to any more goes.
+fn leave(edit: Edit, before: &Name, after: &Name, kept: &BTreeSet<ObjectId>) -> Edit {
+    let left = after.objects();
+    let gone = before.objects().into_iter().filter(|object| !left.contains(object) && !kept.contains(object));
+    gone.fold(edit, Edit::delete)
 }
 
 /// The record of bytes that arrived: the file itself, an upload's base, or a piece.
-pub fn record_of(device: &str, name: &str, after: &Name, arrived: &Arrived) -> Record {
-    match (&after.file, arrived.place) {
-        (Some(file), _) if file.whole == Some(arrived.object) => file_record(device, name, file, arrived.object),
-        (_, Place::InPlace(_)) => {
-            Record { kind: Kind::File, ..open_record(device, name, arrived.object, arrived.now_ms) }
-        }
-        (_, Place::Aside) => piece_record(device, name, arrived),
+pub fn record_of(device: &str, name: &str, step: &Step, arrived: &Arrived) -> Record {
+    match arrived.place {
+        Place::Aside if step.makes_whole() => Record {
+            kind: Kind::File,
+            length: Some(arrived.chunk.span.len()),
+            completed_ms: step.published_ms(),
+            ..open_record(device, name, arrived.object, step.published_ms().unwrap_or(arrived.now_ms))
+        },
+        Place::InPlace(_) => Record { kind: Kind::File, ..open_record(device, name, arrived.object, arrived.now_ms) },
+        Place::Aside => piece_record(device, name, arrived),
     }
 }
 

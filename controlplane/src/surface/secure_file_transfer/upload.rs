@@ -99,8 +99,8 @@ fn check_length(chunk: &Chunk, told: &PrefaceTold) -> Result<(), Refusal> {
 async fn nothing(app: &App, job: &Job) -> Result<Response, Refusal> {
     let key = job.key();
     let _alone = app.node.locks.lock(Surface::SecureFileTransfer, &key).await;
-    let before = store::read(&app.node, &key)?;
-    let mut after = before.clone();
+    let before = store::read(app, &key)?;
+    let mut after = (*before).clone();
     after.accept_nothing(app.node.clock.now_ms(), [app.node.new_id(), app.node.new_id()])?;
     app.node.edit(store::change(&key, &before, &after)).await?;
     Ok(status::of(&job.name, &after))
@@ -109,8 +109,8 @@ async fn nothing(app: &App, job: &Job) -> Result<Response, Refusal> {
 /// Finds the chunk a place and lets it come.
 fn receive(app: &App, job: &Job, headers: &HeaderMap, chunk: Chunk, is_second_try: bool) -> Result<Response, Refusal> {
     let key = job.key();
-    let name = store::read(&app.node, &key)?;
-    let place = name.plan(&chunk, app.sft.openings.base(&key, &app.node))?;
+    let name = store::read(app, &key)?;
+    let place = name.plan(&chunk, app.sft.openings.base(&key, &app.node), pieces_max(app))?;
     let place = if is_second_try { Place::Aside } else { place };
     let object = match place {
         Place::InPlace(base) => base,
@@ -198,40 +198,45 @@ pub async fn data(
 }
 
 /// The moment of acknowledgement.
-async fn accept(app: &App, job: &Job, coming: Coming, is_same: Option<bool>) -> Result<Response, Refusal> {
+pub(super) async fn accept(app: &App, job: &Job, coming: Coming, is_same: Option<bool>) -> Result<Response, Refusal> {
     let node = &app.node;
     let Coming { chunk, object, place, .. } = coming;
     let key = job.key();
     let fresh = [node.new_id(), node.new_id()];
     let arrived = Arrived { chunk, object, place, is_same, now_ms: node.clock.now_ms(), fresh };
     let _alone = app.node.locks.lock(Surface::SecureFileTransfer, &key).await;
-    let before = store::read(node, &key)?;
-    let mut after = before.clone();
-    let verdict = after.accept(&arrived);
+    let before = store::read(app, &key)?;
+    let is_known = before.refers_to(object);
+    let verdict = before.judge(&arrived, pieces_max(app));
     let edit = match &verdict {
-        Ok(Verdict::Accepted) => {
-            let edit = store::change(&key, &before, &after);
-            if before.refers_to(object) {
-                edit
-            } else {
-                edit.put(store::record_of(&job.device, &job.name, &after, &arrived))
-            }
+        Ok(Verdict::Accepted(step)) => {
+            let edit = store::add(&key, &before, step)?;
+            let record = || store::record_of(&job.device, &job.name, step, &arrived);
+            if is_known { edit } else { edit.put(record()) }
         }
-        Ok(Verdict::Known) => discard(store::change(&key, &before, &after), &after, &coming),
+        Ok(Verdict::Known(step)) => {
+            let edit = step.map_or(Ok(Edit::default()), |step| store::add(&key, &before, &step))?;
+            discard(edit, &before, &coming)
+        }
         // The record keeps the bytes while they are looked at.
-        Ok(Verdict::Compare(_)) if !before.refers_to(object) => {
+        Ok(Verdict::Compare(_) | Verdict::Build) if !is_known => {
             Edit::default().put(store::waiting_record(&job.device, &job.name, &arrived))
         }
-        Ok(Verdict::Compare(_)) => Edit::default(),
+        Ok(Verdict::Compare(_) | Verdict::Build) => Edit::default(),
         Err(_) => discard(Edit::default(), &before, &coming),
     };
     node.edit(edit).await?;
     app.sft.openings.close(&key);
     match verdict? {
-        Verdict::Accepted => audit::surface(Surface::SecureFileTransfer, &job.device, audit::CREATE, object),
-        Verdict::Known => {}
+        Verdict::Accepted(_) => audit::surface(Surface::SecureFileTransfer, &job.device, audit::CREATE, object),
+        Verdict::Known(_) => {}
         Verdict::Compare(held) => return compare(app, job, Comparing { coming, held, theirs: None }),
+        Verdict::Build => {
+            let file = before.file.as_ref().ok_or(Refusal::Internal)?;
+            return build::begin(app, job, file, After::Chunk(coming));
+        }
     }
+    let after = store::read(app, &key)?;
     match &after.file {
         Some(file) if after.upload.is_none() && !file.is_built() && chunk.total.is_some() => {
             // It is complete whatever comes of this: built now, it is ready when somebody downloads it.
@@ -239,6 +244,12 @@ async fn accept(app: &App, job: &Job, coming: Coming, is_same: Option<bool>) -> 
         }
         Some(_) | None => Ok(status::of(&job.name, &after)),
     }
+}
+
+/// Pieces an upload may be in.
+fn pieces_max(app: &App) -> usize {
+    let most = app.node.config().surfaces.secure_file_transfer.max_pieces;
+    usize::try_from(most).unwrap_or(usize::MAX).max(1)
 }
 
 /// Bytes that nothing refers to go.
@@ -285,3 +296,6 @@ pub async fn compared(app: &App, job: &Job, mut comparing: Comparing, told: Told
         Some(_) => compare(app, job, comparing),
     }
 }
+
+#[cfg(test)]
+mod tests;

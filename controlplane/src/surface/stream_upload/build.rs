@@ -26,7 +26,7 @@ pub struct Building {
     object: ObjectId,
 }
 
-/// Begins.
+/// Begins. The upload has all its pages.
 pub fn begin(app: &App, user: &User, id: &str, upload: &Upload) -> Result<Response, Refusal> {
     let ticket = app.node.ticket();
     let (size, digests) = (upload.about.size, DIGESTS.to_vec());
@@ -63,12 +63,13 @@ pub async fn built(app: &App, user: &User, building: &Building, told: Told) -> R
     };
     let key = store::key(user, &building.id);
     let _alone = app.node.locks.lock(Surface::StreamUpload, &key).await;
-    let upload = match store::read(app, &key)? {
+    let mut upload = match store::read(app, &key)? {
         Some(State::Open(upload)) => upload,
         Some(done @ State::Done { .. }) => return Ok(Built::Asset(done)),
         Some(State::Cancelled { .. }) | None => return Err(Refusal::Cancelled),
     };
     if upload.version != building.version {
+        store::read_pages(&app.node, &mut upload)?;
         return begin(app, user, &building.id, &upload).map(Built::Again);
     }
     let Some(digests) = digests else { return Err(Refusal::Internal) };
@@ -78,6 +79,7 @@ pub async fn built(app: &App, user: &User, building: &Building, told: Told) -> R
     let now_ms = app.node.clock.now_ms();
     let record = store::asset_record(user, &upload.about, building.object, &digests, now_ms);
     let done = State::Done { asset: building.object, about: upload.about.clone(), at_ms: now_ms };
-    app.node.edit(store::change(&key, Some(&State::Open(upload)), Some(&done)).put(record)).await?;
+    let edit = store::change(&app.node, &key, Some(&State::Open(upload)), Some(&done))?;
+    app.node.edit(edit.put(record)).await?;
     Ok(Built::Asset(done))
 }

@@ -131,10 +131,11 @@ impl Chunk<'_> {
             Some(State::Done { .. } | State::Cancelled { .. }) | None => None,
         };
         let begun = upload.as_ref().map(|upload| upload.base);
-        let upload = upload.unwrap_or_else(|| {
+        let mut upload = upload.unwrap_or_else(|| {
             let base = app.streams.openings.base(&key, &app.node);
             Box::new(Upload::new(head.about.clone(), base, base, 0))
         });
+        store::read_page(&app.node, &mut upload, head.index)?;
         let place = if is_second_try { Place::Aside } else { upload.place(head.index, bytes) };
         let (object, at, is_whole) = match place {
             Place::InPlace { at } => (upload.base, at, false),
@@ -201,12 +202,20 @@ impl Chunk<'_> {
             return Ok(response);
         }
         let before = store::read_any(&app.node, &key)?;
-        let open = match store::read(app, &key)? {
+        let mut open = match store::read(app, &key)? {
             Some(State::Open(upload)) if coming.upload.is_none_or(|base| base == upload.base) => Some(upload),
             Some(_) | None if coming.upload.is_some() => return Err(Refusal::Cancelled),
             Some(_) | None => None,
         };
         let is_new = open.is_none();
+        let before = match &mut open {
+            Some(upload) => {
+                store::read_page(&app.node, upload, head.index)?;
+                Some(State::Open(upload.clone()))
+            }
+            // What is over, or was cancelled.
+            None => before,
+        };
         let mut upload = open.unwrap_or_else(|| {
             let base = if place == Place::Aside { app.node.new_id() } else { object };
             Box::new(Upload::new(head.about.clone(), base, base, now_ms))
@@ -215,7 +224,7 @@ impl Chunk<'_> {
         let arrived = Arrived { index: head.index, bytes, object, place, version: app.node.new_id(), now_ms };
         upload.accept(&arrived).map_err(|_| Refusal::OtherSize)?;
         let after = State::Open(upload.clone());
-        let edit = store::change(&key, before.as_ref(), Some(&after));
+        let edit = store::change(&app.node, &key, before.as_ref(), Some(&after))?;
         let length = (place == Place::Aside).then_some(bytes);
         let record = store::chunk_record(&self.user, &upload.about, object, length, now_ms);
         app.node.edit(if is_known { edit } else { edit.put(record) }).await?;
@@ -224,8 +233,12 @@ impl Chunk<'_> {
             audit::surface(Surface::StreamUpload, &self.user.key, audit::CREATE, object);
         }
         if upload.is_full() {
+            store::read_pages(&app.node, &mut upload)?;
             return build::begin(app, &self.user, &head.id, &upload);
         }
         Ok(answer::chunk(head.index, upload.count(), upload.about.total, None))
     }
 }
+
+#[cfg(test)]
+mod tests;

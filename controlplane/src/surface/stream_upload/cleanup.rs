@@ -36,7 +36,8 @@ async fn once(app: &App) {
         let Ok(Some(_)) = store::read_any(&app.node, &key).map(|state| state.filter(is_over)) else { continue };
         let _alone = app.node.locks.lock(Surface::StreamUpload, &key).await;
         let Ok(Some(state)) = store::read_any(&app.node, &key).map(|state| state.filter(is_over)) else { continue };
-        if let Err(error) = app.node.edit(store::change(&key, Some(&state), None)).await {
+        let Ok(edit) = store::change(&app.node, &key, Some(&state), None) else { continue };
+        if let Err(error) = app.node.edit(edit).await {
             tracing::error!(%error, "remove an upload that is over");
         }
     }

@@ -229,9 +229,17 @@ impl Asked<'_> {
             }
         };
         let id = checked(id)?;
-        match store::read(self.app, &store::key(&user, id))? {
-            Some(State::Open(upload)) if upload.is_full() => build::begin(self.app, &user, id, &upload),
-            Some(State::Open(upload)) => Ok(Json(answer::status(&upload)).into_response()),
+        let key = store::key(&user, id);
+        // The pages are those of this state.
+        let _alone = self.app.node.locks.lock(Surface::StreamUpload, &key).await;
+        match store::read(self.app, &key)? {
+            Some(State::Open(mut upload)) => {
+                store::read_pages(&self.app.node, &mut upload)?;
+                match upload.is_full() {
+                    true => build::begin(self.app, &user, id, &upload),
+                    false => Ok(Json(answer::status(&upload)).into_response()),
+                }
+            }
             Some(State::Done { asset, about, .. }) => {
                 let asset = answer::asset_of(self.app, asset, &self.base()).ok_or(Refusal::NoUpload)?;
                 Ok(Json(answer::status_of_asset(&about, asset)).into_response())
@@ -254,7 +262,7 @@ impl Asked<'_> {
             State::Cancelled { .. } => {}
             State::Open(upload) => {
                 let after = State::Cancelled { at_ms: self.app.node.clock.now_ms() };
-                self.app.node.edit(store::change(&key, Some(&state), Some(&after))).await?;
+                self.app.node.edit(store::change(&self.app.node, &key, Some(&state), Some(&after))?).await?;
                 self.app.streams.openings.close(&key);
                 audit::surface(Surface::StreamUpload, &user.key, audit::DELETE, upload.base);
             }

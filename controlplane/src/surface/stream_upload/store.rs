@@ -1,14 +1,21 @@
-//! Uploads and assets, as the catalogue keeps them: a document for each upload, a record for each object.
+//! Uploads and assets, as the catalogue keeps them: for each upload a document and one document for each page of its chunks, so
+//! that a chunk writes its page and not all there is; a record for each object.
 //!
-//! Must stay true: a document and the records of what it refers to change in one edit; whoever changes an upload holds its
-//! lock.
+//! ```text
+//! {user}/{id}              what became of the upload
+//! /chunks/{base}/{page}    which chunks of a page are there, while it is open
+//! ```
+//!
+//! Must stay true: an upload's document, its pages and the records of what they refer to change in one edit, so that a kill
+//! leaves all of a chunk or nothing; whoever changes an upload holds its lock. A base is one upload's alone, so nobody finds
+//! pages of an earlier upload of the same id.
 
 use etransfer_contract::ObjectId;
 use etransfer_contract::grant::Ticket;
 use serde::{Deserialize, Serialize};
 
 use super::refusal::Refusal;
-use super::upload::{About, Upload};
+use super::upload::{self, About, Page, Upload};
 use super::user::User;
 use crate::catalogue::{Entry, Keep, Kind, Record, Surface};
 use crate::config::Policy;
@@ -18,6 +25,8 @@ use crate::retention::once::Once;
 use crate::server::App;
 
 const SURFACE: Surface = Surface::StreamUpload;
+/// Pages have keys that begin so; no user's key has a slash.
+const PAGES: &str = "/chunks/";
 
 /// What became of an upload id.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -84,26 +93,92 @@ pub fn read_any(node: &Node, key: &str) -> Result<Option<State>, Refusal> {
 
 /// The keys of all uploads.
 pub fn keys(node: &Node) -> Vec<String> {
-    node.docs_under(SURFACE, "").into_iter().map(|(key, _)| key).collect()
+    let documents = node.docs_under(SURFACE, "").into_iter();
+    documents.map(|(key, _)| key).filter(|key| !key.starts_with(PAGES)).collect()
 }
 
-/// The edit that makes `after` of `before`: what `after` does not refer to any more goes.
-pub fn change(key: &str, before: Option<&State>, after: Option<&State>) -> Edit {
-    let objects = |state: Option<&State>| match state {
-        Some(State::Open(upload)) => upload.objects(),
-        Some(State::Done { asset, .. }) => [*asset].into(),
-        Some(State::Cancelled { .. }) | None => Default::default(),
-    };
-    let left = objects(after);
-    // An asset outlives what is remembered of its upload.
-    let gone = objects(before.filter(|state| matches!(state, State::Open(_))));
-    let edit = gone.into_iter().filter(|object| !left.contains(object)).fold(Edit::default(), Edit::delete);
-    match after {
-        Some(state) => {
-            edit.write(SURFACE, key, serde_json::to_vec(state).expect("a state is JSON: its keys are its fields"))
-        }
-        None => edit.erase(SURFACE, key),
+/// Where the pages of an upload are.
+fn pages_of(upload: &Upload) -> String {
+    format!("{PAGES}{}/", upload.base)
+}
+
+fn page_key(upload: &Upload, number: u64) -> String {
+    format!("{}{number:016x}", pages_of(upload))
+}
+
+/// Reads the page of a chunk. Whoever changes the upload after it has held its lock since before it was read.
+pub fn read_page(node: &Node, upload: &mut Upload, index: u64) -> Result<(), Refusal> {
+    let number = upload::page_of(index);
+    if let Some(text) = node.doc(SURFACE, &page_key(upload, number)) {
+        upload.add_page(number, parse_page(&text)?);
     }
+    Ok(())
+}
+
+/// Reads all pages. Whoever does holds the lock of the upload since before it was read.
+pub fn read_pages(node: &Node, upload: &mut Upload) -> Result<(), Refusal> {
+    for (key, text) in node.docs_under(SURFACE, &pages_of(upload)) {
+        upload.add_page(number_of(&key)?, parse_page(&text)?);
+    }
+    Ok(())
+}
+
+fn number_of(key: &str) -> Result<u64, Refusal> {
+    let number = key.rsplit('/').next().and_then(|number| u64::from_str_radix(number, 16).ok());
+    number.ok_or(Refusal::Internal)
+}
+
+fn parse_page(text: &[u8]) -> Result<Page, Refusal> {
+    serde_json::from_slice(text).map_err(|error| {
+        tracing::error!(%error, "a page of an upload's chunks cannot be read");
+        Refusal::Internal
+    })
+}
+
+/// The edit that makes `after` of `before`: what `after` does not refer to any more goes. Of an open upload that stays open,
+/// pages that were not read stay as they are.
+pub fn change(node: &Node, key: &str, before: Option<&State>, after: Option<&State>) -> Result<Edit, Refusal> {
+    let old = match before {
+        Some(State::Open(upload)) => Some(upload),
+        // An asset outlives what is remembered of its upload.
+        Some(State::Done { .. } | State::Cancelled { .. }) | None => None,
+    };
+    let new = match after {
+        Some(State::Open(upload)) => Some(upload),
+        Some(State::Done { .. } | State::Cancelled { .. }) | None => None,
+    };
+    let mut left = new.map(|upload| upload.objects()).unwrap_or_default();
+    if let Some(State::Done { asset, .. }) = after {
+        left.insert(*asset);
+    }
+    let mut edit = Edit::default();
+    if let Some(old) = old {
+        let mut old = old.clone();
+        if new.is_none_or(|new| new.base != old.base) {
+            for (key, _) in node.docs_under(SURFACE, &pages_of(&old)) {
+                edit = edit.erase(SURFACE, key);
+            }
+            read_pages(node, &mut old)?;
+        }
+        edit = old.objects().into_iter().filter(|object| !left.contains(object)).fold(edit, Edit::delete);
+    }
+    for (number, page) in
+        new.iter().flat_map(|new| new.pages().iter().map(move |(number, page)| (page_key(new, *number), page)))
+    {
+        let text = written(page);
+        // As many pages as were read stay as they were, but for one; those of an earlier release are all written now.
+        if !page.is_empty() && node.doc(SURFACE, &number).is_none_or(|known| *known != *text) {
+            edit = edit.write(SURFACE, number, text);
+        }
+    }
+    Ok(match after {
+        Some(state) => edit.write(SURFACE, key, written(state)),
+        None => edit.erase(SURFACE, key),
+    })
+}
+
+fn written<T: Serialize>(what: &T) -> Vec<u8> {
+    serde_json::to_vec(what).expect("a state is JSON: its keys are its fields")
 }
 
 /// The record of a chunk's object: an upload's base, or a piece.

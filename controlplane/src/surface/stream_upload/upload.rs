@@ -3,14 +3,20 @@
 //!
 //! Chunks of one size go in place, into one object, and need no copy; any other chunk is an object of its own.
 //!
+//! Which chunks are there is written in pages of [`CHUNKS_PER_PAGE`] indices; beside them there are sums. What is asked of one
+//! index needs its page alone; what is asked of all chunks needs all pages, and says so.
+//!
 //! Must stay true: no byte of an object is ever overwritten; what a chunk's place was planned on may have changed when its
-//! bytes are there, so [`Upload::accept`] decides anew. However many chunks of one size there are, this stays small.
+//! bytes are there, so [`Upload::accept`] decides anew. An upload that was written down before there were pages has all of
+//! them at once.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use etransfer_contract::step::Piece;
 use etransfer_contract::{ObjectId, Span, SpanSet};
 use serde::{Deserialize, Serialize};
+
+use crate::bounds::CHUNKS_PER_PAGE;
 
 /// What the first accepted chunk said about the file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,21 +33,111 @@ pub struct About {
 
 /// Chunks so far.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "Document", into = "Document")]
 pub struct Upload {
     /// The file.
     pub about: About,
     /// Where chunks of one size go; no other upload has the same.
     pub base: ObjectId,
+    /// Objects that chunks went into at offsets: the base, and one that chunks were on their way to when the upload began.
+    /// They stay as long as it is open.
+    bases: BTreeSet<ObjectId>,
     /// That size, once a chunk told it.
     step: Option<u64>,
-    /// Chunks that are in place, by index.
-    placed: SpanSet,
-    /// The others.
-    aside: BTreeMap<u64, Aside>,
+    /// How many chunks are there.
+    count: u64,
+    /// Their bytes.
+    received: u64,
+    /// Those of the pages that were read, by number.
+    pages: BTreeMap<u64, Page>,
     /// Another one after each accepted chunk.
     pub version: ObjectId,
     /// Last accepted chunk; Unix milliseconds.
     pub last_ms: u64,
+}
+
+/// Which of [`CHUNKS_PER_PAGE`] chunks are there.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Page {
+    /// Chunks that are in place, by index.
+    placed: SpanSet,
+    /// The others.
+    aside: BTreeMap<u64, Aside>,
+}
+
+/// An upload as it is written down, without its pages.
+#[derive(Serialize, Deserialize)]
+struct Document {
+    about: About,
+    base: ObjectId,
+    #[serde(default)]
+    bases: BTreeSet<ObjectId>,
+    step: Option<u64>,
+    #[serde(default)]
+    count: u64,
+    #[serde(default)]
+    received: u64,
+    /// Of earlier releases, which knew no pages and no sums.
+    #[serde(default, skip_serializing_if = "SpanSet::is_empty")]
+    placed: SpanSet,
+    /// The same.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    aside: BTreeMap<u64, Aside>,
+    version: ObjectId,
+    last_ms: u64,
+}
+
+impl From<Document> for Upload {
+    fn from(document: Document) -> Self {
+        let Document { about, base, bases, step, count, received, placed, aside, version, last_ms } = document;
+        let mut upload = Self { about, base, bases, step, count, received, pages: BTreeMap::new(), version, last_ms };
+        if placed.is_empty() && aside.is_empty() {
+            return upload;
+        }
+        for span in placed.iter() {
+            let mut at = span.start();
+            while let Some(part) = Span::new(at, span.end().min((page_of(at) + 1) * CHUNKS_PER_PAGE)) {
+                upload.page(page_of(at)).placed.insert(part);
+                at = part.end();
+            }
+        }
+        for (index, chunk) in aside {
+            upload.page(page_of(index)).aside.insert(index, chunk);
+        }
+        let is_placed = upload.pages.values().any(|page| !page.placed.is_empty());
+        upload.bases.extend(is_placed.then_some(base));
+        let mut alone = BTreeSet::new();
+        let at_offsets = |(_, aside): &(u64, Aside)| aside.from > 0 || !alone.insert(aside.object);
+        let shared: Vec<ObjectId> = upload.asides().filter(at_offsets).map(|(_, aside)| aside.object).collect();
+        upload.bases.extend(shared);
+        upload.count = upload.pages.values().map(Page::count).sum();
+        upload.received = upload.indices().into_iter().filter_map(|index| upload.length_of(index)).sum();
+        upload
+    }
+}
+
+impl From<Upload> for Document {
+    fn from(upload: Upload) -> Self {
+        let Upload { about, base, bases, step, count, received, pages: _, version, last_ms } = upload;
+        let (placed, aside) = (SpanSet::new(), BTreeMap::new());
+        Self { about, base, bases, step, count, received, placed, aside, version, last_ms }
+    }
+}
+
+impl Page {
+    fn count(&self) -> u64 {
+        self.placed.bytes() + self.aside.len() as u64
+    }
+
+    /// No chunk is in it.
+    pub fn is_empty(&self) -> bool {
+        self.placed.is_empty() && self.aside.is_empty()
+    }
+}
+
+/// The page of a chunk.
+pub fn page_of(index: u64) -> u64 {
+    index / CHUNKS_PER_PAGE
 }
 
 /// A chunk somewhere.
@@ -123,104 +219,135 @@ impl About {
 impl Upload {
     /// Nothing has come yet.
     pub fn new(about: About, base: ObjectId, version: ObjectId, now_ms: u64) -> Self {
-        Self { about, base, step: None, placed: SpanSet::new(), aside: BTreeMap::new(), version, last_ms: now_ms }
+        Self {
+            about,
+            base,
+            bases: BTreeSet::new(),
+            step: None,
+            count: 0,
+            received: 0,
+            pages: BTreeMap::new(),
+            version,
+            last_ms: now_ms,
+        }
     }
 
-    /// Where a chunk goes; `bytes`: its length, when it is known before it comes.
+    /// A page that was read. One that is here already is newer.
+    pub fn add_page(&mut self, number: u64, page: Page) {
+        self.pages.entry(number).or_insert(page);
+    }
+
+    /// Pages that were read, or that a chunk came to.
+    pub fn pages(&self) -> &BTreeMap<u64, Page> {
+        &self.pages
+    }
+
+    fn page(&mut self, number: u64) -> &mut Page {
+        self.pages.entry(number).or_default()
+    }
+
+    /// Where a chunk goes; `bytes`: its length, when it is known before it comes. Needs its page.
     pub fn place(&self, index: u64, bytes: Option<u64>) -> Place {
         let spot = bytes.and_then(|bytes| self.about.spot(index, bytes));
-        let fits = spot.filter(|(step, _)| self.step.is_none_or(|known| known == *step) && !self.has(index));
+        let fits =
+            spot.filter(|(step, _)| self.step.is_none_or(|known| known == *step) && self.length_of(index).is_none());
         fits.map_or(Place::Aside, |(_, at)| Place::InPlace { at })
     }
 
-    /// Takes a chunk in, in the place of one with the same index.
+    /// Takes a chunk in, in the place of one with the same index. Needs its page.
     pub fn accept(&mut self, arrived: &Arrived) -> Result<(), OtherSize> {
         let Arrived { index, bytes, object, place, version, now_ms } = *arrived;
-        let mut next = self.clone();
-        next.forget(index);
-        let spot = self.about.spot(index, bytes);
-        match (place, spot) {
-            (Place::InPlace { at }, Some((step, spot)))
-                if object == next.base && at == spot && next.step.is_none_or(|known| known == step) =>
-            {
-                next.step = Some(step);
-                next.placed.insert(one(index));
-            }
-            (Place::InPlace { at: from }, _) => {
-                next.aside.insert(index, Aside { object, from, bytes });
-            }
-            (Place::Aside, _) => {
-                next.aside.insert(index, Aside { object, from: 0, bytes });
-            }
-        }
-        if next.is_full() && next.received() != next.about.size {
+        let replaced = self.length_of(index);
+        let count = self.count + u64::from(replaced.is_none());
+        let received = self.received - replaced.unwrap_or(0) + bytes;
+        if count == self.about.total && received != self.about.size {
             return Err(OtherSize);
         }
-        (next.version, next.last_ms) = (version, now_ms);
-        *self = next;
+        let spot = self.about.spot(index, bytes);
+        let (base, known) = (self.base, self.step);
+        let page = self.page(page_of(index));
+        page.placed.remove(one(index));
+        page.aside.remove(&index);
+        match (place, spot) {
+            (Place::InPlace { at }, Some((step, spot)))
+                if object == base && at == spot && known.is_none_or(|known| known == step) =>
+            {
+                page.placed.insert(one(index));
+                self.step = Some(step);
+            }
+            (Place::InPlace { at: from }, _) => {
+                page.aside.insert(index, Aside { object, from, bytes });
+            }
+            (Place::Aside, _) => {
+                page.aside.insert(index, Aside { object, from: 0, bytes });
+            }
+        }
+        if place != Place::Aside {
+            self.bases.insert(object);
+        }
+        (self.count, self.received, self.version, self.last_ms) = (count, received, version, now_ms);
         Ok(())
     }
 
-    fn forget(&mut self, index: u64) {
-        self.placed.remove(one(index));
-        self.aside.remove(&index);
-    }
-
-    fn has(&self, index: u64) -> bool {
-        self.placed.contains(one(index)) || self.aside.contains_key(&index)
+    /// How long a chunk is that is there. Needs its page.
+    fn length_of(&self, index: u64) -> Option<u64> {
+        let page = self.pages.get(&page_of(index))?;
+        if page.placed.contains(one(index)) {
+            let step = self.step.unwrap_or(0);
+            let last = self.about.total - 1;
+            return Some(if index == last { self.about.size - step * last } else { step });
+        }
+        page.aside.get(&index).map(|aside| aside.bytes)
     }
 
     /// How many chunks are there.
     pub fn count(&self) -> u64 {
-        self.placed.bytes() + self.aside.len() as u64
+        self.count
     }
 
-    /// Which ones.
+    /// Which ones. Needs all pages.
     pub fn indices(&self) -> Vec<u64> {
-        let placed = self.placed.iter().flat_map(|span| span.start()..span.end());
-        let all: BTreeSet<u64> = placed.chain(self.aside.keys().copied()).collect();
+        let placed = self.pages.values().flat_map(|page| page.placed.iter()).flat_map(|span| span.start()..span.end());
+        let all: BTreeSet<u64> = placed.chain(self.asides().map(|(index, _)| index)).collect();
         all.into_iter().collect()
     }
 
     /// Bytes of all chunks that are there.
     pub fn received(&self) -> u64 {
-        let step = self.step.unwrap_or(0);
-        let last = self.about.total - 1;
-        let tail = if self.placed.contains(one(last)) { self.tail() } else { 0 };
-        let even = self.placed.bytes() - u64::from(tail > 0);
-        even * step + tail + self.aside.values().map(|aside| aside.bytes).sum::<u64>()
-    }
-
-    /// Length of the last chunk, in place.
-    fn tail(&self) -> u64 {
-        self.about.size - self.step.unwrap_or(0) * (self.about.total - 1)
+        self.received
     }
 
     /// Every chunk is there.
     pub fn is_full(&self) -> bool {
-        self.count() == self.about.total
+        self.count == self.about.total
     }
 
-    /// How the file is made.
+    fn asides(&self) -> impl Iterator<Item = (u64, Aside)> + '_ {
+        self.pages.values().flat_map(|page| page.aside.iter()).map(|(index, aside)| (*index, *aside))
+    }
+
+    /// How the file is made. Needs all pages.
     pub fn finish(&self) -> Finish {
         if !self.is_full() {
             return Finish::Not;
         }
-        match self.aside.values().next() {
+        match self.asides().next() {
             None => return Finish::Seal(self.base),
             // The only chunk of an empty file is an empty object.
-            Some(aside) if self.about.size == 0 => return Finish::Seal(aside.object),
+            Some((_, aside)) if self.about.size == 0 => return Finish::Seal(aside.object),
             Some(_) => {}
         }
-        let mut pieces = Vec::with_capacity(self.aside.len() * 2 + 1);
+        let asides: BTreeMap<u64, Aside> = self.asides().collect();
+        let placed: SpanSet = self.pages.values().flat_map(|page| page.placed.iter()).collect();
+        let mut pieces = Vec::with_capacity(asides.len() * 2 + 1);
         let mut index = 0;
         while index < self.about.total {
-            if let Some(Aside { object, from, bytes }) = self.aside.get(&index) {
+            if let Some(Aside { object, from, bytes }) = asides.get(&index) {
                 pieces.extend(Span::at(*from, *bytes).map(|span| Piece::Of(*object, span)));
                 index += 1;
                 continue;
             }
-            let end = self.placed.end_of_run(index);
+            let end = placed.end_of_run(index);
             let step = self.step.unwrap_or(0);
             let stop = if end == self.about.total { self.about.size } else { end * step };
             pieces.extend(Span::new(index * step, stop).map(|span| Piece::Of(self.base, span)));
@@ -229,14 +356,15 @@ impl Upload {
         Finish::Compose(pieces)
     }
 
-    /// Every object that this refers to.
+    /// Every object that this, and the pages that were read, refer to.
     pub fn objects(&self) -> BTreeSet<ObjectId> {
-        self.aside.values().map(|aside| aside.object).chain([self.base]).collect()
+        let asides = self.asides().map(|(_, aside)| aside.object);
+        asides.chain(self.bases.iter().copied()).chain([self.base]).collect()
     }
 
-    /// A chunk is in this object.
+    /// A chunk went into this object, which is not the object of one chunk alone.
     pub fn refers_to(&self, object: ObjectId) -> bool {
-        object == self.base && self.placed.count() > 0 || self.aside.values().any(|aside| aside.object == object)
+        self.bases.contains(&object)
     }
 }
 

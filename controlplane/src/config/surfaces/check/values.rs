@@ -54,8 +54,12 @@ fn is_prefix(prefix: &str) -> bool {
 fn check_devices(settings: &SecureFileTransfer, report: &mut Report<'_>) {
     let at = |key: &str| path(Surface::SecureFileTransfer, key);
     check_key(at("secret_key"), &settings.secret_key, report);
-    if settings.cleanup_interval_seconds == 0 {
-        report.tell(at("cleanup_interval_seconds"), "an integer from 1".into());
+    for (key, value) in
+        [("cleanup_interval_seconds", settings.cleanup_interval_seconds), ("max_pieces", settings.max_pieces)]
+    {
+        if value == 0 {
+            report.tell(at(key), "an integer from 1".into());
+        }
     }
     for device in &settings.devices {
         if !is_device_id(&device.device_id) {

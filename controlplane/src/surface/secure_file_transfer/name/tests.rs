@@ -5,13 +5,20 @@ use std::collections::HashMap;
 use proptest::prelude::*;
 
 use super::*;
+use crate::bounds::PIECES_MAX;
 
 /// A name, the objects its chunks went to, and the model.
-#[derive(Default)]
 struct World {
     name: Name,
     objects: HashMap<ObjectId, Vec<Option<u8>>>,
     drawn: u32,
+    pieces_max: usize,
+}
+
+impl Default for World {
+    fn default() -> Self {
+        Self { name: Name::default(), objects: HashMap::new(), drawn: 0, pieces_max: PIECES_MAX }
+    }
 }
 
 impl World {
@@ -41,7 +48,7 @@ impl World {
         let span = Span::at(start, data.len() as u64).unwrap();
         let chunk = Chunk { span, sum: 0, total };
         let opening = self.draw();
-        let place = self.name.plan(&chunk, opening)?;
+        let place = self.name.plan(&chunk, opening, self.pieces_max)?;
         let object = match place {
             Place::InPlace(base) => base,
             Place::Aside => self.draw(),
@@ -56,8 +63,8 @@ impl World {
         }
         let fresh = [self.draw(), self.draw()];
         let arrived = Arrived { chunk, object, place, is_same: None, now_ms: 0, fresh };
-        let verdict = self.name.accept(&arrived)?;
-        let Verdict::Compare(held) = verdict else { return Ok(verdict) };
+        let verdict = self.name.judge(&arrived, self.pieces_max)?;
+        let Verdict::Compare(held) = verdict else { return self.done(verdict) };
         let is_same = held.iter().all(|extent| {
             let ours = (extent.span.start() - start) as usize;
             let mut theirs = Content::default();
@@ -65,7 +72,17 @@ impl World {
             let theirs = self.read(&theirs, extent.span);
             theirs.iter().zip(&data[ours..]).all(|(theirs, ours)| *theirs == Some(*ours))
         });
-        self.name.accept(&Arrived { is_same: Some(is_same), ..arrived })
+        let verdict = self.name.judge(&Arrived { is_same: Some(is_same), ..arrived }, self.pieces_max)?;
+        self.done(verdict)
+    }
+
+    /// Carries it out as it is read again.
+    fn done(&mut self, verdict: Verdict) -> Result<Verdict, Refusal> {
+        if let Verdict::Accepted(step) | Verdict::Known(Some(step)) = &verdict {
+            let text = serde_json::to_vec(step).unwrap();
+            self.name.take(&serde_json::from_slice(&text).unwrap())?;
+        }
+        Ok(verdict)
     }
 
     fn file(&self) -> Option<Vec<u8>> {
@@ -77,10 +94,7 @@ impl World {
     /// status, received, total, next.
     fn status(&self) -> (&str, u64, u64, u64) {
         match (&self.name.upload, &self.name.file) {
-            (Some(upload), _) => {
-                let received = upload.content.received();
-                ("partial", received.bytes(), upload.length(), received.contiguous())
-            }
+            (Some(upload), _) => ("partial", upload.content.bytes(), upload.length(), upload.content.contiguous()),
             (None, Some(file)) => ("complete", file.length, file.length, file.length),
             (None, None) => ("pending", 0, 0, 0),
         }
@@ -208,6 +222,50 @@ fn section_7_what_is_left_of_an_upload_has_zeros_in_its_gaps() {
     let file = world.name.upload.take().unwrap().into_partial(version, 0);
     world.name.file = Some(file);
     assert_eq!(world.file().unwrap(), b"abcdefghij\0\0\0\0\0\0\0\0\0\x000123456789");
+}
+
+#[test]
+fn b8_an_upload_is_in_few_pieces_and_its_gaps_can_always_be_filled() {
+    let mut world = World::default();
+    let total = Some(4 * PIECES_MAX as u64);
+    for number in 0..PIECES_MAX as u64 {
+        world.send(2 * number, b"a", total).unwrap();
+    }
+    let scattered = Err(Refusal::Scattered { most: PIECES_MAX });
+    let end = 2 * PIECES_MAX as u64;
+    assert_eq!(world.send(end, b"a", total), scattered, "one more");
+    assert_eq!(world.send(end + 100, b"aa", total), scattered);
+    assert_eq!(world.send(end - 1, b"a", total).map(drop), Ok(()), "it goes on where received bytes end");
+    // A chunk that is there, and one that replaces one.
+    assert_eq!(world.send(0, b"a", total).map(|verdict| matches!(verdict, Verdict::Known(_))), Ok(true));
+    assert_eq!(world.send(0, b"b", total).map(drop), Ok(()));
+    // In the middle of received bytes, others make two pieces more.
+    world.send(end, b"aaa", total).unwrap();
+    assert_eq!(world.send(end + 1, b"b", total), scattered);
+    for number in 0..PIECES_MAX as u64 {
+        if 2 * number + 1 < end - 1 {
+            world.send(2 * number + 1, b"a", total).unwrap();
+        }
+    }
+    let rest = vec![b'a'; PIECES_MAX * 2 - 3];
+    world.send(end + 3, &rest, total).unwrap();
+    let mut whole = vec![b'a'; 4 * PIECES_MAX];
+    whole[0] = b'b';
+    assert!(world.file().unwrap() == whole);
+}
+
+#[test]
+fn b8_a_file_in_many_pieces_is_made_one_object_before_it_is_compared() {
+    let length = 4 * PIECES_COMPARED_MAX;
+    let mut world = World::default();
+    world.send(0, &vec![b'a'; length], None).unwrap();
+    for number in 0..PIECES_COMPARED_MAX as u64 {
+        world.send(2 * number + 1, b"b", None).unwrap();
+    }
+    let content = world.file().unwrap();
+    assert_eq!(world.send(0, &content[..8], None).map(|verdict| matches!(verdict, Verdict::Known(_))), Ok(true));
+    assert_eq!(world.send(0, &content, None), Ok(Verdict::Build));
+    assert_eq!(world.file().unwrap(), content);
 }
 
 proptest! {
