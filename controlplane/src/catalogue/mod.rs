@@ -186,9 +186,10 @@ pub(crate) mod tests {
         docs: Docs,
         records: BTreeMap<ObjectId, Record>,
         cost: Cost,
-        is_refusing: bool,
-        /// What was refused; written before what comes later.
+        is_away: bool,
+        /// What came meanwhile; written before what comes later.
         waiting: Vec<Change>,
+        askers: Vec<oneshot::Sender<Result<(), NotKept>>>,
     }
 
     /// What was written, or erased, of documents.
@@ -212,9 +213,18 @@ pub(crate) mod tests {
             self.0.lock().unwrap().cost
         }
 
-        /// From now on every write fails, or none.
-        pub(crate) fn refuse(&self, is_refusing: bool) {
-            self.0.lock().unwrap().is_refusing = is_refusing;
+        /// From now on nothing is written.
+        pub(crate) fn go_away(&self) {
+            self.0.lock().unwrap().is_away = true;
+        }
+
+        /// Whoever asked meanwhile is refused; from now on everything is written.
+        pub(crate) fn come_back(&self) {
+            let mut counted = self.0.lock().unwrap();
+            counted.is_away = false;
+            for asker in counted.askers.drain(..) {
+                let _ = asker.send(Err(NotKept { reason: "it was away".into(), is_full: false }));
+            }
         }
 
         /// Keys of the documents of a surface.
@@ -233,9 +243,9 @@ pub(crate) mod tests {
         fn write(&self, changes: Vec<Change>) -> Commit {
             let mut counted = self.0.lock().unwrap();
             counted.waiting.extend(changes);
-            if counted.is_refusing {
+            if counted.is_away {
                 let (tell, told) = oneshot::channel();
-                tell.send(Err(NotKept { reason: "refused".into(), is_full: false })).unwrap();
+                counted.askers.push(tell);
                 return Commit::Waiting(told);
             }
             for change in std::mem::take(&mut counted.waiting) {

@@ -80,6 +80,25 @@ fn section_4_stronger_sums_and_empty_files() {
 }
 
 #[test]
+fn b8_a_file_in_many_pieces_is_compared_with_what_comes() {
+    let node = start();
+    let device = Device::one(&node);
+    let mut content = vec![b'a'; 300];
+    device.send("m", 0, &content, None).is(200);
+    for at in (1..290).step_by(4) {
+        content[at] = b'b';
+        assert_eq!(device.send("m", at as u64, b"b", None).is(200).json(), complete("m", 300));
+    }
+    // The same bytes again change nothing, although they begin at 0 and end before the file does.
+    assert_eq!(device.send("m", 0, &content[..290], None).is(200).json(), complete("m", 300));
+    assert!(device.download("m") == content);
+    wait::until("one object is left", || (audit::objects_below(node.storage()).len() == 1).then_some(()));
+    // Others replace it.
+    assert_eq!(device.send("m", 0, &[b'c'; 290], None).is(200).json(), complete("m", 290));
+    assert!(device.download("m") == [b'c'; 290]);
+}
+
+#[test]
 fn section_9_10_to_15_orders_overlaps_and_repetitions() {
     let node = start();
     let device = Device::one(&node);

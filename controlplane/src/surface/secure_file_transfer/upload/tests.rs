@@ -152,10 +152,18 @@ async fn b8_what_could_not_be_written_is_not_remembered() {
     let bench = Bench::new();
     bench.send(0, 1, Some(100)).await.unwrap();
     bench.send(2, 1, Some(100)).await.unwrap();
-    bench.disk.refuse(true);
-    assert!(bench.send(4, 1, Some(100)).await.is_err());
-    bench.disk.refuse(false);
-    assert_eq!(bench.name().upload.as_ref().unwrap().content.bytes(), 2);
+    let bytes = || bench.name().upload.as_ref().unwrap().content.bytes();
+    bench.disk.go_away();
+    let mut third = Box::pin(bench.send(4, 1, Some(100)));
+    tokio::select! {
+        biased;
+        _ = &mut third => panic!("it is not written"),
+        () = std::future::ready(()) => {}
+    }
+    assert_eq!(bytes(), 3, "whoever reads now remembers it");
+    bench.disk.come_back();
+    assert!(third.await.is_err());
+    assert_eq!(bytes(), 2);
     bench.send(6, 1, Some(100)).await.unwrap();
     let there: Vec<bool> = (0..8).map(|at| [0, 2, 6].contains(&at)).collect();
     assert_eq!(bench.received(8), there);
