@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use rustix::process::Signal;
 
+use crate::support::raw::NoReply;
 use crate::support::tus::{Upload, metadata, patch, patch_head, post};
-use crate::support::{Conn, DEADLINE, Node, Oracle, Request, Role, TOKEN, wait};
+use crate::support::{Conn, DEADLINE, Node, OTHER_TOKEN, Oracle, Request, Role, TOKEN, wait};
 
 const LENGTH: u64 = 8 << 20;
 
@@ -278,4 +279,45 @@ fn the_data_plane_comes_back_to_an_authority_that_stayed() {
     node.patch(&upload, offset, &content[offset as usize..]).is(204);
     node.whole(&upload, &content);
     assert!(node.stop().success());
+}
+
+/// The program that replaces itself by the one after it, whose wall clock it sets back a day.
+fn a_day_back() -> Option<Vec<String>> {
+    let library = std::fs::read_dir("/usr/lib").expect("a directory").flatten();
+    let library = library.map(|entry| entry.path().join("faketime/libfaketime.so.1")).find(|path| path.exists());
+    if library.is_none() {
+        assert!(std::env::var_os("CI").is_none(), "libfaketime is not installed, and CI forbids skips");
+        eprintln!("skipped: apt-get install libfaketime");
+    }
+    let preload = format!("LD_PRELOAD={}", library?.display());
+    Some(vec!["env".into(), preload, "FAKETIME=-1d".into(), "DONT_FAKE_MONOTONIC=1".into()])
+}
+
+#[test]
+fn o3_a_removed_tokens_upload_ends_although_the_clock_of_the_authority_went_back_a_day() {
+    let Some(wrapper) = a_day_back() else { return };
+    let mut node = two();
+    let content = Oracle(4).bytes(0..LENGTH);
+    let upload = node.create(LENGTH);
+    let mut conn = half_way(&node, &upload, &content);
+    node.kill_one(Role::Control);
+    node.wrap_from_now_on(&wrapper.iter().map(String::as_str).collect::<Vec<_>>());
+    node.set_env("AUTH_TOKENS", &format!("[\"{OTHER_TOKEN}\"]"));
+    node.spawn(Role::Control).expect("the control plane starts");
+    // Fast enough for the limit of slow senders, slow enough to be at it for a minute.
+    let mut rest = content[content.len() / 2..].chunks(2048);
+    wait::until("the upload is cut", || {
+        let more = rest.next().expect("the whole upload was taken although its token is removed");
+        let wait = if conn.try_send(more).is_ok() { Duration::from_millis(20) } else { DEADLINE };
+        match conn.try_reply(false, wait) {
+            Err(NoReply::TimedOut(_)) => None,
+            Err(_) => Some(()),
+            Ok(reply) => {
+                reply.is(401);
+                Some(())
+            }
+        }
+    });
+    let info = Request::get(&upload.file()).header("X-API-Token", OTHER_TOKEN);
+    assert!(node.send(&info).is(200).json()["uploaded_size"].as_u64() < Some(LENGTH));
 }

@@ -138,8 +138,8 @@ fn after_a_power_cut(disk: &Disk, durability: &str) -> (Node, Given) {
 }
 
 #[track_caller]
-fn survives_a_power_cut(durability: &str) {
-    let Some(disk) = Disk::ext4(256) else { return };
+fn survives_a_power_cut(disk: Option<Disk>, durability: &str) {
+    let Some(disk) = disk else { return };
     let (mut node, given) = after_a_power_cut(&disk, durability);
     if let Err(said) = node.try_start_again() {
         panic!("{durability}: the node does not start after a power cut without a reboot: {said}");
@@ -167,15 +167,30 @@ fn survives_a_power_cut(durability: &str) {
 
 #[test]
 fn power_cut_without_a_reboot_at_durability_complete() {
-    survives_a_power_cut("complete");
+    survives_a_power_cut(Disk::ext4(256), "complete");
 }
 
 #[test]
 fn power_cut_without_a_reboot_at_durability_every() {
-    survives_a_power_cut("every");
+    survives_a_power_cut(Disk::ext4(256), "every");
 }
 
 #[test]
 fn power_cut_without_a_reboot_at_durability_none() {
-    survives_a_power_cut("none");
+    survives_a_power_cut(Disk::ext4(256), "none");
+}
+
+#[test]
+fn power_cut_without_a_reboot_at_durability_complete_on_xfs() {
+    survives_a_power_cut(Disk::xfs(320), "complete");
+}
+
+#[test]
+fn power_cut_without_a_reboot_at_durability_every_on_xfs() {
+    survives_a_power_cut(Disk::xfs(320), "every");
+}
+
+#[test]
+fn power_cut_without_a_reboot_at_durability_none_on_xfs() {
+    survives_a_power_cut(Disk::xfs(320), "none");
 }

@@ -30,6 +30,7 @@ mod kill;
 mod many;
 mod metrics;
 mod mounts;
+mod neighbours;
 mod nics;
 mod once;
 mod oss;

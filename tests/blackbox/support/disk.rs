@@ -1,4 +1,4 @@
-//! Small file systems of our own: a tmpfs or an ext4 image on a loop device, mounted for one test and gone after it.
+//! Small file systems of our own: a tmpfs, or an image of ext4 or XFS on a loop device, mounted for one test and gone after it.
 //! Needs root; elsewhere a test says why it skipped, and CI forbids skips.
 
 use std::path::{Path, PathBuf};
@@ -37,10 +37,19 @@ impl Disk {
 
     /// An ext4 of so many MiB on a loop device.
     pub fn ext4(mib: u64) -> Option<Self> {
+        Self::image(mib, Command::new("mkfs.ext4").args(["-q", "-F", "-m", "0"]))
+    }
+
+    /// An XFS of so many MiB on a loop device; it has at least 300.
+    pub fn xfs(mib: u64) -> Option<Self> {
+        Self::image(mib, Command::new("mkfs.xfs").args(["-q", "-f"]))
+    }
+
+    fn image(mib: u64, make: &mut Command) -> Option<Self> {
         let disk = Self::prepare()?;
         let image = disk.dir.path().join("image");
         std::fs::File::create(&image).and_then(|file| file.set_len(mib << 20)).expect("make the image");
-        must(Command::new("mkfs.ext4").args(["-q", "-F", "-m", "0"]).arg(&image));
+        must(make.arg(&image));
         must(Command::new("mount").args(["-o", "loop"]).arg(&image).arg(&disk.mounted));
         Some(disk)
     }

@@ -345,6 +345,10 @@ impl Node {
     pub fn set_env(&mut self, name: &str, value: &str) {
         self.setup.env.insert(format!("ETRANSFER_{name}"), value.to_owned());
     }
+    /// As [`Setup::wrapped`], for what is started from now on.
+    pub fn wrap_from_now_on(&mut self, wrapper: &[&str]) {
+        self.setup.wrapper = wrapper.iter().map(|word| (*word).to_owned()).collect();
+    }
     /// Starts what is not running, on the same port and directory.
     #[track_caller]
     pub fn start_again(&mut self) {
