@@ -1,5 +1,6 @@
 //! Every bound of who is asked and how often, with what it is for. What an operator may change is a key of the
-//! configuration; its default stands here.
+//! configuration; its default stands here. Not here: how long a name may be and the like, which stand with the dialect that
+//! has the name.
 
 use std::time::Duration;
 
@@ -125,3 +126,85 @@ const _: () = assert!(POLL_WAIT_BUSY.as_millis() < POLL_WAIT.as_millis());
 const _: () = assert!(PROMISE_UNHEARD.as_secs() >= 2 * PROMISE_ANSWER_WAIT.as_secs());
 // Asked twice, it ends within a minute.
 const _: () = assert!(2 * PROMISE_UNHEARD.as_secs() + POLL_WAIT.as_secs() < 60);
+
+// ---- The control link, and what is remembered
+
+/// Largest body of an ordinary API call (reliability.md §4).
+pub const ATTACHED_BYTES_MAX: usize = 1 << 20;
+/// Largest batch: an inventory page of objects with many spans each.
+pub const FACTS_BATCH_BYTES_MAX: usize = 64 << 20;
+/// Largest outcome: the fields of a form, as JSON.
+pub const OUTCOME_BYTES_MAX: usize = 32 << 20;
+/// Orders told in one answer.
+pub const ORDERS_PER_ANSWER_MAX: usize = 1000;
+/// Most objects that a data plane is asked to tell first: beyond them, an upload looks empty until its page came. Twice the
+/// uploads that a node lets be open.
+pub const INVENTORY_FIRST_MAX: usize = 200_000;
+/// Receivers in the middle of a download that are remembered.
+pub const TALLY_PARTS_MAX: usize = 8192;
+/// Receivers remembered one by one per file; of the one that has least only the bytes are remembered beyond it.
+pub const ONCE_RECEIVERS_MAX: usize = 256;
+/// Separate spans per receiver; what is more is remembered more roughly, so that a record stays small.
+pub const ONCE_SPANS_MAX: usize = 256;
+/// Longer ones are nobody's, and are not looked for.
+pub const CREDENTIAL_BYTES_MAX: usize = 255;
+/// Readers at the same time; the next one gets 503. Each costs a connection of a client and one of the line.
+pub const LIVE_AUDIENCE_MAX: usize = 64;
+/// Logins one address may begin in a minute: in the ten minutes they live, an eighth of what is remembered.
+pub const LOGIN_STARTS_MAX: u32 = 120;
+/// More than these push out the oldest.
+pub const LOGINS_PENDING_MAX: usize = 10_000;
+/// For the whole exchange, from connecting to the last byte.
+pub const PROVIDER_WAIT: Duration = Duration::from_secs(5);
+/// Largest answer.
+pub const PROVIDER_BYTES_MAX: usize = 1 << 20;
+/// Groups beyond these are not looked at.
+pub const CLAIMED_GROUPS_MAX: usize = 1000;
+/// Longest token.
+pub const ID_TOKEN_BYTES_MAX: usize = 8 << 10;
+/// Keys tried for a token that does not name one.
+pub const ID_TOKEN_KEYS_MAX: usize = 16;
+/// Longer ones are nobody's (reliability.md §4).
+pub const JWT_BYTES_MAX: usize = 8 * 1024;
+/// Ids one user may have open; a new one takes the place of the one that ends first.
+pub const DECLARED_OPEN_MAX: usize = 1000;
+
+const _: () = assert!(ATTACHED_BYTES_MAX < OUTCOME_BYTES_MAX && OUTCOME_BYTES_MAX < FACTS_BATCH_BYTES_MAX);
+const _: () = assert!(INVENTORY_FIRST_MAX >= 2 * UPLOADS_OPEN_MAX);
+const _: () = assert!(CREDENTIAL_CHARS_MIN < CREDENTIAL_BYTES_MAX);
+// The data plane waits for an answer (`PROMISE_ANSWER_WAIT`) longer than a provider may take.
+const _: () = assert!(PROVIDER_WAIT.as_secs() < PROMISE_ANSWER_WAIT.as_secs());
+// One address takes no more than an eighth of the logins that are remembered: they live ten minutes.
+const _: () = assert!(LOGIN_STARTS_MAX as usize * 10 <= LOGINS_PENDING_MAX / 8);
+
+// ---- Storage of state
+
+/// Changes in one commit.
+pub const CATALOGUE_BATCH_MAX: usize = 4096;
+/// How long changes are only in the list of recent ones.
+pub const CATALOGUE_SETTLE: Duration = Duration::from_secs(1);
+/// How many; beyond it everybody waits for the commit.
+pub const CATALOGUE_UNSETTLED_MAX: usize = 8 * CATALOGUE_BATCH_MAX;
+/// Room set aside: several times what one commit of a small catalogue grows the file by.
+pub const BALLAST_BYTES: u64 = 4 << 20;
+/// Askers of one commit; more than there can be requests, so reaching it means that something else is wrong.
+pub const REDIS_QUEUE_MAX: usize = 65_536;
+/// Objects and documents that are written one by one in a single script; tens of milliseconds of Redis' time.
+pub const REDIS_SEPARATE_MAX: usize = 16_384;
+/// Connecting, signing in included.
+pub const REDIS_CONNECT_WAIT: Duration = Duration::from_secs(2);
+/// Silence in the middle of a request or of an answer.
+pub const REDIS_ANSWER_WAIT: Duration = Duration::from_secs(2);
+/// For a connection, old or new.
+pub const PEOPLE_CONNECT_WAIT: Duration = Duration::from_secs(3);
+/// For a lock somebody else holds: below the limit of an operation, so that the database itself gives up first and the
+/// connection stays good.
+pub const PEOPLE_LOCK_WAIT: Duration = Duration::from_secs(4);
+/// Within this time every operation has an answer.
+pub const PEOPLE_ANSWER_WAIT: Duration = Duration::from_secs(5);
+
+const _: () = assert!(CATALOGUE_BATCH_MAX < CATALOGUE_UNSETTLED_MAX);
+const _: () = assert!(PEOPLE_CONNECT_WAIT.as_secs() < PEOPLE_ANSWER_WAIT.as_secs());
+const _: () = assert!(PEOPLE_LOCK_WAIT.as_secs() < PEOPLE_ANSWER_WAIT.as_secs());
+const _: () = assert!(PEOPLE_ANSWER_WAIT.as_secs() < PROMISE_ANSWER_WAIT.as_secs());
+const _: () = assert!(REDIS_CONNECT_WAIT.as_secs() + 2 * REDIS_ANSWER_WAIT.as_secs() < PROMISE_ANSWER_WAIT.as_secs());

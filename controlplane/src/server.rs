@@ -37,8 +37,8 @@ use crate::people::People;
 use crate::reloading::{self, Reloading};
 use crate::socket::{self, SocketError};
 use crate::surface::cloudbackend;
+use crate::surface::easytransfer;
 use crate::surface::easytransfer::login::Login;
-use crate::surface::easytransfer::{self, live};
 use crate::surface::pyblobserver::{self, Blobs};
 use crate::surface::{secure_file_transfer, stream_upload};
 use crate::usage;
@@ -260,7 +260,7 @@ fn prepare(config: Arc<Config>, sources: Sources) -> Result<(App, watch::Sender<
         proof: Arc::new(proof),
         host: Arc::default(),
         advice: Arc::default(),
-        audience: Arc::new(Semaphore::new(live::AUDIENCE_MAX)),
+        audience: Arc::new(Semaphore::new(crate::bounds::LIVE_AUDIENCE_MAX)),
         denials: Arc::default(),
         blobs: Arc::default(),
         sft: Arc::default(),
@@ -448,7 +448,7 @@ impl App {
             proof: Arc::new(ProofKey::load_or_make(state.path()).unwrap()),
             host: Arc::default(),
             advice: Arc::default(),
-            audience: Arc::new(Semaphore::new(live::AUDIENCE_MAX)),
+            audience: Arc::new(Semaphore::new(crate::bounds::LIVE_AUDIENCE_MAX)),
             denials: Arc::default(),
             blobs: Arc::default(),
             sft: Arc::default(),

@@ -1,5 +1,6 @@
 //! Every bound of the data plane that no configuration sets, and how they hang together. What an operator may set is in
-//! [`Limits`](crate::config::Limits); its defaults are here.
+//! [`Limits`](crate::config::Limits); its defaults are here. Not here: what the grammar of a format fixes (the length of a
+//! nonce, the digits of a number), which stands in its parser, and how often something is looked at.
 //!
 //! Must stay true: nothing of the data plane waits, grows or repeats beyond one of these; a bound that leans on another one
 //! says so in an assertion, so that a change of one of them which breaks the other does not compile.
@@ -121,3 +122,106 @@ pub const ORDERS_AT_ONCE: usize = 16;
 
 // A control plane that does not answer halves the speed of no body.
 const _: () = assert!(2 * RECHECK_ANSWER_WAIT.as_millis() < RECHECK_EVERY.as_millis());
+
+// ---- Waiting for the control plane
+
+/// How long an answer may take. Long polls bring their own.
+pub const LINE_ANSWER_WAIT: Duration = Duration::from_secs(10);
+/// Requests one core has open at the control plane; the rest wait their turn.
+pub const LINE_OPEN_MAX: usize = 64;
+/// Idle connections kept per core.
+pub const LINE_IDLE_MAX: usize = 32;
+/// Largest answer that is taken whole (grants, verdicts, orders).
+pub const LINE_ANSWER_BYTES_MAX: usize = 8 << 20;
+/// The control plane holds a poll open for a second at most.
+pub const ORDERS_POLL_WAIT: Duration = Duration::from_secs(10);
+/// How long a decision waits for facts that are on their way, and for a control plane that restarts.
+pub const LINE_CONNECT_WAIT: Duration = Duration::from_secs(2);
+/// How long a decision may take.
+pub const DECISION_WAIT: Duration = Duration::from_secs(10);
+/// Most grants remembered.
+pub const GRANTS_REMEMBERED_MAX: usize = 4096;
+/// Facts per batch. Sending one takes some turns of its core, and each of thousands of busy connections may leave a fact
+/// in every turn: what is taken has to be more than what comes meanwhile, or whoever waits to have all told waits for ever.
+pub const FACTS_PER_BATCH_MAX: usize = 16_384;
+/// About how many bytes of JSON a batch has: some milliseconds of work on the other side, so that a decision that waits for
+/// it hardly notices. One fact may be larger.
+pub const FACTS_BATCH_BYTES: usize = 4 << 20;
+/// The same for a page of the inventory, which goes along with every batch while it is being told.
+pub const INVENTORY_PAGE_BYTES: usize = 256 << 10;
+/// Counts that wait are told at once when there are so many.
+pub const FACT_COUNTS_MAX: usize = 1000;
+/// Deliveries told while the control plane is away are forgotten beyond this; bytes and removals never are.
+pub const SERVED_FACTS_MAX: usize = 100_000;
+/// How long a report may take; the next one says it all again.
+pub const REPORT_WAIT: Duration = Duration::from_secs(2);
+/// Local addresses told apart. A listener on `0.0.0.0` serves every address of the machine, `127.0.0.0/8` included.
+pub const REPORTED_ADDRESSES_MAX: usize = 64;
+/// Facts still waiting at the end get this long; the journal keeps what matters.
+pub const LAST_FACTS_WAIT: Duration = Duration::from_secs(1);
+
+const _: () = assert!(LINE_IDLE_MAX <= LINE_OPEN_MAX);
+const _: () = assert!(DECISION_WAIT.as_secs() <= LINE_ANSWER_WAIT.as_secs());
+const _: () = assert!(LINE_CONNECT_WAIT.as_secs() < DECISION_WAIT.as_secs());
+const _: () = assert!(INVENTORY_PAGE_BYTES <= FACTS_BATCH_BYTES);
+// The control plane takes batches of 64 MiB (`FACTS_BATCH_BYTES_MAX` there): one object with all its spans always fits.
+const _: () = assert!(FACTS_BATCH_BYTES + SPANS_MAX * 64 <= 64 << 20);
+const _: () = assert!(FACT_COUNTS_MAX <= FACTS_PER_BATCH_MAX);
+
+// ---- Heads and framing
+
+/// Fields of a head: the table of them has this size.
+pub const HEAD_FIELDS_MAX: usize = 100;
+/// Fields of a trailer section.
+pub const TRAILER_FIELDS_MAX: usize = 32;
+/// A length has at most the digits of 2^63 - 1.
+pub const LENGTH_DIGITS_MAX: usize = 19;
+/// Extension bytes of one chunk, from the semicolon on.
+pub const CHUNK_EXTENSION_BYTES_MAX: u32 = 256;
+/// The same of all chunks of one body.
+pub const BODY_EXTENSIONS_BYTES_MAX: u32 = 16 * 1024;
+/// A status line is short; more is no HTTP.
+pub const STATUS_LINE_BYTES_MAX: usize = 1024;
+/// Most fields of a part's head.
+pub const STEP_FIELDS_MAX: usize = 32;
+/// Longest `X-Received-Ranges`: half of what the tightest proxies take for a head.
+pub const RANGES_FIELD_BYTES_MAX: usize = 4 * 1024;
+/// A client that lets no pong through for this long reads nothing at all.
+pub const PONG_WAIT: Duration = Duration::from_secs(5);
+
+const _: () = assert!(CHUNK_EXTENSION_BYTES_MAX < BODY_EXTENSIONS_BYTES_MAX);
+const _: () = assert!(TRAILER_FIELDS_MAX < HEAD_FIELDS_MAX);
+const _: () = assert!(RANGES_FIELD_BYTES_MAX * 2 <= TRAILER_BYTES_MAX);
+
+// ---- Waiting inside the node
+
+/// How long a request waits for bytes another writer owns (T-LOCK-2a).
+pub const WRITER_CLAIM_WAIT: Duration = Duration::from_secs(5);
+/// How long a delivery that must not go on waits for the end of the one that is in its way.
+pub const RECEIVER_CLAIM_WAIT: Duration = Duration::from_secs(1);
+/// The block the second claim decides about. What is shorter is claimed once, whole.
+pub const HELD_BACK_BYTES: u64 = 64 * 1024;
+/// How long a slot waits for its client. Whoever takes it within this reads 5 MiB/s or more.
+pub const READER_SLOT_WAIT: Duration = Duration::from_millis(200);
+/// How long the control plane may take between two pieces of an answer.
+pub const RELAYED_PIECE_WAIT: Duration = Duration::from_secs(60);
+/// A writer that can not be ended in this time sits on a stuck disk (T-LOCK-4).
+pub const REMOVAL_END_WAIT: Duration = Duration::from_secs(5);
+/// Helper threads per process.
+pub const HELPER_THREADS_MAX: usize = 4;
+/// Jobs waiting for a thread; beyond it the callers wait.
+pub const HELPER_QUEUE_MAX: usize = 256;
+
+// A delivery in the way of another one has ended before a writer or a removal gives up.
+const _: () = assert!(RECEIVER_CLAIM_WAIT.as_secs() < WRITER_CLAIM_WAIT.as_secs());
+const _: () = assert!(WRITER_CLAIM_WAIT.as_secs() <= REMOVAL_END_WAIT.as_secs());
+const _: () = assert!(HELPER_THREADS_MAX < HELPER_QUEUE_MAX);
+
+// ---- The store
+
+/// How many removals are remembered at most; beyond it the oldest confirmed ones go early.
+pub const TOMBSTONES_MAX: usize = 1_000_000;
+/// Files of uploads under way that stay open between two requests.
+pub const KEPT_FILES_MAX: usize = 256;
+/// Objects looked at in one go.
+pub const RECOVERY_PAGE: usize = 500;

@@ -10,14 +10,11 @@ use std::time::{Duration, Instant};
 use etransfer_contract::counters::{AddressBytes, CoreCounters, CountersReport};
 use etransfer_contract::line::{self, COUNTERS_PATH};
 
+use crate::bounds::{REPORT_WAIT, REPORTED_ADDRESSES_MAX};
 use crate::core::Core;
 
 /// How often the control plane is told.
 const REPORT: Duration = Duration::from_secs(1);
-/// How long a report may take; the next one says it all again.
-const REPORT_WAIT: Duration = Duration::from_secs(2);
-/// Local addresses told apart. A listener on `0.0.0.0` serves every address of the machine, `127.0.0.0/8` included.
-const ADDRESSES_MAX: usize = 64;
 
 /// The numbers of one core.
 #[derive(Default)]
@@ -40,7 +37,7 @@ impl Counters {
 
     fn address(&self, address: IpAddr) -> usize {
         let addresses = &mut self.0.borrow_mut().addresses;
-        let key = Some(address).filter(|_| addresses.len() < ADDRESSES_MAX);
+        let key = Some(address).filter(|_| addresses.len() < REPORTED_ADDRESSES_MAX);
         let known = |key: Option<IpAddr>| addresses.iter().position(|bytes| bytes.address == key);
         known(Some(address)).or_else(|| known(key)).unwrap_or_else(|| {
             addresses.push(AddressBytes { address: key, received: 0, sent: 0 });
@@ -107,10 +104,10 @@ mod tests {
             }
         }
         let told = counters.0.borrow();
-        assert_eq!(told.addresses.len(), ADDRESSES_MAX + 1);
+        assert_eq!(told.addresses.len(), REPORTED_ADDRESSES_MAX + 1);
         assert_eq!(told.addresses[3], AddressBytes { address: Some([127, 0, 0, 3].into()), received: 2, sent: 0 });
         let rest = told.addresses.iter().find(|bytes| bytes.address.is_none()).unwrap();
-        assert_eq!(rest.received, 2 * (256 - ADDRESSES_MAX as u64));
+        assert_eq!(rest.received, 2 * (256 - REPORTED_ADDRESSES_MAX as u64));
     }
 
     #[test]

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use crate::act::finish::sync_journal;
 use crate::act::remove;
-use crate::bounds::{DESCRIPTORS_KEPT, TURNED_AWAY_BYTES_MAX, TURNED_AWAY_MAX};
+use crate::bounds::{DESCRIPTORS_KEPT, LAST_FACTS_WAIT, TURNED_AWAY_BYTES_MAX, TURNED_AWAY_MAX};
 use crate::config::Durability;
 use crate::connection::Connection;
 use crate::core::{Core, Shared};
@@ -24,8 +24,6 @@ use crate::world::{Fd, Io};
 
 /// How often a drain looks whether it is done.
 const DRAIN_LOOK: Duration = Duration::from_millis(20);
-/// Facts still waiting at the end get this long; the journal keeps what matters.
-const LAST_FACTS: Duration = Duration::from_secs(1);
 /// Pause after a failed accept (no descriptor left).
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// How often journals are looked at for compaction.
@@ -98,7 +96,7 @@ async fn drain(core: &Rc<Core>) {
         while core.shared.cores_done.load(Ordering::Acquire) < core.shared.cores && core.io.now() < deadline {
             core.io.sleep(DRAIN_LOOK).await;
         }
-        if !core.shared.facts.flush(&core.io, LAST_FACTS).await {
+        if !core.shared.facts.flush(&core.io, LAST_FACTS_WAIT).await {
             tracing::info!(waiting = core.shared.facts.waiting(), "facts wait in the journal for the next start");
         }
     }

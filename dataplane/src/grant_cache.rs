@@ -10,8 +10,7 @@ use std::time::{Duration, Instant};
 
 use etransfer_contract::Grant;
 
-/// Most grants remembered.
-pub const REMEMBERED_MAX: usize = 4096;
+use crate::bounds::GRANTS_REMEMBERED_MAX;
 
 /// Remembered grants.
 #[derive(Default)]
@@ -43,10 +42,10 @@ impl GrantCache {
         if grant.cache_ms == 0 {
             return;
         }
-        if self.remembered.len() >= REMEMBERED_MAX {
+        if self.remembered.len() >= GRANTS_REMEMBERED_MAX {
             self.remembered.retain(|_, old| old.until > now);
         }
-        if self.remembered.len() >= REMEMBERED_MAX {
+        if self.remembered.len() >= GRANTS_REMEMBERED_MAX {
             self.remembered.clear();
         }
         let holds = Duration::from_millis(grant.cache_ms);
@@ -97,16 +96,16 @@ mod tests {
     fn a_full_cache_forgets_the_dead_first() {
         let (mut cache, start) = (GrantCache::default(), Instant::now());
         let key = |number: usize| Box::from(number.to_le_bytes());
-        let short = REMEMBERED_MAX / 2;
-        (0..REMEMBERED_MAX).for_each(|number| {
+        let short = GRANTS_REMEMBERED_MAX / 2;
+        (0..GRANTS_REMEMBERED_MAX).for_each(|number| {
             let ms = if number < short { 10 } else { 10_000 };
             cache.remember(key(number), &grant(1, ms), start);
         });
         let later = start + Duration::from_millis(20);
-        cache.remember(key(REMEMBERED_MAX), &grant(1, 10_000), later);
-        assert_eq!(cache.remembered.len(), REMEMBERED_MAX - short + 1, "the dead are gone, the living are not");
+        cache.remember(key(GRANTS_REMEMBERED_MAX), &grant(1, 10_000), later);
+        assert_eq!(cache.remembered.len(), GRANTS_REMEMBERED_MAX - short + 1, "the dead are gone, the living are not");
         (0..short).for_each(|number| cache.remember(key(number), &grant(1, 10_000), later));
-        assert!(cache.remembered.len() <= REMEMBERED_MAX);
+        assert!(cache.remembered.len() <= GRANTS_REMEMBERED_MAX);
         assert!(cache.find(&key(short - 1), later, 1, true).is_some(), "the last one is always there");
     }
 }

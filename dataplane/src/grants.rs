@@ -5,7 +5,6 @@
 
 use std::rc::Rc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
 
 use etransfer_contract::Grant;
 use etransfer_contract::grant::Ahead;
@@ -13,14 +12,10 @@ use etransfer_contract::line::{self, GRANT_MEDIA_TYPE};
 use etransfer_contract::step::Outcome;
 use etransfer_contract::tus::Fields;
 
+use crate::bounds::{DECISION_WAIT, LINE_CONNECT_WAIT};
 use crate::core::Core;
 use crate::http::{Framing, Head, forwarded_head};
 use crate::line::LineReply;
-
-/// How long a decision waits for facts that are on their way, and for a control plane that restarts.
-const LINE_WAIT: Duration = Duration::from_secs(2);
-/// How long a decision may take.
-const DECIDE_WAIT: Duration = Duration::from_secs(10);
 
 /// Fields a decision may depend on beside method, target and `Host`.
 const DECIDING_FIELDS: [&str; 12] = [
@@ -114,10 +109,10 @@ pub async fn tell(core: &Core, head: &Head, asker: &Asker, outcome: &Outcome) ->
 
 /// `key`: what the answer may be remembered under.
 async fn ask(core: &Core, request: &[u8], key: Option<Vec<u8>>) -> Decided {
-    if !wait_for_line(core).await || !core.shared.facts.flush(&core.io, LINE_WAIT).await {
+    if !wait_for_line(core).await || !core.shared.facts.flush(&core.io, LINE_CONNECT_WAIT).await {
         return Decided::Away;
     }
-    match core.line.ask(request, DECIDE_WAIT).await {
+    match core.line.ask(request, DECISION_WAIT).await {
         Ok(reply) if reply.head.get("content-type") == Some(GRANT_MEDIA_TYPE.as_bytes()) => {
             accept(core, key, reply).await
         }
@@ -137,7 +132,7 @@ pub fn forwarded(head: &Head, asker: &Asker, call: &str, body: &str, attached: F
 }
 
 async fn accept(core: &Core, key: Option<Vec<u8>>, mut reply: LineReply) -> Decided {
-    let Ok(body) = reply.take_whole(DECIDE_WAIT).await else { return Decided::Away };
+    let Ok(body) = reply.take_whole(DECISION_WAIT).await else { return Decided::Away };
     let LineReply { head, body: rest, wire } = reply;
     core.line.give_back(wire, &head, &rest);
     match serde_json::from_slice::<Grant>(&body) {
@@ -164,7 +159,7 @@ async fn accept(core: &Core, key: Option<Vec<u8>>, mut reply: LineReply) -> Deci
 
 /// The control plane answered the last poll, or does within a moment.
 async fn wait_for_line(core: &Core) -> bool {
-    let deadline = core.io.now() + LINE_WAIT;
+    let deadline = core.io.now() + LINE_CONNECT_WAIT;
     loop {
         let listener = core.shared.line_event.listen();
         if core.shared.line_ready.load(Ordering::Acquire) {

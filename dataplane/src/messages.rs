@@ -8,12 +8,10 @@ use std::ops::Range;
 use std::time::Duration;
 
 use crate::body::{DIRECT_BYTES_MIN, Fill, Filled, receive};
+use crate::bounds::PONG_WAIT;
 use crate::websocket::{self, Kind, Reader, Step, Violation};
 use crate::wire::{Wire, WireError};
 use crate::world::Buf;
-
-/// A client that lets no pong through for this long reads nothing at all.
-const PONG_WAIT: Duration = Duration::from_secs(5);
 
 /// What a client says.
 #[derive(Debug, Default)]

@@ -10,11 +10,9 @@ use std::sync::Arc;
 use etransfer_contract::ObjectId;
 use rustix::fs::{Mode, OFlags};
 
+use crate::bounds::RECOVERY_PAGE;
 use crate::config::Durability;
 use crate::store::{Object, ObjectPath, Store};
-
-/// Objects looked at in one go.
-const PAGE: usize = 500;
 
 /// Completes what is whole; the control plane hears of it when it asks for the inventory. A read-only store completes
 /// nothing: its uploads are read as they are.
@@ -25,7 +23,7 @@ pub fn complete_what_is_whole(store: &Store, durability: Durability) {
     let mut after = None;
     let mut completed = false;
     loop {
-        let page = store.inventory(after, PAGE);
+        let page = store.inventory(after, RECOVERY_PAGE);
         let Some(last) = page.last() else { break };
         after = Some(last.object);
         for presence in page.iter().filter(|presence| !presence.complete) {

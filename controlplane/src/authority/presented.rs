@@ -10,10 +10,8 @@
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, Method, Uri};
 
+use crate::bounds::CREDENTIAL_BYTES_MAX;
 use crate::surface::query::Query;
-
-/// Longer ones are nobody's, and are not looked for.
-const BYTES_MAX: usize = 255;
 
 /// What was presented, without repetitions. Holds secrets: it is never printed.
 #[derive(Clone, Default, PartialEq, Eq)]
@@ -67,7 +65,7 @@ impl Presented {
 
 fn distinct(texts: impl IntoIterator<Item = String>) -> Vec<String> {
     let mut kept = Vec::new();
-    for text in texts.into_iter().filter(|text| !text.is_empty() && text.len() <= BYTES_MAX) {
+    for text in texts.into_iter().filter(|text| !text.is_empty() && text.len() <= CREDENTIAL_BYTES_MAX) {
         if !kept.contains(&text) {
             kept.push(text);
         }

@@ -14,8 +14,7 @@ use redb::backends::FileBackend;
 use redb::{BackendError, StorageBackend};
 use rustix::fs::{FallocateFlags, fallocate};
 
-/// Room set aside: several times what one commit of a small catalogue grows the file by.
-const BALLAST_BYTES: u64 = 4 << 20;
+use crate::bounds::BALLAST_BYTES;
 
 /// redb's file.
 #[derive(Debug)]

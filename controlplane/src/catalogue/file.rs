@@ -9,7 +9,7 @@
 //!
 //! Every commit ends with a sync, also for a creation at level `complete`: a completion that was acknowledged is worth
 //! nothing when the name of the file is gone. At `durability: none` nobody waits for a commit: changes are appended to
-//! [`recent`] without a sync and told, and committed within [`SETTLE`]. A killed process loses nothing, since the pages are the
+//! [`recent`] without a sync and told, and committed within [`CATALOGUE_SETTLE`]. A killed process loses nothing, since the pages are the
 //! kernel's; a power cut loses what was recent, never the catalogue.
 //!
 //! The file appears complete or not at all: it is made under another name, synced, and renamed.
@@ -32,6 +32,7 @@ use super::codec::{self, Damaged};
 use super::pulse::{Fare, Pulse};
 use super::recent::{self, Recent};
 use super::{Beginning, Change, Commit, Held, Keeper, NotKept};
+use crate::bounds::{CATALOGUE_BATCH_MAX, CATALOGUE_SETTLE, CATALOGUE_UNSETTLED_MAX};
 
 /// Records by id; values as [`codec`] writes them.
 const RECORDS: TableDefinition<'_, &[u8; 16], &[u8]> = TableDefinition::new("records.1");
@@ -45,12 +46,6 @@ const META: TableDefinition<'_, &str, u64> = TableDefinition::new("meta.1");
 const TRUSTED: &str = "trusted";
 /// Sequence number of the last of the recent changes that are committed.
 const SEQUENCE: &str = "recent";
-/// Changes in one commit.
-const BATCH_MAX: usize = 4096;
-/// How long changes are only in the list of recent ones.
-const SETTLE: Duration = Duration::from_secs(1);
-/// How many; beyond it everybody waits for the commit.
-const UNSETTLED_MAX: usize = 8 * BATCH_MAX;
 /// How late a commit of what nobody waits for begins.
 const NOTES_WAIT: Duration = Duration::from_millis(20);
 /// How late any begins, when as many as this waited for the last one.
@@ -210,7 +205,7 @@ impl Writer {
             if waited >= CROWD {
                 gather(queue, &mut batch, CROWD_WAIT, |_| true);
             }
-            batch.extend(queue.try_iter().take(BATCH_MAX.saturating_sub(batch.len())));
+            batch.extend(queue.try_iter().take(CATALOGUE_BATCH_MAX.saturating_sub(batch.len())));
             waited = batch.iter().filter(|waiting| waiting.is_awaited()).count();
             let changes: Vec<_> = batch.iter_mut().flat_map(|waiting| std::mem::take(&mut waiting.changes)).collect();
             let is_noted = !batch.is_empty() && self.note(&changes);
@@ -223,7 +218,7 @@ impl Writer {
                 // Whoever asked may be gone; the change stands all the same.
                 let _ = waiting.tell.send(outcome.clone());
             }
-            if outcome.is_ok() && self.unkept_since.is_some_and(|since| since.elapsed() >= SETTLE) {
+            if outcome.is_ok() && self.unkept_since.is_some_and(|since| since.elapsed() >= CATALOGUE_SETTLE) {
                 let outcome = self.commit();
                 self.complain(&outcome);
             }
@@ -243,7 +238,7 @@ impl Writer {
     fn note(&mut self, changes: &[Change]) -> bool {
         let since = Instant::now();
         let Some(recent) = &mut self.recent else { return false };
-        if self.is_unnoted || self.unkept.len() >= UNSETTLED_MAX {
+        if self.is_unnoted || self.unkept.len() >= CATALOGUE_UNSETTLED_MAX {
             return false;
         }
         if changes.is_empty() {
@@ -345,7 +340,7 @@ fn gather(
     wants: impl Fn(&Waiting) -> bool,
 ) {
     let end = Instant::now() + limit;
-    while batch.len() < BATCH_MAX && batch.last().is_some_and(&wants) {
+    while batch.len() < CATALOGUE_BATCH_MAX && batch.last().is_some_and(&wants) {
         match queue.recv_timeout(end.saturating_duration_since(Instant::now())) {
             Ok(waiting) => batch.push(waiting),
             Err(mpsc::RecvTimeoutError::Timeout | mpsc::RecvTimeoutError::Disconnected) => break,

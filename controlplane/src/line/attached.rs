@@ -9,11 +9,9 @@ use http_body_util::{BodyExt, Limited};
 
 use super::decision::Decision;
 use super::meta::{Call, Meta};
+use crate::bounds::ATTACHED_BYTES_MAX;
 use crate::server::App;
 use crate::surface::refusal::Refused;
-
-/// Largest body of an ordinary API call (reliability.md §4).
-pub const BYTES_MAX: usize = 1 << 20;
 
 /// The whole body of the request.
 pub struct Attached(pub Bytes);
@@ -25,11 +23,11 @@ impl FromRequest<App> for Attached {
         let meta = *request.extensions().get::<Meta>().expect("the entry layer put it there");
         match meta.call {
             Call::Decide if !meta.body.is_empty() => {
-                let act = Act::Forward { bytes_max: BYTES_MAX as u64 };
+                let act = Act::Forward { bytes_max: ATTACHED_BYTES_MAX as u64 };
                 Err(Decision::grant(&app.node, act).into_response())
             }
             Call::Decide | Call::Attached | Call::Outcome | Call::Recheck | Call::Line | Call::Bare => {
-                match Limited::new(request.into_body(), BYTES_MAX).collect().await {
+                match Limited::new(request.into_body(), ATTACHED_BYTES_MAX).collect().await {
                     Ok(body) => Ok(Self(body.to_bytes())),
                     Err(_) => Err(Refused::new(413, "the body is larger than this route takes").into_response()),
                 }

@@ -13,13 +13,10 @@ use etransfer_contract::order::OrdersQuery;
 use http::StatusCode;
 use serde::de::DeserializeOwned;
 
-use crate::bounds::{POLL_WAIT, POLL_WAIT_BUSY};
+use crate::bounds::{FACTS_BATCH_BYTES_MAX, POLL_WAIT, POLL_WAIT_BUSY};
 use crate::server::App;
 use crate::surface::cloudbackend::user::console;
 use crate::surface::refusal::Refused;
-
-/// Largest batch: an inventory page of objects with many spans each.
-const BATCH_BYTES_MAX: usize = 64 << 20;
 
 /// The routes.
 pub fn router() -> Router<App> {
@@ -29,7 +26,7 @@ pub fn router() -> Router<App> {
         .route(CLAIM_PATH, post(claim))
         .route(COUNTERS_PATH, post(counters))
         .merge(console::router())
-        .layer(DefaultBodyLimit::max(BATCH_BYTES_MAX))
+        .layer(DefaultBodyLimit::max(FACTS_BATCH_BYTES_MAX))
 }
 
 async fn facts(State(app): State<App>, body: Bytes) -> Result<StatusCode, Refused> {

@@ -7,11 +7,9 @@ use etransfer_contract::step::Outcome;
 use http_body_util::{BodyExt, Limited};
 
 use super::meta::{Call, Meta};
+use crate::bounds::OUTCOME_BYTES_MAX;
 use crate::server::App;
 use crate::surface::refusal::Refused;
-
-/// Largest outcome: the fields of a form, as JSON.
-const OUTCOME_BYTES_MAX: usize = 32 << 20;
 
 /// What came of the last step of this request; `None`: there was none.
 #[derive(Debug)]

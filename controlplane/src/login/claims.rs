@@ -6,6 +6,7 @@
 use serde_json::{Map, Value};
 use thiserror::Error;
 
+use crate::bounds::CLAIMED_GROUPS_MAX;
 use crate::people::Profile;
 
 /// Longest text that is kept, in characters: the width of the columns of contract §10.
@@ -13,9 +14,6 @@ const TEXT_CHARS_MAX: usize = 255;
 
 /// Longest avatar address, in characters.
 const URL_CHARS_MAX: usize = 2048;
-
-/// Groups beyond these are not looked at.
-const GROUPS_MAX: usize = 1000;
 
 /// Claims that describe nobody.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
@@ -77,7 +75,7 @@ fn is_web_address(text: &str) -> bool {
 fn groups(claim: Option<&Value>) -> Vec<String> {
     let mut names: Vec<String> = Vec::new();
     let Some(Value::Array(groups)) = claim else { return names };
-    for group in groups.iter().take(GROUPS_MAX) {
+    for group in groups.iter().take(CLAIMED_GROUPS_MAX) {
         let name = match group {
             Value::Object(fields) => ["name", "id"].iter().find_map(|key| fields.get(*key).and_then(text)),
             other => text(other),
@@ -182,7 +180,7 @@ mod tests {
         assert_eq!(profile.email.unwrap().chars().count(), 255);
         assert_eq!((profile.groups, profile.avatar_url), (vec!["kept".to_owned()], None));
         let many: Vec<String> = (0..5000).map(|n| n.to_string()).collect();
-        assert_eq!(read(json!({"sub": "s", "groups": many})).unwrap().groups.len(), GROUPS_MAX);
+        assert_eq!(read(json!({"sub": "s", "groups": many})).unwrap().groups.len(), CLAIMED_GROUPS_MAX);
     }
 
     proptest! {

@@ -3,17 +3,12 @@
 //! Certificates are checked against the system's store. No answer's content is ever part of an error.
 
 use std::error::Error as _;
-use std::time::Duration;
 
 use reqwest::{Client, RequestBuilder, StatusCode, Url, redirect};
 use serde::de::DeserializeOwned;
 use thiserror::Error;
 
-/// For the whole exchange, from connecting to the last byte.
-const TIMEOUT: Duration = Duration::from_secs(5);
-
-/// Largest answer.
-const BODY_BYTES_MAX: usize = 1 << 20;
+use crate::bounds::{PROVIDER_BYTES_MAX, PROVIDER_WAIT};
 
 /// Why the provider's answer is of no use; asking again later may help.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -25,7 +20,7 @@ pub enum Fault {
         reason: String,
     },
     /// No whole answer in time.
-    #[error("no whole answer within {} s", TIMEOUT.as_secs())]
+    #[error("no whole answer within {} s", PROVIDER_WAIT.as_secs())]
     Slow,
     /// The answer is longer than anything a provider has to say.
     #[error("its answer is larger than 1 MiB")]
@@ -122,7 +117,7 @@ pub struct Fetch {
 impl Fetch {
     /// Fails when the system has no usable certificate store.
     pub fn new() -> Result<Self, reqwest::Error> {
-        Ok(Self { client: Client::builder().timeout(TIMEOUT).redirect(redirect::Policy::none()).build()? })
+        Ok(Self { client: Client::builder().timeout(PROVIDER_WAIT).redirect(redirect::Policy::none()).build()? })
     }
 
     /// GET, to be completed by the caller.
@@ -145,7 +140,7 @@ pub async fn send(request: RequestBuilder) -> Result<Answer, Fault> {
     }
     let mut body = Vec::new();
     while let Some(chunk) = response.chunk().await.map_err(fault)? {
-        if body.len() + chunk.len() > BODY_BYTES_MAX {
+        if body.len() + chunk.len() > PROVIDER_BYTES_MAX {
             return Err(Fault::TooLarge);
         }
         body.extend_from_slice(&chunk);

@@ -15,17 +15,13 @@ use serde_json::{Map, Value};
 use subtle::ConstantTimeEq;
 use thiserror::Error;
 
-/// Longest token.
-const TOKEN_BYTES_MAX: usize = 8 << 10;
+use crate::bounds::{ID_TOKEN_BYTES_MAX, ID_TOKEN_KEYS_MAX};
 
 /// How far the provider's clock may be from ours, seconds.
 const SKEW_S: f64 = 60.0;
 
 /// Header fields that bring their own key, or ask for rules nobody here knows.
 const HEADER_REFUSED: [&str; 5] = ["jku", "x5u", "jwk", "x5c", "crit"];
-
-/// Keys tried for a token that does not name one.
-const KEYS_TRIED_MAX: usize = 16;
 
 /// What a token must say.
 #[derive(Debug)]
@@ -77,7 +73,7 @@ pub fn verify(
     keys: &CoreJsonWebKeySet,
     expected: &Expected<'_>,
 ) -> Result<Map<String, Value>, IdTokenFault> {
-    if token.len() > TOKEN_BYTES_MAX {
+    if token.len() > ID_TOKEN_BYTES_MAX {
         return Err(IdTokenFault::TooLong);
     }
     let mut parts = token.rsplitn(2, '.');
@@ -120,7 +116,7 @@ fn check_signature(
         }
         Some(_) => Err(IdTokenFault::Header("kid that is no text")),
         None => {
-            let mut all = keys.keys().iter().take(KEYS_TRIED_MAX);
+            let mut all = keys.keys().iter().take(ID_TOKEN_KEYS_MAX);
             all.find(is_signed_with).map(drop).ok_or(IdTokenFault::UnknownKey)
         }
     }

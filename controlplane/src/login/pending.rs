@@ -26,6 +26,7 @@ use thiserror::Error;
 
 use super::provider::{Begun, Proof};
 use super::random;
+use crate::bounds::LOGINS_PENDING_MAX;
 use crate::config::Secret;
 use crate::people::Profile;
 
@@ -34,9 +35,6 @@ const LIFE: Duration = Duration::from_secs(600);
 
 /// An expired login is remembered for as long again, so that its short link can say so (410).
 const REMEMBERED: Duration = Duration::from_secs(2 * 600);
-
-/// More than these push out the oldest.
-const LOGINS_MAX: usize = 10_000;
 
 /// Why a value opens nothing. People and programs are not told which.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
@@ -250,7 +248,7 @@ impl<S> Pending<S> {
 
     fn insert(&mut self, keys: Vec<Key>, stage: Stage<S>, now: Instant) {
         while let Some((&oldest, login)) = self.logins.first_key_value() {
-            if self.logins.len() < LOGINS_MAX && now.duration_since(login.started) < REMEMBERED {
+            if self.logins.len() < LOGINS_PENDING_MAX && now.duration_since(login.started) < REMEMBERED {
                 break;
             }
             self.remove(oldest);

@@ -38,6 +38,7 @@ pub use access::{Look, Page, Room, Want, Whose};
 pub use edit::Edit;
 pub use ledger::Account;
 
+use crate::bounds::INVENTORY_FIRST_MAX;
 use crate::catalogue::pulse::Fare;
 use crate::catalogue::{Beginning, Change, Commit, Docs, Keeper, Shelf};
 use crate::clock::Clock;
@@ -96,10 +97,6 @@ struct State {
     /// Facts were refused because what they changed could not be written down; told again, they change nothing.
     is_behind: bool,
 }
-
-/// Most objects that a data plane is asked to tell first: beyond them, an upload looks empty until its page came. Twice the
-/// uploads that a node lets be open.
-const FIRST_MAX: usize = 200_000;
 
 impl Node {
     /// A node that continues from `beginning`.
@@ -214,7 +211,7 @@ impl Node {
             self.continue_above(query.epoch);
         }
         let epoch = self.epoch();
-        let first = if is_stranger { state.shelf.open_ids().take(FIRST_MAX).collect() } else { Vec::new() };
+        let first = if is_stranger { state.shelf.open_ids().take(INVENTORY_FIRST_MAX).collect() } else { Vec::new() };
         let is_news = is_stranger || query.epoch != epoch || !orders.is_empty() || !unheard.is_empty();
         is_news.then_some(Orders { control_run: self.run, epoch, inventory: is_stranger, first, orders, unheard })
     }

@@ -9,8 +9,7 @@ use std::collections::{BTreeMap, HashMap};
 use etransfer_contract::ObjectId;
 use etransfer_contract::order::{Order, What};
 
-/// Orders told in one answer.
-const ANSWER_MAX: usize = 1000;
+use crate::bounds::ORDERS_PER_ANSWER_MAX;
 
 /// The book.
 #[derive(Debug, Default)]
@@ -63,7 +62,7 @@ impl OrderBook {
                 self.by_object.remove(&object);
             }
         }
-        let next = self.waiting.range(after.saturating_add(1)..).take(ANSWER_MAX);
+        let next = self.waiting.range(after.saturating_add(1)..).take(ORDERS_PER_ANSWER_MAX);
         next.map(|(sequence, what)| Order { sequence: *sequence, what: what.clone() }).collect()
     }
 }

@@ -12,7 +12,7 @@
 //! * A token made here is stored as its digest; only the answer of a sign-in holds the token itself.
 //! * A change is one transaction, and who changes a user's groups or sessions writes the user's row first. That row is
 //!   the lock: nobody signs in while being disabled, and nobody is in a group twice.
-//! * Every call answers within [`LIMIT`]. A database that is away at the start, stops, hangs or comes back empty is
+//! * Every call answers within [`PEOPLE_ANSWER_WAIT`]. A database that is away at the start, stops, hangs or comes back empty is
 //!   [`PeopleError::Away`] for as long as it lasts, and then works again without a restart (P15).
 //!
 //! *Absent on purpose:* pending logins, which live in memory and are not shared between nodes; their table is created and
@@ -38,8 +38,8 @@ use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
+use crate::bounds::PEOPLE_ANSWER_WAIT;
 use crate::config::Database;
 
 pub use error::PeopleError;
@@ -48,9 +48,6 @@ pub use profile::Profile;
 
 use error::Fault;
 use pool::Pool;
-
-/// Within this time every operation has an answer.
-pub const LIMIT: Duration = Duration::from_secs(5);
 
 /// How often a change is tried that collides with others. Each round lets at least one of them through.
 const ROUNDS: usize = 16;
@@ -90,11 +87,11 @@ impl People {
             }
             self.round(&operation).await
         };
-        let error = match tokio::time::timeout(LIMIT, rounds).await {
+        let error = match tokio::time::timeout(PEOPLE_ANSWER_WAIT, rounds).await {
             Ok(Ok(value)) => return Ok(value),
             Ok(Err(Fault::Refused(refusal))) => return Err(refusal),
             Ok(Err(Fault::Sql(error))) => PeopleError::from_sql(&error),
-            Err(_) => PeopleError::Away { reason: format!("no answer for {} s", LIMIT.as_secs()) },
+            Err(_) => PeopleError::Away { reason: format!("no answer for {} s", PEOPLE_ANSWER_WAIT.as_secs()) },
         };
         if error != PeopleError::Taken {
             // The database may be another one from now on, and empty.

@@ -12,14 +12,9 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, S
 use sqlx::{ConnectOptions, Connection, Error, Executor, MySql, MySqlPool, PgPool, Postgres, Sqlite, SqlitePool};
 
 use super::sql::{self, Dialect, Row, Value};
-use crate::bounds::PEOPLE_CONNECTIONS_MAX;
+use crate::bounds::{PEOPLE_CONNECT_WAIT, PEOPLE_CONNECTIONS_MAX, PEOPLE_LOCK_WAIT};
 use crate::config::{Database, PeopleBackend};
 
-/// For a connection, old or new.
-const CONNECT_LIMIT: Duration = Duration::from_secs(3);
-/// For a lock somebody else holds: below the limit of an operation, so that the database itself gives up first and the
-/// connection stays good.
-const LOCK_LIMIT: Duration = Duration::from_secs(4);
 /// For finding out whether a connection that comes back is still good.
 const RETURN_LIMIT: Duration = Duration::from_secs(2);
 
@@ -143,7 +138,7 @@ fn sqlite(path: &Path, distrusted: &Distrust) -> SqlitePool {
         .journal_mode(SqliteJournalMode::Wal)
         // An acknowledged change of rights survives a power cut.
         .synchronous(SqliteSynchronous::Full)
-        .busy_timeout(LOCK_LIMIT)
+        .busy_timeout(PEOPLE_LOCK_WAIT)
         .foreign_keys(true)
         .disable_statement_logging();
     bounded(SqlitePoolOptions::new(), distrusted).connect_lazy_with(options)
@@ -162,7 +157,7 @@ fn mysql(database: &Database, distrusted: &Distrust) -> MySqlPool {
             Box::pin(async move {
                 // What a row says after its lock was taken must be what the last holder left.
                 link.execute("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED").await?;
-                let limit = format!("SET SESSION innodb_lock_wait_timeout = {}", LOCK_LIMIT.as_secs());
+                let limit = format!("SET SESSION innodb_lock_wait_timeout = {}", PEOPLE_LOCK_WAIT.as_secs());
                 link.execute(sqlx::AssertSqlSafe(limit)).await?;
                 Ok(())
             })
@@ -181,7 +176,7 @@ fn postgres(database: &Database, distrusted: &Distrust) -> PgPool {
     bounded(PgPoolOptions::new(), distrusted)
         .after_connect(|link, _| {
             Box::pin(async move {
-                let limit = format!("SET lock_timeout = {}", LOCK_LIMIT.as_millis());
+                let limit = format!("SET lock_timeout = {}", PEOPLE_LOCK_WAIT.as_millis());
                 link.execute(sqlx::AssertSqlSafe(limit)).await?;
                 Ok(())
             })
@@ -193,7 +188,7 @@ fn bounded<DB: sqlx::Database>(options: PoolOptions<DB>, distrusted: &Distrust) 
     let distrusted = distrusted.clone();
     options
         .max_connections(PEOPLE_CONNECTIONS_MAX)
-        .acquire_timeout(CONNECT_LIMIT)
+        .acquire_timeout(PEOPLE_CONNECT_WAIT)
         .test_before_acquire(true)
         .before_acquire(move |_, link| {
             let spared = distrusted.spares(link.age);

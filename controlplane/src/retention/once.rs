@@ -21,7 +21,7 @@
 //! | after each end | W received all of the file, or no chunk is left | the file is gone | | |
 //!
 //! Must stay true: *at most one receiver's possible bytes are the whole file*. The possible bytes of a receiver grow by a
-//! claim alone (and by rounding, [`SPANS_MAX`], which only refuses more), and the claim that would make them the whole file
+//! claim alone (and by rounding, [`ONCE_SPANS_MAX`], which only refuses more), and the claim that would make them the whole file
 //! is refused while another's are. It follows that a file
 //! whose last block left to a receiver that never acknowledged it is bound to that receiver, who may try again; others are
 //! refused, because what that receiver has cannot be known. A file whose last byte never left is bound to no receiver.
@@ -39,11 +39,7 @@ use etransfer_contract::{Span, SpanSet};
 use serde::{Deserialize, Serialize};
 
 use super::receiver::Receiver;
-
-/// Receivers remembered one by one per file; of the one that has least only the bytes are remembered beyond it.
-const RECEIVERS_MAX: usize = 256;
-/// Separate spans per receiver; what is more is remembered more roughly, so that a record stays small.
-const SPANS_MAX: usize = 256;
+use crate::bounds::{ONCE_RECEIVERS_MAX, ONCE_SPANS_MAX};
 
 /// The state of one `download_once` file.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -258,7 +254,7 @@ impl Once {
     /// Keeps what is known of a receiver small: of what it received its smallest pieces become doubtful, and what is
     /// doubtful grows over its smallest gaps.
     fn coarsen(&mut self, who: &str) {
-        while let Some(got) = self.delivered.get_mut(who).filter(|got| got.count() > SPANS_MAX) {
+        while let Some(got) = self.delivered.get_mut(who).filter(|got| got.count() > ONCE_SPANS_MAX) {
             let Some(least) = got.iter().min_by_key(|span| span.len()) else { return };
             got.remove(least);
             self.doubtful.entry(who.to_owned()).or_default().insert(least);
@@ -270,7 +266,7 @@ impl Once {
 
     fn forget_one(&mut self) {
         let known: BTreeSet<&String> = self.delivered.keys().chain(self.doubtful.keys()).collect();
-        if known.len() <= RECEIVERS_MAX {
+        if known.len() <= ONCE_RECEIVERS_MAX {
             return;
         }
         let bytes = |who: &String| {
@@ -307,7 +303,7 @@ fn prefix(span: Option<Span>, bytes: u64) -> Option<Span> {
 }
 
 fn close_gaps(set: &mut SpanSet) {
-    while set.count() > SPANS_MAX {
+    while set.count() > ONCE_SPANS_MAX {
         let gaps = set.iter().zip(set.iter().skip(1)).filter_map(|(a, b)| Span::new(a.end(), b.start()));
         let Some(least) = gaps.min_by_key(|gap| gap.len()) else { return };
         set.insert(least);
@@ -494,12 +490,12 @@ mod tests {
             assert!(once.claim(delivery(ticket, who, 0, 9_990), length));
             assert!(!once.ended(delivery(ticket, who, 0, 9_990), WHOLE, length));
         }
-        assert!(once.delivered.len() <= RECEIVERS_MAX);
+        assert!(once.delivered.len() <= ONCE_RECEIVERS_MAX);
         for ticket in (2000..6000).step_by(2) {
             once.claim(delivery(ticket, &names[0], ticket, ticket + 1), length);
             once.ended(delivery(ticket, &names[0], ticket, ticket + 1), WHOLE, length);
         }
-        assert!(once.delivered.values().chain(once.doubtful.values()).all(|set| set.count() <= SPANS_MAX));
+        assert!(once.delivered.values().chain(once.doubtful.values()).all(|set| set.count() <= ONCE_SPANS_MAX));
         assert!(once.claim(delivery(7000, &names[1], 9_990, 10_000), length));
         assert!(!once.claim(delivery(7001, &names[2], 9_990, 10_000), length), "remembered or not, it had the rest");
     }

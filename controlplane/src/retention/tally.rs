@@ -7,9 +7,7 @@ use std::collections::{HashMap, VecDeque};
 use etransfer_contract::{ObjectId, Span, SpanSet};
 
 use super::receiver::Who;
-
-/// Receivers in the middle of a download that are remembered.
-const PARTS_MAX: usize = 8192;
+use crate::bounds::TALLY_PARTS_MAX;
 
 /// Sums of deliveries.
 #[derive(Debug, Default)]
@@ -52,7 +50,7 @@ impl Tally {
     }
 
     fn make_room(&mut self) {
-        if self.parts.len() >= PARTS_MAX {
+        if self.parts.len() >= TALLY_PARTS_MAX {
             self.oldest.pop_front().and_then(|old| self.parts.remove(&old));
         }
     }

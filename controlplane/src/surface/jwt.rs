@@ -8,8 +8,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-/// Longer ones are nobody's (reliability.md §4).
-const BYTES_MAX: usize = 8 * 1024;
+use crate::bounds::JWT_BYTES_MAX;
 
 /// A token with these claims; `exp` has to be one of them.
 pub fn sign(key: &[u8], claims: &impl Serialize) -> String {
@@ -28,7 +27,7 @@ pub fn verify_begun<T: DeserializeOwned>(key: &[u8], token: &str) -> Option<T> {
 }
 
 fn read<T: DeserializeOwned>(key: &[u8], token: &str, must_last: bool) -> Option<T> {
-    if token.len() > BYTES_MAX {
+    if token.len() > JWT_BYTES_MAX {
         return None;
     }
     let mut validation = Validation::new(Algorithm::HS256);
@@ -126,7 +125,7 @@ mod tests {
         ] {
             assert_eq!(verify::<Value>(KEY, &forged(&good, &claims)), None, "{claims}");
         }
-        let long = json!({"sub": "a".repeat(BYTES_MAX), "exp": now + 60});
+        let long = json!({"sub": "a".repeat(JWT_BYTES_MAX), "exp": now + 60});
         assert_eq!(verify::<Value>(KEY, &forged(&good, &long)), None);
         let unsigned = format!("{}.{}.", encoded(&json!({"alg": "none"})), encoded(&claims));
         for token in ["", "zzz", "a.b.c", "..", &unsigned] {

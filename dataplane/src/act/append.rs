@@ -26,7 +26,7 @@ use super::mover::{Limits, Moved, Mover, Stop};
 use super::remove::erase;
 use super::told::told;
 use crate::body::Body;
-use crate::bounds::SPANS_MAX;
+use crate::bounds::{SPANS_MAX, WRITER_CLAIM_WAIT};
 use crate::config::WriteMode;
 use crate::content::Content;
 use crate::core::{Core, http_date};
@@ -38,8 +38,6 @@ use crate::wire::Wire;
 
 /// From this body length on, whole blocks are written past the page cache (io.md §1).
 const DIRECT_BODY_BYTES_MIN: u64 = 256 * 1024;
-/// How long a request waits for bytes another writer owns (T-LOCK-2a).
-const CLAIM_WAIT: Duration = Duration::from_secs(5);
 /// A writer silent for this long is ended by whoever wants its bytes (T-LOCK-2).
 pub const SILENT: Duration = Duration::from_secs(1);
 /// How often a waiting request looks again.
@@ -196,7 +194,7 @@ async fn claim(
     bytes: Option<u64>,
     permit: &Append,
 ) -> Result<Claim, Failure> {
-    let deadline = core.io.now() + CLAIM_WAIT;
+    let deadline = core.io.now() + WRITER_CLAIM_WAIT;
     loop {
         let want = Want { offset: ask.offset, body: bytes, parallel: permit.parallel };
         match object.claim(want) {

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::Answered;
 use crate::body::{Body, BodyError, Fill};
-use crate::bounds::{READ_AHEAD_CHARGE, TOLD_STEP_BYTES};
+use crate::bounds::{READ_AHEAD_CHARGE, RELAYED_PIECE_WAIT, TOLD_STEP_BYTES};
 use crate::core::Core;
 use crate::grants::{Asker, forwarded};
 use crate::http::{Framing, Head, LAST_CHUNK, Method, Reject, Reply, ResponseHead, encode_chunk};
@@ -16,9 +16,6 @@ use crate::undecided::Share;
 use crate::uptake::Uptake;
 use crate::wire::Wire;
 use crate::world::Buf;
-
-/// How long the control plane may take between two pieces of an answer.
-const PIECE_WAIT: Duration = Duration::from_secs(60);
 
 /// A client whose request the control plane has the last word on.
 pub struct Client<'c> {
@@ -52,7 +49,7 @@ pub async fn forward(core: &Core, client: Client<'_>, bytes_max: u64, keep_alive
     let mut request = forwarded(head, asker, "attached", &content.len().to_string(), attached);
     request.extend_from_slice(&content);
     drop(content);
-    let asked = core.line.ask(&request, PIECE_WAIT).await;
+    let asked = core.line.ask(&request, RELAYED_PIECE_WAIT).await;
     drop(request);
     share.release();
     match asked {
@@ -104,7 +101,7 @@ pub async fn relay(core: &Core, wire: &mut Wire, head: &Head, mut reply: LineRep
     }
     if length.is_none() && head.version_minor() == 0 {
         // HTTP/1.0 knows no chunks: the answer is taken whole and counted.
-        let Ok(whole) = reply.take_whole(PIECE_WAIT).await else { return Answered::Cut };
+        let Ok(whole) = reply.take_whole(RELAYED_PIECE_WAIT).await else { return Answered::Cut };
         length = Some(whole.len() as u64);
         early = Some(whole);
     }
@@ -119,7 +116,7 @@ pub async fn relay(core: &Core, wire: &mut Wire, head: &Head, mut reply: LineRep
     if bodiless {
         // The line asks for HEAD by GET: the body that came along is not the client's.
         let sent = wire.answer(Buf::from(out), false, &mut uptake).await.1.is_ok();
-        if reply.take_whole(PIECE_WAIT).await.is_ok() {
+        if reply.take_whole(RELAYED_PIECE_WAIT).await.is_ok() {
             let LineReply { head, body, wire } = reply;
             line.give_back(wire, &head, &body);
         }
@@ -129,8 +126,8 @@ pub async fn relay(core: &Core, wire: &mut Wire, head: &Head, mut reply: LineRep
         let piece = match early.take() {
             Some(whole) => Ok(whole),
             None if reply.body.is_done() => Ok(Vec::new()),
-            None if is_endless => reply.next_event(PIECE_WAIT).await,
-            None => reply.next_piece(PIECE_WAIT).await,
+            None if is_endless => reply.next_event(RELAYED_PIECE_WAIT).await,
+            None => reply.next_piece(RELAYED_PIECE_WAIT).await,
         };
         let Ok(piece) = piece else { return Answered::Cut };
         // Events come often: the stop is noticed with the next one, and is the end of the stream.

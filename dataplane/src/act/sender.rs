@@ -10,14 +10,13 @@
 //!
 //! Must stay true: no page is waited for on the core (residency is probed first, or the page was just read); a cut reader
 //! stops at a window; nothing is read from the disk before it may leave; no client holds a slot for longer than
-//! [`SLOT_WAIT`], for who reads slowly would take it from everybody else.
-
-use std::time::Duration;
+//! [`READER_SLOT_WAIT`], for who reads slowly would take it from everybody else.
 
 use etransfer_contract::Span;
 use rustix::io::{IoSliceMut, ReadWriteFlags};
 
 use super::fault::cut_short;
+use crate::bounds::READER_SLOT_WAIT;
 use crate::core::Core;
 use crate::permission::Permission;
 use crate::rates::{Meter, Turn};
@@ -33,8 +32,6 @@ const ONE_SEND_BYTES_MAX: u64 = 16 * 1024;
 const WINDOW_BYTES: u64 = 2 << 20;
 /// The kernel reads ahead at least this much, in one run.
 const READ_AHEAD_BYTES: u64 = 128 * 1024;
-/// How long a slot waits for its client. Whoever takes it within this reads 5 MiB/s or more.
-const SLOT_WAIT: Duration = Duration::from_millis(200);
 
 /// Sends spans of one object to one client.
 pub struct Sender<'c> {
@@ -196,7 +193,7 @@ impl<'c> Sender<'c> {
             return self.short(at);
         }
         *read_to = at + read as u64;
-        let sent = self.wire.send_some(slot, 0..read, *read_to < end, SLOT_WAIT).await;
+        let sent = self.wire.send_some(slot, 0..read, *read_to < end, READER_SLOT_WAIT).await;
         sent.ok().map(|bytes| bytes as u64)
     }
 

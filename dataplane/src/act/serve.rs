@@ -23,6 +23,7 @@ use super::fault::{Doing, Fault, believe};
 use super::relay::away;
 use super::sender::Sender;
 use super::{Answered, acknowledged};
+use crate::bounds::{HELD_BACK_BYTES, RECEIVER_CLAIM_WAIT};
 use crate::core::{Core, http_date};
 use crate::data_file::open_for_reading;
 use crate::http::{Head, Method, Reply};
@@ -33,10 +34,6 @@ use crate::uptake::Uptake;
 use crate::wire::Wire;
 use crate::world::{Buf, Fd};
 
-/// The block the second claim decides about. What is shorter is claimed once, whole.
-const HELD_BACK_BYTES: u64 = 64 * 1024;
-/// How long a delivery that must not go on waits for the end of the one that is in its way.
-const CLAIM_PATIENCE: Duration = Duration::from_secs(1);
 /// Between two attempts meanwhile.
 const CLAIM_PAUSE: Duration = Duration::from_millis(20);
 
@@ -288,7 +285,7 @@ async fn obtain(
     held_from: Option<u64>,
 ) -> Result<(), Withheld> {
     let Permission { core, grant, .. } = permission;
-    let deadline = core.io.now() + CLAIM_PATIENCE;
+    let deadline = core.io.now() + RECEIVER_CLAIM_WAIT;
     loop {
         match claim(core, permit, grant, span, held_from).await {
             Some(Verdict { go: true, .. }) => return Ok(()),

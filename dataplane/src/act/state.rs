@@ -1,6 +1,6 @@
 //! HEAD of an upload (tus.md A3): the offset an immediate PATCH will be accepted at.
 //!
-//! `X-Received-Ranges` lists what was received from the lowest offset on, and at most [`RANGES_BYTES_MAX`] of it: many clients
+//! `X-Received-Ranges` lists what was received from the lowest offset on, and at most [`RANGES_FIELD_BYTES_MAX`] of it: many clients
 //! and proxies refuse longer heads. When that is not all, `X-Received-Ranges-Count` says how many ranges there are. A client
 //! that does not know it takes the list for the whole and sends bytes again that are there. All of them are told by
 //! `GET /api/files/{id}/ranges`.
@@ -12,11 +12,9 @@ use super::Answered;
 use super::append::{SILENT, expires};
 use super::quiet::end_and_wait;
 use super::told::told;
+use crate::bounds::RANGES_FIELD_BYTES_MAX;
 use crate::core::Core;
 use crate::http::{Head, Reply};
-
-/// Longest `X-Received-Ranges`: half of what the tightest proxies take for a head.
-const RANGES_BYTES_MAX: usize = 4 * 1024;
 
 /// Executes a state grant. A silent writer is ended first, a flowing one is left alone (T-HEAD-8, T-LOCK-2).
 pub async fn state(core: &Core, head: &Head, permit: &State) -> Answered {
@@ -54,7 +52,7 @@ pub async fn state(core: &Core, head: &Head, permit: &State) -> Answered {
     };
     if let (Some(object), Some(told), true) = (object, told, received > 0) {
         let spans = told.spans(&object);
-        let (text, listed) = spans.text_within(RANGES_BYTES_MAX);
+        let (text, listed) = spans.text_within(RANGES_FIELD_BYTES_MAX);
         reply = reply.field("X-Received-Ranges", text);
         if listed < spans.count() {
             reply = reply.field("X-Received-Ranges-Count", spans.count().to_string());

@@ -6,12 +6,10 @@ use etransfer_contract::span::OFFSET_MAX;
 
 use super::Reject;
 use super::trailers::Trailers;
+use crate::bounds::{BODY_EXTENSIONS_BYTES_MAX, CHUNK_EXTENSION_BYTES_MAX};
 
 /// Digits of a chunk size.
 const SIZE_DIGITS_MAX: u8 = 16;
-/// Extension bytes, from the semicolon on, in one chunk and in one message.
-const CHUNK_EXTENSION_BYTES_MAX: u32 = 256;
-const EXTENSION_BYTES_MAX: u32 = 16 * 1024;
 
 /// What ends a chunked body without trailers.
 pub const LAST_CHUNK: &[u8] = b"0\r\n\r\n";
@@ -159,7 +157,7 @@ impl Decoder {
             (State::Extension { size, .. }, b'\r') => State::SizeLf { size },
             (State::Extension { size, bytes }, b'\t' | b' '..=b'~' | 0x80..) => {
                 self.extension_bytes += 1;
-                if bytes == CHUNK_EXTENSION_BYTES_MAX || self.extension_bytes > EXTENSION_BYTES_MAX {
+                if bytes == CHUNK_EXTENSION_BYTES_MAX || self.extension_bytes > BODY_EXTENSIONS_BYTES_MAX {
                     return Err(Reject::ChunkExtensions);
                 }
                 State::Extension { size, bytes: bytes + 1 }

@@ -4,9 +4,7 @@ use etransfer_contract::span::OFFSET_MAX;
 use etransfer_contract::tus::Fields;
 
 use super::Reject;
-
-/// A length has at most the digits of 2^63 - 1.
-const LENGTH_DIGITS_MAX: usize = 19;
+use crate::bounds::LENGTH_DIGITS_MAX;
 
 /// How the body of a message is delimited.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

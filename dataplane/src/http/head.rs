@@ -10,8 +10,10 @@ use std::ops::Range;
 use etransfer_contract::list;
 use etransfer_contract::tus::Fields;
 
+use crate::bounds::HEAD_FIELDS_MAX;
+
 use super::fields::FieldTable;
-use super::scan::{FIELDS_MAX, HeadLimits, HeadScan, Scanned};
+use super::scan::{HeadLimits, HeadScan, Scanned};
 use super::target::{Target, is_authority, is_same};
 use super::{Framing, Method, Reject};
 
@@ -55,7 +57,7 @@ impl Head {
             extra = [b"/", &head[target_at]].concat();
             target_at = head.len()..head.len() + extra.len();
         }
-        let mut headers = [const { MaybeUninit::uninit() }; FIELDS_MAX];
+        let mut headers = [const { MaybeUninit::uninit() }; HEAD_FIELDS_MAX];
         let mut request = httparse::Request::new(&mut []);
         let agrees = matches!(
             request.parse_with_uninit_headers(head, &mut headers),

@@ -5,17 +5,14 @@ use etransfer_contract::tus::Fields;
 
 use super::fields::FieldTable;
 use super::hop::HopByHop;
-use super::scan::FIELDS_MAX;
 use super::section::{SectionLimits, SectionScan};
 use super::{Framing, Reject};
-
-/// A status line is short; more is no HTTP.
-const STATUS_LINE_BYTES_MAX: usize = 1024;
+use crate::bounds::{HEAD_FIELDS_MAX, STATUS_LINE_BYTES_MAX};
 
 const LIMITS: SectionLimits = SectionLimits {
     end_max: 64 * 1024,
     end_reject: Reject::HeadTooLarge,
-    fields_max: FIELDS_MAX,
+    fields_max: HEAD_FIELDS_MAX,
     fields_reject: Reject::TooManyFields,
     field_bytes_max: 16 * 1024,
     field_reject: Reject::FieldTooLarge,
@@ -50,7 +47,7 @@ impl ResponseHead {
             return if too_long { Err(BadResponse::StatusLine) } else { Ok(None) };
         };
         let Some(end) = SectionScan::at(line_end + 1).scan(bytes, &LIMITS)? else { return Ok(None) };
-        let mut headers = [httparse::EMPTY_HEADER; FIELDS_MAX];
+        let mut headers = [httparse::EMPTY_HEADER; HEAD_FIELDS_MAX];
         let mut response = httparse::Response::new(&mut headers);
         match response.parse(&bytes[..end]) {
             Ok(httparse::Status::Complete(parsed)) if parsed == end && bytes[..line_end].ends_with(b"\r") => {}

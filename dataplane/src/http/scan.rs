@@ -8,10 +8,7 @@ use std::ops::Range;
 use super::Reject;
 use super::section::{SectionLimits, SectionScan, is_token};
 use super::target;
-use crate::bounds::HEAD_BYTES_MAX;
-
-/// Fields a table can hold; [`HeadLimits::fields_max`] is never above.
-pub(super) const FIELDS_MAX: usize = 100;
+use crate::bounds::{HEAD_BYTES_MAX, HEAD_FIELDS_MAX};
 
 /// How large a request head may be (reliability.md §4).
 #[derive(Debug, Clone, Copy)]
@@ -32,7 +29,7 @@ impl Default for HeadLimits {
             request_line_bytes_max: 8 * 1024,
             head_bytes_max: HEAD_BYTES_MAX,
             field_bytes_max: 16 * 1024,
-            fields_max: FIELDS_MAX,
+            fields_max: HEAD_FIELDS_MAX,
         }
     }
 }
@@ -133,7 +130,7 @@ fn section_limits(limits: &HeadLimits) -> SectionLimits {
     SectionLimits {
         end_max: limits.head_bytes_max,
         end_reject: Reject::HeadTooLarge,
-        fields_max: limits.fields_max.min(FIELDS_MAX),
+        fields_max: limits.fields_max.min(HEAD_FIELDS_MAX),
         fields_reject: Reject::TooManyFields,
         field_bytes_max: limits.field_bytes_max,
         field_reject: Reject::FieldTooLarge,

@@ -2,14 +2,12 @@
 
 use super::Reject;
 use super::section::{SectionLimits, SectionScan};
-use crate::bounds::TRAILER_BYTES_MAX;
-
-const FIELDS_MAX: usize = 32;
+use crate::bounds::{TRAILER_BYTES_MAX, TRAILER_FIELDS_MAX};
 
 const LIMITS: SectionLimits = SectionLimits {
     end_max: TRAILER_BYTES_MAX,
     end_reject: Reject::TrailersTooLarge,
-    fields_max: FIELDS_MAX,
+    fields_max: TRAILER_FIELDS_MAX,
     fields_reject: Reject::TrailersTooLarge,
     field_bytes_max: TRAILER_BYTES_MAX,
     field_reject: Reject::TrailersTooLarge,
@@ -86,7 +84,7 @@ impl Trailers {
 
     /// The fields of a section that ended.
     pub fn fields(&self) -> Result<Vec<(String, Vec<u8>)>, Reject> {
-        let mut headers = [httparse::EMPTY_HEADER; FIELDS_MAX];
+        let mut headers = [httparse::EMPTY_HEADER; TRAILER_FIELDS_MAX];
         match httparse::parse_headers(&self.bytes, &mut headers) {
             Ok(httparse::Status::Complete((end, fields))) if end == self.bytes.len() => {
                 if fields.iter().any(|field| is_forbidden(field.name)) {

@@ -15,18 +15,10 @@ use event_listener::Event;
 use rustix::net::sockopt::socket_peercred;
 
 use crate::body::{Body, BodyError, Fill};
+use crate::bounds::{LINE_ANSWER_BYTES_MAX, LINE_ANSWER_WAIT, LINE_IDLE_MAX, LINE_OPEN_MAX};
 use crate::http::ResponseHead;
 use crate::wire::{Wire, WireError};
 use crate::world::{Buf, Fd, Io};
-
-/// Requests one core has open at the control plane; the rest wait their turn.
-const OPEN_MAX: usize = 64;
-/// Idle connections kept per core.
-const IDLE_MAX: usize = 32;
-/// How long an answer may take. Long polls bring their own.
-pub const ANSWER_WAIT: Duration = Duration::from_secs(10);
-/// Largest answer that is taken whole (grants, verdicts, orders).
-const WHOLE_BYTES_MAX: usize = 8 << 20;
 
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
@@ -137,7 +129,7 @@ impl LineClient {
 
     /// May these bytes of a held-back delivery leave? `None`: there is no verdict, so they may not.
     pub async fn claim(&self, claim: &Claim) -> Option<Verdict> {
-        match self.post(CLAIM_PATH, claim, ANSWER_WAIT).await {
+        match self.post(CLAIM_PATH, claim, LINE_ANSWER_WAIT).await {
             Ok((200, body)) => serde_json::from_slice(&body).ok(),
             Ok((status, _)) => {
                 tracing::error!(status, object = %claim.object, "the control plane gave no verdict on a claim");
@@ -162,7 +154,7 @@ impl LineClient {
     /// Returns a connection whose answer was read to its end.
     pub fn give_back(&self, wire: Wire, head: &ResponseHead, body: &Body) {
         let mut idle = self.idle.borrow_mut();
-        if head.keep_alive() && body.is_done() && idle.len() < IDLE_MAX {
+        if head.keep_alive() && body.is_done() && idle.len() < LINE_IDLE_MAX {
             idle.push(wire);
         }
     }
@@ -187,7 +179,7 @@ impl LineClient {
 
     async fn wait_for_turn(&self, limit: Duration) -> Result<Turn<'_>, LineError> {
         let deadline = self.io.now() + limit;
-        while self.open.get() >= OPEN_MAX {
+        while self.open.get() >= LINE_OPEN_MAX {
             let listener = self.turn.listen();
             let late = self.io.sleep_until(deadline);
             futures_util::future::select(std::pin::pin!(listener), std::pin::pin!(late)).await;
@@ -236,7 +228,7 @@ impl LineReply {
         while !self.body.is_done() {
             let piece = self.next_piece(limit).await?;
             whole.extend_from_slice(&piece);
-            if whole.len() > WHOLE_BYTES_MAX {
+            if whole.len() > LINE_ANSWER_BYTES_MAX {
                 return Err(LineError::Garbled);
             }
         }
@@ -327,7 +319,7 @@ mod tests {
             let mut outcomes = Vec::new();
             for method in ["DELETE", "DELETE", "GET", "GET"] {
                 let request = format!("{method} /x HTTP/1.1\r\nHost: line\r\n\r\n");
-                outcomes.push(line.call(request.as_bytes(), ANSWER_WAIT).await.is_ok());
+                outcomes.push(line.call(request.as_bytes(), LINE_ANSWER_WAIT).await.is_ok());
             }
             assert_eq!(outcomes, [true, false, true, true], "a lost DELETE is an error, a lost GET is asked again");
         });

@@ -19,25 +19,15 @@ use etransfer_contract::line::{self, FACTS_PATH};
 use etransfer_contract::{ObjectId, Span};
 use event_listener::Event;
 
-use super::client::ANSWER_WAIT;
+use crate::bounds::{
+    FACT_COUNTS_MAX, FACTS_BATCH_BYTES, FACTS_PER_BATCH_MAX, INVENTORY_PAGE_BYTES, LINE_ANSWER_WAIT, SERVED_FACTS_MAX,
+};
 use crate::core::Core;
 use crate::store::Store;
 use crate::world::Io;
 
-/// Facts per batch. Sending one takes some turns of its core, and each of thousands of busy connections may leave a fact
-/// in every turn: what is taken has to be more than what comes meanwhile, or whoever waits to have all told waits for ever.
-const BATCH_MAX: usize = 16_384;
-/// About how many bytes of JSON a batch has: some milliseconds of work on the other side, so that a decision that waits for
-/// it hardly notices. One fact may be larger.
-const BATCH_BYTES: usize = 4 << 20;
-/// The same for a page of the inventory, which goes along with every batch while it is being told.
-const PAGE_BYTES: usize = 256 << 10;
 /// A batch that was refused is halved down to this: one fact, or one object of a page.
 const BATCH_BYTES_MIN: usize = 1;
-/// Counts that wait are told at once when there are so many.
-const COUNTS_MAX: usize = 1000;
-/// Deliveries told while the control plane is away are forgotten beyond this; bytes and removals never are.
-const SERVED_MAX: usize = 100_000;
 /// How long deliveries that only count may wait to be told.
 const COUNT_WAIT: Duration = Duration::from_millis(10);
 /// Pause after a failed delivery.
@@ -183,7 +173,7 @@ impl Facts {
             let told = batch.len();
             let (page, asked_by) = facts.add_page(&core.shared.store, &mut batch);
             let batch = FactBatch { version: line::VERSION, run: core.shared.run, asked_by, facts: batch };
-            let answer = core.line.post(FACTS_PATH, &batch, ANSWER_WAIT).await;
+            let answer = core.line.post(FACTS_PATH, &batch, LINE_ANSWER_WAIT).await;
             match answer {
                 Ok((200..=299, _)) => {
                     facts.confirm(&core, &batch.facts[..told]);
@@ -221,13 +211,13 @@ impl Facts {
 
     fn take_batch(&self) -> Vec<Fact> {
         let mut queue = self.lock();
-        let (mut bytes, limit) = (0, queue.limit(BATCH_BYTES));
+        let (mut bytes, limit) = (0, queue.limit(FACTS_BATCH_BYTES));
         let fits = |fact: &&Fact| {
             let is_first = bytes == 0;
             bytes += weight(fact);
             is_first || bytes <= limit
         };
-        let taken = queue.waiting.iter().take(BATCH_MAX).take_while(fits).count();
+        let taken = queue.waiting.iter().take(FACTS_PER_BATCH_MAX).take_while(fits).count();
         queue.taken = taken;
         queue.sent = queue.sent.max(queue.gone + taken as u64);
         queue.hurry = queue.waiting.len() > taken;
@@ -244,7 +234,7 @@ impl Facts {
     fn halve(&self) {
         self.put_back();
         let mut queue = self.lock();
-        if queue.limit(BATCH_BYTES) > BATCH_BYTES_MIN {
+        if queue.limit(FACTS_BATCH_BYTES) > BATCH_BYTES_MIN {
             queue.halved += 1;
         }
     }
@@ -264,9 +254,9 @@ impl Facts {
         let (telling, limit) = {
             let queue = self.lock();
             let Some(telling) = queue.inventory else { return (None, 0) };
-            (telling, queue.limit(PAGE_BYTES))
+            (telling, queue.limit(INVENTORY_PAGE_BYTES))
         };
-        if limit < PAGE_BYTES && !batch.is_empty() {
+        if limit < INVENTORY_PAGE_BYTES && !batch.is_empty() {
             // Something was refused: one thing at a time.
             return (None, 0);
         }
@@ -369,7 +359,7 @@ impl Queue {
             }
         }
         // What binds is never forgotten: it decides who may have a file.
-        if self.served >= SERVED_MAX && !binds {
+        if self.served >= SERVED_FACTS_MAX && !binds {
             tracing::warn!("the control plane is away for long: a delivery goes uncounted");
             return;
         }
@@ -377,7 +367,7 @@ impl Queue {
         let hurry = self.hurry;
         let receiver = receiver.to_owned();
         self.push(Fact::Served { number: place + 1, object, ticket, receiver, span, whole, reach, times: 1 });
-        self.hurry = hurry || binds || self.waiting.len() >= COUNTS_MAX;
+        self.hurry = hurry || binds || self.waiting.len() >= FACT_COUNTS_MAX;
         if whole && !binds {
             self.counting.insert(key, place);
         }

@@ -14,11 +14,9 @@ use futures_util::StreamExt;
 
 use super::client::{LineClient, LineError};
 use crate::act::remove::remove_object;
-use crate::bounds::ORDERS_AT_ONCE;
+use crate::bounds::{ORDERS_AT_ONCE, ORDERS_POLL_WAIT};
 use crate::core::Core;
 
-/// The control plane holds a poll open for a second at most.
-const POLL_WAIT: Duration = Duration::from_secs(10);
 /// Pause after a failed poll.
 const RETRY: Duration = Duration::from_millis(100);
 
@@ -120,7 +118,7 @@ async fn poll(core: &Core, line: &LineClient, control_run: u64, after: u64, busy
         busy,
         node: node_facts(core),
     };
-    let (status, body) = line.post(ORDERS_PATH, &query, POLL_WAIT).await?;
+    let (status, body) = line.post(ORDERS_PATH, &query, ORDERS_POLL_WAIT).await?;
     let orders = serde_json::from_slice(&body).map_err(|_| LineError::Garbled);
     if status == 200 {
         orders

@@ -21,11 +21,10 @@ use super::open::{DirectoryLock, StoreOptions, open_directory};
 use super::quarantine::{self, Quarantined};
 use super::record::{Change, Record, Told};
 use super::verify::{Verified, verify};
+use crate::bounds::{KEPT_FILES_MAX, TOMBSTONES_MAX};
 
 /// How long a confirmed removal is remembered: longer than any grant, link or retry of a client.
 const TOMBSTONE_MS: u64 = 7 * 24 * 3600 * 1000;
-/// How many removals are remembered at most; beyond it the oldest confirmed ones go early.
-const TOMBSTONES_MAX: usize = 1_000_000;
 
 /// Everything below one storage directory. One per process; shared by all cores.
 #[derive(Debug)]
@@ -49,8 +48,6 @@ pub struct Store {
     _lock: DirectoryLock,
 }
 
-/// Files of uploads under way that are kept open: see [`Object::keep_open`].
-const KEPT_FILES_MAX: usize = 256;
 /// And no more than one in so many descriptors of the process: connections need them.
 const KEPT_SHARE: u64 = 8;
 

@@ -13,11 +13,7 @@ use event_listener::Event;
 
 use super::cpu;
 use super::tasks::panic_message;
-
-/// Helper threads per process.
-const THREADS_MAX: usize = 4;
-/// Jobs waiting for a thread; beyond it the callers wait.
-const QUEUE_MAX: usize = 256;
+use crate::bounds::{HELPER_QUEUE_MAX, HELPER_THREADS_MAX};
 
 type Job = Box<dyn FnOnce() + Send>;
 
@@ -52,7 +48,7 @@ impl Helpers {
             return Err(job);
         }
         state.jobs.push_back(job);
-        if state.idle >= state.jobs.len() || state.threads == THREADS_MAX {
+        if state.idle >= state.jobs.len() || state.threads == HELPER_THREADS_MAX {
             self.work.notify_one();
             return Ok(());
         }
@@ -121,11 +117,11 @@ pub(super) fn off_core<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'sta
             waker.into_iter().for_each(Waker::wake);
         }
     });
-    let mut refused = helpers().push(job, QUEUE_MAX).err();
+    let mut refused = helpers().push(job, HELPER_QUEUE_MAX).err();
     async move {
         while let Some(job) = refused.take() {
             let space = helpers().space.listen();
-            match helpers().push(job, QUEUE_MAX) {
+            match helpers().push(job, HELPER_QUEUE_MAX) {
                 Ok(()) => break,
                 Err(job) => refused = Some(job),
             }

@@ -11,9 +11,7 @@ use tokio::sync::oneshot;
 
 use super::super::{Change, Commit, NotKept};
 use super::mirror::{Batch, Mirror};
-
-/// Askers of one commit; more than there can be requests, so reaching it means that something else is wrong.
-pub const ASKERS_MAX: usize = 65_536;
+use crate::bounds::REDIS_QUEUE_MAX;
 
 /// Who waits for a commit.
 type Asker = oneshot::Sender<Result<(), NotKept>>;
@@ -55,7 +53,7 @@ impl Desk {
         inner.mirror.note(changes);
         let refusal = match &inner.refusal {
             Some(refusal) if !refusal.is_full => Some(refusal.clone()),
-            _ if inner.askers.len() < ASKERS_MAX => None,
+            _ if inner.askers.len() < REDIS_QUEUE_MAX => None,
             _ => Some(NotKept { reason: "too many changes wait for Redis".into(), is_full: false }),
         };
         match refusal {

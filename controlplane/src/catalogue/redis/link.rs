@@ -5,7 +5,6 @@
 
 use std::collections::{HashMap, HashSet};
 use std::sync::LazyLock;
-use std::time::Duration;
 
 use etransfer_contract::ObjectId;
 use redis::{
@@ -18,12 +17,9 @@ use super::super::{Held, NotKept};
 use super::anchor::Mark;
 use super::mirror::Batch;
 use super::tenure::{Found, Tenure};
+use crate::bounds::{REDIS_ANSWER_WAIT, REDIS_CONNECT_WAIT};
 use crate::config::Secret;
 
-/// Connecting, signing in included.
-const CONNECT_WAIT: Duration = Duration::from_secs(2);
-/// Silence in the middle of a request or of an answer.
-const ANSWER_WAIT: Duration = Duration::from_secs(2);
 /// Entries of one request where many are read, or written anew.
 const PAGE: usize = 1000;
 /// What was written beside the catalogue and never put into place goes by itself.
@@ -277,9 +273,9 @@ impl Link {
 }
 
 fn connect(client: &Client) -> Result<Connection, RedisError> {
-    let connection = client.get_connection_with_timeout(CONNECT_WAIT)?;
-    connection.set_read_timeout(Some(ANSWER_WAIT))?;
-    connection.set_write_timeout(Some(ANSWER_WAIT))?;
+    let connection = client.get_connection_with_timeout(REDIS_CONNECT_WAIT)?;
+    connection.set_read_timeout(Some(REDIS_ANSWER_WAIT))?;
+    connection.set_write_timeout(Some(REDIS_ANSWER_WAIT))?;
     Ok(connection)
 }
 
@@ -304,7 +300,7 @@ impl From<RedisError> for Fault {
         let is_dropped = error.is_connection_dropped() && !error.is_timeout();
         let reason = match error.kind() {
             _ if is_full => "Redis has no memory left (maxmemory)".into(),
-            _ if error.is_timeout() => format!("no answer within {} s", ANSWER_WAIT.as_secs()),
+            _ if error.is_timeout() => format!("no answer within {} s", REDIS_ANSWER_WAIT.as_secs()),
             _ if error.is_cluster_error() => "this Redis is part of a cluster; give a server that is not".into(),
             ErrorKind::AuthenticationFailed => "Redis refuses the user or password of state.redis_url".into(),
             _ if error.code() == Some("NOAUTH") => "Redis wants a password; state.redis_url has none".into(),

@@ -2,7 +2,7 @@
 //!
 //! It costs the records once more in memory (well below 1 KiB each; documents are shared with the node), and buys three things: a Redis that lost its data
 //! gets everything back, an outage needs no log of changes (the latest state of an object or document is all there is to write), and
-//! what waits is bounded by what exists: past [`SEPARATE_MAX`] objects everything is written anew instead.
+//! what waits is bounded by what exists: past [`REDIS_SEPARATE_MAX`] objects everything is written anew instead.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -11,13 +11,10 @@ use etransfer_contract::ObjectId;
 
 use super::super::surface::Place;
 use super::super::{Change, Docs, Held, Record};
-use crate::bounds::STEPS_KEPT_MAX;
-
-/// Objects and documents that are written one by one in a single script; tens of milliseconds of Redis' time.
-pub const SEPARATE_MAX: usize = 16_384;
+use crate::bounds::{REDIS_SEPARATE_MAX, STEPS_KEPT_MAX};
 
 // What one chunk of a file makes of its steps is written one by one.
-const _: () = assert!(2 * STEPS_KEPT_MAX < SEPARATE_MAX);
+const _: () = assert!(2 * STEPS_KEPT_MAX < REDIS_SEPARATE_MAX);
 
 /// Everything that is kept.
 pub struct Mirror {
@@ -180,7 +177,7 @@ impl Unwritten {
 
     fn bound(&mut self) {
         if let Self::Some { records, docs, kept, .. } = self
-            && records.len() + docs.len() + kept.len() > SEPARATE_MAX
+            && records.len() + docs.len() + kept.len() > REDIS_SEPARATE_MAX
         {
             *self = Self::Everything;
         }
@@ -256,7 +253,7 @@ mod tests {
     #[test]
     fn p16_what_waits_is_bounded_by_what_exists() {
         let mut mirror = empty();
-        for number in 0..=SEPARATE_MAX as u32 {
+        for number in 0..=REDIS_SEPARATE_MAX as u32 {
             mirror.note(vec![put(number, 1), Change::Delete(id(number))]);
         }
         mirror.note(vec![put(7, 1), Change::Trust]);

@@ -111,8 +111,8 @@ fn section_6_1_everything_ends_after_ten_minutes() {
 fn section_4_the_table_is_bounded_and_the_oldest_goes_first() {
     let now = Instant::now();
     let mut pending = Pending::default();
-    let polls: Vec<Secret> = (0..LOGINS_MAX + 2).map(|n| start(&mut pending, &format!("s{n}"), now)).collect();
-    assert_eq!((pending.logins.len(), pending.index.len()), (LOGINS_MAX, 3 * LOGINS_MAX));
+    let polls: Vec<Secret> = (0..LOGINS_PENDING_MAX + 2).map(|n| start(&mut pending, &format!("s{n}"), now)).collect();
+    assert_eq!((pending.logins.len(), pending.index.len()), (LOGINS_PENDING_MAX, 3 * LOGINS_PENDING_MAX));
     assert_eq!(pending.collect(polls[1].expose(), now), Err(PendingError::Unknown));
     assert_eq!(pending.arrive("s1", None, now).unwrap_err(), PendingError::Unknown);
     assert_eq!(pending.collect(polls[2].expose(), now), Ok(None));

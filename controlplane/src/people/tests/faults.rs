@@ -2,12 +2,13 @@
 
 use std::time::{Duration, Instant};
 
-use super::super::{LIMIT, People, PeopleError};
+use super::super::{People, PeopleError};
 use super::places::{Place, profile};
 use super::servers::{Kind, Server};
+use crate::bounds::PEOPLE_ANSWER_WAIT;
 
 /// An answer comes a little after the limit at the latest: timers and a loaded machine are not exact.
-const PATIENCE: Duration = LIMIT.saturating_mul(2);
+const PATIENCE: Duration = PEOPLE_ANSWER_WAIT.saturating_mul(2);
 
 async fn is_away(people: &People, when: &str) {
     let before = Instant::now();

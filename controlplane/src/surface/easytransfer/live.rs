@@ -2,7 +2,7 @@
 //! grants are revoked (then the client's next attempt meets the gate again).
 //!
 //! Must stay true: an event is made when the connection has room for it, so a reader who is slow misses some and holds
-//! back nothing; there are at most [`AUDIENCE_MAX`] readers.
+//! back nothing; there are at most [`LIVE_AUDIENCE_MAX`] readers.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -19,8 +19,6 @@ use tokio::time::{Interval, MissedTickBehavior, interval};
 use crate::server::App;
 use crate::surface::refusal::Refused;
 
-/// Readers at the same time; the next one gets 503. Each costs a connection of a client and one of the line.
-pub const AUDIENCE_MAX: usize = 64;
 /// Between two events: the kernel's counters are read as often.
 const PERIOD: Duration = Duration::from_secs(1);
 

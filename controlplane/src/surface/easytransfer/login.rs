@@ -18,6 +18,7 @@ use super::link;
 use super::users::public;
 use crate::audit;
 use crate::authority::{Caller, Presented};
+use crate::bounds::LOGIN_STARTS_MAX;
 use crate::clock::iso;
 use crate::line::attached::Attached;
 use crate::line::meta::Meta;
@@ -35,9 +36,6 @@ const BROWSER_COOKIE: &str = "et_login";
 /// The page that asks a person about the login of a command line.
 const CONFIRM_COOKIE: &str = "et_confirm";
 
-/// Logins one address may begin in a minute: in the ten minutes they live, an eighth of what is remembered.
-const STARTS_MAX: u32 = 120;
-
 /// The provider, and the logins under way.
 pub struct Login {
     provider: Provider,
@@ -48,7 +46,7 @@ pub struct Login {
 impl Login {
     /// With `provider`.
     pub fn with(provider: Provider) -> Self {
-        Self { provider, starts: Attempts::new(STARTS_MAX), pending: Mutex::default() }
+        Self { provider, starts: Attempts::new(LOGIN_STARTS_MAX), pending: Mutex::default() }
     }
 
     /// One more login from this client, or 429.

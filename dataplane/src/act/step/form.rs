@@ -4,10 +4,7 @@
 
 use etransfer_contract::step::Part;
 
-use crate::bounds::PART_HEAD_BYTES_MAX;
-
-/// Most fields of a part's head.
-const FIELDS_MAX: usize = 32;
+use crate::bounds::{PART_HEAD_BYTES_MAX, STEP_FIELDS_MAX};
 
 /// What follows a delimiter.
 #[derive(Debug, PartialEq, Eq)]
@@ -35,7 +32,7 @@ pub fn after_delimiter(held: &[u8], delimiter_bytes: usize) -> After {
         [] | [b'\r'] | [b'-'] => return unfinished(held),
         _ => return After::Broken,
     };
-    let mut fields = [httparse::EMPTY_HEADER; FIELDS_MAX];
+    let mut fields = [httparse::EMPTY_HEADER; STEP_FIELDS_MAX];
     match httparse::parse_headers(head, &mut fields) {
         Ok(httparse::Status::Complete((bytes, fields))) => {
             let before = held.len() - head.len();

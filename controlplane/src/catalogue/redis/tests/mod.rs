@@ -262,7 +262,7 @@ fn more_changes_than_one_script_takes_are_written_in_one_step_too() {
     let place = Place::new(Server::start());
     let opened = place.open();
     write(&opened, vec![put(255, 1)]).unwrap();
-    let many = (0..mirror::SEPARATE_MAX as u64 + 100).map(|number| {
+    let many = (0..crate::bounds::REDIS_SEPARATE_MAX as u64 + 100).map(|number| {
         let mut bytes = [255; 16];
         bytes[..8].copy_from_slice(&number.to_le_bytes());
         Change::Put(Box::new(record(ObjectId::from_bytes(bytes), number)))
@@ -270,7 +270,7 @@ fn more_changes_than_one_script_takes_are_written_in_one_step_too() {
     told(opened.keeper.write(many.collect())).unwrap();
     drop(opened);
     let opened = place.open();
-    assert_eq!(opened.records.len(), mirror::SEPARATE_MAX + 101);
+    assert_eq!(opened.records.len(), crate::bounds::REDIS_SEPARATE_MAX + 101);
     write(&opened, vec![put(254, 1)]).unwrap();
     let lives: i64 = place.server.ask(&format!("TTL {}", place.key("records")));
     assert_eq!(lives, -1, "what was put into place does not expire");
@@ -279,7 +279,7 @@ fn more_changes_than_one_script_takes_are_written_in_one_step_too() {
 #[test]
 fn p16_the_queue_is_bounded_and_what_is_refused_is_kept() {
     let desk = Desk::new(Mirror::new(&Held::default()));
-    let waiting: Vec<Commit> = (0..desk::ASKERS_MAX).map(|_| desk.leave(Vec::new())).collect();
+    let waiting: Vec<Commit> = (0..crate::bounds::REDIS_QUEUE_MAX).map(|_| desk.leave(Vec::new())).collect();
     assert!(told(desk.leave(vec![put(1, 1)])).is_err());
     let turn = desk.next(Duration::ZERO);
     assert_eq!(turn.batch.as_ref().unwrap().puts.len(), 1);

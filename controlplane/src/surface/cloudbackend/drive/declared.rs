@@ -5,12 +5,11 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::bounds::DECLARED_OPEN_MAX;
 use crate::catalogue::Surface;
 use crate::node::{Edit, Node};
 use crate::surface::cloudbackend::api::counter::part;
 
-/// Ids one user may have open; a new one takes the place of the one that ends first.
-const OPEN_MAX: usize = 1000;
 const SURFACE: Surface = Surface::CloudBackend;
 const PREFIX: &str = "s/";
 
@@ -78,7 +77,7 @@ impl Declared {
     pub fn put(&self, node: &Node, id: UploadId, edit: Edit) -> Edit {
         let open = node.docs_under(SURFACE, &format!("{PREFIX}{}/", part(id.user)));
         let ends = |text: &[u8]| read(text).map_or(0, |declared| declared.ends_ms);
-        let is_full = open.len() >= OPEN_MAX;
+        let is_full = open.len() >= DECLARED_OPEN_MAX;
         let first = if is_full { open.iter().min_by_key(|(_, text)| ends(text)) } else { None };
         let edit = first.into_iter().fold(edit, |edit, (key, _)| edit.erase(SURFACE, key.clone()));
         edit.write(SURFACE, id.key(), serde_json::to_vec(self).expect("what was declared has only string keys"))
@@ -146,11 +145,11 @@ mod tests {
         let later = node.clock.now_ms() + 60_000;
         let other = with(&node, 8, later).await;
         let mut first = None;
-        for number in 0..=OPEN_MAX as u64 {
+        for number in 0..=DECLARED_OPEN_MAX as u64 {
             let id = with(&node, 7, later + number).await;
             first.get_or_insert(id);
         }
-        assert_eq!(node.docs_under(SURFACE, "s/0000000000000007/").len(), OPEN_MAX);
+        assert_eq!(node.docs_under(SURFACE, "s/0000000000000007/").len(), DECLARED_OPEN_MAX);
         assert_eq!(Declared::find(&node, 7, &first.unwrap().to_string()), Err(NoUploadId::Unknown));
         assert!(Declared::find(&node, 8, &other.to_string()).is_ok());
     }

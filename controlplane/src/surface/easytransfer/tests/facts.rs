@@ -5,7 +5,7 @@ use std::time::Duration;
 use http_body_util::BodyExt as _;
 
 use super::*;
-use crate::surface::easytransfer::live::AUDIENCE_MAX;
+use crate::bounds::LIVE_AUDIENCE_MAX;
 
 const STREAM: &str = "/api/traffic/stream";
 
@@ -67,7 +67,7 @@ async fn the_stream_ends_when_grants_are_revoked() {
 async fn p16_the_audience_is_bounded_and_a_seat_comes_back() {
     let node = Node::new(|_| {});
     let mut audience = Vec::new();
-    for _ in 0..AUDIENCE_MAX {
+    for _ in 0..LIVE_AUDIENCE_MAX {
         audience.push(handle(&node.app, &node.routes, asks(STREAM)).await);
     }
     let refused = node.raw(asks(STREAM)).await;
