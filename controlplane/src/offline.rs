@@ -37,7 +37,7 @@ impl Offline {
         let lock = lock_state(config)?;
         let mut beginning = open_catalogue(config)?;
         let leaving = removals::take_out(&mut beginning.docs);
-        let known = beginning.records.iter().map(|record| record.id).collect();
+        let known = beginning.records.ids().collect();
         Ok(Self { keeper: beginning.keeper, known, leaving, is_trusted: !beginning.is_new_file, _lock: lock })
     }
 

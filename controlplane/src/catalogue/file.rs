@@ -24,14 +24,14 @@ use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
 use etransfer_contract::ObjectId;
-use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition};
+use redb::{Database, ReadableDatabase, ReadableTable, ReadableTableMetadata, TableDefinition};
 use tokio::sync::oneshot;
 
 use super::backing::{Backing, Ballast};
 use super::codec::{self, Damaged};
 use super::pulse::{Fare, Pulse};
 use super::recent::{self, Recent};
-use super::{Beginning, Change, Commit, Held, Keeper, NotKept};
+use super::{Beginning, Change, Commit, Entry, Held, Keeper, NotKept, Records};
 use crate::bounds::{CATALOGUE_BATCH_MAX, CATALOGUE_SETTLE, CATALOGUE_UNSETTLED_MAX};
 
 /// Records by id; values as [`codec`] writes them.
@@ -452,11 +452,13 @@ fn read_all(database: &Database, path: &Path) -> Result<Held, OpenError> {
     }
     let read = database.begin_read().map_err(wrong(path))?;
     let mut held = Held::default();
-    for row in read.open_table(RECORDS).map_err(wrong(path))?.iter().map_err(wrong(path))? {
+    let records = read.open_table(RECORDS).map_err(wrong(path))?;
+    held.records = Records::with_capacity(records.len().map_err(wrong(path))? as usize);
+    for row in records.iter().map_err(wrong(path))? {
         let (id, bytes) = row.map_err(wrong(path))?;
         let id = ObjectId::from_bytes(*id.value());
         let damaged = |reason| OpenError::Damaged { path: path.to_owned(), id, reason };
-        held.records.push(codec::decode(bytes.value()).map_err(damaged)?);
+        held.records.put(&Entry { record: codec::decode(bytes.value()).map_err(damaged)?, presence: None });
     }
     for row in read.open_table(DOCS).map_err(wrong(path))?.iter().map_err(wrong(path))? {
         let (place, bytes) = row.map_err(wrong(path))?;
@@ -526,7 +528,7 @@ mod tests {
             std::fs::write(&cut, &catalogue).unwrap();
             std::fs::write(cut.with_extension("recent"), &recent[..left]).unwrap();
             let records = open(&cut, false).unwrap().records;
-            assert!(records.iter().all(|record| record.id.as_bytes()[0] < records.len() as u8), "a beginning of them");
+            assert!(records.ids().all(|id| id.as_bytes()[0] < records.len() as u8), "a beginning of them");
             assert!(records.len() >= most);
             most = records.len();
         }

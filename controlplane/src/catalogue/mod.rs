@@ -3,6 +3,7 @@
 //! * [`record`] what is known about one object, [`codec`] how it is written down
 //! * [`surface`] which dialect an object is of, and whom it belongs to
 //! * [`shelf`] the index in memory, the same for every backend; a backend is read once, at the start
+//! * [`records`] what it holds, each of them [`packed`]; [`listing`] what a list shows of it, by [`order`]
 //! * [`principal`] how many records each principal has
 //! * [`pulse`] how its writer fares, [`recent`] what it has not committed yet
 //! * [`Keeper`] what a backend does: [`Memory`] forgets at exit, [`mod@file`] and [`mod@redis`] do not
@@ -15,10 +16,14 @@
 mod backing;
 pub mod codec;
 pub mod file;
+pub mod listing;
+pub mod order;
+pub mod packed;
 pub mod principal;
 pub mod pulse;
 pub mod recent;
 pub mod record;
+pub mod records;
 pub mod redis;
 pub mod shelf;
 pub mod surface;
@@ -33,9 +38,11 @@ use std::sync::Arc;
 use etransfer_contract::ObjectId;
 use tokio::sync::oneshot;
 
+pub use listing::{Shown, Stamp};
 pub use principal::{Counts, Crowded, Limits, Principal};
 use pulse::Fare;
 pub use record::{Keep, Kind, Record, UserId};
+pub use records::Records;
 pub use shelf::{Entry, Scope, Shelf, Totals};
 pub use surface::{Owner, Place, Surface};
 
@@ -69,7 +76,7 @@ pub struct Beginning {
     /// Where changes are written.
     pub keeper: Box<dyn Keeper>,
     /// What was there.
-    pub records: Vec<Record>,
+    pub records: Records,
     /// Documents that were there.
     pub docs: Docs,
     /// Objects that are never taken for orphans.
@@ -83,7 +90,7 @@ pub struct Beginning {
 /// What a backend has, as it is read at the start.
 #[derive(Debug, Default)]
 struct Held {
-    records: Vec<Record>,
+    records: Records,
     docs: Docs,
     kept: HashSet<ObjectId>,
     /// Compared with what is on disk at least once.

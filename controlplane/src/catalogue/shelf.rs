@@ -1,8 +1,10 @@
 //! Everything that is known about all objects, in memory, with the orders in which it is asked for: by id, by place,
 //! newest first, next to expire; and the sums that would be slow to count: over all, per owner and per surface.
 //!
-//! Must stay true: an entry changes only through [`Shelf`], which takes it out of every index before and puts it back
-//! after; bytes whose record is gone, or not there yet, are counted as *ghosts* until the data plane says
+//! Entries are [`packed`](super::packed): whoever asks gets one of its own. A million of them fit a few hundred megabytes.
+//!
+//! Must stay true: an entry changes only through [`Shelf`], which changes every index that its [`Marks`] stand in with it;
+//! bytes whose record is gone, or not there yet, are counted as *ghosts* until the data plane says
 //! they are removed, or the record comes (P9).
 
 use std::cmp::Reverse;
@@ -13,8 +15,10 @@ use std::time::Duration;
 use etransfer_contract::ObjectId;
 use etransfer_contract::fact::Presence;
 
+use super::listing::{Listing, Shown, Stamp};
 use super::principal::{Counts, Principal, Principals};
 use super::record::Record;
+use super::records::Records;
 use super::surface::{Owner, Place, Surface};
 
 /// A record and what the data plane last said about its bytes.
@@ -54,8 +58,7 @@ pub struct Scope {
 #[derive(Debug)]
 pub struct Shelf {
     expiration_ms: u64,
-    /// Boxed: the table is up to half empty, and an entry is large.
-    entries: HashMap<ObjectId, Box<Entry>>,
+    entries: Records,
     /// What is in each scope; one with nothing in it is not here.
     holdings: HashMap<Scope, Holding>,
     /// How many records each principal has.
@@ -71,7 +74,7 @@ pub struct Shelf {
 /// What is in one scope. Ghosts are of no surface.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Holding {
-    newest: BTreeSet<(Reverse<u64>, ObjectId)>,
+    listing: Listing,
     totals: Totals,
     ghost_bytes: u64,
 }
@@ -81,6 +84,21 @@ struct Holding {
 struct Ghost {
     presence: Presence,
     owner: Option<Owner>,
+}
+
+/// What of an entry the indexes stand on. As long as these stay, none of them changes.
+#[derive(PartialEq, Eq)]
+struct Marks<'e> {
+    surface: Surface,
+    owner: Option<&'e Owner>,
+    maker: &'e str,
+    is_complete: bool,
+    is_listed: bool,
+    received: u64,
+    updated_ms: u64,
+    due_ms: Option<u64>,
+    idempotency_key: Option<&'e str>,
+    key: &'e str,
 }
 
 impl Scope {
@@ -120,6 +138,11 @@ impl Holding {
 }
 
 impl Entry {
+    /// Where it stands in lists.
+    pub fn stamp(&self) -> Stamp {
+        (Reverse(self.updated_ms()), self.record.id)
+    }
+
     /// Last change; Unix milliseconds.
     pub fn updated_ms(&self) -> u64 {
         let accepted = self.presence.as_ref().map_or(0, |presence| presence.at_unix_ms);
@@ -155,6 +178,22 @@ impl Entry {
             Some(self.updated_ms().saturating_add(expiration_ms))
         }
     }
+
+    fn marks(&self, expiration_ms: u64) -> Marks<'_> {
+        let record = &self.record;
+        Marks {
+            surface: record.surface,
+            owner: record.owner.as_ref(),
+            maker: &record.maker,
+            is_complete: record.is_complete(),
+            is_listed: record.is_listed(),
+            received: self.received(),
+            updated_ms: self.updated_ms(),
+            due_ms: self.due_ms(expiration_ms),
+            idempotency_key: record.idempotency_key.as_deref(),
+            key: &record.key,
+        }
+    }
 }
 
 impl Shelf {
@@ -162,7 +201,7 @@ impl Shelf {
     pub fn new(expiration: Duration) -> Self {
         Self {
             expiration_ms: u64::try_from(expiration.as_millis()).unwrap_or(u64::MAX),
-            entries: HashMap::new(),
+            entries: Records::default(),
             holdings: HashMap::new(),
             principals: Principals::default(),
             due: BTreeSet::new(),
@@ -173,6 +212,17 @@ impl Shelf {
         }
     }
 
+    /// As [`Shelf::new`], with records that were there before; nothing is known of their bytes.
+    pub fn restore(expiration: Duration, records: Records) -> Self {
+        let mut shelf = Self::new(expiration);
+        // In the order of lists, so that these fill up without a gap.
+        let mut order: Vec<Stamp> = records.entries().map(|entry| entry.stamp()).collect();
+        order.sort_unstable();
+        order.into_iter().filter_map(|(_, id)| records.get(id)).for_each(|entry| shelf.index(&entry));
+        shelf.entries = records;
+        shelf
+    }
+
     /// Incomplete entries.
     pub fn open_ids(&self) -> impl Iterator<Item = ObjectId> + '_ {
         self.open.iter().copied()
@@ -180,12 +230,12 @@ impl Shelf {
 
     /// There is a record of it.
     pub fn contains(&self, id: ObjectId) -> bool {
-        self.entries.contains_key(&id)
+        self.entries.contains(id)
     }
 
     /// One entry.
-    pub fn get(&self, id: ObjectId) -> Option<&Entry> {
-        self.entries.get(&id).map(AsRef::as_ref)
+    pub fn get(&self, id: ObjectId) -> Option<Entry> {
+        self.entries.get(id)
     }
 
     /// How many entries there are.
@@ -195,7 +245,7 @@ impl Shelf {
 
     /// All ids, in no order.
     pub fn ids(&self) -> impl Iterator<Item = ObjectId> + '_ {
-        self.entries.keys().copied()
+        self.entries.ids()
     }
 
     /// Adds a record that is not there. Bytes that came before it are its own from now on.
@@ -203,12 +253,12 @@ impl Shelf {
         let presence = self.lay_ghost(record.id).map(|ghost| ghost.presence);
         let entry = Entry { record, presence };
         self.index(&entry);
-        self.entries.insert(entry.record.id, Box::new(entry));
+        self.entries.put(&entry);
     }
 
     /// Takes a record away. Its bytes stay counted until [`Shelf::gone`].
     pub fn remove(&mut self, id: ObjectId) -> Option<Record> {
-        let entry = *self.entries.remove(&id)?;
+        let entry = self.entries.remove(id)?;
         self.unindex(&entry);
         if let Some(presence) = entry.presence {
             self.put_ghost(Ghost { presence, owner: entry.record.owner.clone() });
@@ -218,11 +268,14 @@ impl Shelf {
 
     /// Changes an entry.
     pub fn update<T>(&mut self, id: ObjectId, change: impl FnOnce(&mut Entry) -> T) -> Option<T> {
-        let mut entry = self.entries.remove(&id)?;
-        self.unindex(&entry);
+        let before = self.entries.get(id)?;
+        let mut entry = before.clone();
         let outcome = change(&mut entry);
-        self.index(&entry);
-        self.entries.insert(id, entry);
+        if before.marks(self.expiration_ms) != entry.marks(self.expiration_ms) {
+            self.unindex(&before);
+            self.index(&entry);
+        }
+        self.entries.put(&entry);
         Some(outcome)
     }
 
@@ -287,14 +340,15 @@ impl Shelf {
         self.ghosts.contains_key(&id)
     }
 
-    /// Listed entries; newest change first, ties by id.
-    pub fn newest(&self, scope: &Scope) -> impl Iterator<Item = &Entry> {
-        let ids = self.holdings.get(scope).into_iter().flat_map(|holding| holding.newest.iter());
-        ids.filter_map(|(_, id)| self.get(*id))
+    /// Listed entries, newest change first, ties by id, without the first `skip` of them; see [`Listing::page`].
+    pub fn page(&self, scope: &Scope, shown: Shown, hidden: &[Stamp], skip: usize) -> impl Iterator<Item = Entry> {
+        let holding = self.holdings.get(scope);
+        let ids = holding.into_iter().flat_map(move |holding| holding.listing.page(shown, hidden, skip));
+        ids.filter_map(|id| self.get(id))
     }
 
     /// Entries whose time has come.
-    pub fn due(&self, now_ms: u64) -> impl Iterator<Item = &Entry> {
+    pub fn due(&self, now_ms: u64) -> impl Iterator<Item = Entry> {
         self.due.iter().take_while(move |(at, _)| *at <= now_ms).filter_map(|(_, id)| self.get(*id))
     }
 
@@ -304,17 +358,17 @@ impl Shelf {
     }
 
     /// The final made by an earlier request with this key.
-    pub fn by_key(&self, key: &str) -> Option<&Entry> {
+    pub fn by_key(&self, key: &str) -> Option<Entry> {
         self.keys.get(key).and_then(|id| self.get(*id))
     }
 
     /// The record that has a place in a surface.
-    pub fn by_place(&self, surface: Surface, key: &str) -> Option<&Entry> {
+    pub fn by_place(&self, surface: Surface, key: &str) -> Option<Entry> {
         self.places.get(&(surface, key.to_owned())).and_then(|id| self.get(*id))
     }
 
     /// Records of a surface whose places begin with `prefix`, in their order.
-    pub fn under<'s>(&'s self, surface: Surface, prefix: &'s str) -> impl Iterator<Item = &'s Entry> {
+    pub fn under<'s>(&'s self, surface: Surface, prefix: &'s str) -> impl Iterator<Item = Entry> {
         let from = self.places.range((surface, prefix.to_owned())..);
         let found = from.take_while(move |((of, key), _)| *of == surface && key.starts_with(prefix));
         found.filter_map(|(_, id)| self.get(*id))
@@ -348,7 +402,7 @@ impl Shelf {
         self.account(Scope::around(Some(entry.record.surface), entry.record.owner.as_ref()), |holding| {
             holding.totals.count(entry, |sum, value| *sum += value, |sum, value| *sum += value);
             if entry.record.is_listed() {
-                holding.newest.insert((Reverse(entry.updated_ms()), id));
+                holding.listing.insert(entry.record.is_complete(), entry.stamp());
             }
         });
         if let Some(due) = entry.due_ms(self.expiration_ms) {
@@ -370,7 +424,7 @@ impl Shelf {
         self.principals.take(&entry.record);
         self.account(Scope::around(Some(entry.record.surface), entry.record.owner.as_ref()), |holding| {
             holding.totals.count(entry, |sum, value| *sum -= value, |sum, value| *sum -= value);
-            holding.newest.remove(&(Reverse(entry.updated_ms()), id));
+            holding.listing.remove(entry.record.is_complete(), &entry.stamp());
         });
         if let Some(due) = entry.due_ms(self.expiration_ms) {
             self.due.remove(&(due, id));
@@ -441,7 +495,7 @@ mod tests {
     /// Counted afresh.
     fn recount(shelf: &Shelf, scope: &Scope) -> (Totals, u64) {
         let mut totals = Totals::default();
-        for entry in shelf.entries.values().filter(|entry| scope.holds(&entry.record)) {
+        for entry in shelf.entries.entries().filter(|entry| scope.holds(&entry.record)) {
             let listed = usize::from(entry.record.is_listed());
             if entry.record.is_complete() {
                 totals.files += listed;
@@ -459,7 +513,7 @@ mod tests {
     /// The same of each principal.
     fn recount_principals(shelf: &Shelf) -> HashMap<Principal, Counts> {
         let mut all: HashMap<Principal, Counts> = HashMap::new();
-        for entry in shelf.entries.values() {
+        for entry in shelf.entries.entries() {
             let principal = match (&entry.record.owner, entry.record.maker.as_str()) {
                 (Some(owner), _) => Principal::Owner(owner.clone()),
                 (None, "") => continue,
@@ -499,9 +553,14 @@ mod tests {
                         let used = shelf.used(scope.owner.as_ref());
                         prop_assert_eq!(used, totals.file_bytes + totals.upload_bytes + ghosts);
                     }
-                    let newest: Vec<u64> = shelf.newest(scope).map(Entry::updated_ms).collect();
-                    prop_assert!(newest.is_sorted_by(|a, b| a >= b));
-                    prop_assert_eq!(newest.len(), totals.files + totals.uploads);
+                    for (complete, incomplete) in [(true, true), (true, false), (false, true)] {
+                        let page: Vec<Entry> = shelf.page(scope, Shown { complete, incomplete }, &[], 0).collect();
+                        prop_assert!(page.is_sorted_by_key(Entry::stamp));
+                        let is_wanted = |entry: &Entry| if entry.record.is_complete() { complete } else { incomplete };
+                        prop_assert!(page.iter().all(|entry| scope.holds(&entry.record) && is_wanted(entry)));
+                        let count = |is_shown: bool, count: usize| if is_shown { count } else { 0 };
+                        prop_assert_eq!(page.len(), count(complete, totals.files) + count(incomplete, totals.uploads));
+                    }
                 }
                 let counted = recount_principals(&shelf);
                 prop_assert_eq!(shelf.principals.len(), counted.len());
@@ -513,10 +572,17 @@ mod tests {
                     let under: Vec<_> = shelf.under(surface, "1").map(|entry| entry.record.key.clone()).collect();
                     prop_assert!(under.is_sorted() && under.iter().all(|key| key.starts_with('1')));
                     let placed = |entry: &Entry| entry.record.surface == surface && entry.record.key.starts_with('1');
-                    prop_assert_eq!(under.len(), shelf.entries.values().filter(|entry| placed(entry)).count());
+                    prop_assert_eq!(under.len(), shelf.entries.entries().filter(placed).count());
                 }
                 let found = |entry: &Entry| shelf.by_place(entry.record.surface, &entry.record.key).map(|one| one.record.id);
-                prop_assert!(shelf.entries.values().all(|entry| found(entry) == Some(entry.record.id)));
+                prop_assert!(shelf.entries.entries().all(|entry| found(&entry) == Some(entry.record.id)));
+                let restored = Shelf::restore(Duration::from_secs(1), shelf.entries.clone());
+                prop_assert!(scopes().iter().all(|scope| restored.totals(scope) == shelf.totals(scope)));
+                let whole = |shelf: &Shelf| -> Vec<ObjectId> {
+                    let both = Shown { complete: true, incomplete: true };
+                    shelf.page(&Scope::EVERYTHING, both, &[], 0).map(|entry| entry.record.id).collect()
+                };
+                prop_assert_eq!(whole(&restored), whole(&shelf));
             }
         }
     }

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::ledger::Account;
 use super::{Node, State};
 use crate::catalogue::{
-    Change, Crowded, Entry, Limits, NotKept, Owner, Principal, Record, Scope, Surface, Totals, UserId,
+    Change, Crowded, Entry, Limits, NotKept, Owner, Principal, Record, Scope, Shown, Stamp, Surface, Totals, UserId,
 };
 use crate::retention::once::Delivery;
 use crate::retention::receiver::Receiver;
@@ -90,8 +90,8 @@ impl Node {
                 surface == Surface::EasyTransfer && state.tombstones.get(&id).is_some_and(|until| *until > now);
             return if buried { Look::Expired } else { Look::Unknown };
         };
-        if !state.is_over(entry, now) {
-            return Look::There(Box::new(entry.clone()));
+        if !state.is_over(&entry, now) {
+            return Look::There(Box::new(entry));
         }
         let complete = entry.record.is_complete();
         // P11: a clock that was stepped may refuse, but it deletes nothing.
@@ -240,8 +240,7 @@ impl Node {
         let now = self.clock.now_ms();
         let state = self.lock();
         let mut totals = state.shelf.totals(scope);
-        let gone = |entry: &&Entry| scope.holds(&entry.record) && entry.record.is_listed() && state.is_over(entry, now);
-        for entry in state.shelf.due(now).filter(gone) {
+        for entry in state.over(scope, now) {
             let (count, bytes) = if entry.record.is_complete() {
                 (&mut totals.files, &mut totals.file_bytes)
             } else {
@@ -253,23 +252,24 @@ impl Node {
         totals
     }
 
-    /// Listed entries that `want` lets through.
+    /// Listed entries that `want` lets through, as of one instant.
     pub fn list(&self, want: &Want) -> Page {
         let now = self.clock.now_ms();
-        let totals = self.totals(&want.scope);
-        let count = |wanted: bool, count: usize| if wanted { count } else { 0 };
-        let total = count(want.complete, totals.files) + count(want.incomplete, totals.uploads);
+        let Want { scope, complete, incomplete, skip, take } = want;
+        let shown = Shown { complete: *complete, incomplete: *incomplete };
         let state = self.lock();
-        let wanted = |entry: &&Entry| {
-            (if entry.record.is_complete() { want.complete } else { want.incomplete }) && !state.is_over(entry, now)
-        };
-        let entries = state.shelf.newest(&want.scope).filter(wanted).skip(want.skip).take(want.take).cloned().collect();
-        Page { entries, total }
+        let over = state.over(scope, now).filter(|entry| shown.lets(entry.record.is_complete()));
+        let mut over: Vec<Stamp> = over.map(|entry| entry.stamp()).collect();
+        over.sort_unstable();
+        let totals = state.shelf.totals(scope);
+        let count = |is_complete: bool, count: usize| if shown.lets(is_complete) { count } else { 0 };
+        let total = count(true, totals.files) + count(false, totals.uploads) - over.len();
+        Page { entries: state.shelf.page(scope, shown, &over, *skip).take(*take).collect(), total }
     }
 
     /// The final that an earlier request with the same idempotency key made.
     pub fn by_key(&self, key: &str) -> Option<Entry> {
-        self.lock().shelf.by_key(key).cloned()
+        self.lock().shelf.by_key(key)
     }
 
     /// May these bytes of a delivery be sent? The yes is on disk when this returns.
@@ -281,7 +281,7 @@ impl Node {
             let mut state = self.lock();
             let run = state.data_run;
             let whole = Delivery { ticket: claim.ticket, run, receiver: &receiver, span: claim.span };
-            let over = state.shelf.get(claim.object).is_none_or(|entry| state.is_over(entry, now));
+            let over = state.shelf.get(claim.object).is_none_or(|entry| state.is_over(&entry, now));
             if over {
                 return Ok(NO);
             }
@@ -302,6 +302,13 @@ impl Node {
 impl State {
     fn used_by(&self, owner: &Owner) -> u64 {
         self.shelf.totals(&Scope { surface: None, owner: Some(owner.clone()) }).bytes()
+    }
+
+    /// Listed entries of a scope whose time has passed, and which are still there.
+    fn over<'s>(&'s self, scope: &'s Scope, now_ms: u64) -> impl Iterator<Item = Entry> + 's {
+        let is_over =
+            move |entry: &Entry| scope.holds(&entry.record) && entry.record.is_listed() && self.is_over(entry, now_ms);
+        self.shelf.due(now_ms).filter(is_over)
     }
 
     /// Its time has passed. An incomplete upload is judged only when the data plane has told what it received last.

@@ -131,12 +131,12 @@ impl Node {
 
     /// The record that has a place in a surface.
     pub fn by_place(&self, surface: Surface, key: &str) -> Option<Entry> {
-        self.lock().shelf.by_place(surface, key).cloned()
+        self.lock().shelf.by_place(surface, key)
     }
 
     /// Records of a surface whose keys begin with `prefix`, in their order.
     pub fn records_under(&self, surface: Surface, prefix: &str) -> Vec<Entry> {
-        self.lock().shelf.under(surface, prefix).cloned().collect()
+        self.lock().shelf.under(surface, prefix).collect()
     }
 }
 
@@ -169,7 +169,7 @@ impl State {
 
     fn put(&mut self, mut record: Record, effects: &mut Effects) -> Done {
         let id = record.id;
-        let before = self.shelf.get(id).map(|entry| Box::new(entry.record.clone()));
+        let before = self.shelf.get(id).map(|entry| Box::new(entry.record));
         if let Some(told) = &before {
             record.length = record.length.or(told.length);
             if told.is_complete() {
@@ -193,7 +193,7 @@ impl State {
         if told.is_none() {
             self.shelf.insert(record);
         }
-        if let Some(presence) = self.shelf.get(id).and_then(|entry| entry.presence.clone()) {
+        if let Some(presence) = self.shelf.get(id).and_then(|entry| entry.presence) {
             self.progress(presence, effects);
         }
     }
@@ -210,7 +210,7 @@ impl State {
 
     /// The deletion is on disk: now the bytes may go, unless the same edit put the record anew.
     fn dismiss(&mut self, id: ObjectId) {
-        if self.leaving.remove(&id) && self.shelf.get(id).is_none() {
+        if self.leaving.remove(&id) && !self.shelf.contains(id) {
             self.orders.remove(id, None);
         }
     }
@@ -231,7 +231,7 @@ impl State {
                     }
                 }
                 Done::Put { id, before: Some(before) } => {
-                    if self.shelf.get(id).is_some() {
+                    if self.shelf.contains(id) {
                         self.set_record(*before, effects);
                     }
                 }

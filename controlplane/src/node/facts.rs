@@ -68,7 +68,7 @@ impl State {
         match fact {
             Fact::Progress(presence) | Fact::Completed(presence) => {
                 self.inventory.note(presence.object);
-                if self.shelf.get(presence.object).is_some() {
+                if self.shelf.contains(presence.object) {
                     self.progress(presence, effects);
                 } else {
                     self.orphan(presence);
@@ -91,9 +91,9 @@ impl State {
                 if entry.is_none() {
                     self.expected.open(ticket, object, None);
                 }
-                let record = entry.map(|entry| &entry.record);
-                let owner = record.map_or_else(|| self.expected.owner(object), |record| record.owner.as_ref());
-                self.ledger.promise(ticket, bytes, owner.cloned());
+                let expected = || self.expected.owner(object).cloned();
+                let owner = entry.map_or_else(expected, |entry| entry.record.owner);
+                self.ledger.promise(ticket, bytes, owner);
             }
             Fact::Settled { ticket, .. } => self.settle(ticket).into_iter().for_each(|change| effects.note(change)),
             Fact::Served { .. } => self.served(&fact, effects),
@@ -105,7 +105,7 @@ impl State {
     /// What is there of an object that has a record.
     pub(super) fn progress(&mut self, presence: Presence, effects: &mut Effects) {
         let id = presence.object;
-        let change = self.shelf.update(id, |entry| {
+        let told = self.shelf.update(id, |entry| {
             let record = &mut entry.record;
             let before = (record.length, record.completed_ms);
             if record.length.is_none() {
@@ -119,10 +119,14 @@ impl State {
             if presence.complete || !record.is_complete() {
                 entry.presence = Some(presence);
             }
-            changed.then(|| Change::Put(Box::new(entry.record.clone())))
+            let change = changed.then(|| Change::Put(Box::new(entry.record.clone())));
+            (change, entry.record.keep.policy)
         });
-        change.flatten().into_iter().for_each(|change| effects.note(change));
-        self.consume_if_used_up(id, effects);
+        let Some((change, policy)) = told else { return };
+        change.into_iter().for_each(|change| effects.note(change));
+        if policy == Policy::DownloadOnce {
+            self.consume_if_used_up(id, effects);
+        }
     }
 
     /// A delivery ended.

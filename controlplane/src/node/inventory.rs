@@ -56,11 +56,12 @@ impl Inventory {
         self.unlisted = Some(bytes.saturating_sub(accounted));
     }
 
-    /// It was asked for: pages follow.
-    pub fn ask(&mut self) {
+    /// It was asked for: pages follow, of about so many objects.
+    pub fn ask(&mut self, objects: usize) {
         self.coming = true;
         self.unlisted = None;
-        self.seen.clear();
+        // At once: what it would outgrow page by page stays with the process.
+        self.seen = HashSet::with_capacity(objects);
     }
 
     /// News of one object between the pages.
@@ -82,7 +83,7 @@ impl State {
                 // It enters the sums below.
                 self.inventory.unlisted = self.inventory.unlisted.map(|bytes| bytes.saturating_sub(presence.received));
             }
-            if self.shelf.get(id).is_some() {
+            if self.shelf.contains(id) {
                 self.progress(presence, effects);
             } else if self.inventory.distrust_catalogue && !self.kept.contains(&id) {
                 self.kept.insert(id);

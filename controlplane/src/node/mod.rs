@@ -102,8 +102,7 @@ impl Node {
     /// A node that continues from `beginning`.
     pub fn new(config: Arc<Config>, mut beginning: Beginning) -> Self {
         let removals = removals::take_out(&mut beginning.docs);
-        let mut shelf = Shelf::new(config.uploads.expiration);
-        beginning.records.into_iter().for_each(|record| shelf.insert(record));
+        let shelf = Shelf::restore(config.uploads.expiration, beginning.records);
         let clock = Clock::default();
         let run = random().max(1);
         let state = State {
@@ -204,7 +203,8 @@ impl Node {
         let orders = if query.busy { Vec::new() } else { state.orders.after(after) };
         let unheard = state.ledger.unheard(Instant::now());
         if is_stranger {
-            state.inventory.ask();
+            let objects = state.shelf.count();
+            state.inventory.ask(objects);
         }
         // One that came from another run, or that this run's own file had lost.
         if query.epoch > self.epoch() || (is_stranger && query.epoch == self.epoch()) {
@@ -262,7 +262,7 @@ impl State {
         if std::mem::replace(&mut self.data_run, data_run) != 0 {
             self.ledger.forget_all();
             let awaited = self.expected.forget_all().into_iter();
-            let over: Vec<ObjectId> = awaited.filter(|object| self.shelf.get(*object).is_none()).collect();
+            let over: Vec<ObjectId> = awaited.filter(|object| !self.shelf.contains(*object)).collect();
             return over.into_iter().filter_map(|object| self.decide_removal(object)).collect();
         }
         Vec::new()

@@ -253,8 +253,12 @@ async fn a_new_catalogue_never_removes_what_it_does_not_know() {
 #[tokio::test]
 async fn an_older_catalogue_never_removes_what_it_does_not_know() {
     let keeper = || Box::new(Arc::<Away>::default());
-    let yesterday =
-        Beginning { keeper: keeper(), is_forgetful: false, records: vec![record(id(1), 1)], ..Beginning::of_memory() };
+    let yesterday = Beginning {
+        keeper: keeper(),
+        is_forgetful: false,
+        records: [record(id(1), 1)].into_iter().collect(),
+        ..Beginning::of_memory()
+    };
     let node = Node::new(Arc::new(Config::defaults()), yesterday);
     for _ in 0..3 {
         tell(&node, vec![inventory(vec![presence(id(1), 100, 1), presence(id(2), 100, 1)])]).await;

@@ -13,7 +13,7 @@ use redis::{
 
 use super::super::codec::{self, Damaged};
 use super::super::surface::Place;
-use super::super::{Held, NotKept};
+use super::super::{Entry, Held, NotKept, Records};
 use super::anchor::Mark;
 use super::mirror::Batch;
 use super::tenure::{Found, Tenure};
@@ -141,22 +141,31 @@ impl Link {
         let (records, docs, kept) =
             (self.scan("HSCAN", "records"), self.scan("HSCAN", "docs"), self.scan("SSCAN", "kept"));
         let trusted = cmd("EXISTS").arg(self.key("trusted")).take();
-        // A scan may tell an entry twice.
-        let records: HashMap<String, Vec<u8>> = self.say(|connection| records.iter(connection)?.collect())?;
-        let docs: HashMap<String, Vec<u8>> = self.say(|connection| docs.iter(connection)?.collect())?;
-        let kept: HashSet<String> = self.say(|connection| kept.iter(connection)?.collect())?;
-        let is_trusted = self.say(|connection| trusted.query(connection))?;
         let record = |(entry, bytes): (String, Vec<u8>)| {
             parse_id(&entry)?;
             codec::decode(&bytes).map_err(|reason| ReadError::Damaged { entry, reason })
         };
+        // A scan may tell an entry twice.
+        let records = self.say(|connection| {
+            let mut held = Records::default();
+            for row in records.iter(connection)? {
+                match record(row?) {
+                    Ok(record) => held.put(&Entry { record, presence: None }),
+                    Err(error) => return Ok(Err(error)),
+                }
+            }
+            Ok(Ok(held))
+        })??;
+        let docs: HashMap<String, Vec<u8>> = self.say(|connection| docs.iter(connection)?.collect())?;
+        let kept: HashSet<String> = self.say(|connection| kept.iter(connection)?.collect())?;
+        let is_trusted = self.say(|connection| trusted.query(connection))?;
         let doc = |(entry, bytes): (String, Vec<u8>)| {
             let place = parse_place(&entry)?;
             let content = codec::unseal(&bytes).map_err(|reason| ReadError::Damaged { entry, reason })?;
             Ok((place, content.into()))
         };
         Ok(Held {
-            records: records.into_iter().map(record).collect::<Result<_, ReadError>>()?,
+            records,
             docs: docs.into_iter().map(doc).collect::<Result<_, ReadError>>()?,
             kept: kept.iter().map(|entry| parse_id(entry)).collect::<Result<_, _>>()?,
             is_trusted,
@@ -179,8 +188,8 @@ impl Link {
         for place in &batch.doc_deletes {
             call.arg(place_text(place));
         }
-        for record in &batch.puts {
-            call.arg(record.id.to_string()).arg(codec::encode(record));
+        for record in batch.puts.iter() {
+            call.arg(record.id.to_string()).arg(codec::encode(&record));
         }
         for (place, content) in &batch.docs {
             call.arg(place_text(place)).arg(codec::seal(content));
@@ -202,9 +211,13 @@ impl Link {
         // A name of its own for each attempt: what a late request still adds to an abandoned one is nobody's.
         let beside = |key: &str| self.key(&format!("{key}:{}:{attempt}", tenure.owner()));
         let (records, docs, kept) = (beside("records"), beside("docs"), beside("kept"));
-        for page in batch.puts.chunks(PAGE) {
-            let entries = page.iter().map(|record| (record.id.to_string(), codec::encode(record)));
-            self.add_beside(cmd("HSET").arg(&records).arg(entries.collect::<Vec<_>>()), &records)?;
+        let mut puts = batch.puts.iter().map(|record| (record.id.to_string(), codec::encode(&record)));
+        loop {
+            let page: Vec<_> = puts.by_ref().take(PAGE).collect();
+            if page.is_empty() {
+                break;
+            }
+            self.add_beside(cmd("HSET").arg(&records).arg(page), &records)?;
         }
         for page in batch.docs.chunks(PAGE) {
             let entries = page.iter().map(|(place, content)| (place_text(place), codec::seal(content)));

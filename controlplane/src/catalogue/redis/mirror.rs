@@ -1,16 +1,16 @@
 //! The catalogue as the keeper holds it, and what of it Redis does not have yet.
 //!
-//! It costs the records once more in memory (well below 1 KiB each; documents are shared with the node), and buys three things: a Redis that lost its data
+//! It costs the records once more in memory (packed; documents are shared with the node), and buys three things: a Redis that lost its data
 //! gets everything back, an outage needs no log of changes (the latest state of an object or document is all there is to write), and
 //! what waits is bounded by what exists: past [`REDIS_SEPARATE_MAX`] objects everything is written anew instead.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use etransfer_contract::ObjectId;
 
 use super::super::surface::Place;
-use super::super::{Change, Docs, Held, Record};
+use super::super::{Change, Docs, Entry, Held, Records};
 use crate::bounds::{REDIS_SEPARATE_MAX, STEPS_KEPT_MAX};
 
 // What one chunk of a file makes of its steps is written one by one.
@@ -18,7 +18,7 @@ const _: () = assert!(2 * STEPS_KEPT_MAX < REDIS_SEPARATE_MAX);
 
 /// Everything that is kept.
 pub struct Mirror {
-    records: HashMap<ObjectId, Arc<Record>>,
+    records: Records,
     docs: Docs,
     kept: HashSet<ObjectId>,
     is_trusted: bool,
@@ -39,7 +39,7 @@ pub struct Batch {
     /// Ids that have no record.
     pub deletes: Vec<ObjectId>,
     /// Records as they are now.
-    pub puts: Vec<Arc<Record>>,
+    pub puts: Records,
     /// Places where no document is.
     pub doc_deletes: Vec<Place>,
     /// Documents as they are now.
@@ -55,8 +55,7 @@ pub struct Batch {
 impl Mirror {
     /// What was read from Redis.
     pub fn new(held: &Held) -> Self {
-        let records = held.records.iter().map(|record| (record.id, Arc::new(record.clone()))).collect();
-        let (docs, kept) = (held.docs.clone(), held.kept.clone());
+        let (records, docs, kept) = (held.records.clone(), held.docs.clone(), held.kept.clone());
         Self { records, docs, kept, is_trusted: held.is_trusted, unwritten: Unwritten::nothing() }
     }
 
@@ -66,11 +65,11 @@ impl Mirror {
             match change {
                 Change::Put(record) => {
                     self.unwritten.record(record.id);
-                    self.records.insert(record.id, Arc::from(record));
+                    self.records.put(&Entry { record: *record, presence: None });
                 }
                 Change::Delete(id) => {
                     self.unwritten.record(id);
-                    self.records.remove(&id);
+                    self.records.remove(id);
                 }
                 Change::Doc { surface, key, value } => {
                     let place = (surface, key);
@@ -103,7 +102,7 @@ impl Mirror {
         match std::mem::replace(&mut self.unwritten, Unwritten::nothing()) {
             Unwritten::Everything => Some(Batch {
                 deletes: Vec::new(),
-                puts: self.records.values().cloned().collect(),
+                puts: self.records.clone(),
                 doc_deletes: Vec::new(),
                 docs: self.docs.iter().map(|(place, content)| (place.clone(), Arc::clone(content))).collect(),
                 kept: self.kept.iter().copied().collect(),
@@ -113,9 +112,8 @@ impl Mirror {
             Unwritten::Some { records, docs, kept, trust }
                 if trust || !records.is_empty() || !docs.is_empty() || !kept.is_empty() =>
             {
-                let (puts, deletes): (Vec<_>, Vec<_>) =
-                    records.into_iter().partition(|id| self.records.contains_key(id));
-                let puts = puts.iter().filter_map(|id| self.records.get(id).cloned()).collect();
+                let (puts, deletes): (Vec<_>, Vec<_>) = records.into_iter().partition(|id| self.records.contains(*id));
+                let puts = puts.into_iter().filter_map(|id| Some(self.records.get(id)?.record)).collect();
                 let (docs, doc_deletes): (Vec<_>, Vec<_>) =
                     docs.into_iter().partition(|place| self.docs.contains_key(place));
                 let content = |place: Place| self.docs.get(&place).map(|content| (place.clone(), Arc::clone(content)));
@@ -133,7 +131,7 @@ impl Mirror {
             return self.lose();
         }
         batch.deletes.iter().for_each(|id| self.unwritten.record(*id));
-        batch.puts.iter().for_each(|record| self.unwritten.record(record.id));
+        batch.puts.ids().for_each(|id| self.unwritten.record(id));
         batch.doc_deletes.iter().for_each(|place| self.unwritten.doc(place));
         batch.docs.iter().for_each(|(place, _)| self.unwritten.doc(place));
         self.unwritten.kept(&batch.kept);
@@ -210,7 +208,7 @@ mod tests {
         assert_eq!(mirror.take(), None);
         mirror.note(vec![put(1, 1), put(1, 2), put(2, 1), Change::Delete(id(2)), Change::Keep(vec![id(3)])]);
         let batch = mirror.take().unwrap();
-        assert_eq!((batch.puts, batch.deletes), (vec![Arc::new(record(id(1), 2))], vec![id(2)]));
+        assert_eq!((batch.puts, batch.deletes), ([record(id(1), 2)].into_iter().collect(), vec![id(2)]));
         assert_eq!((batch.kept, batch.is_trusted, batch.is_everything), (vec![id(3)], false, false));
         assert_eq!(mirror.take(), None);
         mirror.note(vec![Change::Trust]);
@@ -225,7 +223,7 @@ mod tests {
         mirror.note(vec![Change::Delete(id(1))]);
         mirror.put_back(&failed);
         let batch = mirror.take().unwrap();
-        assert_eq!((batch.puts, batch.deletes), (vec![Arc::new(record(id(2), 1))], vec![id(1)]));
+        assert_eq!((batch.puts, batch.deletes), ([record(id(2), 1)].into_iter().collect(), vec![id(1)]));
     }
 
     #[test]
@@ -259,7 +257,7 @@ mod tests {
         mirror.note(vec![put(7, 1), Change::Trust]);
         let batch = mirror.take().unwrap();
         assert!(batch.is_everything && batch.is_trusted && batch.deletes.is_empty());
-        assert_eq!(batch.puts, [Arc::new(record(id(7), 1))]);
+        assert_eq!(batch.puts, [record(id(7), 1)].into_iter().collect());
         mirror.put_back(&batch);
         assert!(mirror.take().unwrap().is_everything);
     }

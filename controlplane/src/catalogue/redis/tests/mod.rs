@@ -211,7 +211,7 @@ fn p15_a_late_attempt_changes_nothing() {
     let found = link.look().unwrap();
     assert_eq!(link.replace(&whole, &mut tenure, &found), Ok(true));
     let held = link.read().unwrap();
-    assert_eq!(held.records, [record(id(1), 3)]);
+    assert_eq!(held.records, [record(id(1), 3)].into_iter().collect());
 }
 
 #[test]
