@@ -13,6 +13,7 @@ use std::time::Duration;
 use etransfer_contract::counters::{Kind, Outcome};
 use etransfer_contract::grant::Act;
 
+use crate::act::turned_away::turn_away;
 use crate::act::{Answered, append, concat, relay, remove, serve, state, step};
 use crate::body::{Body, Fill};
 use crate::bounds::{DRAIN_BYTES_MAX, DRAIN_WAIT, HEAD_FREE_BYTES, LINGER_BYTES_MAX, LINGER_WAIT, TRAILER_BYTES_MAX};
@@ -154,7 +155,9 @@ impl Connection {
                 }
                 let permission = Permission::new(core, head, &self.asker, &grant);
                 let _under_way = core.shared.transfers.enter(self.asker.local.ip(), &grant.act);
+                let counted = grant.enter();
                 let answered = match &grant.act {
+                    _ if let Err(crowded) = &counted => turn_away(core, &grant, crowded).await,
                     Act::Append(permit) => append::append(&permission, wire, body, permit).await,
                     Act::State(permit) => state::state(core, head, permit).await,
                     Act::Serve(permit) => serve::serve(&permission, wire, permit, keep_alive).await,

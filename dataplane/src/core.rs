@@ -13,6 +13,8 @@ use crate::config::Config;
 use crate::counters::Counters;
 use crate::crowd::Crowd;
 use crate::grant_cache::GrantCache;
+use crate::grants::Granted;
+use crate::holders::Holders;
 use crate::line::{Budgets, Facts, LineClient};
 use crate::rates::Rates;
 use crate::stalled::Stalled;
@@ -37,6 +39,8 @@ pub struct Shared {
     pub transfers: Transfers,
     /// Open client connections by where they come from.
     pub crowd: Arc<Crowd>,
+    /// Requests under way by whose they are.
+    pub holders: Arc<Holders>,
     /// Clients that take their answers too slowly.
     pub stalled: Arc<Stalled>,
     /// Memory of requests that are not decided yet.
@@ -74,7 +78,7 @@ pub struct Core {
     /// The way to the control plane.
     pub line: LineClient,
     /// What the control plane permitted recently.
-    pub grants: RefCell<GrantCache>,
+    pub grants: RefCell<GrantCache<Granted>>,
     /// The `objects/` directory.
     pub objects: Fd,
     /// What this core counts.

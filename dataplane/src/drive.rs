@@ -32,7 +32,8 @@ const COMPACT_LOOK: Duration = Duration::from_secs(5);
 const TRIM: Duration = Duration::from_secs(1);
 /// Sent to a connection beyond the limit (P16).
 const CROWDED: &[u8] =
-    b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+    b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nContent-Type: application/json\r\nContent-Length: 53\r\n\
+      Connection: close\r\n\r\n{\"detail\":\"too many connections are open; try again\"}";
 
 /// Runs one core to its end.
 pub async fn drive(io: Io, shared: Arc<Shared>, listeners: Vec<Fd>) {

@@ -4,6 +4,7 @@
 //! the last half of its time one of those who ask for it is sent to have it renewed, so that it does not die under a crowd
 //! which would then ask all at once.
 
+use std::borrow::Borrow;
 use std::collections::HashMap;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
@@ -13,24 +14,29 @@ use etransfer_contract::Grant;
 use crate::bounds::GRANTS_REMEMBERED_MAX;
 
 /// Remembered grants.
-#[derive(Default)]
-pub struct GrantCache {
-    remembered: HashMap<Box<[u8]>, Remembered>,
+pub struct GrantCache<G> {
+    remembered: HashMap<Box<[u8]>, Remembered<G>>,
 }
 
-struct Remembered {
-    grant: Rc<Grant>,
+struct Remembered<G> {
+    grant: Rc<G>,
     until: Instant,
     /// When somebody shall have it renewed; `None`: somebody does.
     renew_at: Option<Instant>,
 }
 
-impl GrantCache {
+impl<G> Default for GrantCache<G> {
+    fn default() -> Self {
+        Self { remembered: HashMap::default() }
+    }
+}
+
+impl<G: Borrow<Grant>> GrantCache<G> {
     /// The grant that an equal request was given, while it holds. `None`: ask, and [`remember`](Self::remember). Unless one
     /// `can_ask`, it is not renewed but used to its end.
-    pub fn find(&mut self, key: &[u8], now: Instant, epoch: u64, can_ask: bool) -> Option<Rc<Grant>> {
+    pub fn find(&mut self, key: &[u8], now: Instant, epoch: u64, can_ask: bool) -> Option<Rc<G>> {
         let found = self.remembered.get_mut(key)?;
-        if found.until <= now || found.grant.epoch < epoch {
+        if found.until <= now || (*found.grant).borrow().epoch < epoch {
             return None;
         }
         let renews = can_ask && found.renew_at.take_if(|at| *at <= now).is_some();
@@ -38,8 +44,9 @@ impl GrantCache {
     }
 
     /// Keeps it for as long as it says; those that have died make room, and when none has, all do.
-    pub fn remember(&mut self, key: Box<[u8]>, grant: &Rc<Grant>, now: Instant) {
-        if grant.cache_ms == 0 {
+    pub fn remember(&mut self, key: Box<[u8]>, grant: &Rc<G>, now: Instant) {
+        let cache_ms = (**grant).borrow().cache_ms;
+        if cache_ms == 0 {
             return;
         }
         if self.remembered.len() >= GRANTS_REMEMBERED_MAX {
@@ -48,7 +55,7 @@ impl GrantCache {
         if self.remembered.len() >= GRANTS_REMEMBERED_MAX {
             self.remembered.clear();
         }
-        let holds = Duration::from_millis(grant.cache_ms);
+        let holds = Duration::from_millis(cache_ms);
         let remembered = Remembered { grant: Rc::clone(grant), until: now + holds, renew_at: Some(now + holds / 2) };
         self.remembered.insert(key, remembered);
     }
@@ -62,7 +69,7 @@ mod tests {
 
     fn grant(epoch: u64, cache_ms: u64) -> Rc<Grant> {
         let act = Act::Forward { bytes_max: 1 };
-        Rc::new(Grant { version: VERSION, ticket: epoch, epoch, cache_ms, headers: Vec::new(), act })
+        Rc::new(Grant { version: VERSION, ticket: epoch, epoch, cache_ms, headers: Vec::new(), holder: None, act })
     }
 
     #[test]

@@ -3,17 +3,21 @@
 //! Must stay true: two requests share a grant only when everything a decision may depend on is equal: method, target,
 //! `Host`, every credential field, `Origin`, the override, the forwarding fields, and whether a `Range` is asked.
 
+use std::borrow::Borrow;
+use std::ops::Deref;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use etransfer_contract::Grant;
-use etransfer_contract::grant::Ahead;
+use etransfer_contract::grant::{Act, Ahead};
 use etransfer_contract::line::{self, GRANT_MEDIA_TYPE};
 use etransfer_contract::step::Outcome;
 use etransfer_contract::tus::Fields;
 
 use crate::bounds::{DECISION_WAIT, LINE_CONNECT_WAIT};
 use crate::core::Core;
+use crate::holders::{Crowded, Holder, UnderWay};
 use crate::http::{Framing, Head, forwarded_head};
 use crate::line::LineReply;
 
@@ -39,11 +43,48 @@ const ONCE_FIELDS: [&str; 2] = ["upload-concat", "upload-length"];
 /// What the control plane decided.
 pub enum Decided {
     /// Act on this.
-    Grant(Rc<Grant>),
+    Grant(Rc<Granted>),
     /// Relay this answer.
     Answer(Box<LineReply>),
     /// Nobody can decide now: 503.
     Away,
+}
+
+/// A grant, and whose requests it is counted among.
+pub struct Granted {
+    grant: Grant,
+    holder: Option<Arc<Holder>>,
+}
+
+impl Granted {
+    fn new(core: &Core, grant: Grant) -> Self {
+        let holder = grant.holder.as_ref().map(|holder| core.shared.holders.find(&holder.key));
+        Self { grant, holder }
+    }
+
+    /// Counts a request under this grant while it is under way, if it waits for its client: what only looks at an object, or
+    /// removes or joins what is there, is decided and done.
+    pub fn enter(&self) -> Result<Option<UnderWay<'_>>, Crowded> {
+        if matches!(self.grant.act, Act::State(_) | Act::Remove(_) | Act::Concat(_)) {
+            return Ok(None);
+        }
+        let counted = self.holder.as_ref().zip(self.grant.holder.as_ref());
+        counted.map(|(holder, permitted)| holder.enter(permitted)).transpose()
+    }
+}
+
+impl Deref for Granted {
+    type Target = Grant;
+
+    fn deref(&self) -> &Grant {
+        &self.grant
+    }
+}
+
+impl Borrow<Grant> for Granted {
+    fn borrow(&self) -> &Grant {
+        &self.grant
+    }
 }
 
 /// Who asks, for the control plane.
@@ -91,7 +132,11 @@ fn look_ahead(core: &Core, head: &Head, asker: &Asker, reply: &LineReply) {
             if let Some(rate) = grant.act.rate() {
                 core.shared.rates.learn(rate, core.io.now());
             }
-            core.grants.borrow_mut().remember(key.into_boxed_slice(), &Rc::new(grant), core.io.now());
+            core.grants.borrow_mut().remember(
+                key.into_boxed_slice(),
+                &Rc::new(Granted::new(core, grant)),
+                core.io.now(),
+            );
         }
         Ok(_) => {}
         Err(error) => tracing::error!(%error, "a grant given ahead can not be read"),
@@ -137,7 +182,7 @@ async fn accept(core: &Core, key: Option<Vec<u8>>, mut reply: LineReply) -> Deci
     core.line.give_back(wire, &head, &rest);
     match serde_json::from_slice::<Grant>(&body) {
         Ok(grant) if grant.version == line::VERSION => {
-            let grant = Rc::new(grant);
+            let grant = Rc::new(Granted::new(core, grant));
             if let Some(key) = key {
                 core.grants.borrow_mut().remember(key.into_boxed_slice(), &grant, core.io.now());
             }

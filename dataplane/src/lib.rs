@@ -7,7 +7,8 @@
 //! how fast; `messages` is where they come from after an upgrade, [`websocket`] how they look then), [`store`] knows what is
 //! there, `line` tells the control plane; `counters` is what a core counts meanwhile. What any of
 //! them may hold, and for how long, is in [`bounds`]; `pace` judges a sender and `uptake` a reader (`stalled` has
-//! the slow ones), `undecided` holds the memory of strangers, `crowd` counts where connections come from, `heap` gives back what was freed.
+//! the slow ones), `undecided` holds the memory of strangers, `crowd` counts where connections come from and `holders` whose requests are
+//! under way, `heap` gives back what was freed.
 pub mod config;
 pub mod node;
 
@@ -27,6 +28,7 @@ pub mod grant_cache;
 mod grants;
 mod health;
 mod heap;
+mod holders;
 pub mod http;
 mod line;
 mod listen;

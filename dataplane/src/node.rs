@@ -117,6 +117,7 @@ pub fn start(mut config: Config) -> Result<Node, StartError> {
         rates: Rates::default(),
         transfers: Transfers::default(),
         crowd: Arc::default(),
+        holders: Arc::default(),
         stalled: Stalled::new(config.limits.stalled_readers_max),
         undecided: Undecided::new(config.limits.undecided_bytes_max),
         epoch: AtomicU64::new(0),

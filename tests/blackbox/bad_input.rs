@@ -758,6 +758,7 @@ fn more_connections_than_allowed_get_503() {
     }
     let refused = refused.unwrap_or_else(|| panic!("{} connections were taken", held.len()));
     assert!(refused.number("Retry-After") > 0);
+    assert_eq!(refused.json()["detail"], "too many connections are open; try again");
     assert!(held.len() >= 15, "{} of 20", held.len());
     held.clear();
     crate::support::wait::until("there is room again", || {

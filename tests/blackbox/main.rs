@@ -50,4 +50,5 @@ mod stream_upload;
 mod support;
 mod tus;
 mod undecided;
+mod under_way;
 mod verify;

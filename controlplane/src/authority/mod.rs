@@ -95,8 +95,12 @@ impl Authority {
         roles: &RoleQuotas,
     ) -> Result<Caller, Denied> {
         match self.find(presented).await {
-            Ok(Found::Token(caller)) => Ok(caller),
+            Ok(Found::Token(caller)) => {
+                origin::entered(caller.who.as_str());
+                Ok(caller)
+            }
             Ok(Found::Session(session)) => {
+                origin::entered(Who::user(session.user.id).as_str());
                 let quota = session.user.effective(roles);
                 Ok(Caller::person(session, quota))
             }

@@ -258,6 +258,8 @@ pub struct Limits {
     pub stalled_readers: usize,
     /// Open connections from one address or one /64 of IPv6.
     pub connections_per_address: usize,
+    /// Requests under way with one credential.
+    pub transfers_per_credential: usize,
     /// Memory for requests that are not decided yet.
     pub undecided_memory: Size,
 }
@@ -449,6 +451,11 @@ impl Limits {
             peer_timeout: r.get("limits.peer_timeout", "limits_peer_timeout", seconds(120)),
             stalled_readers: r.get("limits.stalled_readers", "limits_stalled_readers", 1_000),
             connections_per_address: r.get("limits.connections_per_address", "limits_connections_per_address", 2_000),
+            transfers_per_credential: r.get(
+                "limits.transfers_per_credential",
+                "limits_transfers_per_credential",
+                2_000,
+            ),
             undecided_memory: r.get("limits.undecided_memory", "limits_undecided_memory", Size(64 << 20)),
         }
     }

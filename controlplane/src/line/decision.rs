@@ -4,7 +4,7 @@
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use etransfer_contract::Grant;
-use etransfer_contract::grant::{Act, Ahead, Ticket};
+use etransfer_contract::grant::{Act, Ahead, Holder, Ticket};
 use etransfer_contract::line::{GRANT_MEDIA_TYPE, NEXT, VERSION};
 use etransfer_contract::step::{Step, What};
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
@@ -52,7 +52,7 @@ impl Decision {
 
     /// The grant alone.
     pub fn permission(node: &Node, ticket: Ticket, cache_ms: u64, act: Act) -> Grant {
-        Grant { version: VERSION, ticket, epoch: node.epoch(), cache_ms, headers: Vec::new(), act }
+        Grant { version: VERSION, ticket, epoch: node.epoch(), cache_ms, headers: Vec::new(), holder: None, act }
     }
 }
 
@@ -100,6 +100,21 @@ pub fn add_fields(response: &mut Response, fields: &HeaderMap) {
 /// Whether the response is a grant.
 pub fn is_grant(response: &Response) -> bool {
     response.extensions().get::<Sealed>().is_some()
+}
+
+/// The grant, and the one for later, are counted among the requests of this holder.
+pub fn count_among(response: &mut Response, holder: impl FnOnce() -> Option<Holder>) {
+    let extensions = response.extensions_mut();
+    if extensions.get::<Sealed>().is_none() && extensions.get::<Foreseen>().is_none() {
+        return;
+    }
+    let holder = holder();
+    if let Some(Foreseen(ahead)) = extensions.get_mut() {
+        ahead.grant.holder.clone_from(&holder);
+    }
+    if let Some(Sealed(grant)) = extensions.get_mut() {
+        grant.holder = holder;
+    }
 }
 
 /// Writes the grant, if there is one, into the body; one for later into a field.

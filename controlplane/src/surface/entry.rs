@@ -5,12 +5,13 @@
 //! 3. the surface is found ([`crate::mounts`]); what led there is taken off the path
 //! 4. the surface answers; it finds [`Meta`] and [`Mounted`] in the extensions, and where the request comes from in
 //!    [`origin`]; the audit log is told of a refusal
-//! 5. an answer to HEAD loses its body; a grant becomes JSON; `OPTIONS /`, which no surface knows, is 204: load balancers ask
+//! 5. an answer to HEAD loses its body; a grant says whose transfers it is counted among and becomes JSON; `OPTIONS /`, which no surface knows, is 204: load balancers ask
 //!    it to hear whether anything answers
 
 use axum::body::Body;
 use axum::extract::Request;
 use axum::response::{IntoResponse, Response};
+use etransfer_contract::grant::Holder;
 use etransfer_contract::line::FIELD_PREFIX;
 use http::header::{CONTENT_LENGTH, HOST};
 use http::uri::{PathAndQuery, Uri};
@@ -21,7 +22,7 @@ use super::recheck::recheck;
 use super::{attempts, cloudbackend, easytransfer, pyblobserver, secure_file_transfer, stream_upload};
 use crate::authority::origin::{self, Origin};
 use crate::catalogue::Surface;
-use crate::line::decision::{is_grant, seal};
+use crate::line::decision::{count_among, is_grant, seal};
 use crate::line::meta::{Call, Meta};
 use crate::metrics::decisions;
 use crate::mounts::Mounted;
@@ -62,6 +63,10 @@ async fn decide(app: &App, routes: &Routes, meta: Meta, mounted: Mounted, mut re
         *response.body_mut() = Body::empty();
         response.headers_mut().remove(CONTENT_LENGTH);
     }
+    count_among(&mut response, || {
+        let at_once = u32::try_from(app.node.config().limits.transfers_per_credential).unwrap_or(u32::MAX);
+        origin::holder().map(|key| Holder { key, at_once })
+    });
     seal(response)
 }
 

@@ -28,8 +28,21 @@ pub struct Grant {
     /// Put on every reply under this grant, success or refusal (CORS, `Tus-Resumable`).
     #[serde(default)]
     pub headers: Vec<Field>,
+    /// Whose requests this one is counted among while it is under way; `None`: nobody's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub holder: Option<Holder>,
     /// What to do.
     pub act: Act,
+}
+
+/// Whose requests under way are counted together, on every core and connection of the node, and how many there may be: one
+/// more is 429. The number of each grant counts for the request it is given to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Holder {
+    /// Who; opaque to the data plane, never logged by it, the same in every run of the control plane.
+    pub key: String,
+    /// Most requests under way at once.
+    pub at_once: u32,
 }
 
 /// What the control plane would decide about the next request of the client it is answering, told with that answer: same

@@ -317,7 +317,7 @@ async fn settle(
 }
 
 /// A creation that was refused never happened (T-CWU-4): no file, no record, no promise; also when the disk is full.
-async fn discard(core: &Core, object: ObjectId) {
+pub(super) async fn discard(core: &Core, object: ObjectId) {
     match erase(core, object).await {
         Ok(()) => core.shared.facts.push(Fact::Discarded { object }),
         Err(error) => tracing::error!(upload = %object, %error, "remove a refused creation"),

@@ -16,6 +16,7 @@ pub mod serve;
 pub mod state;
 pub mod step;
 pub mod told;
+pub mod turned_away;
 
 use crate::http::Reply;
 

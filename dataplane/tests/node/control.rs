@@ -200,7 +200,7 @@ async fn answer(request: Request<Incoming>, state: Arc<State>) -> Result<Respons
 }
 
 fn granted(act: Act) -> hyper::http::Result<Response<Full<Bytes>>> {
-    let grant = Grant { version: line::VERSION, ticket: 1, epoch: 0, cache_ms: 0, headers: vec![], act };
+    let grant = Grant { version: line::VERSION, ticket: 1, epoch: 0, cache_ms: 0, headers: vec![], holder: None, act };
     Response::builder().header("Content-Type", GRANT_MEDIA_TYPE).body(json(&grant))
 }
 

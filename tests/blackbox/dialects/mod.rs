@@ -11,7 +11,7 @@ use crate::support::node::Setup;
 use crate::{oss, pyblobserver, secure_file_transfer, stream_upload};
 
 /// One node, one port, the default mounts, and somebody who may upload in each dialect.
-fn setup() -> Setup {
+pub fn setup() -> Setup {
     let setup = secure_file_transfer::devices(stream_upload::users(oss::key_pair(Node::setup())));
     pyblobserver::blob_env(
         setup.env("SURFACES__STREAM_UPLOAD__MAX_FILE_BYTES", "1GiB"),

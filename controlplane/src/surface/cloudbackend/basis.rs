@@ -36,6 +36,11 @@ impl Basis {
         Self { file, share: share.unwrap_or(0), ..Self::of_account(account) }
     }
 
+    /// Whose it is; of a share nobody's: whoever has its link.
+    pub fn account(self) -> Option<u64> {
+        (self.share == 0).then_some(self.account)
+    }
+
     /// Whether everything is still there. Without a `now_ms` a share's time was right when the request began.
     pub fn holds(self, node: &Node, key: &Key, now_ms: Option<u64>) -> bool {
         let account = Account::read(node, self.account);

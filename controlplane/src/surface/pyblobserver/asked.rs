@@ -7,6 +7,7 @@ use http::{HeaderMap, Method};
 
 use super::refusal::Refusal;
 use super::tokens;
+use crate::authority::origin;
 use crate::catalogue::{Owner, Surface};
 use crate::config::Config;
 use crate::config::surfaces::PyBlobServer;
@@ -96,6 +97,7 @@ impl Asked<'_> {
         guesses.admit(token)?;
         if let Some(user) = tokens::user_of(self.node(), self.settings(), &tokens::digest(token)) {
             guesses.right(token);
+            origin::entered(format!("blob:{user}"));
             return Ok(user);
         }
         if self.settings().requests_per_minute > 0 {

@@ -20,6 +20,7 @@ use tokio::sync::OnceCell;
 use super::Memory;
 use super::refusal::Refusal;
 use crate::audit;
+use crate::authority::origin;
 use crate::catalogue::{Owner, Surface};
 use crate::config::surfaces::{Device, DeviceSecret, SecureFileTransfer};
 use crate::line::attached::Attached;
@@ -163,7 +164,9 @@ pub fn authenticate(app: &App, headers: &HeaderMap) -> Result<String, Refusal> {
         app.authority.guesses.wrong(token)?;
         return Err(Refusal::BadToken);
     };
-    enabled(config, claims)
+    let device = enabled(config, claims)?;
+    origin::entered(format!("device:{device}"));
+    Ok(device)
 }
 
 /// The device of a request that was let in: its token may have expired since, but it is not disabled.

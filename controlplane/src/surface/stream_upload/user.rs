@@ -7,7 +7,7 @@ use http::{HeaderMap, Method, Uri};
 use serde::{Deserialize, Serialize};
 
 use super::refusal::Refusal;
-use crate::authority::{Denied, Presented, Standing};
+use crate::authority::{Denied, Presented, Standing, origin};
 use crate::catalogue::{Owner, Surface};
 use crate::config::surfaces::StreamUpload;
 use crate::node::Account;
@@ -48,6 +48,7 @@ pub async fn authenticate(app: &App, method: &Method, uri: &Uri, headers: &Heade
     let user = match user {
         Some(user) => {
             guesses.right(&token);
+            origin::entered(format!("stream:{}", user.key));
             user
         }
         None if settings.server_tokens => known(app, &token).await?,

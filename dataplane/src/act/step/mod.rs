@@ -32,7 +32,7 @@ use crate::bounds::{READ_AHEAD_CHARGE, STEPS_MAX};
 use crate::connection::is_drainable;
 use crate::content::Content;
 use crate::core::Core;
-use crate::grants::{Asker, Decided, tell};
+use crate::grants::{Asker, Decided, Granted, tell};
 use crate::http::{Head, Reply};
 use crate::line::LineReply;
 use crate::permission::Permission;
@@ -48,7 +48,7 @@ enum End {
     /// The control plane's own words.
     Answer(Box<LineReply>),
     /// Content: what was asked for had to be built first.
-    Serve(Rc<Grant>),
+    Serve(Rc<Granted>),
     /// The last frame of a WebSocket.
     Close(Close),
 }
@@ -73,7 +73,7 @@ struct Walk<'c, 'w> {
 }
 
 /// Executes a step, and those that follow.
-pub async fn steps(core: &Core, client: relay::Client<'_>, grant: Rc<Grant>, keep_alive: bool) -> Answered {
+pub async fn steps(core: &Core, client: relay::Client<'_>, grant: Rc<Granted>, keep_alive: bool) -> Answered {
     let relay::Client { wire, head, body, asker, share } = client;
     let content = Content::plain(body);
     let awaits_continue = head.expects_continue();
@@ -101,7 +101,7 @@ pub async fn steps(core: &Core, client: relay::Client<'_>, grant: Rc<Grant>, kee
 
 impl Walk<'_, '_> {
     /// To the answer, or to an end without one.
-    async fn run(&mut self, mut grant: Rc<Grant>) -> Result<End, Answered> {
+    async fn run(&mut self, mut grant: Rc<Granted>) -> Result<End, Answered> {
         let mut left = STEPS_MAX;
         while left > 0 {
             left -= 1;

@@ -12,6 +12,7 @@ use super::parameters::Parameters;
 use super::place::{Place, Style};
 use super::refusal::Refusal;
 use super::signature::{KeyPair, Signed};
+use crate::authority::origin;
 use crate::config::Config;
 use crate::config::surfaces::CloudBackend;
 use crate::line::meta::Meta;
@@ -98,6 +99,9 @@ impl<'a> Call<'a> {
 
     /// What the node gave out ends with what it rests on.
     pub fn check_basis(&self, key: &Key, basis: Option<Basis>, now_ms: Option<u64>) -> Result<(), Refusal> {
+        if let Some(account) = basis.and_then(Basis::account) {
+            origin::entered(format!("cloud:{account}"));
+        }
         match basis {
             Some(basis) if !basis.holds(&self.app.node, key, now_ms) => {
                 Err(Refusal::AccessDenied("What this was signed for has changed: ask for a new one."))
@@ -119,6 +123,7 @@ impl<'a> Call<'a> {
             None => self.parameters.get("Signature").unwrap_or_default().to_owned(),
         };
         match access::check(&signed, &self.key_pair(), now_ms) {
+            Ok(()) if self.head.headers.contains_key(AUTHORIZATION) => origin::entered("bucket"),
             Ok(()) => {}
             // It was right once: no guess.
             Err(refusal) if now_ms.is_none() => return Err(refusal),

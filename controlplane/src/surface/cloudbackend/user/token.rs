@@ -7,6 +7,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Account, session};
+use crate::authority::origin;
 use crate::surface::cloudbackend::api::{Asked, Refusal};
 use crate::surface::jwt;
 
@@ -51,7 +52,11 @@ fn of_claims(asked: &Asked<'_>, claims: &Claims) -> Result<Account, Refusal> {
     if !account.is_active {
         return Err(Refusal::UserInactive);
     }
-    if session::is_open(asked.node(), claims) { Ok(account) } else { Err(Refusal::BadToken) }
+    if !session::is_open(asked.node(), claims) {
+        return Err(Refusal::BadToken);
+    }
+    origin::entered(format!("cloud:{}", account.id));
+    Ok(account)
 }
 
 /// What a token says that was signed here and has not expired.
