@@ -476,8 +476,12 @@ impl Store {
     }
 
     /// An orderly end, after all cores stopped: syncs the whole file system and records that nothing is in doubt. Without it
-    /// the next start after a reboot reads unsynced bytes back. Blocking.
+    /// the next start after a reboot reads unsynced bytes back. A core that stopped in the middle of a sync leaves a journal
+    /// that only a checkpoint cures. Blocking.
     pub fn close(&self) -> io::Result<()> {
+        if self.journals.iter().any(Journal::is_distrusted) {
+            self.compact().map_err(|JournalError(error)| error)?;
+        }
         let upto = self.common.sequence.load(Ordering::Acquire);
         disk::sync_all(&*self.objects)?;
         let position = self.journals[0].append_records(vec![Record::Clean { upto }], true)?.position;

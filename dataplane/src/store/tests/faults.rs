@@ -324,3 +324,17 @@ fn e4_a_segment_that_was_given_up_is_synced_with_the_others() {
     });
     assert_eq!(store.journal(0).begin_sync().unwrap().files().len(), 2, "what was appended before waits for its sync");
 }
+
+/// A core that ends in the middle of a sync does not spoil the orderly end of the node.
+#[test]
+fn a_sync_without_an_outcome_is_cured_by_the_orderly_end() {
+    let root = directory();
+    let store = start(root.path(), "first");
+    store_bytes(&store, id(1), None, 0, b"hello");
+    drop(store.journal(0).begin_sync().unwrap());
+    assert!(store.journal(0).is_distrusted());
+    store.close().unwrap();
+    assert!(store.journal(0).is_synced());
+    drop(store);
+    assert_eq!(start(root.path(), "second").find(id(1)).unwrap().look().received, 5);
+}
