@@ -55,6 +55,9 @@ const _: () = assert!("\r\n--".len() + 70 + BOUNDARY_PADDING_MAX + "\r\n".len() 
 /// body that would open one more is refused; one that goes on where received bytes end is not.
 pub const SPANS_MAX: usize = 8192;
 
+/// Records of one journal that wait in memory for the disk. Beyond it whoever has another one waits until some are written.
+pub const JOURNAL_TAIL_BYTES_MAX: usize = 1 << 20;
+
 // ---- Time of a sender
 
 /// A sender starts with windows of this size and returns to them when it gets slow: a full one within [`BODY_TICK`] earns

@@ -15,6 +15,7 @@ use crate::crowd::Crowd;
 use crate::grant_cache::GrantCache;
 use crate::grants::Granted;
 use crate::holders::Holders;
+use crate::journal_writer::JournalWriter;
 use crate::line::{Budgets, Facts, LineClient};
 use crate::rates::Rates;
 use crate::stalled::Stalled;
@@ -81,6 +82,8 @@ pub struct Core {
     pub grants: RefCell<GrantCache<Granted>>,
     /// The `objects/` directory.
     pub objects: Fd,
+    /// What this core writes its records with.
+    pub writer: Rc<JournalWriter>,
     /// What this core counts.
     pub counters: Rc<Counters>,
     /// Requests being answered on this core.

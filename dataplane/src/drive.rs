@@ -18,6 +18,7 @@ use crate::crowd::is_among;
 use crate::grants::Asker;
 use crate::health;
 use crate::heap;
+use crate::journal_writer::JournalWriter;
 use crate::line::{Facts, LineClient, follow_orders};
 use crate::wire::Wire;
 use crate::world::{Fd, Io};
@@ -48,6 +49,7 @@ pub async fn drive(io: Io, shared: Arc<Shared>, listeners: Vec<Fd>) {
         line: LineClient::new(io.clone(), shared.config.line.clone()),
         grants: RefCell::default(),
         objects,
+        writer: Rc::new(JournalWriter::new(io.clone(), Arc::clone(&shared.store))),
         counters: Rc::default(),
         active: Cell::new(0),
         io,
@@ -87,10 +89,13 @@ async fn drain(core: &Rc<Core>) {
     while core.active.get() > 0 && core.io.now() < deadline {
         core.io.sleep(DRAIN_LOOK).await;
     }
-    if core.shared.config.durability != Durability::None
-        && let Err(error) = sync_journal(core, core.journal().position()).await
-    {
-        tracing::error!(%error, "sync the journal at the end");
+    let position = core.journal().position();
+    let kept = match core.shared.config.durability {
+        Durability::None => core.writer.written(position).await,
+        Durability::Complete | Durability::Every => sync_journal(core, position).await,
+    };
+    if let Err(error) = kept {
+        tracing::error!(%error, "write and sync the journal at the end");
     }
     core.shared.cores_done.fetch_add(1, Ordering::AcqRel);
     if core.io.core() == 0 {
@@ -240,5 +245,7 @@ async fn compact(core: Rc<Core>) {
             Ok(false) => {}
             Err(error) => tracing::error!(%error, "compact the journals"),
         }
+        // What could not be written is tried again.
+        (0..core.shared.cores).for_each(|journal| core.writer.soon(journal));
     }
 }

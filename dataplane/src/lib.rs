@@ -5,7 +5,7 @@
 //! The byte path, in reading order: [`node`] starts the cores, `drive` accepts, `connection` reads heads ([`http`]), `grants`
 //! asks who may and `grant_cache` remembers (`permission` says whether that still holds), `act` moves the bytes (`rates` says
 //! how fast; `messages` is where they come from after an upgrade, [`websocket`] how they look then), [`store`] knows what is
-//! there, `line` tells the control plane; `counters` is what a core counts meanwhile. What any of
+//! there and `journal_writer` writes that down, `line` tells the control plane; `counters` is what a core counts meanwhile. What any of
 //! them may hold, and for how long, is in [`bounds`]; `pace` judges a sender and `uptake` a reader (`stalled` has
 //! the slow ones), `undecided` holds the memory of strangers, `crowd` counts where connections come from and `holders` whose requests are
 //! under way, `heap` gives back what was freed.
@@ -30,6 +30,7 @@ mod health;
 mod heap;
 mod holders;
 pub mod http;
+mod journal_writer;
 mod line;
 mod listen;
 mod messages;

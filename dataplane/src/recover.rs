@@ -39,8 +39,8 @@ pub fn complete_what_is_whole(store: &Store, durability: Durability) {
             }
         }
     }
-    if completed && durability != Durability::None {
-        sync_journal(store);
+    if completed {
+        keep(store, durability);
     }
 }
 
@@ -48,6 +48,7 @@ fn complete(store: &Store, object: &Arc<Object>, durability: Durability) -> io::
     let Some(completion) = object.try_complete() else { return Ok(false) };
     let journal = store.journal(0);
     let sync = durability != Durability::None;
+    journal.make_room_blocking(2, true)?;
     match open(store, object.id()) {
         Ok(file) => {
             if file.metadata()?.len() > completion.length() {
@@ -76,11 +77,15 @@ fn complete(store: &Store, object: &Arc<Object>, durability: Durability) -> io::
     Ok(true)
 }
 
-/// No client has seen one of the completions yet: they are published when they are durable.
-fn sync_journal(store: &Store) {
+/// No client has seen one of the completions yet: they are told of when they are written, and synced as the level says.
+fn keep(store: &Store, durability: Durability) {
     let journal = store.journal(0);
-    if let Err(error) = journal.sync_blocking() {
-        store.degrade(format!("sync of a journal failed: {error}"));
+    let kept = match durability {
+        Durability::None => journal.flush_blocking(),
+        Durability::Complete | Durability::Every => journal.sync_blocking(),
+    };
+    if let Err(error) = kept {
+        store.degrade(format!("write or sync of a journal failed: {error}"));
     }
 }
 

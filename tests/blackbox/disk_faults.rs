@@ -7,7 +7,7 @@ use rustix::fs::{CWD, FileType, Mode, mknodat};
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::support::disk::Disk;
-use crate::support::node::Role;
+use crate::support::node::{Role, TOKEN};
 use crate::support::tus::{OCTETS, head, metadata, patch, post};
 use crate::support::{Node, Oracle, Request, audit, wait};
 
@@ -214,6 +214,57 @@ fn a_disk_that_hangs_stalls_no_core() {
         for upload in &uploads {
             assert_eq!(node.offset(upload), 6000);
         }
+    }
+}
+
+#[test]
+fn a_journal_that_hangs_stalls_no_core() {
+    for engine in ["ring", "readiness"] {
+        // The journal alone is on the disk that hangs; the files of objects are elsewhere.
+        let Some(disk) = Disk::ext4_at(96, "storage/journal") else { return };
+        let storage = disk.path().parent().expect("the storage directory");
+        let node = Node::setup().storage(storage).env("ENGINE", engine).start();
+        let content = Oracle(9).bytes(0..6000);
+        let whole = node.complete(&content);
+        let removed = node.complete(&content);
+        let uploads: Vec<_> = (0..4).map(|_| node.create(6000)).collect();
+        for upload in &uploads {
+            node.patch(upload, 0, &content[..3000]).is(204);
+        }
+        std::thread::scope(|scope| {
+            let frozen = disk.freeze();
+            let (ended, ends) = std::sync::mpsc::channel();
+            let mut asks: Vec<_> = uploads.iter().map(|upload| patch(upload, 3000, &content[3000..])).collect();
+            asks.push(Request::new("DELETE", &removed.file()).header("X-API-Token", TOKEN));
+            let asked = asks.len();
+            for request in asks {
+                let (node, ended) = (&node, ended.clone());
+                scope.spawn(move || {
+                    let reply = node.try_send(&request);
+                    ended.send(reply.map(|reply| reply.status).ok()).expect("the test listens");
+                });
+            }
+            for upload in &uploads {
+                let file = storage.join("objects").join(&upload.id[..2]).join(&upload.id);
+                wait::until("the bytes are in the file", || {
+                    file.metadata().is_ok_and(|meta| meta.len() >= 6000).then_some(())
+                });
+            }
+            // Each connection is some core's; a core that hangs would keep some of them.
+            for _ in 0..32 {
+                node.send(&Request::get("/livez")).is(200);
+                assert!(node.get(&whole.download()).is(200).body == content, "{engine}: another content");
+            }
+            assert!(ends.try_recv().is_err(), "{engine}: nothing can be recorded");
+            drop(frozen);
+            for _ in 0..asked {
+                assert!(matches!(ends.recv().expect("an end"), Some(200 | 204)), "{engine}");
+            }
+        });
+        for upload in &uploads {
+            node.whole(upload, &content);
+        }
+        node.get(&removed.download()).is(404);
     }
 }
 

@@ -157,6 +157,10 @@ async fn declare(
     if permit.length_max.is_some_and(|max| length > max) {
         return Err(refuse(413, "Upload-Length is above the largest size this server takes"));
     }
+    if let Err(error) = core.writer.ready(1, false).await {
+        let fault = believe(core, object, Doing::Journal, error).await;
+        return Err(failed(core, object, fault).await);
+    }
     match object.declare_length(length, core.journal()) {
         Ok(()) => Ok(()),
         Err(LengthRefused::Removed) => Err(failed(core, object, Fault::Removed).await),

@@ -115,6 +115,7 @@ async fn fill(
     let target = file.to_std().map_err(Doing::Open.broken())?;
     let copied = core.io.off_core(move || copy_blocks(&sources, &target, hashers)).await;
     let (blocks, hashers) = copied.map_err(Doing::Write.broken())?;
+    core.writer.ready(blocks.len(), false).await.map_err(Doing::Journal.broken())?;
     let recorded = claim.commit_all(core.journal(), &blocks, false);
     recorded.map_err(|error| match error {
         CommitError::Journal(error) => Doing::Journal.broken()(error),

@@ -12,7 +12,8 @@
 //! | allocate, write, sync, trim, read back | anything else | falls back | 500 | degraded |
 //! | read of a complete object | anything else | as it is: it can be read when the disk is well | 500, or the answer is cut | degraded |
 //! | read of a complete object | its file ends too early | reported as damaged | the answer is cut | |
-//! | open, journal | anything else | as it is; nothing of the request counts | 500 | degraded |
+//! | open | anything else | as it is; nothing of the request counts | 500 | degraded |
+//! | journal | anything else | as it is; records that are not written wait in memory, and count when they are written | 500 | degraded |
 //!
 //! *Falls back* (P6): nothing cached is believed. Its writers are fenced, nobody claims and nothing completes, until a helper
 //! thread has read every byte that an earlier sync covered from the disk itself and compared it with the CRC of its record;
@@ -29,7 +30,7 @@ use etransfer_contract::step::Failure;
 use crate::core::Core;
 use crate::data_file::NotItsFile;
 use crate::http::Reply;
-use crate::store::{Fallen, Object};
+use crate::store::{Fallen, Object, Store};
 
 /// What was asked of the disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -145,16 +146,29 @@ pub async fn prove(core: &Core, object: &Arc<Object>) -> Result<(), Fault> {
     if !object.is_in_doubt() {
         return Ok(());
     }
-    let (store, number) = (Arc::clone(&core.shared.store), core.io.core());
-    let doubtful = Arc::clone(object);
-    let work = move || doubtful.fall_back(&store.objects_dir(), store.journal(number));
-    match core.io.off_core(work).await {
+    match find_out(core, object).await {
         Ok(Fallen::Kept(bytes)) => {
             tracing::warn!(object = %object.id(), bytes, "after an error of the disk an object has what is proven on it");
             Ok(())
         }
         Ok(Fallen::Damaged { lost }) => Err(damaged(object, format!("{lost} of its bytes are not on the disk"))),
         Err(error) => Err(failed(core, object, Doing::Read, &error)),
+    }
+}
+
+/// What is found is written before the object can be used again.
+async fn find_out(core: &Core, object: &Arc<Object>) -> io::Result<Fallen> {
+    loop {
+        core.writer.ready(object.spans().count(), true).await?;
+        let (store, number) = (Arc::clone(&core.shared.store), core.io.core());
+        let doubtful = Arc::clone(object);
+        let work = move || doubtful.find_out(&store.objects_dir(), store.journal(number));
+        let found = core.io.off_core(work).await?;
+        core.writer.written_all(object).await?;
+        object.settle_doubt(found);
+        if !object.is_in_doubt() {
+            return Ok(found.fallen);
+        }
     }
 }
 
@@ -170,6 +184,17 @@ pub fn cut_short(core: &Core, object: &Object, error: Option<&io::Error>) {
         None => {
             damaged(object, "its file is shorter than its records".to_owned());
         }
+    }
+}
+
+/// Records that nobody waited for could not be written; they wait in memory.
+pub fn unwritten(store: &Store, error: &io::Error) {
+    if error.raw_os_error() == Some(libc::ECANCELED) {
+        return;
+    }
+    tracing::error!(%error, "records of a journal cannot be written and wait in memory");
+    if !is_no_space(error) {
+        store.degrade(format!("write to a journal: {error}"));
     }
 }
 

@@ -3,8 +3,8 @@
 //! Order, and what a crash between two steps leaves behind:
 //! 1. trim the file      — crash: the file is longer than the object; size proves nothing
 //! 2. sync the file      — crash: the records of this body may be newer than the disk; replay checks their CRCs
-//! 3. record `Complete`  — crash before: all bytes are there, the next request or the replay completes it
-//! 4. sync the journals  — crash before: as 3
+//! 3. append `Complete`  — crash before: all bytes are there, the next request or the replay completes it
+//! 4. write the records, sync the journals — crash before: as 3
 //! 5. publish            — from here on HEAD, GET and the control plane see it complete
 //! 6. tell the fact      — crash before: replay tells it again
 //!
@@ -17,7 +17,7 @@ use std::sync::Arc;
 
 use etransfer_contract::fact::Fact;
 
-use super::fault::{Broken, Doing, Fault};
+use super::fault::{Broken, Doing, Fault, believe};
 use crate::config::Durability;
 use crate::core::Core;
 use crate::data_file::DataFile;
@@ -34,7 +34,7 @@ pub enum Stored {
     Promised,
 }
 
-/// Syncs what the durability level asks for and completes the object if all its bytes are there.
+/// Writes the records of the object, syncs what the durability level asks for and completes the object if all its bytes are there.
 pub async fn finish(core: &Core, object: &Arc<Object>, file: Option<&DataFile>, stored: Stored) -> Result<(), Fault> {
     let mut completion = object.try_complete();
     let sync = match core.shared.config.durability {
@@ -46,7 +46,7 @@ pub async fn finish(core: &Core, object: &Arc<Object>, file: Option<&DataFile>, 
         if let (Some(file), Stored::Bytes, true) = (file, stored, core.shared.config.durability != Durability::None) {
             keep_open(core, object, file);
         }
-        return Ok(());
+        return record(core, object).await;
     }
     match make_durable(core, object, file, completion.as_mut(), sync).await {
         Ok(()) => {}
@@ -71,6 +71,14 @@ enum NotDone {
 impl From<Broken> for NotDone {
     fn from(broken: Broken) -> Self {
         Self::Broken(broken)
+    }
+}
+
+/// What is recorded of the object outlives this process.
+async fn record(core: &Core, object: &Arc<Object>) -> Result<(), Fault> {
+    match core.writer.written_all(object).await {
+        Ok(()) => Ok(()),
+        Err(error) => Err(believe(core, object, Doing::Journal, error).await),
     }
 }
 
@@ -133,10 +141,12 @@ async fn make_durable(
         if sync {
             let mark = object.mark();
             sync_file(core, object, file).await?;
+            core.writer.ready(1, true).await.map_err(Doing::Journal.broken())?;
             object.synced(mark, core.journal()).map_err(Doing::Journal.broken())?;
             object.let_close(false);
         }
         if let Some(completion) = completion {
+            core.writer.ready(1, true).await.map_err(Doing::Journal.broken())?;
             completion.record(core.journal(), sync).map_err(|error| match error.kind() {
                 io::ErrorKind::NotFound => NotDone::Changed,
                 _ => NotDone::Broken(Broken { doing: Doing::Journal, error }),
@@ -147,6 +157,8 @@ async fn make_durable(
         for position in object.positions() {
             sync_journal(core, position).await.map_err(Doing::Journal.broken())?;
         }
+    } else {
+        core.writer.written_all(object).await.map_err(Doing::Journal.broken())?;
     }
     Ok(())
 }
@@ -155,6 +167,7 @@ async fn make_durable(
 /// learns of its failure, whichever core ran it.
 pub async fn sync_journal(core: &Core, position: Position) -> io::Result<()> {
     let journal = core.shared.store.journal(position.core());
+    core.writer.written(position).await?;
     loop {
         if !journal.needs_sync(position) {
             return Ok(());
@@ -166,14 +179,14 @@ pub async fn sync_journal(core: &Core, position: Position) -> io::Result<()> {
         }
         let changed = journal.synced_changed();
         match journal.begin_sync() {
-            Some(syncing) => run_sync(core, syncing).await?,
+            Some(syncing) => run_sync(core, position.core(), syncing).await?,
             None => changed.await,
         }
     }
 }
 
-async fn run_sync(core: &Core, syncing: Syncing<'_>) -> io::Result<()> {
-    let files: io::Result<Vec<_>> = syncing.files().iter().map(|file| file.try_clone().map(Rc::new)).collect();
+async fn run_sync(core: &Core, journal: usize, syncing: Syncing<'_>) -> io::Result<()> {
+    let files: io::Result<Vec<_>> = syncing.files().iter().map(|file| core.writer.file(journal, file)).collect();
     let files = match files {
         Ok(files) => files,
         Err(error) => {

@@ -93,6 +93,8 @@ pub struct Mover<'c> {
     /// A write failed: nothing after it is recorded, or bytes behind a hole would be claimed.
     failed: bool,
     verified: bool,
+    /// Of this core's journal when the body began.
+    journal_failures: u64,
     /// Where the body ends, as far as its sender has said.
     body_end: u64,
     digests: Digests,
@@ -146,6 +148,7 @@ impl<'c> Mover<'c> {
             in_flight: VecDeque::new(),
             failed: false,
             verified: false,
+            journal_failures: core.journal().failures(),
             body_end: u64::MAX,
             digests: Digests::default(),
             uncommitted: Vec::new(),
@@ -217,7 +220,7 @@ impl<'c> Mover<'c> {
                 Ok(Fill::Tick) => {}
                 Err(error) => return Err(error.into()),
             }
-            self.land_ready()?;
+            self.land_ready().await?;
             self.look_around().await?;
         }
     }
@@ -342,15 +345,15 @@ impl<'c> Mover<'c> {
     async fn land_one(&mut self) -> Result<(), Stop> {
         let Some(InFlight { pieces, write }) = self.in_flight.pop_front() else { return Ok(()) };
         let landed = on_disk(self.core, &self.claim, write.landed()).await;
-        self.note(landed, pieces)
+        self.note(landed, pieces).await
     }
 
     /// Records writes that ended, without waiting.
-    fn land_ready(&mut self) -> Result<(), Stop> {
+    async fn land_ready(&mut self) -> Result<(), Stop> {
         while self.in_flight.front_mut().is_some_and(|front| front.write.has_landed()) {
             let InFlight { pieces, write } = self.in_flight.pop_front().expect("the front was just looked at");
             let landed = write.landed().now_or_never().expect("it has landed");
-            self.note(landed, pieces)?;
+            self.note(landed, pieces).await?;
         }
         Ok(())
     }
@@ -365,7 +368,7 @@ impl<'c> Mover<'c> {
     }
 
     /// A write ended: its bytes are recorded, unless it or one before it failed.
-    fn note(&mut self, landed: io::Result<()>, pieces: Vec<(Span, u32)>) -> Result<(), Stop> {
+    async fn note(&mut self, landed: io::Result<()>, pieces: Vec<(Span, u32)>) -> Result<(), Stop> {
         if let Err(error) = landed {
             self.failed = true;
             return Err(Doing::Write.broken()(error).into());
@@ -373,30 +376,41 @@ impl<'c> Mover<'c> {
         if self.failed {
             return Ok(());
         }
-        let recorded = self.record(pieces);
+        let recorded = self.record(pieces).await;
         self.failed = recorded.is_err();
         recorded
     }
 
-    fn record(&mut self, pieces: Vec<(Span, u32)>) -> Result<(), Stop> {
+    async fn record(&mut self, pieces: Vec<(Span, u32)>) -> Result<(), Stop> {
         if self.verified {
             self.uncommitted.extend(pieces);
             return Ok(());
         }
-        commit(self.core, &mut self.claim, &pieces)?;
+        commit(self.core, &mut self.claim, &pieces).await?;
         self.untold = true;
         Ok(())
     }
 
-    fn tell(&mut self) {
+    /// What is told is written first.
+    async fn tell(&mut self) -> Result<(), Stop> {
         if self.untold && self.core.io.now() - self.told >= PROGRESS {
             (self.untold, self.told) = (false, self.core.io.now());
-            self.core.shared.facts.push(Fact::Progress(self.object.presence()));
+            let progress = Fact::Progress(self.object.presence());
+            let written = self.core.writer.written_all(self.object);
+            on_disk(self.core, &self.claim, written).await.map_err(Doing::Journal.broken())?;
+            self.core.shared.facts.push(progress);
         }
+        Ok(())
     }
 
     async fn look_around(&mut self) -> Result<(), Stop> {
-        self.tell();
+        self.tell().await?;
+        // A long body keeps its prefix, also through a kill.
+        self.core.writer.soon(self.core.io.core());
+        if let Some(error) = self.core.journal().failure_since(self.journal_failures) {
+            self.failed = true;
+            return Err(Doing::Journal.broken()(error).into());
+        }
         self.permission.check(&mut self.meter).await.map_err(|over| match over {
             Over::Revoked => Stop::Revoked,
             Over::Full => Stop::NoRoom,
@@ -423,10 +437,11 @@ async fn on_disk<T>(core: &Core, claim: &Claim, work: impl Future<Output = T>) -
     }
 }
 
-fn commit(core: &Core, claim: &mut Claim, pieces: &[(Span, u32)]) -> Result<(), Stop> {
+async fn commit(core: &Core, claim: &mut Claim, pieces: &[(Span, u32)]) -> Result<(), Stop> {
     if pieces.is_empty() {
         return Ok(());
     }
+    on_disk(core, claim, core.writer.ready(pieces.len(), false)).await.map_err(Doing::Journal.broken())?;
     claim.commit_all(core.journal(), pieces, false).map(drop).map_err(|error| match error {
         CommitError::Ended => Stop::Ended,
         CommitError::Removed => Stop::Removed,
@@ -523,7 +538,7 @@ impl Moved {
     pub async fn commit(&mut self, core: &Core, object: &Arc<Object>) -> Result<(), Stop> {
         let pieces = std::mem::take(&mut self.uncommitted);
         let Some(claim) = &mut self.claim else { return Ok(()) };
-        match commit(core, claim, &pieces) {
+        match commit(core, claim, &pieces).await {
             Err(Stop::Broken(broken)) => Err(Stop::Disk(broken.believe(core, object).await)),
             other => other,
         }

@@ -1,6 +1,6 @@
 //! DELETE, expiry, consumption: the tombstone first, then the bytes.
 //!
-//! Order: journal the removal (from here on no request finds the object, also after a crash) → sync that record, at every
+//! Order: append the removal to the journal (from here on no request finds the object) → write and sync that record, at every
 //! durability level (a power loss must not keep the unlinking and forget the removal) → writers end → unlink → tell.
 //! Readers that are under way keep their open file; new ones find nothing (P8, P12, T-TER-4).
 //!
@@ -57,6 +57,7 @@ pub async fn remove_object(core: &Core, id: ObjectId) -> io::Result<()> {
 
 /// As [`remove_object`], and tells nothing.
 pub async fn erase(core: &Core, id: ObjectId) -> io::Result<()> {
+    core.writer.ready(1, true).await?;
     match core.shared.store.condemn(id, core.journal())? {
         Some(condemned) => bury(core, &condemned).await,
         None => Ok(()),

@@ -11,7 +11,7 @@ use etransfer_contract::tus;
 use super::Answered;
 use super::append::{SILENT, expires};
 use super::quiet::end_and_wait;
-use super::told::told;
+use super::told::{Told, told_with_spans};
 use crate::bounds::RANGES_FIELD_BYTES_MAX;
 use crate::core::Core;
 use crate::http::{Head, Reply};
@@ -36,7 +36,7 @@ pub async fn state(core: &Core, head: &Head, permit: &State) -> Answered {
     }
     let told = match &object {
         None => None,
-        Some(object) => match told(core, object).await {
+        Some(object) => match told_with_spans(core, object).await {
             Ok(told) => Some(told),
             Err(fault) => return Answered::Reply(fault.reply().field("Cache-Control", "no-store")),
         },
@@ -50,8 +50,7 @@ pub async fn state(core: &Core, head: &Head, permit: &State) -> Answered {
         Some(length) => reply.field("Upload-Length", length.to_string()),
         None => reply.field("Upload-Defer-Length", "1"),
     };
-    if let (Some(object), Some(told), true) = (object, told, received > 0) {
-        let spans = told.spans(&object);
+    if let (Some(Told { spans, .. }), true) = (told, received > 0) {
         let (text, listed) = spans.text_within(RANGES_FIELD_BYTES_MAX);
         reply = reply.field("X-Received-Ranges", text);
         if listed < spans.count() {

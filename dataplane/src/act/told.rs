@@ -1,7 +1,7 @@
 //! What a client is told of an upload, by whatever answer: HEAD, 204, 409, 507.
 //!
 //! Must stay true: told is as good as acknowledged. An offset that equals the length says "complete", so it is told only of
-//! an upload that is; at `durability: every` no byte and no length is told that a sync did not cover before.
+//! an upload that is; nothing is told whose record is not written yet; at `durability: every` no byte and no length is told that a sync did not cover before.
 
 use std::sync::Arc;
 
@@ -17,19 +17,21 @@ use crate::store::{Look, Object};
 pub struct Told {
     /// Offset, length, completeness.
     pub look: Look,
-    /// The received bytes, at `durability: every`; else [`Object::spans`] says it.
-    proven: Option<SpanSet>,
+    /// The received bytes that may be told, when they were asked for.
+    pub spans: SpanSet,
 }
 
-impl Told {
-    /// The received bytes that may be told.
-    pub fn spans(self, object: &Object) -> SpanSet {
-        self.proven.unwrap_or_else(|| object.spans())
-    }
-}
-
-/// What may be told of `object` now, made durable first where the level asks for that.
+/// What may be told of `object` now, written first, and synced where the level asks for that.
 pub async fn told(core: &Core, object: &Arc<Object>) -> Result<Told, Fault> {
+    tell(core, object, false).await
+}
+
+/// As [`told`], with the received bytes.
+pub async fn told_with_spans(core: &Core, object: &Arc<Object>) -> Result<Told, Fault> {
+    tell(core, object, true).await
+}
+
+async fn tell(core: &Core, object: &Arc<Object>, with_spans: bool) -> Result<Told, Fault> {
     prove(core, object).await?;
     let durability = core.shared.config.durability;
     let look = object.look();
@@ -37,7 +39,13 @@ pub async fn told(core: &Core, object: &Arc<Object>) -> Result<Told, Fault> {
         complete(core, object).await?;
     }
     if durability != Durability::Every {
-        return Ok(Told { look: object.look(), proven: None });
+        // Looked at first: what is recorded while this waits is not told.
+        let look = object.look();
+        let spans = if with_spans { object.spans() } else { SpanSet::new() };
+        return match core.writer.written_all(object).await {
+            Ok(()) => Ok(Told { look, spans }),
+            Err(error) => Err(Doing::Journal.broken()(error).believe(core, object).await),
+        };
     }
     if !object.is_proven() {
         finish(core, object, None, Stored::Promised).await?;
@@ -48,7 +56,7 @@ pub async fn told(core: &Core, object: &Arc<Object>) -> Result<Told, Fault> {
             return Err(Doing::Journal.broken()(error).believe(core, object).await);
         }
     }
-    Ok(Told { look, proven: Some(spans) })
+    Ok(Told { look, spans })
 }
 
 /// All bytes are there: whoever completes it right now is waited for, else it is done here.

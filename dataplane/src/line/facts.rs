@@ -286,6 +286,7 @@ impl Facts {
         for fact in batch {
             core.shared.store.confirm(core.io.core(), fact);
         }
+        core.writer.soon(core.io.core());
         self.delivered.notify(usize::MAX);
     }
 

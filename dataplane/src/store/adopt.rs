@@ -150,18 +150,22 @@ impl Store {
     fn record_adopted(&self, id: ObjectId, length: u64, ranges: &[Change]) -> Result<(), AdoptError> {
         let journal = self.journal(0);
         let object = self.find_or_create(id, Some(length)).map_err(|_| AdoptError::Removed)?;
+        journal.make_room_blocking(1, false)?;
         let mut state = object.state.hold();
         if ranges.is_empty() && state.known.length.is_none() {
             object.record(&mut state, journal, &[Change::Length { length }])?;
         }
-        for part in ranges.chunks(APPEND_MAX - 1) {
-            object.record(&mut state, journal, part)?;
-        }
         drop(state);
+        for part in ranges.chunks(APPEND_MAX - 1) {
+            journal.make_room_blocking(part.len(), false)?;
+            object.record(&mut object.state.hold(), journal, part)?;
+            journal.flush_blocking()?;
+        }
+        journal.make_room_blocking(1, true)?;
         if let Some(completion) = object.try_complete() {
             completion.finish(journal, true)?;
         }
-        Ok(())
+        Ok(journal.flush_blocking()?)
     }
 }
 

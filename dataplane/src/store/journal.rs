@@ -1,29 +1,38 @@
-//! One journal per core: appending records, rotating segments, and knowing what was synced.
+//! One journal per core: appending records, rotating segments, and knowing what was written and what was synced.
 //!
-//! Appending is one inline write into preallocated room, under the journal's lock; it is made to be called from the byte
-//! path. Syncing is left to the caller, so that many records share one sync (group commit).
+//! Appending asks no disk: a record gets its sequence number and its [`Position`] and waits in memory ([`Tail`](super::tail::Tail)). Writing and
+//! syncing is left to the caller, so that many records share one write and one sync (group commit). What is not written is
+//! lost with the process: whoever acknowledges a record waits until its position is written.
+//!
+//! **One write at a time.** A [`Flushing`] is the right to write, over all cores; who waits for another's learns its outcome.
+//! A record whose write failed stays in memory and is written again, so what the memory says is never taken back: the error is
+//! told to those who waited for it, and the record counts when it is written, before or after the next restart.
 //!
 //! **One sync at a time (P6).** The kernel reports a failed writeback once to each open file description. So a journal has
 //! one description for each segment, and one [`Syncing`] at a time over all cores: a core that waited for another's sync
 //! sees its outcome, never a success of its own that came after.
 //!
-//! **Full disk (P7).** Each segment keeps its last eighth for records that give space back or end something, and the next
-//! segment is made ahead of time, so those go on when nothing can be allocated any more.
+//! **Full disk (P7).** An eighth of each segment is kept for records that give space back or end something, and the next
+//! segment is made ahead of time, so those go on when nothing can be allocated any more. Nothing is appended that has no room in
+//! the segments that are there; making one more ([`Journal::refill`]) blocks and is no core's work.
 use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use etransfer_contract::ObjectId;
-use event_listener::{Event, EventListener};
+use event_listener::{Event, EventListener, Listener};
 use rustix::fs::{Mode, OFlags};
 
+use super::chain::Chain;
 use super::disk;
+use super::flushing::{Flush, Flushing};
 use super::lock::Lock;
 use super::manifest::Manifest;
 use super::record::{BATCH_HEAD_BYTES, Change, KEPT_MAX, Record};
 use super::room::{SEGMENT_BYTES, Segment, Used, is_full, make_segment, recycle_segment};
-use super::segment::{BootId, FRAME_BYTES_MAX, FRAME_HEAD_BYTES, Header, Name, put_frame};
+use super::segment::{BootId, FRAME_BYTES_MAX, FRAME_HEAD_BYTES, Header, Name};
+use crate::bounds::JOURNAL_TAIL_BYTES_MAX;
 
 /// Room for any frame but those [`extra_room`] knows.
 const SMALL_FRAME_BYTES: usize = 96;
@@ -35,7 +44,8 @@ const _: () = assert!((APPEND_MAX * SMALL_FRAME_BYTES) < 64 << 10 >> 1);
 // An append is one frame.
 const _: () = assert!(FRAME_HEAD_BYTES + APPEND_MAX * (BATCH_HEAD_BYTES + 16 + 21) + 16 * KEPT_MAX < FRAME_BYTES_MAX);
 
-/// How much one core's journal had taken in when a record was appended; compare with [`Journal::needs_sync`].
+/// How much one core's journal had taken in when a record was appended; compare with [`Journal::is_written`] and
+/// [`Journal::needs_sync`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Position {
     core: u32,
@@ -72,7 +82,7 @@ impl Syncing<'_> {
         &self.files
     }
 
-    /// All files were synced: everything that was appended when it began is durable, unless the journal is distrusted
+    /// All files were synced: everything that was written when it began is durable, unless the journal is distrusted
     /// meanwhile; ask [`Journal::needs_sync`].
     pub fn succeeded(mut self) {
         self.ended = true;
@@ -103,6 +113,28 @@ impl Drop for Syncing<'_> {
     }
 }
 
+/// The right to make a spare segment ([`Journal::begin_refill`]).
+#[derive(Debug)]
+pub struct Refilling<'a>(&'a Journal);
+
+impl Drop for Refilling<'_> {
+    fn drop(&mut self) {
+        self.0.is_refilling.store(false, Ordering::Release);
+        self.0.changed.notify(usize::MAX);
+    }
+}
+
+/// Whether more can be appended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Room {
+    /// Yes.
+    There,
+    /// When what was appended is written.
+    AfterFlush,
+    /// When another segment is there: [`Journal::refill`].
+    AfterRefill,
+}
+
 /// What all journals of a store have in common.
 #[derive(Debug)]
 pub(super) struct Common {
@@ -124,28 +156,19 @@ pub(super) struct Common {
 pub struct Journal {
     core: u32,
     common: Arc<Common>,
-    inner: Lock<Inner>,
+    inner: Lock<Chain>,
+    /// As in `inner`.
+    written: AtomicU64,
     synced: AtomicU64,
-    /// Where it ended when a sync failed; 0 = never, or cured.
+    /// One more than where it ended when a sync failed; 0 = never, or cured.
     distrusted: AtomicU64,
     is_syncing: AtomicBool,
     synced_changed: Event,
-}
-
-#[derive(Debug, Default)]
-struct Inner {
-    /// Absent only in a read-only store.
-    segment: Option<Segment>,
-    /// Made ahead, so that a full disk does not stop the journal.
-    spare: Option<Segment>,
-    /// Position at which the present segment starts.
-    base: u64,
-    /// Made, but the manifest could not be written: it may list it, so the file stays, and is the next one.
-    unlisted: Option<Segment>,
-    /// Earlier segments and the positions they end at, until those were synced.
-    retired: Vec<(Segment, u64)>,
-    next_part: u32,
-    scratch: Vec<u8>,
+    /// How many writes failed.
+    failures: AtomicU64,
+    is_refilling: AtomicBool,
+    /// A write or a refill ended.
+    changed: Event,
 }
 
 /// What an append did.
@@ -159,9 +182,19 @@ pub(super) struct Appended {
 
 impl Journal {
     pub(super) fn new(core: u32, common: Arc<Common>) -> Self {
-        let (inner, synced_changed) = (Lock::new(Inner::default()), Event::new());
-        let (synced, distrusted) = (AtomicU64::new(0), AtomicU64::new(0));
-        Self { core, common, inner, synced, distrusted, is_syncing: AtomicBool::new(false), synced_changed }
+        Self {
+            core,
+            common,
+            inner: Lock::default(),
+            written: AtomicU64::new(0),
+            synced: AtomicU64::new(0),
+            distrusted: AtomicU64::new(0),
+            is_syncing: AtomicBool::new(false),
+            synced_changed: Event::new(),
+            failures: AtomicU64::new(0),
+            is_refilling: AtomicBool::new(false),
+            changed: Event::new(),
+        }
     }
 
     /// Everything appended so far.
@@ -186,7 +219,143 @@ impl Journal {
         !self.needs_sync(self.position())
     }
 
-    /// Begins to make everything appended so far durable. `None`: another core is at it; listen to
+    /// Whether `position` (of this journal) is in a file: it outlives the process.
+    pub fn is_written(&self, position: Position) -> bool {
+        assert_eq!(position.core, self.core, "a position belongs to one journal");
+        self.written.load(Ordering::Acquire) >= position.at
+    }
+
+    /// Begins to write what was appended.
+    pub fn begin_flush(&self) -> Flush<'_> {
+        let mut inner = self.inner.hold();
+        if inner.flushing {
+            return Flush::Busy;
+        }
+        if inner.tail.is_empty() {
+            return Flush::Idle;
+        }
+        match inner.take_off() {
+            Some(flight) => Flush::Begun(Flushing::new(self, flight)),
+            None => Flush::NoSegment,
+        }
+    }
+
+    /// So many bytes were to be written to this segment; `None`: nobody knows how that ended.
+    pub(super) fn end_flush(&self, name: Name, length: usize, outcome: Option<io::Result<()>>) {
+        let mut inner = self.inner.hold();
+        inner.flushing = false;
+        match outcome {
+            Some(Ok(())) => {
+                inner.note_written(name, length);
+                self.written.store(inner.written, Ordering::Release);
+            }
+            Some(Err(error)) => {
+                inner.leave(name);
+                self.note_failure(&mut inner, error);
+            }
+            None if inner.is_present(name) => {}
+            None => inner.tail.unseal(),
+        }
+        drop(inner);
+        self.changed.notify(usize::MAX);
+    }
+
+    /// A [`Flushing`] is out.
+    pub fn is_flushing(&self) -> bool {
+        self.inner.hold().flushing
+    }
+
+    /// Fires when a [`Flushing`] or a [`Refilling`] ended: for those who wait for another's.
+    pub fn changed(&self) -> EventListener {
+        self.changed.listen()
+    }
+
+    /// How many writes failed until now.
+    pub fn failures(&self) -> u64 {
+        self.failures.load(Ordering::Acquire)
+    }
+
+    /// The error of the last write that failed, if there was one after so many.
+    pub fn failure_since(&self, failures: u64) -> Option<io::Error> {
+        if self.failures() == failures {
+            return None;
+        }
+        self.inner.hold().failure.as_ref().map(again)
+    }
+
+    fn note_failure(&self, inner: &mut Chain, error: io::Error) {
+        inner.failure = Some(error);
+        self.failures.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// Writes everything appended so far. Blocking: not on a core.
+    pub fn flush_blocking(&self) -> io::Result<()> {
+        let upto = self.position();
+        while !self.is_written(upto) {
+            match self.begin_flush() {
+                Flush::Begun(mut flushing) => {
+                    let bytes = flushing.take_bytes();
+                    match disk::write_all_at(flushing.file(), &bytes, flushing.at()) {
+                        Ok(()) => flushing.succeeded(),
+                        Err(error) => {
+                            flushing.failed(&error);
+                            return Err(error);
+                        }
+                    }
+                }
+                Flush::Idle => return Ok(()),
+                Flush::Busy => {
+                    let changed = self.changed();
+                    if self.is_flushing() {
+                        changed.wait();
+                    }
+                }
+                Flush::NoSegment => self.refill(true)?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether records for so many ranges can be appended; `essential`: see [`Change::is_essential`].
+    pub fn room(&self, ranges: usize, essential: bool) -> Room {
+        if self.common.read_only.load(Ordering::Relaxed) {
+            // It is refused, and waiting changes nothing.
+            return Room::There;
+        }
+        let inner = self.inner.hold();
+        if inner.tail.len() >= JOURNAL_TAIL_BYTES_MAX as u64 {
+            return Room::AfterFlush;
+        }
+        inner.room(((ranges + 1) * SMALL_FRAME_BYTES) as u64, essential)
+    }
+
+    /// Waits for that. Blocking: not on a core.
+    pub fn make_room_blocking(&self, ranges: usize, essential: bool) -> io::Result<()> {
+        loop {
+            match self.room(ranges, essential) {
+                Room::There => return Ok(()),
+                Room::AfterFlush => self.flush_blocking()?,
+                Room::AfterRefill => self.refill(true)?,
+            }
+        }
+    }
+
+    fn needs_spare(&self) -> bool {
+        self.inner.hold().spare.is_none() && !self.common.read_only.load(Ordering::Relaxed)
+    }
+
+    /// The right to [`refill`](Self::refill); `None`: somebody is at it, listen to [`Journal::changed`], look at
+    /// [`Journal::is_refilling`], then wait.
+    pub fn begin_refill(&self) -> Option<Refilling<'_>> {
+        (!self.is_refilling.swap(true, Ordering::AcqRel)).then_some(Refilling(self))
+    }
+
+    /// A [`Refilling`] is out.
+    pub fn is_refilling(&self) -> bool {
+        self.is_refilling.load(Ordering::Acquire)
+    }
+
+    /// Begins to make everything written so far durable. `None`: another core is at it; listen to
     /// [`Journal::synced_changed`] first, then ask, then wait.
     pub fn begin_sync(&self) -> Option<Syncing<'_>> {
         if self.is_syncing.swap(true, Ordering::AcqRel) {
@@ -195,12 +364,13 @@ impl Journal {
         let inner = self.inner.hold();
         let mut files: Vec<_> = inner.retired.iter().map(|(segment, _)| Arc::clone(&segment.file)).collect();
         files.extend(inner.segment.as_ref().map(|segment| Arc::clone(&segment.file)));
-        let position = Position { core: self.core, at: inner.end() };
+        let position = Position { core: self.core, at: inner.written };
         Some(Syncing { journal: self, files, position, ended: false })
     }
 
     /// Makes everything appended so far durable. Blocking; before the cores run and after they stopped.
     pub fn sync_blocking(&self) -> io::Result<()> {
+        self.flush_blocking()?;
         let syncing = self.begin_sync().ok_or(io::ErrorKind::ResourceBusy)?;
         match syncing.files().iter().try_for_each(disk::sync_data) {
             Ok(()) => syncing.succeeded(),
@@ -216,12 +386,14 @@ impl Journal {
     }
 
     /// A sync of one of its files failed (P6). The kernel may have dropped the pages and a second sync would succeed, so no
-    /// later sync counts until a checkpoint has replaced everything appended so far.
+    /// later sync counts until a checkpoint has replaced everything written so far. What comes later goes to another segment,
+    /// if there is a spare one.
     pub fn distrust(&self) {
         let mut inner = self.inner.hold();
-        self.distrusted.store(inner.end(), Ordering::Release);
-        if let Err(error) = self.rotate(&mut inner) {
-            tracing::error!(core = self.core, %error, "the journal cannot leave a segment whose sync failed");
+        let sealed = if inner.flushing { inner.tail.sealed() } else { 0 };
+        self.distrusted.store(inner.written + sealed + 1, Ordering::Release);
+        if let Some(spare) = inner.spare.take() {
+            inner.install(spare);
         }
         drop(inner);
         self.synced_changed.notify(usize::MAX);
@@ -234,7 +406,7 @@ impl Journal {
 
     /// A checkpoint holds everything up to `position`.
     pub(super) fn mark_replaced(&self, position: Position) {
-        if self.distrusted.load(Ordering::Acquire) <= position.at {
+        if self.distrusted.load(Ordering::Acquire) <= position.at + 1 {
             self.distrusted.store(0, Ordering::Release);
         }
         self.advance(position);
@@ -247,8 +419,11 @@ impl Journal {
         for (segment, _) in inner.retired.extract_if(.., |(_, end)| *end <= position.at) {
             segment.synced.fetch_max(segment.tail, Ordering::Release);
         }
-        if let Inner { segment: Some(segment), base, .. } = &*inner {
-            segment.synced.fetch_max(position.at.saturating_sub(*base), Ordering::Release);
+        if let Chain { segment: Some(segment), start, written, .. } = &*inner
+            && position.at > *start
+        {
+            let behind = written.saturating_sub(position.at);
+            segment.synced.fetch_max(segment.tail.saturating_sub(behind), Ordering::Release);
         }
         drop(inner);
         self.synced_changed.notify(usize::MAX);
@@ -259,71 +434,28 @@ impl Journal {
         self.synced_changed.listen()
     }
 
-    /// Appends the records in order with one write: all of them, or an error and none counts.
+    /// Appends the records in order, as one frame: all of them, or an error and none counts. Nothing is written yet.
     pub(super) fn append(&self, object: ObjectId, changes: &[Change]) -> io::Result<Appended> {
         let essential = changes.iter().all(Change::is_essential);
         let records = changes.iter().map(|change| Record::Change { object, change: change.clone() });
         self.append_records(records.collect(), essential)
     }
 
-    /// As [`Journal::append`], for any records.
+    /// As [`Journal::append`], for any records. `StorageFull`: see [`Journal::room`].
     pub(super) fn append_records(&self, records: Vec<Record>, essential: bool) -> io::Result<Appended> {
         if self.common.read_only.load(Ordering::Relaxed) {
             return Err(io::ErrorKind::ReadOnlyFilesystem.into());
         }
         let at_unix_ms = super::clock::unix_ms();
-        let mut inner = self.inner.hold();
         let room: usize = records.iter().map(|record| SMALL_FRAME_BYTES + extra_room(record)).sum();
-        self.make_room(&mut inner, room as u64, essential)?;
-        let count = records.len() as u64;
-        let sequence = self.common.sequence.fetch_add(count, Ordering::Relaxed) + 1;
-        let synced = self.synced.load(Ordering::Relaxed).saturating_sub(inner.base);
-        let Inner { segment, scratch, .. } = &mut *inner;
-        let segment = segment.as_mut().ok_or(io::ErrorKind::ReadOnlyFilesystem)?;
-        scratch.clear();
-        put_frame(scratch, segment.seed, sequence, at_unix_ms, synced as u32, &records);
-        if let Err(error) = disk::write_all_at(&segment.file, scratch, segment.tail) {
-            self.give_up_segment(&mut inner);
-            return Err(error);
+        let mut inner = self.inner.hold();
+        if inner.room(room as u64, essential) != Room::There {
+            return Err(io::ErrorKind::StorageFull.into());
         }
-        segment.tail += scratch.len() as u64;
-        self.common.appended.fetch_add(scratch.len() as u64, Ordering::Relaxed);
+        let sequence = self.common.sequence.fetch_add(records.len() as u64, Ordering::Relaxed) + 1;
+        let length = inner.tail.put(sequence, at_unix_ms, &records);
+        self.common.appended.fetch_add(length as u64, Ordering::Relaxed);
         Ok(Appended { position: Position { core: self.core, at: inner.end() }, sequence, at_unix_ms })
-    }
-
-    /// After a failed write nothing may be appended behind what it left: go on in another file. A part of a frame is no
-    /// frame; it is cut off all the same, in case only zeros are missing.
-    fn give_up_segment(&self, inner: &mut Inner) {
-        if let Some(segment) = &inner.segment {
-            let _ = disk::write_all_at(&segment.file, &[0; 8], segment.tail);
-        }
-        if let Err(error) = self.rotate(inner) {
-            tracing::error!(core = self.core, %error, "the journal cannot go on in a new segment");
-            inner.retire();
-        }
-    }
-
-    /// Makes sure that `bytes` fit, in a new segment if need be.
-    fn make_room(&self, inner: &mut Inner, bytes: u64, essential: bool) -> io::Result<()> {
-        let Some(segment) = &inner.segment else { return Err(io::ErrorKind::ReadOnlyFilesystem.into()) };
-        if segment.tail + bytes <= segment.capacity - segment.capacity / 8 {
-            return Ok(());
-        }
-        let fits = segment.tail + bytes <= segment.capacity;
-        match self.rotate(inner) {
-            Err(_) if essential && fits => Ok(()),
-            rotated => rotated,
-        }
-    }
-
-    /// Goes on in the spare segment, or in a new one.
-    fn rotate(&self, inner: &mut Inner) -> io::Result<()> {
-        let next = match inner.spare.take() {
-            Some(spare) => spare,
-            None => self.create_in(inner, None, true)?,
-        };
-        inner.install(next);
-        Ok(())
     }
 
     /// Starts a new generation: later records go to files that the coming checkpoint does not replace. Blocking.
@@ -376,28 +508,35 @@ impl Journal {
 
     /// Where the present segment starts: everything before it is in older files.
     pub(super) fn generation_start(&self) -> Position {
-        Position { core: self.core, at: self.inner.hold().base }
+        Position { core: self.core, at: self.inner.hold().start }
     }
 
-    /// Makes the spare segment if there is none. Blocking, by one thread at a time; failing is no error while the present
-    /// segment has room. A journal that lost its segment gets the new one at once.
-    pub(super) fn refill(&self) -> io::Result<()> {
-        let first = {
-            let inner = self.inner.hold();
-            if inner.spare.is_some() {
-                return Ok(());
-            }
-            inner.segment.is_none()
-        };
-        let made = self.create(None, first)?;
-        let mut inner = self.inner.hold();
-        match (&inner.segment, &inner.spare) {
-            (None, _) => inner.install(made),
-            (Some(_), None) => inner.spare = Some(made),
-            // A rotation made one meanwhile; this one waits for its turn.
-            (Some(_), Some(_)) => inner.unlisted = Some(made),
+    /// Makes the spare segment if there is none; one that is `needed` may be small. Blocking: not on a core.
+    pub fn refill(&self, needed: bool) -> io::Result<()> {
+        if !self.needs_spare() {
+            return Ok(());
         }
-        Ok(())
+        let made = self.create(None, needed);
+        let mut inner = self.inner.hold();
+        match made {
+            // A generation began meanwhile: its checkpoint takes the place of this file.
+            Ok(made) if made.name.generation() != self.common.generation.load(Ordering::Acquire) => Ok(()),
+            Ok(made) if inner.spare.is_some() => {
+                // Somebody was faster; this one waits for its turn.
+                inner.unlisted = Some(made);
+                Ok(())
+            }
+            Ok(made) => {
+                inner.spare = Some(made);
+                Ok(())
+            }
+            Err(error) => {
+                if !inner.tail.is_empty() && !inner.has_room_for_first() {
+                    self.note_failure(&mut inner, again(&error));
+                }
+                Err(error)
+            }
+        }
     }
 
     fn create(&self, recycle: Option<Name>, enough: bool) -> io::Result<Segment> {
@@ -409,13 +548,6 @@ impl Journal {
         if left.is_some() {
             self.inner.hold().unlisted = left;
         }
-        made
-    }
-
-    fn create_in(&self, inner: &mut Inner, recycle: Option<Name>, enough: bool) -> io::Result<Segment> {
-        let (part, unlisted) = (inner.take_part(), inner.unlisted.take());
-        let (made, left) = self.make(part, unlisted, recycle, enough);
-        inner.unlisted = left;
         made
     }
 
@@ -456,29 +588,11 @@ impl Journal {
     }
 }
 
-impl Inner {
-    fn end(&self) -> u64 {
-        self.base + self.segment.as_ref().map_or(0, |segment| segment.tail)
-    }
-
-    /// A part number that no other segment of this core has.
-    fn take_part(&mut self) -> u32 {
-        self.next_part += 1;
-        self.next_part - 1
-    }
-
-    fn install(&mut self, next: Segment) {
-        self.retire();
-        self.segment = Some(next);
-    }
-
-    /// Nothing more goes to the present segment; what is in it waits for its sync.
-    fn retire(&mut self) {
-        let end = self.end();
-        if let Some(old) = self.segment.take() {
-            self.retired.push((old, end));
-        }
-        self.base = end;
+/// The same error, for somebody else.
+pub(super) fn again(error: &io::Error) -> io::Error {
+    match error.raw_os_error() {
+        Some(code) => io::Error::from_raw_os_error(code),
+        None => io::Error::new(error.kind(), error.to_string()),
     }
 }
 

@@ -1,4 +1,4 @@
-//! The one lock of the store. Held for a few memory operations, or for one inline journal write; never across a wait.
+//! The one lock of the store. Held for a few memory operations; never across a wait or a call that may ask a disk.
 #![expect(clippy::disallowed_types, reason = "the upload table is what the cores share")]
 use std::sync::{Mutex, MutexGuard, PoisonError};
 

@@ -13,6 +13,9 @@
 //!   kernel's hands lands before the bytes change owner (T-LOCK-3).
 //! * **Record, then publish.** A change is appended to a journal while the object's lock is held and becomes visible under
 //!   the same lock, so the sequence numbers of one object's records are in the order of its changes.
+//! * **Written, then acknowledged** (P1). An appended record is in memory. Whoever tells somebody outside of a change, in
+//!   whatever way, first waits until [`Object::positions`] are written ([`Journal::is_written`]). Nothing a core calls asks a disk:
+//!   what is appended is written by the core's own driver ([`Journal::begin_flush`]), and segments are made by helper threads.
 //! * **Lock order**: a shard of the index, then an object, then a journal or the list of unconfirmed facts. Nothing is locked
 //!   while a file of an object is touched.
 //! * **Completion happens once** (P5): one [`Completion`] at a time, and none after one was finished.
@@ -23,11 +26,12 @@
 //!
 //! # Reading order
 //!
-//! `record`, `segment` and `manifest` are the format; `disk`, `room` and `journal` append; `known` and `extent` are what records add up to;
+//! `record`, `segment` and `manifest` are the format; `disk`, `room`, `tail`, `chain`, `journal` and `flushing` append and write; `known` and `extent` are what records add up to;
 //! `decide` is the table of easytransfer.md 2.4; `object`, `claim`, `completion`, `reader` are what the byte path holds;
 //! `index` finds objects; `open`, `replay`, `verify`, `walk`, `checkpoint` are start and compaction; `whole` is the rest;
 //! `quarantine` is where a start moves files that no record names; `adopt` takes over what another program wrote.
 mod adopt;
+mod chain;
 mod checkpoint;
 mod claim;
 mod clock;
@@ -35,6 +39,7 @@ mod completion;
 mod decide;
 mod disk;
 mod extent;
+mod flushing;
 mod index;
 mod journal;
 mod known;
@@ -50,6 +55,7 @@ mod record;
 mod replay;
 mod room;
 mod segment;
+mod tail;
 mod verify;
 mod walk;
 mod whole;
@@ -58,9 +64,10 @@ pub use adopt::{AdoptError, Adopted, Foreign, Placing};
 pub use claim::{Claim, CommitError};
 pub use completion::Completion;
 pub use decide::{Refused, Want};
+pub use flushing::{Flush, Flushing};
 pub use index::Gone;
-pub use journal::{Journal, Position, Syncing};
-pub use object::{Fallen, LengthRefused, Look, NotFree, Object, Strange, SyncMark};
+pub use journal::{Journal, Position, Room, Syncing};
+pub use object::{Fallen, Found, LengthRefused, Look, NotFree, Object, Strange, SyncMark};
 pub use open::{OpenError, Replayed, StoreOptions};
 pub use path::ObjectPath;
 pub use quarantine::Quarantined;

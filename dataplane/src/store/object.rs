@@ -1,5 +1,5 @@
-//! One object: what is there of it, who writes it, who reads it. Shared by all cores, locked for a few instructions and
-//! one journal write at a time.
+//! One object: what is there of it, who writes it, who reads it. Shared by all cores, locked for a few instructions at a
+//! time.
 use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
@@ -60,8 +60,10 @@ pub(super) struct State {
     pub(super) completing: bool,
     /// The completion is recorded, and nobody was told: its record is not known to be durable yet.
     pub(super) unpublished: bool,
-    /// A write or sync of its file failed, and the disk was not yet asked what it holds ([`Object::fall_back`]).
+    /// A write or sync of its file failed, and the disk was not yet asked what it holds ([`Object::find_out`]).
     in_doubt: bool,
+    /// How often that happened.
+    doubts: u64,
     /// Open since before its first byte that no sync covered ([`Object::keep_open`]).
     kept: Option<Arc<OwnedFd>>,
     /// Bytes that no sync covered were written through descriptors that are closed: a writeback error may be lost.
@@ -254,7 +256,7 @@ impl Object {
         self.index.upgrade().and_then(|index| index.damage_of(self.id)).or_else(|| Some("its file is damaged".into()))
     }
 
-    /// What has to be synced before an answer may rely on the present state, over all journals (`durability: every`).
+    /// What has to be written before an answer may rely on the present state, over all journals; at `durability: every`, synced.
     pub fn positions(&self) -> Vec<Position> {
         self.state.hold().positions.clone()
     }
@@ -548,27 +550,29 @@ impl Object {
     }
 
     /// A write or sync of its file failed (P6): nothing that is only cached is believed any more. Running writers are ended
-    /// and cannot commit; nobody claims, and nothing completes, before [`Object::fall_back`] has asked the disk.
+    /// and cannot commit; nobody claims, and nothing completes, before [`Object::find_out`] has asked the disk.
     pub fn doubt(&self) {
         let mut state = self.state.hold();
         state.in_doubt = true;
+        state.doubts += 1;
         state.writers.iter().for_each(|writer| writer.lease.fence());
     }
 
     /// Asks the disk, past the page cache, for every byte that a sync proved before: what it holds counts, all else was
-    /// never received. Blocking: not on a core. An error: the disk cannot be asked, or
-    /// the answer cannot be recorded, now; the object stays in doubt.
+    /// never received. Blocking: not on a core. An error: the disk cannot be asked now; the object stays in doubt.
+    ///
+    /// It stays so until what was found is written as well ([`Object::settle_doubt`]): a restart would believe the older records,
+    /// so nothing may be built on this before.
     ///
     /// A complete object only stays complete when all of it is there; that it is not is [`Fallen::Damaged`], and changes
     /// nothing: its bytes are not to be written again by anybody.
-    pub fn fall_back(&self, objects: &OwnedFd, journal: &Journal) -> io::Result<Fallen> {
-        self.doubt();
-        let (complete, wanted) = {
+    pub fn find_out(&self, objects: &OwnedFd, journal: &Journal) -> io::Result<Found> {
+        let (complete, wanted, doubt) = {
             let state = self.state.hold();
             let complete = state.known.complete;
             let is_wanted = |extent: &&super::extent::Extent| complete || extent.trust == Trust::Durable;
             let wanted: Vec<_> = state.known.extents.iter().filter(is_wanted).copied().collect();
-            (complete, wanted)
+            (complete, wanted, state.doubts)
         };
         let mut proven = SpanSet::new();
         let mut lost = 0;
@@ -579,14 +583,17 @@ impl Object {
             }
         }
         let mut state = self.state.hold();
+        let is_settled = !state.in_doubt || state.doubts != doubt;
         let fallen = if self.is_removed() {
             Fallen::Kept(0)
+        } else if is_settled {
+            // Somebody else found it out meanwhile; what was received since counts.
+            Fallen::Kept(state.known.received.bytes())
         } else if complete {
             if lost > 0 { Fallen::Damaged { lost } } else { Fallen::Kept(proven.bytes()) }
         } else {
             let kept = proven.iter().take(KEPT_MAX).collect();
             if let Err(error) = self.record(&mut state, journal, &[Change::Fallback { kept }]) {
-                // A restart would believe the older records: nothing may be built on this before it is recorded.
                 state.known.keep_only(proven);
                 return Err(error);
             }
@@ -595,11 +602,28 @@ impl Object {
             }
             Fallen::Kept(state.known.received.bytes())
         };
-        state.in_doubt = false;
-        (state.kept, state.lapsed) = (None, false);
-        drop(state);
-        self.changed.notify(usize::MAX);
-        Ok(fallen)
+        Ok(Found { fallen, doubt })
+    }
+
+    /// What was found out is written: the object can be used again, unless there is a new doubt.
+    pub fn settle_doubt(&self, found: Found) {
+        let mut state = self.state.hold();
+        if state.in_doubt && state.doubts == found.doubt {
+            state.in_doubt = false;
+            (state.kept, state.lapsed) = (None, false);
+            drop(state);
+            self.changed.notify(usize::MAX);
+        }
+    }
+
+    /// Doubts it, finds out and writes what was found. Blocking: where no core runs.
+    pub fn fall_back(&self, objects: &OwnedFd, journal: &Journal) -> io::Result<Fallen> {
+        self.doubt();
+        journal.make_room_blocking(KEPT_MAX / 4, true)?;
+        let found = self.find_out(objects, journal)?;
+        journal.flush_blocking()?;
+        self.settle_doubt(found);
+        Ok(found.fallen)
     }
 
     /// Appends records and applies them, under the object's lock. The length goes along with the first.
@@ -628,7 +652,15 @@ impl Object {
     }
 }
 
-/// What is left of an object after [`Object::fall_back`].
+/// What [`Object::find_out`] found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Found {
+    /// What is left of the object.
+    pub fallen: Fallen,
+    doubt: u64,
+}
+
+/// What is left of an object after [`Object::find_out`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fallen {
     /// So many bytes are proven and count.

@@ -16,7 +16,7 @@ use rustix::fs::{FlockOperation, Mode, OFlags};
 use super::checkpoint::{self, list};
 use super::clock::unix_ms;
 use super::index::{Index, Leftover};
-use super::journal::{Common, Journal};
+use super::journal::Common;
 use super::manifest::{self, List, Manifest};
 use super::quarantine;
 use super::replay::{Replay, Slot, replay};
@@ -270,7 +270,7 @@ impl Store {
         }
         // A checkpoint would replace the files that are appended to.
         let written = if resumed { Err(io::ErrorKind::StorageFull.into()) } else { self.write_checkpoint() };
-        match written.and_then(|()| self.journals().iter().try_for_each(Journal::refill)) {
+        match written.and_then(|()| self.refill()) {
             Err(error) if is_full(&error) => {
                 tracing::warn!(%error, "no room for a checkpoint and spare journal segments; the old ones stay");
                 Ok(())

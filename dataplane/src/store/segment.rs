@@ -270,10 +270,17 @@ impl Header {
 /// Appends one frame to `out`: of one record, or of several that stand or fall together. `sequence` is the first one's.
 pub(super) fn put_frame(out: &mut Vec<u8>, seed: u32, sequence: u64, at_unix_ms: u64, synced: u32, records: &[Record]) {
     let start = out.len();
+    put_unsealed(out, sequence, at_unix_ms, records);
+    seal(&mut out[start..], seed, synced);
+}
+
+/// As [`put_frame`], for a file that is not known yet: no frame before [`seal`].
+pub(super) fn put_unsealed(out: &mut Vec<u8>, sequence: u64, at_unix_ms: u64, records: &[Record]) {
+    let start = out.len();
     out.extend([0; 8]);
     out.extend(sequence.to_le_bytes());
     out.extend(at_unix_ms.to_le_bytes());
-    out.extend(synced.to_le_bytes());
+    out.extend([0; 4]);
     match records {
         [record] => {
             out.push(record.kind());
@@ -286,8 +293,18 @@ pub(super) fn put_frame(out: &mut Vec<u8>, seed: u32, sequence: u64, at_unix_ms:
     }
     let length = u32::try_from(out.len() - start).expect("records are bounded by FRAME_BYTES_MAX");
     out[start..start + 4].copy_from_slice(&length.to_le_bytes());
-    let crc = frame_crc(seed, &out[start..]);
-    out[start + 4..start + 8].copy_from_slice(&crc.to_le_bytes());
+}
+
+/// Makes one frame a frame of the file of this seed.
+pub(super) fn seal(frame: &mut [u8], seed: u32, synced: u32) {
+    frame[24..28].copy_from_slice(&synced.to_le_bytes());
+    let crc = frame_crc(seed, frame);
+    frame[4..8].copy_from_slice(&crc.to_le_bytes());
+}
+
+/// Length of the frame at the front of `bytes`, which were put together here.
+pub(super) fn frame_length(bytes: &[u8]) -> usize {
+    le32(bytes) as usize
 }
 
 fn frame_crc(seed: u32, frame: &[u8]) -> u32 {

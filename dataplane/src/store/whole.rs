@@ -228,7 +228,8 @@ impl Store {
         self.index.unconfirmed()
     }
 
-    /// The control plane has this fact. Recorded without hurry: told twice is allowed, forgotten is not.
+    /// The control plane has this fact. Recorded without hurry, and not at all when the journal has no room: told twice is
+    /// allowed, forgotten is not.
     pub fn confirm(&self, core: usize, fact: &Fact) {
         let (object, what) = match fact {
             Fact::Completed(presence) => (presence.object, Told::Completed),
@@ -318,6 +319,7 @@ impl Store {
     /// an operator who decides that it may go; of a stopped node. Blocking.
     pub fn set_aside(&self, id: ObjectId) -> io::Result<()> {
         let journal = self.journal(0);
+        journal.make_room_blocking(1, true)?;
         let Some(condemned) = self.condemn(id, journal)? else { return Ok(()) };
         journal.sync_blocking()?;
         match quarantine::take(&self.root()?, &self.objects, id, unix_ms()) {
@@ -420,7 +422,7 @@ impl Store {
             return self.compact_now(&mut compaction).map(|()| true);
         }
         // Without a spare the journal still has the rest of its segment; the next call tries again.
-        let _ = self.journals.iter().try_for_each(Journal::refill);
+        let _ = self.refill();
         Ok(false)
     }
 
@@ -441,8 +443,13 @@ impl Store {
         }
         self.write_checkpoint()?;
         *compaction = Compaction::default();
-        let _ = self.journals.iter().try_for_each(Journal::refill);
+        let _ = self.refill();
         Ok(())
+    }
+
+    /// Makes the spare segments that are missing.
+    pub(super) fn refill(&self) -> io::Result<()> {
+        self.journals.iter().try_for_each(|journal| journal.refill(false))
     }
 
     /// A checkpoint of the present generation, which every journal has begun.
@@ -482,8 +489,10 @@ impl Store {
         if self.journals.iter().any(Journal::is_distrusted) {
             self.compact().map_err(|JournalError(error)| error)?;
         }
+        self.journals.iter().try_for_each(Journal::flush_blocking)?;
         let upto = self.common.sequence.load(Ordering::Acquire);
         disk::sync_all(&*self.objects)?;
+        self.journals[0].make_room_blocking(1, true)?;
         let position = self.journals[0].append_records(vec![Record::Clean { upto }], true)?.position;
         self.journals.iter().try_for_each(Journal::sync_blocking)?;
         debug_assert!(!self.journals[0].needs_sync(position), "the mark is synced last");

@@ -19,6 +19,8 @@ pub enum Failing {
     Read,
     /// Descriptors that are kept for a later sync.
     Keep,
+    /// Writes of records to a journal.
+    Record,
 }
 
 struct Order {
@@ -26,7 +28,7 @@ struct Order {
     failing: AtomicUsize,
 }
 
-static ORDERS: [Order; 4] = [const { Order { spared: AtomicUsize::new(0), failing: AtomicUsize::new(0) } }; 4];
+static ORDERS: [Order; 5] = [const { Order { spared: AtomicUsize::new(0), failing: AtomicUsize::new(0) } }; 5];
 
 /// Of the operations of this kind, all cores together, the first `spared` go on and the next `failing` fail.
 pub fn order(what: Failing, spared: usize, failing: usize) {

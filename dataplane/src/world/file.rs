@@ -8,6 +8,8 @@ use std::rc::Rc;
 use rustix::fs::{Mode, OFlags, ResolveFlags};
 use rustix::io::Errno;
 
+#[cfg(debug_assertions)]
+use super::faults;
 use super::seam::{Op, Outcome};
 use super::socket::{mismatch, unit};
 use super::{Buf, Fd, Io, Pending};
@@ -40,6 +42,21 @@ impl Io {
             return self.ended(Outcome::Written(Ok(()), buf), take);
         }
         self.begin(Op::WriteAt { file: Fd::clone(file), buf, at, pos }, take)
+    }
+
+    /// As [`Io::write_at`], of records to a journal: told apart by tests that make one of the two fail.
+    pub fn write_record(&self, file: &Fd, buf: Buf, at: Range<usize>, pos: u64) -> Pending<(io::Result<()>, Buf)> {
+        assert!(at.start < at.end && at.end <= buf.len(), "{at:?} is not inside a buffer of {} bytes", buf.len());
+        let take = |outcome| match outcome {
+            Outcome::Written(result, buf) => (result, buf),
+            other => mismatch(&other),
+        };
+        let op = Op::WriteAt { file: Fd::clone(file), buf, at, pos };
+        #[cfg(debug_assertions)]
+        if faults::is_due(faults::Failing::Record) {
+            return self.ended(op.fail(Errno::IO.into()), take);
+        }
+        self.launch(op, take)
     }
 
     /// Writes all of `bytes` at `pos`, now, through the page cache: the door for small bodies (`io.md` §1).

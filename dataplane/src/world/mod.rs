@@ -174,6 +174,13 @@ impl Io {
         if let Some(error) = faults::of(&op) {
             return self.ended(op.fail(error), take);
         }
+        self.launch(op, take)
+    }
+
+    fn launch<T>(&self, op: Op, take: fn(Outcome) -> T) -> Pending<T> {
+        if self.0.closing.get() {
+            return self.ended(seam::refused(op), take);
+        }
         let key = self.0.flights.borrow_mut().open();
         self.0.world.borrow_mut().start(key, op);
         Pending::new(self.clone(), key, take)

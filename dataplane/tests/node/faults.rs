@@ -16,7 +16,7 @@ use super::client::{Client, PATIENCE};
 /// Runs a test on each engine.
 fn on_each(durability: Durability, test: impl Fn(&Bed)) {
     for engine in [EngineChoice::Ring, EngineChoice::Readiness] {
-        for what in [Failing::Write, Failing::Sync, Failing::Read, Failing::Keep] {
+        for what in [Failing::Write, Failing::Sync, Failing::Read, Failing::Keep, Failing::Record] {
             order(what, 0, 0);
         }
         test(&Bed::start_at(engine, Limits::default(), durability));
@@ -146,6 +146,43 @@ fn p5_a_completion_whose_journal_was_not_synced_is_not_seen() {
         until("it is told", is_told);
         assert_eq!(get(bed, 3000), (200, bytes));
     });
+}
+
+#[test]
+fn p6_a_record_that_cannot_be_written_is_said_and_counts_when_it_is_written() {
+    on_each(Durability::Complete, |bed| {
+        let bytes = content(3000);
+        order(Failing::Record, 0, 1);
+        assert_eq!(patch(bed, 3000, 0, &bytes[..1000]), 500);
+        until("the node is degraded", || bed.control.degraded().is_some_and(|why| why.contains("journal")));
+        assert_eq!(head(bed, 3000), (200, Some(1000), Some(1000)), "the bytes are there, and now their record is");
+        assert_eq!(patch(bed, 3000, 1000, &bytes[1000..]), 204);
+        assert_eq!(get(bed, 3000), (200, bytes));
+        until("the node is well", || bed.control.degraded().is_none());
+    });
+}
+
+#[test]
+fn p1_p5_nothing_is_told_whose_record_is_not_written() {
+    for durability in [Durability::None, Durability::Complete, Durability::Every] {
+        on_each(durability, |bed| {
+            let bytes = content(3000);
+            let is_told = || bed.control.facts().iter().any(|fact| matches!(fact, Fact::Completed(_)));
+            assert_eq!(patch(bed, 3000, 0, &bytes[..1000]), 204);
+            order(Failing::Record, 0, usize::MAX);
+            assert_eq!(patch(bed, 3000, 1000, &bytes[1000..2000]), 500);
+            assert_eq!(head(bed, 3000).0, 500, "neither the old offset nor the new one is true");
+            order(Failing::Record, 0, 0);
+            assert_eq!(head(bed, 3000), (200, Some(2000), Some(2000)));
+            order(Failing::Record, 0, usize::MAX);
+            assert_eq!(patch(bed, 3000, 2000, &bytes[2000..]), 500);
+            assert!(!is_told());
+            order(Failing::Record, 0, 0);
+            until("HEAD completes the upload", || head(bed, 3000) == (200, Some(3000), Some(3000)));
+            until("it is told", is_told);
+            assert_eq!(get(bed, 3000), (200, bytes));
+        });
+    }
 }
 
 #[test]

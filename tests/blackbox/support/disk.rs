@@ -30,23 +30,28 @@ fn must(command: &mut Command) {
 impl Disk {
     /// A tmpfs with these options (`size=…`, `nr_inodes=…`).
     pub fn tmpfs(options: &str) -> Option<Self> {
-        let disk = Self::prepare()?;
+        let disk = Self::prepare("mounted")?;
         must(Command::new("mount").args(["-t", "tmpfs", "-o", options, "tmpfs"]).arg(&disk.mounted));
         Some(disk)
     }
 
     /// An ext4 of so many MiB on a loop device.
     pub fn ext4(mib: u64) -> Option<Self> {
-        Self::image(mib, Command::new("mkfs.ext4").args(["-q", "-F", "-m", "0"]))
+        Self::ext4_at(mib, "mounted")
+    }
+
+    /// The same, mounted at this path below a directory of its own.
+    pub fn ext4_at(mib: u64, below: &str) -> Option<Self> {
+        Self::image(mib, Command::new("mkfs.ext4").args(["-q", "-F", "-m", "0"]), below)
     }
 
     /// An XFS of so many MiB on a loop device; it has at least 300.
     pub fn xfs(mib: u64) -> Option<Self> {
-        Self::image(mib, Command::new("mkfs.xfs").args(["-q", "-f"]))
+        Self::image(mib, Command::new("mkfs.xfs").args(["-q", "-f"]), "mounted")
     }
 
-    fn image(mib: u64, make: &mut Command) -> Option<Self> {
-        let disk = Self::prepare()?;
+    fn image(mib: u64, make: &mut Command, below: &str) -> Option<Self> {
+        let disk = Self::prepare(below)?;
         let image = disk.dir.path().join("image");
         std::fs::File::create(&image).and_then(|file| file.set_len(mib << 20)).expect("make the image");
         must(make.arg(&image));
@@ -54,11 +59,11 @@ impl Disk {
         Some(disk)
     }
 
-    fn prepare() -> Option<Self> {
+    fn prepare(below: &str) -> Option<Self> {
         allowed().then(|| {
             let dir = tempfile::Builder::new().prefix("et-disk-").tempdir().expect("directory for a mount");
-            let mounted = dir.path().join("mounted");
-            std::fs::create_dir(&mounted).expect("mount point");
+            let mounted = dir.path().join(below);
+            std::fs::create_dir_all(&mounted).expect("mount point");
             Self { dir, mounted }
         })
     }

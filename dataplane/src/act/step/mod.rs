@@ -227,6 +227,9 @@ fn told(wanted: &[Digest], hashers: Vec<Hasher>) -> Vec<(Digest, String)> {
 
 /// Sets the length of an object whose bytes are all there.
 async fn declare(core: &Core, object: &Arc<Object>, length: u64) -> Result<(), Failure> {
+    if let Err(error) = core.writer.ready(1, false).await {
+        return Err(believe(core, object, Doing::Journal, error).await.failure());
+    }
     match object.declare_length(length, core.journal()) {
         Ok(()) => Ok(()),
         Err(LengthRefused::Removed) => Err(Failure::Gone),

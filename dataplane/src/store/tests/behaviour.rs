@@ -118,6 +118,7 @@ fn commits_outside_the_claim_are_refused_and_change_nothing() {
     assert!(object.try_complete().is_none(), "the chunked writer may still be writing beyond the new length");
     drop(claim);
     assert!(object.try_complete().is_some());
+    flush(&store);
     drop((object, store));
     let (store, _) = open(root.path());
     assert_eq!(store.find(id(1)).unwrap().look().length, Some(20));
@@ -140,6 +141,7 @@ fn completion_is_given_once_and_found_again_after_a_crash_before_it() {
     assert!(object.try_complete().is_none(), "once");
     assert!(object.look().complete);
     assert!(matches!(object.claim(sequential(0, 4)), Err(Refused::Complete { inside: true, .. })));
+    flush(&store);
     drop((object, store));
     let (store, _) = open(root.path());
     let object = store.find(id(1)).unwrap();
@@ -152,6 +154,7 @@ fn an_empty_object_completes_without_a_file() {
     let (store, _) = open(root.path());
     let object = store.find_or_create(id(1), Some(0)).unwrap();
     object.try_complete().unwrap().finish(store.journal(0), true).unwrap();
+    flush(&store);
     drop((object, store));
     let (store, _) = open(root.path());
     assert!(store.find(id(1)).unwrap().look().complete);
@@ -179,6 +182,7 @@ fn facts_are_owed_until_confirmed_across_restarts() {
         store.confirm(0, fact);
         store.confirm(0, fact);
     }
+    flush(&store);
     drop(store);
     let (store, _) = open(root.path());
     assert_eq!(store.unconfirmed().iter().map(name).collect::<Vec<_>>(), owed[2..]);
@@ -283,6 +287,7 @@ fn a_failed_sync_falls_back_to_what_was_synced_and_fences_the_writers() {
     assert_eq!(object.look().contiguous, 10);
     let mut claim = object.claim(sequential(10, 5)).unwrap();
     claim.commit_synced(store.journal(0), span(10, 15), crc32fast::hash(&[9; 5])).unwrap();
+    flush(&store);
     drop((claim, object, store));
     let (store, _) = open(root.path());
     let object = store.find(id(1)).unwrap();
@@ -421,6 +426,7 @@ fn an_upload_has_few_separate_ranges_and_its_gaps_can_always_be_filled() {
     let every_second = |number: usize| parallel((2 * number as u64 + 1) * BLOCK, BLOCK);
     let store_all = |mut claim: Claim| {
         let span = claim.owned()[0];
+        store.journal(0).make_room_blocking(1, false).unwrap();
         claim.commit(store.journal(0), span, 0).unwrap();
     };
     // The last one counts while it runs; when it ends without a byte, its place is free again.

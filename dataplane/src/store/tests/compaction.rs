@@ -25,6 +25,7 @@ fn fill(store: &Store) {
 
 /// Opens a copy of the directory as it is now, as after a kill.
 fn assert_same_after_a_crash(root: &Path, store: &Store, moment: &str) {
+    flush(store);
     let copy = directory();
     copy_tree(root, copy.path());
     let (reopened, _) = open(copy.path());
@@ -75,6 +76,7 @@ fn segments_rotate_when_they_are_full_and_go_when_compacted() {
     let mut claim = object.claim(Want { offset: 0, body: None, parallel: false }).unwrap();
     let mut compacted = 0;
     for at in 0..20_000 {
+        store.journal(0).make_room_blocking(1, false).unwrap();
         claim.commit(store.journal(0), span(at, at + 1), crc32fast::hash(&[1])).unwrap();
         if at % 500 == 0 {
             compacted += u32::from(store.compact_if_due().unwrap());
@@ -82,6 +84,7 @@ fn segments_rotate_when_they_are_full_and_go_when_compacted() {
     }
     drop(claim);
     assert_eq!(compacted, 1, "20,000 records of 66 bytes, compacted above 1 MiB");
+    flush(&store);
     let syncing = store.journal(0).begin_sync().unwrap();
     assert!(syncing.files().len() > 2, "rotated segments wait for their sync");
     syncing.succeeded();
@@ -109,6 +112,7 @@ fn writers_go_on_while_compactions_run() {
                 let mut claim = object.claim(Want { offset: 0, body: None, parallel: false }).unwrap();
                 for at in 0..3000 {
                     let crc = crc32fast::hash(&[core]);
+                    store.journal(usize::from(core)).make_room_blocking(1, false).unwrap();
                     claim.commit(store.journal(usize::from(core)), span(at, at + 1), crc).unwrap();
                     if at % 100 == 0 {
                         remove(store, id(100 + core), store.journal(usize::from(core))).unwrap();
@@ -135,10 +139,12 @@ fn replay_is_fast() {
         let object = store.find_or_create(id, Some(9)).unwrap();
         let mut claim = object.claim(sequential(0, 9)).unwrap();
         write_file(&store, id, 0, &[0; 9]);
+        store.journal((number % 2) as usize).make_room_blocking(9, false).unwrap();
         for at in 0..9 {
             claim.commit(store.journal((number % 2) as usize), span(at, at + 1), crc32fast::hash(&[0])).unwrap();
         }
     }
+    flush(&store);
     drop(store);
     let (store, replayed) = Store::open_in(options, BOOT).unwrap();
     assert_eq!(replayed.objects, OBJECTS as usize);

@@ -153,6 +153,7 @@ fn recorded_bytes_that_are_not_in_the_file_isolate_the_object() {
             if complete {
                 store.find(id(1)).unwrap().try_complete().unwrap().finish(store.journal(0), true).unwrap();
             }
+            flush(&store);
             drop(store);
             let path = root.path().join("objects").join(ObjectPath::of(id(1)).as_str());
             if missing {

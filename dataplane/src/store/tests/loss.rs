@@ -19,6 +19,7 @@ fn killed() -> tempfile::TempDir {
     for at in 0..1500 {
         claim.commit(store.journal(0), span(at, at + 1), crc32fast::hash(&[9])).unwrap();
     }
+    flush(&store);
     store.compact_if_due().unwrap();
     remove(&store, id(10), store.journal(1)).unwrap();
     drop(claim);

@@ -60,22 +60,31 @@ fn write_file(store: &Store, id: ObjectId, at: u64, bytes: &[u8]) {
     std::os::unix::fs::FileExt::write_all_at(&std::fs::File::from(file), bytes, at).unwrap();
 }
 
+/// Writes what was appended, as whoever acknowledges it does; without that a kill forgets it.
+#[track_caller]
+fn flush(store: &Store) {
+    store.journals().iter().for_each(|journal| journal.flush_blocking().unwrap());
+}
+
 fn read_file(root: &Path, id: ObjectId) -> Vec<u8> {
     std::fs::read(root.join("objects").join(ObjectPath::of(id).as_str())).unwrap_or_default()
 }
 
-/// Writes and commits `bytes` at `at`, all of them new.
+/// Writes and commits `bytes` at `at`, all of them new, and writes the record.
 fn store_bytes(store: &Store, id: ObjectId, length: Option<u64>, at: u64, bytes: &[u8]) {
     let object = store.find_or_create(id, length).unwrap();
     let mut claim = object.claim(parallel(at, bytes.len() as u64)).unwrap();
     write_file(store, id, at, bytes);
+    store.journal(0).make_room_blocking(1, false).unwrap();
     claim.commit(store.journal(0), Span::at(at, bytes.len() as u64).unwrap(), crc32fast::hash(bytes)).unwrap();
+    store.journal(0).flush_blocking().unwrap();
 }
 
 /// Stores a whole object and completes it.
 fn store_complete(store: &Store, id: ObjectId, bytes: &[u8], synced: bool) {
     store_bytes(store, id, Some(bytes.len() as u64), 0, bytes);
     store.find(id).unwrap().try_complete().unwrap().finish(store.journal(0), synced).unwrap();
+    store.journal(0).flush_blocking().unwrap();
 }
 
 /// Removes an object and its file, as the byte path does; `true` for the first removal.
@@ -85,6 +94,7 @@ fn remove(store: &Store, id: ObjectId, journal: &Journal) -> std::io::Result<boo
         Err(Gone) => false,
     };
     if let Some(condemned) = store.condemn(id, journal)? {
+        journal.flush_blocking()?;
         let _ = rustix::fs::unlinkat(store.objects_dir(), ObjectPath::of(id).as_c_str(), rustix::fs::AtFlags::empty());
         store.unlinked(&condemned);
     }

@@ -165,6 +165,7 @@ impl Run {
             Op::Crash { torn } => return self.crash(torn),
             Op::PowerLoss { lost } => return self.lose_power(lost),
         }
+        flush(&self.store());
         let tail = used_bytes(&self.segment);
         self.history.push((tail, self.world.clone()));
         self.check();
@@ -210,6 +211,7 @@ impl Run {
                     model.cells[cell] = Some(*fill);
                     model.durable[cell] = synced;
                     model.recorded = true;
+                    flush(&store);
                     let tail = used_bytes(&self.segment);
                     self.history.push((tail, self.world.clone()));
                 }

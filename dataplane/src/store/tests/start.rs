@@ -338,6 +338,7 @@ fn a_removal_stays_due_across_restarts_and_compactions_until_its_file_is_gone() 
     );
     let again = store.condemn(id(1), store.journal(0)).unwrap().unwrap();
     assert_eq!(again.recorded_at(), condemned.recorded_at(), "asked again, it is the same decision");
+    flush(&store);
     drop(store);
     for _ in 0..3 {
         let (store, replayed) = open(root.path());

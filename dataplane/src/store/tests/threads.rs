@@ -75,10 +75,12 @@ fn overlapping_slices_from_many_threads_make_one_whole_object_once() {
                         for span in claim.owned().to_vec() {
                             let bytes = vec![thread as u8 + 1; span.len() as usize];
                             write_file(store, object.id(), span.start(), &bytes);
+                            journal.make_room_blocking(1, false).unwrap();
                             claim.commit(journal, span, crc32fast::hash(&bytes)).unwrap();
                         }
                         drop(claim);
                         if let Some(completion) = object.try_complete() {
+                            journal.make_room_blocking(1, true).unwrap();
                             completion.finish(journal, false).unwrap();
                             completed.fetch_add(1, Ordering::Relaxed);
                         }
@@ -90,6 +92,7 @@ fn overlapping_slices_from_many_threads_make_one_whole_object_once() {
         assert!(object.look().complete);
         assert_eq!(store.verify(id(round)).unwrap().good, SLICES * SLICE);
     }
+    flush(&store);
     drop(store);
     let (store, _) = open(root.path());
     assert!((0..10).all(|round| store.verify(id(round)).unwrap().good == SLICES * SLICE));

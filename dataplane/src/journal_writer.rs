@@ -1,0 +1,172 @@
+//! Writing what was appended to the journals, with the engine of this core: nothing here blocks it.
+//!
+//! ```text
+//! ready ─► append (store) ─► written ─► acknowledge
+//! ```
+//!
+//! Whoever waits for a record writes what is there, for everybody whose records are among it; those that come meanwhile go with
+//! the next write. Segments are made by helper threads, ahead of time.
+//!
+//! Must stay true: [`ready`](JournalWriter::ready) comes right before the append, without a wait in between; nothing is
+//! acknowledged before [`written`](JournalWriter::written).
+
+use std::cell::RefCell;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use crate::act::fault::unwritten;
+use crate::store::{Flush, Flushing, Journal, Object, Position, Room, Store};
+use crate::world::{Buf, Fd, Io};
+
+/// What one core writes its records with.
+pub struct JournalWriter {
+    io: Io,
+    store: Arc<Store>,
+    /// This core's way to the file that its own journal goes on in.
+    own: RefCell<Option<(Arc<OwnedFd>, Fd)>>,
+}
+
+impl JournalWriter {
+    /// Of this core. The descriptor it needs is taken now: later there may be none, and what gives some back is recorded too.
+    pub fn new(io: Io, store: Arc<Store>) -> Self {
+        let this = Self { io, store, own: RefCell::default() };
+        let file = this.own().file().map(|file| this.file(this.io.core(), &file));
+        if let Some(Err(error)) = file {
+            tracing::warn!(%error, "no descriptor for the journal of a core yet");
+        }
+        this
+    }
+
+    fn own(&self) -> &Journal {
+        self.store.journal(self.io.core())
+    }
+
+    /// Waits until records of so many ranges (or of one change) can be appended to this core's journal; `essential`: a change
+    /// that gives space back or ends something.
+    pub async fn ready(&self, ranges: usize, essential: bool) -> io::Result<()> {
+        let journal = self.own();
+        loop {
+            match journal.room(ranges, essential) {
+                Room::There => return Ok(()),
+                Room::AfterFlush => self.written(journal.position()).await?,
+                Room::AfterRefill => self.refill(self.io.core()).await?,
+            }
+        }
+    }
+
+    /// Waits until everything up to `position` is written: it outlives this process. An error: it is not, and is tried again
+    /// when somebody asks the next time.
+    pub async fn written(&self, position: Position) -> io::Result<()> {
+        let journal = self.store.journal(position.core());
+        let failures = journal.failures();
+        while !journal.is_written(position) {
+            if let Some(error) = journal.failure_since(failures) {
+                return Err(error);
+            }
+            match journal.begin_flush() {
+                Flush::Begun(flushing) => self.write(position.core(), flushing).await?,
+                Flush::Idle => return Ok(()),
+                Flush::NoSegment => self.refill(position.core()).await?,
+                Flush::Busy => {
+                    let changed = journal.changed();
+                    if journal.is_flushing() && !journal.is_written(position) {
+                        changed.await;
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits until all that is recorded of an object is written.
+    pub async fn written_all(&self, object: &Object) -> io::Result<()> {
+        for position in object.positions() {
+            self.written(position).await?;
+        }
+        Ok(())
+    }
+
+    /// Writes what nobody waits for, unless somebody is at it.
+    pub fn soon(self: &Rc<Self>, core: usize) {
+        let journal = self.store.journal(core);
+        if journal.is_written(journal.position()) || journal.is_flushing() || journal.is_refilling() {
+            return;
+        }
+        let this = Rc::clone(self);
+        let write = async move {
+            if let Err(error) = this.written(this.store.journal(core).position()).await {
+                unwritten(&this.store, &error);
+            }
+        };
+        self.io.spawn(write).detach();
+    }
+
+    async fn write(&self, core: usize, mut flushing: Flushing<'_>) -> io::Result<()> {
+        let file = self.file(core, flushing.file())?;
+        let (bytes, at) = (Buf::from(flushing.take_bytes()), flushing.at());
+        let (whole, took_spare) = (0..bytes.len(), flushing.took_spare());
+        let (written, _bytes) = self.io.write_record(&file, bytes, whole, at).await;
+        match written {
+            Ok(()) => flushing.succeeded(),
+            // The core ends; the same is written again at the end of the node.
+            Err(error) if error.raw_os_error() == Some(libc::ECANCELED) => return Err(error),
+            Err(error) => {
+                flushing.failed(&error);
+                return Err(error);
+            }
+        }
+        if took_spare {
+            self.refill_ahead(core);
+        }
+        Ok(())
+    }
+
+    /// This core's way to a file of a journal.
+    pub fn file(&self, core: usize, file: &Arc<OwnedFd>) -> io::Result<Fd> {
+        if let Some((known, fd)) = &*self.own.borrow()
+            && Arc::ptr_eq(known, file)
+        {
+            return Ok(Fd::clone(fd));
+        }
+        let fd = Rc::new(file.try_clone()?);
+        if core == self.io.core() {
+            *self.own.borrow_mut() = Some((Arc::clone(file), Fd::clone(&fd)));
+        }
+        Ok(fd)
+    }
+
+    /// Another segment, made by a helper; one that somebody else is making is waited for.
+    async fn refill(&self, core: usize) -> io::Result<()> {
+        let journal = self.store.journal(core);
+        let changed = journal.changed();
+        if journal.is_refilling() {
+            changed.await;
+            return Ok(());
+        }
+        let store = Arc::clone(&self.store);
+        let refill = move || {
+            let journal = store.journal(core);
+            let Some(_refilling) = journal.begin_refill() else { return Ok(()) };
+            journal.refill(true)
+        };
+        self.io.off_core(refill).await
+    }
+
+    /// The same, for later: failing is no error yet.
+    fn refill_ahead(&self, core: usize) {
+        let store = Arc::clone(&self.store);
+        let refill = move || {
+            let journal = store.journal(core);
+            let Some(_refilling) = journal.begin_refill() else { return };
+            if let Err(error) = journal.refill(false) {
+                tracing::debug!(core, %error, "no spare journal segment yet");
+            }
+        };
+        if !self.store.journal(core).is_refilling() {
+            let refill = self.io.off_core(refill);
+            self.io.spawn(refill).detach();
+        }
+    }
+}
