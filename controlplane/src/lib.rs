@@ -20,6 +20,7 @@ pub mod node;
 pub mod offline;
 pub mod original;
 pub mod people;
+mod private_file;
 pub mod quota;
 pub mod reloading;
 pub mod retention;

@@ -79,6 +79,34 @@ fn import_killed_at_any_call_is_finished_by_the_next_one() {
     assert!(killed > 8, "only {killed} were killed");
 }
 
+#[test]
+fn the_names_of_the_nodes_own_files_are_on_the_disk_before_it_listens() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let (storage, trace) = (dir.path().join("storage"), dir.path().join("trace"));
+    let calls = "trace=rename,renameat,renameat2,fsync";
+    let out = trace.display().to_string();
+    // With -y each descriptor is told with its path.
+    let mut node = Node::setup()
+        .wrapped(&["strace", "-D", "-f", "-qq", "-y", "-e", calls, "-o", &out])
+        .without_env("AUTH_TOKENS")
+        .storage(&storage)
+        .start();
+    node.without_audit();
+    node.kill();
+    let state = storage.join("state").display().to_string();
+    let traced = std::fs::read_to_string(&trace).expect("the trace");
+    let lines: Vec<&str> = traced.lines().collect();
+    let is_rename = |line: &&str| line.contains("rename") && line.contains(&format!("\"{state}/"));
+    let renames: Vec<usize> = (0..lines.len()).filter(|at| is_rename(&lines[*at])).collect();
+    assert!(renames.len() >= 4, "token, identity, epochs, proof key and more: {renames:?} of\n{traced}");
+    for at in renames {
+        let synced = lines[at + 1..].iter().find(|line| line.contains("fsync(") && line.contains(&state));
+        let names_directory =
+            |line: &&str| line.contains(&format!("<{state}>")) || line.contains(&format!("<{state}/surfaces>"));
+        assert!(synced.is_some_and(names_directory), "not synced: {}", lines[at]);
+    }
+}
+
 /// What a node was given before the power went.
 struct Given {
     /// Acknowledged as complete, and to be there afterwards.

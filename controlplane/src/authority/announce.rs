@@ -11,7 +11,8 @@ use std::path::Path;
 
 use tokio::sync::OnceCell;
 
-use super::first_token::{FirstToken, write_private};
+use super::first_token::FirstToken;
+use crate::private_file::write_private;
 
 /// What is to be told, and whether it was.
 #[derive(Debug)]

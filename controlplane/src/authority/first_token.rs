@@ -1,16 +1,16 @@
 //! The token a node makes for itself when nobody configured one: secure by default (contract easytransfer.md §1.3).
 //!
-//! Kept 0600 in the state directory and the same after a restart. Written to a temporary name first: a crash leaves no
+//! Kept 0600 in the state directory and the same after a restart; a crash or a power cut leaves no
 //! half a token.
 
-use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use crate::config::{Config, Secret};
+use crate::private_file::write_private;
 
 /// 192 bits: nobody guesses it, and it still fits a line.
 const RANDOM_BYTES: usize = 24;
@@ -48,24 +48,6 @@ pub fn load_or_make(state: &Path) -> io::Result<FirstToken> {
     let token = URL_SAFE_NO_PAD.encode(random);
     write_private(&path, format!("{token}\n").as_bytes())?;
     Ok(FirstToken { token: Secret::new(token), is_new: true, path })
-}
-
-/// Replaces `path` by a file that only its owner can read; whole or not at all.
-pub fn write_private(path: &Path, content: &[u8]) -> io::Result<()> {
-    let temporary = path.with_extension(format!("tmp{}", std::process::id()));
-    let written = std::fs::File::options()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o600)
-        .open(&temporary)
-        .and_then(|mut file| file.write_all(content).and_then(|()| file.sync_all()))
-        .and_then(|()| std::fs::rename(&temporary, path));
-    if written.is_err() {
-        // Nothing to save: the temporary file is ours alone.
-        let _ = std::fs::remove_file(&temporary);
-    }
-    written
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@
 use std::io;
 use std::path::Path;
 
-use crate::authority::first_token::write_private;
+use crate::private_file::write_private;
 
 const DIGITS: usize = 32;
 

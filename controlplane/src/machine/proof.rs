@@ -10,13 +10,14 @@
 
 use std::fmt::Write as _;
 use std::fs::OpenOptions;
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, Read as _};
 use std::net::SocketAddr;
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
+
+use crate::private_file::write_private;
 
 /// Separates these proofs from all other uses of a key.
 const CONTEXT: &[u8] = b"et-node-proof-1";
@@ -47,15 +48,7 @@ impl ProofKey {
             Err(error) => return Err(error),
         }
         let key = Self::random()?;
-        let fresh = state.join("proof.key.new");
-        match std::fs::remove_file(&fresh) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            _ => {}
-        }
-        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&fresh)?;
-        file.write_all(key.0.as_bytes())?;
-        file.sync_all()?;
-        std::fs::rename(&fresh, &path)?;
+        write_private(&path, key.0.as_bytes())?;
         Ok(key)
     }
 

@@ -12,8 +12,8 @@ use std::io;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::authority::first_token::write_private;
 use crate::bounds::EPOCHS_PER_START;
+use crate::private_file::write_private;
 
 /// The epoch of this moment.
 #[derive(Debug)]

@@ -10,7 +10,7 @@ use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
-use crate::authority::first_token::write_private;
+use crate::private_file::write_private;
 
 const FILE: &str = "redis-node";
 const NAME_LEN: usize = 32;
@@ -42,8 +42,6 @@ impl Anchor {
         if !path.exists() {
             let line = format!("{}{}", random_name(), Mark::default().text());
             write_private(&path, line.as_bytes())?;
-            // Without its name the node would not find its catalogue again.
-            File::open(state)?.sync_all()?;
         }
         let file = File::options().read(true).write(true).open(&path)?;
         let (name, remembered) = read(&file)?;

@@ -10,8 +10,8 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::Value;
 
 use super::Surfaces;
-use crate::authority::first_token::write_private;
 use crate::config::setting::{Expected, Secret, Setting};
+use crate::private_file::write_private;
 
 /// 192 bits, 32 characters.
 const RANDOM_BYTES: usize = 24;
