@@ -20,7 +20,7 @@ pub(super) struct Chain {
     pub(super) tail: Tail,
     /// Position up to which everything is written; behind it comes the tail.
     pub(super) written: u64,
-    /// A [`Flushing`] is out.
+    /// A [`Flushing`](super::Flushing) is out.
     pub(super) flushing: bool,
     /// Position at which the present segment starts.
     pub(super) start: u64,
@@ -33,7 +33,7 @@ pub(super) struct Chain {
     next_part: u32,
 }
 
-/// What a [`Flushing`] writes.
+/// What a [`Flushing`](super::Flushing) writes.
 #[derive(Debug)]
 pub(super) struct Flight {
     pub(super) file: Arc<OwnedFd>,

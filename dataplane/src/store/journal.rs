@@ -265,7 +265,7 @@ impl Journal {
         self.inner.hold().flushing
     }
 
-    /// Fires when a [`Flushing`] or a [`Refilling`] ended: for those who wait for another's.
+    /// Fires when a [`Flushing`] or a refill ended: for those who wait for another's.
     pub fn changed(&self) -> EventListener {
         self.changed.listen()
     }
@@ -316,7 +316,7 @@ impl Journal {
         Ok(())
     }
 
-    /// Whether records for so many ranges can be appended; `essential`: see [`Change::is_essential`].
+    /// Whether records for so many ranges can be appended; `essential`: they give space back or end something.
     pub fn room(&self, ranges: usize, essential: bool) -> Room {
         if self.common.read_only.load(Ordering::Relaxed) {
             // It is refused, and waiting changes nothing.
@@ -350,7 +350,7 @@ impl Journal {
         (!self.is_refilling.swap(true, Ordering::AcqRel)).then_some(Refilling(self))
     }
 
-    /// A [`Refilling`] is out.
+    /// Somebody makes a spare segment.
     pub fn is_refilling(&self) -> bool {
         self.is_refilling.load(Ordering::Acquire)
     }
