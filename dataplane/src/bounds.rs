@@ -226,5 +226,5 @@ const _: () = assert!(HELPER_THREADS_MAX < HELPER_QUEUE_MAX);
 pub const TOMBSTONES_MAX: usize = 1_000_000;
 /// Files of uploads under way that stay open between two requests.
 pub const KEPT_FILES_MAX: usize = 256;
-/// Objects looked at in one go.
-pub const RECOVERY_PAGE: usize = 500;
+/// Entries of the index that are looked at before their shard is free for others.
+pub const INDEX_BATCH: usize = 512;

@@ -10,7 +10,6 @@ use std::sync::Arc;
 use etransfer_contract::ObjectId;
 use rustix::fs::{Mode, OFlags};
 
-use crate::bounds::RECOVERY_PAGE;
 use crate::config::Durability;
 use crate::store::{Object, ObjectPath, Store};
 
@@ -20,21 +19,15 @@ pub fn complete_what_is_whole(store: &Store, durability: Durability) {
     if store.is_read_only() {
         return;
     }
-    let mut after = None;
     let mut completed = false;
-    loop {
-        let page = store.inventory(after, RECOVERY_PAGE);
-        let Some(last) = page.last() else { break };
-        after = Some(last.object);
-        for presence in page.iter().filter(|presence| !presence.complete) {
-            if presence.length == Some(presence.contiguous)
-                && let Some(object) = store.find(presence.object)
-            {
-                match complete(store, &object, durability) {
-                    Ok(done) => completed |= done,
-                    Err(error) => {
-                        tracing::error!(object = %object.id(), %error, "complete an upload of the last run; it stays incomplete");
-                    }
+    for presence in store.incomplete() {
+        if presence.length == Some(presence.contiguous)
+            && let Some(object) = store.find(presence.object)
+        {
+            match complete(store, &object, durability) {
+                Ok(done) => completed |= done,
+                Err(error) => {
+                    tracing::error!(object = %object.id(), %error, "complete an upload of the last run; it stays incomplete");
                 }
             }
         }

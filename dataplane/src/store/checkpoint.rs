@@ -16,9 +16,10 @@ use std::os::fd::OwnedFd;
 use etransfer_contract::ObjectId;
 
 use super::disk;
-use super::index::{Index, Tombstone};
+use super::index::{Entry, Index, Tombstone};
 use super::journal::Common;
 use super::record::{PIECES_MAX, Record};
+use super::rest::Rest;
 use super::segment::{Header, Name, put_frame};
 
 const TEMPORARY: &str = "checkpoint.tmp";
@@ -72,9 +73,20 @@ fn write_all(file: &OwnedFd, common: &Common, index: &Index, name: Name) -> io::
     let (header, seed) = Header { name, boot: common.boot, sequence, tag: common.manifest.tag() }.encode();
     let mut out = Writer { file, buffer: header.to_vec(), at: 0, seed, count: 0 };
     for byte in 0..=u8::MAX {
-        // Live ones first: an object that is removed in between is then seen twice, and the tombstone wins. One that is
-        // removed and not buried yet has its tombstone all the same.
-        for object in index.live_in(byte) {
+        // An object that is removed and not buried yet has its tombstone all the same; one that is removed after it was
+        // written has it in a segment of this generation.
+        for (id, entry) in index.entries_in(byte) {
+            let object = match entry {
+                Entry::Awake(object) => object,
+                Entry::Rest(rest) => {
+                    out.put_rest(id, &rest)?;
+                    continue;
+                }
+                Entry::Gone(tombstone) => {
+                    out.bury(id, tombstone)?;
+                    continue;
+                }
+            };
             let state = object.state.hold();
             if object.is_removed() {
                 let tombstone = state.tombstone();
@@ -94,9 +106,6 @@ fn write_all(file: &OwnedFd, common: &Common, index: &Index, name: Name) -> io::
                 out.put(sequence, at, &Record::Pieces { object, pieces: pieces.to_vec() })?;
             }
         }
-        for (object, tombstone) in index.tombstones_in(byte) {
-            out.bury(object, tombstone)?;
-        }
     }
     let count = out.count;
     out.put(sequence, 0, &Record::End { count })?;
@@ -115,6 +124,16 @@ impl Writer<'_> {
     fn bury(&mut self, object: ObjectId, tombstone: Tombstone) -> io::Result<()> {
         let record = Record::Tombstone { object, confirmed: tombstone.confirmed };
         self.put(tombstone.sequence, tombstone.at_unix_ms, &record)
+    }
+
+    fn put_rest(&mut self, object: ObjectId, rest: &Rest) -> io::Result<()> {
+        let (sequence, at) = (rest.sequence(), rest.written_unix_ms());
+        let (snapshot, piece) = rest.snapshot();
+        self.put(sequence, at, &Record::Snapshot { object, snapshot })?;
+        match piece {
+            Some(piece) => self.put(sequence, at, &Record::Pieces { object, pieces: vec![piece] }),
+            None => Ok(()),
+        }
     }
 
     fn put(&mut self, sequence: u64, at_unix_ms: u64, record: &Record) -> io::Result<()> {

@@ -64,6 +64,16 @@ impl Extents {
         self.list.shrink_to_fit();
     }
 
+    /// No more than this extent, and no sync runs.
+    pub(super) fn one(extent: Extent) -> Self {
+        Self { list: vec![extent], seals: Vec::new() }
+    }
+
+    /// `Some`: there is no more than this to know; see [`Extents::one`].
+    pub(super) fn only(&self) -> Option<Option<&Extent>> {
+        (self.list.len() <= 1 && self.seals.is_empty()).then(|| self.list.first())
+    }
+
     /// Everything recorded up to `upto` is durable now.
     pub(super) fn synced(&mut self, upto: u64) {
         self.list.iter_mut().filter(|extent| extent.sequence <= upto).for_each(|extent| extent.trust = Trust::Durable);

@@ -2,6 +2,9 @@
 //!
 //! 256 shards by the first byte of the id, each with its own lock and sorted: paging through the store is paging through
 //! the shards, and shard `ab` is directory `objects/ab`.
+//!
+//! An object is *awake* while somebody holds it, or has more to it than [`Rest`] can say; else it is *at rest*, and a store of
+//! millions of small files takes little memory. Only here the one becomes the other, under the shard's lock.
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Bound;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -15,6 +18,9 @@ use super::known::Known;
 use super::lock::Lock;
 use super::object::Object;
 use super::record::Told;
+use super::replay::Slot;
+use super::rest::Rest;
+use crate::bounds::INDEX_BATCH;
 
 /// The object was removed: its id never lives again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -30,13 +36,22 @@ pub(super) struct Tombstone {
     pub(super) confirmed: bool,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) enum Entry {
-    Live(Arc<Object>),
+    Awake(Arc<Object>),
+    Rest(Rest),
     Gone(Tombstone),
 }
 
-type Shard = BTreeMap<ObjectId, Entry>;
+/// Millions of them.
+const _: () = assert!(size_of::<(ObjectId, Entry)>() <= 72);
+
+#[derive(Debug, Default)]
+struct Shard {
+    entries: BTreeMap<ObjectId, Entry>,
+    /// Every entry that is awake; also some that are not any more, until the next [`Index::rest`].
+    awake: Vec<ObjectId>,
+}
 
 #[derive(Debug)]
 pub(super) struct Index {
@@ -69,7 +84,7 @@ pub(super) struct Tally {
 
 impl Index {
     pub(super) fn new() -> Self {
-        let shards = (0..=u8::MAX).map(|_| Lock::new(Shard::new())).collect();
+        let shards = (0..=u8::MAX).map(|_| Lock::default()).collect();
         Self {
             shards,
             unconfirmed: Lock::default(),
@@ -83,58 +98,156 @@ impl Index {
         &self.shards[usize::from(id.as_bytes()[0])]
     }
 
-    pub(super) fn find(&self, id: ObjectId) -> Option<Arc<Object>> {
-        match self.shard(id).hold().get(&id) {
-            Some(Entry::Live(object)) if !object.is_removed() => Some(Arc::clone(object)),
-            Some(Entry::Live(_) | Entry::Gone(_)) | None => None,
-        }
+    pub(super) fn find(self: &Arc<Self>, id: ObjectId) -> Option<Arc<Object>> {
+        self.wake(&mut self.shard(id).hold(), id).filter(|object| !object.is_removed())
     }
 
     pub(super) fn find_or_create(self: &Arc<Self>, id: ObjectId) -> Result<Arc<Object>, Gone> {
         let mut shard = self.shard(id).hold();
-        match shard.get(&id) {
-            Some(Entry::Live(object)) if !object.is_removed() => Ok(Arc::clone(object)),
-            Some(Entry::Live(_) | Entry::Gone(_)) => Err(Gone),
-            None => {
-                let object = self.make(id, Known::default());
-                shard.insert(id, Entry::Live(Arc::clone(&object)));
-                Ok(object)
-            }
+        match self.wake(&mut shard, id) {
+            Some(object) if !object.is_removed() => Ok(object),
+            Some(_) => Err(Gone),
+            None if shard.entries.contains_key(&id) => Err(Gone),
+            None => Ok(shard.put(id, self.make(id, Known::default()))),
         }
     }
 
     pub(super) fn create(self: &Arc<Self>, id: ObjectId) -> Option<Arc<Object>> {
         let mut shard = self.shard(id).hold();
-        if shard.contains_key(&id) {
+        if shard.entries.contains_key(&id) {
             return None;
         }
-        let object = self.make(id, Known::default());
-        shard.insert(id, Entry::Live(Arc::clone(&object)));
-        Some(object)
+        Some(shard.put(id, self.make(id, Known::default())))
+    }
+
+    /// The object of an entry that is awake, or was at rest until now.
+    fn wake(self: &Arc<Self>, shard: &mut Shard, id: ObjectId) -> Option<Arc<Object>> {
+        let rest = match shard.entries.get(&id)? {
+            Entry::Awake(object) => return Some(Arc::clone(object)),
+            Entry::Rest(rest) => *rest,
+            Entry::Gone(_) => return None,
+        };
+        let object = Arc::new(Object::wake(id, &rest, Arc::downgrade(self), Arc::clone(&self.tally)));
+        Some(shard.put(id, object))
+    }
+
+    /// Objects that nobody holds take little memory from now on, as far as [`Object::rest`] can. Costs what is awake.
+    pub(super) fn rest(&self, is_synced: impl Fn(Position) -> bool) {
+        for shard in &self.shards {
+            let mut shard = shard.hold();
+            let Shard { entries, awake } = &mut *shard;
+            awake.retain(|id| {
+                let Some(entry) = entries.get_mut(id) else { return false };
+                let Entry::Awake(object) = entry else { return false };
+                // Under the shard's lock nobody can get hold of an object that only the shard holds.
+                let rest = Arc::get_mut(object).and_then(|object| object.rest(&is_synced));
+                let Some(rest) = rest else { return true };
+                *entry = Entry::Rest(rest);
+                false
+            });
+            awake.shrink_to(2 * awake.len());
+        }
+    }
+
+    /// Objects that are awake: all that are not complete, and others.
+    pub(super) fn awake(&self) -> Vec<ObjectId> {
+        let mut all: Vec<_> = self.shards.iter().flat_map(|shard| shard.hold().awake.clone()).collect();
+        all.sort_unstable();
+        all.dedup();
+        all
     }
 
     pub(super) fn is_removed(&self, id: ObjectId) -> bool {
-        match self.shard(id).hold().get(&id) {
-            Some(Entry::Live(object)) => object.is_removed(),
+        match self.shard(id).hold().entries.get(&id) {
+            Some(Entry::Awake(object)) => object.is_removed(),
             Some(Entry::Gone(_)) => true,
-            None => false,
+            Some(Entry::Rest(_)) | None => false,
+        }
+    }
+
+    /// What is recorded of an object; `None`: nothing, or it is removed.
+    pub(super) fn known(&self, id: ObjectId) -> Option<Known> {
+        let object = match self.shard(id).hold().entries.get(&id)? {
+            Entry::Awake(object) if !object.is_removed() => Arc::clone(object),
+            Entry::Rest(rest) => return Some(rest.known()),
+            Entry::Awake(_) | Entry::Gone(_) => return None,
+        };
+        let known = object.state.hold().known.clone();
+        Some(known)
+    }
+
+    /// As [`Object::recorded_presence`].
+    pub(super) fn recorded_presence(&self, id: ObjectId) -> Option<Presence> {
+        match self.shard(id).hold().entries.get(&id)? {
+            Entry::Awake(object) => object.recorded_presence(),
+            Entry::Rest(rest) => Some(rest.presence(id)),
+            Entry::Gone(_) => None,
         }
     }
 
     /// Fills the index at start.
     pub(super) fn restore(self: &Arc<Self>, id: ObjectId, known: Known) {
+        let entry = self.entry(id, known);
+        self.insert(id, entry);
+    }
+
+    /// As [`Index::restore`] and [`Index::bury`], for all ids of one shard, which is empty.
+    pub(super) fn restore_all(self: &Arc<Self>, byte: u8, slots: BTreeMap<ObjectId, Slot>) {
+        let mut tombstones = Vec::new();
+        let mut awake = Vec::new();
+        let entries = slots.into_iter().map(|(id, slot)| {
+            let entry = match slot {
+                Slot::Rest(rest) => self.at_rest(id, rest),
+                Slot::Live(known) => self.entry(id, *known),
+                Slot::Gone(tombstone) => {
+                    tombstones.push((id, tombstone));
+                    Entry::Gone(tombstone)
+                }
+            };
+            if matches!(entry, Entry::Awake(_)) {
+                awake.push(id);
+            }
+            (id, entry)
+        });
+        let entries = entries.collect();
+        *self.shards[usize::from(byte)].hold() = Shard { entries, awake };
+        tombstones.into_iter().for_each(|(id, tombstone)| self.owe_removal(id, tombstone));
+    }
+
+    fn entry(self: &Arc<Self>, id: ObjectId, known: Known) -> Entry {
+        if let Some(rest) = Rest::of(&known, 0, 0) {
+            return self.at_rest(id, rest);
+        }
         if known.complete && !known.confirmed {
             self.owe(id, Told::Completed, known.sequence);
         }
-        let object = self.make(id, known.fitted());
-        self.shard(id).hold().insert(id, Entry::Live(object));
+        Entry::Awake(self.make(id, known.fitted()))
+    }
+
+    fn at_rest(&self, id: ObjectId, rest: Rest) -> Entry {
+        if !rest.is_confirmed() {
+            self.owe(id, Told::Completed, rest.sequence());
+        }
+        Entry::Rest(rest)
+    }
+
+    fn insert(&self, id: ObjectId, entry: Entry) {
+        let mut shard = self.shard(id).hold();
+        if matches!(entry, Entry::Awake(_)) {
+            shard.awake.push(id);
+        }
+        shard.entries.insert(id, entry);
     }
 
     /// The object is removed from now on; the record of it is in a journal. The control plane has to hear of it when
     /// there is no file any more.
     pub(super) fn bury(&self, id: ObjectId, tombstone: Tombstone) {
-        self.shard(id).hold().insert(id, Entry::Gone(tombstone));
+        self.insert(id, Entry::Gone(tombstone));
         self.damaged.hold().remove(&id);
+        self.owe_removal(id, tombstone);
+    }
+
+    fn owe_removal(&self, id: ObjectId, tombstone: Tombstone) {
         if !tombstone.confirmed && !self.leftovers.hold().contains_key(&id) {
             self.owe(id, Told::Removed, tombstone.sequence);
         }
@@ -149,10 +262,10 @@ impl Index {
     /// The file of a removed object is gone.
     pub(super) fn unlinked(&self, id: ObjectId) {
         self.leftovers.hold().remove(&id);
-        let tombstone = match self.shard(id).hold().get(&id) {
+        let tombstone = match self.shard(id).hold().entries.get(&id) {
             Some(Entry::Gone(tombstone)) => Some(*tombstone),
             // Its tombstone comes next, and finds no leftover.
-            Some(Entry::Live(_)) | None => None,
+            Some(Entry::Awake(_) | Entry::Rest(_)) | None => None,
         };
         if let Some(tombstone) = tombstone.filter(|tombstone| !tombstone.confirmed) {
             self.owe(id, Told::Removed, tombstone.sequence);
@@ -197,7 +310,8 @@ impl Index {
             unconfirmed.remove(&id);
         }
         drop(unconfirmed);
-        if let (true, Told::Removed, Some(Entry::Gone(tombstone))) = (owed, what, self.shard(id).hold().get_mut(&id)) {
+        let mut shard = self.shard(id).hold();
+        if let (true, Told::Removed, Some(Entry::Gone(tombstone))) = (owed, what, shard.entries.get_mut(&id)) {
             tombstone.confirmed = true;
         }
         owed
@@ -208,7 +322,7 @@ impl Index {
         owed.sort_unstable_by_key(|(at, ..)| *at);
         let fact = |(_, object, what)| match what {
             Told::Removed => Some(Fact::Removed { object }),
-            Told::Completed => self.find(object).map(|object| Fact::Completed(object.presence())),
+            Told::Completed => self.recorded_presence(object).map(Fact::Completed),
         };
         owed.into_iter().filter_map(fact).collect()
     }
@@ -235,9 +349,10 @@ impl Index {
         let from = after.map_or(Bound::Unbounded, Bound::Excluded);
         let leftovers = self.leftovers();
         for shard in &self.shards[first..] {
-            for (id, entry) in shard.hold().range((from, Bound::Unbounded)) {
+            for (id, entry) in shard.hold().entries.range((from, Bound::Unbounded)) {
                 let presence = match entry {
-                    Entry::Live(object) => object.recorded_presence(),
+                    Entry::Awake(object) => object.recorded_presence(),
+                    Entry::Rest(rest) => Some(rest.presence(*id)),
                     Entry::Gone(tombstone) => leftovers.get(id).map(|left| left.presence(*id, tombstone)),
                 };
                 let Some(presence) = presence else { continue };
@@ -255,42 +370,51 @@ impl Index {
     pub(super) fn bytes(&self) -> u64 {
         let mut sum: u64 = self.leftovers().values().map(|left| left.bytes).sum();
         for shard in &self.shards {
-            let live = shard.hold();
-            let received = live.values().filter_map(|entry| match entry {
-                Entry::Live(object) => Some(object.look().received),
-                Entry::Gone(_) => None,
-            });
-            sum += received.sum::<u64>();
+            let received = shard.hold().entries.values().map(Entry::bytes).sum::<u64>();
+            sum += received;
         }
         sum
     }
 
-    /// The live objects whose ids start with `byte`.
-    pub(super) fn live_in(&self, byte: u8) -> Vec<Arc<Object>> {
-        live(self.shards[usize::from(byte)].hold().values()).collect()
+    /// The entries whose ids start with `byte`, in the order of their ids, each as it is when its batch is taken.
+    pub(super) fn entries_in(&self, byte: u8) -> impl Iterator<Item = (ObjectId, Entry)> + '_ {
+        let shard = &self.shards[usize::from(byte)];
+        let mut from = Some(Bound::Unbounded);
+        let batch = move || {
+            let range = (from.take()?, Bound::Unbounded);
+            let shard = shard.hold();
+            let batch: Vec<_> =
+                shard.entries.range(range).take(INDEX_BATCH).map(|(id, entry)| (*id, entry.clone())).collect();
+            from = batch.last().filter(|_| batch.len() == INDEX_BATCH).map(|(id, _)| Bound::Excluded(*id));
+            Some(batch)
+        };
+        std::iter::from_fn(batch).flatten()
     }
 
-    /// The tombstones of ids that start with `byte`.
-    pub(super) fn tombstones_in(&self, byte: u8) -> Vec<(ObjectId, Tombstone)> {
-        let shard = self.shards[usize::from(byte)].hold();
-        let tombstone = |(id, entry): (&ObjectId, &Entry)| match entry {
-            Entry::Gone(tombstone) => Some((*id, *tombstone)),
-            Entry::Live(_) => None,
-        };
-        shard.iter().filter_map(tombstone).collect()
+    /// When each removal that is remembered was recorded.
+    pub(super) fn removed_at(&self) -> Vec<u64> {
+        let mut times = Vec::new();
+        for shard in &self.shards {
+            times.extend(shard.hold().entries.values().filter_map(|entry| match entry {
+                Entry::Gone(tombstone) => Some(tombstone.at_unix_ms),
+                Entry::Awake(_) | Entry::Rest(_) => None,
+            }));
+        }
+        times
     }
 
     /// Forgets confirmed tombstones older than `before_unix_ms`, and objects that nobody holds and no record names.
     pub(super) fn sweep(&self, before_unix_ms: u64) {
         let leftovers = self.leftovers();
         for shard in &self.shards {
-            shard.hold().retain(|id, entry| match entry {
+            shard.hold().entries.retain(|id, entry| match entry {
                 Entry::Gone(tombstone) => {
                     let is_done = tombstone.confirmed && !leftovers.contains_key(id);
                     !is_done || tombstone.at_unix_ms >= before_unix_ms
                 }
                 // Under the shard's lock nobody can get hold of an object that only the shard holds.
-                Entry::Live(object) => Arc::strong_count(object) > 1 || object.is_recorded(),
+                Entry::Awake(object) => Arc::strong_count(object) > 1 || object.is_recorded(),
+                Entry::Rest(_) => true,
             });
         }
     }
@@ -299,8 +423,8 @@ impl Index {
     pub(super) fn count(&self) -> (usize, usize) {
         let mut count = (0, 0);
         for shard in &self.shards {
-            shard.hold().values().for_each(|entry| match entry {
-                Entry::Live(_) => count.0 += 1,
+            shard.hold().entries.values().for_each(|entry| match entry {
+                Entry::Awake(_) | Entry::Rest(_) => count.0 += 1,
                 Entry::Gone(_) => count.1 += 1,
             });
         }
@@ -321,11 +445,32 @@ impl Leftover {
     }
 }
 
-fn live<'a>(entries: impl Iterator<Item = &'a Entry>) -> impl Iterator<Item = Arc<Object>> {
-    entries.filter_map(|entry| match entry {
-        Entry::Live(object) => Some(Arc::clone(object)),
-        Entry::Gone(_) => None,
-    })
+impl Shard {
+    fn put(&mut self, id: ObjectId, object: Arc<Object>) -> Arc<Object> {
+        self.entries.insert(id, Entry::Awake(Arc::clone(&object)));
+        self.awake.push(id);
+        object
+    }
+}
+
+impl Entry {
+    /// What counts as received; a removal has its leftover.
+    fn bytes(&self) -> u64 {
+        match self {
+            Self::Awake(object) => object.look().received,
+            Self::Rest(rest) => rest.length(),
+            Self::Gone(_) => 0,
+        }
+    }
+
+    /// How long its file is at least; `None`: removed.
+    pub(super) fn end(&self) -> Option<u64> {
+        match self {
+            Self::Awake(object) => Some(object.end()),
+            Self::Rest(rest) => Some(rest.length()),
+            Self::Gone(_) => None,
+        }
+    }
 }
 
 impl Tally {

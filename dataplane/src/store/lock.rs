@@ -11,6 +11,11 @@ impl<T> Lock<T> {
         Self(Mutex::new(value))
     }
 
+    /// Without locking: nobody else has it.
+    pub(super) fn get_mut(&mut self) -> &mut T {
+        self.0.get_mut().unwrap_or_else(PoisonError::into_inner)
+    }
+
     pub(super) fn hold(&self) -> MutexGuard<'_, T> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -28,7 +28,7 @@
 //!
 //! `record`, `segment` and `manifest` are the format; `disk`, `room`, `tail`, `chain`, `journal` and `flushing` append and write; `known` and `extent` are what records add up to;
 //! `decide` is the table of easytransfer.md 2.4; `object`, `claim`, `completion`, `reader` are what the byte path holds;
-//! `index` finds objects; `open`, `replay`, `verify`, `walk`, `checkpoint` are start and compaction; `whole` is the rest;
+//! `index` finds objects, `rest` is one that nobody uses; `open`, `replay`, `verify`, `walk`, `checkpoint` are start and compaction; `whole` is the rest;
 //! `quarantine` is where a start moves files that no record names; `adopt` takes over what another program wrote.
 mod adopt;
 mod chain;
@@ -53,6 +53,7 @@ mod quarantine;
 mod reader;
 mod record;
 mod replay;
+mod rest;
 mod room;
 mod segment;
 mod tail;

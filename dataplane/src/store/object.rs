@@ -22,6 +22,7 @@ use super::lock::Lock;
 use super::path::ObjectPath;
 use super::reader::ReadGuard;
 use super::record::{Change, KEPT_MAX};
+use super::rest::Rest;
 use super::verify::{Proof, prove};
 
 /// A writer that was silent this long gives way (T-LOCK-2).
@@ -156,6 +157,26 @@ impl Object {
             index,
             tally,
         }
+    }
+
+    /// One that was at rest: what this run learned of it is as it was.
+    pub(super) fn wake(id: ObjectId, rest: &Rest, index: Weak<Index>, tally: Arc<Tally>) -> Self {
+        let mut object = Self::new(id, rest.known(), index, tally);
+        (*object.inode.get_mut(), *object.downloads.get_mut()) = (rest.inode, u64::from(rest.downloads));
+        object
+    }
+
+    /// Nobody but the index has it: in few bytes, if it is complete and there is no more to know of it. `is_synced` tells
+    /// whether a record is known to be durable: no answer has to wait for it any more.
+    pub(super) fn rest(&mut self, is_synced: impl Fn(Position) -> bool) -> Option<Rest> {
+        let is_sound = !*self.removed.get_mut() && !*self.damaged.get_mut() && !*self.cut.get_mut();
+        let is_free =
+            *self.readers.get_mut() == 0 && !*self.delivering.get_mut() && self.changed.total_listeners() == 0;
+        let (inode, downloads) = (*self.inode.get_mut(), *self.downloads.get_mut());
+        let state = self.state.get_mut();
+        let is_quiet = state.writers.is_empty() && !state.completing && !state.unpublished && !state.in_doubt;
+        let is_durable = state.kept.is_none() && state.positions.iter().all(|position| is_synced(*position));
+        if is_sound && is_free && is_quiet && is_durable { Rest::of(&state.known, inode, downloads) } else { None }
     }
 
     /// Its name.

@@ -2,7 +2,6 @@
 //!
 //! A start unlinks no object's file, and changes nothing before it has decided that it runs. What it may find, and what it
 //! does then, is the table in `dataplane/START.md`.
-use std::collections::HashMap;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
@@ -19,7 +18,7 @@ use super::index::{Index, Leftover};
 use super::journal::Common;
 use super::manifest::{self, List, Manifest};
 use super::quarantine;
-use super::replay::{Replay, Slot, replay};
+use super::replay::{Replay, Slot, Slots, replay};
 use super::room::is_full;
 use super::segment::{BootId, Damage};
 use super::verify::{is_doubtful, settle_all, verify};
@@ -336,7 +335,8 @@ fn refuse_journal_without_objects(root: &Path, objects: &OwnedFd, found: &Replay
     }
     let has_bytes = |(id, slot): (&ObjectId, &Slot)| match slot {
         Slot::Live(known) if known.received.bytes() > 0 => Some(*id),
-        Slot::Live(_) | Slot::Gone(_) => None,
+        Slot::Rest(rest) if rest.length() > 0 => Some(*id),
+        Slot::Live(_) | Slot::Rest(_) | Slot::Gone(_) => None,
     };
     let mut named = found.slots.iter().filter_map(has_bytes);
     match named.next() {
@@ -364,8 +364,9 @@ fn refuse_objects_of_another_journal(root: &Path, found: &Replay, walked: &Walke
 
 fn settle(objects: &OwnedFd, found: &mut Replay) -> u64 {
     let doubtful = found.slots.iter_mut().filter_map(|(id, slot)| match slot {
-        Slot::Live(known) if is_doubtful(known) => Some((*id, known)),
-        Slot::Live(_) | Slot::Gone(_) => None,
+        Slot::Live(known) if is_doubtful(known) => Some((*id, &mut **known)),
+        // What is in doubt is not at rest.
+        Slot::Live(_) | Slot::Rest(_) | Slot::Gone(_) => None,
     });
     let doubtful: Vec<_> = doubtful.collect();
     if doubtful.is_empty() {
@@ -378,12 +379,9 @@ fn settle(objects: &OwnedFd, found: &mut Replay) -> u64 {
     settle_all(objects, doubtful)
 }
 
-fn fill(index: &Arc<Index>, slots: HashMap<ObjectId, Slot>) {
-    for (id, slot) in slots {
-        match slot {
-            Slot::Live(known) => index.restore(id, known),
-            Slot::Gone(tombstone) => index.bury(id, tombstone),
-        }
+fn fill(index: &Arc<Index>, slots: Slots) {
+    for (byte, slots) in slots.into_shards() {
+        index.restore_all(byte, slots);
     }
 }
 

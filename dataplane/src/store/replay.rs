@@ -1,7 +1,6 @@
 //! Reading the journal at start: the checkpoint, then the records of all cores in the order of their sequence numbers. Which
 //! files count, the manifest says.
-use std::collections::HashMap;
-use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, HashMap};
 use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
@@ -15,20 +14,31 @@ use super::index::Tombstone;
 use super::known::{Known, Stamp};
 use super::manifest::{self, Entry as Listed, List};
 use super::record::{Change, Record, Told};
+use super::rest::Rest;
 use super::room::Used;
-use super::segment::{BootId, Damage, DamageKind, Frame, HEADER_BYTES, Loaded, Name, frame, load};
+use super::segment::{BootId, Damage, DamageKind, Frame, Frames, HEADER_BYTES, Loaded, Name, frame, load};
 
 /// What replay makes of one id.
 #[derive(Debug)]
 pub(super) enum Slot {
-    Live(Known),
+    Live(Box<Known>),
+    /// Complete, and nothing in doubt.
+    Rest(Rest),
     Gone(Tombstone),
+}
+
+/// What replay makes of all ids, by their first byte and sorted, as in the index.
+#[derive(Debug)]
+pub(super) struct Slots {
+    shards: Vec<BTreeMap<ObjectId, Slot>>,
+    /// Read from a checkpoint, where objects come in the order of their ids: not in their shard yet.
+    next: Vec<(ObjectId, Slot)>,
 }
 
 /// All that the journal says.
 #[derive(Debug, Default)]
 pub(super) struct Replay {
-    pub(super) slots: HashMap<ObjectId, Slot>,
+    pub(super) slots: Slots,
     pub(super) records: u64,
     pub(super) torn_bytes: u64,
     /// Highest generation of any file.
@@ -67,9 +77,8 @@ pub(super) fn replay(directory: &OwnedFd, boot: BootId, manifest: Option<&List>)
         (false, true) => Trust::Cached,
         (false, false) => Trust::Suspect,
     };
-    if let Some(file) = checkpoint.map(|name| replay.read(directory, name, boot, None)).transpose()?.flatten() {
-        let same_boot = file.header.boot.is_same(boot);
-        replay.restore(&file, |sequence| trust(same_boot, sequence), &seals);
+    if let Some(name) = checkpoint {
+        replay.restore(directory, name, boot, trust, &seals)?;
     }
     for (_, file, at) in order {
         let file = &segments[file];
@@ -95,8 +104,8 @@ pub(super) fn replay(directory: &OwnedFd, boot: BootId, manifest: Option<&List>)
         }
     }
     for object in seals.keys() {
-        if let Some(Slot::Live(known)) = replay.slots.get_mut(object) {
-            known.extents.unseal();
+        if let Some(slot) = replay.slots.get_mut(object) {
+            slot.change(|known| known.extents.unseal());
         }
     }
     Ok(replay)
@@ -261,53 +270,154 @@ impl Replay {
     }
 
     fn apply(&mut self, object: ObjectId, stamp: Stamp, change: &Change, seals: &Seals) {
-        let slot = match self.slots.entry(object) {
-            Entry::Occupied(occupied) => occupied.into_mut(),
-            Entry::Vacant(vacant) => vacant.insert(Slot::Live(sealed(Known::default(), object, seals))),
-        };
+        let slot = self.slots.shard(object).entry(object);
+        let slot = slot.or_insert_with(|| Slot::Live(Box::new(sealed(Known::default(), object, seals))));
         match (slot, change) {
-            (Slot::Live(known), _) if known.sequence >= stamp.sequence => {}
-            (slot @ Slot::Live(_), Change::Remove) => {
+            (slot, _) if slot.sequence() >= Some(stamp.sequence) => {}
+            (slot @ (Slot::Live(_) | Slot::Rest(_)), Change::Remove) => {
                 let Stamp { sequence, at_unix_ms, .. } = stamp;
                 *slot = Slot::Gone(Tombstone { sequence, at_unix_ms, confirmed: false });
             }
-            (Slot::Live(known), change) => known.apply(stamp, change),
+            (slot @ (Slot::Live(_) | Slot::Rest(_)), change) => slot.change(|known| known.apply(stamp, change)),
             (Slot::Gone(tombstone), Change::Confirmed { what: Told::Removed }) => tombstone.confirmed = true,
             (Slot::Gone(_), _) => {}
         }
     }
 
-    /// A checkpoint is either whole or damaged: it was synced before it got its name.
-    fn restore(&mut self, file: &Loaded, trust: impl Fn(u64) -> Trust, seals: &Seals) {
-        let name = file.header.name;
-        let mut ended = None;
-        for (at, frame) in frames(file) {
+    /// A checkpoint is either whole or damaged: it was synced before it got its name. It is read piece by piece: there may be
+    /// millions of objects in it.
+    fn restore(
+        &mut self,
+        directory: &OwnedFd,
+        name: Name,
+        boot: BootId,
+        trust: impl Fn(bool, u64) -> Trust,
+        seals: &Seals,
+    ) -> io::Result<()> {
+        let mut file = match Frames::open(directory, name)? {
+            Ok(file) => file,
+            Err(what) => {
+                self.damaged(name, 0, what);
+                return Ok(());
+            }
+        };
+        let same_boot = file.header.boot.is_same(boot);
+        self.sequence = self.sequence.max(file.header.sequence);
+        let (mut count, mut ended) = (0, None);
+        while let Some((at, frame)) = file.next()? {
             let (sequence, at_unix_ms) = (frame.sequence, frame.at_unix_ms);
-            let stamp = Stamp { sequence, at_unix_ms, trust: trust(sequence) };
+            let stamp = Stamp { sequence, at_unix_ms, trust: trust(same_boot, sequence) };
             match frame.record() {
                 Ok(Record::Snapshot { object, snapshot }) => {
-                    let known = sealed(Known::restore(&snapshot, stamp), object, seals);
-                    self.slots.insert(object, Slot::Live(known));
+                    let mut slot = Slot::Live(Box::new(sealed(Known::restore(&snapshot, stamp), object, seals)));
+                    // Of length 0, it has no pieces.
+                    slot.change(|_| {});
+                    self.slots.append(object, slot);
                 }
-                Ok(Record::Pieces { object, pieces }) => match self.slots.get_mut(&object) {
-                    Some(Slot::Live(known)) => {
-                        pieces.iter().for_each(|piece| known.restore_piece(piece, stamp.trust));
+                Ok(Record::Pieces { object, pieces }) => match self.slots.last_mut(object) {
+                    Some(slot @ (Slot::Live(_) | Slot::Rest(_))) => {
+                        slot.change(|known| pieces.iter().for_each(|piece| known.restore_piece(piece, stamp.trust)));
                     }
-                    Some(Slot::Gone(_)) | None => self.damaged(name, at as u64, DamageKind::Place),
+                    Some(Slot::Gone(_)) | None => self.damaged(name, at, DamageKind::Place),
                 },
                 Ok(Record::Tombstone { object, confirmed }) => {
-                    self.slots.insert(object, Slot::Gone(Tombstone { sequence, at_unix_ms, confirmed }));
+                    self.slots.append(object, Slot::Gone(Tombstone { sequence, at_unix_ms, confirmed }));
                 }
-                Ok(Record::End { count }) => ended = Some((count, at + frame.length)),
-                Ok(Record::Change { .. } | Record::Clean { .. }) => self.damaged(name, at as u64, DamageKind::Place),
-                Err(what) => self.damaged(name, at as u64, what),
+                Ok(Record::End { count }) => ended = Some((count, at + frame.length as u64)),
+                Ok(Record::Change { .. } | Record::Clean { .. }) => self.damaged(name, at, DamageKind::Place),
+                Err(what) => self.damaged(name, at, what),
             }
-            self.records += 1;
+            (self.records, count) = (self.records + 1, count + 1);
         }
-        let count = frames(file).count() as u64;
-        if count == 0 || ended != Some((count - 1, file.bytes.len())) || file.torn > 0 {
-            self.damaged(name, file.bytes.len() as u64, DamageKind::Cut);
+        self.slots.settle();
+        let mut torn = 0;
+        if let (false, Ok(Ok(loaded))) = (file.is_at_end(), load(directory, name, boot)) {
+            self.loaded(name, &loaded, None);
+            torn = loaded.torn;
         }
+        if count == 0 || ended != Some((count - 1, file.at())) || torn > 0 {
+            self.damaged(name, file.at(), DamageKind::Cut);
+        }
+        Ok(())
+    }
+}
+
+impl Slot {
+    /// Of the last record of a live object.
+    fn sequence(&self) -> Option<u64> {
+        match self {
+            Self::Live(known) => Some(known.sequence),
+            Self::Rest(rest) => Some(rest.sequence()),
+            Self::Gone(_) => None,
+        }
+    }
+
+    /// What is known of a live object changes.
+    fn change(&mut self, change: impl FnOnce(&mut Known)) {
+        let mut known = match self {
+            Self::Live(known) => std::mem::take(&mut **known),
+            Self::Rest(rest) => rest.known(),
+            Self::Gone(_) => return,
+        };
+        change(&mut known);
+        match (Rest::of(&known, 0, 0), &mut *self) {
+            (Some(rest), _) => *self = Self::Rest(rest),
+            (None, Self::Live(place)) => **place = known,
+            (None, _) => *self = Self::Live(Box::new(known)),
+        }
+    }
+}
+
+impl Slots {
+    fn shard(&mut self, id: ObjectId) -> &mut BTreeMap<ObjectId, Slot> {
+        &mut self.shards[usize::from(id.as_bytes()[0])]
+    }
+
+    pub(super) fn get_mut(&mut self, id: &ObjectId) -> Option<&mut Slot> {
+        self.shard(*id).get_mut(id)
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&ObjectId, &Slot)> {
+        self.shards.iter().flatten()
+    }
+
+    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = (&ObjectId, &mut Slot)> {
+        self.shards.iter_mut().flatten()
+    }
+
+    /// By the first byte of the ids.
+    pub(super) fn into_shards(self) -> impl Iterator<Item = (u8, BTreeMap<ObjectId, Slot>)> {
+        (0..=u8::MAX).zip(self.shards)
+    }
+
+    /// The next of a checkpoint; [`Slots::settle`] has to follow the last one.
+    fn append(&mut self, id: ObjectId, slot: Slot) {
+        if self.next.first().is_some_and(|(first, _)| first.as_bytes()[0] != id.as_bytes()[0]) {
+            self.settle();
+        }
+        self.next.push((id, slot));
+    }
+
+    /// The one that was appended last, if it is this one's.
+    fn last_mut(&mut self, id: ObjectId) -> Option<&mut Slot> {
+        self.next.last_mut().filter(|(last, _)| *last == id).map(|(_, slot)| slot)
+    }
+
+    fn settle(&mut self) {
+        let Some((first, _)) = self.next.first() else { return };
+        let shard = &mut self.shards[usize::from(first.as_bytes()[0])];
+        if shard.is_empty() {
+            // Sorted, and then built with nodes that are full.
+            *shard = self.next.drain(..).collect();
+        } else {
+            shard.extend(self.next.drain(..));
+        }
+    }
+}
+
+impl Default for Slots {
+    fn default() -> Self {
+        Self { shards: (0..=u8::MAX).map(|_| BTreeMap::new()).collect(), next: Vec::new() }
     }
 }
 

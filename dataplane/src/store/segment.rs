@@ -371,6 +371,66 @@ pub(super) fn frame(seed: u32, bytes: &[u8]) -> Option<Frame<'_>> {
     })
 }
 
+/// A file that is read from front to back, a piece at a time.
+#[derive(Debug)]
+pub(super) struct Frames {
+    file: OwnedFd,
+    pub(super) header: Header,
+    seed: u32,
+    size: u64,
+    /// What was read and is not used up, from `start` on; it ends at `read` in the file.
+    buffer: Vec<u8>,
+    start: usize,
+    read: u64,
+}
+
+/// Bytes of one read.
+const PIECE_BYTES: usize = 1 << 20;
+
+impl Frames {
+    pub(super) fn open(directory: impl AsFd, name: Name) -> io::Result<Result<Self, DamageKind>> {
+        let file = open_beneath(directory, &name.to_string())?;
+        let size = rustix::fs::fstat(&file)?.st_size.unsigned_abs();
+        let mut head = [0; HEADER_BYTES];
+        let read = read_at(&file, &mut head, 0)?;
+        let header = Header::decode(name, &head[..read]);
+        let opened = |(header, seed)| {
+            let (buffer, start, read) = (Vec::new(), 0, HEADER_BYTES as u64);
+            Self { file, header, seed, size, buffer, start, read }
+        };
+        Ok(header.map(opened))
+    }
+
+    /// The next good frame, and where it is; `None`: there is none.
+    pub(super) fn next(&mut self) -> io::Result<Option<(u64, Frame<'_>)>> {
+        if self.buffer.len() - self.start < FRAME_BYTES_MAX && self.read < self.size {
+            self.buffer.drain(..self.start);
+            self.start = 0;
+            let kept = self.buffer.len();
+            self.buffer.resize(kept + PIECE_BYTES, 0);
+            let read = read_at(&self.file, &mut self.buffer[kept..], self.read)?;
+            self.buffer.truncate(kept + read);
+            self.read += read as u64;
+            // It was made shorter meanwhile.
+            self.size = if read == 0 { self.read } else { self.size };
+        }
+        let at = self.at();
+        let Some(found) = frame(self.seed, &self.buffer[self.start..]) else { return Ok(None) };
+        self.start += found.length;
+        Ok(Some((at, found)))
+    }
+
+    /// Behind the last frame.
+    pub(super) fn at(&self) -> u64 {
+        self.read - (self.buffer.len() - self.start) as u64
+    }
+
+    /// Nothing is behind the last frame.
+    pub(super) fn is_at_end(&self) -> bool {
+        self.at() == self.size
+    }
+}
+
 /// A whole file, checked: every byte below `end` is header or good frames.
 #[derive(Debug)]
 pub(super) struct Loaded {
@@ -427,17 +487,23 @@ pub(super) fn open_beneath(directory: impl AsFd, name: &str) -> io::Result<Owned
 pub(super) fn read_whole(file: &OwnedFd) -> io::Result<Vec<u8>> {
     let size = rustix::fs::fstat(file)?.st_size;
     let mut bytes = vec![0; usize::try_from(size).map_err(|_| io::ErrorKind::FileTooLarge)?];
+    let filled = read_at(file, &mut bytes, 0)?;
+    bytes.truncate(filled);
+    Ok(bytes)
+}
+
+/// Fills `bytes` with what is there from `at` on; less at the end of the file.
+fn read_at(file: &OwnedFd, bytes: &mut [u8], at: u64) -> io::Result<usize> {
     let mut filled = 0;
     while filled < bytes.len() {
-        match rustix::io::pread(file, &mut bytes[filled..], filled as u64) {
+        match rustix::io::pread(file, &mut bytes[filled..], at + filled as u64) {
             Ok(0) => break,
             Ok(count) => filled += count,
             Err(rustix::io::Errno::INTR) => {}
             Err(error) => return Err(error.into()),
         }
     }
-    bytes.truncate(filled);
-    Ok(bytes)
+    Ok(filled)
 }
 
 pub(super) fn le32(bytes: &[u8]) -> u32 {

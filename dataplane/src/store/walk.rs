@@ -71,14 +71,15 @@ fn walk_directory(objects: &OwnedFd, index: &Index, byte: u8, found: &Lock<Walke
         Ok(sizes) => sizes,
         Err(error) => {
             let what = format!("objects/{} cannot be read: {error}", directory(byte));
-            let hurt = index.live_in(byte).into_iter().filter(|object| object.end() > 0);
-            found.hold().damaged.extend(hurt.map(|object| (object.id(), what.clone())));
+            let hurt = index.entries_in(byte).filter(|(_, entry)| entry.end() > Some(0));
+            found.hold().damaged.extend(hurt.map(|(id, _)| (id, what.clone())));
             return;
         }
     };
     let mut unknown = sizes;
-    for object in index.live_in(byte) {
-        let (recorded, size) = (object.end(), unknown.remove(&object.id()));
+    for (id, entry) in index.entries_in(byte) {
+        let Some(recorded) = entry.end() else { continue };
+        let size = unknown.remove(&id);
         let what = match size {
             Some(Ok(found)) if found >= recorded => continue,
             Some(Ok(found)) => DamageKind::Object { recorded, found }.to_string(),
@@ -86,7 +87,7 @@ fn walk_directory(objects: &OwnedFd, index: &Index, byte: u8, found: &Lock<Walke
             None if recorded == 0 => continue,
             None => format!("{recorded} bytes are recorded, and there is no file"),
         };
-        found.hold().damaged.push((object.id(), what));
+        found.hold().damaged.push((id, what));
     }
     for (id, size) in unknown {
         if index.is_removed(id) {

@@ -215,7 +215,13 @@ impl Store {
 
     /// What is recorded of one object; `None`: nothing, or it is removed.
     pub fn recorded_presence(&self, id: ObjectId) -> Option<Presence> {
-        self.index.find(id)?.recorded_presence()
+        self.index.recorded_presence(id)
+    }
+
+    /// Objects that are not complete, in the order of their ids. Costs what is in use or unfinished, not what is stored.
+    pub fn incomplete(&self) -> Vec<Presence> {
+        let recorded = self.index.awake().into_iter().filter_map(|id| self.index.recorded_presence(id));
+        recorded.filter(|presence| !presence.complete).collect()
     }
 
     /// Bytes of all objects.
@@ -279,7 +285,7 @@ impl Store {
         &self.common
     }
 
-    pub(super) fn index(&self) -> &Index {
+    pub(super) fn index(&self) -> &Arc<Index> {
         &self.index
     }
 
@@ -410,8 +416,15 @@ impl Store {
         is_well
     }
 
-    /// Writes a checkpoint when enough was appended since the last, and makes spare segments. Blocking: not on a core.
+    /// Complete objects that nobody uses take little memory from now on. Costs what is in use.
+    pub(super) fn let_rest(&self) {
+        self.index.rest(|position| !self.journals[position.core()].needs_sync(position));
+    }
+
+    /// Writes a checkpoint when enough was appended since the last, makes spare segments, and gives back the memory of
+    /// complete objects that nobody uses any more. Blocking: not on a core.
     pub fn compact_if_due(&self) -> Result<bool, JournalError> {
+        self.let_rest();
         if self.common.read_only.load(Ordering::Relaxed) {
             return Ok(false);
         }
@@ -467,8 +480,7 @@ impl Store {
     fn forget_old_tombstones(&self) {
         let mut before = unix_ms().saturating_sub(TOMBSTONE_MS);
         if self.index.count().1 > TOMBSTONES_MAX {
-            let all = (0..=u8::MAX).flat_map(|byte| self.index.tombstones_in(byte));
-            let mut ages: Vec<u64> = all.map(|(_, tombstone)| tombstone.at_unix_ms).collect();
+            let mut ages = self.index.removed_at();
             let surplus = ages.len().saturating_sub(TOMBSTONES_MAX);
             before = before.max(*ages.select_nth_unstable(surplus).1);
         }
@@ -477,9 +489,7 @@ impl Store {
 
     /// Reads an object back and compares it with the CRCs of its records (P19). Blocking. `None`: no such object.
     pub fn verify(&self, id: ObjectId) -> Option<Verified> {
-        let object = self.find(id)?;
-        let known = object.state.hold().known.clone();
-        Some(verify(&self.objects, id, &known))
+        Some(verify(&self.objects, id, &self.index.known(id)?))
     }
 
     /// An orderly end, after all cores stopped: syncs the whole file system and records that nothing is in doubt. Without it

@@ -34,7 +34,7 @@ fn replay_of(root: &Path) -> Replay {
 }
 
 fn objects(replay: &Replay) -> usize {
-    replay.slots.values().filter(|slot| matches!(slot, Slot::Live(_))).count()
+    replay.slots.iter().filter(|(_, slot)| matches!(slot, Slot::Live(_))).count()
 }
 
 #[test]
@@ -204,7 +204,7 @@ fn any_bytes_in_a_segment_are_damage_or_a_tail() {
         bytes[from..from + garbage.len()].copy_from_slice(&garbage);
         std::fs::write(&segment, bytes).unwrap();
         let replay = replay_of(root.path());
-        for (object, slot) in &replay.slots {
+        for (object, slot) in replay.slots.iter() {
             let Slot::Live(known) = slot else { panic!("{slot:?}") };
             prop_assert!((0..10).any(|number| id(number) == *object) && known.received.bytes() == 100);
         }

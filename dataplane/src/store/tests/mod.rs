@@ -8,6 +8,7 @@ mod full;
 mod loss;
 mod model;
 mod power;
+mod rest;
 mod start;
 mod threads;
 

@@ -44,6 +44,10 @@ enum Op {
         object: u8,
     },
     Compact,
+    /// Objects that nobody uses take little memory; with `synced`, none stays awake for its records.
+    Rest {
+        synced: bool,
+    },
     /// The process dies; with `torn`, the last write is cut somewhere: this part of the used bytes stays.
     Crash {
         torn: Option<u16>,
@@ -67,6 +71,7 @@ fn op() -> impl Strategy<Value = Op> {
         4 => (object.clone(), any::<bool>()).prop_map(|(object, synced)| Op::Complete { object, synced }),
         1 => object.prop_map(|object| Op::Remove { object }),
         1 => Just(Op::Compact),
+        4 => any::<bool>().prop_map(|synced| Op::Rest { synced }),
         3 => prop::option::of(any::<u16>()).prop_map(|torn| Op::Crash { torn }),
         1 => any::<u8>().prop_map(|lost| Op::PowerLoss { lost }),
     ]
@@ -161,6 +166,13 @@ impl Run {
                 self.store().compact().unwrap();
                 self.segment = newest_segment(self.root.path());
                 self.history.clear();
+            }
+            Op::Rest { synced } => {
+                let store = self.store();
+                if synced {
+                    store.journals().iter().for_each(|journal| journal.sync_blocking().unwrap());
+                }
+                store.let_rest();
             }
             Op::Crash { torn } => return self.crash(torn),
             Op::PowerLoss { lost } => return self.lose_power(lost),
@@ -363,7 +375,10 @@ impl Run {
             if !model.removed {
                 assert_eq!(inventory.contains_key(&id(object)), model.recorded, "{model:?}");
             }
-            let Some(found) = store.find(id(object)) else { continue };
+            let known = store.index().known(id(object));
+            let found = store.find(id(object));
+            assert_eq!(known, found.as_ref().map(|object| object.state.hold().known.clone()));
+            let Some(found) = found else { continue };
             let (look, spans, file) = (found.look(), found.spans(), read_file(self.root.path(), id(object)));
             assert_eq!(look.length, model.length.map(|cells| cells as u64 * CELL));
             assert_eq!(look.contiguous, model.contiguous() as u64 * CELL);
