@@ -1,5 +1,6 @@
 //! Many small files: a node that holds them starts, answers at once, and tells its control plane of them while it serves.
 
+use crate::support::idle::memory_of;
 use crate::support::node::Setup;
 use crate::support::{Node, Request, Role, TOKEN, wait};
 
@@ -8,11 +9,16 @@ const FILES: u64 = 6_000;
 
 fn planted(setup: Setup) -> Node {
     let mut node = setup.start();
-    node.stop();
-    let planted = wait::run(node.et(&["server", "plant", "--objects", &FILES.to_string(), "--bytes", "3"])).ok().stdout;
-    assert_eq!(planted.trim(), format!("{FILES} files of 3 bytes"));
-    node.start_again();
+    plant(&mut node, FILES);
     node
+}
+
+/// Restarts the node with so many more files.
+fn plant(node: &mut Node, files: u64) {
+    node.stop();
+    let planted = wait::run(node.et(&["server", "plant", "--objects", &files.to_string(), "--bytes", "3"])).ok().stdout;
+    assert_eq!(planted.trim(), format!("{files} files of 3 bytes"));
+    node.start_again();
 }
 
 #[track_caller]
@@ -63,4 +69,25 @@ fn b5_a_limit_counts_what_is_there_before_the_inventory_was_told() {
         wait::until("it decides", || (node.get("/api/health").status == 200).then_some(()));
     }
     all_there(&node, 0);
+}
+
+/// Bytes of memory that the data plane has, started and left alone.
+#[track_caller]
+fn resident(node: &Node) -> u64 {
+    wait::until("it is ready", || (node.get("/readyz").status == 200).then_some(()));
+    memory_of(node, Role::Data, "VmRSS:")
+}
+
+#[test]
+fn b5_a_complete_file_that_nobody_uses_costs_the_data_plane_little_memory() {
+    const MORE: u64 = 12_000;
+    const BYTES_EACH: u64 = 250;
+    let mut node = Node::setup().two_processes().start();
+    // Both are restarts: what a start needs for itself is in both.
+    plant(&mut node, 100);
+    let few = resident(&node);
+    plant(&mut node, MORE);
+    let many = resident(&node);
+    assert!(many < few + MORE * BYTES_EACH, "{few} bytes with 100 files, {many} with {MORE} more");
+    println!("{} bytes a file", many.saturating_sub(few) / MORE);
 }

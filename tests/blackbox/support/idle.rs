@@ -45,7 +45,12 @@ impl Idle {
 
 /// Memory of the server in bytes: `VmRSS:` what is resident now, `VmHWM:` the most so far.
 pub fn memory(node: &Node, what: &str) -> u64 {
-    let pid = node.pid(Role::Both).expect("it runs");
+    memory_of(node, Role::Both, what)
+}
+
+/// As [`memory`], of one of its processes.
+pub fn memory_of(node: &Node, role: Role, what: &str) -> u64 {
+    let pid = node.pid(role).expect("it runs");
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("its status");
     let line = status.lines().find_map(|line| line.strip_prefix(what)).expect("its memory");
     let kib: u64 = line.trim().trim_end_matches(" kB").parse().expect(line);
