@@ -2,7 +2,7 @@
 //! grants are revoked (then the client's next attempt meets the gate again).
 //!
 //! Must stay true: an event is made when the connection has room for it, so a reader who is slow misses some and holds
-//! back nothing; there are at most [`LIVE_AUDIENCE_MAX`] readers.
+//! back nothing; there are at most [`LIVE_AUDIENCE_MAX`](crate::bounds::LIVE_AUDIENCE_MAX) readers.
 
 use std::convert::Infallible;
 use std::sync::Arc;
