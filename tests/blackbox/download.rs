@@ -370,7 +370,7 @@ fn cors_fields_are_on_downloads_and_refusals() {
     let upload = node.complete(b"abcde");
     for request in [get(&upload), get(&upload).without("X-API-Token"), get(&upload).header("Range", "bytes=9-")] {
         let reply = node.send(&request.header("Origin", "https://page.example"));
-        assert_eq!(reply.field("Access-Control-Allow-Origin"), "https://page.example", "{reply:?}");
+        assert_eq!(reply.field("Access-Control-Allow-Origin"), "*", "{reply:?}");
         let exposed = reply.field("Access-Control-Expose-Headers").to_ascii_lowercase();
         for name in ["upload-offset", "location", "content-range", "x-received-ranges", "retry-after", "etag"] {
             assert!(exposed.split(',').any(|n| n.trim() == name), "{name} in {exposed}");

@@ -72,15 +72,16 @@ async fn section_1_5_cors_on_answers_refusals_and_grants() {
         assert!(answer.field("access-control-allow-methods").contains(method));
     }
     let refused = node.ask_as("GET", "/api/files", &[page], "none").await;
-    assert_eq!((refused.status, refused.field("access-control-allow-origin")), (401, "https://page.test"));
+    assert_eq!((refused.status, refused.field("access-control-allow-origin")), (401, "*"));
     assert!(refused.field("access-control-expose-headers").contains("Upload-Offset"));
     let (id, _) = node.create("0", &[]).await;
     let grant = node.ask("GET", &format!("/api/files/{id}/download"), &[page], "none").await.grant();
-    assert_eq!(header(&grant, "Access-Control-Allow-Origin"), Some("https://page.test"));
-    assert_eq!(header(&grant, "Access-Control-Allow-Credentials"), Some("true"));
+    assert_eq!(header(&grant, "Access-Control-Allow-Origin"), Some("*"));
+    assert_eq!(header(&grant, "Access-Control-Allow-Credentials"), None);
     let strict = Node::new(|config| config.cors_origins = vec!["https://page.test".into()]);
     let allowed = strict.ask("GET", "/api/health", &[page], "none").await;
     assert_eq!(allowed.field("access-control-allow-origin"), "https://page.test");
+    assert_eq!(allowed.field("access-control-allow-credentials"), "true");
     let foreign = strict.ask("GET", "/api/health", &[("origin", "https://evil.test")], "none").await;
     assert!(foreign.field("access-control-allow-origin").is_empty() && foreign.status == 200);
 }
