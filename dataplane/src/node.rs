@@ -99,6 +99,7 @@ pub fn start(mut config: Config) -> Result<Node, StartError> {
         journal_bytes: JOURNAL_BYTES,
         compact_above: COMPACT_ABOVE,
         read_only_on_damage: config.serve_damaged,
+        only_synced: config.durability == Durability::Every,
     };
     let (store, replayed) = Store::open(options)?;
     tracing::info!(?replayed, "store opened");

@@ -24,7 +24,7 @@ use super::fault::{Doing, Fault, believe, prove};
 use super::finish::{Stored, finish};
 use super::mover::{Limits, Moved, Mover, Stop};
 use super::remove::erase;
-use super::told::told;
+use super::told::{progress, told};
 use crate::body::Body;
 use crate::bounds::{SPANS_MAX, WRITER_CLAIM_WAIT};
 use crate::config::WriteMode;
@@ -311,7 +311,7 @@ async fn settle(
             finish(core, object, moved.file.as_ref(), what).await
         }
     };
-    core.shared.facts.push(Fact::Progress(object.presence()));
+    core.shared.facts.push(progress(core, object));
     match (end, finished) {
         (Err(stop), _) => Err(stopped(core, object, stop).await),
         (Ok(()), Err(fault)) => Err(failed(core, object, fault).await),

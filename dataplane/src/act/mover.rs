@@ -12,13 +12,13 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use etransfer_contract::Span;
-use etransfer_contract::fact::Fact;
 use etransfer_contract::tus::{Algorithm, Checksum, Refusal};
 use futures_util::FutureExt;
 use futures_util::future::{Either, select};
 
 use super::digest::{Digests, Hasher, of_file};
 use super::fault::{Broken, Doing, Fault};
+use super::told::progress;
 use crate::body::{BodyError, Fill};
 use crate::bounds::{BODY_TICK, SMALL_WINDOW_BYTES};
 use crate::content::Content;
@@ -395,7 +395,7 @@ impl<'c> Mover<'c> {
     async fn tell(&mut self) -> Result<(), Stop> {
         if self.untold && self.core.io.now() - self.told >= PROGRESS {
             (self.untold, self.told) = (false, self.core.io.now());
-            let progress = Fact::Progress(self.object.presence());
+            let progress = progress(self.core, self.object);
             let written = self.core.writer.written_all(self.object);
             on_disk(self.core, &self.claim, written).await.map_err(Doing::Journal.broken())?;
             self.core.shared.facts.push(progress);

@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use etransfer_contract::SpanSet;
+use etransfer_contract::fact::Fact;
 
 use super::fault::{Doing, Fault, prove};
 use super::finish::{Stored, finish, sync_journal};
@@ -57,6 +58,11 @@ async fn tell(core: &Core, object: &Arc<Object>, with_spans: bool) -> Result<Tol
         }
     }
     Ok(Told { look, spans })
+}
+
+/// What the control plane hears of an upload that goes on: it lists, and answers, what it heard.
+pub fn progress(core: &Core, object: &Object) -> Fact {
+    Fact::Progress(object.presence(core.shared.config.durability == Durability::Every))
 }
 
 /// All bytes are there: whoever completes it right now is waited for, else it is done here.

@@ -63,6 +63,8 @@ pub(super) struct Index {
     /// Objects whose bytes are not what was recorded, and how that was seen.
     damaged: Lock<BTreeMap<ObjectId, String>>,
     pub(super) tally: Arc<Tally>,
+    /// What is told of an object's bytes are those that a sync covered.
+    pub(super) only_synced: bool,
 }
 
 /// The file of a removed object.
@@ -83,7 +85,7 @@ pub(super) struct Tally {
 }
 
 impl Index {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(only_synced: bool) -> Self {
         let shards = (0..=u8::MAX).map(|_| Lock::default()).collect();
         Self {
             shards,
@@ -91,6 +93,7 @@ impl Index {
             leftovers: Lock::default(),
             damaged: Lock::default(),
             tally: Arc::default(),
+            only_synced,
         }
     }
 
@@ -177,9 +180,9 @@ impl Index {
     }
 
     /// As [`Object::recorded_presence`].
-    pub(super) fn recorded_presence(&self, id: ObjectId) -> Option<Presence> {
+    pub(super) fn recorded_presence(&self, id: ObjectId, only_synced: bool) -> Option<Presence> {
         match self.shard(id).hold().entries.get(&id)? {
-            Entry::Awake(object) => object.recorded_presence(),
+            Entry::Awake(object) => object.recorded_presence(only_synced),
             Entry::Rest(rest) => Some(rest.presence(id)),
             Entry::Gone(_) => None,
         }
@@ -322,7 +325,7 @@ impl Index {
         owed.sort_unstable_by_key(|(at, ..)| *at);
         let fact = |(_, object, what)| match what {
             Told::Removed => Some(Fact::Removed { object }),
-            Told::Completed => self.recorded_presence(object).map(Fact::Completed),
+            Told::Completed => self.recorded_presence(object, self.only_synced).map(Fact::Completed),
         };
         owed.into_iter().filter_map(fact).collect()
     }
@@ -351,7 +354,7 @@ impl Index {
         for shard in &self.shards[first..] {
             for (id, entry) in shard.hold().entries.range((from, Bound::Unbounded)) {
                 let presence = match entry {
-                    Entry::Awake(object) => object.recorded_presence(),
+                    Entry::Awake(object) => object.recorded_presence(self.only_synced),
                     Entry::Rest(rest) => Some(rest.presence(*id)),
                     Entry::Gone(tombstone) => leftovers.get(id).map(|left| left.presence(*id, tombstone)),
                 };

@@ -91,13 +91,15 @@ impl Known {
         self.extents.spans(|extent| extent.trust == Trust::Durable)
     }
 
-    /// What to tell the control plane.
-    pub(super) fn presence(&self, object: ObjectId, length: Option<u64>) -> Presence {
+    /// What to tell the control plane; `only_synced`: it passes on what it hears, so it hears of no place whose bytes could be
+    /// lost yet. How much room they take, it hears at once.
+    pub(super) fn presence(&self, object: ObjectId, length: Option<u64>, only_synced: bool) -> Presence {
+        let told = if only_synced && !self.complete { self.durable() } else { self.received.clone() };
         Presence {
             object,
             received: self.received.bytes(),
-            contiguous: self.received.contiguous(),
-            spans: if self.complete { SpanSet::new() } else { self.received.clone() },
+            contiguous: told.contiguous(),
+            spans: if self.complete { SpanSet::new() } else { told },
             length,
             complete: self.complete,
             at_unix_ms: self.written_unix_ms,

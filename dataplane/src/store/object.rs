@@ -224,16 +224,16 @@ impl Object {
         self.state.hold().known.received.end_of_run(at)
     }
 
-    /// For the control plane.
-    pub fn presence(&self) -> Presence {
-        self.state.hold().presence(self.id)
+    /// For the control plane; `only_synced`: of the places of its bytes, those that a sync covered.
+    pub fn presence(&self, only_synced: bool) -> Presence {
+        self.state.hold().presence(self.id, only_synced)
     }
 
     /// `None` when no record names it: nobody would miss it after a restart.
-    pub(super) fn recorded_presence(&self) -> Option<Presence> {
+    pub(super) fn recorded_presence(&self, only_synced: bool) -> Option<Presence> {
         let state = self.state.hold();
         let recorded = state.known.sequence > 0 && !self.is_removed();
-        recorded.then(|| state.presence(self.id))
+        recorded.then(|| state.presence(self.id, only_synced))
     }
 
     /// End of the last received byte: the file is at least this long.
@@ -710,10 +710,11 @@ impl State {
         self.in_doubt
     }
 
-    fn presence(&self, id: ObjectId) -> Presence {
-        let mut presence = self.known.presence(id, self.length());
+    fn presence(&self, id: ObjectId, only_synced: bool) -> Presence {
+        let mut presence = self.known.presence(id, self.length(), only_synced);
         if self.unpublished {
-            (presence.complete, presence.spans) = (false, self.known.received.clone());
+            let told = if only_synced { self.known.durable() } else { self.known.received.clone() };
+            (presence.complete, presence.contiguous, presence.spans) = (false, told.contiguous(), told);
         }
         presence
     }

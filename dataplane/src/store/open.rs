@@ -38,12 +38,21 @@ pub struct StoreOptions {
     pub compact_above: u64,
     /// Serve what can be read when the journal is damaged, instead of refusing to start.
     pub read_only_on_damage: bool,
+    /// The control plane hears of the bytes that a sync covered, and of no others: `durability: every`.
+    pub only_synced: bool,
 }
 
 impl StoreOptions {
     /// With the defaults.
     pub fn new(root: impl Into<PathBuf>, cores: usize) -> Self {
-        Self { root: root.into(), cores, journal_bytes: 16 << 20, compact_above: 64 << 20, read_only_on_damage: false }
+        Self {
+            root: root.into(),
+            cores,
+            journal_bytes: 16 << 20,
+            compact_above: 64 << 20,
+            read_only_on_damage: false,
+            only_synced: false,
+        }
     }
 }
 
@@ -154,7 +163,7 @@ impl Store {
         refuse_journal_without_objects(root, &objects, &found)?;
         make_directories(&objects).map_err(failed("make object directories below"))?;
         let lost_bytes = settle(&objects, &mut found);
-        let index = Arc::new(Index::new());
+        let index = Arc::new(Index::new(options.only_synced));
         fill(&index, std::mem::take(&mut found.slots));
         let walked = walk(&objects, &index);
         if damage.is_empty() {

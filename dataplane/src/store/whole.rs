@@ -215,12 +215,12 @@ impl Store {
 
     /// What is recorded of one object; `None`: nothing, or it is removed.
     pub fn recorded_presence(&self, id: ObjectId) -> Option<Presence> {
-        self.index.recorded_presence(id)
+        self.index.recorded_presence(id, self.index.only_synced)
     }
 
-    /// Objects that are not complete, in the order of their ids. Costs what is in use or unfinished, not what is stored.
+    /// Objects that are not complete, with all that is recorded of them, in the order of their ids. Costs what is in use or unfinished, not what is stored.
     pub fn incomplete(&self) -> Vec<Presence> {
-        let recorded = self.index.awake().into_iter().filter_map(|id| self.index.recorded_presence(id));
+        let recorded = self.index.awake().into_iter().filter_map(|id| self.index.recorded_presence(id, false));
         recorded.filter(|presence| !presence.complete).collect()
     }
 

@@ -1,6 +1,7 @@
 //! A control plane that grants what the path asks for: `/append/<id>/<length>`, `/create/…`, `/serve/…`, `/state/…`, and
-//! `/chunk/<id>/<length>/<start>/<end>`; every body at the rate that is set when it asks. What is sent to `/forward/…` comes
-//! back. `/steps` follows a script.
+//! `/chunk/<id>/<length>/<start>/<end>`; every body at the rate that is set when it asks. `/defer/…` appends
+//! to an upload whose length is not declared. `/concat/…` builds an upload
+//! of the first object. What is sent to `/forward/…` comes back. `/steps` follows a script.
 #![expect(clippy::disallowed_types, reason = "hyper's service may run anywhere")]
 
 use std::collections::VecDeque;
@@ -214,9 +215,9 @@ fn act(path: &str, rate: Option<Rate>) -> Act {
     let number = |index: usize| parts[index].parse::<u64>().unwrap();
     let length = Some(number(2));
     match parts[0] {
-        kind @ ("append" | "create" | "parallel") => Act::Append(Append {
+        kind @ ("append" | "create" | "parallel" | "defer") => Act::Append(Append {
             object,
-            length,
+            length: length.filter(|_| kind != "defer"),
             length_max: None,
             parallel: kind == "parallel",
             budget: None,
@@ -242,6 +243,12 @@ fn act(path: &str, rate: Option<Rate>) -> Act {
             report: false,
             counted: None,
             rate,
+        }),
+        "concat" => Act::Concat(grant::Concat {
+            object,
+            parts: vec![(ObjectId::from_bytes([1; 16]), number(2))],
+            status: 201,
+            fields: Vec::new(),
         }),
         "forward" => Act::Forward { bytes_max: number(2) },
         "state" => Act::State(grant::State {

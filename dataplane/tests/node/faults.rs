@@ -1,10 +1,12 @@
 //! P6 on either engine: an error of the disk is believed. The errors come from the hook in `world/faults.rs`, one engine
 //! after the other, for the hook is the whole process's.
 
+use std::cell::Cell;
 use std::os::unix::fs::FileExt as _;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use etransfer_contract::ObjectId;
 use etransfer_contract::fact::Fact;
 use etransfer_dataplane::config::{Durability, EngineChoice, Limits};
 use etransfer_dataplane::world::faults::{Failing, order};
@@ -77,6 +79,140 @@ fn p6_after_a_failed_sync_only_what_was_synced_counts() {
         assert_eq!(head(bed, 3000), (200, Some(1000), Some(1000)));
         assert_eq!(patch(bed, 3000, 1000, &bytes[1000..]), 204);
         assert_eq!(get(bed, 3000), (200, bytes));
+    });
+}
+
+/// A request that tells how far an upload of 3000 bytes is: its status and what it acknowledges.
+type Answer = fn(&Bed, u8) -> (u16, Option<u64>);
+
+fn told(mut client: Client) -> (u16, Option<u64>) {
+    let answer = client.head().expect("an answer");
+    (answer.status, answer.number("upload-offset"))
+}
+
+/// An append without a body.
+fn empty(bed: &Bed, target: &str, offset: u64, fields: &str) -> (u16, Option<u64>) {
+    let mut client = Client::connect(bed.address);
+    let kind = "Content-Type: application/offset+octet-stream\r\nContent-Length: 0\r\n";
+    client.ask("PATCH", target, &format!("Upload-Offset: {offset}\r\n{kind}{fields}"));
+    told(client)
+}
+
+/// Everything that acknowledges bytes beside the body that brings them.
+const ANSWERS: [(&str, u16, Answer); 6] = [
+    ("HEAD", 200, |bed, number| {
+        let mut client = Client::connect(bed.address);
+        client.ask("HEAD", &path("state", number, 3000), "");
+        told(client)
+    }),
+    ("409 below", 409, |bed, number| empty(bed, &path("append", number, 3000), 500, "")),
+    ("409 above", 409, |bed, number| {
+        let mut client = Client::connect(bed.address);
+        client.upload("PATCH", &path("append", number, 3000), 2999, 1, b"x").unwrap();
+        told(client)
+    }),
+    ("409 of a parallel upload", 409, |bed, number| empty(bed, &path("parallel", number, 3000), 500, "")),
+    ("204 of an empty body", 204, |bed, number| empty(bed, &path("append", number, 3000), 1000, "")),
+    ("204 of a declared length", 204, |bed, number| {
+        empty(bed, &path("defer", number, 0), 1000, "Upload-Length: 3000\r\n")
+    }),
+];
+
+#[test]
+fn e3_whatever_answer_acknowledges_bytes_they_were_synced() {
+    on_each(Durability::Every, |bed| {
+        let bytes = content(3000);
+        let rows = || (1u8..).zip(ANSWERS);
+        let target = |number: u8, what: &str| match what {
+            "204 of a declared length" => path("defer", number, 0),
+            _ => path("append", number, 3000),
+        };
+        order(Failing::Sync, 0, usize::MAX);
+        for (number, (what, _, ask)) in rows() {
+            // A body that breaks off leaves bytes that no sync covers.
+            let mut client = Client::connect(bed.address);
+            client.upload("PATCH", &target(number, what), 0, 2000, &bytes[..1000]).unwrap();
+            client.finish();
+            assert!(client.head().is_none_or(|answer| answer.status >= 400), "{what}");
+            let (status, offset) = ask(bed, number);
+            let is_silent = (400..=500).contains(&status) && offset.is_none();
+            assert!(is_silent || offset == Some(0), "{what}: {status} with {offset:?} while no sync succeeds");
+        }
+        let lists = |fact: &Fact| matches!(fact, Fact::Progress(told) if told.contiguous > 0 || !told.spans.is_empty());
+        assert!(!bed.control.facts().iter().any(lists), "the control plane lists what was not synced");
+        order(Failing::Sync, 0, 0);
+        let (_, _, look) = ANSWERS[0];
+        for (number, (what, status, ask)) in rows() {
+            until("the disk is believed again", || look(bed, number).0 == 200);
+            // The same answer acknowledges all that is synced then, and all of it is there.
+            let at = look(bed, number).1.expect("an offset");
+            let mut client = Client::connect(bed.address);
+            client.upload("PATCH", &target(number, what), at, 1000 - at, &bytes[at as usize..1000]).unwrap();
+            assert_eq!(told(client), (204, Some(1000)), "{what}");
+            assert_eq!(ask(bed, number), (status, Some(1000)), "{what}");
+            let mut client = Client::connect(bed.address);
+            client.upload("PATCH", &path("append", number, 3000), 1000, 2000, &bytes[1000..]).unwrap();
+            assert_eq!(told(client), (204, Some(3000)), "{what}");
+            assert!(super::steps::stored(bed, number, 3000) == bytes, "{what}");
+        }
+    });
+}
+
+#[test]
+fn e3_a_final_upload_is_acknowledged_when_it_was_synced() {
+    on_each(Durability::Every, |bed| {
+        let bytes = content(3000);
+        assert_eq!(patch(bed, 3000, 0, &bytes), 204);
+        // One that failed is gone: each try is another upload.
+        let last = Cell::new(1);
+        let join = || {
+            last.set(last.get() + 1);
+            let mut client = Client::connect(bed.address);
+            client.ask("POST", &path("concat", last.get(), 3000), "Content-Length: 0\r\n");
+            told(client).0
+        };
+        order(Failing::Sync, 0, usize::MAX);
+        assert_eq!(join(), 500);
+        let is_told =
+            |fact: &Fact| matches!(fact, Fact::Completed(told) if told.object != ObjectId::from_bytes([1; 16]));
+        assert!(!bed.control.facts().iter().any(is_told));
+        order(Failing::Sync, 0, 0);
+        // As many appends as that meet the journals of both cores.
+        let append = || {
+            let mut client = Client::connect(bed.address);
+            client.ask("HEAD", &path("state", 200, 3000), "");
+            let offset = told(client).1.unwrap_or(0);
+            let mut client = Client::connect(bed.address);
+            client.upload("PATCH", &path("append", 200, 3000), offset, 1, b"x").unwrap();
+            told(client).0 == 204
+        };
+        until("the journals are believed again", || (0..20).all(|_| append()));
+        assert_eq!(join(), 201);
+        assert!(super::steps::stored(bed, last.get(), 3000) == bytes);
+    });
+}
+
+#[test]
+fn e3_while_a_body_comes_the_control_plane_hears_of_synced_bytes_only() {
+    on_each(Durability::Every, |bed| {
+        let bytes = content(8 << 20);
+        let mut client = Client::connect(bed.address);
+        client.upload("PATCH", &path("append", 1, bytes.len()), 0, bytes.len() as u64, &bytes[..4 << 20]).unwrap();
+        let heard = || {
+            let facts = bed.control.facts();
+            let progress = facts.into_iter().filter_map(|fact| match fact {
+                Fact::Progress(told) => Some(told),
+                _ => None,
+            });
+            progress.collect::<Vec<_>>()
+        };
+        until("progress is told", || heard().iter().any(|told| told.received > 0));
+        for told in heard() {
+            assert!(told.contiguous == 0 && told.spans.is_empty(), "{told:?}");
+        }
+        client.send(&bytes[4 << 20..]);
+        assert_eq!(client.head().expect("an answer").status, 204);
+        until("it is told", || bed.control.facts().iter().any(|fact| matches!(fact, Fact::Completed(_))));
     });
 }
 

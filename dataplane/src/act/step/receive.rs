@@ -5,7 +5,6 @@
 
 use std::sync::Arc;
 
-use etransfer_contract::fact::Fact;
 use etransfer_contract::step::{Failure, Receive, Told};
 use etransfer_contract::{ObjectId, Span};
 
@@ -16,6 +15,7 @@ use crate::act::fault::{Doing, Fault, believe, prove};
 use crate::act::finish::{Stored, finish};
 use crate::act::mover::{Limits, Mover, Stop};
 use crate::act::remove::remove_object;
+use crate::act::told::progress;
 use crate::content::Content;
 use crate::core::Core;
 use crate::http::Reply;
@@ -120,7 +120,7 @@ async fn take_in(
     if !moved.is_held(object) {
         return Err(disk(Fault::Disk));
     }
-    core.shared.facts.push(Fact::Progress(object.presence()));
+    core.shared.facts.push(progress(core, object));
     Ok(Told::Received { bytes, digests })
 }
 

@@ -334,7 +334,7 @@ fn a_completion_is_seen_once_it_is_published() {
     let object = store.find(id(1)).unwrap();
     let mut completion = object.try_complete().unwrap();
     completion.record(store.journal(0), true).unwrap();
-    assert!(!object.look().complete && !object.presence().complete && store.unconfirmed().is_empty());
+    assert!(!object.look().complete && !object.presence(false).complete && store.unconfirmed().is_empty());
     // Its journal's sync failed: the next request goes on where this one stopped.
     drop(completion);
     let completion = object.try_complete().unwrap();

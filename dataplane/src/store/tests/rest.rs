@@ -164,7 +164,7 @@ proptest! {
             prop_assert!(known.complete && !super::super::verify::is_doubtful(&known));
             prop_assert_eq!(&rest.known(), &known);
             prop_assert_eq!((rest.inode, u64::from(rest.downloads)), (inode, downloads));
-            prop_assert_eq!(rest.presence(id(1)), known.presence(id(1), known.length));
+            prop_assert_eq!(rest.presence(id(1)), known.presence(id(1), known.length, false));
             let (snapshot, piece) = rest.snapshot();
             prop_assert_eq!((snapshot, piece.into_iter().collect::<Vec<_>>()), known.snapshot());
             prop_assert_eq!((rest.sequence(), rest.written_unix_ms()), (known.sequence, known.written_unix_ms));
