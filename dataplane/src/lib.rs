@@ -51,4 +51,4 @@ mod wire;
 pub mod world;
 
 pub use config::Config;
-pub use node::{Node, StartError, start};
+pub use node::{Node, Opened, StartError, open, start};

@@ -88,8 +88,21 @@ pub struct Node {
     engine: Engine,
 }
 
+/// A data plane whose store is open and checked, and that does not listen yet.
+pub struct Opened {
+    config: Config,
+    store: Arc<Store>,
+    cpus: Vec<usize>,
+    cores: usize,
+}
+
 /// Starts a data plane: when this returns, every address accepts connections.
-pub fn start(mut config: Config) -> Result<Node, StartError> {
+pub fn start(config: Config) -> Result<Node, StartError> {
+    open(config)?.start()
+}
+
+/// The part of a start that grows with the number of objects. It needs no control plane.
+pub fn open(mut config: Config) -> Result<Opened, StartError> {
     config.limits.connections_max = affordable(config.limits.connections_max);
     let cpus = allowed_cpus();
     let cores = config.cores.unwrap_or(cpus.len()).clamp(1, 256);
@@ -104,43 +117,51 @@ pub fn start(mut config: Config) -> Result<Node, StartError> {
     let (store, replayed) = Store::open(options)?;
     tracing::info!(?replayed, "store opened");
     complete_what_is_whole(&store, config.durability);
-    let (addresses, mut listeners) = listen::bind_all(&config.addresses, &config.devices, cores)?;
-    let mut separate = Vec::with_capacity(config.separate.len());
-    for address in &config.separate {
-        let (bound, more) = listen::bind_all(std::slice::from_ref(address), &config.devices, cores)?;
-        separate.extend(bound);
-        listeners.iter_mut().zip(more).for_each(|(core, more)| core.extend(more));
+    Ok(Opened { config, store, cpus, cores })
+}
+
+impl Opened {
+    /// When this returns, every address accepts connections.
+    pub fn start(self) -> Result<Node, StartError> {
+        let Self { config, store, cpus, cores } = self;
+        let (addresses, mut listeners) = listen::bind_all(&config.addresses, &config.devices, cores)?;
+        let mut separate = Vec::with_capacity(config.separate.len());
+        for address in &config.separate {
+            let (bound, more) = listen::bind_all(std::slice::from_ref(address), &config.devices, cores)?;
+            separate.extend(bound);
+            listeners.iter_mut().zip(more).for_each(|(core, more)| core.extend(more));
+        }
+        let shared = Arc::new(Shared {
+            store,
+            facts: Facts::default(),
+            budgets: Budgets::default(),
+            rates: Rates::default(),
+            transfers: Transfers::default(),
+            crowd: Arc::default(),
+            holders: Arc::default(),
+            stalled: Stalled::new(config.limits.stalled_readers_max),
+            undecided: Undecided::new(config.limits.undecided_bytes_max),
+            epoch: AtomicU64::new(0),
+            line_ready: AtomicBool::new(false),
+            line_event: Event::new(),
+            stopping: AtomicBool::new(false),
+            stop_event: Event::new(),
+            cores_done: AtomicUsize::new(0),
+            connections: AtomicUsize::new(0),
+            run: getrandom::u64().map_err(StartError::Random)?,
+            cores,
+            addresses,
+            separate,
+            config,
+        });
+        let mut node = Node { shared, threads: Vec::new(), engine: Engine::Readiness };
+        if let Err((core, error)) = node.start_cores(&cpus, listeners) {
+            node.stop();
+            return Err(StartError::Engine { core, error });
+        }
+        tracing::info!(engine = %node.engine, cores, "data plane started");
+        Ok(node)
     }
-    let shared = Arc::new(Shared {
-        store,
-        facts: Facts::default(),
-        budgets: Budgets::default(),
-        rates: Rates::default(),
-        transfers: Transfers::default(),
-        crowd: Arc::default(),
-        holders: Arc::default(),
-        stalled: Stalled::new(config.limits.stalled_readers_max),
-        undecided: Undecided::new(config.limits.undecided_bytes_max),
-        epoch: AtomicU64::new(0),
-        line_ready: AtomicBool::new(false),
-        line_event: Event::new(),
-        stopping: AtomicBool::new(false),
-        stop_event: Event::new(),
-        cores_done: AtomicUsize::new(0),
-        connections: AtomicUsize::new(0),
-        run: getrandom::u64().map_err(StartError::Random)?,
-        cores,
-        addresses,
-        separate,
-        config,
-    });
-    let mut node = Node { shared, threads: Vec::new(), engine: Engine::Readiness };
-    if let Err((core, error)) = node.start_cores(&cpus, listeners) {
-        node.stop();
-        return Err(StartError::Engine { core, error });
-    }
-    tracing::info!(engine = %node.engine, cores, "data plane started");
-    Ok(node)
 }
 
 /// As many connections as there are descriptors for, a quarter of them at least: else one would be accepted and its file

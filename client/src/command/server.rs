@@ -11,6 +11,7 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::thread::JoinHandle;
 
 use anyhow::Context;
 use clap::{ArgAction, Args, Subcommand};
@@ -19,7 +20,7 @@ use etransfer_controlplane::config::{self, Config, Loaded, Sources};
 use etransfer_controlplane::machine::devices;
 use etransfer_controlplane::{Running, start as start_control};
 use etransfer_dataplane::config as data;
-use etransfer_dataplane::{Node, start as start_data};
+use etransfer_dataplane::{Node, Opened, StartError, open as open_data};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing_subscriber::filter::{FilterExt, filter_fn};
 use tracing_subscriber::layer::{Layer, SubscriberExt};
@@ -187,9 +188,13 @@ fn serve(args: &NodeArgs, control: bool, data: bool) -> anyhow::Result<()> {
         tokio::runtime::Builder::new_current_thread().enable_all().build().context("start the signal loop")?;
     // Before anything runs: a signal in between must not end the process the rough way.
     let mut signals = runtime.block_on(async { Signals::new() }).context("listen for signals")?;
+    let opening = data.then(|| open_data_plane(&runtime, &config)).transpose().context("start the data plane")?;
     let control =
-        control.then(|| start_control(Arc::clone(&config), sources)).transpose().context("start the control plane")?;
-    let data = if data { Some(start_data_plane(&runtime, &config).context("start the data plane")?) } else { None };
+        control.then(|| start_control(Arc::clone(&config), sources)).transpose().context("start the control plane");
+    // Waited for in any case: nothing is left half-way by the end of this process.
+    let opened = opening.map(|thread| thread.join().expect("the store opens or says why not")).transpose();
+    let control = control?;
+    let data = opened.and_then(|opened| opened.map(Opened::start).transpose()).context("start the data plane")?;
     if let Some(node) = &data {
         tell_addresses(node, &config)?;
     }
@@ -317,14 +322,19 @@ impl NodeArgs {
     }
 }
 
-fn start_data_plane(runtime: &tokio::runtime::Runtime, config: &Config) -> anyhow::Result<Node> {
+/// The store is opened beside the catalogue: both take their time when there are many objects.
+fn open_data_plane(
+    runtime: &tokio::runtime::Runtime,
+    config: &Config,
+) -> anyhow::Result<JoinHandle<Result<Opened, StartError>>> {
     let devices = if config.nics.bind_device {
         let addresses: Vec<_> = config.server.hosts.iter().map(|host| host.0).collect();
         runtime.block_on(devices::holding(&addresses))?
     } else {
         BTreeMap::new()
     };
-    Ok(start_data(data_config(config, devices))?)
+    let config = data_config(config, devices);
+    Ok(std::thread::Builder::new().name("store".into()).spawn(move || open_data(config))?)
 }
 
 /// What the data plane is told of the one configuration.
