@@ -28,6 +28,7 @@ mod import;
 mod journal_loss;
 mod kill;
 mod many;
+mod matrix;
 mod metrics;
 mod mounts;
 mod neighbours;
