@@ -80,14 +80,16 @@ fn resident(node: &Node) -> u64 {
 
 #[test]
 fn b5_a_complete_file_that_nobody_uses_costs_the_data_plane_little_memory() {
-    const MORE: u64 = 12_000;
+    const MORE: u64 = 30_000;
     const BYTES_EACH: u64 = 250;
+    /// What two starts differ by whatever they hold: heaps of threads, pages that were used once.
+    const NOISE: u64 = 2 << 20;
     let mut node = Node::setup().two_processes().start();
     // Both are restarts: what a start needs for itself is in both.
     plant(&mut node, 100);
     let few = resident(&node);
     plant(&mut node, MORE);
     let many = resident(&node);
-    assert!(many < few + MORE * BYTES_EACH, "{few} bytes with 100 files, {many} with {MORE} more");
+    assert!(many < few + MORE * BYTES_EACH + NOISE, "{few} bytes with 100 files, {many} with {MORE} more");
     println!("{} bytes a file", many.saturating_sub(few) / MORE);
 }
