@@ -57,6 +57,9 @@ pub const SPANS_MAX: usize = 8192;
 
 /// Records of one journal that wait in memory for the disk. Beyond it whoever has another one waits until some are written.
 pub const JOURNAL_TAIL_BYTES_MAX: usize = 1 << 20;
+/// How long a record waits there when nobody waits for it: so much of an upload without an answer may be sent again after the
+/// process was killed.
+pub const JOURNAL_IDLE_WAIT: Duration = Duration::from_millis(50);
 
 // ---- Time of a sender
 

@@ -246,6 +246,8 @@ async fn compact(core: Rc<Core>) {
             Err(error) => tracing::error!(%error, "compact the journals"),
         }
         // What could not be written is tried again.
-        (0..core.shared.cores).for_each(|journal| core.writer.soon(journal));
+        for journal in 0..core.shared.cores {
+            core.writer.write_waiting(journal).await;
+        }
     }
 }

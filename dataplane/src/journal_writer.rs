@@ -10,13 +10,14 @@
 //! Must stay true: [`ready`](JournalWriter::ready) comes right before the append, without a wait in between; nothing is
 //! acknowledged before [`written`](JournalWriter::written).
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::io;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::sync::Arc;
 
 use crate::act::fault::unwritten;
+use crate::bounds::JOURNAL_IDLE_WAIT;
 use crate::store::{Flush, Flushing, Journal, Object, Position, Room, Store};
 use crate::world::{Buf, Fd, Io};
 
@@ -26,12 +27,14 @@ pub struct JournalWriter {
     store: Arc<Store>,
     /// This core's way to the file that its own journal goes on in.
     own: RefCell<Option<(Arc<OwnedFd>, Fd)>>,
+    /// A write of what nobody waits for is on its way.
+    is_due: Cell<bool>,
 }
 
 impl JournalWriter {
     /// Of this core. The descriptor it needs is taken now: later there may be none, and what gives some back is recorded too.
     pub fn new(io: Io, store: Arc<Store>) -> Self {
-        let this = Self { io, store, own: RefCell::default() };
+        let this = Self { io, store, own: RefCell::default(), is_due: Cell::new(false) };
         let file = this.own().file().map(|file| this.file(this.io.core(), &file));
         if let Some(Err(error)) = file {
             tracing::warn!(%error, "no descriptor for the journal of a core yet");
@@ -88,19 +91,31 @@ impl JournalWriter {
         Ok(())
     }
 
-    /// Writes what nobody waits for, unless somebody is at it.
-    pub fn soon(self: &Rc<Self>, core: usize) {
-        let journal = self.store.journal(core);
-        if journal.is_written(journal.position()) || journal.is_flushing() || journal.is_refilling() {
+    /// Writes what nobody waits for, a little later: what comes until then goes with it. A write for each such record would cost
+    /// an upload of many windows as many turns of another thread.
+    pub fn soon(self: &Rc<Self>) {
+        let journal = self.own();
+        if journal.is_written(journal.position()) || self.is_due.replace(true) {
             return;
         }
         let this = Rc::clone(self);
         let write = async move {
-            if let Err(error) = this.written(this.store.journal(core).position()).await {
-                unwritten(&this.store, &error);
-            }
+            this.io.sleep(JOURNAL_IDLE_WAIT).await;
+            this.is_due.set(false);
+            this.write_waiting(this.io.core()).await;
         };
         self.io.spawn(write).detach();
+    }
+
+    /// Writes what waits in a journal, whichever core's it is, unless somebody is at it.
+    pub async fn write_waiting(&self, core: usize) {
+        let journal = self.store.journal(core);
+        if journal.is_written(journal.position()) || journal.is_flushing() || journal.is_refilling() {
+            return;
+        }
+        if let Err(error) = self.written(journal.position()).await {
+            unwritten(&self.store, &error);
+        }
     }
 
     async fn write(&self, core: usize, mut flushing: Flushing<'_>) -> io::Result<()> {

@@ -406,7 +406,7 @@ impl<'c> Mover<'c> {
     async fn look_around(&mut self) -> Result<(), Stop> {
         self.tell().await?;
         // A long body keeps its prefix, also through a kill.
-        self.core.writer.soon(self.core.io.core());
+        self.core.writer.soon();
         if let Some(error) = self.core.journal().failure_since(self.journal_failures) {
             self.failed = true;
             return Err(Doing::Journal.broken()(error).into());

@@ -286,7 +286,7 @@ impl Facts {
         for fact in batch {
             core.shared.store.confirm(core.io.core(), fact);
         }
-        core.writer.soon(core.io.core());
+        core.writer.soon();
         self.delivered.notify(usize::MAX);
     }
 
