@@ -60,7 +60,7 @@ pub const UPLOADS_OPEN_MAX: usize = 100_000;
 /// Of those, from one user, static token or address. Two hundred people behind one address have 50 each, more than a client
 /// sends at once; and one principal leaves nine tenths to the others.
 pub const UPLOADS_OPEN_PER_PRINCIPAL: usize = 10_000;
-/// Records of one principal, complete or not: files without a byte fill memory too, about 1 GiB of it up to here. Two
+/// Records of one principal, complete or not: files without a byte fill memory too, about 400 MiB of it up to here. Two
 /// hundred people behind one address have 5,000 each.
 pub const RECORDS_PER_PRINCIPAL: usize = 1_000_000;
 

@@ -311,7 +311,7 @@ async fn settle(
             finish(core, object, moved.file.as_ref(), what).await
         }
     };
-    core.shared.facts.push(progress(core, object));
+    core.shared.facts.push_of(object, progress(core, object));
     match (end, finished) {
         (Err(stop), _) => Err(stopped(core, object, stop).await),
         (Ok(()), Err(fault)) => Err(failed(core, object, fault).await),

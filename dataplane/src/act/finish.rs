@@ -56,7 +56,7 @@ pub async fn finish(core: &Core, object: &Arc<Object>, file: Option<&DataFile>, 
     }
     if let Some(completion) = completion {
         completion.publish();
-        core.shared.facts.push(Fact::Completed(object.presence(false)));
+        core.shared.facts.push_of(object, Fact::Completed(object.presence(false)));
     }
     Ok(())
 }

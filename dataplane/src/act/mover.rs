@@ -398,7 +398,7 @@ impl<'c> Mover<'c> {
             let progress = progress(self.core, self.object);
             let written = self.core.writer.written_all(self.object);
             on_disk(self.core, &self.claim, written).await.map_err(Doing::Journal.broken())?;
-            self.core.shared.facts.push(progress);
+            self.core.shared.facts.push_of(self.object, progress);
         }
         Ok(())
     }

@@ -23,7 +23,7 @@ use crate::bounds::{
     FACT_COUNTS_MAX, FACTS_BATCH_BYTES, FACTS_PER_BATCH_MAX, INVENTORY_PAGE_BYTES, LINE_ANSWER_WAIT, SERVED_FACTS_MAX,
 };
 use crate::core::Core;
-use crate::store::Store;
+use crate::store::{Object, Store};
 use crate::world::Io;
 
 /// A batch that was refused is halved down to this: one fact, or one object of a page.
@@ -109,6 +109,19 @@ impl Facts {
     /// Queues a fact.
     pub fn push(&self, fact: Fact) {
         self.lock().push(fact);
+        self.pushed.notify(1);
+    }
+
+    /// Queues what is there of an object, unless it is removed: its removal is the last that is told of it, or the control
+    /// plane would count its bytes for as long as this process runs. A removal marks the object before it is queued, so the
+    /// look at the mark and the queueing are one step.
+    pub fn push_of(&self, object: &Object, fact: Fact) {
+        let mut queue = self.lock();
+        if object.is_removed() {
+            return;
+        }
+        queue.push(fact);
+        drop(queue);
         self.pushed.notify(1);
     }
 
@@ -414,6 +427,20 @@ mod tests {
 
     fn received(facts: &[Fact]) -> Vec<u64> {
         facts.iter().map(|fact| if let Fact::Progress(presence) = fact { presence.received } else { 0 }).collect()
+    }
+
+    #[test]
+    fn after_its_removal_nothing_is_told_of_an_object() {
+        let dir = tempfile::tempdir().unwrap();
+        let (store, _) = Store::open(crate::store::StoreOptions::new(dir.path(), 1)).unwrap();
+        let object = store.find_or_create(ObjectId::from_bytes([1; 16]), None).unwrap();
+        let facts = Facts::default();
+        facts.push_of(&object, progress(1, 10));
+        assert_eq!(received(&facts.take_batch()), [10]);
+        store.condemn(object.id(), store.journal(0)).unwrap();
+        facts.push_of(&object, progress(1, 20));
+        let queue = facts.lock();
+        assert_eq!(queue.waiting.len(), queue.taken, "a writer that ended late says nothing");
     }
 
     #[test]

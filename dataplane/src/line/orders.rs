@@ -151,10 +151,11 @@ fn node_facts(core: &Core) -> NodeFacts {
 fn tell_inventory(core: &Core, control_run: u64, first: &[ObjectId]) {
     let (store, facts) = (&core.shared.store, &core.shared.facts);
     core.shared.budgets.tell(facts);
-    first
-        .iter()
-        .filter_map(|id| store.recorded_presence(*id))
-        .for_each(|presence| facts.push(Fact::Progress(presence)));
+    for object in first.iter().filter_map(|id| store.find(*id)) {
+        if let Some(presence) = store.recorded_presence(object.id()) {
+            facts.push_of(&object, Fact::Progress(presence));
+        }
+    }
     store.unconfirmed().into_iter().for_each(|fact| facts.push(fact));
     facts.push(Fact::Stored { bytes: store.bytes() });
     facts.begin_inventory(control_run);

@@ -120,7 +120,7 @@ async fn take_in(
     if !moved.is_held(object) {
         return Err(disk(Fault::Disk));
     }
-    core.shared.facts.push(progress(core, object));
+    core.shared.facts.push_of(object, progress(core, object));
     Ok(Told::Received { bytes, digests })
 }
 
