@@ -56,6 +56,15 @@ impl Client {
     }
 }
 
+/// Set when dropped.
+struct Over<'a>(&'a AtomicBool);
+
+impl Drop for Over<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::SeqCst);
+    }
+}
+
 #[test]
 fn section_7_reloads_disturb_no_token_that_stays_and_one_taken_away_is_out_within_a_second() {
     let tokens = json!([TOKEN, OTHER_TOKEN, LEAVING]);
@@ -63,6 +72,8 @@ fn section_7_reloads_disturb_no_token_that_stays_and_one_taken_away_is_out_withi
     let (is_over, is_taken, out) = (AtomicBool::new(false), AtomicBool::new(false), std::sync::Mutex::new(0));
     let leavers = CROWD / 8;
     let reload = || {
+        // Also when one of these fails: the crowd would go on for ever.
+        let _over = Over(&is_over);
         (0..RELOADS).for_each(|round| configure(&node, &[TOKEN, OTHER_TOKEN, LEAVING], round));
         is_taken.store(true, Ordering::SeqCst);
         configure(&node, &[TOKEN, OTHER_TOKEN], RELOADS);
@@ -70,7 +81,6 @@ fn section_7_reloads_disturb_no_token_that_stays_and_one_taken_away_is_out_withi
         wait::until("everybody with it is out", || (*out.lock().expect("a count") == leavers).then_some(()));
         let late = taken.elapsed();
         (RELOADS + 1..2 * RELOADS).for_each(|round| configure(&node, &[TOKEN, OTHER_TOKEN], round));
-        is_over.store(true, Ordering::SeqCst);
         late
     };
     let stay = |client: &mut Client| {
@@ -84,6 +94,7 @@ fn section_7_reloads_disturb_no_token_that_stays_and_one_taken_away_is_out_withi
     let leave = |client: &mut Client| {
         let refused = loop {
             let was_taken = is_taken.load(Ordering::SeqCst);
+            assert!(!is_over.load(Ordering::SeqCst), "the reloads ended, and the token still counts");
             if let Err(reply) = client.round() {
                 break (reply.status, is_taken.load(Ordering::SeqCst) || was_taken);
             }
