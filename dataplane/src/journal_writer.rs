@@ -100,9 +100,16 @@ impl JournalWriter {
         }
         let this = Rc::clone(self);
         let write = async move {
-            this.io.sleep(JOURNAL_IDLE_WAIT).await;
+            let journal = this.own();
+            // Again for what came during the write: who appended it found this on its way.
+            while !journal.is_written(journal.position()) {
+                this.io.sleep(JOURNAL_IDLE_WAIT).await;
+                if let Err(error) = this.written(journal.position()).await {
+                    unwritten(&this.store, &error);
+                    break;
+                }
+            }
             this.is_due.set(false);
-            this.write_waiting(this.io.core()).await;
         };
         self.io.spawn(write).detach();
     }
