@@ -15,7 +15,7 @@ use etransfer_contract::grant::Recheck;
 use crate::bounds::{RECHECK_ANSWER_WAIT, RECHECK_EVERY, RECHECK_RETRY};
 use crate::core::Core;
 use crate::grants::{Asker, forwarded};
-use crate::http::{Framing, Head};
+use crate::http::{Framing, Head, Reply};
 use crate::rates::Meter;
 
 /// Why a body ends before its end.
@@ -25,6 +25,12 @@ pub enum Over {
     Revoked,
     /// A limit was lowered below what is stored.
     Full,
+}
+
+/// 401: the right to a request ended while it was under way, and nothing of its answer has left.
+pub fn revoked() -> Reply {
+    let body = serde_json::json!({"error": "Unauthorized", "message": "the right to do this has ended"});
+    Reply::new(401).field("WWW-Authenticate", "Bearer").json(&body)
 }
 
 /// One request at work under a grant.

@@ -32,7 +32,7 @@ use crate::content::Content;
 use crate::core::{Core, http_date};
 use crate::data_file::DataFile;
 use crate::http::{Head, Reply};
-use crate::permission::Permission;
+use crate::permission::{Permission, revoked};
 use crate::store::{Claim, LengthRefused, Object, Refused, Want};
 use crate::wire::Wire;
 
@@ -341,10 +341,7 @@ async fn stopped(core: &Core, object: &Arc<Object>, stop: Stop) -> Failure {
         Stop::Form => unreachable!("the body of an append is no form"),
         Stop::Disk(fault) => failed(core, object, fault).await,
         Stop::Broken(_) => unreachable!("the mover believes it"),
-        Stop::Revoked => {
-            let body = serde_json::json!({"error": "Unauthorized", "message": "the right to do this has ended"});
-            Failure::Refused(Reply::new(401).field("WWW-Authenticate", "Bearer").json(&body))
-        }
+        Stop::Revoked => Failure::Refused(revoked()),
         Stop::Taken => mismatch(core, object).await,
         Stop::Removed | Stop::Ended | Stop::Gone | Stop::Slow | Stop::Stopping => Failure::Cut,
     }

@@ -42,12 +42,14 @@ pub struct Sender<'c> {
     guard: &'c ReadGuard,
     meter: Option<Meter>,
     uptake: Uptake<'c>,
+    /// The right to this was checked before, and nothing was sent since.
+    may_begin: bool,
     /// Content the kernel took.
     taken: u64,
 }
 
 impl<'c> Sender<'c> {
-    /// Content of `file`, as long as it is permitted and `guard` is not cut, no faster than `meter` lets it out.
+    /// Content of `file`, whose delivery was found to be permitted just now; as long as it is, and `guard` is not cut, no faster than `meter` lets it out.
     pub fn new(
         permission: &'c Permission<'c>,
         wire: &'c Wire,
@@ -56,7 +58,7 @@ impl<'c> Sender<'c> {
         meter: Option<Meter>,
     ) -> Self {
         let core = permission.core;
-        Self { core, permission, wire, file, guard, meter, uptake: Uptake::new(core), taken: 0 }
+        Self { core, permission, wire, file, guard, meter, uptake: Uptake::new(core), may_begin: true, taken: 0 }
     }
 
     /// How many bytes of content the kernel took so far.
@@ -148,7 +150,8 @@ impl<'c> Sender<'c> {
         // Everything before this was just read, so it is in the page cache.
         let mut read_to = at;
         while at < span.end() {
-            if self.guard.is_cut() || !self.permission.holds(&mut self.meter).await {
+            let may_go_on = std::mem::take(&mut self.may_begin) || self.permission.holds(&mut self.meter).await;
+            if self.guard.is_cut() || !may_go_on {
                 return false;
             }
             let Some(window) = self.await_turn((span.end() - at).min(WINDOW_BYTES)).await else { return false };

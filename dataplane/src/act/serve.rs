@@ -28,7 +28,8 @@ use crate::core::{Core, http_date};
 use crate::data_file::open_for_reading;
 use crate::http::{Head, Method, Reply};
 use crate::line::Delivery as Ended;
-use crate::permission::Permission;
+use crate::permission::{Permission, revoked};
+use crate::rates::Meter;
 use crate::store::{Object, SoleDelivery};
 use crate::uptake::Uptake;
 use crate::wire::Wire;
@@ -76,6 +77,11 @@ pub async fn serve(permission: &Permission<'_>, wire: &mut Wire, permit: &Serve,
         Ok(file) => file,
         Err(fault) => return Answered::Reply(fault.reply()),
     };
+    let mut meter = permit.rate.as_ref().map(|rate| core.shared.rates.join(rate, &core.io));
+    // A right that ended meanwhile is an answer as long as nothing is claimed and no byte has left; later it can only be a cut.
+    if !permission.holds(&mut meter).await {
+        return Answered::Reply(revoked());
+    }
     let held = delivery.span.map(|span| span.end() - HELD_BACK_BYTES.min(span.len()));
     let held = held.filter(|held| delivery.span.is_some_and(|span| *held > span.start()));
     if permit.hold_last
@@ -85,7 +91,8 @@ pub async fn serve(permission: &Permission<'_>, wire: &mut Wire, permit: &Serve,
     }
     let status = reply.status();
     let reply = reply.fields(&grant.headers);
-    let outgoing = Outgoing { reply, span: delivery.span, held: held.filter(|_| permit.hold_last), keep_alive };
+    let held = held.filter(|_| permit.hold_last);
+    let outgoing = Outgoing { reply, span: delivery.span, held, keep_alive, meter };
     let Delivered { whole, reach } = deliver(permission, wire, object.as_ref().zip(file), permit, outgoing).await;
     if let (Some(object), Some(told)) = (&object, permit.counted)
         && whole
@@ -191,6 +198,7 @@ struct Outgoing {
     /// From here on the bytes wait for the second claim.
     held: Option<u64>,
     keep_alive: bool,
+    meter: Option<Meter>,
 }
 
 /// How it ended.
@@ -234,8 +242,7 @@ async fn send(
     };
     let Some((object, file)) = object else { return (false, 0) };
     let Some(guard) = object.read() else { return (false, 0) };
-    let meter = permit.rate.as_ref().map(|rate| core.shared.rates.join(rate, &core.io));
-    let mut sender = Sender::new(permission, wire, file, &guard, meter);
+    let mut sender = Sender::new(permission, wire, file, &guard, outgoing.meter);
     let sent = match outgoing.held {
         None => sender.send(head, Some(span)).await,
         Some(held) => {
@@ -269,8 +276,10 @@ impl From<Withheld> for Answered {
                 409,
                 "this file is for one receiver, and another one may have it; only that one may try again",
             )),
-            // §3 rule 4: the first to finish wins, the others are cut.
-            Withheld::Taken => Self::Cut,
+            Withheld::Taken => Self::Reply(
+                Reply::detail(409, "this single-use file is being downloaded; try again if that download fails")
+                    .field("Retry-After", "1"),
+            ),
         }
     }
 }

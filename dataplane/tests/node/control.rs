@@ -7,6 +7,7 @@
 use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -42,6 +43,7 @@ struct State {
     polls: Mutex<Vec<OrdersQuery>>,
     unheard: Mutex<Vec<Ticket>>,
     recheck: Mutex<Option<Recheck>>,
+    epoch: AtomicU64,
     degraded: Mutex<Option<String>>,
 }
 
@@ -114,6 +116,11 @@ impl Control {
         *self.state.recheck.lock().unwrap() = Some(Recheck { go, rate: None, full });
     }
 
+    /// The next poll hears of a later epoch than any grant's.
+    pub fn raise_epoch(&self) {
+        self.state.epoch.store(1, Ordering::SeqCst);
+    }
+
     /// The rate of the next grants.
     pub fn set_rate(&self, bytes_per_s: Option<u64>) {
         let rate = bytes_per_s.map(|bytes_per_s| Rate { key: "somebody".into(), bytes_per_s });
@@ -175,7 +182,7 @@ async fn answer(request: Request<Incoming>, state: Arc<State>) -> Result<Respons
             }
             Response::builder().body(json(&Orders {
                 control_run: RUN,
-                epoch: 0,
+                epoch: state.epoch.load(Ordering::SeqCst),
                 inventory: false,
                 first: Vec::new(),
                 orders,

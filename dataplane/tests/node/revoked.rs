@@ -58,6 +58,30 @@ fn o5_a_body_asks_whether_it_may_go_on_although_no_epoch_rose() {
 }
 
 #[test]
+fn o4_a_right_that_ended_before_the_first_byte_is_an_answer() {
+    on_both(&Limits::default(), |bed| {
+        for (number, bytes) in [(1, 1_000), (2, 100_000), (3, LONG)] {
+            bed.store(number, &content(bytes));
+        }
+        bed.control.recheck(false, false);
+        bed.control.raise_epoch();
+        let mut client = Client::connect(bed.address);
+        for (number, bytes) in [(1, 1_000), (2, 100_000), (3, LONG)] {
+            let ask = |client: &mut Client| {
+                client.ask("GET", &path("serve", number, bytes as usize), "");
+                client.whole()
+            };
+            // The epoch comes with a poll; from then on each request hears of it on this connection.
+            eventually("the node hears of the epoch", || {
+                let (answer, body) = ask(&mut client);
+                assert!(answer.status == 401 || body.len() as u64 == bytes, "{answer:?}");
+                (answer.status == 401).then_some(())
+            });
+        }
+    });
+}
+
+#[test]
 fn o6_a_promise_no_request_uses_is_settled_when_it_is_asked_about() {
     on_both(&Limits::default(), |bed| {
         bed.control.ask_about(&[41, 42]);
