@@ -7,8 +7,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use openidconnect::JwsSigningAlgorithm;
-use openidconnect::core::CoreJwsSigningAlgorithm;
+use jsonwebtoken::{Algorithm, AlgorithmFamily};
 use reqwest::{StatusCode, Url};
 use serde::Deserialize;
 use serde_json::Value;
@@ -61,7 +60,7 @@ pub enum Identity {
         /// The provider's keys.
         keys: Keys,
         /// Asymmetric ones only.
-        algorithms: Vec<CoreJwsSigningAlgorithm>,
+        algorithms: Vec<Algorithm>,
     },
     /// The answer to the access token alone: no discovery document, no keys.
     UserInfo,
@@ -156,13 +155,12 @@ fn client_auth(supported: Option<&[String]>) -> Vec<ClientAuth> {
 }
 
 /// `none` and the shared-secret algorithms prove nothing to us, announced or not.
-fn algorithms(announced: Vec<Value>) -> Vec<CoreJwsSigningAlgorithm> {
+fn algorithms(announced: Vec<Value>) -> Vec<Algorithm> {
     let known = announced.into_iter().filter_map(|name| serde_json::from_value(name).ok());
-    let mut algorithms: Vec<CoreJwsSigningAlgorithm> = known
-        .filter(|name: &CoreJwsSigningAlgorithm| name.key_type().is_some() && !name.uses_shared_secret())
-        .collect();
+    let mut algorithms: Vec<Algorithm> =
+        known.filter(|algorithm: &Algorithm| algorithm.family() != AlgorithmFamily::Hmac).collect();
     if algorithms.is_empty() {
-        algorithms.push(CoreJwsSigningAlgorithm::rsa_sha_256());
+        algorithms.push(Algorithm::RS256);
     }
     algorithms
 }
@@ -308,12 +306,12 @@ mod tests {
 
     #[test]
     fn section_4_only_asymmetric_algorithms_are_ever_accepted() {
-        let rs256 = [CoreJwsSigningAlgorithm::rsa_sha_256()];
+        let rs256 = [Algorithm::RS256];
         assert_eq!(algorithms(vec!["none".into(), "HS256".into(), 5.into(), "ZZ".into()]), rs256);
         assert_eq!(algorithms(vec![]), rs256);
         assert_eq!(
             algorithms(vec!["EdDSA".into(), "HS512".into(), "ES256".into()]),
-            [CoreJwsSigningAlgorithm::EdDsa, CoreJwsSigningAlgorithm::EcdsaP256Sha256]
+            [Algorithm::EdDSA, Algorithm::ES256]
         );
     }
 

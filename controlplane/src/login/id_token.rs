@@ -1,20 +1,20 @@
 //! The checks of an ID token (OpenID Connect Core 1.0 §3.1.3.7, reliability.md §4 row "JWT").
 //!
-//! Signatures are verified by `openidconnect`; the rest is done here because that crate cannot read the ID tokens of
-//! Casdoor, the provider whose paths contract §6.1 names: their `address` is a list
-//! (<https://github.com/casdoor/casdoor/issues/5149>), and one claim of an unexpected shape makes it refuse the token.
+//! Signatures are verified by `jsonwebtoken` (see `keys.rs`); the rest is done here because OpenID Connect crates cannot read
+//! the ID tokens of Casdoor, the provider whose paths contract §6.1 names: their `address` is a list
+//! (<https://github.com/casdoor/casdoor/issues/5149>), and one claim of an unexpected shape makes them refuse the token.
 //!
 //! What must stay true: the claims are returned only after every check; the algorithm comes from the discovery document,
 //! the token's header can only choose among those; no key is ever taken from a token.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use openidconnect::core::{CoreJsonWebKeySet, CoreJwsSigningAlgorithm};
-use openidconnect::{JsonWebKey, JwsSigningAlgorithm};
+use jsonwebtoken::{Algorithm, AlgorithmFamily};
 use serde_json::{Map, Value};
 use subtle::ConstantTimeEq;
 use thiserror::Error;
 
+use super::keys::{Key, KeySet};
 use crate::bounds::{ID_TOKEN_BYTES_MAX, ID_TOKEN_KEYS_MAX};
 
 /// How far the provider's clock may be from ours, seconds.
@@ -33,7 +33,7 @@ pub struct Expected<'e> {
     /// Of this login.
     pub nonce: &'e str,
     /// Asymmetric ones only.
-    pub algorithms: &'e [CoreJwsSigningAlgorithm],
+    pub algorithms: &'e [Algorithm],
     /// Unix seconds.
     pub now_s: u64,
 }
@@ -68,19 +68,15 @@ pub enum IdTokenFault {
 }
 
 /// The claims of a token that passed every check.
-pub fn verify(
-    token: &str,
-    keys: &CoreJsonWebKeySet,
-    expected: &Expected<'_>,
-) -> Result<Map<String, Value>, IdTokenFault> {
+pub fn verify(token: &str, keys: &KeySet, expected: &Expected<'_>) -> Result<Map<String, Value>, IdTokenFault> {
     if token.len() > ID_TOKEN_BYTES_MAX {
         return Err(IdTokenFault::TooLong);
     }
     let mut parts = token.rsplitn(2, '.');
     let (Some(signature), Some(signed)) = (parts.next(), parts.next()) else { return Err(IdTokenFault::Malformed) };
     let (header, payload) = signed.split_once('.').ok_or(IdTokenFault::Malformed)?;
-    let signature = URL_SAFE_NO_PAD.decode(signature).map_err(|_| IdTokenFault::Malformed)?;
-    check_signature(&object(header)?, signed.as_bytes(), &signature, keys, expected.algorithms)?;
+    URL_SAFE_NO_PAD.decode(signature).map_err(|_| IdTokenFault::Malformed)?;
+    check_signature(&object(header)?, signed.as_bytes(), signature, keys, expected.algorithms)?;
     let claims = object(payload)?;
     check_claims(&claims, expected)?;
     Ok(claims)
@@ -94,30 +90,29 @@ fn object(part: &str) -> Result<Map<String, Value>, IdTokenFault> {
 fn check_signature(
     header: &Map<String, Value>,
     signed: &[u8],
-    signature: &[u8],
-    keys: &CoreJsonWebKeySet,
-    algorithms: &[CoreJwsSigningAlgorithm],
+    signature: &str,
+    keys: &KeySet,
+    algorithms: &[Algorithm],
 ) -> Result<(), IdTokenFault> {
     if let Some(field) = HEADER_REFUSED.into_iter().find(|field| header.contains_key(*field)) {
         return Err(IdTokenFault::Header(field));
     }
     let algorithm = header.get("alg").cloned().unwrap_or_default();
-    let algorithm: CoreJwsSigningAlgorithm = serde_json::from_value(algorithm).map_err(|_| IdTokenFault::Algorithm)?;
-    if !algorithms.contains(&algorithm) || algorithm.uses_shared_secret() {
+    let algorithm: Algorithm = serde_json::from_value(algorithm).map_err(|_| IdTokenFault::Algorithm)?;
+    if !algorithms.contains(&algorithm) || algorithm.family() == AlgorithmFamily::Hmac {
         return Err(IdTokenFault::Algorithm);
     }
-    let is_signed_with = |key: &&_| JsonWebKey::verify_signature(*key, &algorithm, signed, signature).is_ok();
+    let is_signer = |key: &&Key| key.is_signer(algorithm, signed, signature);
     match header.get("kid") {
         Some(Value::String(kid)) => {
-            let mut named =
-                keys.keys().iter().filter(|key| key.key_id().is_some_and(|id| id.as_str() == kid)).peekable();
+            let mut named = keys.iter().filter(|key| key.id() == Some(kid)).peekable();
             named.peek().ok_or(IdTokenFault::UnknownKey)?;
-            named.find(is_signed_with).map(drop).ok_or(IdTokenFault::Signature)
+            named.find(is_signer).map(drop).ok_or(IdTokenFault::Signature)
         }
         Some(_) => Err(IdTokenFault::Header("kid that is no text")),
         None => {
-            let mut all = keys.keys().iter().take(ID_TOKEN_KEYS_MAX);
-            all.find(is_signed_with).map(drop).ok_or(IdTokenFault::UnknownKey)
+            let mut all = keys.iter().take(ID_TOKEN_KEYS_MAX);
+            all.find(is_signer).map(drop).ok_or(IdTokenFault::UnknownKey)
         }
     }
 }

@@ -6,14 +6,81 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use openidconnect::core::CoreJsonWebKeySet;
+use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk, PublicKeyUse};
+use jsonwebtoken::{Algorithm, AlgorithmFamily, DecodingKey, crypto};
 use reqwest::Url;
+use serde::Deserialize;
+use serde_json::Value;
 use tokio::sync::Semaphore;
 
 use super::fetch::{Fault, Fetch, send};
 
 /// Between two refreshes.
 const REFRESH_EVERY: Duration = Duration::from_secs(30);
+
+/// The keys of a provider. Entries of a kind that is unknown here are left out (RFC 7517 §5).
+#[derive(Debug, Default, Deserialize)]
+#[serde(from = "Published")]
+pub struct KeySet {
+    keys: Vec<Key>,
+}
+
+#[derive(Deserialize)]
+struct Published {
+    keys: Vec<Value>,
+}
+
+impl From<Published> for KeySet {
+    fn from(published: Published) -> Self {
+        let known = published.keys.into_iter().filter_map(|key| serde_json::from_value(key).ok());
+        Self { keys: known.map(Key).collect() }
+    }
+}
+
+impl KeySet {
+    /// The keys in the provider's order.
+    pub fn iter(&self) -> impl Iterator<Item = &Key> {
+        self.keys.iter()
+    }
+}
+
+/// One public key.
+#[derive(Debug)]
+pub struct Key(Jwk);
+
+impl Key {
+    /// The name that tokens call it by.
+    pub fn id(&self) -> Option<&str> {
+        self.0.common.key_id.as_deref()
+    }
+
+    /// Whether `signature` (base64url) over `signed` was made with this key and `algorithm`.
+    pub fn is_signer(&self, algorithm: Algorithm, signed: &[u8], signature: &str) -> bool {
+        self.is_for(algorithm)
+            && DecodingKey::from_jwk(&self.0)
+                .is_ok_and(|key| crypto::verify(signature, signed, &key, algorithm).unwrap_or(false))
+    }
+
+    /// Whether the key's type, curve, use and algorithm all permit signatures of `algorithm`.
+    fn is_for(&self, algorithm: Algorithm) -> bool {
+        let Jwk { common, algorithm: parameters } = &self.0;
+        let has_type = match parameters {
+            AlgorithmParameters::RSA(_) => algorithm.family() == AlgorithmFamily::Rsa,
+            AlgorithmParameters::EllipticCurve(point) => match point.curve {
+                EllipticCurve::P256 => algorithm == Algorithm::ES256,
+                EllipticCurve::P384 => algorithm == Algorithm::ES384,
+                _ => false,
+            },
+            AlgorithmParameters::OctetKeyPair(point) => {
+                point.curve == EllipticCurve::Ed25519 && algorithm == Algorithm::EdDSA
+            }
+            // A shared secret has no place in a published set.
+            _ => false,
+        };
+        let has_use = matches!(common.public_key_use, None | Some(PublicKeyUse::Signature));
+        has_type && has_use && common.key_algorithm.is_none_or(|named| named == algorithm.into())
+    }
+}
 
 /// The keys behind one address.
 #[derive(Debug)]
@@ -25,7 +92,7 @@ pub struct Keys {
 
 #[derive(Debug, Default)]
 struct Known {
-    keys: Option<Arc<CoreJsonWebKeySet>>,
+    keys: Option<Arc<KeySet>>,
     /// The first fetch is no refresh.
     refreshed: Option<Instant>,
 }
@@ -37,7 +104,7 @@ impl Keys {
     }
 
     /// The keys, fetched when there are none.
-    pub async fn get(&self, fetch: &Fetch) -> Result<Arc<CoreJsonWebKeySet>, Fault> {
+    pub async fn get(&self, fetch: &Fetch) -> Result<Arc<KeySet>, Fault> {
         if let Some(keys) = self.with(|known| known.keys.clone()) {
             return Ok(keys);
         }
@@ -49,11 +116,7 @@ impl Keys {
     }
 
     /// Other keys than `seen`; `None` when there are none and it is too early to ask.
-    pub async fn newer_than(
-        &self,
-        seen: &Arc<CoreJsonWebKeySet>,
-        fetch: &Fetch,
-    ) -> Result<Option<Arc<CoreJsonWebKeySet>>, Fault> {
+    pub async fn newer_than(&self, seen: &Arc<KeySet>, fetch: &Fetch) -> Result<Option<Arc<KeySet>>, Fault> {
         let _turn = self.turn.acquire().await.expect("this semaphore is never closed");
         // Whoever had the turn before may have fetched what is missing.
         if let Some(keys) = self.with(|known| known.keys.clone()).filter(|keys| !Arc::ptr_eq(keys, seen)) {
@@ -65,8 +128,8 @@ impl Keys {
         self.fetch(fetch).await.map(Some)
     }
 
-    async fn fetch(&self, fetch: &Fetch) -> Result<Arc<CoreJsonWebKeySet>, Fault> {
-        let keys: CoreJsonWebKeySet = send(fetch.get(&self.url)).await?.ok()?;
+    async fn fetch(&self, fetch: &Fetch) -> Result<Arc<KeySet>, Fault> {
+        let keys: KeySet = send(fetch.get(&self.url)).await?.ok()?;
         let keys = Arc::new(keys);
         self.with(|known| known.keys = Some(Arc::clone(&keys)));
         Ok(keys)

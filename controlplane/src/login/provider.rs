@@ -7,12 +7,13 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use openidconnect::PkceCodeChallenge;
-use openidconnect::core::CoreJwsSigningAlgorithm;
-use openidconnect::url::form_urlencoded;
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use jsonwebtoken::Algorithm;
 use reqwest::{StatusCode, Url};
 use serde::Deserialize;
 use serde_json::{Map, Value};
+use sha2::{Digest, Sha256};
 use thiserror::Error;
 
 use super::claims::ProfileFault;
@@ -178,8 +179,9 @@ impl Provider {
     /// Begins a login that comes back to `redirect`; also while it is away.
     pub async fn begin(&self, redirect: &str) -> Result<Begun, ProviderError> {
         let endpoints = self.for_browsers().await?;
-        let (challenge, verifier) = PkceCodeChallenge::new_random_sha256();
-        let (state, nonce) = (random(), random());
+        let (state, nonce, verifier) = (random(), random(), random());
+        // RFC 7636 §4.2, S256.
+        let challenge = URL_SAFE_NO_PAD.encode(Sha256::digest(&verifier));
         let mut url = endpoints.authorize.clone();
         url.query_pairs_mut()
             .append_pair("client_id", &self.settings.client_id)
@@ -188,12 +190,12 @@ impl Provider {
             .append_pair("scope", &self.settings.scope)
             .append_pair("state", &state)
             .append_pair("nonce", &nonce)
-            .append_pair("code_challenge", challenge.as_str())
-            .append_pair("code_challenge_method", challenge.method().as_str());
+            .append_pair("code_challenge", &challenge)
+            .append_pair("code_challenge_method", "S256");
         Ok(Begun {
             authorize_url: url.into(),
             state: Secret::new(state),
-            proof: Proof { nonce: Secret::new(nonce), verifier: Secret::new(verifier.secret()) },
+            proof: Proof { nonce: Secret::new(nonce), verifier: Secret::new(verifier) },
         })
     }
 
@@ -285,7 +287,7 @@ impl Provider {
         &self,
         token: &str,
         keys: &Keys,
-        algorithms: &[CoreJwsSigningAlgorithm],
+        algorithms: &[Algorithm],
         issuer: &str,
         proof: &Proof,
     ) -> Result<Map<String, Value>, ProviderError> {

@@ -2,11 +2,12 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use openidconnect::core::{CoreJsonWebKeySet, CoreJwsSigningAlgorithm};
+use jsonwebtoken::Algorithm;
 use proptest::prelude::*;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::super::id_token::{Expected, IdTokenFault, verify};
+use super::super::keys::KeySet;
 use super::signer::Signer;
 
 const NOW_S: u64 = 1_800_000_000;
@@ -15,7 +16,7 @@ const EXPECTED: Expected<'_> = Expected {
     issuer: "https://id.example",
     client_id: "node",
     nonce: "n0nce",
-    algorithms: &[CoreJwsSigningAlgorithm::EdDsa, CoreJwsSigningAlgorithm::RsaSsaPkcs1V15Sha256],
+    algorithms: &[Algorithm::EdDSA, Algorithm::RS256],
     now_s: NOW_S,
 };
 
@@ -31,12 +32,12 @@ fn with(base: &Value, changes: &Value) -> Value {
     Value::Object(fields)
 }
 
-fn keys(signers: &[&Signer]) -> CoreJsonWebKeySet {
+fn keys(signers: &[&Signer]) -> KeySet {
     let keys: Vec<Value> = signers.iter().map(|signer| signer.jwk()).collect();
     serde_json::from_value(json!({"keys": keys})).unwrap()
 }
 
-fn outcome(token: &str, keys: &CoreJsonWebKeySet) -> Result<(), IdTokenFault> {
+fn outcome(token: &str, keys: &KeySet) -> Result<(), IdTokenFault> {
     verify(token, keys, &EXPECTED).map(drop)
 }
 
@@ -61,6 +62,76 @@ fn section_6_1_a_good_token_is_believed() {
     }
     let unnamed = with(&signer.header(), &json!({"kid": null}));
     assert_eq!(outcome(&signer.token(&unnamed, &claims()), &keys), Ok(()));
+}
+
+/// Keys, and a token for each algorithm, made with another library (Python's `cryptography`).
+const SIGNED: &str = include_str!("signed.json");
+
+fn signed() -> (Value, Map<String, Value>) {
+    let mut signed: Value = serde_json::from_str(SIGNED).unwrap();
+    let Value::Object(tokens) = signed["tokens"].take() else { panic!("tokens by algorithm") };
+    (signed, tokens)
+}
+
+#[test]
+fn every_algorithm_of_providers_is_verified() {
+    let (published, tokens) = signed();
+    let keys: KeySet = serde_json::from_value(published).unwrap();
+    // ES512 is not among them: no provider signs with it by default.
+    let names = ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "EdDSA"];
+    for name in names {
+        let token = tokens[name].as_str().unwrap();
+        let algorithms = &[name.parse::<Algorithm>().unwrap()];
+        let expected = Expected { algorithms, ..EXPECTED };
+        assert_eq!(verify(token, &keys, &expected).as_ref(), Ok(claims().as_object().unwrap()), "{name}");
+        let (signed, signature) = token.rsplit_once('.').unwrap();
+        let mut bytes = URL_SAFE_NO_PAD.decode(signature).unwrap();
+        bytes[9] ^= 1;
+        let other = format!("{signed}.{}", URL_SAFE_NO_PAD.encode(bytes));
+        assert_eq!(verify(&other, &keys, &expected), Err(IdTokenFault::Signature), "{name}");
+    }
+    let all: Vec<Algorithm> = names.iter().map(|name| name.parse().unwrap()).collect();
+    let expected = Expected { algorithms: &all, ..EXPECTED };
+    assert_eq!(verify(tokens["ES512"].as_str().unwrap(), &keys, &expected), Err(IdTokenFault::Algorithm));
+}
+
+#[test]
+fn a_key_signs_only_what_it_is_published_for() {
+    let (published, tokens) = signed();
+    for (name, index, changes, fault) in [
+        ("RS256", 0, json!({"use": "enc"}), IdTokenFault::Signature),
+        ("RS256", 0, json!({"alg": "RS512"}), IdTokenFault::Signature),
+        ("RS256", 0, json!({"alg": "RSA-OAEP"}), IdTokenFault::Signature),
+        ("RS256", 0, json!({"alg": "of the future"}), IdTokenFault::Signature),
+        ("RS256", 0, json!({"kty": "oct", "k": "AAAA"}), IdTokenFault::Signature),
+        ("RS256", 0, json!({"n": null}), IdTokenFault::Signature),
+        ("ES256", 1, json!({"crv": "P-384"}), IdTokenFault::Signature),
+        ("EdDSA", 4, json!({"crv": "P-256"}), IdTokenFault::Signature),
+        ("EdDSA", 4, json!({"crv": "Ed448"}), IdTokenFault::Signature),
+        // Not a key at all: left out.
+        ("RS256", 0, json!({"kid": 7}), IdTokenFault::UnknownKey),
+    ] {
+        let mut published = published.clone();
+        let key = &mut published["keys"][index];
+        *key = with(key, &changes);
+        let keys: KeySet = serde_json::from_value(published).unwrap();
+        let algorithms = &[name.parse::<Algorithm>().unwrap()];
+        let token = tokens[name].as_str().unwrap();
+        assert_eq!(verify(token, &keys, &Expected { algorithms, ..EXPECTED }), Err(fault), "{name} {changes}");
+    }
+    for (name, index, changes) in
+        [("RS256", 0, json!({"alg": "RS256", "use": null})), ("EdDSA", 4, json!({"use": "sig"}))]
+    {
+        let mut published = published.clone();
+        let key = &mut published["keys"][index];
+        *key = with(key, &changes);
+        // Entries that are no keys do not spoil those that are.
+        published["keys"].as_array_mut().unwrap().extend([json!(5), json!({"kty": "AKP"}), json!({})]);
+        let keys: KeySet = serde_json::from_value(published).unwrap();
+        let algorithms = &[name.parse::<Algorithm>().unwrap()];
+        let token = tokens[name].as_str().unwrap();
+        assert!(verify(token, &keys, &Expected { algorithms, ..EXPECTED }).is_ok(), "{name} {changes}");
+    }
 }
 
 #[test]
@@ -153,7 +224,7 @@ fn section_4_what_is_no_token_is_refused() {
     ] {
         assert_eq!(outcome(&token, &keys), Err(fault), "{token}");
     }
-    assert_eq!(outcome(&good, &CoreJsonWebKeySet::default()), Err(IdTokenFault::UnknownKey));
+    assert_eq!(outcome(&good, &KeySet::default()), Err(IdTokenFault::UnknownKey));
 }
 
 proptest! {
