@@ -283,13 +283,8 @@ fn the_data_plane_comes_back_to_an_authority_that_stayed() {
 
 /// The program that replaces itself by the one after it, whose wall clock it sets back a day.
 fn a_day_back() -> Option<Vec<String>> {
-    let library = std::fs::read_dir("/usr/lib").expect("a directory").flatten();
-    let library = library.map(|entry| entry.path().join("faketime/libfaketime.so.1")).find(|path| path.exists());
-    if library.is_none() {
-        assert!(std::env::var_os("CI").is_none(), "libfaketime is not installed, and CI forbids skips");
-        eprintln!("skipped: apt-get install libfaketime");
-    }
-    let preload = format!("LD_PRELOAD={}", library?.display());
+    let library = etransfer_tests::library("faketime/libfaketime.so.1", "libfaketime")?;
+    let preload = format!("LD_PRELOAD={}", library.display());
     Some(vec!["env".into(), preload, "FAKETIME=-1d".into(), "DONT_FAKE_MONOTONIC=1".into()])
 }
 

@@ -573,7 +573,7 @@ mod tests {
         assert!(std::fs::read(&path).unwrap() == damaged);
     }
 
-    /// A small file system of its own; `None` (said) where mounting is not allowed.
+    /// A small file system of its own; `None`: the test is skipped.
     fn small_disk() -> Option<(tempfile::TempDir, impl Drop)> {
         struct Unmount(PathBuf);
         impl Drop for Unmount {
@@ -581,13 +581,13 @@ mod tests {
                 let _ = std::process::Command::new("umount").arg("-l").arg(&self.0).status();
             }
         }
-        let dir = tempfile::tempdir().unwrap();
-        let mut mount = std::process::Command::new("mount");
-        mount.args(["-t", "tmpfs", "-o", "size=8m", "tmpfs"]).arg(dir.path()).stderr(std::process::Stdio::null());
-        if !mount.status().is_ok_and(|status| status.success()) {
-            eprintln!("skipped: mounting needs root");
+        if !etransfer_tests::has_root() {
             return None;
         }
+        let dir = tempfile::tempdir().unwrap();
+        let mut mount = std::process::Command::new("mount");
+        let mounted = mount.args(["-t", "tmpfs", "-o", "size=8m", "tmpfs"]).arg(dir.path()).output();
+        assert!(mounted.as_ref().is_ok_and(|output| output.status.success()), "{mounted:?}");
         let unmount = Unmount(dir.path().to_owned());
         Some((dir, unmount))
     }
