@@ -259,7 +259,7 @@ impl Operation {
     }
 }
 
-/// Writes out of order begin at multiples of this (contract easytransfer.md §2.4).
+/// Writes out of order begin at multiples of this (easytransfer/CONTRACT.md §2.4).
 const SLICE_ALIGNMENT: u64 = 4096;
 
 #[cfg(test)]

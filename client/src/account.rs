@@ -1,4 +1,4 @@
-//! Whose session it is, what it may use, and its end (contract easytransfer §6.1 logout, §6.2).
+//! Whose session it is, what it may use, and its end (easytransfer/CONTRACT.md §6.1 logout, §6.2).
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};

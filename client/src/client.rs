@@ -293,7 +293,7 @@ impl Client {
     pub(crate) fn signed<'a>(&'a self, fields: &[(&'a str, &'a str)]) -> Vec<(&'a str, &'a str)> {
         let mut all = fields.to_vec();
         if let Some((token, bearer)) = &self.credential {
-            // Two generations of servers look in two places (contract 1.2).
+            // Two generations of servers look in two places (easytransfer/CONTRACT.md §1.2).
             all.extend([("X-API-Token", token.expose()), ("Authorization", bearer.expose())]);
         }
         all.push(("User-Agent", concat!("et/", env!("CARGO_PKG_VERSION"))));

@@ -74,7 +74,8 @@ pub enum Direction {
     Download,
 }
 
-/// One entry of `GET /api/endpoints` (contract §5.3). Rates and loads are the node's: *upload* is what it sends.
+/// One entry of `GET /api/endpoints` (easytransfer/CONTRACT.md §5.3). Rates and loads are the node's: *upload* is what
+/// it sends.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Endpoint {
     /// Interface name, or `advertised`.

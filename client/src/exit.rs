@@ -59,7 +59,7 @@ pub enum CliError {
         /// Which server.
         server: String,
     },
-    /// The server finds no user behind the token. 1 and not 4: contract 11.1 for `whoami`.
+    /// The server finds no user behind the token. 1 and not 4: easytransfer/CONTRACT.md §11.1 for `whoami`.
     #[error("{server} knows no session for this token: it has ended, or the token is a static one")]
     NoSession {
         /// Which server.
@@ -71,7 +71,8 @@ pub enum CliError {
         /// Which server.
         server: String,
     },
-    /// Neither given, nor in the configuration, nor saved. 1 and not 4, like every failed reload: contract 11.1.
+    /// Neither given, nor in the configuration, nor saved. 1 and not 4, like every failed reload:
+    /// easytransfer/CONTRACT.md §11.1.
     #[error("no token to reload {server} with")]
     #[cfg_attr(not(any(feature = "server", test)), expect(dead_code, reason = "`et server` makes it"))]
     NoTokenToReload {

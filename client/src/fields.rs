@@ -52,7 +52,7 @@ pub(crate) fn parse_ranges(text: &str) -> SpanSet {
     text.split(',').filter_map(pair).collect()
 }
 
-/// The server's words, from any of the shapes of contract 1.4, fit for one line of a terminal.
+/// The server's words, from any of the shapes of easytransfer/CONTRACT.md §1.4, fit for one line of a terminal.
 pub(crate) fn detail(body: &[u8]) -> Option<String> {
     let json: serde_json::Value = serde_json::from_slice(body).ok()?;
     let text = match (json.get("detail"), json.get("message")) {

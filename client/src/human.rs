@@ -39,7 +39,7 @@ pub fn percent(done: u64, total: u64) -> u64 {
     }
 }
 
-/// Contract 9.5: trimmed, any case, `B K KB KiB M …`, powers of 1024, a decimal fraction allowed.
+/// easytransfer/CONTRACT.md §9.5: trimmed, any case, `B K KB KiB M …`, powers of 1024, a decimal fraction allowed.
 pub fn parse_size(text: &str) -> Result<u64, CliError> {
     let fault = || CliError::NotASize { text: text.to_owned() };
     let upper = text.trim().to_ascii_uppercase();

@@ -7,7 +7,7 @@
 //!
 //! A transfer has at most 32 connections, each of which does one thing at a time. A thread per connection costs nothing
 //! at that number, lets the kernel move the bytes up (`sendfile`: no byte of the file enters this process) and takes
-//! them down with one read and one write per MiB (`splice` gains little over that, `io.md` §1). It also leaves one
+//! them down with one read and one write per MiB (`splice` gains little over that, IO.md §1). It also leaves one
 //! HTTP/1.1 implementation ([`http1`]) with one set of time limits for API calls and bulk alike. An async client would
 //! add a runtime, and would still need a path of its own for the bulk bytes.
 //!

@@ -1,4 +1,4 @@
-//! Signing in (contract easytransfer §6.1): the server names a page, a person finishes there in a browser, and the
+//! Signing in (easytransfer/CONTRACT.md §6.1): the server names a page, a person finishes there in a browser, and the
 //! session is fetched by asking again and again.
 //!
 //! No credential is needed or sent. The session can be fetched once: when that answer is lost on its way, the server

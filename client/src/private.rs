@@ -35,7 +35,8 @@ pub(crate) fn write_passing_json(path: &Path, value: &impl Serialize) -> Result<
     replace(path, &text, false).map_err(|source| Error::file("write", path, source))
 }
 
-/// `None` when the file is absent or holds something else: such a file is treated as empty (contract 11.1).
+/// `None` when the file is absent or holds something else: such a file is treated as empty (easytransfer/CONTRACT.md
+/// §11.1).
 pub fn read_json<T: DeserializeOwned>(path: &Path) -> Result<Option<T>> {
     match fs::read(path) {
         Ok(bytes) => Ok(serde_json::from_slice(&bytes).ok()),

@@ -1,4 +1,4 @@
-//! Making a server take up its configuration file again (contract easytransfer §7).
+//! Making a server take up its configuration file again (easytransfer/CONTRACT.md §7).
 
 use std::collections::BTreeMap;
 

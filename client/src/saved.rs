@@ -1,4 +1,4 @@
-//! client.json: the server and what lets us in there (contract 11.1), shared with the Python client.
+//! client.json: the server and what lets us in there (easytransfer/CONTRACT.md §11.1), shared with the Python client.
 //!
 //! Must stay true: a token goes to the server it was saved for and to no other; a session that is over goes to nobody;
 //! fields of other programs are kept.
@@ -22,7 +22,7 @@ pub struct Saved {
     pub username: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub role: Option<String>,
-    /// UTC, ISO 8601 without a zone (contract 1.1).
+    /// UTC, ISO 8601 without a zone (easytransfer/CONTRACT.md §1.1).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<String>,
     #[serde(flatten)]

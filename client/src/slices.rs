@@ -1,7 +1,7 @@
 //! Which bytes travel in one request. Pure arithmetic.
 //!
-//! A server that takes slices in any order does so only at multiples of 4096 (contract 2.4), so whatever is left of a
-//! slice is widened down to such a multiple; the server drops what it already has.
+//! A server that takes slices in any order does so only at multiples of 4096 (easytransfer/CONTRACT.md §2.4), so
+//! whatever is left of a slice is widened down to such a multiple; the server drops what it already has.
 
 use etransfer_contract::{Span, SpanSet};
 

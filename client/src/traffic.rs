@@ -13,7 +13,7 @@ const POLL: Duration = Duration::from_secs(1);
 /// Largest event.
 const EVENT_BYTES_MAX: u64 = 1024 * 1024;
 
-/// `GET /api/traffic` (contract §5.5). *Upload* is what the node sends, *download* what it receives.
+/// `GET /api/traffic` (easytransfer/CONTRACT.md §5.5). *Upload* is what the node sends, *download* what it receives.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Traffic {
     /// One entry per NIC.

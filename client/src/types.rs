@@ -1,5 +1,5 @@
-//! The JSON of the API (contract easytransfer §2.9, §5), read leniently: a missing or null field of an older server is
-//! no error, and fields we do not know are kept for `--json`.
+//! The JSON of the API (easytransfer/CONTRACT.md §2.9, §5), read leniently: a missing or null field of an older server
+//! is no error, and fields we do not know are kept for `--json`.
 
 use std::str::FromStr;
 
@@ -193,7 +193,7 @@ fn yes() -> bool {
     true
 }
 
-/// What shall happen to an uploaded file (contract §3).
+/// What shall happen to an uploaded file (easytransfer/CONTRACT.md §3).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Retention {
     /// Stays until deleted.

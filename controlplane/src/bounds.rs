@@ -129,7 +129,7 @@ const _: () = assert!(2 * PROMISE_UNHEARD.as_secs() + POLL_WAIT.as_secs() < 60);
 
 // ---- The control link, and what is remembered
 
-/// Largest body of an ordinary API call (reliability.md §4).
+/// Largest body of an ordinary API call (PROMISES.md §4).
 pub const ATTACHED_BYTES_MAX: usize = 1 << 20;
 /// Largest batch: an inventory page of objects with many spans each.
 pub const FACTS_BATCH_BYTES_MAX: usize = 64 << 20;
@@ -164,7 +164,7 @@ pub const CLAIMED_GROUPS_MAX: usize = 1000;
 pub const ID_TOKEN_BYTES_MAX: usize = 8 << 10;
 /// Keys tried for a token that does not name one.
 pub const ID_TOKEN_KEYS_MAX: usize = 16;
-/// Longer ones are nobody's (reliability.md §4).
+/// Longer ones are nobody's (PROMISES.md §4).
 pub const JWT_BYTES_MAX: usize = 8 * 1024;
 /// Ids one user may have open; a new one takes the place of the one that ends first.
 pub const DECLARED_OPEN_MAX: usize = 1000;

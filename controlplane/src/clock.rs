@@ -1,7 +1,8 @@
 //! Wall time, and whether to believe it.
 //!
 //! Times that are stored or shown are Unix milliseconds. A sweep that deletes asks [`Clock::is_steady`] first: when wall
-//! and monotonic time drifted apart by an hour or more since the last sweep, that sweep deletes nothing (P11).
+//! and monotonic time drifted apart by an hour or more since the last sweep, that sweep deletes nothing (PROMISES.md
+//! P11).
 
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -55,7 +56,7 @@ pub fn wall_ms() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64)
 }
 
-/// `2026-11-20T12:19:03.114410`: UTC, no zone suffix, six fraction digits (contract §1.1).
+/// `2026-11-20T12:19:03.114410`: UTC, no zone suffix, six fraction digits (easytransfer/CONTRACT.md §1.1).
 pub fn iso(unix_ms: u64) -> String {
     let time = i64::try_from(unix_ms).ok().and_then(|ms| jiff::Timestamp::from_millisecond(ms).ok());
     time.unwrap_or(jiff::Timestamp::MAX).strftime("%Y-%m-%dT%H:%M:%S%.6f").to_string()

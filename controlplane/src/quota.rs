@@ -1,7 +1,8 @@
-//! What one person may use (contract §4, §6.2): four limits, and the retention that a role chooses for uploads that do
-//! not say.
+//! What one person may use (easytransfer/CONTRACT.md §4, §6.2): four limits, and the retention that a role chooses for
+//! uploads that do not say.
 //!
-//! Must stay true: `None` is unlimited and beats any number; a group nobody gave a quota says nothing (§4, Rule).
+//! Must stay true: `None` is unlimited and beats any number; a group nobody gave a quota says nothing
+//! (easytransfer/CONTRACT.md §4).
 
 use std::collections::BTreeMap;
 
@@ -10,7 +11,7 @@ use serde_json::Value;
 
 use crate::config::{Expected, Policy, Setting, Size};
 
-/// RoleQuota of the contract: bytes, and bytes per second.
+/// RoleQuota of easytransfer/CONTRACT.md §6.2: bytes, and bytes per second.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Quota {
@@ -22,7 +23,8 @@ pub struct Quota {
     pub upload_speed_limit: Option<u64>,
     /// Bytes per second from the node.
     pub download_speed_limit: Option<u64>,
-    /// What uploads get that do not say; `None` is shown as `permanent` and chooses nothing (§3, Rule).
+    /// What uploads get that do not say; `None` is shown as `permanent` and chooses nothing (easytransfer/CONTRACT.md
+    /// §3).
     #[serde(serialize_with = "shown_policy")]
     pub default_retention: Option<Policy>,
     /// Seconds, when that is `ttl`.
@@ -63,7 +65,8 @@ fn generous(a: Option<u64>, b: Option<u64>) -> Option<u64> {
     a.zip(b).map(|(a, b)| a.max(b))
 }
 
-/// Quotas by role name (`user_system.role_quotas`, §9.3); given, the map replaces the default as a whole.
+/// Quotas by role name (`user_system.role_quotas`, easytransfer/CONTRACT.md §9.3); given, the map replaces the default
+/// as a whole.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RoleQuotas(pub BTreeMap<String, Quota>);
 
@@ -162,7 +165,7 @@ mod tests {
     #[test]
     fn section_4_effective_quota() {
         let user = storage(Some(1000), Some(500));
-        // The vector of §18; group B without a quota is not in the list.
+        // The vector of easytransfer/CONTRACT.md §18; group B without a quota is not in the list.
         let effective = Quota::effective(Some(&user), [&storage(Some(5000), None)]);
         assert_eq!(effective, storage(Some(5000), None));
         assert_eq!(Quota::effective(Some(&user), []), user);

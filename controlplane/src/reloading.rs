@@ -1,4 +1,5 @@
-//! Taking up a changed configuration while the node runs (contract §7, §9.6): asked for by a request, or noticed in the file.
+//! Taking up a changed configuration while the node runs (easytransfer/CONTRACT.md §7, §9.6): asked for by a request,
+//! or noticed in the file.
 //!
 //! Order, and what breaks if a line moves: read → check as a whole (a broken file changes nothing) → tokens → settings →
 //! end every grant given under the old ones.

@@ -1,7 +1,8 @@
-//! Writes down what each person uses (`users.storage_used`, contract §10), for other programs that read the database.
+//! Writes down what each person uses (`users.storage_used`, easytransfer/CONTRACT.md §10), for other programs that read
+//! the database.
 //!
-//! The ledger is the catalogue's sums (P9); the column follows it within a few seconds and decides nothing here. A value
-//! that could not be written is written when the database is back.
+//! The ledger is the catalogue's sums (PROMISES.md P9); the column follows it within a few seconds and decides nothing
+//! here. A value that could not be written is written when the database is back.
 
 use std::collections::HashMap;
 use std::sync::Arc;

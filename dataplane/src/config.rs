@@ -30,7 +30,7 @@ pub struct Config {
     pub durability: Durability,
     /// Which door bytes take to the disk.
     pub write_mode: WriteMode,
-    /// A damaged store is served read-only instead of not at all (P18).
+    /// A damaged store is served read-only instead of not at all (PROMISES.md P18).
     pub serve_damaged: bool,
     /// How long a file that no record names stays in `quarantine/`; `None`: until it is taken away by hand.
     pub quarantine: Option<Duration>,
@@ -38,11 +38,11 @@ pub struct Config {
     pub engine: EngineChoice,
     /// How long running bodies may take to end after SIGTERM.
     pub grace: Duration,
-    /// Bounds (reliability.md P16, §4).
+    /// Bounds (PROMISES.md P16, §4).
     pub limits: Limits,
 }
 
-/// When bytes are synced (reliability.md P2).
+/// When bytes are synced (PROMISES.md P2).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Durability {
     /// Never: the kernel writes back when it likes.
@@ -54,7 +54,7 @@ pub enum Durability {
     Every,
 }
 
-/// Which door bytes take to the disk (`io.md` §1).
+/// Which door bytes take to the disk (IO.md §1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum WriteMode {
     /// Direct for bodies of 256 KiB and more, buffered below.

@@ -256,7 +256,7 @@ fn kind(act: &Act) -> Kind {
     }
 }
 
-/// Whether what is left of the body can be read away so that the connection stays usable (reliability.md §4: answer at
+/// Whether what is left of the body can be read away so that the connection stays usable (PROMISES.md §4: answer at
 /// once, drain a little, else close). A client that waits for `100 Continue` may send the body or not: nobody knows.
 pub fn is_drainable(head: &Head, body: &Body) -> bool {
     let waits = head.expects_continue() && body.taken() == 0;

@@ -22,7 +22,7 @@ use crate::world::{Buf, Fd, Io, Pending};
 
 /// Alignment of direct writes in file and memory. Larger than every block size in the field.
 pub const BLOCK_BYTES: u64 = 4096;
-/// Files grow by at most this much at a time, so that no direct write extends a file (io.md §1).
+/// Files grow by at most this much at a time, so that no direct write extends a file (IO.md §1).
 const ALLOCATE_STEP_BYTES: u64 = 256 << 20;
 
 /// A file being written.

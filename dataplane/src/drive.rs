@@ -31,7 +31,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 const COMPACT_LOOK: Duration = Duration::from_secs(5);
 /// How often idle connections to the control plane are let go.
 const TRIM: Duration = Duration::from_secs(1);
-/// Sent to a connection beyond the limit (P16).
+/// Sent to a connection beyond the limit (PROMISES.md P16).
 const CROWDED: &[u8] =
     b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nContent-Type: application/json\r\nContent-Length: 53\r\n\
       Connection: close\r\n\r\n{\"detail\":\"too many connections are open; try again\"}";
@@ -83,7 +83,7 @@ async fn stopped(core: &Core) {
     }
 }
 
-/// Waits for running requests within the grace, then makes the journal durable (P17).
+/// Waits for running requests within the grace, then makes the journal durable (PROMISES.md P17).
 async fn drain(core: &Rc<Core>) {
     let deadline = core.io.now() + core.shared.config.grace;
     while core.active.get() > 0 && core.io.now() < deadline {

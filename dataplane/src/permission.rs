@@ -1,9 +1,9 @@
 //! What one body under way was permitted, and whether that still holds: asked again when the epoch rises, so that a right
-//! that ends, ends transfers too, and a new speed limit counts for them (reliability.md §5); and every [`RECHECK_EVERY`],
+//! that ends, ends transfers too, and a new speed limit counts for them (PROMISES.md §5); and every [`RECHECK_EVERY`],
 //! for what ends without an epoch: a session whose time is over, or that another program deleted.
 //!
-//! Must stay true: no answer means "go on" (P14: the authority may be away); a body that is over before the first check
-//! costs one load and one comparison per window.
+//! Must stay true: no answer means "go on" (PROMISES.md P14: the authority may be away); a body that is over before the
+//! first check costs one load and one comparison per window.
 
 use std::cell::Cell;
 use std::sync::atomic::Ordering;

@@ -50,7 +50,7 @@ fn complete(store: &Store, object: &Arc<Object>, durability: Durability) -> io::
             if sync {
                 let mark = object.mark();
                 if let Err(error) = store.sync_file(&file) {
-                    // P6: believed. The upload falls back to what an earlier sync covered.
+                    // PROMISES.md P6: believed. The upload falls back to what an earlier sync covered.
                     store.degrade(format!("sync of object {} failed: {error}", object.id()));
                     object.fall_back(&store.objects_dir(), journal)?;
                     return Err(error);

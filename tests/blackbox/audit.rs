@@ -1,4 +1,4 @@
-//! The audit log: who did what to which object, as JSON lines, never a secret (P22).
+//! The audit log: who did what to which object, as JSON lines, never a secret (PROMISES.md P22).
 
 use serde_json::{Value, json};
 

@@ -1,4 +1,4 @@
-//! Credentials and secure defaults: easytransfer.md §1. Which route asks whom stands in `route_table`.
+//! Credentials and secure defaults: easytransfer/CONTRACT.md §1. Which route asks whom stands in `route_table`.
 
 use std::os::unix::fs::PermissionsExt as _;
 

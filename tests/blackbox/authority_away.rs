@@ -1,5 +1,5 @@
-//! P14: the control plane is killed, stopped and restarted while bytes move. What has a grant goes on, what is finished is
-//! acknowledged, facts take effect once; new decisions get 503 with `Retry-After`; nothing hangs.
+//! PROMISES.md P14: the control plane is killed, stopped and restarted while bytes move. What has a grant goes on, what
+//! is finished is acknowledged, facts take effect once; new decisions get 503 with `Retry-After`; nothing hangs.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! reliability.md §4: hostile and broken requests from raw sockets, with their exact answers. After each batch nothing is
+//! PROMISES.md §4: hostile and broken requests from raw sockets, with their exact answers. After each batch nothing is
 //! stored, nothing is listed, and the server answers as before.
 
 use std::time::Duration;

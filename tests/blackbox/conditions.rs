@@ -1,4 +1,5 @@
-//! RFC 9110 §13 in every dialect that serves content (C7): a download that is resumed never mixes two versions.
+//! RFC 9110 §13 in every dialect that serves content (faults.md C7): a download that is resumed never mixes two
+//! versions.
 
 use crate::oss;
 use crate::secure_file_transfer::Device;
@@ -38,7 +39,7 @@ fn resumes_only_its_own_version(ask: impl Fn(&[(&str, &str)]) -> Reply, first: &
         let reply = ask(&[(name, value)]).is(status);
         assert_eq!((reply.field("ETag"), reply.field("Last-Modified")), (tag, date), "{name}: {value}");
     }
-    // §13.2.2: tags before dates, 412 before 304.
+    // RFC 9110 §13.2.2: tags before dates, 412 before 304.
     ask(&[("If-Match", tag), ("If-Unmodified-Since", old_date)]).is(200);
     ask(&[("If-None-Match", old_tag), ("If-Modified-Since", date)]).is(200);
     ask(&[("If-Match", old_tag), ("If-None-Match", tag)]).is(412);

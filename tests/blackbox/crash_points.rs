@@ -1,6 +1,6 @@
-//! S4, S4b: the process is killed at each system call by which the first start changes the disk, and the start after it
-//! comes up. S4c, S5: the file system loses what was not synced and is mounted again without a reboot; the node starts, at
-//! every level of durability, and claims no byte that is not there.
+//! faults.md S4, S4b: the process is killed at each system call by which the first start changes the disk, and the
+//! start after it comes up. faults.md S4c, S5: the file system loses what was not synced and is mounted again without a
+//! reboot; the node starts, at every level of durability, and claims no byte that is not there.
 
 use crate::import;
 use crate::support::disk::Disk;

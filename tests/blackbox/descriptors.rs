@@ -1,4 +1,4 @@
-//! C6: descriptors. The soft limit is raised at the start, and with none left a client is told so.
+//! faults.md C6: descriptors. The soft limit is raised at the start, and with none left a client is told so.
 
 use std::process::Command;
 

@@ -1,5 +1,5 @@
-//! An error of the disk is believed, said truthfully, and over when the disk is well (P6): injected under the running program
-//! with `strace`, or made with file systems of our own.
+//! An error of the disk is believed, said truthfully, and over when the disk is well (PROMISES.md P6): injected under
+//! the running program with `strace`, or made with file systems of our own.
 
 use std::process::{Child, Command, Stdio};
 

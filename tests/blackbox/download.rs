@@ -1,5 +1,5 @@
-//! Downloads: the table of easytransfer.md §2.8, the vectors of §18, validators, partial files, chunks, and that one
-//! response is one version (P12).
+//! Downloads: the table and the vectors of easytransfer/CONTRACT.md §2.8 and §18, validators, partial files, chunks,
+//! and that one response is one version (PROMISES.md P12).
 
 use std::io::Read as _;
 use std::time::{Duration, Instant};
@@ -79,7 +79,7 @@ fn downloads_are_counted_and_head_is_none() {
         assert_eq!(reply.number("Content-Length"), 5);
         assert_eq!(reply.field("Accept-Ranges"), "bytes");
     }
-    // A range means something on GET only (reliability.md §4, RFC 9110 §14.2).
+    // A range means something on GET only (PROMISES.md §4, RFC 9110 §14.2).
     assert_eq!(node.send(&head.clone().header("Range", "bytes=1-2")).is(200).number("Content-Length"), 5);
     node.send(&head.header("Range", "bytes=9-")).is(200);
     assert_eq!(count(&node), 3, "neither a part nor a HEAD is a download");
@@ -294,7 +294,7 @@ fn a_slow_reader_gets_the_right_bytes() {
     content.check(0, &got).unwrap_or_else(|wrong| panic!("{wrong}"));
 }
 
-/// P12: readers during storms of removal and creation see one version or a closed connection.
+/// PROMISES.md P12: readers during storms of removal and creation see one version or a closed connection.
 #[test]
 fn a_response_is_one_version() {
     let node = Node::start();

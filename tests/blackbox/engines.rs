@@ -1,5 +1,5 @@
-//! P20: both engines keep the promises (the suites run on each, see `.ci/test`), and which one runs is said: by one clear
-//! line in the log and in `/api/info`. io_uring is refused here the way container profiles do it.
+//! PROMISES.md P20: both engines keep the promises (the suites run on each, see `.ci/test`), and which one runs is
+//! said: by one clear line in the log and in `/api/info`. io_uring is refused here the way container profiles do it.
 
 use crate::support::node::Setup;
 use crate::support::{Node, Oracle, Request};

@@ -1,4 +1,4 @@
-//! `/api/*`: the list, the union shapes of §2.9, server facts, the node's quota.
+//! `/api/*`: the list, the union shapes of easytransfer/CONTRACT.md §2.9, server facts, the node's quota.
 
 use serde_json::Value;
 
@@ -304,7 +304,7 @@ fn storage_counts_every_byte_once() {
     assert_eq!(unlimited["usage_percent"].as_f64(), Some(0.0));
 }
 
-/// P9: however many write at once, what is stored never exceeds the limit, and a restart counts the same.
+/// PROMISES.md P9: however many write at once, what is stored never exceeds the limit, and a restart counts the same.
 #[test]
 fn the_quota_is_never_over_committed() {
     const ROOM: u64 = 3_000_000;

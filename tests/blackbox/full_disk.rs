@@ -1,5 +1,5 @@
-//! P7: a full disk is 507 with the prefix kept; deleting, completing, reading and reporting still work; it recovers by
-//! itself when space appears.
+//! PROMISES.md P7: a full disk is 507 with the prefix kept; deleting, completing, reading and reporting still work; it
+//! recovers by itself when space appears.
 
 use crate::support::disk::Disk;
 use crate::support::tus::{Upload, patch, post};

@@ -160,7 +160,7 @@ fn short_tokens_work_and_are_warned_of() {
     let log = node.log();
     let line = log.lines().find(|line| line.contains("16 characters")).expect("a warning");
     assert!(line.contains("1 of 2") && line.contains("auth.tokens"), "{line}");
-    assert!(!log.contains("\"four\""), "P22");
+    assert!(!log.contains("\"four\""), "PROMISES.md P22");
 }
 
 #[test]

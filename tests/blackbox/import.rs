@@ -1,5 +1,5 @@
-//! `et server import` (contract §10): what a server of the Python releases left behind is served by a node, byte for byte,
-//! and unfinished uploads go on.
+//! `et server import` (easytransfer/CONTRACT.md §10): what a server of the Python releases left behind is served by a
+//! node, byte for byte, and unfinished uploads go on.
 
 use std::path::Path;
 

@@ -1,5 +1,5 @@
-//! S1: a journal that is missing, as a whole or in part, is named by a start that refuses; nothing is unlinked, and with the
-//! missing part back in its place the node is what it was.
+//! faults.md S1: a journal that is missing, as a whole or in part, is named by a start that refuses; nothing is
+//! unlinked, and with the missing part back in its place the node is what it was.
 
 use std::path::{Path, PathBuf};
 

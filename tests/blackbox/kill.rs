@@ -1,4 +1,4 @@
-//! K1: kill -9 at random instants under mixed load, one process and two, at every durability level.
+//! PROMISES.md K1: kill -9 at random instants under mixed load, one process and two, at every durability level.
 //!
 //! The load writes what it was told (each acknowledgement) to a log of its own; the checker reads only that log and the
 //! restarted server's answers. After every kill: each acknowledged byte reads back equal, offsets and ranges claim nothing

@@ -1,6 +1,6 @@
 //! Black-box tests: the real program in a directory of its own on a free port, driven through its sockets and its command
-//! line, by raw bytes and by other people's clients. `ET_ENGINE=ring|readiness` picks the engine (P20), `ET_BIN` the
-//! program; without it the `et` of the same build is used.
+//! line, by raw bytes and by other people's clients. `ET_ENGINE=ring|readiness` picks the engine (PROMISES.md P20),
+//! `ET_BIN` the program; without it the `et` of the same build is used.
 
 #![allow(missing_docs, reason = "tests: the names are the documentation")]
 
@@ -9,6 +9,7 @@ mod auth;
 mod authority_away;
 mod bad_input;
 mod bench;
+mod citations;
 mod clients;
 mod cloudbackend;
 mod conditions;

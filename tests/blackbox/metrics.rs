@@ -29,7 +29,7 @@ fn readiness_on_the_line(node: &Node) -> String {
     answer
 }
 
-/// M4: totals are of clients, in bytes of content; what clients upload is not what the node sends.
+/// faults.md M4: totals are of clients, in bytes of content; what clients upload is not what the node sends.
 #[test]
 fn totals_are_what_clients_sent_and_received() {
     let node = Node::start();

@@ -1,5 +1,5 @@
-//! C2 through a real neighbour: nginx buffers the answer, its client stops for longer than any sender may, and gets the
-//! whole file. And the other side of it: a peer that is dead, not paused, is cut.
+//! faults.md C2 through a real neighbour: nginx buffers the answer, its client stops for longer than any sender may,
+//! and gets the whole file. And the other side of it: a peer that is dead, not paused, is cut.
 
 use std::process::{Child, Command, Stdio};
 

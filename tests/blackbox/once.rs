@@ -1,5 +1,5 @@
-//! P10: who has a `download_once` file is what the receiver's kernel acknowledged. A *narrow* receiver's kernel takes little
-//! more than what is read, so that a test knows what it can have.
+//! PROMISES.md P10: who has a `download_once` file is what the receiver's kernel acknowledged. A *narrow* receiver's
+//! kernel takes little more than what is read, so that a test knows what it can have.
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -58,8 +58,8 @@ fn gone(node: &Node, upload: &Upload) {
     }
 }
 
-/// O1: all but the end, by a transfer that breaks, and then the end by a range: that is everything, and nothing is left for
-/// another receiver.
+/// faults.md O1: all but the end, by a transfer that breaks, and then the end by a range: that is everything, and
+/// nothing is left for another receiver.
 #[test]
 fn o1_what_a_broken_transfer_brought_counts() {
     let node = Node::start();
@@ -102,7 +102,7 @@ fn o1_what_a_transfer_under_way_may_bring_counts() {
     still_there(&node, &upload, OTHER_TOKEN, &content);
 }
 
-/// O2, C1: a file that fits the node's send buffer, whose receiver goes away before its kernel had the end.
+/// faults.md O2, C1: a file that fits the node's send buffer, whose receiver goes away before its kernel had the end.
 #[test]
 fn o2_a_small_file_whose_end_was_never_acknowledged_is_still_there() {
     let node = Node::start();
@@ -135,8 +135,8 @@ fn o2_a_reset_right_after_the_request_never_gives_a_file_to_two() {
     }
 }
 
-/// P10: cut at every block boundary, and one byte around it, by two receivers in turn: the file stays, and the last one
-/// gets all of it.
+/// PROMISES.md P10: cut at every block boundary, and one byte around it, by two receivers in turn: the file stays, and
+/// the last one gets all of it.
 #[test]
 fn p10_cut_at_every_block_boundary_it_stays() {
     let node = Node::start();
@@ -153,7 +153,8 @@ fn p10_cut_at_every_block_boundary_it_stays() {
     still_there(&node, &upload, OTHER_TOKEN, &content);
 }
 
-/// Section 3 rule 3: segments in parallel, some of them aborted and asked for again from where they were read.
+/// easytransfer/CONTRACT.md §3 rule 3: segments in parallel, some of them aborted and asked for again from where they
+/// were read.
 #[test]
 fn section_3_rule_3_segments_and_aborted_requests_of_one_receiver_add_up() {
     const SEGMENTS: usize = 4;
@@ -186,8 +187,8 @@ fn section_3_rule_3_segments_and_aborted_requests_of_one_receiver_add_up() {
     gone(&node, &upload);
 }
 
-/// P10: 32 receivers at once, each reset at a random point or not at all: at most one has all of it; when none has, the file
-/// is still there.
+/// PROMISES.md P10: 32 receivers at once, each reset at a random point or not at all: at most one has all of it; when
+/// none has, the file is still there.
 #[test]
 fn p10_of_32_receivers_reset_at_random_points_at_most_one_has_everything() {
     const RECEIVERS: usize = 32;
@@ -237,8 +238,8 @@ fn p10_of_32_receivers_reset_at_random_points_at_most_one_has_everything() {
     }
 }
 
-/// P10: the receiver has all of it, and what its kernel answers is lost. The node cannot know, so the file is neither gone
-/// nor given to another receiver: this one may try again.
+/// PROMISES.md P10: the receiver has all of it, and what its kernel answers is lost. The node cannot know, so the file
+/// is neither gone nor given to another receiver: this one may try again.
 #[test]
 fn p10_a_last_block_whose_answer_is_lost_binds_the_file_to_its_receiver() {
     let (server, client) = (NetNs::new(), NetNs::new());

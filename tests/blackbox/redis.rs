@@ -1,5 +1,6 @@
-//! P15: the catalogue lives in Redis, and Redis is killed, stopped, emptied. No acknowledged byte is lost, running
-//! transfers go on, what has to be written down is 503 with `Retry-After` until Redis is back, and nothing needs a restart.
+//! PROMISES.md P15: the catalogue lives in Redis, and Redis is killed, stopped, emptied. No acknowledged byte is lost,
+//! running transfers go on, what has to be written down is 503 with `Retry-After` until Redis is back, and nothing
+//! needs a restart.
 
 use rustix::process::Signal;
 

@@ -1,4 +1,4 @@
-//! Hot reload: easytransfer.md §7, §9.2, §9.6.
+//! Hot reload: easytransfer/CONTRACT.md §7, §9.2, §9.6.
 
 use serde_json::{Value, json};
 

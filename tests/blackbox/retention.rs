@@ -1,4 +1,4 @@
-//! The three policies of easytransfer.md §3: who chooses, what consumes, when a file goes.
+//! The three policies of easytransfer/CONTRACT.md §3: who chooses, what consumes, when a file goes.
 
 use std::time::{Duration, Instant};
 

@@ -1,5 +1,5 @@
-//! P18: what a start replays, drops, and refuses. One node per directory, by a kernel lock; a torn tail is dropped; damage
-//! elsewhere stops the start with the file named.
+//! PROMISES.md P18: what a start replays, drops, and refuses. One node per directory, by a kernel lock; a torn tail is
+//! dropped; damage elsewhere stops the start with the file named.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

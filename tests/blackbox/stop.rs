@@ -1,5 +1,5 @@
-//! P17: SIGTERM ends a node in order: no new work, bodies end with their prefix kept, journals are synced, exit 0 within the
-//! grace; a second SIGTERM ends it at once.
+//! PROMISES.md P17: SIGTERM ends a node in order: no new work, bodies end with their prefix kept, journals are synced,
+//! exit 0 within the grace; a second SIGTERM ends it at once.
 
 use rustix::process::Signal;
 

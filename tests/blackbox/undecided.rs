@@ -1,4 +1,5 @@
-//! B1: strangers who fill the memory for requests that are not decided yet (`limits.undecided_memory`, as it is by default).
+//! faults.md B1: strangers who fill the memory for requests that are not decided yet (`limits.undecided_memory`, as it
+//! is by default).
 
 use crate::oss;
 use crate::support::idle::{Idle, memory};

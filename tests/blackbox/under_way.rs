@@ -1,5 +1,6 @@
-//! B6: how many requests one token, user, device or account may have under way (`limits.transfers_per_credential`): who is at
-//! the limit is told so, everybody else goes on, and what ended, however it ended, makes room.
+//! faults.md B6: how many requests one token, user, device or account may have under way
+//! (`limits.transfers_per_credential`): who is at the limit is told so, everybody else goes on, and what ended, however
+//! it ended, makes room.
 
 use std::time::Instant;
 

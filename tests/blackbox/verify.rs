@@ -1,4 +1,4 @@
-//! `et server verify` (P19): a flipped byte in any object is found.
+//! `et server verify` (PROMISES.md P19): a flipped byte in any object is found.
 
 use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};

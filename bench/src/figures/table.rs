@@ -30,7 +30,7 @@ pub struct Options {
     pub most: Option<u32>,
 }
 
-/// CPU of the server in seconds per GiB (io.md §8), and by how much others are to be beaten.
+/// CPU of the server in seconds per GiB (IO.md §8), and by how much others are to be beaten.
 struct Disk {
     name: &'static str,
     upload: f64,

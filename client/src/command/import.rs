@@ -1,4 +1,5 @@
-//! `et server import`: takes over what a server of the original Python releases keeps (contract §10), into a stopped node.
+//! `et server import`: takes over what a server of the original Python releases keeps (easytransfer/CONTRACT.md §10),
+//! into a stopped node.
 //!
 //! Order, for each object: bytes to their place and synced → recorded in the journal → catalogue. The old names go last of
 //! all, when everything is on disk; a run that was cut short is simply repeated.

@@ -1,4 +1,4 @@
-//! `et server reload`: a running server takes up its configuration file again (contract 7, 11.1).
+//! `et server reload`: a running server takes up its configuration file again (easytransfer/CONTRACT.md §7, §11.1).
 //!
 //! ```text
 //! address: argument > server.host and server.port of the configuration > saved

@@ -343,7 +343,7 @@ fn data_config(config: &Config, devices: BTreeMap<IpAddr, String>) -> data::Conf
         addresses: config.addresses(),
         separate: config.surfaces.own_listeners().into_iter().map(|(_, address)| address).collect(),
         devices,
-        // 0 and 1 mean all of them (contract §10): one process uses all cores.
+        // 0 and 1 mean all of them (easytransfer/CONTRACT.md §10): one process uses all cores.
         cores: Some(config.server.workers).filter(|workers| *workers > 1),
         storage: config.storage_path(),
         line: config.line_socket(),

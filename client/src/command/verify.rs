@@ -1,6 +1,6 @@
 //! `et server verify`: reads every stored byte of a stopped node and compares it with the checksum that was recorded when
-//! it came (reliability.md P19), and lists what a start could not place: damaged objects, files in the quarantine, removals
-//! that are due. Changes nothing but what a start of the node would.
+//! it came (PROMISES.md P19), and lists what a start could not place: damaged objects, files in the quarantine,
+//! removals that are due. Changes nothing but what a start of the node would.
 
 use std::io::Write;
 use std::process::ExitCode;

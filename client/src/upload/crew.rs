@@ -220,4 +220,4 @@ impl Patches<'_> {
     }
 }
 
-const _: () = assert!(ALIGNMENT == 4096, "contract 2.4");
+const _: () = assert!(ALIGNMENT == 4096, "easytransfer/CONTRACT.md §2.4");

@@ -1,4 +1,5 @@
-//! Waiting for room on the server (507, contract §4 and 12.1). One connection looks, the others wait behind it.
+//! Waiting for room on the server (507, easytransfer/CONTRACT.md §4 and §12.1). One connection looks, the others wait
+//! behind it.
 
 use std::sync::{Mutex, PoisonError};
 

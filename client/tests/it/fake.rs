@@ -432,7 +432,7 @@ fn create(state: &mut State, request: &Request, reader: &mut BufReader<TcpStream
     head(reader, 201, &[("Location", format!("http://{host}/tus/{id}")), ("Content-Length", "0".into())])
 }
 
-/// The table of contract 2.4.
+/// The table of easytransfer/CONTRACT.md §2.4.
 fn verdict(state: &State, stored: &Stored, offset: u64, length: u64) -> u16 {
     let contiguous = stored.received.contiguous();
     let Some(span) = Span::at(offset, length) else { return if offset == contiguous { 204 } else { 409 } };
@@ -596,7 +596,7 @@ fn head(reader: &mut BufReader<TcpStream>, status: u16, fields: &[(&str, String)
     reader.get_mut().write_all(text.as_bytes()).map_err(|_| Closed)
 }
 
-/// After an early answer: no more is read than a little, then the connection goes (contract 15.24).
+/// After an early answer: no more is read than a little, then the connection goes (easytransfer/CONTRACT.md §15.24).
 fn linger(reader: &mut BufReader<TcpStream>) -> Served {
     let _ = reader.get_ref().shutdown(Shutdown::Write);
     let mut rest = [0; 64 * 1024];

@@ -1,4 +1,4 @@
-//! Signing in and out with the `et` binary (contract easytransfer §6.1, §6.2, §11.1).
+//! Signing in and out with the `et` binary (easytransfer/CONTRACT.md §6.1, §6.2, §11.1).
 
 use std::io::{BufRead, BufReader, Read};
 use std::os::unix::fs::PermissionsExt;

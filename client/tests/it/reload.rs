@@ -1,4 +1,4 @@
-//! `et server reload` (contract easytransfer §7, §11.1).
+//! `et server reload` (easytransfer/CONTRACT.md §7, §11.1).
 
 use serde_json::{Value, json};
 

@@ -1,4 +1,5 @@
-//! Somebody who came in, and what that allows (contract §6.3, §7, §8.6). Every right is a question to [`Caller`].
+//! Somebody who came in, and what that allows (easytransfer/CONTRACT.md §6.3, §7, §8.6). Every right is a question to
+//! [`Caller`].
 
 use std::sync::Arc;
 
@@ -27,7 +28,7 @@ pub struct Caller {
 /// How somebody came in.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Standing {
-    /// Nobody is asked for credentials here: everybody is privileged (§1.3).
+    /// Nobody is asked for credentials here: everybody is privileged (easytransfer/CONTRACT.md §1.3).
     Open,
     /// With a static token; no person stands behind it.
     Token {
@@ -86,7 +87,7 @@ impl Caller {
         Some(Owner::Person(own.user.id))
     }
 
-    /// May see, read, continue and delete it (§6.3, Rule): else it is as unknown.
+    /// May see, read, continue and delete it (easytransfer/CONTRACT.md §6.3): else it is as unknown.
     pub fn sees(&self, record: &Record) -> bool {
         self.scope().is_none_or(|own| record.owner.as_ref() == Some(&own))
     }
@@ -108,7 +109,7 @@ impl Caller {
         }
     }
 
-    /// May keep files for ever although `retention.allow_permanent` is off (§8.6).
+    /// May keep files for ever although `retention.allow_permanent` is off (easytransfer/CONTRACT.md §8.6).
     pub fn is_privileged(&self) -> bool {
         self.scope().is_none()
     }

@@ -1,4 +1,4 @@
-//! The token a node makes for itself when nobody configured one: secure by default (contract easytransfer.md §1.3).
+//! The token a node makes for itself when nobody configured one: secure by default (easytransfer/CONTRACT.md §1.3).
 //!
 //! Kept 0600 in the state directory and the same after a restart; a crash or a power cut leaves no
 //! half a token.

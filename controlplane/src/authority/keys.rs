@@ -26,7 +26,7 @@ pub struct Key {
 
 impl Keys {
     /// The tokens of `config`, or `first` when it names none and people cannot sign in either: an empty list never opens
-    /// the node (§1.3).
+    /// the node (easytransfer/CONTRACT.md §1.3).
     pub fn of(config: &Config, first: Option<&Secret>) -> Self {
         let named = config.auth.tokens.iter().chain(first.filter(|_| config.auth.tokens.is_empty()));
         let key = |secret: &Secret| Key {

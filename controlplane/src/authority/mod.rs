@@ -1,4 +1,4 @@
-//! Who may come in (contract easytransfer.md §1.2, §1.3).
+//! Who may come in (easytransfer/CONTRACT.md §1.2, §1.3).
 //!
 //! * [`presented`] what a request brings · [`keys`] static tokens · sessions are asked of [`People`]
 //! * [`first_token`] the token a node makes for itself · [`announce`] telling it
@@ -85,9 +85,9 @@ impl Authority {
         self.keys.store(keys.into());
     }
 
-    /// Judges the credentials of a request. Order (§1.2): a valid static token wins, whichever carrier brought it; then
-    /// the first session that is alive. On an open node a session counts too, and its absence costs nothing. A carrier
-    /// that says two things says nothing: none of it is looked up.
+    /// Judges the credentials of a request. Order (easytransfer/CONTRACT.md §1.2): a valid static token wins, whichever
+    /// carrier brought it; then the first session that is alive. On an open node a session counts too, and its absence
+    /// costs nothing. A carrier that says two things says nothing: none of it is looked up.
     pub async fn judge(
         &self,
         presented: &Presented,

@@ -1,4 +1,4 @@
-//! Paths that answer without a credential (contract easytransfer.md §1.3), matched on whole segments.
+//! Paths that answer without a credential (easytransfer/CONTRACT.md §1.3), matched on whole segments.
 
 /// Whether `path` is open. Paths outside `/api` and `/tus` are, but for `/metrics`: it tells
 /// how the machine is doing.

@@ -1,4 +1,4 @@
-//! The credentials a request brings, and what each carrier may hold (contract §1.2).
+//! The credentials a request brings, and what each carrier may hold (easytransfer/CONTRACT.md §1.2).
 //!
 //! | carrier | token | session |
 //! |---|---|---|

@@ -1,9 +1,9 @@
 //! The file below redb: grown with real space, and synced at every level of durability, because what redb makes of a file
 //! whose pages reached the disk in any order is no catalogue.
 //!
-//! Must stay true: a page redb counts as its own has its blocks, so a write inside the file cannot meet a full disk (P7).
-//! Growing can; for that there is the [`Ballast`]: room set aside that is given up so that what must still work on a full
-//! disk (deleting, completing) finds some.
+//! Must stay true: a page redb counts as its own has its blocks, so a write inside the file cannot meet a full disk
+//! (PROMISES.md P7). Growing can; for that there is the [`Ballast`]: room set aside that is given up so that what must
+//! still work on a full disk (deleting, completing) finds some.
 
 use std::fs::File;
 use std::io;

@@ -22,7 +22,7 @@ pub enum Damaged {
     /// Written by a newer node.
     #[error("version {0}; this node reads {VERSION}")]
     Version(u8),
-    /// A flipped byte (P19).
+    /// A flipped byte (PROMISES.md P19).
     #[error("checksum {found:08x}, stored {stored:08x}")]
     Checksum {
         /// Of the bytes as they are.

@@ -69,7 +69,7 @@ pub enum OpenError {
         /// What redb or the disk said.
         reason: String,
     },
-    /// One of its records is damaged (P18, P19).
+    /// One of its records is damaged (PROMISES.md P18, P19).
     #[error("the catalogue {path} has a damaged record for {id:?}: {reason}")]
     Damaged {
         /// The file.

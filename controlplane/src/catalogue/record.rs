@@ -77,7 +77,7 @@ pub struct Keep {
     pub ttl_s: Option<u64>,
 }
 
-/// Part in concatenation (tus.md A11).
+/// Part in concatenation (TUS.md §A11).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Kind {
     /// An ordinary upload.

@@ -5,7 +5,7 @@
 //!
 //! Must stay true: an entry changes only through [`Shelf`], which changes every index that its [`Marks`] stand in with it;
 //! bytes whose record is gone, or not there yet, are counted as *ghosts* until the data plane says
-//! they are removed, or the record comes (P9).
+//! they are removed, or the record comes (PROMISES.md P9).
 
 use std::cmp::Reverse;
 use std::collections::hash_map::Entry as MapEntry;
@@ -527,7 +527,7 @@ mod tests {
     }
 
     proptest! {
-        /// P9: a rebuilt ledger equals the sums that were kept; a page never shows what is not there.
+        /// PROMISES.md P9: a rebuilt ledger equals the sums that were kept; a page never shows what is not there.
         #[test]
         fn sums_and_orders_agree_with_a_recount(steps in prop::collection::vec((0u8..6, 0u8..12, 0u64..200), 0..60)) {
             let mut shelf = Shelf::new(Duration::from_secs(1));

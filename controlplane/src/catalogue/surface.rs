@@ -14,14 +14,14 @@ pub enum Surface {
     #[default]
     #[serde(rename = "easytransfer")]
     EasyTransfer,
-    /// secure-file-transfer.md
+    /// secure_file_transfer/CONTRACT.md
     SecureFileTransfer,
-    /// cloudbackend.md
+    /// cloudbackend/CONTRACT.md
     #[serde(rename = "cloudbackend")]
     CloudBackend,
-    /// stream-upload.md
+    /// stream_upload/CONTRACT.md
     StreamUpload,
-    /// pyblobserver.md
+    /// pyblobserver/CONTRACT.md
     #[serde(rename = "pyblobserver")]
     PyBlobServer,
 }

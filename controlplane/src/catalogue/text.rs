@@ -2,12 +2,12 @@
 
 const FILENAME_BYTES_MAX: usize = 255;
 
-/// `name` as far as it fits, cut on a character boundary (reliability.md §4).
+/// `name` as far as it fits, cut on a character boundary (PROMISES.md §4).
 pub fn display_name(name: &str) -> String {
     name[..name.floor_char_boundary(FILENAME_BYTES_MAX)].to_owned()
 }
 
-/// `type/subtype` of tokens, with parameters of visible ASCII: what may stand in `Content-Type` (reliability.md §5).
+/// `type/subtype` of tokens, with parameters of visible ASCII: what may stand in `Content-Type` (PROMISES.md §5).
 pub fn is_media_type(text: &str) -> bool {
     let token = |text: &str| {
         !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#$&-^_.+".contains(&byte))

@@ -81,7 +81,7 @@ words!(
     }
 );
 words!(
-    /// How long a complete file lives (contract §3).
+    /// How long a complete file lives (easytransfer/CONTRACT.md §3).
     Policy {
         /// Until deleted.
         Permanent = "permanent",
@@ -92,7 +92,7 @@ words!(
     }
 );
 words!(
-    /// What a second receiver of a whole `download_once` file meets (contract §17.6).
+    /// What a second receiver of a whole `download_once` file meets (easytransfer/CONTRACT.md §17.6).
     OnceMode {
         /// Both are served, and the first to finish has it.
         FirstComplete = "first_complete",
@@ -101,7 +101,7 @@ words!(
     }
 );
 words!(
-    /// Where people are kept (contract §9.3).
+    /// Where people are kept (easytransfer/CONTRACT.md §9.3).
     PeopleBackend {
         /// A file beside the objects.
         Sqlite = "sqlite",
@@ -112,7 +112,7 @@ words!(
     }
 );
 words!(
-    /// When a person's storage limit is looked at (contract §17.8).
+    /// When a person's storage limit is looked at (easytransfer/CONTRACT.md §17.8).
     UserCheck {
         /// With every body: an upload may start and wait for room.
         Patch = "patch",

@@ -1,4 +1,4 @@
-//! Configuration of the whole node (contract easytransfer.md §9): found, layered, checked, and able to say where each
+//! Configuration of the whole node (easytransfer/CONTRACT.md §9): found, layered, checked, and able to say where each
 //! value came from.
 //!
 //! * [`Sources`] where values come from, and reading them (again)
@@ -53,10 +53,10 @@ pub struct Loaded {
 }
 
 /// Where the values of one node come from. The environment and the flags are those of its start: what they pin does not
-/// change on reload (contract §9.2).
+/// change on reload (easytransfer/CONTRACT.md §9.2).
 #[derive(Debug, Clone, Default)]
 pub struct Sources {
-    /// The file, found once (contract §9.1).
+    /// The file, found once (easytransfer/CONTRACT.md §9.1).
     pub file: Option<PathBuf>,
     /// A file named by `ETRANSFER_CONFIG` that does not exist.
     pub missing: Option<PathBuf>,
@@ -93,7 +93,7 @@ pub enum ConfigError {
 }
 
 impl Sources {
-    /// Finds the file (contract §9.1), beside the process environment and `flags`.
+    /// Finds the file (easytransfer/CONTRACT.md §9.1), beside the process environment and `flags`.
     pub fn find(named: Option<&Path>, flags: Flags) -> Self {
         let environment: BTreeMap<String, String> = std::env::vars_os()
             .filter_map(|(name, value)| Some((field_of(name.to_str()?)?, value.into_string().ok()?)))

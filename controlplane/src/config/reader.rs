@@ -1,4 +1,5 @@
-//! The layers a value can come from, and which one won: flag > `ETRANSFER_*` > file > default (contract §9.2).
+//! The layers a value can come from, and which one won: flag > `ETRANSFER_*` > file > default (easytransfer/CONTRACT.md
+//! §9.2).
 //!
 //! Keys below `surfaces` have one more: the name the original program knew the setting by, asked last before the default.
 //!
@@ -113,7 +114,7 @@ impl Reader {
         self.settle(path, found, default, false);
     }
 
-    /// The value of `section.key` (contract surfaces-config.md §1): `ETRANSFER_<SECTION>__<KEY>`, the file, one of
+    /// The value of `section.key` (SURFACES.md §1): `ETRANSFER_<SECTION>__<KEY>`, the file, one of
     /// `originals`, the default.
     pub fn get_in<T: Setting>(&mut self, section: &str, key: &str, originals: &[&'static str], default: T) -> T {
         let path = format!("{section}.{key}");
@@ -266,8 +267,9 @@ impl Reader {
         })
     }
 
-    /// Map entries as `FIELD__key__key=value` (contract §9.4). The first key has the letters it is written with, unless all of
-    /// them are capitals, as is the custom for variables; the keys inside the entry are ours, and small.
+    /// Map entries as `FIELD__key__key=value` (easytransfer/CONTRACT.md §9.4). The first key has the letters it is
+    /// written with, unless all of them are capitals, as is the custom for variables; the keys inside the entry are
+    /// ours, and small.
     fn nested(&self, name: &str) -> Option<Value> {
         let prefix = format!("{name}__");
         let mut root = Map::new();

@@ -1,4 +1,4 @@
-//! What may change while the node runs (contract §7): exactly the hot fields, all at once or none.
+//! What may change while the node runs (easytransfer/CONTRACT.md §7): exactly the hot fields, all at once or none.
 //!
 //! A field whose key vanished from the file keeps its value; a static field that changed in the file is left alone. The
 //! result is checked as a whole before anything of it counts. Which keys of the surfaces are hot, their tables say.
@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::reader::{Shown, Source};
 use super::{Config, ConfigError, Loaded, Setting};
 
-/// Field names of what needs a restart, as the contract lists them.
+/// Field names of what needs a restart, as easytransfer/CONTRACT.md §7 lists them.
 pub const STATIC: [&str; 18] = [
     "host",
     "port",
@@ -122,7 +122,7 @@ pub fn reload(running: &Config, read: Loaded) -> Result<Reloaded, ConfigError> {
     Ok(Reloaded { config: checked.config, changes })
 }
 
-/// At most 200 characters (§7). Secrets were masked when they became a [`Value`].
+/// At most 200 characters (easytransfer/CONTRACT.md §7). Secrets were masked when they became a [`Value`].
 fn printable(value: &Value) -> String {
     let text = match value {
         Value::String(text) => text.clone(),

@@ -1,4 +1,5 @@
-//! Sizes as people write them (contract easytransfer.md §9.5): K, M, G, T are powers of 1024, with or without `B` or `iB`.
+//! Sizes as people write them (easytransfer/CONTRACT.md §9.5): K, M, G, T are powers of 1024, with or without `B` or
+//! `iB`.
 //!
 //! Integer arithmetic throughout: a fraction is kept as decimal digits, so `1.5GB` is exactly 1610612736.
 
@@ -39,7 +40,7 @@ fn unit(suffix: &str) -> Option<u128> {
     })
 }
 
-/// One decimal, 1024 steps (contract §5.4).
+/// One decimal, 1024 steps (easytransfer/CONTRACT.md §5.4).
 pub fn format(bytes: u64) -> String {
     const UNITS: [&str; 6] = ["B", "KB", "MB", "GB", "TB", "PB"];
     let mut value = bytes as f64;

@@ -38,11 +38,11 @@ pub struct Config {
     pub retention: Retention,
     /// Incomplete uploads.
     pub uploads: Uploads,
-    /// `tus.parallel_writes`: the table of easytransfer.md §2.4.
+    /// `tus.parallel_writes`: the table of easytransfer/CONTRACT.md §2.4.
     pub parallel_writes: bool,
     /// `quota.reject_impossible`: 413 at creation for what can never fit the node.
     pub reject_impossible: bool,
-    /// `quota.user_check`: when a person's limit is looked at (§4, §17.8).
+    /// `quota.user_check`: when a person's limit is looked at (easytransfer/CONTRACT.md §4, §17.8).
     pub user_check: UserCheck,
     /// `cors.origins`; `*` echoes whoever asks.
     pub cors_origins: Vec<String>,
@@ -56,7 +56,7 @@ pub struct Config {
     pub log_level: LogLevel,
     /// `logging.audit`: who did what, as JSON lines; `None` = into the log.
     pub audit_log: Option<PathBuf>,
-    /// The other HTTP dialects (contract surfaces-config.md).
+    /// The other HTTP dialects (SURFACES.md).
     pub surfaces: Surfaces,
 }
 
@@ -86,7 +86,7 @@ pub struct Server {
     pub max_upload_size: Option<Size>,
     /// The chunk size that is reported to clients; storage does not care.
     pub chunk_size: Size,
-    /// Whether the file is looked at for changes, and how often (§9.6).
+    /// Whether the file is looked at for changes, and how often (easytransfer/CONTRACT.md §9.6).
     pub config_watch: bool,
     /// See there; not hot.
     pub config_watch_interval: Duration,
@@ -103,7 +103,7 @@ pub struct Storage {
     pub durability: Durability,
     /// Which door bytes take to the disk.
     pub write_mode: WriteMode,
-    /// A damaged store is served read-only instead of not at all (P18).
+    /// A damaged store is served read-only instead of not at all (PROMISES.md P18).
     pub serve_damaged: bool,
     /// How long a file that no record names waits in `quarantine/` before it is unlinked; zero: for good.
     pub quarantine: Duration,
@@ -116,7 +116,7 @@ pub struct Auth {
     pub enabled: bool,
     /// Static tokens.
     pub tokens: Vec<Secret>,
-    /// Those of them that may administer people (§6.3, Rule).
+    /// Those of them that may administer people (easytransfer/CONTRACT.md §6.3).
     pub admin_tokens: Vec<Secret>,
     /// The time wrong credentials are counted over.
     pub failure_window: Duration,
@@ -126,7 +126,7 @@ pub struct Auth {
     pub failures_per_principal: u64,
 }
 
-/// `user_system.*` (contract §6)
+/// `user_system.*` (easytransfer/CONTRACT.md §6)
 #[derive(Debug, Clone)]
 pub struct UserSystem {
     /// `false`: its routes do not exist.
@@ -199,9 +199,9 @@ pub struct Retention {
     pub default_ttl: Option<u64>,
     /// Defaults per static token.
     pub token_policies: BTreeMap<Secret, TokenPolicy>,
-    /// Whether people without administrator's rights may keep files for ever (§8.6).
+    /// Whether people without administrator's rights may keep files for ever (easytransfer/CONTRACT.md §8.6).
     pub allow_permanent: bool,
-    /// What a second receiver of a whole `download_once` file meets (§17.6).
+    /// What a second receiver of a whole `download_once` file meets (easytransfer/CONTRACT.md §17.6).
     pub once_mode: OnceMode,
     /// How often the sweep runs.
     pub cleanup_interval: Duration,
@@ -222,7 +222,7 @@ pub struct Uploads {
     pub records_per_principal: usize,
 }
 
-/// `network.*` (contract §5.3)
+/// `network.*` (easytransfer/CONTRACT.md §5.3)
 #[derive(Debug, Clone)]
 pub struct Nics {
     /// What clients are told, as given; empty = the addresses that are served.
@@ -237,7 +237,7 @@ pub struct Nics {
     pub speed_mbps: BTreeMap<String, u64>,
 }
 
-/// `limits.*` (reliability.md §4, P16)
+/// `limits.*` (PROMISES.md §4, P16)
 #[derive(Debug, Clone)]
 pub struct Limits {
     /// Open client connections over all cores.
@@ -461,7 +461,7 @@ impl Limits {
     }
 }
 
-/// Keys of contract §9.3 that are read and shown, and that nothing obeys yet.
+/// Keys of easytransfer/CONTRACT.md §9.3 that are read and shown, and that nothing obeys yet.
 fn later(r: &mut Reader) {
     let nothing = || Anything(serde_json::Value::Null);
     r.later("state.redis_max_connections", "redis_max_connections", 512usize);

@@ -1,4 +1,4 @@
-//! What a provider says about a person, in our words (contract §6.1 "Claims").
+//! What a provider says about a person, in our words (easytransfer/CONTRACT.md §6.1 "Claims").
 //!
 //! Everything here was written by someone else. Display texts lose control characters and are cut; whatever decides who
 //! a person is or what they may do (subject, group names) is never cut, because two that differ late would become one.
@@ -9,7 +9,7 @@ use thiserror::Error;
 use crate::bounds::CLAIMED_GROUPS_MAX;
 use crate::people::Profile;
 
-/// Longest text that is kept, in characters: the width of the columns of contract §10.
+/// Longest text that is kept, in characters: the width of the columns of easytransfer/CONTRACT.md §10.
 const TEXT_CHARS_MAX: usize = 255;
 
 /// Longest avatar address, in characters.

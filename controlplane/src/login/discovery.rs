@@ -1,8 +1,9 @@
 //! Where the provider's endpoints are: asked when first needed, remembered for a while, asked again after a failure.
 //!
-//! A provider without a discovery document is used through the fixed paths of contract §6.1, as the original does; it
-//! then proves nothing about a person but its answer to the access token. For that reason the absence is believed for a
-//! minute only, and never once a document was seen: a provider that is half started must not switch ID tokens off.
+//! A provider without a discovery document is used through the fixed paths of easytransfer/CONTRACT.md §6.1, as the
+//! original does; it then proves nothing about a person but its answer to the access token. For that reason the absence
+//! is believed for a minute only, and never once a document was seen: a provider that is half started must not switch
+//! ID tokens off.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -81,7 +82,7 @@ struct Document {
 }
 
 impl Endpoints {
-    /// The paths of contract §6.1.
+    /// The paths of easytransfer/CONTRACT.md §6.1.
     fn fixed(issuer: &str) -> Result<Self, Fault> {
         let at = |path: &str| Url::parse(&format!("{issuer}{path}")).map_err(|_| Fault::Unprotected("issuer"));
         Ok(Self {
@@ -217,7 +218,8 @@ impl Discovery {
     }
 
     /// Where browsers are sent: the endpoints, and while the provider is away those that were known last, or the fixed
-    /// ones (§6.1). Nobody is signed in through a guess: a login is finished with what the provider says.
+    /// ones (easytransfer/CONTRACT.md §6.1). Nobody is signed in through a guess: a login is finished with what the
+    /// provider says.
     pub async fn for_browsers(&self, fetch: &Fetch) -> Result<Arc<Endpoints>, Fault> {
         match self.endpoints(fetch).await {
             Err(fault) if fault.is_absence() => {

@@ -1,4 +1,4 @@
-//! Requests to the provider: five seconds, no redirects, 1 MiB (reliability.md §5 "Login").
+//! Requests to the provider: five seconds, no redirects, 1 MiB (PROMISES.md §5 "Login").
 //!
 //! Certificates are checked against the system's store. No answer's content is ever part of an error.
 

@@ -1,7 +1,7 @@
-//! The checks of an ID token (OpenID Connect Core 1.0 §3.1.3.7, reliability.md §4 row "JWT").
+//! The checks of an ID token (OpenID Connect Core 1.0 §3.1.3.7, PROMISES.md §4 row "JWT").
 //!
 //! Signatures are verified by `jsonwebtoken` (see `keys.rs`); the rest is done here because OpenID Connect crates cannot read
-//! the ID tokens of Casdoor, the provider whose paths contract §6.1 names: their `address` is a list
+//! the ID tokens of Casdoor, the provider whose paths easytransfer/CONTRACT.md §6.1 names: their `address` is a list
 //! (<https://github.com/casdoor/casdoor/issues/5149>), and one claim of an unexpected shape makes them refuse the token.
 //!
 //! What must stay true: the claims are returned only after every check; the algorithm comes from the discovery document,

@@ -1,7 +1,7 @@
 //! The provider's signing keys, and when to ask for them again.
 //!
 //! A token with an unknown key may be a rotation or an attack: the keys are fetched again for it, but not more often than
-//! every thirty seconds (reliability.md §5).
+//! every thirty seconds (PROMISES.md §5).
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};

@@ -1,4 +1,4 @@
-//! Signing people in with an OpenID Connect provider (contract easytransfer.md §6.1, reliability.md §5 "Login").
+//! Signing people in with an OpenID Connect provider (easytransfer/CONTRACT.md §6.1, PROMISES.md §5 "Login").
 //!
 //! The way of one login:
 //!

@@ -43,7 +43,7 @@ pub fn confirmed(name: &str) -> String {
     )
 }
 
-/// The browser's own login: shows the token (contract §6.1).
+/// The browser's own login: shows the token (easytransfer/CONTRACT.md §6.1).
 pub fn signed_in(name: &str, token: &str) -> String {
     let (name, token) = (escaped(name), escaped(token));
     page(

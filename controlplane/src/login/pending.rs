@@ -1,4 +1,5 @@
-//! Logins under way: in memory, bounded, ten minutes, single use (contract §6.1, reliability.md §5 "Login").
+//! Logins under way: in memory, bounded, ten minutes, single use (easytransfer/CONTRACT.md §6.1, PROMISES.md §5
+//! "Login").
 //!
 //! ```text
 //! browser:       Browser ──arrive(state, cookie)──▶ Over

@@ -1,4 +1,4 @@
-//! The provider: what a login is begun with, and what comes of it (contract §6.1).
+//! The provider: what a login is begun with, and what comes of it (easytransfer/CONTRACT.md §6.1).
 //!
 //! Authorization code flow with PKCE (S256), state and nonce. A provider that is away makes logins fail with
 //! [`ProviderError::is_away`]; nothing else depends on it, and no restart is needed when it comes back.

@@ -9,7 +9,7 @@ use crate::config::{Oidc, Secret};
 /// Where the provider sends browsers back to, below this node's address.
 const CALLBACK_PATH: &str = "/api/users/callback";
 
-/// Hosts that a configured callback cannot mean: the browser is on another machine (contract §6.1).
+/// Hosts that a configured callback cannot mean: the browser is on another machine (easytransfer/CONTRACT.md §6.1).
 const NOT_PUBLIC: [&str; 3] = ["localhost", "127.0.0.1", "0.0.0.0"];
 
 /// `user_system.oidc.*`, complete.
@@ -127,7 +127,7 @@ fn scope(configured: &str) -> String {
     words.join(" ")
 }
 
-/// The callback rule of contract §6.1.
+/// The callback rule of easytransfer/CONTRACT.md §6.1.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Callback {
     /// This address, whatever the request says.

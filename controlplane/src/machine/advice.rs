@@ -1,6 +1,7 @@
 //! Which address the next client should use: the one with the most room in the direction its bytes take.
 //!
-//! For each endpoint, in one direction (a client's upload is what the node *receives*, §16.24):
+//! For each endpoint, in one direction (a client's upload is what the node *receives*, easytransfer/CONTRACT.md
+//! §16.24):
 //!
 //! ```text
 //! capacity = speed; unknown: that of the slowest endpoint whose speed is known, 1000 Mbit/s when none is
@@ -11,7 +12,7 @@
 //! share    = headroom / (promised + open + 1): what one more client may hope for
 //! ```
 //!
-//! * Nothing is promised, so nobody else asked just now: the strictly lowest load wins (§5.3).
+//! * Nothing is promised, so nobody else asked just now: the strictly lowest load wins (easytransfer/CONTRACT.md §5.3).
 //! * Something is: the largest share wins. An answer lowers its endpoint's share until the counters show what came of
 //!   it, so those who ask at the same moment spread in proportion to the headroom (these are the highest quotients of
 //!   d'Hondt's method for seats).
@@ -203,7 +204,7 @@ mod tests {
         for (direction, figures, best) in [
             (Upload, &[(1000, 50.0 * M, 0.0), (1000, 1.0, 0.0)][..], "eth1"),
             (Download, &[(1000, 50.0 * M, 0.0), (1000, 1.0, 1.0)], "eth0"),
-            // Half of ten is more room than all of one, but the contract compares percent.
+            // Half of ten is more room than all of one, but easytransfer/CONTRACT.md §5.3 compares percent.
             (Upload, &[(10_000, 625.0 * M, 0.0), (1000, 0.0, 0.0)], "eth1"),
             // Equal loads: the wider one, then the first one.
             (Upload, &[(1000, 0.0, 0.0), (10_000, 0.0, 0.0)], "eth1"),

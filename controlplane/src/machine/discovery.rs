@@ -1,4 +1,5 @@
-//! Which of the kernel's links count as interfaces, and under which address (contract §5.3): the rule, without the kernel.
+//! Which of the kernel's links count as interfaces, and under which address (easytransfer/CONTRACT.md §5.3): the rule,
+//! without the kernel.
 
 use std::collections::HashMap;
 use std::net::IpAddr;

@@ -1,4 +1,5 @@
-//! The addresses clients are told (contract §5.3): configured ones as given; otherwise those the listeners serve.
+//! The addresses clients are told (easytransfer/CONTRACT.md §5.3): configured ones as given; otherwise those the
+//! listeners serve.
 
 use std::net::{IpAddr, SocketAddr};
 

@@ -42,12 +42,12 @@ impl Interface {
     }
 }
 
-/// Bytes a second that fit through so many Mbit/s, as the contract counts them (§5.3).
+/// Bytes a second that fit through so many Mbit/s, as the contract counts them (easytransfer/CONTRACT.md §5.3).
 pub fn bytes_per_second(speed_mbps: u64) -> f64 {
     speed_mbps as f64 * 1024.0 * 1024.0 / 8.0
 }
 
-/// `min(100, rate / (speed_mbps*1024*1024/8) * 100)`; 0 when the speed is not known (contract §5.3).
+/// `min(100, rate / (speed_mbps*1024*1024/8) * 100)`; 0 when the speed is not known (easytransfer/CONTRACT.md §5.3).
 fn load(rate: f64, speed_mbps: Option<u64>) -> f64 {
     speed_mbps.map_or(0.0, |speed| (rate / bytes_per_second(speed) * 100.0).min(100.0))
 }

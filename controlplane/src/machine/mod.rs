@@ -1,7 +1,8 @@
 //! What the control plane knows about the machine it runs on: its interfaces, what passes through them, and which of
 //! them the next client should use.
 //!
-//! * [`netlink`] what the kernel says, and when it changes · [`discovery`] which of it counts (contract §5.3)
+//! * [`netlink`] what the kernel says, and when it changes · [`discovery`] which of it counts (easytransfer/CONTRACT.md
+//!   §5.3)
 //! * [`identity`] which node this is · [`host`] processors and memory
 //! * [`interface`] one NIC at one moment · [`traffic`] the newest sample of all of them
 //! * [`devices`] which NIC holds an address

@@ -1,7 +1,8 @@
 //! Decisions by surface, method, route and answer, and how long each took: a layer around the router of a surface, or
 //! around the whole of one.
 //!
-//! Must stay true (P22): a label holds the route as it was declared (`/tus/{id}`), never the path that was asked for.
+//! Must stay true (PROMISES.md P22): a label holds the route as it was declared (`/tus/{id}`), never the path that was
+//! asked for.
 
 use std::time::Instant;
 

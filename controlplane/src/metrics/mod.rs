@@ -3,8 +3,8 @@
 //! * [`cores`] what the data plane told, a second ago or two · [`decisions`] a layer around each surface
 //! * [`node`] what is read at the moment of asking · [`page`] how that is written
 //!
-//! Must stay true (P16, P22): labels are bounded (cores, interfaces, addresses of this machine, declared routes, words of
-//! ours), and none ever holds a token, a name somebody gave, or an id.
+//! Must stay true (PROMISES.md P16, P22): labels are bounded (cores, interfaces, addresses of this machine, declared
+//! routes, words of ours), and none ever holds a token, a name somebody gave, or an id.
 
 pub mod cores;
 pub mod decisions;

@@ -1,4 +1,4 @@
-//! Which surface a request belongs to (contract surfaces-config.md §2), resolved before anything else looks at it: by its
+//! Which surface a request belongs to (SURFACES.md §2), resolved before anything else looks at it: by its
 //! listener, then its `Host`, then the longest prefix, then the first segments of what is at the root, else EasyTransfer.
 //!
 //! Must stay true: the raw path decides, segment by segment, as the client wrote it. Nothing is decoded, merged or

@@ -1,4 +1,5 @@
-//! Looking at one object, creating and deleting: where every time limit is enforced (§3 rule 6).
+//! Looking at one object, creating and deleting: where every time limit is enforced (easytransfer/CONTRACT.md §3 rule
+//! 6).
 
 use std::collections::HashMap;
 
@@ -94,7 +95,7 @@ impl Node {
             return Look::There(Box::new(entry));
         }
         let complete = entry.record.is_complete();
-        // P11: a clock that was stepped may refuse, but it deletes nothing.
+        // PROMISES.md P11: a clock that was stepped may refuse, but it deletes nothing.
         if self.clock.agrees() {
             let changes = state.expire(id);
             self.tell_news();

@@ -160,7 +160,8 @@ impl State {
         }
     }
 
-    /// A complete `download_once` file that somebody has is gone from this instant (§3 rule 4).
+    /// A complete `download_once` file that somebody has is gone from this instant (easytransfer/CONTRACT.md §3 rule
+    /// 4).
     fn consume_if_used_up(&mut self, id: ObjectId, effects: &mut Effects) {
         let Some(entry) = self.shelf.get(id) else { return };
         let record = &entry.record;

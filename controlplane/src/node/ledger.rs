@@ -1,4 +1,5 @@
-//! The limits of the node and of each owner (contract §4): stored plus granted-but-unused never passes them (P9).
+//! The limits of the node and of each owner (easytransfer/CONTRACT.md §4): stored plus granted-but-unused never passes
+//! them (PROMISES.md P9).
 //!
 //! What is stored is the shelf's sums; here stand the promises: bytes a grant may still store. A promise ends when the data
 //! plane settles it, or when the data plane that held it is gone. One whose answer was lost nobody would settle, so the data

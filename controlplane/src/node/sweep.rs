@@ -29,7 +29,8 @@ impl Node {
         self.keep(&state, changes)
     }
 
-    /// One sweep; tells how many entries it sent away. Deletes nothing right after a step of the clock (P11).
+    /// One sweep; tells how many entries it sent away. Deletes nothing right after a step of the clock (PROMISES.md
+    /// P11).
     pub fn sweep(&self) -> (usize, Commit) {
         if !self.clock.is_steady() {
             return (0, Commit::Done);

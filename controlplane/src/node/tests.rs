@@ -249,7 +249,7 @@ async fn a_new_catalogue_never_removes_what_it_does_not_know() {
     assert_eq!(ordered(&forgetful), [(id(1), None)], "a catalogue that keeps nothing gives up what it forgot");
 }
 
-/// Yesterday's catalogue beside today's journal: whatever it says, an object goes by a decision alone (S1c).
+/// Yesterday's catalogue beside today's journal: whatever it says, an object goes by a decision alone (faults.md S1c).
 #[tokio::test]
 async fn an_older_catalogue_never_removes_what_it_does_not_know() {
     let keeper = || Box::new(Arc::<Away>::default());

@@ -1,5 +1,6 @@
-//! Where the original kept bytes (contract §10): `files/<id>_<name>`, `files/<id>/<relative path>`, `uploads/<id>`, and
-//! for files stored in chunks `uploads/<id>/chunk_000000`. Links are never followed; the names are not believed either.
+//! Where the original kept bytes (easytransfer/CONTRACT.md §10): `files/<id>_<name>`, `files/<id>/<relative path>`,
+//! `uploads/<id>`, and for files stored in chunks `uploads/<id>/chunk_000000`. Links are never followed; the names are
+//! not believed either.
 
 use std::collections::HashMap;
 use std::fs::Metadata;

@@ -1,5 +1,5 @@
-//! What a server of the original Python releases left behind (contract §10): its records, and where the bytes lie. Read
-//! for `et server import`; nothing here is changed or removed.
+//! What a server of the original Python releases left behind (easytransfer/CONTRACT.md §10): its records, and where the
+//! bytes lie. Read for `et server import`; nothing here is changed or removed.
 //!
 //! * [`state`] the records: its state file, or its keys in Redis
 //! * [`record`] one of them, as this catalogue would have written it

@@ -1,4 +1,4 @@
-//! One record of the original, both generations, and what it becomes in this catalogue (contract §10).
+//! One record of the original, both generations, and what it becomes in this catalogue (easytransfer/CONTRACT.md §10).
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;

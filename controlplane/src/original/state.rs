@@ -1,4 +1,5 @@
-//! The records of the original: `state/state.json`, or plain strings in Redis; the same keys in both (contract §10).
+//! The records of the original: `state/state.json`, or plain strings in Redis; the same keys in both
+//! (easytransfer/CONTRACT.md §10).
 
 use std::collections::{BTreeMap, HashMap};
 use std::io;

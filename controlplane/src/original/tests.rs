@@ -1,4 +1,4 @@
-//! Storage directories as both generations leave them (contract §10).
+//! Storage directories as both generations leave them (easytransfer/CONTRACT.md §10).
 
 use std::path::{Path, PathBuf};
 

@@ -1,5 +1,5 @@
-//! People: who they are, the groups they are in, and the sessions they hold (contract easytransfer.md §6), in an SQL
-//! database with the schema of §10.
+//! People: who they are, the groups they are in, and the sessions they hold (easytransfer/CONTRACT.md §6), in an SQL
+//! database with the schema of easytransfer/CONTRACT.md §10.
 //!
 //! * [`model`] what a user, a group and a session are, [`profile`] what a login provider tells
 //! * `users`, `groups`, `sessions`: the operations of [`People`], one file per table
@@ -8,12 +8,13 @@
 //!
 //! Must stay true:
 //! * The database belongs to everybody: other programs add users, groups and sessions while the node runs, and their rows
-//!   count at once (§15.22). So nothing is remembered here, and tables and columns are the original's, no more.
+//!   count at once (easytransfer/CONTRACT.md §15.22). So nothing is remembered here, and tables and columns are the
+//!   original's, no more.
 //! * A token made here is stored as its digest; only the answer of a sign-in holds the token itself.
 //! * A change is one transaction, and who changes a user's groups or sessions writes the user's row first. That row is
 //!   the lock: nobody signs in while being disabled, and nobody is in a group twice.
 //! * Every call answers within [`PEOPLE_ANSWER_WAIT`]. A database that is away at the start, stops, hangs or comes back empty is
-//!   [`PeopleError::Away`] for as long as it lasts, and then works again without a restart (P15).
+//!   [`PeopleError::Away`] for as long as it lasts, and then works again without a restart (PROMISES.md P15).
 //!
 //! *Absent on purpose:* pending logins, which live in memory and are not shared between nodes; their table is created and
 //! swept for the other programs. An SQLite file that exists keeps its mode; a new one is private.

@@ -63,12 +63,12 @@ pub struct User {
 }
 
 impl User {
-    /// Whether it may administer people (§6.3).
+    /// Whether it may administer people (easytransfer/CONTRACT.md §6.3).
     pub fn is_administrator(&self) -> bool {
         self.is_admin || self.role == Role::Admin
     }
 
-    /// What it may use (§4): a group without a stored quota does not count.
+    /// What it may use (easytransfer/CONTRACT.md §4): a group without a stored quota does not count.
     pub fn effective(&self, roles: &RoleQuotas) -> Quota {
         let groups = self.groups.iter().filter_map(|group| group.quota.as_ref());
         Quota::effective(roles.0.get(self.role.word()), groups)
@@ -117,8 +117,8 @@ pub struct NewSession {
     pub session: Session,
 }
 
-/// The quota in `quota_json`: missing keys are null, and `{}` is none at all (§4). What cannot be read is none as well:
-/// it lifts no limit.
+/// The quota in `quota_json`: missing keys are null, and `{}` is none at all (easytransfer/CONTRACT.md §4). What cannot
+/// be read is none as well: it lifts no limit.
 pub(super) fn stored_quota(json: Option<&str>) -> Option<Quota> {
     let map: serde_json::Map<_, _> = serde_json::from_str(json?).ok()?;
     if map.is_empty() { None } else { serde_json::from_value(map.into()).ok() }
@@ -179,7 +179,7 @@ mod tests {
         };
         let limits = Quota { max_storage_size: Some(1000), max_upload_size: Some(500), ..Quota::default() };
         let roles = RoleQuotas([("user".to_owned(), limits.clone())].into());
-        assert_eq!(user.effective(&roles), storage(5000), "the vector of §18");
+        assert_eq!(user.effective(&roles), storage(5000), "the vector of easytransfer/CONTRACT.md §18");
         user.groups.remove(0);
         assert_eq!(user.effective(&roles), limits);
         user.role = Role::Guest;

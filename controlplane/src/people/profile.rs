@@ -3,7 +3,7 @@
 use super::PeopleError;
 use super::fit::{cut, fitting, name_fits, url};
 
-/// Who signs in (§6.1, Claims).
+/// Who signs in (easytransfer/CONTRACT.md §6.1, Claims).
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Profile {
     /// Who it is to the provider: never changes, unique.

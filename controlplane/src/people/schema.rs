@@ -1,4 +1,5 @@
-//! The tables of §10, as the original has them; made where they are missing, never changed where they are not.
+//! The tables of easytransfer/CONTRACT.md §10, as the original has them; made where they are missing, never changed
+//! where they are not.
 //!
 //! There is no table of migrations: what is there is seen by asking for it, so a database of the original counts as it
 //! is, also for a user who may not create tables. The one later column (`authorize_url`) may be null, so a writer that

@@ -11,10 +11,10 @@ use super::users::{self, lock, select_users, users_of};
 use super::{People, PeopleError, groups, token};
 use crate::clock::{moment, wall_ms};
 
-/// From creation; using a session does not renew it (§6.1).
+/// From creation; using a session does not renew it (easytransfer/CONTRACT.md §6.1).
 const SESSION_LIFE: Duration = Duration::from_secs(7 * 24 * 3600);
 
-/// How long a login may take (§6.1).
+/// How long a login may take (easytransfer/CONTRACT.md §6.1).
 const LOGIN_LIFE: Duration = Duration::from_secs(10 * 60);
 
 impl People {
@@ -79,7 +79,7 @@ impl People {
     }
 
     /// Removes sessions that are over at `now_ms` and logins nobody finished. Who sweeps decides whether to believe the
-    /// clock (P11).
+    /// clock (PROMISES.md P11).
     pub async fn prune(&self, now_ms: u64) -> Result<(), PeopleError> {
         let abandoned_ms = now_ms.saturating_sub(LOGIN_LIFE.as_millis() as u64);
         self.work(|| async move {

@@ -1,4 +1,4 @@
-//! Times as the columns of §10 show them: `2026-11-20 12:19:03.114410`, UTC, no zone.
+//! Times as the columns of easytransfer/CONTRACT.md §10 show them: `2026-11-20 12:19:03.114410`, UTC, no zone.
 
 use jiff::Timestamp;
 

@@ -1,4 +1,4 @@
-//! How long files live (contract easytransfer.md §3).
+//! How long files live (easytransfer/CONTRACT.md §3).
 //!
 //! * [`policy`] which policy an upload gets
 //! * [`once`] who gets a `download_once` file

@@ -1,4 +1,5 @@
-//! Who gets a `download_once` file: at most one receiver its complete content (P10, §3 rules 1-4).
+//! Who gets a `download_once` file: at most one receiver its complete content (PROMISES.md P10,
+//! easytransfer/CONTRACT.md §3 rules 1-4).
 //!
 //! The data plane lets no byte of a delivery go before [`Once::claim`] said yes, and the yes is on disk before it is said:
 //! first for all but the last block of the delivery, then for that block. It tells the end of each delivery with how far the
@@ -371,7 +372,8 @@ mod tests {
         assert!(once.ended(delivery(4, &a, 90, 100), WHOLE, LENGTH), "and has all of it now");
     }
 
-    /// O1: A reads all but the tail, resets, and then asks for the tail: that was everything, and B gets nothing.
+    /// faults.md O1: A reads all but the tail, resets, and then asks for the tail: that was everything, and B gets
+    /// nothing.
     #[test]
     fn p10_what_a_broken_delivery_brought_counts() {
         let mut once = Once::default();

@@ -1,5 +1,5 @@
 //! Which policy an upload gets: its own metadata > the policy of the presented token > what the configuration names for
-//! the person's role > the node's default (§3).
+//! the person's role > the node's default (easytransfer/CONTRACT.md §3).
 
 use crate::catalogue::Keep;
 use crate::config::{Policy, Retention, TokenPolicy};

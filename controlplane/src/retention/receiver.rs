@@ -1,4 +1,5 @@
-//! Who a delivery goes to: the credential, else the peer address (§3 rule 3). The data plane carries it as opaque text.
+//! Who a delivery goes to: the credential, else the peer address (easytransfer/CONTRACT.md §3 rule 3). The data plane
+//! carries it as opaque text.
 
 use std::fmt;
 use std::net::IpAddr;

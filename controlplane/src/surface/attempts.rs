@@ -1,5 +1,5 @@
-//! How often one client may try something (reliability.md §5, "Costs"): counted per address over a minute, an IPv6 client by
-//! its /64, a client behind a trusted proxy by the address the proxy tells.
+//! How often one client may try something (PROMISES.md §5, "Costs"): counted per address over a minute, an IPv6 client
+//! by its /64, a client behind a trusted proxy by the address the proxy tells.
 
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Mutex, PoisonError};

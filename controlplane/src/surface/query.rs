@@ -1,4 +1,5 @@
-//! The parameters of an API call, in its query and its path, and the 422 for one that is wrong (contract §1.4).
+//! The parameters of an API call, in its query and its path, and the 422 for one that is wrong
+//! (easytransfer/CONTRACT.md §1.4).
 
 use std::borrow::Cow;
 use std::ops::RangeInclusive;

@@ -1,5 +1,5 @@
 //! An ordinary refusal: a status, `{"detail": text}` unless the dialect has words of its own, and the fields the status
-//! demands (contract §1.4).
+//! demands (easytransfer/CONTRACT.md §1.4).
 
 use axum::Json;
 use axum::response::{IntoResponse, Response};
@@ -35,7 +35,7 @@ impl Refused {
         Self { status, body, headers: Vec::new() }
     }
 
-    /// 507 with the body of contract §4.
+    /// 507 with the body of easytransfer/CONTRACT.md §4.
     pub fn full(what: &str, retry_after_s: u64) -> Self {
         let body = json!({
             "error": "Insufficient Storage",

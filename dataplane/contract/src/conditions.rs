@@ -1,7 +1,7 @@
 //! Conditional requests (RFC 9110 §13): may this version of a file answer this request? The one place for every dialect:
 //! the data plane asks here before it sends, the control plane where a dialect has words of its own for the refusals.
 //!
-//! §13.2.2, in its order, for GET and HEAD:
+//! RFC 9110 §13.2.2, in its order, for GET and HEAD:
 //!
 //! | field | condition | else |
 //! |---|---|---|
@@ -13,8 +13,8 @@
 //!
 //! Must stay true: a range is never taken from another version than the one its client holds. So a date in `If-Range` is
 //! compared exactly, and is sound because a version that takes the place of another has a date at least one second later
-//! (§8.8.2.2). A date that is no date, one given twice, and a list without any tag are as if they were absent (but not in `If-Range`, where
-//! they name no version); a version without a date has no conditions on dates.
+//! (RFC 9110 §8.8.2.2). A date that is no date, one given twice, and a list without any tag are as if they were absent
+//! (but not in `If-Range`, where they name no version); a version without a date has no conditions on dates.
 
 use std::time::{Duration, UNIX_EPOCH};
 

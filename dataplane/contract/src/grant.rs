@@ -104,7 +104,7 @@ impl Act {
     }
 }
 
-/// Permission to add bytes to one upload. TUS words the reply (contract tus.md Part A).
+/// Permission to add bytes to one upload. TUS words the reply (TUS.md).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Append {
     /// The upload.
@@ -113,7 +113,7 @@ pub struct Append {
     pub length: Option<u64>,
     /// Largest length a deferred upload may reach.
     pub length_max: Option<u64>,
-    /// `tus.parallel_writes`: the table of easytransfer.md 2.4; else every offset mismatch is 409.
+    /// `tus.parallel_writes`: the table of easytransfer/CONTRACT.md §2.4; else every offset mismatch is 409.
     pub parallel: bool,
     /// Bytes that may be stored under this grant; `None` = no limit is set. Settled by
     /// [`Fact::Settled`](crate::Fact::Settled), which releases what was not used.
@@ -195,7 +195,8 @@ pub struct Serve {
     pub rate: Option<Rate>,
 }
 
-/// How fast all bodies of one key may go together, on every core and connection of the node (easytransfer.md §8.7).
+/// How fast all bodies of one key may go together, on every core and connection of the node (easytransfer/CONTRACT.md
+/// §8.7).
 ///
 /// The rate of the newest grant holds for the key at once, also for bodies that already run. A remembered grant changes
 /// nothing when it is used again, so a control plane that sets another rate also raises the epoch.

@@ -1,4 +1,4 @@
-//! The name of an object: 128 random bits, written as 32 lower-case hex digits (contract easytransfer §1.1).
+//! The name of an object: 128 random bits, written as 32 lower-case hex digits (easytransfer/CONTRACT.md §1.1).
 
 use std::fmt;
 use std::str::FromStr;

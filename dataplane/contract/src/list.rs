@@ -1,8 +1,8 @@
 //! List-valued header fields (RFC 9110 §5.6.1): `1#element` as clients and proxies really send it.
 //!
 //! "A recipient MUST parse and ignore a reasonable number of empty list elements." So `, a ,,b` is `a` and `b`, several
-//! lines of one field are one list (§5.3), and a field without any element is as if it were absent. Not read by this:
-//! `Transfer-Encoding` and `Content-Length`, whose every other spelling is refused because it hides requests
+//! lines of one field are one list (RFC 9110 §5.3), and a field without any element is as if it were absent. Not read
+//! by this: `Transfer-Encoding` and `Content-Length`, whose every other spelling is refused because it hides requests
 //! (RFC 9112 §11.2).
 
 /// The elements of all lines of one field, in order, white space around each removed, none empty. A comma between double

@@ -41,7 +41,7 @@ pub struct NodeFacts {
     /// The same for listeners with a port of their own, in the order of the configuration.
     #[serde(default)]
     pub separate: Vec<String>,
-    /// Why the node no longer trusts its disk (P6); `None` = healthy.
+    /// Why the node no longer trusts its disk (PROMISES.md P6); `None` = healthy.
     pub degraded: Option<String>,
     /// Objects whose files are not what was recorded; they are not served.
     #[serde(default)]

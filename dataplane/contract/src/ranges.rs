@@ -1,4 +1,4 @@
-//! The `Range` header of a download (RFC 9110 §14, contract easytransfer §2.8), and the words around it.
+//! The `Range` header of a download (RFC 9110 §14, easytransfer/CONTRACT.md §2.8), and the words around it.
 //!
 //! Must stay true: whatever a header says, the outcome lies inside the bytes that are there; parsing costs nothing that
 //! grows with the header beyond one pass over 8 KiB.

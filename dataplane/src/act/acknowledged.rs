@@ -1,4 +1,4 @@
-//! The end of a delivery that is held back: what the receiver's kernel acknowledged (P10).
+//! The end of a delivery that is held back: what the receiver's kernel acknowledged (PROMISES.md P10).
 //!
 //! ```text
 //!   |<------------------- taken by this kernel ------------------->|

@@ -1,6 +1,6 @@
 //! PATCH (and the body of a creation): from the socket to the disk to the acknowledgement.
 //!
-//! 1. judge the head against the upload: offset, length, checksum name (tus.md A12)
+//! 1. judge the head against the upload: offset, length, checksum name (TUS.md §A12)
 //! 2. claim the bytes nobody has: one writer per byte
 //! 3. `100 Continue`, when asked
 //! 4. move: window by window, receive → checksum while hot → write; at most a few writes on their way
@@ -36,7 +36,7 @@ use crate::permission::{Permission, revoked};
 use crate::store::{Claim, LengthRefused, Object, Refused, Want};
 use crate::wire::Wire;
 
-/// From this body length on, whole blocks are written past the page cache (io.md §1).
+/// From this body length on, whole blocks are written past the page cache (IO.md §1).
 const DIRECT_BODY_BYTES_MIN: u64 = 256 * 1024;
 /// A writer silent for this long is ended by whoever wants its bytes (T-LOCK-2).
 pub const SILENT: Duration = Duration::from_secs(1);
@@ -142,7 +142,7 @@ impl Ask {
     }
 }
 
-/// `Upload-Length` on a PATCH sets a deferred length once (T-DEF-3..7); a body that would not fit sets nothing.
+/// `Upload-Length` on a PATCH sets a deferred length once (T-DEF-3 to T-DEF-7); a body that would not fit sets nothing.
 async fn declare(
     core: &Core,
     object: &Arc<Object>,
@@ -190,7 +190,7 @@ async fn empty_body(core: &Core, object: &Arc<Object>, ask: &Ask, permit: &Appen
     acknowledgement(core, object, permit).await
 }
 
-/// Waits for the bytes this body wants, ending writers that went silent (T-LOCK-2, 2a, 2b).
+/// Waits for the bytes this body wants, ending writers that went silent (T-LOCK-2, T-LOCK-2a, T-LOCK-2b).
 async fn claim(
     core: &Core,
     object: &Arc<Object>,
@@ -362,7 +362,7 @@ async fn with_offset(core: &Core, object: &Arc<Object>, reply: Reply) -> Failure
     })
 }
 
-/// T-PAT-5 and easytransfer.md 2.4; 201 for a creation.
+/// T-PAT-5 and easytransfer/CONTRACT.md §2.4; 201 for a creation.
 async fn acknowledgement(core: &Core, object: &Arc<Object>, permit: &Append) -> Result<Reply, Failure> {
     let look = match told(core, object).await {
         Ok(told) => told.look,

@@ -1,4 +1,4 @@
-//! A final upload out of parts (tus.md A11).
+//! A final upload out of parts (TUS.md §A11).
 
 use etransfer_contract::Span;
 use etransfer_contract::fact::Fact;

@@ -1,4 +1,4 @@
-//! Digests of upload bodies (`Upload-Checksum`, tus.md A9; `etransfer_contract::step::Digest`).
+//! Digests of upload bodies (`Upload-Checksum`, TUS.md §A9; `etransfer_contract::step::Digest`).
 //!
 //! Must stay true: no core computes a cryptographic digest of more than [`ON_CORE_BYTES_MAX`] at once, for MD5 of a slot
 //! takes it 1.5 ms.

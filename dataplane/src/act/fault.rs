@@ -15,10 +15,10 @@
 //! | open | anything else | as it is; nothing of the request counts | 500 | degraded |
 //! | journal | anything else | as it is; records that are not written wait in memory, and count when they are written | 500 | degraded |
 //!
-//! *Falls back* (P6): nothing cached is believed. Its writers are fenced, nobody claims and nothing completes, until a helper
-//! thread has read every byte that an earlier sync covered from the disk itself and compared it with the CRC of its record;
-//! those bytes count, all others were never received. When the disk cannot be read either, the object stays in doubt and
-//! each request for it asks again ([`prove`]): it is well when the disk is.
+//! *Falls back* (PROMISES.md P6): nothing cached is believed. Its writers are fenced, nobody claims and nothing
+//! completes, until a helper thread has read every byte that an earlier sync covered from the disk itself and compared
+//! it with the CRC of its record; those bytes count, all others were never received. When the disk cannot be read
+//! either, the object stays in doubt and each request for it asks again ([`prove`]): it is well when the disk is.
 //!
 //! *Degraded* ends by itself: `health.rs` writes, syncs and reads back a file of its own until that works.
 

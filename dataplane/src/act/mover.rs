@@ -505,7 +505,7 @@ impl Moved {
         self.claim.as_ref().map_or(0, Claim::stored)
     }
 
-    /// Compares the checksum of a verified body and, when it matches, records all of it (T-SUM-1, 3, 8).
+    /// Compares the checksum of a verified body and, when it matches, records all of it (T-SUM-1, T-SUM-3, T-SUM-8).
     pub async fn check(&mut self, core: &Core, object: &Arc<Object>, header: Option<&Checksum>) -> Result<(), Stop> {
         if !self.verified || self.end.is_err() {
             return Ok(());

@@ -2,7 +2,7 @@
 //!
 //! Order: append the removal to the journal (from here on no request finds the object) → write and sync that record, at every
 //! durability level (a power loss must not keep the unlinking and forget the removal) → writers end → unlink → tell.
-//! Readers that are under way keep their open file; new ones find nothing (P8, P12, T-TER-4).
+//! Readers that are under way keep their open file; new ones find nothing (PROMISES.md P8, P12, T-TER-4).
 //!
 //! Must stay true: [`bury`] is the only code of the data plane that unlinks an object's file, and it takes the proof that the
 //! removal is recorded. What it cannot unlink stays counted and is tried again, also by later runs, until it is gone; only then
@@ -28,7 +28,8 @@ const RETRY: Duration = Duration::from_secs(1);
 const RETRY_MAX: Duration = Duration::from_secs(60);
 /// How often the quarantine is looked at, at most: also how long a start leaves its clock time to be set right.
 const QUARANTINE_LOOK: Duration = Duration::from_secs(3600);
-/// The wall clock and the monotonic one disagree by so much: the wall clock was set, and ages are not believed (P11).
+/// The wall clock and the monotonic one disagree by so much: the wall clock was set, and ages are not believed
+/// (PROMISES.md P11).
 const CLOCK_STEP: Duration = Duration::from_secs(3600);
 
 /// Executes a remove grant.

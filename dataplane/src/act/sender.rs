@@ -1,4 +1,4 @@
-//! Content on its way out, chosen by what the page cache holds (io.md §2).
+//! Content on its way out, chosen by what the page cache holds (IO.md §2).
 //!
 //! | bytes | way |
 //! |---|---|

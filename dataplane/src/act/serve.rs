@@ -1,4 +1,4 @@
-//! GET and HEAD of content (easytransfer.md §2.8, RFC 9110 §14).
+//! GET and HEAD of content (easytransfer/CONTRACT.md §2.8, RFC 9110 §14).
 //!
 //! 1. what is there: a complete object, or the run of bytes an unfinished upload has at the asked place
 //! 2. what is asked: validators, `Range`, `?chunk=N` → one span and a status
@@ -7,8 +7,8 @@
 //! 5. send the head and the span (`sender`), the last block after a second claim
 //! 6. tell the end of the delivery, a claimed one's with what the receiver's kernel acknowledged (`acknowledged`)
 //!
-//! Must stay true: exactly `Content-Length` bytes of one object, or a closed connection (P12); a reader never waits for
-//! a writer and never sees an unrecorded byte.
+//! Must stay true: exactly `Content-Length` bytes of one object, or a closed connection (PROMISES.md P12); a reader
+//! never waits for a writer and never sees an unrecorded byte.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -137,7 +137,7 @@ fn choose(head: &Head, permit: &Serve, object: Option<&Object>) -> Result<Delive
         let detail = Reply::detail(416, "the range is not in the bytes this file has");
         detail.field("Content-Range", ranges::content_range_unsatisfiable(length))
     };
-    // On other methods a range is ignored (reliability.md §4).
+    // On other methods a range is ignored (PROMISES.md §4).
     let asked = if head.method() == Method::Get && ranges_count { Asked::of(head) } else { Asked::Whole };
     if complete && matches!(asked, Asked::Whole) {
         let span = Span::new(0, length.unwrap_or(0));

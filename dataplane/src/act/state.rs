@@ -1,4 +1,4 @@
-//! HEAD of an upload (tus.md A3): the offset an immediate PATCH will be accepted at.
+//! HEAD of an upload (TUS.md §A3): the offset an immediate PATCH will be accepted at.
 //!
 //! `X-Received-Ranges` lists what was received from the lowest offset on, and at most [`RANGES_FIELD_BYTES_MAX`] of it: many clients
 //! and proxies refuse longer heads. When that is not all, `X-Received-Ranges-Count` says how many ranges there are. A client

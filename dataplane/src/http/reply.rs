@@ -49,7 +49,7 @@ impl Reply {
         }
     }
 
-    /// `{"detail": …}`, the ordinary refusal (easytransfer.md 1.4).
+    /// `{"detail": …}`, the ordinary refusal (easytransfer/CONTRACT.md §1.4).
     pub fn detail(status: u16, detail: impl Into<String>) -> Self {
         Self::new(status).json(&serde_json::json!({ "detail": detail.into() }))
     }

@@ -10,7 +10,7 @@ use super::section::{SectionLimits, SectionScan, is_token};
 use super::target;
 use crate::bounds::{HEAD_BYTES_MAX, HEAD_FIELDS_MAX};
 
-/// How large a request head may be (reliability.md §4).
+/// How large a request head may be (PROMISES.md §4).
 #[derive(Debug, Clone, Copy)]
 pub struct HeadLimits {
     /// The request line without its CRLF; longer is 414.

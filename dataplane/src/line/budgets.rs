@@ -1,5 +1,5 @@
 //! Promises of space that are being used: from the grant that carries one until the fact that ends it. A control plane that
-//! restarted hears of them before its inventory is whole, so it promises nothing twice (P9).
+//! restarted hears of them before its inventory is whole, so it promises nothing twice (PROMISES.md P9).
 //!
 //! Must stay true: an end is told after its beginning was told, or the beginning is not told at all; so the table is
 //! emptied before [`Fact::Settled`] is queued, and [`Budgets::tell`] queues what it finds while it holds the table.

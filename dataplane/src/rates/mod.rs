@@ -1,4 +1,5 @@
-//! Speed limits (easytransfer.md §8.7): one [`Bucket`] per key of a grant, for all cores and connections of the node.
+//! Speed limits (easytransfer/CONTRACT.md §8.7): one [`Bucket`] per key of a grant, for all cores and connections of
+//! the node.
 //!
 //! ```text
 //!   grant ──learn──► Rates: key → Bucket ◄──turn, moved── Meter, one per body

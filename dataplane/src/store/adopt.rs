@@ -1,8 +1,8 @@
 //! Takes over bytes that another program wrote, while the node is stopped: puts them where an object's bytes live, reads
 //! them once for their checksums, syncs them, records them.
 //!
-//! Must stay true: bytes before record (P3), as everywhere; the source is not changed and not removed here, so whatever
-//! goes wrong, it goes wrong with a copy too many. Who linked a source removes its old name only after
+//! Must stay true: bytes before record (PROMISES.md P3), as everywhere; the source is not changed and not removed here,
+//! so whatever goes wrong, it goes wrong with a copy too many. Who linked a source removes its old name only after
 //! [`Store::close`](super::Store::close), when the records are on disk.
 use std::fs::File;
 use std::io::{self, Read as _, Seek as _, SeekFrom};
@@ -59,7 +59,7 @@ pub enum Adopted {
 /// It was not taken over; nothing is recorded.
 #[derive(Debug, thiserror::Error)]
 pub enum AdoptError {
-    /// This store removed an object of that name once, and removed stays removed (P8).
+    /// This store removed an object of that name once, and removed stays removed (PROMISES.md P8).
     #[error("an object of this id was deleted here before")]
     Removed,
     /// It is here, but not all of these bytes are.

@@ -1,4 +1,5 @@
-//! The step from "all bytes are there" to "complete": taken once, also when many writers finish together (P5, T-PAT-14).
+//! The step from "all bytes are there" to "complete": taken once, also when many writers finish together (PROMISES.md
+//! P5, T-PAT-14).
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;

@@ -1,7 +1,7 @@
-//! May this body be stored, and which of its bytes are new? The table of easytransfer.md 2.4 with T-PAT-1, T-PAT-6,
-//! T-PAT-9 and T-PAT-12, as one function over what was received and what running writers own.
+//! May this body be stored, and which of its bytes are new? The table of easytransfer/CONTRACT.md §2.4 with T-PAT-1,
+//! T-PAT-6, T-PAT-9 and T-PAT-12, as one function over what was received and what running writers own.
 //!
-//! A refusal changes nothing. The order of the checks is tus.md A12: offset (409) before length (400).
+//! A refusal changes nothing. The order of the checks is TUS.md §A12: offset (409) before length (400).
 use etransfer_contract::span::OFFSET_MAX;
 use etransfer_contract::{Span, SpanSet};
 use event_listener::EventListener;

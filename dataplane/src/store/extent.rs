@@ -1,7 +1,7 @@
 //! CRC-32 of the bytes of one object, in extents: neighbours are combined, so a long upload costs one entry per 64 MiB.
 //!
-//! An extent also knows how far its bytes can be trusted, because that decides what survives a failed sync (P6) and what
-//! has to be read back after a power loss (P3). Only extents of equal trust are combined.
+//! An extent also knows how far its bytes can be trusted, because that decides what survives a failed sync (PROMISES.md
+//! P6) and what has to be read back after a power loss (PROMISES.md P3). Only extents of equal trust are combined.
 use crc32fast::Hasher;
 use etransfer_contract::{Span, SpanSet};
 

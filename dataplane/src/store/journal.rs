@@ -8,13 +8,14 @@
 //! A record whose write failed stays in memory and is written again, so what the memory says is never taken back: the error is
 //! told to those who waited for it, and the record counts when it is written, before or after the next restart.
 //!
-//! **One sync at a time (P6).** The kernel reports a failed writeback once to each open file description. So a journal has
-//! one description for each segment, and one [`Syncing`] at a time over all cores: a core that waited for another's sync
-//! sees its outcome, never a success of its own that came after.
+//! **One sync at a time (PROMISES.md P6).** The kernel reports a failed writeback once to each open file description.
+//! So a journal has one description for each segment, and one [`Syncing`] at a time over all cores: a core that waited
+//! for another's sync sees its outcome, never a success of its own that came after.
 //!
-//! **Full disk (P7).** An eighth of each segment is kept for records that give space back or end something, and the next
-//! segment is made ahead of time, so those go on when nothing can be allocated any more. Nothing is appended that has no room in
-//! the segments that are there; making one more ([`Journal::refill`]) blocks and is no core's work.
+//! **Full disk (PROMISES.md P7).** An eighth of each segment is kept for records that give space back or end something,
+//! and the next segment is made ahead of time, so those go on when nothing can be allocated any more. Nothing is
+//! appended that has no room in the segments that are there; making one more ([`Journal::refill`]) blocks and is no
+//! core's work.
 use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
@@ -96,7 +97,7 @@ impl Syncing<'_> {
         self.ended = true;
     }
 
-    /// A sync failed (P6): as [`Journal::distrust`].
+    /// A sync failed (PROMISES.md P6): as [`Journal::distrust`].
     pub fn failed(mut self) {
         self.ended = true;
         self.journal.distrust();
@@ -385,9 +386,9 @@ impl Journal {
         Ok(())
     }
 
-    /// A sync of one of its files failed (P6). The kernel may have dropped the pages and a second sync would succeed, so no
-    /// later sync counts until a checkpoint has replaced everything written so far. What comes later goes to another segment,
-    /// if there is a spare one.
+    /// A sync of one of its files failed (PROMISES.md P6). The kernel may have dropped the pages and a second sync
+    /// would succeed, so no later sync counts until a checkpoint has replaced everything written so far. What comes
+    /// later goes to another segment, if there is a spare one.
     pub fn distrust(&self) {
         let mut inner = self.inner.hold();
         let sealed = if inner.flushing { inner.tail.sealed() } else { 0 };

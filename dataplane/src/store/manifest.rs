@@ -2,7 +2,7 @@
 //!
 //! Two copies, `journal.manifest` in the storage directory and `journal/manifest`: the first is there when the whole of
 //! `journal/` is gone, and a write that is cut leaves the other. Both are written in place into room that is allocated when
-//! they are made, so a full disk does not stop the journal (P7).
+//! they are made, so a full disk does not stop the journal (PROMISES.md P7).
 //!
 //! # Format, version 1 (numbers little-endian)
 //!

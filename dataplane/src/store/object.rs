@@ -504,8 +504,8 @@ impl Object {
         SyncMark(sequence)
     }
 
-    /// The file's data was synced: everything stored before `mark` is durable. Bounds what a failed sync takes back (P6)
-    /// and what has to be read back after a power loss.
+    /// The file's data was synced: everything stored before `mark` is durable. Bounds what a failed sync takes back
+    /// (PROMISES.md P6) and what has to be read back after a power loss.
     pub fn synced(&self, mark: SyncMark, journal: &Journal) -> io::Result<Position> {
         let mut state = self.state.hold();
         if self.is_removed() {
@@ -570,8 +570,9 @@ impl Object {
         Ok(true)
     }
 
-    /// A write or sync of its file failed (P6): nothing that is only cached is believed any more. Running writers are ended
-    /// and cannot commit; nobody claims, and nothing completes, before [`Object::find_out`] has asked the disk.
+    /// A write or sync of its file failed (PROMISES.md P6): nothing that is only cached is believed any more. Running
+    /// writers are ended and cannot commit; nobody claims, and nothing completes, before [`Object::find_out`] has asked
+    /// the disk.
     pub fn doubt(&self) {
         let mut state = self.state.hold();
         state.in_doubt = true;

@@ -1,8 +1,8 @@
 //! Many small objects at once, in the store's own format, for measurements and tests of large stores: files below `objects/`
 //! and a checkpoint, without the appends and syncs that each of them costs a serving node.
 //!
-//! Must stay true: nothing is recorded before [`Store::keep_planted`], which syncs the files first (P3). A run that ends in
-//! between leaves files that no record names.
+//! Must stay true: nothing is recorded before [`Store::keep_planted`], which syncs the files first (PROMISES.md P3). A
+//! run that ends in between leaves files that no record names.
 use std::fs::File;
 use std::io::{self, Write as _};
 

@@ -1,5 +1,5 @@
 //! A running delivery. Its bytes stay this object's bytes: ids are never reused, and a removed object's file lives on
-//! until its last descriptor is closed (P12).
+//! until its last descriptor is closed (PROMISES.md P12).
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 

@@ -7,7 +7,7 @@
 //! | 3 complete | object, length u64, flags u8 (1 = data was synced before) | all bytes are there; stands for every earlier range |
 //! | 4 remove | object | before its file is unlinked |
 //! | 5 synced | object, sequence u64 | ranges up to that sequence number were covered by a successful sync |
-//! | 6 fallback | object, (start u64, end u64)* | a sync failed: only these bytes count (P6) |
+//! | 6 fallback | object, (start u64, end u64)* | a sync failed: only these bytes count (PROMISES.md P6) |
 //! | 7 confirmed | object, u8 (1 = completion, 2 = removal) | the control plane has the fact |
 //! | 8 clean | sequence u64 | orderly end: the whole file system was synced, all records up to there are durable |
 //! | 9 batch | (kind u8, length u32, payload)* | several records of one append, with ascending sequence numbers |
@@ -99,7 +99,8 @@ impl Change {
         }
     }
 
-    /// May use the room that is kept for a full disk (P7): everything that gives space back or ends something.
+    /// May use the room that is kept for a full disk (PROMISES.md P7): everything that gives space back or ends
+    /// something.
     pub(super) fn is_essential(&self) -> bool {
         match self {
             Self::Range { .. } | Self::Length { .. } => false,

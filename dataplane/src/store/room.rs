@@ -1,5 +1,5 @@
 //! Room for the journal: segments are files whose blocks are allocated before the first record, so that a full disk is met
-//! when a segment is made and never when a record is appended (P7).
+//! when a segment is made and never when a record is appended (PROMISES.md P7).
 use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;

@@ -1,4 +1,5 @@
-//! Reading bytes back and comparing them with the CRC their records carry: after a power loss (P3), and on request (P19).
+//! Reading bytes back and comparing them with the CRC their records carry: after a power loss (PROMISES.md P3), and on
+//! request (PROMISES.md P19).
 use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicUsize, Ordering};

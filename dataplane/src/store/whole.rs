@@ -105,7 +105,7 @@ const RETRY_AFTER: Duration = Duration::from_secs(30);
 #[error("write a checkpoint: {0}")]
 pub struct JournalError(#[from] io::Error);
 
-/// What is open right now (P13). After a test, all but the first three are 0.
+/// What is open right now (PROMISES.md P13). After a test, all but the first three are 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Audit {
     /// Live objects.
@@ -360,7 +360,7 @@ impl Store {
         self.degraded.hold().as_ref().map(|degraded| degraded.why.clone())
     }
 
-    /// The disk failed (P6). The first reason stays until [`Store::recover`].
+    /// The disk failed (PROMISES.md P6). The first reason stays until [`Store::recover`].
     pub fn degrade(&self, why: impl Into<String>) {
         self.degrade_for(why.into(), false);
     }
@@ -487,7 +487,8 @@ impl Store {
         self.index.sweep(before);
     }
 
-    /// Reads an object back and compares it with the CRCs of its records (P19). Blocking. `None`: no such object.
+    /// Reads an object back and compares it with the CRCs of its records (PROMISES.md P19). Blocking. `None`: no such
+    /// object.
     pub fn verify(&self, id: ObjectId) -> Option<Verified> {
         Some(verify(&self.objects, id, &self.index.known(id)?))
     }

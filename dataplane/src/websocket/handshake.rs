@@ -7,13 +7,14 @@ use sha1::{Digest as _, Sha1};
 
 use crate::http::{Head, Method};
 
-/// §1.3
+/// RFC 6455 §1.3
 const GUID: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 /// The only one there is.
 const VERSION: &[u8] = b"13";
 const NONCE_BYTES: usize = 16;
 
-/// `Sec-WebSocket-Accept` of the answer; `None`: the client did not ask for a WebSocket of version 13 as §4.1 says.
+/// `Sec-WebSocket-Accept` of the answer; `None`: the client did not ask for a WebSocket of version 13 as RFC 6455 §4.1
+/// says.
 pub fn accept(head: &Head) -> Option<String> {
     let names = |field: &'static str, wanted: &str| lists(head.all_values(field), wanted);
     let asked = head.method() == Method::Get && head.version_minor() == 1 && !head.framing().has_body();
@@ -53,7 +54,7 @@ mod tests {
         let get = "GET /s HTTP/1.1";
         let (upgrade, connection, version) =
             ("Upgrade: websocket\r\n", "Connection: Upgrade\r\n", "Sec-WebSocket-Version: 13\r\n");
-        // The sample of §1.3.
+        // The sample of RFC 6455 §1.3.
         let accept = Some("s3pPLMBiTxaQ9kYGzzhZRbK+xOo=".to_owned());
         assert_eq!(accepted(get, &[upgrade, connection, KEY, version]), accept);
         assert_eq!(accepted(get, &["upgrade: h2c, WebSocket\r\n", connection, KEY, version]), accept);

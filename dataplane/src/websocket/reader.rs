@@ -135,7 +135,7 @@ fn aside(control: Control, mut mask: Mask, mut payload: Vec<u8>, consumed: usize
     }
 }
 
-/// §5.5.1, and §7.4 for what may stand there.
+/// RFC 6455 §5.5.1, and §7.4 for what may stand there.
 fn close_code(payload: &[u8]) -> Result<Option<u16>, Violation> {
     let Some((code, reason)) = payload.split_first_chunk() else {
         return if payload.is_empty() { Ok(None) } else { Err(Violation::CloseCode) };

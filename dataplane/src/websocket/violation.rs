@@ -5,31 +5,31 @@ use etransfer_contract::step::CloseCode;
 /// Why a conversation ends at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Violation {
-    /// §5.1
+    /// RFC 6455 §5.1
     #[error("a client's frame must be masked")]
     Unmasked,
-    /// §5.2: no extension was agreed on.
+    /// RFC 6455 §5.2: no extension was agreed on.
     #[error("a reserved bit is set")]
     ReservedBit,
-    /// §5.2
+    /// RFC 6455 §5.2
     #[error("the opcode is not known")]
     Opcode,
-    /// §5.2
+    /// RFC 6455 §5.2
     #[error("a length is above 2^63-1")]
     Length,
-    /// §5.5
+    /// RFC 6455 §5.5
     #[error("a control frame is fragmented, or above 125 bytes")]
     Control,
-    /// §5.4
+    /// RFC 6455 §5.4
     #[error("a continuation without a beginning")]
     Continuation,
-    /// §5.4
+    /// RFC 6455 §5.4
     #[error("a message begins inside another one")]
     Interleaved,
-    /// §5.5.1, §7.4
+    /// RFC 6455 §5.5.1, §7.4
     #[error("the status of a close frame is none a client may send")]
     CloseCode,
-    /// §8.1
+    /// RFC 6455 §8.1
     #[error("text that is not UTF-8")]
     NotUtf8,
 }

@@ -1,5 +1,5 @@
-//! Errors on order, for tests of what follows from one (P6) on either engine: in builds with debug assertions alone. The next
-//! operation of a kind ends with `EIO`, as if the disk had failed; the kernel never sees it.
+//! Errors on order, for tests of what follows from one (PROMISES.md P6) on either engine: in builds with debug
+//! assertions alone. The next operation of a kind ends with `EIO`, as if the disk had failed; the kernel never sees it.
 
 use std::io;
 use std::sync::atomic::{AtomicUsize, Ordering};

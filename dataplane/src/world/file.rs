@@ -59,7 +59,7 @@ impl Io {
         self.launch(op, take)
     }
 
-    /// Writes all of `bytes` at `pos`, now, through the page cache: the door for small bodies (`io.md` §1).
+    /// Writes all of `bytes` at `pos`, now, through the page cache: the door for small bodies (IO.md §1).
     pub fn write_now(&self, file: &Fd, bytes: &[u8], pos: u64) -> io::Result<()> {
         self.0.world.borrow_mut().write_now(file, bytes, pos)
     }

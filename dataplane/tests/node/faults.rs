@@ -1,5 +1,5 @@
-//! P6 on either engine: an error of the disk is believed. The errors come from the hook in `world/faults.rs`, one engine
-//! after the other, for the hook is the whole process's.
+//! PROMISES.md P6 on either engine: an error of the disk is believed. The errors come from the hook in
+//! `world/faults.rs`, one engine after the other, for the hook is the whole process's.
 
 use std::cell::Cell;
 use std::os::unix::fs::FileExt as _;

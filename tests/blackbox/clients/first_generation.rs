@@ -1,4 +1,5 @@
-//! M3: `et` and a server of the first generation, as published: what moves between them, and what it tells of files.
+//! faults.md M3: `et` and a server of the first generation, as published: what moves between them, and what it tells of
+//! files.
 
 use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};

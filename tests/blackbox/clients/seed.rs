@@ -1,5 +1,5 @@
-//! The seed generation (0.1.x), by the exact requests it makes (easytransfer.md §12.1, §12.3): lower-case fields, every
-//! request on a new connection, offsets taken from replies, downloads in ranges of 4 MiB, five at a time.
+//! The seed generation (0.1.x), by the exact requests it makes (easytransfer/CONTRACT.md §12.1, §12.3): lower-case
+//! fields, every request on a new connection, offsets taken from replies, downloads in ranges of 4 MiB, five at a time.
 
 use std::sync::Mutex;
 

@@ -1,5 +1,5 @@
-//! What every call has (A2): case 24 as far as it is about the API, bodies of every kind, fields of every answer, both
-//! languages.
+//! What every call has (cloudbackend/CONTRACT.md §A2): case 24 as far as it is about the API, bodies of every kind,
+//! fields of every answer, both languages.
 
 use serde_json::{Value, json};
 

@@ -1,4 +1,4 @@
-//! The JSON API of CloudBackend (contract cloudbackend.md Part A).
+//! The JSON API of CloudBackend (cloudbackend/CONTRACT.md §A). Cases are those of cloudbackend/CONTRACT.md §C.
 
 pub mod accounts;
 mod calls;

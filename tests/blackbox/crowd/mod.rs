@@ -1,4 +1,5 @@
-//! Sixty-four clients at once against one node while its rules change under them: tokens (§7), room (§4), retention (§3).
+//! Sixty-four clients at once against one node while its rules change under them: tokens, room, retention
+//! (easytransfer/CONTRACT.md §7, §4, §3).
 
 mod quota;
 mod reload;

@@ -1,4 +1,4 @@
-//! easytransfer.md §4: a crowd waits for room, of a person and of the node, and all finish.
+//! easytransfer/CONTRACT.md §4: a crowd waits for room, of a person and of the node, and all finish.
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! easytransfer.md §7: settings change every few milliseconds while a crowd transfers.
+//! easytransfer/CONTRACT.md §7: settings change every few milliseconds while a crowd transfers.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};

@@ -1,4 +1,4 @@
-//! easytransfer.md §3: each policy, with a crowd at its edge.
+//! easytransfer/CONTRACT.md §3: each policy, with a crowd at its edge.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -16,7 +16,7 @@ fn section_17_6_of_64_receivers_one_gets_everything_and_others_may_be_told_to_wa
     of_all_one_gets_everything(&Node::setup().env("RETENTION_ONCE_MODE", "exclusive").start(), &[200, 404, 409]);
 }
 
-/// P10: however many ask at once, one gets all of it; the others are refused with one of `told`, or cut.
+/// PROMISES.md P10: however many ask at once, one gets all of it; the others are refused with one of `told`, or cut.
 fn of_all_one_gets_everything(node: &Node, told: &[u16]) {
     for (round, length) in [100_000usize, 1, 0, 3 << 20, 70_000, 4_096].into_iter().enumerate() {
         let content = Oracle(round as u64).bytes(0..length as u64);

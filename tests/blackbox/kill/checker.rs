@@ -134,7 +134,8 @@ fn content(node: &Node, upload: &Upload, told: &Told, offset: u64) -> Option<Str
         let request = Request::get(&upload.download()).header("X-API-Token", token).header("Range", range);
         let got = node.send(&request);
         if got.status == 409 && told.going {
-            // Its receiver may hold every byte already: the file is bound to that one (easytransfer.md §3 rule 3).
+            // Its receiver may hold every byte already: the file is bound to that one (easytransfer/CONTRACT.md §3 rule
+            // 3).
             continue;
         }
         if got.status != 206 || got.body.len() as u64 != to - from {

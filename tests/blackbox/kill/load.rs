@@ -94,7 +94,7 @@ struct Worker {
 }
 
 const UNIT: u64 = 64 * 1024;
-/// Ten times what the contract allows; machines are slow at times.
+/// Ten times what easytransfer/CONTRACT.md §3 rule 5 allows; machines are slow at times.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 impl Worker {
@@ -231,7 +231,7 @@ impl Worker {
         if mine.once {
             // A kill right behind the last byte leaves the file bound to this receiver, who may fetch it again: nobody
             // knows whether the byte arrived. What was answered 404 is consumed, for ever.
-            // (Gone within a second of the last byte, says the contract.)
+            // (Gone within a second of the last byte: easytransfer/CONTRACT.md §3 rule 5.)
             let asked = Instant::now();
             loop {
                 let reply = self.ask(&tus("HEAD", &mine.upload.path))?;

@@ -1,5 +1,5 @@
-//! Kind 2 of the faults, row by row (B1–B10), in every dialect concerned: the largest legal value, one above it, an empty
-//! one, the value a hundred times, and one byte per second ([`row`]).
+//! Kind 2 of the faults, row by row (faults.md B1–B10), in every dialect concerned: the largest legal value, one above
+//! it, an empty one, the value a hundred times, and one byte per second ([`row`]).
 
 mod row;
 
@@ -291,7 +291,7 @@ fn b5_pages_of_a_list() {
     fn listed(target: &str) -> Request {
         Request::get(target).header("X-API-Token", TOKEN)
     }
-    // Of a repeated parameter the last counts (easytransfer.md 1.4).
+    // Of a repeated parameter the last counts (easytransfer/CONTRACT.md §1.4).
     let rows = [
         Row::new("page_size", |_, said| query(listed("/api/files"), "page_size", said), 100, 101).repeated_is(Answered),
         Row::new("per_page", |_, said| query(listed("/api/files"), "per_page", said), 1000, 1001).repeated_is(Answered),

@@ -150,7 +150,7 @@ fn slowly(ground: &Ground, rows: &[Row]) -> Vec<String> {
             }
             let fault = match slow.conn.try_reply(false, DEADLINE) {
                 Ok(reply) => fault(reply.status, &reply.body, false, Refused),
-                // Content that comes too slowly is cut without an answer, its prefix kept (tus.md T-PAT-13).
+                // Content that comes too slowly is cut without an answer, its prefix kept (T-PAT-13).
                 Err(NoReply::Closed(rest) | NoReply::Reset(rest)) if rest.is_empty() => None,
                 Err(error) => Some(format!("{error:?}")),
             };

@@ -1,5 +1,5 @@
-//! Five surfaces on one server: which of them answers where, what is refused at the start and in a reload (contract
-//! surfaces-config.md). What a surface answers is its own tests' business: here, who answered is read from `/metrics`.
+//! Five surfaces on one server: which of them answers where, what is refused at the start and in a reload
+//! (SURFACES.md). What a surface answers is its own tests' business: here, who answered is read from `/metrics`.
 
 mod places;
 mod refusals;

@@ -1,4 +1,4 @@
-//! §5.3: interfaces and addresses are told as they are now, while they come and go.
+//! easytransfer/CONTRACT.md §5.3: interfaces and addresses are told as they are now, while they come and go.
 
 use std::collections::BTreeMap;
 use std::time::Duration;

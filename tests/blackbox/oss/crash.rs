@@ -1,4 +1,5 @@
-//! Case 25: a kill in the middle of a form leaves nothing, and what was acknowledged is there.
+//! cloudbackend/CONTRACT.md §C case 25: a kill in the middle of a form leaves nothing, and what was acknowledged is
+//! there.
 
 use super::{Form, content, setup};
 use crate::support::{Conn, Oracle, audit, wait};

@@ -1,4 +1,4 @@
-//! PostObject (B4): what a form may be, and each reason it is refused for.
+//! PostObject (cloudbackend/CONTRACT.md §B4): what a form may be, and each reason it is refused for.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -39,7 +39,7 @@ fn the_form_of_the_front_end_is_stored_and_answered_as_it_asks() {
     }
 }
 
-/// Case 10 and the table of B4.
+/// cloudbackend/CONTRACT.md §C case 10, and the table of cloudbackend/CONTRACT.md §B4.
 #[test]
 fn each_check_has_its_answer_and_stores_nothing() {
     let node = setup().start();
@@ -130,7 +130,7 @@ fn each_check_has_its_answer_and_stores_nothing() {
     wait::until("nothing is left on the disk", || audit::objects_below(node.storage()).is_empty().then_some(()));
 }
 
-/// Case 11; the same for a body that tells no length.
+/// cloudbackend/CONTRACT.md §C case 11; the same for a body that tells no length.
 #[test]
 fn the_largest_content_passes_and_one_byte_more_does_not() {
     let node = setup().start();
@@ -229,7 +229,7 @@ fn a_key_is_overwritten_whole_or_not_at_all() {
     wait::until("what was replaced is gone", || (audit::objects_below(node.storage()).len() == 1).then_some(()));
 }
 
-/// Check 14: the user whose prefix it is pays, and nobody else.
+/// cloudbackend/CONTRACT.md §B4 check 14: the user whose prefix it is pays, and nobody else.
 #[test]
 fn the_quota_of_a_prefix_is_kept() {
     let node = setup().env("SURFACES__CLOUDBACKEND__USER_QUOTA", "1000").start();
@@ -267,7 +267,8 @@ fn a_node_without_room_is_no_used_up_quota() {
     refused(form("alice/3", 1).post(&node), 507, "InsufficientStorage");
 }
 
-/// Case 24, and B2: pages of other origins; curl with a preflight's eyes.
+/// cloudbackend/CONTRACT.md §C case 24, and cloudbackend/CONTRACT.md §B2: pages of other origins; curl with a
+/// preflight's eyes.
 #[test]
 fn pages_of_other_origins_may_post() {
     let node = setup().start();

@@ -1,4 +1,4 @@
-//! The object store of CloudBackend (contract cloudbackend.md Part B, cases 8-14, 24, 25 as far as they are about the
+//! The object store of CloudBackend (cloudbackend/CONTRACT.md §B, §C cases 8-14, 24, 25 as far as they are about the
 //! bucket): forms, signed URLs, operations; by raw bytes, by curl, and by the provider's own SDKs.
 
 pub mod clients;

@@ -1,4 +1,4 @@
-//! GET, HEAD, PUT, DELETE of objects (B7).
+//! GET, HEAD, PUT, DELETE of objects (cloudbackend/CONTRACT.md §B7).
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -156,7 +156,7 @@ fn conditions_and_ranges() {
     assert_eq!(node.send(&stale).is(200).body, bytes);
 }
 
-/// B1: the bucket as a host, and under a prefix; `token.host` with a path.
+/// cloudbackend/CONTRACT.md §B1: the bucket as a host, and under a prefix; `token.host` with a path.
 #[test]
 fn the_bucket_is_where_it_is_mounted() {
     let yaml = "surfaces: {cloudbackend: {prefix: /cb, oss_endpoint: 'http://oss.test'}}";

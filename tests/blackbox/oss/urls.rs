@@ -1,4 +1,5 @@
-//! Signed URLs (B6) and signed heads (B5) against the running server.
+//! Signed URLs (cloudbackend/CONTRACT.md §B6) and signed heads (cloudbackend/CONTRACT.md §B5) against the running
+//! server.
 
 use std::time::SystemTime;
 
@@ -18,7 +19,7 @@ fn post(node: &Node, key: &str, content: &str) {
     Form::new(key, &policy(serde_json::json!([{"bucket": "cloud"}])), content).post(node).is(204);
 }
 
-/// Case 12.
+/// cloudbackend/CONTRACT.md §C case 12.
 #[test]
 fn a_signed_url_is_good_for_what_it_was_signed_for() {
     let node = with_object("u1/a.txt");
@@ -63,7 +64,7 @@ fn a_signed_url_is_good_for_what_it_was_signed_for() {
     assert_eq!(content(&node, "u1/a.txt").as_deref(), Some(&b"123456789"[..]));
 }
 
-/// Case 13.
+/// cloudbackend/CONTRACT.md §C case 13.
 #[test]
 fn any_name_can_be_posted_and_fetched() {
     let node = setup().start();

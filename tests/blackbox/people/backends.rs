@@ -1,4 +1,5 @@
-//! easytransfer.md §10: three catalogues × three user databases, on the real servers; one day of one person on each pair.
+//! easytransfer/CONTRACT.md §10: three catalogues × three user databases, on the real servers; one day of one person on
+//! each pair.
 
 use super::{by, get};
 use crate::support::database::{Database, Kind, PASSWORD, Server, USER};
@@ -82,7 +83,7 @@ fn one_day(catalogue: &str, server: Option<&Server>, redis: &Redis) {
     }
     ann.send("POST", "/api/users/logout").is(200);
     ann.send("GET", "/api/users/me").is(401);
-    assert!(!node.log().contains(PASSWORD), "P22: the database's password stands in the log");
+    assert!(!node.log().contains(PASSWORD), "PROMISES.md P22: the database's password stands in the log");
 }
 
 /// Somebody with a session.

@@ -64,5 +64,5 @@ fn section_6_1_et_signs_in_without_a_browser_of_its_own_and_works_until_logout()
     get(&node, &token, "/api/users/me").is(401);
     refused(&["whoami"]);
     refused(&["list"]);
-    assert!(!node.log().contains(&token), "P22: her session stands in the log");
+    assert!(!node.log().contains(&token), "PROMISES.md P22: her session stands in the log");
 }

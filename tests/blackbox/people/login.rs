@@ -1,4 +1,4 @@
-//! easytransfer.md §6.1, reliability.md §5 "Login": a browser, a command line, and what must not work.
+//! easytransfer/CONTRACT.md §6.1, PROMISES.md §5 "Login": a browser, a command line, and what must not work.
 
 use std::process::Command;
 
@@ -24,7 +24,7 @@ fn a_browser_signs_in_and_out() {
     let logout = super::by(&token, Request::new("POST", "/api/users/logout"));
     node.send(&logout).is(200);
     get(&node, &token, "/api/users/me").is(401);
-    assert!(!node.log().contains(&token), "P22: the token stands in the log");
+    assert!(!node.log().contains(&token), "PROMISES.md P22: the token stands in the log");
 }
 
 #[test]

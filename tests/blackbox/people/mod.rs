@@ -1,4 +1,4 @@
-//! People on the real binary: login, ownership, revocation, limits (easytransfer.md §1.2, §4, §6, §8.7).
+//! People on the real binary: login, ownership, revocation, limits (easytransfer/CONTRACT.md §1.2, §4, §6, §8.7).
 
 mod backends;
 mod et;

@@ -1,4 +1,4 @@
-//! easytransfer.md §1.2, §6.3, §15.22, §16.11, §16.12: what is whose, and rights that end.
+//! easytransfer/CONTRACT.md §1.2, §6.3, §15.22, §16.11, §16.12: what is whose, and rights that end.
 
 use std::time::Duration;
 
@@ -81,7 +81,7 @@ fn rows_of_other_programs_count_at_once() {
     get(&node, "a-token-of-another-program", "/api/users/me").is(401);
 }
 
-/// P9: however many ask at once, nobody gets more than the limit.
+/// PROMISES.md P9: however many ask at once, nobody gets more than the limit.
 #[test]
 fn p9_a_persons_limit_holds_under_many_uploads_at_once() {
     let provider = Provider::start();

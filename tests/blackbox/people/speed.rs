@@ -1,4 +1,4 @@
-//! easytransfer.md §8.7: one person's rate, over all their connections and cores.
+//! easytransfer/CONTRACT.md §8.7: one person's rate, over all their connections and cores.
 
 use std::time::Instant;
 

@@ -1,4 +1,4 @@
-//! reliability.md §5: a right that ends, ends the transfers that run under it; a limit that changes counts for them too.
+//! PROMISES.md §5: a right that ends, ends the transfers that run under it; a limit that changes counts for them too.
 
 use std::time::Duration;
 

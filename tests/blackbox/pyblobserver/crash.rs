@@ -1,4 +1,4 @@
-//! Case 25: kill -9 while files come in leaves no record, no bytes and no used space.
+//! pyblobserver/CONTRACT.md §9 case 25: kill -9 while files come in leaves no record, no bytes and no used space.
 
 use std::io::Write;
 
@@ -65,7 +65,7 @@ fn case_25_a_kill_during_a_conversation() {
     wait::until("the bytes of the interrupted one are gone", || (stored(&node) < 1_000).then_some(()));
 }
 
-/// Section 5: a client that goes away leaves nothing.
+/// pyblobserver/CONTRACT.md §5: a client that goes away leaves nothing.
 #[test]
 fn section_5_an_interrupted_upload_leaves_nothing() {
     let node = setup().start();

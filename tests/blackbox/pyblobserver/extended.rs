@@ -1,4 +1,4 @@
-//! Section 8 without TUS and the WebSocket: `/auth`, `/upload_batch`.
+//! pyblobserver/CONTRACT.md §8 without TUS and the WebSocket: `/auth`, `/upload_batch`.
 
 use serde_json::{Value, json};
 

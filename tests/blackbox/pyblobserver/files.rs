@@ -1,4 +1,4 @@
-//! Sections 4.1, 4.3 to 4.5: taking files in, listing and deleting them.
+//! pyblobserver/CONTRACT.md §4.1, §4.3 to §4.5: taking files in, listing and deleting them.
 
 use serde_json::json;
 

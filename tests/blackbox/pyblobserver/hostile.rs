@@ -1,4 +1,4 @@
-//! Names, paths and ids that mean harm (cases 12 and 18, reliability.md §4).
+//! Names, paths and ids that mean harm (cases 12 and 18, PROMISES.md §4).
 
 use serde_json::json;
 

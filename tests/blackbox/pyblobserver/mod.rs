@@ -1,5 +1,5 @@
-//! The pyBlobServer surface (contract pyblobserver.md): its acceptance cases against the real program, by raw requests and by
-//! other people's clients. Tests name the case of section 9 they prove.
+//! The pyBlobServer surface (pyblobserver/CONTRACT.md §9): its acceptance cases against the real program, by raw
+//! requests and by other people's clients. Tests name the case they prove.
 
 pub mod clients;
 mod content;
@@ -24,7 +24,7 @@ const OTHER: &str = "luzheng@live.com";
 /// Between the parts of every form here.
 const BOUNDARY: &str = "----between-the-parts";
 
-/// The two users of section 9, limits 1 MB and 2 MB, no rate limit.
+/// The two users of pyblobserver/CONTRACT.md §9, limits 1 MB and 2 MB, no rate limit.
 fn setup() -> Setup {
     blob_env(
         Node::setup(),

@@ -1,4 +1,4 @@
-//! Web pages: other origins (case 21) and the fields of every answer (section 2.3).
+//! Web pages: other origins (case 21) and the fields of every answer (pyblobserver/CONTRACT.md §2.3).
 
 use super::{USER, User, blob_env, form, open, setup};
 use crate::support::raw::Request;

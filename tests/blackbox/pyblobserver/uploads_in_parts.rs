@@ -1,4 +1,4 @@
-//! Section 8: TUS below `/upload_tus`.
+//! pyblobserver/CONTRACT.md §8: TUS below `/upload_tus`.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;

@@ -1,4 +1,4 @@
-//! Who asks, and what an access letter of §0 means for each.
+//! Who asks, and what an access letter of easytransfer/CONTRACT.md §0 means for each.
 
 use super::rows::{Access, Row};
 use crate::support::{OTHER_TOKEN, Request, TOKEN};
@@ -21,7 +21,7 @@ pub enum Caller {
     Disabled,
 }
 
-/// The kinds of bodies (§1.4).
+/// The kinds of bodies (easytransfer/CONTRACT.md §1.4).
 #[derive(Debug, Clone, Copy)]
 pub enum Shape {
     /// `{"error", "message"}`
@@ -81,17 +81,17 @@ pub fn by(caller: Caller, request: Request) -> Request {
     }
 }
 
-/// Status and body that §0's letter demands for this caller.
+/// Status and body that easytransfer/CONTRACT.md §0's letter demands for this caller.
 pub fn expected(row: &Row, caller: Caller) -> (u16, Shape) {
     use Caller::{AdminToken, Administrator, Disabled, LoggedOut, Nobody, Other, Owner, StaticToken, Wrong};
     let allowed = (row.status, row.shape);
     match (row.access, caller) {
         (Access::Open, _) => allowed,
         (_, Nobody | Wrong | LoggedOut | Disabled) => (401, Shape::Gate),
-        // §6.3: what is another's does not exist.
+        // easytransfer/CONTRACT.md §6.3: what is another's does not exist.
         (Access::Credential, Other) if row.is_about_a_file() => (404, Shape::Detail),
         (Access::Credential, _) => allowed,
-        // §6.2: a static token passes the gate but is no user.
+        // easytransfer/CONTRACT.md §6.2: a static token passes the gate but is no user.
         (Access::Session, StaticToken | AdminToken) => (401, Shape::Detail),
         (Access::Session, Owner | Other | Administrator) => allowed,
         (Access::SessionOrAdmin | Access::Admin, StaticToken) => (401, Shape::Detail),

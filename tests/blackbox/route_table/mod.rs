@@ -1,4 +1,5 @@
-//! easytransfer.md §0, §1.2–§1.4: every route × every kind of caller, with the exact status and the body's shape.
+//! easytransfer/CONTRACT.md §0, §1.2–§1.4: every route × every kind of caller, with the exact status and the body's
+//! shape.
 //!
 //! [`rows`] is the contract's table; what each caller gets follows from the access letter, in [`callers`].
 
@@ -78,7 +79,7 @@ fn upload_of_ann(node: &Node, is_complete: bool) -> Upload {
     upload
 }
 
-/// What is wrong with a body (§1.4), if anything.
+/// What is wrong with a body (easytransfer/CONTRACT.md §1.4), if anything.
 fn misshapen(row: &Row, shape: Shape, reply: &Reply) -> Option<String> {
     if row.method == "HEAD" || reply.status == 204 {
         return (!reply.body.is_empty()).then(|| "a body".into());

@@ -1,11 +1,11 @@
-//! The routes of easytransfer.md §0 in its order, each with the answer its section gives to who may, and what §6.3 lists
-//! under "errors". Uploads are ann's and five bytes long.
+//! The routes of easytransfer/CONTRACT.md §0 in its order, each with the answer its section gives to who may, and what
+//! easytransfer/CONTRACT.md §6.3 lists under "errors". Uploads are ann's and five bytes long.
 //!
 //! Not here: `/api/traffic/stream`, whose answer does not end (`nics::stream`).
 
 use super::callers::Shape::{self, Detail, Fields, Keys, Page};
 
-/// §0's letters.
+/// easytransfer/CONTRACT.md §0's letters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Access {
     /// O
@@ -14,7 +14,7 @@ pub enum Access {
     Credential,
     /// S
     Session,
-    /// S, and a token that may administer (§6.3, Rule).
+    /// S, and a token that may administer (easytransfer/CONTRACT.md §6.3).
     SessionOrAdmin,
     /// A
     Admin,
@@ -60,13 +60,13 @@ pub const ROWS: &[Row] = &[
     row(C, "GET", "/api/nothing", 404, Detail),
     row(O, "GET", "/tus", 405, Detail),
     row(O, "DELETE", "/api/files", 405, Detail),
-    // 1.3, 1.5: every OPTIONS is open.
+    // easytransfer/CONTRACT.md §1.3, §1.5: every OPTIONS is open.
     row(O, "OPTIONS", "/api/files", 405, Detail),
     Row {
         fields: &[("Origin", "https://page.example"), ("Access-Control-Request-Method", "PUT")],
         ..row(O, "OPTIONS", "/api/users/1/role", 200, ANY)
     },
-    // 2.1 to 2.5
+    // easytransfer/CONTRACT.md §2.1 to §2.5
     row(O, "OPTIONS", "/tus", 204, ANY),
     row(O, "OPTIONS", "/tus/{file}", 204, ANY),
     Row { fields: &[("Upload-Length", "5")], ..row(C, "POST", "/tus", 201, ANY) },
@@ -80,7 +80,7 @@ pub const ROWS: &[Row] = &[
     row(C, "DELETE", "/tus/{part}", 204, ANY),
     row(C, "DELETE", "/tus/{file}", 204, ANY),
     row(C, "HEAD", "/tus/00000000000000000000000000000000", 404, ANY),
-    // 2.6, 2.7
+    // easytransfer/CONTRACT.md §2.6, §2.7
     row(C, "GET", "/api/files", 200, Keys(&["files", "total", "page", "page_size"])),
     row(C, "GET", "/api/files?page_size=101", 422, Fields),
     row(C, "GET", "/api/files/{file}", 200, FILE_INFO),
@@ -90,7 +90,7 @@ pub const ROWS: &[Row] = &[
     row(C, "DELETE", "/api/files/{file}", 200, Keys(&["status", "file_id"])),
     row(C, "DELETE", "/api/files/{part}", 200, Keys(&["status", "file_id"])),
     row(C, "POST", "/api/files/cleanup", 200, Keys(&["status", "cleaned"])),
-    // 2.8
+    // easytransfer/CONTRACT.md §2.8
     row(C, "GET", "/api/files/{file}/download", 200, ANY),
     Row { fields: &[("Range", "bytes=1-2")], ..row(C, "GET", "/api/files/{file}/download", 206, ANY) },
     Row { fields: &[("Range", "bytes=5-")], ..row(C, "GET", "/api/files/{file}/download", 416, Detail) },
@@ -122,7 +122,7 @@ pub const ROWS: &[Row] = &[
     row(C, "GET", "/api/files/{file}/ranges", 200, RANGES),
     row(C, "GET", "/api/files/00000000000000000000000000000000/ranges", 404, Detail),
     row(C, "GET", "/api/files/{part}/ranges?limit=0", 422, Fields),
-    // 5.1 to 5.6
+    // easytransfer/CONTRACT.md §5.1 to §5.6
     row(O, "GET", "/api/health", 200, Keys(&["status"])),
     row(
         O,
@@ -194,10 +194,10 @@ pub const ROWS: &[Row] = &[
             "user_count",
         ]),
     ),
-    // 5.7; with a token that is valid: guessing is limited.
+    // easytransfer/CONTRACT.md §5.7; with a token that is valid: guessing is limited.
     with(r#"{"token": "token-of-the-tests"}"#, row(O, "POST", "/api/auth/verify", 200, Keys(&["valid", "expires_at"]))),
     with("{}", row(O, "POST", "/api/auth/verify", 422, Fields)),
-    // 6.1
+    // easytransfer/CONTRACT.md §6.1
     row(
         O,
         "GET",
@@ -218,7 +218,7 @@ pub const ROWS: &[Row] = &[
     row(O, "GET", "/api/users/callback", 422, Fields),
     row(O, "GET", "/api/users/callback?code=x&state=y", 400, Page),
     row(O, "POST", "/api/users/dingtalk/sso", 501, Detail),
-    // 6.2
+    // easytransfer/CONTRACT.md §6.2
     row(
         S,
         "GET",
@@ -239,7 +239,7 @@ pub const ROWS: &[Row] = &[
         ]),
     ),
     row(S, "GET", "/api/users/me/quota", 200, Keys(&["storage_used", "quota", "usage_percent", "is_over_quota"])),
-    // 6.3
+    // easytransfer/CONTRACT.md §6.3
     row(SessionOrAdmin, "GET", "/api/groups", 200, Keys(&["groups"])),
     row(Admin, "GET", "/api/users", 200, Keys(&["users"])),
     row(Admin, "PUT", "/api/users/{user}/role?role=guest", 200, Keys(&["message", "user_id"])),
@@ -275,7 +275,7 @@ pub const ROWS: &[Row] = &[
         200,
         Keys(&["message", "updated", "orphan_bytes", "total_files"]),
     ),
-    // 7
+    // easytransfer/CONTRACT.md §7
     row(
         T,
         "POST",
@@ -284,7 +284,7 @@ pub const ROWS: &[Row] = &[
         Keys(&["reloaded", "changes", "hot_reloadable", "requires_restart", "note"]),
     ),
     row(T, "GET", "/api/admin/config-status", 200, Keys(&["config_file", "config_watch", "config_watch_interval"])),
-    // 8: not built, and said so only to who may ask.
+    // easytransfer/CONTRACT.md §8: not built, and said so only to who may ask.
     row(C, "GET", "/api/folders", 501, Detail),
     row(C, "GET", "/api/folders/x/download", 501, Detail),
     row(C, "POST", "/api/tasks", 501, Detail),
@@ -295,7 +295,7 @@ pub const ROWS: &[Row] = &[
     row(T, "POST", "/api/migrations/bucket", 501, Detail),
     row(T, "GET", "/api/migrations/jobs", 501, Detail),
     row(T, "POST", "/api/migrations/jobs/x/pause", 501, Detail),
-    // 17.7, and what looks after a node.
+    // easytransfer/CONTRACT.md §17.7, and what looks after a node.
     row(O, "GET", "/openapi.json", 200, Keys(&["openapi", "info", "paths", "components"])),
     row(O, "GET", "/docs", 200, Page),
     row(O, "GET", "/redoc", 200, Page),

@@ -1,4 +1,5 @@
-//! easytransfer.md §1.1: bodies come with a length or in chunks, announced by `Expect` or not, on every route that has one.
+//! easytransfer/CONTRACT.md §1.1: bodies come with a length or in chunks, announced by `Expect` or not, on every route
+//! that has one.
 
 use crate::support::{Node, Request};
 

@@ -1,5 +1,5 @@
-//! Every **Rule** of easytransfer.md §1–§7, §9 and §10: [`table`] says which tests show it; what no other suite covers is
-//! tested here.
+//! Every rule of easytransfer/CONTRACT.md §1–§7, §9 and §10: [`table`] says which tests show it; what no other suite
+//! covers is tested here.
 
 mod bodies;
 mod settings;

@@ -1,4 +1,4 @@
-//! What the command line and the file decide at start (easytransfer.md §1.3, §9.2, §10).
+//! What the command line and the file decide at start (easytransfer/CONTRACT.md §1.3, §9.2, §10).
 
 use std::path::Path;
 use std::process::Command;

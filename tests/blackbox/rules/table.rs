@@ -1,7 +1,9 @@
-//! Each **Rule** of easytransfer.md §0–§7, §8.7, §9, §10, and what §16.11, §16.12 and §16.14 want → the tests that show it,
-//! as `path/of/the/file::test`. A check keeps it true: every named test must be there.
+//! Each rule of easytransfer/CONTRACT.md §0–§7, §8.7, §9, §10, §16.11, §16.12 and §16.14 → the tests that show it, as
+//! `path/of/the/file::test`. Checks keep it true: every named test and every section must be there.
 //!
-//! Not here: what §2 shares with TUS 1.0 beyond these words stands in `tus::table`.
+//! Not here: what it shares with TUS 1.0 beyond these words stands in `tus::table`.
+
+use crate::citations::Law;
 
 /// (section, the rule in few words, tests)
 type Row = (&'static str, &'static str, &'static [&'static str]);
@@ -154,7 +156,7 @@ const TABLE: &[Row] = &[
     ("2.3", "complete files do not expire", &["tests/blackbox/tus/expiration::complete_uploads_do_not_expire"]),
     (
         "2.4",
-        "an empty body changes nothing; the order of checks is A12",
+        "an empty body changes nothing; the order of checks is TUS.md §A12",
         &[
             "tests/blackbox/tus/patch::an_empty_body_at_the_offset_changes_nothing",
             "tests/blackbox/tus/order::the_first_failure_answers_and_nothing_is_touched",
@@ -270,7 +272,7 @@ const TABLE: &[Row] = &[
     ),
     (
         "3 rule 2",
-        "an aborted transfer consumes nothing",
+        "consumed is what was acknowledged; an aborted transfer consumes nothing for others",
         &[
             "tests/blackbox/retention::what_consumes_nothing",
             "controlplane/src/node/tests::section_3_rule_4_a_full_download_consumes_and_an_aborted_one_does_not",
@@ -376,7 +378,7 @@ const TABLE: &[Row] = &[
     ),
     (
         "5.3",
-        "best for upload prefers low receive load (16.24)",
+        "best for upload prefers low receive load",
         &[
             "controlplane/src/machine/advice::section_5_3_who_asks_alone_gets_the_strictly_lowest_load_of_his_direction",
             "tests/blackbox/nics/shaped::section_16_24_a_nic_that_sends_is_full_for_downloads_and_free_for_uploads",
@@ -601,10 +603,10 @@ fn every_rule_has_a_test_and_every_named_test_exists() {
     let untested = TABLE
         .iter()
         .filter(|(_, _, tests)| tests.is_empty())
-        .map(|(section, rule, _)| format!("§{section} {rule}: none"));
+        .map(|(section, rule, _)| format!("{section} {rule}: none"));
     let named = TABLE.iter().flat_map(|(section, _, tests)| tests.iter().map(move |test| (section, test)));
     let missing =
-        named.filter(|(_, test)| !exists(test)).map(|(section, test)| format!("§{section}: there is no {test}"));
+        named.filter(|(_, test)| !exists(test)).map(|(section, test)| format!("{section}: there is no {test}"));
     let wrong: Vec<String> = untested.chain(missing).collect();
     assert!(wrong.is_empty(), "{wrong:#?}");
 }
@@ -617,4 +619,14 @@ fn a_test_that_is_not_there_is_missed() {
     {
         assert!(!exists(wrong), "{wrong}");
     }
+}
+
+#[test]
+fn every_section_is_there() {
+    let law = Law::of_the_tree();
+    for section in TABLE.iter().flat_map(|(sections, _, _)| sections.split(", ")) {
+        let anchor = section.replace(" rule ", ".");
+        assert!(law.has("easytransfer/CONTRACT.md", &anchor), "§{section}");
+    }
+    assert!(!law.has("easytransfer/CONTRACT.md", "3.8"));
 }

@@ -1,4 +1,4 @@
-//! Chunks, states and downloads: cases 5 to 16, 18 to 20, 25 of §9.
+//! Chunks, states and downloads: cases 5 to 16, 18 to 20, 25 of secure_file_transfer/CONTRACT.md §9.
 
 use serde_json::json;
 use sha2::Digest as _;
@@ -40,7 +40,7 @@ fn section_9_5_to_9_and_25_frames() {
     let (first, second) = (form("chunk", b"x"), form("file", &chunk(0, data)));
     let both = [&first[..first.len() - "--\r\n".len()], &second["--".len() + BOUNDARY.len()..]].concat();
     assert_eq!(node.send(&device.posting("b.txt", b"").body(both)).is(200).json(), complete("b.txt", 34));
-    // The sum of the contract's vector.
+    // The sum of the vector in secure_file_transfer/CONTRACT.md §4.
     assert_eq!(chunk(0, b"Hello"), frame(0, 4, 0xf4, b"Hello"));
     // No space was reserved for what a header claims.
     wait::until("nothing else is stored", || (audit::objects_below(node.storage()).len() == 2).then_some(()));
@@ -197,7 +197,8 @@ fn section_6_2_a_file_stays_downloadable_until_its_replacement_is_whole() {
     let reply = device.ask("GET", "/api/files/download/f").is(200);
     assert_eq!(reply.body, b"new text");
     assert_ne!(reply.field("ETag"), etag, "another content has another tag");
-    // Rule 3: the same bytes again, an extension with an overlap, a replacement from the start, a patch.
+    // secure_file_transfer/CONTRACT.md §6.2 item 3: the same bytes again, an extension with an overlap, a replacement
+    // from the start, a patch.
     for (start, data, content) in [
         (4, &b"text"[..], &b"new text"[..]),
         (6, b"xt and more", b"new text and more"),

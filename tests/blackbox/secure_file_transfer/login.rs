@@ -1,4 +1,5 @@
-//! Logging in and tokens: cases 1 to 4 of §9, and the errors of §3.
+//! Logging in and tokens: cases 1 to 4 of secure_file_transfer/CONTRACT.md §9, and the errors of
+//! secure_file_transfer/CONTRACT.md §3.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -64,7 +65,7 @@ fn section_9_1_and_2_logging_in() {
     node.send(&typed(&format!("multipart/form-data; boundary={boundary}")).body(fields)).is(200);
     let reply = node.send(&Request::get("/sft/auth/token")).is(405);
     assert_eq!((reply.json(), reply.field("Allow")), (detail("Method Not Allowed"), "POST"));
-    assert!(!node.log().contains("password1"), "P22");
+    assert!(!node.log().contains("password1"), "PROMISES.md P22");
 }
 
 #[test]

@@ -1,5 +1,5 @@
-//! Secure File Transfer on the real program (contract secure-file-transfer.md): the acceptance cases of §9 by number, hostile
-//! names and frames, kills, and clients as people write them.
+//! Secure File Transfer on the real program: the acceptance cases of secure_file_transfer/CONTRACT.md §9 by number,
+//! hostile names and frames, kills, and clients as people write them.
 
 mod chunks;
 pub mod clients;

@@ -1,4 +1,4 @@
-//! Names and isolation: cases 21 to 23 of §9.
+//! Names and isolation: cases 21 to 23 of secure_file_transfer/CONTRACT.md §9.
 
 use super::{Device, complete, detail, start};
 use crate::support::audit;

@@ -1,4 +1,5 @@
-//! Reading, listing and deleting what uploads became (§7), and pages of other origins (§3).
+//! Reading, listing and deleting what uploads became (stream_upload/CONTRACT.md §7), and pages of other origins
+//! (stream_upload/CONTRACT.md §3).
 
 use super::{ANN, BEN, Upload, ask, counted, setup};
 use crate::support::{Request, audit, wait};
@@ -20,7 +21,7 @@ fn section_7_assets() {
         node.send(&Request::get(&path).header("Authorization", ANN).header("Range", range))
     };
     assert_eq!(get("bytes=1-3").is(206).body, b"bcd");
-    // C7: conditions, as every dialect reads them.
+    // faults.md C7: conditions, as every dialect reads them.
     let with = |fields: &[(&str, &str)]| {
         let request = Request::get(&format!("/api/scratch/assets/{}", ids[0])).header("Authorization", ANN);
         node.send(&fields.iter().fold(request, |request, (name, value)| request.header(name, value)))

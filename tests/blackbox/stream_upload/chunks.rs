@@ -1,4 +1,4 @@
-//! Chunks in every order, size and framing: cases 1 to 10, 20, 22, 24 of §9.
+//! Chunks in every order, size and framing: cases 1 to 10, 20, 22, 24 of stream_upload/CONTRACT.md §9.
 
 use serde_json::{Value, json};
 

@@ -1,5 +1,5 @@
-//! Stream upload on the real program (contract stream-upload.md): the acceptance cases of §9 by number, hostile fields, kills,
-//! and clients as people write them.
+//! Stream upload on the real program: the acceptance cases of stream_upload/CONTRACT.md §9 by number, hostile fields,
+//! kills, and clients as people write them.
 
 mod assets;
 mod chunks;

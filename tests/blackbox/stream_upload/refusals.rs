@@ -1,4 +1,4 @@
-//! What is refused, and that it leaves nothing: cases 11 to 19, 21 of §9.
+//! What is refused, and that it leaves nothing: cases 11 to 19, 21 of stream_upload/CONTRACT.md §9.
 
 use serde_json::json;
 
@@ -118,7 +118,7 @@ fn section_9_16_17_tokens_and_users() {
     // Their limit.
     let full = Upload { token: BEN, ..Upload::new(&node, "full", 1000, 1) };
     assert_eq!(full.send(0, &[0; 1000]).is(507).json(), refused("存储空间不足"));
-    assert!(!node.log().contains(ANN) && !node.log().contains(BEN), "P22");
+    assert!(!node.log().contains(ANN) && !node.log().contains(BEN), "PROMISES.md P22");
 }
 
 #[test]

@@ -1,5 +1,5 @@
-//! The end-of-test audit (P13): an idle server holds no client connection, no removed file, and no more descriptors than
-//! it did before the test.
+//! The end-of-test audit (PROMISES.md P13): an idle server holds no client connection, no removed file, and no more
+//! descriptors than it did before the test.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;

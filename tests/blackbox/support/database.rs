@@ -1,4 +1,5 @@
-//! The user database as another program reaches it: SQLite's file, or a database on a server (easytransfer.md §10, §15.22).
+//! The user database as another program reaches it: SQLite's file, or a database on a server (easytransfer/CONTRACT.md
+//! §10, §15.22).
 
 use std::path::PathBuf;
 use std::process::Command;

@@ -450,7 +450,7 @@ impl Drop for Node {
             let log = self.log();
             found.extend(log.lines().filter(|l| l.contains("panicked at")).map(|l| format!("in the log: {l}")));
             if log.contains(TOKEN) || log.contains(OTHER_TOKEN) {
-                found.push("a token stands in the log (P22)".into());
+                found.push("a token stands in the log (PROMISES.md P22)".into());
             }
         }
         let tail = self.log_tail();

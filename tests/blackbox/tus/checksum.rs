@@ -1,4 +1,4 @@
-//! A9: checksums in the head or in a trailer; what does not match never becomes visible.
+//! TUS.md §A9: checksums in the head or in a trailer; what does not match never becomes visible.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;

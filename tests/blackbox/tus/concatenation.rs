@@ -1,4 +1,4 @@
-//! A11: finals made of partials.
+//! TUS.md §A11: finals made of partials.
 
 use crate::support::database::Database;
 use crate::support::disk::Disk;
@@ -154,7 +154,7 @@ fn only_this_servers_partials_are_parts() {
     let plain = node.complete(b"hello");
     let absolute = format!("{}{}", node.url(), a.path);
     node.whole(&finished(&node, &[&absolute]), b"hello");
-    // Whatever name of the node it was reached by: the path decides (C5).
+    // Whatever name of the node it was reached by: the path decides (faults.md C5).
     let port = node.addr().port();
     for host in ["LOCALHOST", "127.0.0.2", "[::1]", "proxy.example", "proxy.example/at/a/prefix"] {
         let (host, prefix) = host.split_once('/').map_or((host, String::new()), |(host, at)| (host, format!("/{at}")));

@@ -1,4 +1,4 @@
-//! A5 and A7: creation, with and without a body.
+//! TUS.md §A5 and §A7: creation, with and without a body.
 
 use std::collections::HashSet;
 

@@ -1,4 +1,4 @@
-//! A6: uploads that learn their length later.
+//! TUS.md §A6: uploads that learn their length later.
 
 use crate::support::tus::{Upload, patch, post};
 use crate::support::{Node, Oracle, Request};

@@ -1,4 +1,4 @@
-//! A8: incomplete uploads expire a period after the last accepted byte; complete ones never do by this rule.
+//! TUS.md §A8: incomplete uploads expire a period after the last accepted byte; complete ones never do by this rule.
 
 use std::time::{Duration, Instant};
 

@@ -1,4 +1,4 @@
-//! A3: what HEAD tells about an upload, and that it changes nothing.
+//! TUS.md §A3: what HEAD tells about an upload, and that it changes nothing.
 
 use crate::support::tus::{head, metadata, patch_head, tus};
 use crate::support::{Node, Oracle, Request};
@@ -21,7 +21,7 @@ fn the_offset_is_told_when_new_half_and_complete() {
     }
 }
 
-/// easytransfer.md §2.3: what the later clients are told of an upload that is stored in chunks.
+/// easytransfer/CONTRACT.md §2.3: what the later clients are told of an upload that is stored in chunks.
 #[test]
 fn section_2_3_chunks_are_told_in_chunk_mode() {
     let node = Node::setup().env("CHUNK_SIZE", 4_096).start();
@@ -133,7 +133,7 @@ fn head_has_no_body_and_changes_nothing() {
     conn.ask(&Request::get("/api/health")).is(200);
 }
 
-/// E10: a list that would not fit a head is cut, says so, and is told whole elsewhere.
+/// faults.md E10: a list that would not fit a head is cut, says so, and is told whole elsewhere.
 #[test]
 fn e10_many_ranges_are_cut_in_the_head_and_told_whole_as_json() {
     const RANGES: u64 = 1_000;

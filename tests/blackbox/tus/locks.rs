@@ -1,4 +1,4 @@
-//! A13: two requests for one upload. One writer per byte; the silent are ended, the busy are waited for.
+//! TUS.md §A13: two requests for one upload. One writer per byte; the silent are ended, the busy are waited for.
 
 use std::time::Duration;
 

@@ -42,7 +42,7 @@ fn pairs_are_separated_by_commas_and_one_space() {
     taken(&node, name);
 }
 
-/// C3: as RFC 9110 5.6.1 reads lists; what was given comes back byte for byte.
+/// faults.md C3: as RFC 9110 §5.6.1 reads lists; what was given comes back byte for byte.
 #[test]
 fn c3_empty_pairs_and_white_space_around_commas_mean_nothing() {
     let node = Node::start();

@@ -1,4 +1,4 @@
-//! Every line of the TUS contract's Part A, one file per section; `table.rs` maps requirement id to test.
+//! Every line of TUS.md, one file per section; `table.rs` maps requirement id to test.
 
 mod checksum;
 mod concatenation;

@@ -1,4 +1,4 @@
-//! A2: what OPTIONS tells, to whom, and that it tells the truth.
+//! TUS.md §A2: what OPTIONS tells, to whom, and that it tells the truth.
 
 use crate::support::tus::{OCTETS, patch, post, tus};
 use crate::support::{Node, Request};

@@ -1,4 +1,4 @@
-//! A12: which check answers when several fail, and that none of them touches anything.
+//! TUS.md §A12: which check answers when several fail, and that none of them touches anything.
 
 use crate::support::tus::{OCTETS, Upload, patch, patch_head, post, tus};
 use crate::support::{Node, Request, TOKEN};

@@ -1,4 +1,4 @@
-//! A4: PATCH stores its body at the offset, or changes nothing. Interrupted bodies: `patch_interrupted.rs`.
+//! TUS.md §A4: PATCH stores its body at the offset, or changes nothing. Interrupted bodies: `patch_interrupted.rs`.
 
 use std::time::Duration;
 
@@ -37,7 +37,7 @@ fn sequential_mode_refuses_every_other_offset() {
     node.whole(&upload, &content);
 }
 
-/// easytransfer.md 2.4, the table for `parallel_writes`.
+/// easytransfer/CONTRACT.md §2.4, the table for `parallel_writes`.
 #[test]
 fn parallel_writes_follow_their_table() {
     let node = Node::start();

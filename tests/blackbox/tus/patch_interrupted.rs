@@ -1,4 +1,4 @@
-//! A4: bodies that end early keep their prefix, never get a 204, and never hold the upload.
+//! TUS.md §A4: bodies that end early keep their prefix, never get a 204, and never hold the upload.
 
 use std::time::Duration;
 

@@ -1,8 +1,10 @@
-//! Requirement id → tests, for every line of the TUS contract's Part A. Two checks keep it true: no id may be missing, and
+//! Requirement id → tests, for every line of TUS.md. Checks keep it true: no id may be missing, and
 //! every named test must exist. T-LOCK-6's other half (a lease lost to a paused holder) needs a shared lease store and
 //! binds when there is one.
 
-/// The ids of Part A, in the contract's order.
+use crate::citations::Law;
+
+/// The ids of TUS.md, in its order.
 const IDS: [&str; 111] = [
     "T-VER-1",
     "T-VER-2",
@@ -379,4 +381,12 @@ fn every_requirement_has_a_test_and_every_named_test_exists() {
         }
     }
     assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+#[test]
+fn the_ids_are_those_of_the_document() {
+    let law = Law::of_the_tree();
+    let mut ids = IDS;
+    ids.sort_unstable();
+    assert_eq!(law.ids("TUS.md", "T-"), ids);
 }

@@ -1,4 +1,4 @@
-//! A10: removal, under running writers and readers, and that nothing comes back.
+//! TUS.md §A10: removal, under running writers and readers, and that nothing comes back.
 
 use std::io::Read as _;
 

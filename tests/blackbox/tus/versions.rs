@@ -1,4 +1,4 @@
-//! A1: the version header, numbers in headers, repeated headers, the method override.
+//! TUS.md §A1: the version header, numbers in headers, repeated headers, the method override.
 
 use crate::support::tus::{OCTETS, head, patch, post, tus};
 use crate::support::{Node, Oracle, Reply, Request, TOKEN};
@@ -96,7 +96,7 @@ fn no_version_is_the_supported_one_and_a_wrong_spelling_is_412() {
     let upload = node.create_with(|request| request.without("Tus-Resumable").header("Upload-Length", "5"));
     node.send(&patch(&upload, 0, b"hello").without("Tus-Resumable")).is(204);
     node.send(&head(&upload).without("Tus-Resumable")).is(200);
-    // An empty one is none (C3).
+    // An empty one is none (faults.md C3).
     node.send(&post().without("Tus-Resumable").header("Tus-Resumable", "").header("Upload-Length", "5")).is(201);
     for value in ["abc", "1.0", "1.0.0.0", "1.0.0, 0.2.2"] {
         let odd = post().without("Tus-Resumable").header("Tus-Resumable", value).header("Upload-Length", "5");

@@ -17,11 +17,12 @@
 //! one script that checks owner and generation first, the number is noted in the state directory, then its asker is told.
 //! A crash before the script loses a change nobody was told of; after it, the change is there.
 //!
-//! Must stay true (P15): a caller never waits for Redis longer than one attempt (2 s to connect, 2 s for an answer); what
-//! was refused is written later all the same, so it may take effect although its asker heard "no"; what was acknowledged
-//! is in Redis or in this process, and is written again when Redis comes back with less. Both gone at once: as much is
-//! lost as Redis' own persistence lost, and since the state directory remembers how far it was, objects that the older
-//! catalogue does not know are kept. Power cuts are for Redis to survive (`appendonly yes`, `appendfsync always`).
+//! Must stay true (PROMISES.md P15): a caller never waits for Redis longer than one attempt (2 s to connect, 2 s for an
+//! answer); what was refused is written later all the same, so it may take effect although its asker heard "no"; what
+//! was acknowledged is in Redis or in this process, and is written again when Redis comes back with less. Both gone at
+//! once: as much is lost as Redis' own persistence lost, and since the state directory remembers how far it was,
+//! objects that the older catalogue does not know are kept. Power cuts are for Redis to survive (`appendonly yes`,
+//! `appendfsync always`).
 //!
 //! Deliberately absent: TLS, clusters, and any answer from Redis on the way of a request.
 

@@ -2,7 +2,7 @@
 //!
 //! Each start is a *term*, above every earlier one; each attempt to write has a *generation*, above every earlier one. A
 //! script acts only when Redis holds this term, a generation that was acknowledged or tried, and none as new as its own:
-//! * a paused holder wakes up after somebody took over: the owner is another, nothing is written (P15);
+//! * a paused holder wakes up after somebody took over: the owner is another, nothing is written (PROMISES.md P15);
 //! * an attempt that timed out is executed late, after a newer one: its generation is not above the one found;
 //! * Redis came back with older data, or none: the generation is below what was acknowledged.
 

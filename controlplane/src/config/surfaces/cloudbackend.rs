@@ -1,4 +1,4 @@
-//! `surfaces.cloudbackend.*` (contract surfaces-config.md §3.2).
+//! `surfaces.cloudbackend.*` (SURFACES.md §3.2).
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;

@@ -1,4 +1,4 @@
-//! Secrets the node makes for itself when nobody configured them (contract surfaces-config.md §1): from the operating
+//! Secrets the node makes for itself when nobody configured them (SURFACES.md §1): from the operating
 //! system's random source, kept 0600 in the state directory, the same after a restart.
 
 use std::collections::BTreeMap;

@@ -1,7 +1,7 @@
-//! `surfaces.*`: the four other dialects (contract surfaces-config.md), one file of keys each.
+//! `surfaces.*`: the four other dialects (SURFACES.md), one file of keys each.
 //!
 //! * [`mount`] the keys every surface has: where it is · [`roots`] what it owns at a root it shares
-//! * [`secure_file_transfer`], [`cloudbackend`], [`stream_upload`], [`pyblobserver`] the tables of section 3
+//! * [`secure_file_transfer`], [`cloudbackend`], [`stream_upload`], [`pyblobserver`] the tables of SURFACES.md §3
 //! * [`host`] names in `Host` · [`generated`] secrets the node makes for itself, [`credential`] secrets it is only given a digest of
 //! * [`check`] what is refused at the start and in a reload
 //!
@@ -100,12 +100,12 @@ impl Surfaces {
         self.cloudbackend.take_hot(&read.cloudbackend, hot);
         self.stream_upload.take_hot(&read.stream_upload, hot);
         self.pyblobserver.take_hot(&read.pyblobserver, hot);
-        // The only one of section 2 that section 3 lists too.
+        // The only key of SURFACES.md §2 that is listed in SURFACES.md §3 too.
         let origins = &mut self.pyblobserver.mount.cors_origins;
         hot.take("surfaces.pyblobserver.cors_origins", origins, &read.pyblobserver.mount.cors_origins);
     }
 
-    /// Where the four are, in the order of the contract.
+    /// Where the four are, in the order of SURFACES.md §3.
     pub fn mounts(&self) -> [(Surface, &Mount); 4] {
         [
             (Surface::SecureFileTransfer, &self.secure_file_transfer.mount),

@@ -1,4 +1,4 @@
-//! Where a surface is: the keys all of them have (contract surfaces-config.md §2).
+//! Where a surface is: the keys all of them have (SURFACES.md §2).
 
 use std::net::SocketAddr;
 

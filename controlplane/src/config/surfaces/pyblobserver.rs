@@ -1,4 +1,4 @@
-//! `surfaces.pyblobserver.*` (contract surfaces-config.md §3.4).
+//! `surfaces.pyblobserver.*` (SURFACES.md §3.4).
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};

@@ -1,4 +1,4 @@
-//! Which paths a surface owns when it is at the root of a listener it shares (contract surfaces-config.md §2): starts of
+//! Which paths a surface owns when it is at the root of a listener it shares (SURFACES.md §2): starts of
 //! whole raw segments. CloudBackend's bucket, which is configured, comes on top.
 
 use crate::catalogue::Surface;

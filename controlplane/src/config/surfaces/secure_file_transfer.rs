@@ -1,4 +1,4 @@
-//! `surfaces.secure_file_transfer.*` (contract surfaces-config.md §3.1).
+//! `surfaces.secure_file_transfer.*` (SURFACES.md §3.1).
 
 use serde_json::{Value, json};
 

@@ -1,4 +1,4 @@
-//! `surfaces.stream_upload.*` (contract surfaces-config.md §3.3).
+//! `surfaces.stream_upload.*` (SURFACES.md §3.3).
 
 use serde_json::{Value, json};
 

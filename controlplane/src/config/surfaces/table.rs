@@ -11,7 +11,7 @@ macro_rules! table {
         $(#[$about])*
         #[derive(Debug, Clone, PartialEq)]
         pub struct $name {
-            /// Where it is (section 2).
+            /// Where it is (SURFACES.md §2).
             pub mount: $crate::config::surfaces::Mount,
             $($(#[$doc])* pub $field: $kind,)*
         }

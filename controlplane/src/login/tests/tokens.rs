@@ -1,4 +1,4 @@
-//! ID tokens as no honest provider writes them (reliability.md §4 row "JWT").
+//! ID tokens as no honest provider writes them (PROMISES.md §4 row "JWT").
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;

@@ -1,4 +1,4 @@
-//! P15, K7: a server that hangs, dies and comes back, seen by the same handle all the time.
+//! PROMISES.md P15, K7: a server that hangs, dies and comes back, seen by the same handle all the time.
 
 use std::time::{Duration, Instant};
 

@@ -1,5 +1,5 @@
-//! P10 against a network that loses, delays and resets: what receivers *physically* have is kept beside the books, which
-//! only hear what the node can know.
+//! PROMISES.md P10 against a network that loses, delays and resets: what receivers *physically* have is kept beside the
+//! books, which only hear what the node can know.
 
 use proptest::prelude::*;
 

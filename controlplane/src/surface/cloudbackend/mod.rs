@@ -1,8 +1,8 @@
-//! The CloudBackend dialect (contract cloudbackend.md).
+//! The CloudBackend dialect (CONTRACT.md).
 //!
-//! * [`oss`] the storage plane: one bucket, as the provider's clients know it (Part B)
-//! * [`api`] what every call of the JSON API has (Part A): [`user`] accounts and tokens, [`drive`] files and folders,
-//!   [`mod@drop`] shares
+//! * [`oss`] the storage plane: one bucket, as the provider's clients know it (CONTRACT.md §B)
+//! * [`api`] what every call of the JSON API has (CONTRACT.md §A): [`user`] accounts and tokens, [`drive`] files and
+//!   folders, [`mod@drop`] shares
 //! * [`basis`] what links and form policies rest on
 //!
 //! Must stay true: who is asking is decided for every request anew; what a restart would need stands in documents, and only
@@ -72,7 +72,7 @@ pub fn right(app: &App, mounted: &Mounted, request: Request) -> Right {
     Right::of(is_api || oss::still_may(app, mounted, request))
 }
 
-/// Removes what has had its time. P11: right after a step of the clock nothing has.
+/// Removes what has had its time. PROMISES.md P11: right after a step of the clock nothing has.
 pub async fn sweep(app: &App) {
     oss::sweep(app).await;
     if !app.node.clock.agrees() {

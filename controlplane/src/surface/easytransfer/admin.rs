@@ -1,4 +1,4 @@
-//! Administration of the node (contract §7): any static token, or an administrator.
+//! Administration of the node (CONTRACT.md §7): any static token, or an administrator.
 
 use axum::extract::State;
 use axum::{Extension, Json};
@@ -43,7 +43,7 @@ pub async fn status(State(app): State<App>, Extension(caller): Extension<Caller>
     })))
 }
 
-/// `/api/migrations`: not built (§8.5), which is nobody's business who may not use it.
+/// `/api/migrations`: not built (CONTRACT.md §8.5), which is nobody's business who may not use it.
 pub async fn migrations(Extension(caller): Extension<Caller>) -> Refused {
     match check(&caller) {
         Ok(()) => Refused::new(501, "not available on this server"),

@@ -1,4 +1,4 @@
-//! `POST /api/auth/verify` (contract §5.7): open, against the live tokens, in constant time, and not for guessing.
+//! `POST /api/auth/verify` (CONTRACT.md §5.7): open, against the live tokens, in constant time, and not for guessing.
 
 use axum::Json;
 use axum::extract::State;
@@ -11,7 +11,7 @@ use crate::server::App;
 use crate::surface::query::Invalid;
 use crate::surface::refusal::Refused;
 
-/// Exactly one token; a key given twice is refused (reliability.md §4).
+/// Exactly one token; a key given twice is refused (PROMISES.md §4).
 #[derive(serde::Deserialize)]
 struct Asked {
     token: String,

@@ -1,5 +1,5 @@
-//! Web pages of other origins (contract §1.5). A listed origin is echoed and may use cookies. `*` is any origin, without: its
-//! pages send a token themselves, in `Authorization` or `X-API-Token`, which a preflight allows by name.
+//! Web pages of other origins (CONTRACT.md §1.5). A listed origin is echoed and may use cookies. `*` is any origin,
+//! without: its pages send a token themselves, in `Authorization` or `X-API-Token`, which a preflight allows by name.
 
 use axum::response::{IntoResponse, Response};
 use http::header::{

@@ -1,5 +1,5 @@
-//! `Content-Disposition` (reliability.md §5): built here and nowhere else. An ASCII fallback that no name can break out of,
-//! and the name itself as `filename*` (RFC 8187).
+//! `Content-Disposition` (PROMISES.md §5): built here and nowhere else. An ASCII fallback that no name can break out
+//! of, and the name itself as `filename*` (RFC 8187).
 
 use crate::surface::percent;
 

@@ -1,5 +1,5 @@
-//! `GET`/`HEAD /api/files/{id}/download` (contract §2.8): who may have which bytes, and the words around them. The range
-//! itself is answered by the data plane, which knows what is there.
+//! `GET`/`HEAD /api/files/{id}/download` (CONTRACT.md §2.8): who may have which bytes, and the words around them. The
+//! range itself is answered by the data plane, which knows what is there.
 
 use axum::Extension;
 use axum::extract::{Path, RawQuery, State};
@@ -120,7 +120,7 @@ fn fields(entry: &Entry, chunk: Option<&Chunk>, consumes: bool) -> Vec<Field> {
     let mut fields = vec![
         field("Content-Type", record.mime.as_deref().unwrap_or(OCTETS)),
         field("Content-Disposition", attachment(&record.filename)),
-        // What users uploaded is hostile to whoever opens it in a browser (reliability.md §5).
+        // What users uploaded is hostile to whoever opens it in a browser (PROMISES.md §5).
         field("X-Content-Type-Options", "nosniff"),
         field("Content-Security-Policy", "sandbox"),
         field("X-Retention-Policy", record.keep.policy.word()),

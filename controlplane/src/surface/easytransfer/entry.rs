@@ -1,4 +1,4 @@
-//! What happens to every request of this dialect, in this order (tus.md A12):
+//! What happens to every request of this dialect, in this order (TUS.md §A12):
 //!
 //! 1. `/tus/` becomes `/tus`: clients write both, and not all of them follow a redirect
 //! 2. pages of strangers are kept off a node that asks nobody for credentials; a CORS preflight is answered
@@ -94,7 +94,7 @@ fn without_slash(request: &mut Request) {
     }
 }
 
-/// A broken escape is 400; one that is no UTF-8 matches nothing, as a path that does not exist (reliability.md §4).
+/// A broken escape is 400; one that is no UTF-8 matches nothing, as a path that does not exist (PROMISES.md §4).
 fn check_path(path: &str) -> Result<(), Refused> {
     match percent::decode(path) {
         Ok(_) => Ok(()),

@@ -1,4 +1,5 @@
-//! What the server tells about itself (contract §5). Health and info are open and cheap: clients probe them for latency.
+//! What the server tells about itself (CONTRACT.md §5). Health and info are open and cheap: clients probe them for
+//! latency.
 
 use std::net::SocketAddr;
 use std::time::Instant;
@@ -23,7 +24,7 @@ use crate::machine::traffic::rate_text;
 use crate::server::App;
 use crate::surface::refusal::Refused;
 
-/// Names the node. A field and not a key: the body of §5.1 is fixed.
+/// Names the node. A field and not a key: the body of CONTRACT.md §5.1 is fixed.
 const NODE: HeaderName = HeaderName::from_static("x-node");
 /// A client's question for the proof.
 const NONCE: HeaderName = HeaderName::from_static("x-node-nonce");
@@ -254,7 +255,7 @@ fn interface_json(interface: &Interface) -> Value {
     })
 }
 
-/// Endpoint. One whose interface is not known has the rates of all of them, and no load (§5.3).
+/// Endpoint. One whose interface is not known has the rates of all of them, and no load (CONTRACT.md §5.3).
 fn endpoint_json(endpoint: &Endpoint, total: Rates) -> Value {
     let load = endpoint.load.as_ref();
     let rates = load.map_or(total, Rates::of);

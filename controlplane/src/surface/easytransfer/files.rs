@@ -1,4 +1,4 @@
-//! Listing, looking at and deleting files (contract §2.6, §2.7).
+//! Listing, looking at and deleting files (CONTRACT.md §2.6, §2.7).
 
 use axum::extract::{Path, RawQuery, State};
 use axum::{Extension, Json};

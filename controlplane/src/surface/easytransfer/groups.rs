@@ -1,4 +1,4 @@
-//! Groups and their quotas (contract §6.3).
+//! Groups and their quotas (CONTRACT.md §6.3).
 
 use axum::extract::{RawPathParams, State};
 use axum::{Extension, Json};

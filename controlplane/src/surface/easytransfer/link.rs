@@ -1,5 +1,5 @@
-//! Absolute links to this node (contract §2.2): from the configured public URL, else from `Host`, with `X-Forwarded-*`
-//! believed only when the peer is a trusted proxy. The query of the request is never copied.
+//! Absolute links to this node (CONTRACT.md §2.2): from the configured public URL, else from `Host`, with
+//! `X-Forwarded-*` believed only when the peer is a trusted proxy. The query of the request is never copied.
 
 use etransfer_contract::list::members_of;
 use http::HeaderMap;

@@ -1,4 +1,4 @@
-//! Signing in with the provider (contract §6.1), in a browser or from a command line, and out again.
+//! Signing in with the provider (CONTRACT.md §6.1), in a browser or from a command line, and out again.
 //!
 //! Order of one login, and what breaks if a line moves: the state is used up → the code goes to the provider → a command
 //! line's person is asked in the browser → the session is made → it is collected, once.

@@ -1,4 +1,4 @@
-//! The EasyTransfer dialect: `/tus` and `/api` (contract easytransfer.md).
+//! The EasyTransfer dialect: `/tus` and `/api` (CONTRACT.md).
 //!
 //! * [`entry`] what happens to every request: CORS, effective method, the gate, the fields every reply has
 //! * [`tus`] uploads · [`files`] listing and deleting · [`download`] getting them back
@@ -8,7 +8,7 @@
 //! * [`strangers`] web pages on a node that asks nobody for credentials
 //! * [`shape`] the JSON both client generations can read
 //!
-//! Must stay true: authority is decided in [`entry`] and nowhere else; a route that is in the contract and not built
+//! Must stay true: authority is decided in [`entry`] and nowhere else; a route that is in CONTRACT.md §8 and not built
 //! answers 501, every other one 404.
 
 mod admin;
@@ -50,7 +50,7 @@ pub const NAME: &str = Surface::EasyTransfer.name();
 const OWN: Scope = Scope::of(Surface::EasyTransfer);
 
 /// All routes, each behind the gate. A path or method that does not exist is told before a credential is asked for
-/// (tus.md A12).
+/// (TUS.md §A12).
 pub fn router(app: &App) -> Router<App> {
     let gate = || from_fn_with_state(app.clone(), entry::gate);
     let behind = |router: Router<App>, (path, methods): (&str, MethodRouter<App>)| {
@@ -82,7 +82,8 @@ fn routes() -> Vec<(&'static str, MethodRouter<App>)> {
         ("/api/auth/verify", post(auth::verify)),
         ("/api/admin/reload-config", post(admin::reload)),
         ("/api/admin/config-status", get(admin::status)),
-        // §6: the command line takes 501 as "no login needed"; without the user system its other routes are 404.
+        // CONTRACT.md §6: the command line takes 501 as "no login needed"; without the user system its other routes are
+        // 404.
         ("/api/users/login-info", get(login::info)),
         ("/api/users/login/start", post(login::start)),
         ("/api/files", get(files::list)),
@@ -94,7 +95,7 @@ fn routes() -> Vec<(&'static str, MethodRouter<App>)> {
     ]
 }
 
-/// Routes of the user system; without it they do not exist (§6).
+/// Routes of the user system; without it they do not exist (CONTRACT.md §6).
 fn people() -> Vec<(&'static str, MethodRouter<App>)> {
     vec![
         ("/api/admin/recalculate-storage", post(users::recalculate)),
@@ -117,7 +118,7 @@ fn people() -> Vec<(&'static str, MethodRouter<App>)> {
     ]
 }
 
-/// Routes of the contract that are not built.
+/// Routes of CONTRACT.md §8 that are not built.
 const UNBUILT: [&str; 9] = [
     "/api/folders",
     "/api/folders/{*rest}",
@@ -130,14 +131,14 @@ const UNBUILT: [&str; 9] = [
     "/api/files/{id}/push",
 ];
 
-/// Nor these, which are not everybody's to ask for (§0).
+/// Nor these, which are not everybody's to ask for (CONTRACT.md §0).
 const MIGRATIONS: [&str; 3] = ["/api/migrations/bucket", "/api/migrations/jobs", "/api/migrations/jobs/{*rest}"];
 
 async fn unbuilt() -> Response {
     Refused::new(501, "not available on this server").into_response()
 }
 
-/// Below `/api` whoever has no right does not learn which paths there are (§1.3).
+/// Below `/api` whoever has no right does not learn which paths there are (CONTRACT.md §1.3).
 async fn unknown(State(app): State<App>, mut request: Request) -> Response {
     let is_api = request.uri().path().split('/').nth(1) == Some("api");
     if is_api && let Err(refused) = entry::admit(&app, &mut request).await {

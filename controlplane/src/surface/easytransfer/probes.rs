@@ -42,7 +42,7 @@ impl App {
     /// * `catalogue` the last write of the catalogue failed
     /// * `data_plane` one of its cores was not heard for 5 s
     /// * `inventory` it has not told yet what it holds
-    /// * `disk` it no longer trusts its disk (P6)
+    /// * `disk` it no longer trusts its disk (PROMISES.md P6)
     fn missing(&self) -> Vec<&'static str> {
         let plane = self.node.plane();
         let conditions = [

@@ -1,4 +1,5 @@
-//! The limits of one person (contract §4): their size at creation, their sum at every body. Node limits stand in `tus`.
+//! The limits of one person (CONTRACT.md §4): their size at creation, their sum at every body. Node limits stand in
+//! `tus`.
 
 use etransfer_contract::grant::Rate;
 use http::HeaderName;
@@ -16,7 +17,7 @@ use crate::surface::refusal::Refused;
 const RETRY_FULL_S: u64 = 10;
 const UPLOAD_OFFSET: HeaderName = HeaderName::from_static("upload-offset");
 
-/// How fast `caller` may send to this node (§8.7): one rate per person, over all their connections.
+/// How fast `caller` may send to this node (CONTRACT.md §8.7): one rate per person, over all their connections.
 pub fn upload_rate(caller: &Caller) -> Option<Rate> {
     let person = caller.signed_in()?;
     Some(Rate { key: format!("{}:up", caller.who.as_str()), bytes_per_s: person.quota.upload_speed_limit? })
@@ -68,7 +69,7 @@ impl App {
     }
 }
 
-/// 507 as §4 words it: the seed's fields, of the node or of the person, and a JSON body.
+/// 507 as CONTRACT.md §4 words it: the seed's fields, of the node or of the person, and a JSON body.
 pub fn no_room(room: Room, offset: u64) -> Refused {
     let Room::Full { whose, used, max } = room else {
         // The data plane has not told yet what it holds: a moment.

@@ -1,6 +1,7 @@
-//! What a route asks of its caller beyond a valid credential (§6.2, §6.3): one line each, at the top of the handler.
+//! What a route asks of its caller beyond a valid credential (CONTRACT.md §6.2, §6.3): one line each, at the top of the
+//! handler.
 //!
-//! Without the user system these routes do not exist; who asks for people all the same is told 404 (§6).
+//! Without the user system these routes do not exist; who asks for people all the same is told 404 (CONTRACT.md §6).
 
 use crate::authority::Caller;
 use crate::authority::caller::Person;

@@ -1,4 +1,4 @@
-//! The JSON of files, readable by both client generations (contract §2.9): exactly these keys, never null where a
+//! The JSON of files, readable by both client generations (CONTRACT.md §2.9): exactly these keys, never null where a
 //! generation rejects it.
 
 use std::ops::Range;

@@ -1,4 +1,4 @@
-//! People: their profile and quota, and their administration (contract §6.2, §6.3).
+//! People: their profile and quota, and their administration (CONTRACT.md §6.2, §6.3).
 
 use axum::extract::{RawPathParams, RawQuery, State};
 use axum::{Extension, Json};
@@ -102,7 +102,7 @@ pub async fn recalculate(State(app): State<App>, Extension(caller): Extension<Ca
     })))
 }
 
-/// UserPublic (§6.2). What is used is told as it is now, not as it was written down last.
+/// UserPublic (CONTRACT.md §6.2). What is used is told as it is now, not as it was written down last.
 pub fn public(app: &App, user: &User, quota: Option<&Quota>) -> Value {
     json!({
         "id": user.id,

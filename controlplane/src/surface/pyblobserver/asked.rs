@@ -21,7 +21,7 @@ use crate::surface::query::Query;
 
 /// Bytes of one MB, here as in the original.
 pub const MB: u64 = 1 << 20;
-/// Requests a wrong token counts as, the request itself included (2.4).
+/// Requests a wrong token counts as, the request itself included (CONTRACT.md §2.4).
 const WRONG_TOKEN_COST: u32 = 5;
 
 /// A request.
@@ -58,7 +58,7 @@ impl Asked<'_> {
         Query::parse(&self.query)
     }
 
-    /// What absolute links begin with (section 1, `BASE_URL`).
+    /// What absolute links begin with (CONTRACT.md §1, `BASE_URL`).
     pub fn base(&self) -> String {
         match &self.settings().base_url {
             Some(url) => url.0.clone(),
@@ -107,7 +107,7 @@ impl Asked<'_> {
         Err(Refusal::InvalidToken)
     }
 
-    /// One more request of this client (2.4).
+    /// One more request of this client (CONTRACT.md §2.4).
     pub fn admit(&self) -> Result<(), Refusal> {
         let max = self.settings().requests_per_minute;
         self.app.blobs.limiter.admit(self.client(), max).map_err(Refusal::TooMany)

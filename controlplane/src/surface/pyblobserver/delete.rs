@@ -1,4 +1,5 @@
-//! `DELETE /delete/{file_id}` and `/delete_all` (contract §4.4, §4.5), and the removal of what expired (section 5).
+//! `DELETE /delete/{file_id}` and `/delete_all` (CONTRACT.md §4.4, §4.5), and the removal of what expired (CONTRACT.md
+//! §5).
 //!
 //! Must stay true: the record is gone, durably, before the bytes are, and stays gone.
 
@@ -78,7 +79,7 @@ pub async fn remove(app: &App, user: &str, goes: impl Fn(&Entry) -> bool) -> Res
     Ok(gone.len())
 }
 
-/// Nobody downloaded it, or uploaded it, within so many days (4.5).
+/// Nobody downloaded it, or uploaded it, within so many days (CONTRACT.md §4.5).
 pub fn is_expired(entry: &Entry, days: u64, now_ms: u64) -> bool {
     let last = Detail::of(&entry.record).last_download_ms.unwrap_or_else(|| file::uploaded_ms(&entry.record));
     let life = days.saturating_mul(DAY.as_millis() as u64);

@@ -1,4 +1,4 @@
-//! `GET`/`HEAD /s/{file_id}` (contract §4.2): the file, a page that shows it, or its record.
+//! `GET`/`HEAD /s/{file_id}` (CONTRACT.md §4.2): the file, a page that shows it, or its record.
 
 use axum::Json;
 use axum::response::{IntoResponse, Response};
@@ -78,7 +78,7 @@ fn content(asked: &Asked<'_>, entry: &Entry, show: Show) -> Result<Decision, Ref
     Ok(Decision::grant(asked.node(), Act::Serve(serve)))
 }
 
-/// What users uploaded is hostile to whoever opens it in a browser (reliability.md §5).
+/// What users uploaded is hostile to whoever opens it in a browser (PROMISES.md §5).
 fn fields(name: &str, show: Show) -> Vec<Field> {
     let field = |name: &str, value: String| (name.to_owned(), value);
     vec![

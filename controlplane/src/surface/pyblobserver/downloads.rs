@@ -1,5 +1,5 @@
-//! Downloads counted (contract §4.2): in memory when they are granted, in the catalogue within a second and at the end of
-//! the process. A download waits for nothing.
+//! Downloads counted (CONTRACT.md §4.2): in memory when they are granted, in the catalogue within a second and at the
+//! end of the process. A download waits for nothing.
 //!
 //! Must stay true: a tally holds the whole count, not what was added, and stays until the catalogue has the same; so who
 //! asks for the tally first and the catalogue then, and takes the larger, never misses one and never counts one twice.

@@ -1,4 +1,4 @@
-//! Files (contract section 4): one record each, whose place is the short name; what only this dialect knows stands in the
+//! Files (CONTRACT.md §4): one record each, whose place is the short name; what only this dialect knows stands in the
 //! record's detail.
 
 use etransfer_contract::ObjectId;
@@ -19,7 +19,7 @@ use crate::retention::once::Once;
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Detail {
-    /// Downloads, as this dialect counts them (4.2).
+    /// Downloads, as this dialect counts them (CONTRACT.md §4.2).
     pub downloads: u64,
     /// Unix milliseconds.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -95,7 +95,8 @@ pub fn uploaded_ms(record: &Record) -> u64 {
     record.completed_ms.unwrap_or(record.created_ms)
 }
 
-/// The record of section 4. `tally`: what is counted and perhaps not written down yet, asked for before the entry was.
+/// The record of CONTRACT.md §4. `tally`: what is counted and perhaps not written down yet, asked for before the entry
+/// was.
 pub fn told(asked: &Asked<'_>, entry: &Entry, tally: Option<Tally>) -> Value {
     let (record, settings) = (&entry.record, asked.settings());
     let time = |ms: u64| stamp(ms, settings.datetime_format, &settings.timezone.0);

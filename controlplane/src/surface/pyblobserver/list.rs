@@ -1,4 +1,4 @@
-//! `GET /list` (contract §4.3): the caller's files, newest upload first, as they are at this moment.
+//! `GET /list` (CONTRACT.md §4.3): the caller's files, newest upload first, as they are at this moment.
 
 use axum::Json;
 use axum::response::{IntoResponse, Response};

@@ -1,5 +1,5 @@
-//! The media type of a file, guessed from the extension of its name (contract §4.2). What the client said it is, is not
-//! believed.
+//! The media type of a file, guessed from the extension of its name (CONTRACT.md §4.2). What the client said it is, is
+//! not believed.
 
 /// Extension in lower case and type.
 const TYPES: [(&str, &str); 73] = [
@@ -78,7 +78,7 @@ const TYPES: [(&str, &str); 73] = [
     ("zip", "application/zip"),
 ];
 
-/// What may be shown in place (reliability.md §5): nothing that runs, whatever is in it.
+/// What may be shown in place (PROMISES.md §5): nothing that runs, whatever is in it.
 const HARMLESS: [&str; 6] = ["image/png", "image/jpeg", "image/gif", "image/webp", "image/avif", "text/plain"];
 
 /// The type, when the extension says one.

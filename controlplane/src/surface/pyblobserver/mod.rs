@@ -1,4 +1,4 @@
-//! The pyBlobServer dialect (contract pyblobserver.md): files behind short public names, a bearer token per user.
+//! The pyBlobServer dialect (CONTRACT.md): files behind short public names, a bearer token per user.
 //!
 //! * [`route`] which resource a path names · [`refusal`] everything that is refused, with its words
 //! * [`asked`] what handlers ask of a request · [`tokens`] whose token it is · [`rate`] how often an address may ask
@@ -176,14 +176,14 @@ async fn told(asked: &Asked<'_>, request: Request) -> Result<Option<etransfer_co
     Ok(outcome)
 }
 
-/// `GET /auth` (section 8).
+/// `GET /auth` (CONTRACT.md §8).
 fn auth(asked: &Asked<'_>) -> Result<Response, Refusal> {
     let user = asked.user()?;
     let token = tokens::bearer(&asked.headers).unwrap_or_default();
     Ok(Json(json!({"user": user, "token": token})).into_response())
 }
 
-/// Fields of every answer (2.3).
+/// Fields of every answer (CONTRACT.md §2.3).
 fn safety(is_tls: bool) -> HeaderMap {
     let field = |name: HeaderName, value| (name, HeaderValue::from_static(value));
     let mut fields = HeaderMap::from_iter([

@@ -1,4 +1,4 @@
-//! What a file is called (contract §4.1): text for people. Nothing is ever stored under it.
+//! What a file is called (CONTRACT.md §4.1): text for people. Nothing is ever stored under it.
 
 use crate::catalogue::text::display_name;
 

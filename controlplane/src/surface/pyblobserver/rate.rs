@@ -1,4 +1,4 @@
-//! The limit of requests per client address in a sliding minute (contract §2.4).
+//! The limit of requests per client address in a sliding minute (CONTRACT.md §2.4).
 //!
 //! Must stay true: memory is bounded whatever the limit and however many addresses ask; who was refused is not counted, so
 //! a client that goes on asking comes in again as soon as its old requests are a minute old.

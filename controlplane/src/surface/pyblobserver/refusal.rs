@@ -1,4 +1,4 @@
-//! Everything this dialect refuses (contract §2.2): statuses and words are decided here and nowhere else.
+//! Everything this dialect refuses (CONTRACT.md §2.2): statuses and words are decided here and nowhere else.
 
 use std::borrow::Cow;
 
@@ -17,29 +17,29 @@ use crate::catalogue::principal::{Crowded, RETRY_CROWDED_S};
 /// A refusal on its way out.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Refusal {
-    /// No bearer token (2.1).
+    /// No bearer token (CONTRACT.md §2.1).
     NotAuthenticated,
     /// A token nobody has.
     InvalidToken,
-    /// The id is not in the list, or the token is another user's (3.1, 3.2).
+    /// The id is not in the list, or the token is another user's (CONTRACT.md §3.1, §3.2).
     UserNotAllowed,
-    /// On the list, but there is no such user yet (3.2).
+    /// On the list, but there is no such user yet (CONTRACT.md §3.2).
     UserNotFound,
     /// No such path.
     NoRoute(NoRoute),
     /// Not on this path.
     Method(&'static [Method]),
-    /// Asked too often: again in so many seconds (2.4).
+    /// Asked too often: again in so many seconds (CONTRACT.md §2.4).
     TooMany(u64),
     /// As many files or uploads as a user may have.
     Crowded(Crowded),
-    /// No such file, for whoever may see any (4.2).
+    /// No such file, for whoever may see any (CONTRACT.md §4.2).
     FileNotFound,
-    /// No such file of the caller's (4.4).
+    /// No such file of the caller's (CONTRACT.md §4.4).
     FileNotYours,
     /// No such upload in parts (8).
     UploadNotFound,
-    /// The form has no such part (4.1).
+    /// The form has no such part (CONTRACT.md §4.1).
     Missing(&'static str),
     /// The part is a plain field.
     NotAFile(&'static str),
@@ -49,7 +49,7 @@ pub enum Refusal {
     FileTooLarge(u64),
     /// The user's files would be too many bytes together, in MB.
     TotalTooLarge(u64),
-    /// `delete_all` without `confirm=yes` (4.5).
+    /// `delete_all` without `confirm=yes` (CONTRACT.md §4.5).
     Unconfirmed,
     /// `delete_all` with another `function`.
     UnknownFunction,
@@ -68,7 +68,7 @@ pub enum Refusal {
 }
 
 impl Refusal {
-    /// Status and text. "Both" of 2.2: the text stands under `error` too.
+    /// Status and text. "Both" of CONTRACT.md §2.2: the text stands under `error` too.
     fn worded(&self) -> (u16, Cow<'static, str>, Members) {
         use Members::{Both, Detail};
         let (status, text, members): (u16, &'static str, Members) = match self {

@@ -1,4 +1,4 @@
-//! The limits of a user (contract section 1): promised before a byte comes, so that parallel uploads never pass them.
+//! The limits of a user (CONTRACT.md §1): promised before a byte comes, so that parallel uploads never pass them.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Which resource a path names (contract §2.6, §3-§8).
+//! Which resource a path names (CONTRACT.md §2.6, §3-§8).
 //!
 //! Must stay true: segments are split as they came and decoded once, so an escaped slash or dot never makes another path;
 //! one slash at the end changes nothing and nothing redirects.
@@ -48,7 +48,7 @@ pub enum NoRoute {
 }
 
 impl Route {
-    /// The resource at `path`, which begins below the surface's prefix; section 8 exists only when `extended`.
+    /// The resource at `path`, which begins below the surface's prefix; CONTRACT.md §8 exists only when `extended`.
     pub fn of(path: &str, extended: bool) -> Result<Self, NoRoute> {
         let path = path.strip_prefix('/').unwrap_or(path);
         let path = match path.strip_suffix('/') {
@@ -94,7 +94,7 @@ impl Route {
         matches!(self, Self::Tus | Self::TusUpload(_))
     }
 
-    /// Requests count against the rate limit (§2.4).
+    /// Requests count against the rate limit (CONTRACT.md §2.4).
     pub const fn is_limited(&self) -> bool {
         !matches!(self, Self::Health | Self::File(_))
     }

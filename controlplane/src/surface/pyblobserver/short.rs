@@ -1,4 +1,4 @@
-//! The short public names of files (contract §4.1): the only thing that protects a file, so drawn from the operating
+//! The short public names of files (CONTRACT.md §4.1): the only thing that protects a file, so drawn from the operating
 //! system's random source.
 
 /// No letter or digit that is read as another one.

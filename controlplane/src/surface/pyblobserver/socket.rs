@@ -1,4 +1,4 @@
-//! `WS /upload_socket` (contract section 8): a token, then a name and a content per file.
+//! `WS /upload_socket` (CONTRACT.md §8): a token, then a name and a content per file.
 //!
 //! ```text
 //! 101 ──► token ──► "user is: …" ──► name ──► content: reserve ──► Receive ──► record, durable ──► its answer ──► name ──► …

@@ -1,4 +1,4 @@
-//! Points in time as this dialect writes them (contract §2.5): in a zone of its own, `plain` without saying which.
+//! Points in time as this dialect writes them (CONTRACT.md §2.5): in a zone of its own, `plain` without saying which.
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;

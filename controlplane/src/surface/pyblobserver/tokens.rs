@@ -1,4 +1,4 @@
-//! Tokens and whose they are (contract §2.1, §3.2, section 10): kept as SHA-256, one at a time per user.
+//! Tokens and whose they are (CONTRACT.md §2.1, §3.2): kept as SHA-256, one at a time per user.
 //!
 //! A token that was issued is found by its digest (document `token/<digest>`); one that is configured counts until
 //! `change_token` replaced it, and again once the configured value is another one.

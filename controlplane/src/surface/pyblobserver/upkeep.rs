@@ -1,4 +1,4 @@
-//! What happens without being asked for: counts are written down, and what expired goes (contract section 5).
+//! What happens without being asked for: counts are written down, and what expired goes (CONTRACT.md §5).
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -48,7 +48,7 @@ pub(super) async fn sweep(app: &App) -> Result<(), NotKept> {
     }
     let config = app.node.config();
     let settings = &config.surfaces.pyblobserver;
-    // P11: right after a step of the clock nothing has expired.
+    // PROMISES.md P11: right after a step of the clock nothing has expired.
     if !settings.mount.enabled || !settings.auto_cleanup || !app.node.clock.agrees() {
         return Ok(());
     }

@@ -1,4 +1,4 @@
-//! `POST /upload` and `POST /upload_batch` (contract §4.1, section 8): a form, whose file parts become files.
+//! `POST /upload` and `POST /upload_batch` (CONTRACT.md §4.1, §8): a form, whose file parts become files.
 //!
 //! ```text
 //! Preface ──► another part: Preface ──► …                              end: 422, or the answer of a batch

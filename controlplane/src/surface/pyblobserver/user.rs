@@ -1,4 +1,4 @@
-//! Users (contract section 3): one small document each, `user/<hex of the id>`; what their files add up to is counted from
+//! Users (CONTRACT.md §3): one small document each, `user/<hex of the id>`; what their files add up to is counted from
 //! the records.
 //!
 //! Must stay true: whoever changes a user's document, or takes a record of theirs away, holds the user's lock over the edit;
@@ -88,7 +88,7 @@ impl User {
     }
 }
 
-/// `GET /user/{user_id}` and its `?function=change_token` (3.1, 3.2).
+/// `GET /user/{user_id}` and its `?function=change_token` (CONTRACT.md §3.1, §3.2).
 pub async fn show(asked: &Asked<'_>, id: &str) -> Result<Response, Refusal> {
     let changes = asked.query().get("function") == Some("change_token");
     let is_open = match asked.settings().token_bootstrap {

@@ -1,4 +1,4 @@
-//! What a chunk says about itself (contract §4): 17 bytes before its data, and `Content-Range`.
+//! What a chunk says about itself (CONTRACT.md §4): 17 bytes before its data, and `Content-Range`.
 
 use etransfer_contract::Span;
 use serde::{Deserialize, Serialize};
@@ -43,7 +43,7 @@ impl Chunk {
     }
 }
 
-/// `bytes s-e/T` (§6.2 item 1); `T` may be `*`.
+/// `bytes s-e/T` (CONTRACT.md §6.2 item 1); `T` may be `*`.
 fn declared(text: &str, start: u64, last: u64) -> Result<Option<u64>, Refusal> {
     let number = |text: &str| {
         let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());

@@ -1,4 +1,4 @@
-//! What nobody goes on with (contract §7), looked for every `cleanup_interval_seconds`.
+//! What nobody goes on with (CONTRACT.md §7), looked for every `cleanup_interval_seconds`.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -28,7 +28,7 @@ pub async fn for_ever(app: App) {
         }
         if waited >= Duration::from_secs(config.cleanup_interval_seconds.max(1)) {
             waited = Duration::ZERO;
-            // P11: right after a step of the clock nothing has gone stale.
+            // PROMISES.md P11: right after a step of the clock nothing has gone stale.
             if app.node.clock.agrees() {
                 once(&app, config).await;
             }

@@ -1,4 +1,4 @@
-//! Who a device is (contract §2): logging in, and the tokens that come of it.
+//! Who a device is (CONTRACT.md §2): logging in, and the tokens that come of it.
 //!
 //! Must stay true: an unknown device and a wrong password are told apart by nothing, time included; a token counts for its
 //! `sub` alone, whether or not the device is in the configuration, unless that says it is disabled.
@@ -155,7 +155,7 @@ async fn fields(app: &App, headers: &HeaderMap, request: Request) -> Result<Resu
     }
 }
 
-/// The device whose token a request brings (§2.2).
+/// The device whose token a request brings (CONTRACT.md §2.2).
 pub fn authenticate(app: &App, headers: &HeaderMap) -> Result<String, Refusal> {
     let token = bearer(headers)?;
     let config = app.node.config();

@@ -1,5 +1,5 @@
-//! `GET`/`HEAD /api/files/download/{filename}` (contract §5.3). The range is answered by the data plane; what is no range
-//! is refused here, in this dialect's words.
+//! `GET`/`HEAD /api/files/download/{filename}` (CONTRACT.md §5.3). The range is answered by the data plane; what is no
+//! range is refused here, in this dialect's words.
 
 use axum::response::{IntoResponse, Response};
 use etransfer_contract::conditions::Verdict;
@@ -23,7 +23,7 @@ use crate::surface::easytransfer::disposition::attachment_in_full;
 /// Content of a published file; what is not one object yet is built first.
 pub fn serve(app: &App, job: &Job, method: &Method, headers: &HeaderMap) -> Result<Response, Refusal> {
     let name = store::read(app, &job.key())?;
-    // Rule 6.2 item 4: the file stays downloadable until an upload over it is complete.
+    // CONTRACT.md §6.2 item 4: the file stays downloadable until an upload over it is complete.
     let file = name.file.as_ref().ok_or(Refusal::NotComplete)?;
     let etag = format!("\"{}\"", file.version);
     if method == Method::GET {

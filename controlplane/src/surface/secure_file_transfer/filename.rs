@@ -1,4 +1,4 @@
-//! Names of files (contract §3.4): compared byte by byte, and never part of a path.
+//! Names of files (CONTRACT.md §3.4): compared byte by byte, and never part of a path.
 
 use super::refusal::Refusal;
 use crate::surface::percent;

@@ -1,4 +1,4 @@
-//! The Secure File Transfer dialect (contract secure-file-transfer.md).
+//! The Secure File Transfer dialect (CONTRACT.md).
 //!
 //! * [`device`] who asks · [`filename`] for what · [`refusal`] every refusal, its status and its words
 //! * [`chunk`] what a chunk says about itself · [`upload`] a chunk's way in · [`build`] one object of all of them
@@ -135,7 +135,7 @@ pub fn right(app: &App, request: &Request) -> Right {
 
 async fn answer(app: &App, request: Request) -> Result<Response, Refusal> {
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
-    // §3.3: a slash at the end changes nothing.
+    // CONTRACT.md §3.3: a slash at the end changes nothing.
     let path = path.strip_suffix('/').unwrap_or(&path);
     let segments: Vec<&str> = path.split('/').skip(1).collect();
     match (segments.as_slice(), method.as_str()) {

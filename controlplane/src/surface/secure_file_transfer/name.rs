@@ -1,5 +1,5 @@
-//! What there is under one name of one device (contract §6): a published file, an open upload, or both; and what a chunk
-//! does to it. Nothing here knows requests, clocks or objects' bytes.
+//! What there is under one name of one device (CONTRACT.md §6): a published file, an open upload, or both; and what a
+//! chunk does to it. Nothing here knows requests, clocks or objects' bytes.
 //!
 //! ```text
 //! nothing ──chunk──► upload ──all bytes are there──► file ──chunk beyond it──► upload over the file ──► file
@@ -47,7 +47,7 @@ pub struct File {
     pub version: ObjectId,
     /// Unix milliseconds.
     pub modified_ms: u64,
-    /// What an upload left that nobody finished (§7).
+    /// What an upload left that nobody finished (CONTRACT.md §7).
     #[serde(default)]
     pub is_partial: bool,
 }
@@ -167,7 +167,8 @@ impl Name {
         }
     }
 
-    /// What comes of bytes that are stored (§6.2). The step is what is acknowledged: durable before anybody is told.
+    /// What comes of bytes that are stored (CONTRACT.md §6.2). The step is what is acknowledged: durable before anybody
+    /// is told.
     pub fn judge(&self, arrived: &Arrived, pieces_max: usize) -> Result<Verdict, Refusal> {
         let Chunk { span, total, .. } = arrived.chunk;
         if let Some(upload) = &self.upload {
@@ -261,7 +262,7 @@ impl Name {
         Ok(())
     }
 
-    /// An empty file, when nothing else was received for the name (§4).
+    /// An empty file, when nothing else was received for the name (CONTRACT.md §4).
     pub fn accept_nothing(&mut self, now_ms: u64, fresh: [ObjectId; 2]) -> Result<(), Refusal> {
         match self {
             Self { file: None, upload: None } => {}
@@ -362,12 +363,12 @@ impl Upload {
         if fits { Ok(()) } else { Err(Refusal::OtherTotal) }
     }
 
-    /// §6.2 item 5.
+    /// CONTRACT.md §6.2 item 5.
     pub fn length(&self) -> u64 {
         self.total.unwrap_or_else(|| self.content.end())
     }
 
-    /// The file that is left of it (§7): zeros where nothing came.
+    /// The file that is left of it (CONTRACT.md §7): zeros where nothing came.
     pub fn into_partial(mut self, version: ObjectId, now_ms: u64) -> File {
         let length = self.content.end();
         self.content.fill(length);

@@ -1,4 +1,4 @@
-//! Every refusal of this dialect: its status and its words, in one place (contract §2, §3.1, §4, §5).
+//! Every refusal of this dialect: its status and its words, in one place (CONTRACT.md §2, §3.1, §4, §5).
 
 use axum::response::{IntoResponse, Response};
 use http::HeaderName;

@@ -1,4 +1,4 @@
-//! FileStatus, the list, and deleting (contract §5.2, §5.4, §5.5).
+//! FileStatus, the list, and deleting (CONTRACT.md §5.2, §5.4, §5.5).
 
 use axum::Json;
 use axum::response::{IntoResponse, Response};
@@ -11,7 +11,7 @@ use crate::audit;
 use crate::catalogue::Surface;
 use crate::server::App;
 
-/// The FileStatus of a name: of its upload when there is one (§6.2 item 6).
+/// The FileStatus of a name: of its upload when there is one (CONTRACT.md §6.2 item 6).
 pub fn of(name: &str, state: &Name) -> Response {
     Json(json(name, state)).into_response()
 }

@@ -1,4 +1,4 @@
-//! `POST /api/files/upload` (contract §4, §5.1, §6), one step after another:
+//! `POST /api/files/upload` (CONTRACT.md §4, §5.1, §6), one step after another:
 //!
 //! ```text
 //! preface: 17 bytes ──► plan ──► receive ──► accept ──► status
@@ -79,7 +79,7 @@ pub async fn header(app: &App, job: &Job, headers: &HeaderMap, told: Told) -> Re
     }
     let length_max = app.node.config().surfaces.secure_file_transfer.max_file_bytes.0;
     let range = headers.get(CONTENT_RANGE).map(|value| value.to_str().unwrap_or_default());
-    // Check 4 stands before check 5.
+    // CONTRACT.md §4 item 4 stands before item 5.
     check_length(&Chunk::read(&told.prefix, None, length_max)?, &told)?;
     let chunk = Chunk::read(&told.prefix, range, length_max)?;
     if chunk.is_of_nothing() && told.remaining == Some(0) {

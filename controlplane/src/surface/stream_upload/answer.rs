@@ -1,4 +1,4 @@
-//! The bodies of answers (contract §4.5, §5, §7).
+//! The bodies of answers (CONTRACT.md §4.5, §5, §7).
 
 use axum::Json;
 use axum::response::{IntoResponse, Response};

@@ -1,4 +1,4 @@
-//! Assets: the files uploads became (contract §7).
+//! Assets: the files uploads became (CONTRACT.md §7).
 
 use axum::Json;
 use axum::response::{IntoResponse, Response};

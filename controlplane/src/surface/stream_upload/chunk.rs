@@ -1,4 +1,4 @@
-//! `POST /api/scratch/stream-upload` (contract §4), one step after another:
+//! `POST /api/scratch/stream-upload` (CONTRACT.md §4), one step after another:
 //!
 //! ```text
 //! head ──► (form: preface) ──► place ──► receive ──► accept ──► answer
@@ -67,7 +67,7 @@ impl Chunk<'_> {
         Decision::step(&self.app.node, ticket, note.text(), what).into_response()
     }
 
-    /// Checks 4 to 6 of §4.4, then the first step.
+    /// Checks 4 to 6 of CONTRACT.md §4.4, then the first step.
     pub fn begin(&self) -> Result<Response, Refusal> {
         let app = self.app;
         let is_strict = app.node.config().surfaces.stream_upload.strict_content_type;

@@ -1,4 +1,4 @@
-//! Uploads nobody goes on with, and what is remembered of finished and cancelled ones (contract §1).
+//! Uploads nobody goes on with, and what is remembered of finished and cancelled ones (CONTRACT.md §1).
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ pub async fn for_ever(app: App) {
         let interval = app.node.config().surfaces.stream_upload.cleanup_interval_seconds.max(1);
         if waited >= Duration::from_secs(interval) {
             waited = Duration::ZERO;
-            // P11: right after a step of the clock nothing is over.
+            // PROMISES.md P11: right after a step of the clock nothing is over.
             if app.node.clock.agrees() {
                 once(&app).await;
             }

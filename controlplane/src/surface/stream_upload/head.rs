@@ -1,4 +1,4 @@
-//! What a chunk says about itself: the `x-` fields (contract §4.1, §4.2).
+//! What a chunk says about itself: the `x-` fields (CONTRACT.md §4.1, §4.2).
 
 use http::{HeaderMap, HeaderValue};
 
@@ -22,7 +22,7 @@ pub struct ChunkHead {
 }
 
 impl ChunkHead {
-    /// Checks 2 and 3 of §4.4.
+    /// Checks 2 and 3 of CONTRACT.md §4.4.
     pub fn read(headers: &HeaderMap, chunks_max: u64, size_max: u64) -> Result<Self, Refusal> {
         let number = |name| number(headers.get(name)?);
         let id = headers.get("x-upload-id").and_then(|value| value.to_str().ok()).map(str::trim).unwrap_or_default();
@@ -60,7 +60,7 @@ fn number_or_more(value: &HeaderValue) -> Option<u64> {
     digits.then(|| text.parse().unwrap_or(u64::MAX))
 }
 
-/// §4.2: UTF-8 or Latin-1; escapes count when they hide a name that no field can hold.
+/// CONTRACT.md §4.2: UTF-8 or Latin-1; escapes count when they hide a name that no field can hold.
 fn name(bytes: &[u8]) -> Option<String> {
     let text =
         std::str::from_utf8(bytes).map_or_else(|_| bytes.iter().copied().map(char::from).collect(), str::to_owned);

@@ -1,4 +1,4 @@
-//! The stream upload dialect (contract stream-upload.md): chunks addressed by index, all parameters in `x-` fields.
+//! The stream upload dialect (CONTRACT.md): chunks addressed by index, all parameters in `x-` fields.
 //!
 //! * [`user`] who asks · [`head`] for which chunk · [`refusal`] every refusal, its status and its words
 //! * [`chunk`] a chunk's way in · [`build`] an asset of all of them · [`answer`] what is told
@@ -211,7 +211,8 @@ impl Asked<'_> {
         }
     }
 
-    /// §5. An upload whose chunks are all there becomes an asset first: whoever asks has nothing left to send.
+    /// CONTRACT.md §5. An upload whose chunks are all there becomes an asset first: whoever asks has nothing left to
+    /// send.
     async fn status(&self, request: Request, id: &[&str]) -> Result<Response, Refusal> {
         let told = match Told::from_request(request, self.app).await {
             Ok(Told(told)) => told,
@@ -248,7 +249,7 @@ impl Asked<'_> {
         }
     }
 
-    /// §6.
+    /// CONTRACT.md §6.
     async fn cancel(&self, id: &[&str]) -> Result<Response, Refusal> {
         let user = self.user().await?;
         let key = store::key(&user, checked(id)?);

@@ -1,4 +1,4 @@
-//! Every refusal of this dialect: its status and its words, in one place (contract §2, §3, §4.4, §5, §6).
+//! Every refusal of this dialect: its status and its words, in one place (CONTRACT.md §2, §3, §4.4, §5, §6).
 
 use axum::response::{IntoResponse, Response};
 use http::header::{ALLOW, CONTENT_RANGE, HeaderName, RETRY_AFTER};
@@ -137,7 +137,7 @@ impl IntoResponse for Refusal {
             body["code"] = code.into();
         }
         if self == Self::NoUpload {
-            // §5: a client that ignores the status code begins from zero.
+            // CONTRACT.md §5: a client that ignores the status code begins from zero.
             body["uploadedChunks"] = 0.into();
             body["chunks"] = json!([]);
         }

@@ -1,5 +1,5 @@
-//! An upload that is addressed by chunk (contract §4.5): which chunks are there, and where. Nothing here knows requests,
-//! clocks or objects' bytes.
+//! An upload that is addressed by chunk (CONTRACT.md §4.5): which chunks are there, and where. Nothing here knows
+//! requests, clocks or objects' bytes.
 //!
 //! Chunks of one size go in place, into one object, and need no copy; any other chunk is an object of its own.
 //!

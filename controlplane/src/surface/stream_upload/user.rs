@@ -1,4 +1,4 @@
-//! Who uploads (contract §2): whoever has a token of this surface, or one the server knows.
+//! Who uploads (CONTRACT.md §2): whoever has a token of this surface, or one the server knows.
 //!
 //! Must stay true: the first place that holds a token decides; a cookie alone lets no page of a foreign origin change a thing.
 
@@ -135,7 +135,7 @@ fn is_foreign(settings: &StreamUpload, headers: &HeaderMap) -> bool {
     !is_own && !pages(settings).lists(origin)
 }
 
-/// What pages of other origins may do (§3).
+/// What pages of other origins may do (CONTRACT.md §3).
 pub fn pages(settings: &StreamUpload) -> CrossOrigin<'_> {
     CrossOrigin {
         origins: &settings.mount.cors_origins,

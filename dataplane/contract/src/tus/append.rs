@@ -1,4 +1,4 @@
-//! The head of a PATCH (tus.md A4).
+//! The head of a PATCH (TUS.md §A4).
 
 use super::fields::{lists, number, single};
 use super::{Checksum, Fields, Refusal, version};

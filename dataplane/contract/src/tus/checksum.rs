@@ -1,4 +1,4 @@
-//! `Upload-Checksum` (tus.md A9): an algorithm by name and the digest a body must have.
+//! `Upload-Checksum` (TUS.md §A9): an algorithm by name and the digest a body must have.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -66,7 +66,8 @@ enum Named {
 }
 
 impl Checksum {
-    /// `<name> <digest>`, the digest in padded base64 or (easytransfer.md 2.4) lower-case hex; else 400 (T-SUM-5).
+    /// `<name> <digest>`, the digest in padded base64 or (easytransfer/CONTRACT.md §2.4) lower-case hex; else 400
+    /// (T-SUM-5).
     pub fn parse(value: &[u8]) -> Result<Self, Refusal> {
         let malformed = || Refusal::bad("Upload-Checksum is not an algorithm, one space and a digest in base64 or hex");
         let text = std::str::from_utf8(value).map_err(|_| malformed())?;

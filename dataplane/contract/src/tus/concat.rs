@@ -1,4 +1,4 @@
-//! `Upload-Concat` (tus.md A11).
+//! `Upload-Concat` (TUS.md §A11).
 
 use super::Refusal;
 

@@ -1,4 +1,4 @@
-//! The head of a creating POST (tus.md A5, A6, A7, A11).
+//! The head of a creating POST (TUS.md §A5, §A6, §A7, §A11).
 
 use super::append::{CONTENT_TYPE, checksum};
 use super::fields::{number, single};

@@ -1,4 +1,4 @@
-//! `Upload-Metadata` (tus.md A5m): pairs of a key and base64, kept byte for byte as the client wrote them.
+//! `Upload-Metadata` (T-META-1 to T-META-6): pairs of a key and base64, kept byte for byte as the client wrote them.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -12,8 +12,8 @@ const PAIRS_MAX: usize = 64;
 const VALUE_BYTES_MAX: usize = 4 * 1024;
 const FILENAME_BYTES_MAX: usize = 1024;
 
-/// The keys of easytransfer.md 2.2: text, and old clients sent it without base64, so what is not base64 of UTF-8 is
-/// taken literally. All other keys need base64 (T-META-3).
+/// The keys of easytransfer/CONTRACT.md §2.2: text, and old clients sent it without base64, so what is not base64 of
+/// UTF-8 is taken literally. All other keys need base64 (T-META-3).
 const TEXT_KEYS: [&str; 14] = [
     "filename",
     "filetype",
@@ -39,8 +39,8 @@ pub struct Metadata {
 }
 
 impl Metadata {
-    /// Every violation of the grammar or a limit is 400 (T-META-1..5). The pairs are a list like any other: empty ones and
-    /// white space around commas mean nothing, and without any pair it is as if the header were absent.
+    /// Every violation of the grammar or a limit is 400 (T-META-1 to T-META-5). The pairs are a list like any other:
+    /// empty ones and white space around commas mean nothing, and without any pair it is as if the header were absent.
     pub fn parse(value: &[u8]) -> Result<Self, Refusal> {
         if value.len() > HEADER_BYTES_MAX {
             return Err(Refusal::bad("Upload-Metadata is longer than 8 KiB"));
@@ -76,7 +76,7 @@ impl Metadata {
     }
 
     /// The value of a key as text, empty for a key without value; `None` when the key is absent or its value is no
-    /// UTF-8 (which the keys of easytransfer.md 2.2 never are).
+    /// UTF-8 (which the keys of easytransfer/CONTRACT.md §2.2 never are).
     pub fn get(&self, key: &str) -> Option<&str> {
         let (_, value) = self.pairs.iter().find(|(other, _)| other == key)?;
         std::str::from_utf8(value.as_deref().unwrap_or_default()).ok()

@@ -1,7 +1,7 @@
-//! Heads of TUS requests (contract tus.md Part A), judged the same way by both planes.
+//! Heads of TUS requests (TUS.md), judged the same way by both planes.
 //!
 //! Must stay true: nothing here knows an upload or a configuration. What a head says alone is judged here, in the order
-//! of tus.md A12 (version, header syntax, content type); what needs the upload is judged where the upload is.
+//! of TUS.md §A12 (version, header syntax, content type); what needs the upload is judged where the upload is.
 
 mod append;
 mod checksum;

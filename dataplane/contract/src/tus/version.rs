@@ -1,4 +1,4 @@
-//! The protocol version of a request (tus.md A1).
+//! The protocol version of a request (TUS.md §A1).
 
 use super::{Fields, Refusal};
 use crate::list::members;
@@ -6,7 +6,8 @@ use crate::list::members;
 /// The one version spoken; also the whole text of `Tus-Version` (T-VER-5).
 pub const VERSION: &str = "1.0.0";
 
-/// T-VER-2..4: absent or empty means 1.0.0; anything else than that is 412 with `Tus-Version`, before every other check.
+/// T-VER-2 to T-VER-4: absent or empty means 1.0.0; anything else than that is 412 with `Tus-Version`, before every
+/// other check.
 pub fn version(fields: &impl Fields) -> Result<(), Refusal> {
     if members(fields.all("tus-resumable")).any(|value| value != VERSION.as_bytes()) {
         return Err(

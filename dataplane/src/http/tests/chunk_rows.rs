@@ -1,4 +1,4 @@
-//! Every row of reliability.md §4 about chunked bodies, with its exact status.
+//! Every row of PROMISES.md §4 about chunked bodies, with its exact status.
 
 use proptest::prelude::*;
 

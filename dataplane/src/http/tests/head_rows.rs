@@ -1,4 +1,4 @@
-//! Every row of reliability.md §4 about heads and framing, with its exact status.
+//! Every row of PROMISES.md §4 about heads and framing, with its exact status.
 
 use super::*;
 use crate::http::Method;

@@ -1,4 +1,4 @@
-//! The front as a whole: bytes in, message or refusal out. Tables of reliability.md §4, splits, and hyper as a judge.
+//! The front as a whole: bytes in, message or refusal out. Tables of PROMISES.md §4, splits, and hyper as a judge.
 
 mod chunk_rows;
 mod head_rows;

@@ -411,7 +411,7 @@ fn a_flipped_byte_is_found() {
     assert_eq!(store.verify(id(1)).unwrap().damaged, [span(0, 1000)]);
 }
 
-/// A million objects have to fit into memory beside everything else (P16).
+/// A million objects have to fit into memory beside everything else (PROMISES.md P16).
 #[test]
 fn an_object_is_small() {
     assert!(size_of::<Object>() <= 360, "{}", size_of::<Object>());

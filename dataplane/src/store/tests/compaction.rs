@@ -125,7 +125,7 @@ fn writers_go_on_while_compactions_run() {
     assert_same_after_a_crash(root.path(), &store, "after many compactions");
 }
 
-/// P18: replay of 1 M records in under 10 s. Prints the time for 200,000; nothing is asserted about it.
+/// PROMISES.md P18: replay of 1 M records in under 10 s. Prints the time for 200,000; nothing is asserted about it.
 #[test]
 fn replay_is_fast() {
     const OBJECTS: u64 = 20_000;

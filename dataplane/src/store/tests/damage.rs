@@ -1,4 +1,5 @@
-//! P18: a torn tail is dropped; anything else that is not what was written stops the start and names file and position.
+//! PROMISES.md P18: a torn tail is dropped; anything else that is not what was written stops the start and names file
+//! and position.
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 

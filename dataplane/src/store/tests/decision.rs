@@ -1,5 +1,5 @@
-//! The decision table against the prose of the contract, for every small situation: bytes are cells of half the alignment,
-//! each absent, received or owned by a running writer.
+//! The decision table against the prose of easytransfer/CONTRACT.md §2.4, for every small situation: bytes are cells of
+//! half the alignment, each absent, received or owned by a running writer.
 use etransfer_contract::SpanSet;
 
 use super::super::decide::{Decision, PARALLEL_ALIGNMENT, Seen, decide};
@@ -37,7 +37,7 @@ struct Case {
     parallel: bool,
 }
 
-/// easytransfer.md 2.4 and tus.md A4, row by row, one cell at a time.
+/// easytransfer/CONTRACT.md §2.4 and TUS.md §A4, row by row, one cell at a time.
 fn expected(case: Case) -> Answer {
     let Case { cells, length, complete, offset, body, parallel } = case;
     let contiguous = cells.iter().take_while(|cell| **cell == Cell::Received).count();

@@ -332,7 +332,7 @@ fn e4_a_segment_that_was_given_up_is_synced_with_the_others() {
     assert_eq!(store.journal(0).begin_sync().unwrap().files().len(), 2, "what was appended before waits for its sync");
 }
 
-/// E7: what a core does to an object or a journal asks no disk; it is written by whoever drives the disk.
+/// faults.md E7: what a core does to an object or a journal asks no disk; it is written by whoever drives the disk.
 #[test]
 fn e7_no_change_asks_the_disk() {
     let root = filled();

@@ -1,5 +1,5 @@
-//! P7: on a full disk bodies are refused, and everything that gives room back or ends something goes on. P6: a failed
-//! write of the journal is believed.
+//! PROMISES.md P7: on a full disk bodies are refused, and everything that gives room back or ends something goes on.
+//! PROMISES.md P6: a failed write of the journal is believed.
 use std::process::Command;
 
 use super::*;

@@ -1,5 +1,5 @@
-//! S1: whatever is missing, cut or another store's below `journal/` is named, and nothing is unlinked; a torn tail stays what
-//! it is, and yesterday's directories start.
+//! faults.md S1: whatever is missing, cut or another store's below `journal/` is named, and nothing is unlinked; a torn
+//! tail stays what it is, and yesterday's directories start.
 use std::collections::BTreeSet;
 
 use super::super::segment::{DamageKind, Header, Name};

@@ -1,4 +1,5 @@
-//! P2 and P3: after a power loss, what was synced is there without a look, and what was not counts only if it reads back.
+//! PROMISES.md P2 and P3: after a power loss, what was synced is there without a look, and what was not counts only if
+//! it reads back.
 use super::super::segment::DamageKind;
 use super::*;
 

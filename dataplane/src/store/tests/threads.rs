@@ -1,4 +1,4 @@
-//! T-LOCK-1 and P4 with real threads: one owner per byte, one completion, whatever the timing.
+//! T-LOCK-1 and PROMISES.md P4 with real threads: one owner per byte, one completion, whatever the timing.
 use std::sync::Barrier;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! `POST /user/login/`, and whose token it is (A2, Authentication).
+//! `POST /user/login/`, and whose token it is (cloudbackend/CONTRACT.md §A2, Authentication).
 
 use serde_json::json;
 

@@ -1,4 +1,5 @@
-//! Accounts and their tokens (A2, A3): cases 1 to 6, by raw requests and by `et server user`.
+//! Accounts and their tokens (cloudbackend/CONTRACT.md §A2, §A3): cases 1 to 6, by raw requests and by `et server
+//! user`.
 
 pub mod console;
 mod login;

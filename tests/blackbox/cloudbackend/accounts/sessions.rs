@@ -1,4 +1,4 @@
-//! `POST /user/refresh-token/` and `POST /user/logout/`: case 4, and copies of refresh tokens (reliability.md §4).
+//! `POST /user/refresh-token/` and `POST /user/logout/`: case 4, and copies of refresh tokens (PROMISES.md §4).
 
 use serde_json::{Value, json};
 
@@ -81,7 +81,7 @@ fn case_4_after_logout_no_token_of_the_session_counts() {
     let (access, next) = pair(&refresh(&node, &user.refresh).is(200).json());
     let done = json!({"status": "登出成功"});
     for body in [json!({}), json!({"refresh": "x"}), json!({"refresh": other.refresh}), json!({"refresh": access})] {
-        // O7: whatever else it brings, the session of the access token ends.
+        // faults.md O7: whatever else it brings, the session of the access token ends.
         let third = User::log_in(&node, "alice", PASSWORD);
         assert_eq!(third.post("/user/logout/", body).is(200).json(), done);
         third.get("/user/profile/").is(401);

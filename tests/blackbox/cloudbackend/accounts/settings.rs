@@ -26,7 +26,7 @@ fn case_5_a_password_is_changed_under_both_prefixes() {
     }
     assert_eq!(change("/user", PASSWORD, "second one").is(200).json(), json!({"status": "密码更新成功"}));
     refresh(&node, &user.refresh).is(401);
-    // O7: an access token ends with the password it came of.
+    // faults.md O7: an access token ends with the password it came of.
     user.get("/user/profile/").is(401);
     let again = User::log_in(&node, "alice", "second one");
     call(&node, "/user/login/", &json!({"username": "alice", "password": PASSWORD})).is(401);

@@ -1,4 +1,4 @@
-//! Case 25: what was answered survives a kill, and what was not is not there.
+//! cloudbackend/CONTRACT.md §C case 25: what was answered survives a kill, and what was not is not there.
 
 use serde_json::json;
 

@@ -1,4 +1,4 @@
-//! Records (A4): case 16, deletion, what others may not.
+//! Records (cloudbackend/CONTRACT.md §A4): case 16, deletion, what others may not.
 
 use serde_json::json;
 
@@ -8,7 +8,7 @@ use crate::support::{Node, Request, wait};
 
 const UNFIT: &str = "Invalid data provided";
 
-/// Case 16.
+/// cloudbackend/CONTRACT.md §C case 16.
 #[test]
 fn a_record_can_be_changed_and_what_it_is_cannot_be_forged() {
     let node = setup().start();
@@ -74,7 +74,7 @@ fn a_deleted_file_is_gone_and_its_object_later() {
     wait::until("nobody needs the object any more", || content(&node, key).is_none().then_some(()));
 }
 
-/// "Not carried over" (A3), and that one sees one's own files only.
+/// "Not carried over" (cloudbackend/CONTRACT.md §A3), and that one sees one's own files only.
 #[test]
 fn generic_routes_show_ones_own_files_and_change_nothing() {
     let node = setup().start();

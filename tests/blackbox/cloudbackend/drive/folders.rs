@@ -1,10 +1,10 @@
-//! Folders (A4): case 17.
+//! Folders (cloudbackend/CONTRACT.md §A4): case 17.
 
 use serde_json::{Value, json};
 
 use super::{Person, error, errors, setup};
 
-/// Case 17.
+/// cloudbackend/CONTRACT.md §C case 17.
 #[test]
 fn what_is_in_a_folder_goes_where_it_goes() {
     let node = setup().start();
@@ -50,7 +50,7 @@ fn what_is_in_a_folder_goes_where_it_goes() {
     assert_eq!(alice.names("/新文件夹2"), ["beside"]);
 }
 
-/// A6: a folder of a share is listed, and asking for its content costs nobody a download.
+/// cloudbackend/CONTRACT.md §A6: a folder of a share is listed, and asking for its content costs nobody a download.
 #[test]
 fn a_shared_folder_is_shown_and_not_downloaded() {
     let node = setup().start();

@@ -1,4 +1,4 @@
-//! Names, paths and keys that mean harm (reliability.md §4, §5): they are text, and no path on a disk is made of them.
+//! Names, paths and keys that mean harm (PROMISES.md §4, §5): they are text, and no path on a disk is made of them.
 
 use serde_json::json;
 

@@ -1,5 +1,5 @@
-//! The virtual drive (A4, A5, A8, B8): cases 7, 8, 12, 13, 15, 16, 17, 23, 25, by a client that does what the published
-//! front end does: token, form, notify.
+//! The virtual drive (cloudbackend/CONTRACT.md §A4, §A5, §A8, §B8): cases 7, 8, 12, 13, 15, 16, 17, 23, 25, by a client
+//! that does what the published front end does: token, form, notify.
 
 mod clients;
 mod crash;

@@ -1,4 +1,4 @@
-//! What an account may store (A5, A8, B4 check 14): case 23.
+//! What an account may store (cloudbackend/CONTRACT.md §A5, §A8, §B4 check 14): case 23.
 
 use serde_json::{Value, json};
 
@@ -6,7 +6,7 @@ use super::{Person, element, error, with_quota};
 use crate::oss::{content, refused};
 use crate::support::wait;
 
-/// Case 23.
+/// cloudbackend/CONTRACT.md §C case 23.
 #[test]
 fn parallel_calls_never_pass_the_quota() {
     const PARALLEL: usize = 20;
@@ -46,7 +46,7 @@ fn parallel_calls_never_pass_the_quota() {
     assert_eq!(info, told);
 }
 
-/// Check 14.
+/// cloudbackend/CONTRACT.md §B4 check 14.
 #[test]
 fn a_form_that_does_not_fit_beside_the_files_is_refused() {
     let node = with_quota(1000).start();
@@ -80,7 +80,7 @@ fn a_form_that_does_not_fit_beside_the_files_is_refused() {
     bob.file("/", "b", &[b'x'; 1000]);
 }
 
-/// P9: each freed byte is credited once.
+/// PROMISES.md P9: each freed byte is credited once.
 #[test]
 fn a_file_deleted_by_many_at_once_goes_once() {
     let node = with_quota(1_000_000).start();

@@ -1,4 +1,4 @@
-//! Token, form, notify (A5): cases 7, 8, 12, 13, 15.
+//! Token, form, notify (cloudbackend/CONTRACT.md §A5): cases 7, 8, 12, 13, 15.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -14,7 +14,7 @@ fn node() -> Node {
     setup().start()
 }
 
-/// Case 7.
+/// cloudbackend/CONTRACT.md §C case 7.
 #[test]
 fn a_token_has_everything_a_form_needs() {
     let node = node();
@@ -66,7 +66,7 @@ fn a_token_has_everything_a_form_needs() {
     node.send(&Request::get("/file/get-token/")).is(401);
 }
 
-/// Case 8.
+/// cloudbackend/CONTRACT.md §C case 8.
 #[test]
 fn what_was_posted_and_told_is_a_file() {
     let node = node();
@@ -107,7 +107,7 @@ fn what_was_posted_and_told_is_a_file() {
     assert_eq!(alice.used(), 27_000);
 }
 
-/// Case 12, by the URL the API makes.
+/// cloudbackend/CONTRACT.md §C case 12, by the URL the API makes.
 #[test]
 fn a_download_url_is_signed_for_one_thing_and_a_time() {
     let node = node();
@@ -134,7 +134,7 @@ fn a_download_url_is_signed_for_one_thing_and_a_time() {
     assert_eq!(bob.post("/file/999/download/", json!({})).is(404).json(), missing);
 }
 
-/// Case 13.
+/// cloudbackend/CONTRACT.md §C case 13.
 #[test]
 fn any_name_goes_all_the_way() {
     let node = node();
@@ -166,7 +166,7 @@ fn any_name_goes_all_the_way() {
     }
 }
 
-/// Case 15.
+/// cloudbackend/CONTRACT.md §C case 15.
 #[test]
 fn only_what_is_there_and_ones_own_becomes_a_file() {
     let node = node();

@@ -1,4 +1,4 @@
-//! Shares (A6): cases 18 to 22, grants, and guessing.
+//! Shares (cloudbackend/CONTRACT.md §A6): cases 18 to 22, grants, and guessing.
 
 mod guessing;
 mod making;

@@ -1,4 +1,5 @@
-//! Section 8, `WS /upload_socket`: by hand what no polite client sends; `clients.rs` has the polite one.
+//! pyblobserver/CONTRACT.md §8, `WS /upload_socket`: by hand what no polite client sends; `clients.rs` has the polite
+//! one.
 
 pub mod talk;
 

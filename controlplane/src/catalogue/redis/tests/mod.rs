@@ -1,5 +1,5 @@
-//! P15 against a real server: away, slow, full, empty, older than it was, and taken over. What every backend must do is in
-//! `conformance.rs`.
+//! PROMISES.md P15 against a real server: away, slow, full, empty, older than it was, and taken over. What every
+//! backend must do is in `conformance.rs`.
 
 pub mod server;
 

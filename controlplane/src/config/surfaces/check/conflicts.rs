@@ -1,4 +1,4 @@
-//! Two surfaces in one place (contract surfaces-config.md §4, 1 to 5). Every line names both, and what they quarrel about.
+//! Two surfaces in one place (SURFACES.md §4, 1 to 5). Every line names both, and what they quarrel about.
 
 use std::net::SocketAddr;
 

@@ -1,4 +1,4 @@
-//! What of `surfaces` is refused at the start and in a reload (contract surfaces-config.md §4), all of it in one go.
+//! What of `surfaces` is refused at the start and in a reload (SURFACES.md §4), all of it in one go.
 //!
 //! * [`conflicts`] two surfaces in one place (1 to 5), [`values`] what makes no sense by itself (6 to 8)
 //!

@@ -1,4 +1,4 @@
-//! Every kind of fault of contract §4, alone and all at once; and what is no fault.
+//! Every kind of fault of SURFACES.md §4, alone and all at once; and what is no fault.
 
 use crate::config::{ConfigError, Layers, from_layers, parse_yaml};
 

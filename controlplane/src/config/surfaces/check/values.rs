@@ -1,4 +1,4 @@
-//! Values that make no sense by themselves (contract surfaces-config.md §4, 6 to 8). What cannot be read as its type at all
+//! Values that make no sense by themselves (SURFACES.md §4, 6 to 8). What cannot be read as its type at all
 //! was told when it was read.
 
 use std::collections::BTreeMap;
@@ -10,9 +10,9 @@ use crate::config::surfaces::{
 };
 use crate::surface::password::is_usable;
 
-/// A configured key that signs tokens has at least this many bytes (7).
+/// A configured key that signs tokens has at least this many bytes (SURFACES.md §4 item 7).
 const KEY_BYTES_MIN: usize = 16;
-/// A stream token has at least this many characters (7).
+/// A stream token has at least this many characters (SURFACES.md §4 item 7).
 const STREAM_TOKEN_MIN: usize = 8;
 
 pub fn check(surfaces: &Surfaces, report: &mut Report<'_>) {

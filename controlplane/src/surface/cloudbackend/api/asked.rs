@@ -72,7 +72,7 @@ impl Asked<'_> {
         self.member(name).and_then(Value::as_str)
     }
 
-    /// Whose access token the request brings (A2, Authentication).
+    /// Whose access token the request brings (CONTRACT.md §A2, Authentication).
     pub fn account(&self) -> Result<Account, Refusal> {
         let token = bearer(&self.headers)?;
         let account = token::account(self, token);

@@ -1,4 +1,5 @@
-//! What a request brings (A2): JSON, or a flat form of either kind, whose members are texts. Nothing at all is `{}`.
+//! What a request brings (CONTRACT.md §A2): JSON, or a flat form of either kind, whose members are texts. Nothing at
+//! all is `{}`.
 
 use std::fmt;
 
@@ -23,7 +24,7 @@ use crate::surface::query::Query;
 /// Largest value of a form's field, and all of them.
 const FIELD_BYTES_MAX: u64 = 64 << 10;
 const FIELDS_BYTES_MAX: u64 = 1 << 20;
-/// Arrays and objects inside each other (reliability.md §4).
+/// Arrays and objects inside each other (PROMISES.md §4).
 const DEPTH_MAX: u8 = 32;
 
 /// The body; `Err`: a grant that asks for it.

@@ -1,4 +1,5 @@
-//! Who guessed wrong how often (A3, A6): counted over a window, by a name and by an address, in memory alone.
+//! Who guessed wrong how often (CONTRACT.md §A3, §A6): counted over a window, by a name and by an address, in memory
+//! alone.
 //!
 //! Who checks again once a guess is known to be right or wrong learns nothing from guesses made in parallel.
 

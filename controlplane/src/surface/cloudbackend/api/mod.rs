@@ -1,4 +1,4 @@
-//! What every call of the JSON API has (contract cloudbackend.md A2): a route, an account, a body, fields of its answer.
+//! What every call of the JSON API has (CONTRACT.md §A2): a route, an account, a body, fields of its answer.
 //!
 //! * [`route`] what a path and a method name · [`asked`] one request, with what handlers ask of it · [`body`] what it brings
 //! * [`refusal`] everything that is refused, with its words · [`texts`] what is said when it is not

@@ -1,5 +1,5 @@
-//! Everything the JSON API refuses: statuses and words, in both languages, are decided here and nowhere else (contract A2 to
-//! A6, A9).
+//! Everything the JSON API refuses: statuses and words, in both languages, are decided here and nowhere else
+//! (CONTRACT.md §A2 to §A6, §A9).
 
 use std::borrow::Cow;
 
@@ -18,7 +18,7 @@ use crate::surface::password::Busy;
 /// A refusal on its way out.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Refusal {
-    // Of every call (A2).
+    // Of every call (CONTRACT.md §A2).
     /// No bearer token.
     NotAuthenticated,
     /// An access token that counts for nothing.
@@ -43,7 +43,7 @@ pub enum Refusal {
     Shape,
     /// Members that do not fit, each with its texts.
     Fields(Map<String, Value>),
-    // Accounts (A3).
+    // Accounts (CONTRACT.md §A3).
     /// Nobody, or not their password.
     WrongLogin,
     /// Failed logins, or tries of anything else; again in so many seconds.
@@ -62,9 +62,9 @@ pub enum Refusal {
     EmailTaken,
     /// Not an address.
     UnfitEmail,
-    /// About files (A4, A5).
+    /// About files (CONTRACT.md §A4, §A5).
     Drive(drive::Refusal),
-    /// About shares (A6).
+    /// About shares (CONTRACT.md §A6).
     Drop(drop::Refusal),
     // The node.
     /// Its disk is full.

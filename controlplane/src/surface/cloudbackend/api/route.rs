@@ -1,4 +1,5 @@
-//! Which call a path and a method name (A2): with and without the slash at its end, as written, nothing decoded.
+//! Which call a path and a method name (CONTRACT.md §A2): with and without the slash at its end, as written, nothing
+//! decoded.
 
 use http::Method;
 

@@ -1,5 +1,5 @@
-//! What is said when something went well, in both languages (contract A3 to A6, A9). Refusals have their words with their
-//! status, in [`refusal`](super::refusal).
+//! What is said when something went well, in both languages (CONTRACT.md §A3 to §A6, §A9). Refusals have their words
+//! with their status, in [`refusal`](super::refusal).
 
 use crate::config::surfaces::Language;
 

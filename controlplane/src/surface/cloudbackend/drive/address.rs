@@ -1,4 +1,4 @@
-//! What the bucket is called: what a client is told (A5), and which object a URL of a client names.
+//! What the bucket is called: what a client is told (CONTRACT.md §A5), and which object a URL of a client names.
 //!
 //! ```text
 //! http://srv:8765/cloud/alice//0f3a.pdf     path style, on any name of this server

@@ -1,4 +1,5 @@
-//! Upload ids (A5): what a client said of a file before it posted it. Document `s/<user>/<random>`; the id is both numbers.
+//! Upload ids (CONTRACT.md §A5): what a client said of a file before it posted it. Document `s/<user>/<random>`; the id
+//! is both numbers.
 //!
 //! Must stay true: an id is good once, for a time, for the user it was made for, and one user has a bounded number of them.
 //! Knowing an id is no right: its user is logged in anyway.

@@ -1,4 +1,5 @@
-//! `POST /file/{id}/delete/` (A4): the records go at once, their objects when nobody misses them for a while (B8).
+//! `POST /file/{id}/delete/` (CONTRACT.md §A4): the records go at once, their objects when nobody misses them for a
+//! while (CONTRACT.md §B8).
 
 use std::collections::BTreeSet;
 

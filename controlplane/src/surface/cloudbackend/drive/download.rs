@@ -1,4 +1,5 @@
-//! `POST /file/{id}/download/` (A4): a signed URL that is good for a while (B6); with a share's code for anybody (A6).
+//! `POST /file/{id}/download/` (CONTRACT.md §A4): a signed URL that is good for a while (CONTRACT.md §B6); with a
+//! share's code for anybody (CONTRACT.md §A6).
 
 use axum::response::Response;
 use http::{HeaderMap, StatusCode};

@@ -1,4 +1,4 @@
-//! The members of a record that clients write, each with what may be wrong with it (A4, A5).
+//! The members of a record that clients write, each with what may be wrong with it (CONTRACT.md §A4, §A5).
 
 use serde_json::Value;
 

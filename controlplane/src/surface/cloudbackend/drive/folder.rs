@@ -1,4 +1,4 @@
-//! `POST /file/new-folder/` (A4).
+//! `POST /file/new-folder/` (CONTRACT.md §A4).
 
 use axum::response::Response;
 use http::StatusCode;

@@ -1,4 +1,5 @@
-//! Objects of the bucket while files become them, or cease to be: an object knows the files that are it (B8).
+//! Objects of the bucket while files become them, or cease to be: an object knows the files that are it (CONTRACT.md
+//! §B8).
 //!
 //! Must stay true: an object and the files that are it change in one edit, under the object's lock. Whoever also holds a
 //! drive took that first; several objects are taken in the order of their keys.

@@ -1,4 +1,4 @@
-//! What a drive holds: files and folders, as they are kept and told (A4).
+//! What a drive holds: files and folders, as they are kept and told (CONTRACT.md §A4).
 //!
 //! Must stay true: a file is always some object of the bucket, whose size is its own; a folder is none. A name is text that
 //! people read: nothing on a disk is ever called so.

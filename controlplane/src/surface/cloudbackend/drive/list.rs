@@ -1,4 +1,4 @@
-//! Looking at a drive: `POST /file/list/`, `GET /file/`, `GET /file/{id}/` (A3, A4).
+//! Looking at a drive: `POST /file/list/`, `GET /file/`, `GET /file/{id}/` (CONTRACT.md §A3, §A4).
 
 use axum::response::Response;
 use http::StatusCode;

@@ -1,4 +1,4 @@
-//! The virtual drive (contract cloudbackend.md A4, A5, A8): a tree of records, and how the objects of the bucket become
+//! The virtual drive (CONTRACT.md §A4, §A5, §A8): a tree of records, and how the objects of the bucket become
 //! files of it.
 //!
 //! * [`route`] which call · [`refusal`] what is refused, with its words

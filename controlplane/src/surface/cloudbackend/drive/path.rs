@@ -1,4 +1,4 @@
-//! Where something stands in a drive (A4): the names of the folders around it, each between two slashes.
+//! Where something stands in a drive (CONTRACT.md §A4): the names of the folders around it, each between two slashes.
 //!
 //! Must stay true: a path begins and ends with a slash and has no empty, `.` or `..` segment, so that "below" is a question
 //! of how it begins. It is a label: no path on a disk is ever made of one.

@@ -1,4 +1,4 @@
-//! Everything the drive refuses, with its words in both languages (contract A4, A5, A9).
+//! Everything the drive refuses, with its words in both languages (CONTRACT.md §A4, §A5, §A9).
 
 use serde_json::{Map, Value, json};
 

@@ -1,4 +1,5 @@
-//! How much of its quota an account uses: `GET /file/storage-info/`, `POST /file/recalculate-storage/` (A4, A8).
+//! How much of its quota an account uses: `GET /file/storage-info/`, `POST /file/recalculate-storage/` (CONTRACT.md
+//! §A4, §A8).
 
 use axum::response::Response;
 use http::StatusCode;

@@ -6,7 +6,7 @@
 //! ```
 //!
 //! Must stay true: whoever changes one of them holds the drive over the edit, and changes the bytes in the same edit as the
-//! items (A8).
+//! items (CONTRACT.md §A8).
 
 use super::item::Item;
 use crate::catalogue::Surface;

@@ -1,5 +1,5 @@
-//! `GET` and `POST /file/get-token/` (A5): what a client needs to post a form to the bucket (B3, B4). No space is reserved:
-//! whether it fits is asked again at the upload, and when it becomes a file.
+//! `GET` and `POST /file/get-token/` (CONTRACT.md §A5): what a client needs to post a form to the bucket (CONTRACT.md
+//! §B3, §B4). No space is reserved: whether it fits is asked again at the upload, and when it becomes a file.
 
 use axum::response::Response;
 use http::StatusCode;

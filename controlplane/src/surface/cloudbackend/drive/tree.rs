@@ -1,4 +1,4 @@
-//! Folders as trees: what a change of one folder does to everything below it, in one step (A4).
+//! Folders as trees: what a change of one folder does to everything below it, in one step (CONTRACT.md §A4).
 //!
 //! Two folders of the same name in the same place share what is in them: a path does not say which of them it means.
 

@@ -1,4 +1,5 @@
-//! `POST /file/{id}/update/` (A4): another name, another place, another object; of a folder, everything below it follows.
+//! `POST /file/{id}/update/` (CONTRACT.md §A4): another name, another place, another object; of a folder, everything
+//! below it follows.
 //!
 //! Must stay true: it all happens in one edit, or none of it; the size of a file is its object's, whatever is said.
 

@@ -1,4 +1,4 @@
-//! `POST /file/uploaded/` (A5): objects become files. All that one call names, or none.
+//! `POST /file/uploaded/` (CONTRACT.md §A5): objects become files. All that one call names, or none.
 //!
 //! ```text
 //! drive held ──► members read ──► objects held ──► theirs? there? ──► quota ──► one durable edit

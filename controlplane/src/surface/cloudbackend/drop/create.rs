@@ -1,4 +1,4 @@
-//! `POST /drop/create/` (A6).
+//! `POST /drop/create/` (CONTRACT.md §A6).
 
 use std::collections::BTreeSet;
 

@@ -1,4 +1,4 @@
-//! Shares of one's own: looking at them, and ending them (A6, A3 "Not carried over").
+//! Shares of one's own: looking at them, and ending them (CONTRACT.md §A6, §A3 "Not carried over").
 
 use axum::response::Response;
 use http::StatusCode;
@@ -17,7 +17,8 @@ pub fn list(asked: &Asked<'_>) -> Result<Response, api::Refusal> {
     Ok(told(StatusCode::OK, shares.iter().map(|share| share.told(asked.now_ms())).collect()))
 }
 
-/// `GET /drop/{id}/`: its members, and the whole as `drop`. A2: the front end unwraps what has a `code` at the top.
+/// `GET /drop/{id}/`: its members, and the whole as `drop`. CONTRACT.md §A2: the front end unwraps what has a `code` at
+/// the top.
 pub fn show(asked: &Asked<'_>, id: u64) -> Result<Response, api::Refusal> {
     let user = asked.account()?.id;
     let share = Share::read(asked.node(), id).filter(|share| share.user == user).ok_or(api::Refusal::NotFound)?;

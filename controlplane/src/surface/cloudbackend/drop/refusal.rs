@@ -1,4 +1,4 @@
-//! Everything shares refuse, with its words in both languages (contract A6, A9).
+//! Everything shares refuse, with its words in both languages (CONTRACT.md §A6, §A9).
 
 use serde_json::{Value, json};
 

@@ -109,7 +109,7 @@ impl Share {
         node.doc(SURFACE, &subject.key(self.id)).is_some()
     }
 
-    /// The drop object (A6). Its password is never told.
+    /// The drop object (CONTRACT.md §A6). Its password is never told.
     pub fn told(&self, now_ms: u64) -> Value {
         json!({
             "id": self.id,

@@ -1,7 +1,7 @@
-//! Whoever comes with a code (A6): `POST /drop/get-drop/`, and downloads of what is in a share.
+//! Whoever comes with a code (CONTRACT.md §A6): `POST /drop/get-drop/`, and downloads of what is in a share.
 //!
-//! Must stay true: the checks come in the contract's order; a count is taken, and the grant given, in one edit under the
-//! share's lock, so no more get through than may.
+//! Must stay true: the checks come in the order of CONTRACT.md §A6; a count is taken, and the grant given, in one edit
+//! under the share's lock, so no more get through than may.
 
 use std::time::Duration;
 
@@ -79,7 +79,7 @@ async fn enter(asked: &Asked<'_>, code: &str) -> Result<(Share, Option<Subject>)
     Ok((share, subject))
 }
 
-/// Check 7, and the count.
+/// CONTRACT.md §A6 check 7, and the count.
 async fn count(asked: &Asked<'_>, share: &Share, subject: Option<Subject>) -> Result<Share, api::Refusal> {
     let node = asked.node();
     let _alone = Share::lock(node, share.id).await;

@@ -1,4 +1,4 @@
-//! Content on its way to become an object (B4, B7): PostObject and PUT meet here.
+//! Content on its way to become an object (CONTRACT.md §B4, §B7): PostObject and PUT meet here.
 //!
 //! ```text
 //! key free? ──► room reserved ──► Receive ──► key still free? ──► one durable edit: new record in, old one out ──► answer
@@ -123,8 +123,8 @@ pub async fn receive(
     Ok(Decision::step(node, ticket, memo, What::Receive(receive)))
 }
 
-/// Check 14: bytes promised to the ticket. What was posted to a prefix counts until it becomes a file; from then on the drive
-/// counts it, so both together never pass the quota.
+/// CONTRACT.md §B4 check 14: bytes promised to the ticket. What was posted to a prefix counts until it becomes a file;
+/// from then on the drive counts it, so both together never pass the quota.
 async fn reserve(
     call: &Call<'_>,
     ticket: Ticket,

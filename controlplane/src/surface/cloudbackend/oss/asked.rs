@@ -1,4 +1,5 @@
-//! What a GET or HEAD asks for under its conditions (B7, RFC 9110 §13, §14.2), judged before a byte is touched.
+//! What a GET or HEAD asks for under its conditions (CONTRACT.md §B7, RFC 9110 §13, §14.2), judged before a byte is
+//! touched.
 
 use etransfer_contract::conditions::{self, Verdict};
 use etransfer_contract::ranges;

@@ -1,4 +1,4 @@
-//! One condition of a policy (B4).
+//! One condition of a policy (CONTRACT.md §B4).
 
 use std::fmt;
 

@@ -1,5 +1,5 @@
-//! What a browser does with an object (reliability.md §5): whatever people stored is hostile to who opens it, so only a few
-//! types are shown inside a page of this origin; all others are saved.
+//! What a browser does with an object (PROMISES.md §5): whatever people stored is hostile to who opens it, so only a
+//! few types are shown inside a page of this origin; all others are saved.
 
 /// Types a browser may show.
 const SHOWN: [&str; 6] = ["image/png", "image/jpeg", "image/gif", "image/webp", "image/avif", "text/plain"];

@@ -1,4 +1,4 @@
-//! The fields of a form (B4): names without case, of a repeated one the first counts.
+//! The fields of a form (CONTRACT.md §B4): names without case, of a repeated one the first counts.
 
 use super::key::Key;
 use super::refusal::Refusal;
@@ -33,7 +33,7 @@ impl Fields {
         self.0.iter().find(|(other, _)| other.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
     }
 
-    /// Check 2: names.
+    /// CONTRACT.md §B4 check 2: names.
     pub fn check_names(&self) -> Result<(), Refusal> {
         let too_long = self.0.iter().any(|(name, _)| name.len() > NAME_BYTES_MAX);
         if too_long { Err(Refusal::FieldTooLong) } else { Ok(()) }
@@ -54,7 +54,7 @@ impl Fields {
         }
     }
 
-    /// The key, with the name of the file in it where it asks for that (check 11).
+    /// The key, with the name of the file in it where it asks for that (CONTRACT.md §B4 check 11).
     pub fn key(&self, filename: Option<&str>) -> Result<Key, Refusal> {
         let template = self.get("key").ok_or(Refusal::NoKey)?;
         Key::new(template.replace("${filename}", filename.unwrap_or_default()))

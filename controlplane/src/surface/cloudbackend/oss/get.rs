@@ -1,4 +1,4 @@
-//! GET and HEAD of an object (B7).
+//! GET and HEAD of an object (CONTRACT.md §B7).
 
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};

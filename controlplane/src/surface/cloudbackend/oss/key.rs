@@ -1,4 +1,5 @@
-//! The name of an object (B1): a label of 1 to 1023 bytes, never a path. Nothing merges its slashes or resolves its dots.
+//! The name of an object (CONTRACT.md §B1): a label of 1 to 1023 bytes, never a path. Nothing merges its slashes or
+//! resolves its dots.
 
 use std::fmt;
 

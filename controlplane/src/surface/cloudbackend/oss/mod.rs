@@ -1,4 +1,4 @@
-//! The storage plane (contract cloudbackend.md Part B): one bucket that clients of the provider take for theirs.
+//! The storage plane (CONTRACT.md §B): one bucket that clients of the provider take for theirs.
 //!
 //! * [`call`] a request taken apart · [`place`], [`key`], [`parameters`] what its target says · [`operation`]
 //!   what it asks for
@@ -141,7 +141,7 @@ async fn delete(call: &Call<'_>) -> Result<Decision, Refusal> {
     Ok(StatusCode::NO_CONTENT.into_response().into())
 }
 
-/// Removes objects nobody needs any more. P11: a clock that was stepped removes nothing.
+/// Removes objects nobody needs any more. PROMISES.md P11: a clock that was stepped removes nothing.
 pub async fn sweep(app: &App) {
     if !app.node.clock.agrees() {
         return;

@@ -33,7 +33,7 @@ pub fn find(node: &Node, key: &Key) -> Option<Object> {
     read(node.by_place(Surface::CloudBackend, &place(key))?)
 }
 
-/// Check 15: whether a key may be written to.
+/// CONTRACT.md §B4 check 15: whether a key may be written to.
 pub fn check_replaceable(node: &Node, key: &Key, forbid_overwrite: bool) -> Result<(), Refusal> {
     match find(node, key) {
         Some(object) if forbid_overwrite || object.stored.is_referenced() => Err(Refusal::AlreadyExists),
@@ -52,7 +52,7 @@ pub async fn remove(node: &Node, key: &Key) -> Result<Option<Object>, Refusal> {
     Ok(Some(object))
 }
 
-/// Removes what no file of a drive is, when its time is over (B8); how many went.
+/// Removes what no file of a drive is, when its time is over (CONTRACT.md §B8); how many went.
 pub async fn remove_orphans(node: &Node, settings: &CloudBackend) -> usize {
     let now_ms = node.clock.now_ms();
     let is_over = |object: &Object| {

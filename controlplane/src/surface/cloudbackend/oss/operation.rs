@@ -1,4 +1,4 @@
-//! Which operation of the bucket a request asks for (B4, B7).
+//! Which operation of the bucket a request asks for (CONTRACT.md §B4, §B7).
 //!
 //! Must stay true: what is not built is never taken for something that is: a copy, a part of a multipart upload or an
 //! access list never becomes the content of an object.

@@ -1,4 +1,4 @@
-//! The query of a request to the bucket. Of a repeated parameter the first counts (B6).
+//! The query of a request to the bucket. Of a repeated parameter the first counts (CONTRACT.md §B6).
 
 use super::refusal::Refusal;
 use crate::surface::percent;

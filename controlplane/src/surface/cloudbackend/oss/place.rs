@@ -1,4 +1,4 @@
-//! What a path names (B1): the bucket, an object in it, or another bucket.
+//! What a path names (CONTRACT.md §B1): the bucket, an object in it, or another bucket.
 
 use super::key::Key;
 use super::refusal::Refusal;

@@ -1,4 +1,4 @@
-//! PostObject (B4): a form whose policy says what may be posted.
+//! PostObject (CONTRACT.md §B4): a form whose policy says what may be posted.
 //!
 //! ```text
 //! 1 is a form ──► Preface ──► 2 names ──► 3 key ──► 4-7 signed ──► 8-10 policy ──► 11 name ──► arrival: 15, 14, Receive

@@ -1,4 +1,4 @@
-//! Everything the bucket says no to: status, code and message in one table (contract cloudbackend.md B4-B7).
+//! Everything the bucket says no to: status, code and message in one table (CONTRACT.md §B4-§B7).
 
 use axum::response::{IntoResponse, Response};
 use http::header::{CONTENT_RANGE, CONTENT_TYPE, RETRY_AFTER};
@@ -145,7 +145,7 @@ impl Refusal {
         }
     }
 
-    /// The answer (B2). `host` is what the client called this server.
+    /// The answer (CONTRACT.md §B2). `host` is what the client called this server.
     pub fn answer(&self, request_id: &str, host: &str) -> Response {
         let (status, code) = self.status_and_code();
         let message = self.to_string();

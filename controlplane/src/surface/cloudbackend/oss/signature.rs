@@ -1,4 +1,4 @@
-//! Version 1 of the provider's signatures (B3, B5, B6): HMAC-SHA1 over a text, in base64.
+//! Version 1 of the provider's signatures (CONTRACT.md §B3, §B5, §B6): HMAC-SHA1 over a text, in base64.
 //!
 //! Must stay true: signatures are compared in constant time; neither the secret nor a text to sign is shown to anybody.
 
@@ -107,7 +107,8 @@ impl<'c> KeyPair<'c> {
         self.sign(text).as_bytes().ct_eq(signature.as_bytes()).into()
     }
 
-    /// The query of a URL that is good for one method until `expires` (Unix seconds), with signed `parameters` (B6).
+    /// The query of a URL that is good for one method until `expires` (Unix seconds), with signed `parameters`
+    /// (CONTRACT.md §B6).
     pub fn presigned_query(&self, signed: &Signed<'_>, expires: u64) -> String {
         let signature = self.sign(&signed.text(expires.to_string().as_bytes()));
         let mut query = format!(

@@ -14,7 +14,7 @@ const META_BYTES_MAX: usize = 8 * 1024;
 /// One value.
 const VALUE_BYTES_MAX: usize = 8 * 1024;
 const OCTETS: &str = "application/octet-stream";
-/// Kept and returned (B4).
+/// Kept and returned (CONTRACT.md §B4).
 const KEPT: [&str; 4] = ["Cache-Control", "Content-Disposition", "Content-Encoding", "Expires"];
 const META: &str = "x-oss-meta-";
 
@@ -46,7 +46,7 @@ impl Stored {
         !self.files.is_empty()
     }
 
-    /// When it goes, were it made at `created_ms` (B8); `None` while it is referenced.
+    /// When it goes, were it made at `created_ms` (CONTRACT.md §B8); `None` while it is referenced.
     pub fn ends_ms(&self, created_ms: u64, orphan_s: u64, grace_s: u64) -> Option<u64> {
         if self.is_referenced() {
             return None;

@@ -95,7 +95,7 @@ impl Account {
         cloud.admins.contains(&self.username)
     }
 
-    /// As it is told (A3).
+    /// As it is told (CONTRACT.md §A3).
     pub fn told(&self, node: &Node, cloud: &CloudBackend) -> Value {
         json!({
             "id": self.id,

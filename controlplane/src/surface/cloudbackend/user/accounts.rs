@@ -1,5 +1,5 @@
-//! Accounts by their number (A3, "Not carried over"): one's own, and all of them for an administrator; to anybody else there
-//! are none.
+//! Accounts by their number (CONTRACT.md §A3, "Not carried over"): one's own, and all of them for an administrator; to
+//! anybody else there are none.
 
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;

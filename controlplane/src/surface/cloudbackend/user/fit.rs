@@ -1,4 +1,4 @@
-//! What may be a name, an address, a password of an account (A3), and the words for what may not.
+//! What may be a name, an address, a password of an account (CONTRACT.md §A3), and the words for what may not.
 
 use serde_json::{Map, Value};
 

@@ -1,4 +1,4 @@
-//! Logging in, going on, logging out (A3).
+//! Logging in, going on, logging out (CONTRACT.md §A3).
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Accounts of this surface and their tokens (contract cloudbackend.md A3).
+//! Accounts of this surface and their tokens (CONTRACT.md §A3).
 //!
 //! * [`account`] an account as it is kept and told · [`fit`] what may be a name, an address, a password
 //! * [`token`] who brings one · [`session`] pairs of them, each in the place of the one before

@@ -1,4 +1,4 @@
-//! A new account (A3): by `POST /user/register/` where the configuration lets anybody, or by the operator
+//! A new account (CONTRACT.md §A3): by `POST /user/register/` where the configuration lets anybody, or by the operator
 //! ([`console`](super::console)).
 
 use axum::response::Response;

@@ -1,5 +1,6 @@
-//! What began with a login: a line of token pairs, each in the place of the one before (A3, `refresh-token`). One document,
-//! `t/<account>/<session>`, which holds the pair that counts and those it replaced a moment ago.
+//! What began with a login: a line of token pairs, each in the place of the one before (CONTRACT.md §A3,
+//! `refresh-token`). One document, `t/<account>/<session>`, which holds the pair that counts and those it replaced a
+//! moment ago.
 //!
 //! ```text
 //! presented                                    │ then

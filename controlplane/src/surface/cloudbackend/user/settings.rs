@@ -1,4 +1,4 @@
-//! What an account changes about itself (A3, Settings).
+//! What an account changes about itself (CONTRACT.md §A3, Settings).
 
 use axum::response::Response;
 use http::StatusCode;

@@ -1,5 +1,5 @@
-//! Tokens (A2): JWTs of two kinds that carry the number of an account and name their session; both are looked up at every
-//! request.
+//! Tokens (CONTRACT.md §A2): JWTs of two kinds that carry the number of an account and name their session; both are
+//! looked up at every request.
 //!
 //! Must stay true: a token counts no longer than its session, so it ends with a logout, another password, and an account that
 //! is disabled, and stays ended when that is enabled again; one of a catalogue that is gone is nobody's.

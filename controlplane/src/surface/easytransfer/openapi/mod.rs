@@ -1,4 +1,4 @@
-//! The description of this dialect: `/openapi.json`, and a page of it at `/docs` and `/redoc` (contract §17.7).
+//! The description of this dialect: `/openapi.json`, and a page of it at `/docs` and `/redoc` (CONTRACT.md §17.7).
 //!
 //! `openapi.json` beside this file is written by hand. Tests (`tests/openapi.rs`) keep it true: paths and methods are those of the router,
 //! who may is what the gate says, and the JSON of real answers has exactly the fields of the schemas.

@@ -1,4 +1,4 @@
-//! easytransfer.md §1.2 - §1.5: every route × credential, CORS, bodies.
+//! CONTRACT.md §1.2 - §1.5: every route × credential, CORS, bodies.
 
 use super::*;
 

@@ -1,4 +1,4 @@
-//! tus.md A11.
+//! TUS.md §A11.
 
 use super::*;
 

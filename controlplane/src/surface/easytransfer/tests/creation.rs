@@ -1,4 +1,4 @@
-//! tus.md A1, A2, A5, A7; easytransfer.md §2.1, §2.2.
+//! TUS.md §A1, §A2, §A5, §A7; CONTRACT.md §2.1, §2.2.
 
 use super::*;
 
@@ -51,10 +51,10 @@ async fn creation_is_refused_with_the_right_status_and_without_a_location() {
         ("T-CRE-5", &[("upload-length", "101")], 413),
         ("T-CRE-5", &[("upload-length", "9223372036854775808")], 400),
         ("T-CRE-5", &[("upload-length", "-1")], 400),
-        ("§4", &[("upload-length", "51")], 413),
+        ("CONTRACT.md §4", &[("upload-length", "51")], 413),
         ("T-VER-2", &[("upload-length", "x"), ("tus-resumable", "0.2.2")], 412),
-        ("§2.2", &[("upload-length", "1"), ("upload-metadata", "filetype YQ==")], 400),
-        ("§3", &[("upload-length", "1"), ("upload-metadata", "filename YQ==,retention dHRs")], 400),
+        ("CONTRACT.md §2.2", &[("upload-length", "1"), ("upload-metadata", "filetype YQ==")], 400),
+        ("CONTRACT.md §3", &[("upload-length", "1"), ("upload-metadata", "filename YQ==,retention dHRs")], 400),
         ("T-META-2", &[("upload-length", "1"), ("upload-metadata", "filename YQ==,filename Yg==")], 400),
         ("T-HDR-3", &[("upload-length", "1"), ("upload-length", "1")], 400),
     ] {

@@ -1,4 +1,4 @@
-//! easytransfer.md §2.8, §3: what a serve grant permits, and what its end does.
+//! CONTRACT.md §2.8, §3: what a serve grant permits, and what its end does.
 
 use etransfer_contract::fact::Reach;
 

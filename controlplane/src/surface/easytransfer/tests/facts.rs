@@ -1,4 +1,4 @@
-//! §5: endpoints and traffic, as clients ask for them.
+//! CONTRACT.md §5: endpoints and traffic, as clients ask for them.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! easytransfer.md §2.6, §2.7, §5.
+//! CONTRACT.md §2.6, §2.7, §5.
 
 use super::*;
 use crate::catalogue::tests::record;

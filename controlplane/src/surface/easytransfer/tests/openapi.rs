@@ -1,5 +1,5 @@
-//! §17.7: the description is true. Paths and methods are compared with the router both ways, who may with the gate, and
-//! schemas with real answers.
+//! CONTRACT.md §17.7: the description is true. Paths and methods are compared with the router both ways, who may with
+//! the gate, and schemas with real answers.
 
 use std::collections::{BTreeMap, BTreeSet};
 

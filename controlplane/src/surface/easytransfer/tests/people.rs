@@ -1,4 +1,4 @@
-//! easytransfer.md §1.2, §3, §4, §6.2, §6.3, §8.6: what belongs to whom, and who may do what.
+//! CONTRACT.md §1.2, §3, §4, §6.2, §6.3, §8.6: what belongs to whom, and who may do what.
 
 use super::*;
 use crate::catalogue::{Owner, Surface};
@@ -110,7 +110,7 @@ async fn section_1_2_carriers_of_a_session() {
         (&[("x-session-token", &ann)], 200),
         (&[("x-api-token", &ann), ("authorization", &bearer)], 200),
         (&[("x-api-token", "wrong"), ("authorization", &bearer)], 200),
-        // §1.2: a static token wins, and then nobody is signed in.
+        // CONTRACT.md §1.2: a static token wins, and then nobody is signed in.
         (&[("x-api-token", "secret"), ("authorization", &bearer)], 401),
         (&[("x-session-token", "secret")], 401),
         (&[("x-api-token", "wrong")], 401),
@@ -124,7 +124,7 @@ async fn section_1_2_carriers_of_a_session() {
     assert_eq!(node.ask_as("GET", &format!("/api/files?token={ann}"), &[], "none").await.status, 401);
     let verdict = node.send("POST", "/api/auth/verify", "", json!({"token": ann})).await;
     let verdict: Value = serde_json::from_slice(&verdict.body).unwrap();
-    assert!(verdict["valid"] == true && verdict["expires_at"].is_string(), "§5.7: {verdict}");
+    assert!(verdict["valid"] == true && verdict["expires_at"].is_string(), "CONTRACT.md §5.7: {verdict}");
 }
 
 #[tokio::test]

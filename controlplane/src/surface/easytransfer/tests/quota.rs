@@ -1,4 +1,4 @@
-//! easytransfer.md §4: the node's limit, answered before a byte is read.
+//! CONTRACT.md §4: the node's limit, answered before a byte is read.
 
 use super::*;
 
@@ -34,7 +34,7 @@ async fn section_4_a_full_node_says_507_at_patch_and_recovers() {
     let body: Value = serde_json::from_slice(&full.body).unwrap();
     assert!(full.status == 507 && body["error"].is_string() && body["retry_after"] == 10);
     assert_eq!(node.patch(&path, "8", "2").await.append().budget, Some(2));
-    assert!(matches!(node.ask("HEAD", &path, &[], "none").await.grant().act, Act::State(_)), "§15.5");
+    assert!(matches!(node.ask("HEAD", &path, &[], "none").await.grant().act, Act::State(_)), "CONTRACT.md §15.5");
 }
 
 #[tokio::test]

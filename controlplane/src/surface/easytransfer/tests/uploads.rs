@@ -1,4 +1,4 @@
-//! tus.md A3, A4, A8, A10.
+//! TUS.md §A3, §A4, §A8, §A10.
 
 use super::*;
 

@@ -1,5 +1,5 @@
-//! `PATCH /tus/{id}` (tus.md A4, A12): everything up to the first byte. A complete upload is answered here; otherwise the
-//! data plane gets a grant, with a budget when the node has a limit.
+//! `PATCH /tus/{id}` (TUS.md §A4, §A12): everything up to the first byte. A complete upload is answered here; otherwise
+//! the data plane gets a grant, with a budget when the node has a limit.
 
 use axum::Extension;
 use axum::extract::{Path, State};

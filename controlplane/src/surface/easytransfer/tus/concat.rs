@@ -1,4 +1,5 @@
-//! `Upload-Concat: final;…` (tus.md A11): a final upload built from partials by the data plane, visible only when whole.
+//! `Upload-Concat: final;…` (TUS.md §A11): a final upload built from partials by the data plane, visible only when
+//! whole.
 
 use axum::response::IntoResponse;
 use etransfer_contract::ObjectId;

@@ -1,4 +1,4 @@
-//! `POST /tus` (tus.md A5, A6, A7): the record is on disk before the client, or the data plane, hears of the upload.
+//! `POST /tus` (TUS.md §A5, §A6, §A7): the record is on disk before the client, or the data plane, hears of the upload.
 
 use axum::Extension;
 use axum::extract::State;
@@ -29,8 +29,8 @@ use crate::surface::easytransfer::link;
 use crate::surface::easytransfer::quota::{no_room, upload_rate};
 use crate::surface::refusal::Refused;
 
-/// What later releases do with an upload (contract 2.2), and this one does not: accepted in silence, they would lead
-/// their client to believe that the file is in a folder, or on its way to another store.
+/// What later releases do with an upload (CONTRACT.md §2.2), and this one does not: accepted in silence, they would
+/// lead their client to believe that the file is in a folder, or on its way to another store.
 const LATER_KEYS: [&str; 9] = [
     "relativePath",
     "relative_path",
@@ -217,7 +217,7 @@ pub fn created(node: &Node, record: &Record, base: &str) -> Vec<Field> {
     fields
 }
 
-/// Absolute, and the id is its last segment (§15.2).
+/// Absolute, and the id is its last segment (CONTRACT.md §15.2).
 pub fn location(base: &str, id: ObjectId) -> String {
     format!("{base}/tus/{id}")
 }

@@ -1,4 +1,4 @@
-//! Uploads: `/tus` and `/tus/{id}` (tus.md Part A with the differences of easytransfer.md §2). The heads are judged here;
+//! Uploads: `/tus` and `/tus/{id}` (TUS.md with the differences of CONTRACT.md §2). The heads are judged here;
 //! what depends on bytes (offset, surplus, checksum) is judged by the data plane under the grant.
 
 mod append;

@@ -1,4 +1,4 @@
-//! `HEAD`, `DELETE /tus/{id}` and `OPTIONS` (tus.md A2, A3, A10).
+//! `HEAD`, `DELETE /tus/{id}` and `OPTIONS` (TUS.md §A2, §A3, §A10).
 
 use axum::extract::{Path, RawQuery, State};
 use axum::response::{IntoResponse, Response};
@@ -51,13 +51,15 @@ pub async fn head(
         created_unix_ms: entry.record.created_ms,
         fields,
     };
-    // A delivery may end a download_once upload at any moment, and then nobody hears 200 any more (§3 rule 4).
+    // A delivery may end a download_once upload at any moment, and then nobody hears 200 any more (CONTRACT.md §3 rule
+    // 4).
     let may_vanish = entry.record.keep.policy == Policy::DownloadOnce;
     let cache_ms = if may_vanish { 0 } else { cache_ms(&app.node, &caller, &entry) };
     Ok(Decision::cached(&app.node, app.node.ticket(), cache_ms, Act::State(state)))
 }
 
-/// T-HEAD-6, T-CON-6: what the client gave, exactly, but for the keys of sinks, which hold secrets; and easytransfer.md §2.3: the chunks, where there are any.
+/// T-HEAD-6, T-CON-6: what the client gave, exactly, but for the keys of sinks, which hold secrets; and CONTRACT.md
+/// §2.3: the chunks, where there are any.
 fn fields(entry: &Entry, chunk_size: u64) -> Vec<Field> {
     let metadata = entry.record.metadata.as_deref().map(|metadata| ("Upload-Metadata".to_owned(), shown(metadata)));
     let concat = match &entry.record.kind {

@@ -55,7 +55,7 @@ pub async fn count_alone(node: &Node, user: &str) -> Result<(), NotKept> {
                     kept.count_upload(entry.record.length.unwrap_or(0), entry.record.completed_ms.unwrap_or(now));
                     true
                 }
-                // P11: a clock that was stepped deletes nothing.
+                // PROMISES.md P11: a clock that was stepped deletes nothing.
                 Look::There(entry) if is_over(&entry.record, now) && node.clock.agrees() => {
                     debug_assert!(Detail::of(&entry.record).is_tus, "only uploads in parts have such a document");
                     edit = edit.delete(id);

@@ -1,5 +1,5 @@
-//! Uploads in parts: TUS 1.0.0 below `/upload_tus` (contract section 8). Heads are judged here, what depends on bytes by the
-//! data plane under the grant.
+//! Uploads in parts: TUS 1.0.0 below `/upload_tus` (CONTRACT.md §8). Heads are judged here, what depends on bytes by
+//! the data plane under the grant.
 //!
 //! An upload is a record like any file: it has its short name from the beginning, and is a file as soon as the data plane
 //! tells that it is complete; nothing has to happen in between. Beside it stands a document that says that it was not
