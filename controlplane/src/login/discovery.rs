@@ -9,10 +9,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use jsonwebtoken::{Algorithm, AlgorithmFamily};
-use reqwest::{StatusCode, Url};
+use reqwest::StatusCode;
 use serde::Deserialize;
 use serde_json::Value;
 use tokio::sync::Semaphore;
+use url::Url;
 
 use super::fetch::{Fault, Fetch, is_protected, send};
 use super::keys::Keys;

@@ -122,7 +122,8 @@ fn check_claims(claims: &Map<String, Value>, expected: &Expected<'_>) -> Result<
     let holds = |holds: bool, name: &'static str| if holds { Ok(()) } else { Err(IdTokenFault::Claim(name)) };
     holds(text("iss")? == expected.issuer, "iss")?;
     let is_for_us_alone = is_for(claims.get("aud"), expected.client_id).ok_or(IdTokenFault::Claim("aud"))?;
-    // §3.1.3.7, 4 and 5: another audience could use its copy of the token here, unless the token says it was made for us.
+    // OpenID Connect Core 1.0 §3.1.3.7, 4 and 5: another audience could use its copy of the token here, unless the token
+    // says it was made for us.
     let is_ours = match claims.get("azp") {
         Some(azp) => azp.as_str() == Some(expected.client_id),
         None => is_for_us_alone,
