@@ -87,6 +87,30 @@ mod tests {
     use super::*;
 
     #[test]
+    fn it_is_stored_as_ever() {
+        use etransfer_tests::golden::Golden;
+
+        let saved = Saved {
+            server: Some("http://127.0.0.1:8765".into()),
+            token: Some(Secret::new("t")),
+            username: Some("u".into()),
+            role: Some("user".into()),
+            expires_at: Some("2026-11-20T12:19:03.114410".into()),
+            extra: [("of_another_program".to_owned(), serde_json::json!([1, null]))].into_iter().collect(),
+        };
+        let mut golden = Golden::new(
+            concat!(env!("CARGO_MANIFEST_DIR"), "/src/golden/client.txt"),
+            "~/.etransfer/client.json: the server, and what lets us in there.",
+        );
+        golden.text("everything said", &serde_json::to_string(&saved).unwrap());
+        golden.text("nothing said", &serde_json::to_string(&Saved::default()).unwrap());
+        for entry in golden.check() {
+            let again: Saved = serde_json::from_str(entry.line()).unwrap();
+            assert_eq!(serde_json::to_string(&again).unwrap(), entry.line());
+        }
+    }
+
+    #[test]
     fn another_address_drops_the_session_and_the_same_one_keeps_it() {
         let mut saved = Saved { token: Some(Secret::new("t")), username: Some("u".into()), ..Saved::default() };
         (saved.role, saved.expires_at) = (Some("user".into()), Some("2026-11-20T12:19:03.114410".into()));

@@ -10,6 +10,8 @@ pub mod bounds;
 pub mod catalogue;
 pub mod clock;
 pub mod config;
+#[cfg(test)]
+mod golden;
 pub mod line;
 mod listen;
 pub mod login;

@@ -24,6 +24,7 @@ mod engines;
 mod faults_table;
 mod files_api;
 mod full_disk;
+mod golden;
 mod guesses;
 mod import;
 mod journal_loss;

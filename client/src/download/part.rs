@@ -279,6 +279,34 @@ mod tests {
 
     const ID: &str = "0123456789abcdef0123456789abcdef";
 
+    #[test]
+    fn the_journal_is_stored_as_ever() {
+        use etransfer_tests::golden::Golden;
+
+        let spans = |spans: &[(u64, u64)]| spans.iter().filter_map(|(start, end)| Span::new(*start, *end)).collect();
+        let journal = |etag: Option<&str>| Journal {
+            version: VERSION,
+            server: server().to_string(),
+            id: ID.into(),
+            size: 300,
+            etag: etag.map(str::to_owned),
+            boot: "boot".into(),
+            written: spans(&[(0, 10), (20, 30)]),
+            synced: spans(&[(0, 10)]),
+        };
+        let mut golden = Golden::new(
+            concat!(env!("CARGO_MANIFEST_DIR"), "/src/golden/part.txt"),
+            "FILE.part.json: what of a download is in FILE.part.",
+        );
+        let all = [journal(Some("\"ab\"")), journal(None)].map(|journal| serde_json::to_string(&journal).unwrap());
+        golden.text("journal", &all[0]);
+        golden.text("journal without a tag", &all[1]);
+        for entry in golden.check() {
+            let again: Journal = serde_json::from_str(entry.line()).unwrap();
+            assert_eq!(serde_json::to_string(&again).unwrap(), entry.line());
+        }
+    }
+
     fn server() -> Address {
         "node:1".parse().unwrap()
     }

@@ -130,6 +130,23 @@ mod tests {
     }
 
     #[test]
+    fn a_record_is_stored_as_ever() {
+        use etransfer_tests::golden::Golden;
+
+        let json = r#"{"version":2,"server":"http://127.0.0.1:8765","path":"/a \"b\".bin","retention":"DownloadOnce",
+            "upload":"/tus/files/1","source":{"identity":{"device":1,"inode":2,"size":3,"modified_s":4,"modified_ns":5},
+            "changed_s":6,"changed_ns":7,"edges":8}}"#;
+        let record: Record = serde_json::from_str(json).unwrap();
+        let mut golden = Golden::new(
+            concat!(env!("CARGO_MANIFEST_DIR"), "/src/golden/upload.txt"),
+            "~/.etransfer/uploads/HASH.json: which upload belongs to a local file.",
+        );
+        golden.text("record", &serde_json::to_string(&record).unwrap());
+        assert_eq!(serde_json::from_str::<Record>(golden.check()[0].line()).unwrap(), record);
+        assert_eq!(record.version, VERSION);
+    }
+
+    #[test]
     fn an_upload_is_remembered_for_the_same_file_only() {
         let dir = tempfile::tempdir().unwrap();
         let (options, server) = (options(dir.path()), "node:1".parse().unwrap());

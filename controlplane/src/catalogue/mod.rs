@@ -31,6 +31,8 @@ pub mod text;
 
 #[cfg(test)]
 mod conformance;
+#[cfg(test)]
+mod golden;
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;

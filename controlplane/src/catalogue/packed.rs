@@ -50,6 +50,16 @@ impl Packed {
         if out.0.len() == self.0.len() { self.0.copy_from_slice(&out.0) } else { self.0 = out.0.as_slice().into() }
     }
 
+    #[cfg(test)]
+    pub(super) fn bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    #[cfg(test)]
+    pub(super) fn of_bytes(bytes: &[u8]) -> Self {
+        Self(bytes.into())
+    }
+
     /// The entry again.
     pub fn entry(&self, id: ObjectId) -> Entry {
         let mut rest = Rest(&self.0);

@@ -317,4 +317,6 @@ fn print_section(settings: &[(&Shown, &str)], depth: usize, text: &mut String) {
 }
 
 #[cfg(test)]
+mod golden;
+#[cfg(test)]
 mod tests;

@@ -197,6 +197,12 @@ impl Reader {
         (self.shown, self.faults, unknown)
     }
 
+    /// Variables that were asked for, without `ETRANSFER_`, in order.
+    #[cfg(test)]
+    pub(super) fn asked_variables(&self) -> Vec<String> {
+        self.asked.iter().filter_map(|name| name.strip_prefix("env ")).map(str::to_owned).collect()
+    }
+
     fn settle<T: Setting>(&mut self, path: &str, found: Vec<Found<T>>, default: T, in_effect: bool) -> T {
         // A weaker layer is read too: a mistake in the file is told although a flag hides it today.
         let mut winner = None;

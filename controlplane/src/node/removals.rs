@@ -114,3 +114,20 @@ impl Node {
         state.unclaimed().fold((0, 0), |(count, sum), (_, bytes)| (count + 1, sum + bytes))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::golden::{documents, golden, object};
+
+    #[test]
+    fn decisions_are_stored_as_ever() {
+        let mut golden = golden("node", "removals.txt", "Documents of decided removals, of the EasyTransfer surface.");
+        let Change::Doc { surface: SURFACE, key, value: Some(value) } = document(object(0x11), Some(b"1")) else {
+            panic!("a decision is a document");
+        };
+        golden.text(&format!("document {key}"), str::from_utf8(&value).unwrap());
+        let mut docs = documents(&golden.check(), SURFACE);
+        assert_eq!((take_out(&mut docs), docs.len()), (HashSet::from([object(0x11)]), 0));
+    }
+}

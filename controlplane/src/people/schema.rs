@@ -209,3 +209,22 @@ const MEMBERSHIPS: &str = r#"CREATE TABLE IF NOT EXISTS user_groups (
     FOREIGN KEY (group_id) REFERENCES "groups" (id))"#;
 
 const AUTHORIZE_URL: &str = "ALTER TABLE pending_logins ADD COLUMN authorize_url TEXT";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_tables_are_as_ever() {
+        let about = "Tables of people: how each is looked for, and made where it is missing.";
+        let mut golden = crate::golden::golden("people", "schema.txt", about);
+        for (number, Part { probe, sqlite, mysql, postgres }) in PARTS.iter().enumerate() {
+            let number = number + 1;
+            golden.text(&format!("{number} looked for"), probe);
+            for (dialect, statements) in [("SQLite", sqlite), ("MySQL", mysql), ("PostgreSQL", postgres)] {
+                golden.text(&format!("{number} in {dialect}"), &statements.join(";\n"));
+            }
+        }
+        golden.check();
+    }
+}

@@ -132,4 +132,13 @@ mod tests {
             assert_eq!(verify::<Value>(KEY, token), None, "{token}");
         }
     }
+
+    #[test]
+    fn tokens_are_signed_as_ever() {
+        let claims = json!({"sub": "device1", "exp": 4_102_444_800_u64});
+        let mut golden =
+            crate::golden::golden("surface", "jwt.txt", "A token that was signed with `a key of the tests`.");
+        golden.text("token", &sign(KEY, &claims));
+        assert_eq!(verify::<Value>(KEY, golden.check()[0].line()), Some(claims));
+    }
 }

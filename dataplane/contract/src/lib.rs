@@ -25,3 +25,6 @@ pub use fact::Fact;
 pub use grant::Grant;
 pub use id::ObjectId;
 pub use span::{Span, SpanSet};
+
+#[cfg(test)]
+mod golden;

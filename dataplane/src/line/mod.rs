@@ -10,3 +10,6 @@ pub use budgets::Budgets;
 pub use client::{LineClient, LineReply};
 pub use facts::{Delivery, Facts};
 pub use orders::follow_orders;
+
+#[cfg(test)]
+mod golden;

@@ -28,6 +28,14 @@ pub struct Coming {
     is_cut: bool,
 }
 
+#[cfg(test)]
+impl Coming {
+    /// One as JSON.
+    pub(super) fn example(name: &str, is_cut: bool) -> Value {
+        json!({"object": crate::golden::object(0x11), "name": name, "is_cut": is_cut})
+    }
+}
+
 /// Reserves what the file may be, and the step that lets it come. `announced`: bytes of the body, as far as it says.
 pub async fn receive(
     asked: &Asked<'_>,

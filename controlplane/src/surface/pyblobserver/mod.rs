@@ -198,4 +198,6 @@ fn safety(is_tls: bool) -> HeaderMap {
 }
 
 #[cfg(test)]
+mod golden;
+#[cfg(test)]
 mod tests;

@@ -156,3 +156,24 @@ fn unasked() -> Refusal {
     tracing::error!("a conversation heard of a step it did not ask for");
     Refusal::Failed
 }
+
+#[cfg(test)]
+mod tests {
+    use etransfer_tests::examples;
+
+    use super::*;
+    use crate::golden::{NAME, check_json, golden};
+
+    #[test]
+    fn memos_are_sent_along_as_ever() {
+        let coming = || serde_json::from_value(Coming::example(NAME, true)).unwrap();
+        let of = |stage| Due::File([7; 32], stage);
+        let all = examples!(Due:
+            Due::Token => { "token": Due::Token },
+            Due::File(_, Stage::Name) => { "name": of(Stage::Name) },
+            Due::File(_, Stage::Content(_)) => { "content": of(Stage::Content(NAME.into())) },
+            Due::File(_, Stage::End(_)) => { "end": of(Stage::End(coming())) },
+        );
+        check_json(golden("surface/pyblobserver", "memos_of_sockets.txt", "Memos of conversations."), &all);
+    }
+}

@@ -200,3 +200,24 @@ fn batch(progress: &Progress) -> Response {
     let status = if progress.is_failed { StatusCode::MULTI_STATUS } else { StatusCode::OK };
     (status, Json(&progress.answered)).into_response()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::golden::{NAME, check_json, golden};
+
+    #[test]
+    fn memos_are_sent_along_as_ever() {
+        let coming = Some(serde_json::from_value(Coming::example(NAME, false)).unwrap());
+        let all = [
+            ("nothing yet", Progress::default()),
+            ("a file", Progress { coming, ..Progress::default() }),
+            (
+                "answered",
+                Progress { answered: vec![json!({"file_id": "a"}), json!(null)], is_failed: true, coming: None },
+            ),
+        ];
+        check_json(golden("surface/pyblobserver", "memos_of_forms.txt", "Memos of uploads in forms."), &all);
+        assert_eq!(serde_json::from_str::<Progress>("{}").unwrap(), Progress::default());
+    }
+}

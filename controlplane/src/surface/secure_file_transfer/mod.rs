@@ -194,3 +194,6 @@ async fn step(app: &App, request: Request) -> Result<Response, Refusal> {
         Memo::Build(building) => build::built(app, &job, (&method, &headers), building, told).await,
     }
 }
+
+#[cfg(test)]
+mod golden;

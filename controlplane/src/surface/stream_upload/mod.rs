@@ -286,3 +286,6 @@ fn checked<'s>(segments: &[&'s str]) -> Result<&'s str, Refusal> {
         _ => Err(Refusal::Incomplete),
     }
 }
+
+#[cfg(test)]
+mod golden;

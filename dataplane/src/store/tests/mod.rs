@@ -5,6 +5,7 @@ mod damage;
 mod decision;
 mod faults;
 mod full;
+mod golden;
 mod loss;
 mod model;
 mod power;

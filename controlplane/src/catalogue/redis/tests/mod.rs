@@ -1,6 +1,7 @@
 //! PROMISES.md P15 against a real server: away, slow, full, empty, older than it was, and taken over. What every
 //! backend must do is in `conformance.rs`.
 
+mod golden;
 pub mod server;
 
 use std::collections::BTreeMap;

@@ -101,3 +101,6 @@ impl<'n> Room<'n> {
 pub async fn sweep(node: &Node) -> Result<(), NotKept> {
     node.edit(declared::erase_ended(node, Edit::default())).await
 }
+
+#[cfg(test)]
+mod golden;

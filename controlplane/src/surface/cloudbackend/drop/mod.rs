@@ -69,3 +69,6 @@ pub async fn sweep(app: &App) {
         tracing::warn!(%error, "forget who had shares that are over");
     }
 }
+
+#[cfg(test)]
+mod golden;

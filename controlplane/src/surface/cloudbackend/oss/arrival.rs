@@ -285,7 +285,36 @@ fn failed(failure: Failure, limit: Option<Whose>) -> Refusal {
 
 #[cfg(test)]
 mod tests {
+    use etransfer_tests::examples;
+
     use super::*;
+    use crate::golden::{check_json_text, golden, object};
+
+    #[test]
+    fn memos_are_sent_along_as_ever() {
+        let arrival = |success, basis: Option<&str>| Arrival {
+            key: Key::new("alice//a.txt").unwrap(),
+            headers: Headers::new(Some(b"text/plain"), std::iter::empty()).unwrap(),
+            forbid_overwrite: true,
+            success,
+            basis: basis.map(str::to_owned),
+        };
+        let memo = |arrival, limit| Memo { object: object(0x11), arrival, limit };
+        let successes = examples!(Success:
+            Success::Ok => { "ok": Success::Ok },
+            Success::Created => { "created": Success::Created },
+            Success::NoContent => { "no content": Success::NoContent },
+        );
+        let limits = examples!(Whose:
+            Whose::Node => { "the node's limit": Whose::Node },
+            Whose::Person => { "a person's limit": Whose::Person },
+        );
+        let mut all: Vec<_> =
+            successes.into_iter().map(|(name, success)| (name, memo(arrival(success, None), Whose::Node))).collect();
+        all.extend(limits.into_iter().map(|(name, limit)| (name, memo(arrival(Success::Ok, Some("basis")), limit))));
+        let about = "Memos of content on its way to become an object.";
+        check_json_text(golden("surface/cloudbackend", "memos.txt", about), &all);
+    }
 
     #[test]
     fn b4_content_md5_is_base64_of_16_bytes() {

@@ -167,3 +167,6 @@ fn cross_origin(cloud: &CloudBackend) -> CrossOrigin<'_> {
         credentials: false,
     }
 }
+
+#[cfg(test)]
+mod golden;

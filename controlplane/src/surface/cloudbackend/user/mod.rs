@@ -115,3 +115,6 @@ pub async fn handle(asked: &Asked<'_>, route: Route) -> Result<Response, Refusal
         Route::Delete(id) => accounts::delete(asked, id).await,
     }
 }
+
+#[cfg(test)]
+mod golden;
