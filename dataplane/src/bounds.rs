@@ -24,6 +24,9 @@ pub const FIELD_CHARGE: usize = 256;
 /// Default of [`Limits::undecided_bytes_max`](crate::config::Limits::undecided_bytes_max).
 pub const UNDECIDED_BYTES_MAX: usize = 64 << 20;
 
+/// More memory than this, freed and kept by the allocator, goes back to the kernel.
+pub const HEAP_SURPLUS_BYTES: u64 = 16 << 20;
+
 const _: () = assert!(HEAD_FREE_BYTES < HEAD_BYTES_MAX);
 // A thousand requests of the largest kind fit at once.
 const _: () = assert!(UNDECIDED_BYTES_MAX >= 512 * (HEAD_BYTES_MAX + TRAILER_BYTES_MAX + READ_AHEAD_CHARGE));

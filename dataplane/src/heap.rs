@@ -1,5 +1,6 @@
 //! Memory that was freed goes back to the kernel. The allocator keeps what a burst of connections or forms used, on each
-//! core, until something at the end of its heap is freed; a node that was crowded once would look crowded for ever.
+//! core, until something at the end of its heap is freed; a node that was crowded once would look crowded
+//! for the rest of its life.
 //!
 //! Must stay true: a node whose memory does not grow is never disturbed; the work is done on a helper thread, and a core
 //! waits for it only when it allocates from the very heap that is looked at.
@@ -7,14 +8,13 @@
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
+use crate::bounds::HEAP_SURPLUS_BYTES;
 use crate::core::Core;
 
 /// How often the memory of the process is looked at.
 const LOOK: Duration = Duration::from_secs(2);
-/// More memory than this, kept and not in use, is given back.
-const SURPLUS_BYTES: u64 = 16 << 20;
 
-/// Watches the memory of the process for ever.
+/// Watches the memory of the process until the core ends.
 pub async fn watch(core: Rc<Core>) {
     let mut kept = 0;
     loop {
@@ -28,7 +28,7 @@ pub async fn watch(core: Rc<Core>) {
 fn look(kept: u64) -> u64 {
     let Some(before) = resident() else { return kept };
     let unused = before.saturating_sub(in_use());
-    if unused <= kept + SURPLUS_BYTES {
+    if unused <= kept + HEAP_SURPLUS_BYTES {
         return kept.min(unused);
     }
     let since = Instant::now();

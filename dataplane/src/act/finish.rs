@@ -75,7 +75,7 @@ impl From<Broken> for NotDone {
 }
 
 /// What is recorded of the object outlives this process.
-async fn record(core: &Core, object: &Arc<Object>) -> Result<(), Fault> {
+pub async fn record(core: &Core, object: &Arc<Object>) -> Result<(), Fault> {
     match core.writer.written_all(object).await {
         Ok(()) => Ok(()),
         Err(error) => Err(believe(core, object, Doing::Journal, error).await),

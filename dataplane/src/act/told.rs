@@ -1,7 +1,8 @@
 //! What a client is told of an upload, by whatever answer: HEAD, 204, 409, 507.
 //!
 //! Must stay true: told is as good as acknowledged. An offset that equals the length says "complete", so it is told only of
-//! an upload that is; nothing is told whose record is not written yet; at `durability: every` no byte and no length is told that a sync did not cover before.
+//! an upload that is; nothing is told whose record is not written yet; at `durability: every` no byte and no length is told
+//! that a sync did not cover before.
 
 use std::sync::Arc;
 
@@ -9,7 +10,7 @@ use etransfer_contract::SpanSet;
 use etransfer_contract::fact::Fact;
 
 use super::fault::{Doing, Fault, prove};
-use super::finish::{Stored, finish, sync_journal};
+use super::finish::{Stored, finish, record, sync_journal};
 use crate::config::Durability;
 use crate::core::Core;
 use crate::store::{Look, Object};
@@ -43,10 +44,8 @@ async fn tell(core: &Core, object: &Arc<Object>, with_spans: bool) -> Result<Tol
         // Looked at first: what is recorded while this waits is not told.
         let look = object.look();
         let spans = if with_spans { object.spans() } else { SpanSet::new() };
-        return match core.writer.written_all(object).await {
-            Ok(()) => Ok(Told { look, spans }),
-            Err(error) => Err(Doing::Journal.broken()(error).believe(core, object).await),
-        };
+        record(core, object).await?;
+        return Ok(Told { look, spans });
     }
     if !object.is_proven() {
         finish(core, object, None, Stored::Promised).await?;
