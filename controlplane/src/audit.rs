@@ -15,7 +15,7 @@ use etransfer_contract::ObjectId;
 use crate::authority::table::Table;
 use crate::authority::{Caller, origin};
 use crate::bounds::{AUDIT_FOLD, AUDIT_KINDS_MAX, AUDIT_NAME_BYTES_MAX, AUDIT_ROWS_MAX};
-use crate::catalogue::{Surface, UserId};
+use crate::catalogue::{SurfaceId, UserId};
 
 /// Target of every event.
 pub const TARGET: &str = "etransfer::audit";
@@ -33,19 +33,19 @@ pub fn object(caller: &Caller, action: &'static str, object: ObjectId) {
 }
 
 /// Somebody whom only a surface knows did something to an object.
-pub fn surface(surface: Surface, who: &str, action: &'static str, object: ObjectId) {
+pub fn surface(surface: SurfaceId, who: &str, action: &'static str, object: ObjectId) {
     let who = Named(surface, who);
     tracing::info!(target: TARGET, %who, from = %From, action, %object, result = "ok");
 }
 
 /// Somebody whom only a surface knows did something that is about no object: signed in, changed a token or an account.
-pub fn act(surface: Surface, who: &str, action: &'static str) {
+pub fn act(surface: SurfaceId, who: &str, action: &'static str) {
     let who = Named(surface, who);
     tracing::info!(target: TARGET, %who, from = %From, action, result = "ok");
 }
 
 /// The same, done to somebody else.
-pub fn act_on(surface: Surface, who: &str, action: &'static str, whom: &str) {
+pub fn act_on(surface: SurfaceId, who: &str, action: &'static str, whom: &str) {
     let who = Named(surface, who);
     tracing::info!(target: TARGET, %who, from = %From, action, whom, result = "ok");
 }
@@ -71,7 +71,7 @@ pub fn login(user: UserId, username: &str, action: &'static str) {
 }
 
 /// Somebody of a surface.
-struct Named<'a>(Surface, &'a str);
+struct Named<'a>(SurfaceId, &'a str);
 
 impl fmt::Display for Named<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -104,7 +104,7 @@ fn cut(name: &str) -> &str {
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct Kind {
     address: Option<IpAddr>,
-    surface: Surface,
+    surface: SurfaceId,
     status: u16,
     /// At whom it was aimed, when there is such a one.
     whom: Option<String>,
@@ -224,7 +224,7 @@ mod tests {
         let denials = Denials::default();
         for number in 0..20_000u32 {
             let address = Some(IpAddr::from(number.to_be_bytes()));
-            let origin = Origin { address, surface: Surface::EasyTransfer };
+            let origin = Origin { address, surface: SurfaceId::EasyTransfer };
             within(origin, async { denials.note(401) }).await;
         }
         let folds = denials.0.lock().unwrap();
@@ -235,7 +235,7 @@ mod tests {
     #[tokio::test]
     async fn the_same_refusal_again_is_no_row() {
         let denials = Denials::default();
-        let origin = Origin { address: Some(IpAddr::from([192, 0, 2, 1])), surface: Surface::CloudBackend };
+        let origin = Origin { address: Some(IpAddr::from([192, 0, 2, 1])), surface: SurfaceId::CloudBackend };
         within(origin, async {
             (0..100).for_each(|_| denials.note(401));
             (0..100).for_each(|_| denials.note_login(Some("ann")));

@@ -10,17 +10,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::middleware::from_fn_with_state;
-use tokio::sync::{Mutex, Semaphore, watch};
+use axum::extract::DefaultBodyLimit;
+use tokio::sync::{Mutex, watch};
 
 use crate::audit::Denials;
 use crate::authority::Authority;
 use crate::authority::announce::Announcement;
 use crate::authority::first_token::{self, FirstToken};
 use crate::authority::keys::Keys;
-use crate::bounds::{AUDIT_FOLD, EXPIRY_TICK};
+use crate::bounds::{AUDIT_FOLD, EXPIRY_TICK, FACTS_BATCH_BYTES_MAX};
 use crate::catalogue::file::{self, OpenError};
-use crate::catalogue::{Beginning, redis};
+use crate::catalogue::{Beginning, SurfaceId, redis};
 use crate::config::{Backend, Config, Durability, Sources};
 use crate::line::calls;
 use crate::listen;
@@ -30,17 +30,13 @@ use crate::machine::host::Host;
 use crate::machine::identity;
 use crate::machine::proof::ProofKey;
 use crate::machine::traffic::Traffic;
-use crate::metrics::{Metrics, decisions};
+use crate::metrics::Metrics;
 use crate::mounts::Mounts;
 use crate::node::{Node, epochs};
 use crate::people::People;
 use crate::reloading::{self, Reloading};
 use crate::socket::{self, SocketError};
-use crate::surface::cloudbackend;
-use crate::surface::easytransfer;
-use crate::surface::easytransfer::login::Login;
-use crate::surface::pyblobserver::{self, Blobs};
-use crate::surface::{secure_file_transfer, stream_upload};
+use crate::surface::{self, Surface};
 use crate::usage;
 
 /// How long the runtime may take to end.
@@ -69,8 +65,6 @@ pub struct Parts {
     pub host: Arc<Host>,
     /// Which address the next client is told.
     pub advice: Arc<Advice>,
-    /// Seats for those who follow the traffic.
-    pub audience: Arc<Semaphore>,
     /// Which node this is ([`identity`]).
     pub identity: Arc<str>,
     /// Proves to clients that an address is one of this node.
@@ -78,17 +72,9 @@ pub struct Parts {
     /// Users and groups, with `user_system.enabled`.
     pub people: Option<People>,
     /// The provider people sign in with, when one is configured.
-    pub login: Option<Arc<Login>>,
+    pub provider: Option<Arc<Provider>>,
     /// Refusals on their way to the audit log.
     pub denials: Arc<Denials>,
-    /// What the pyBlobServer surface counts.
-    pub blobs: Arc<Blobs>,
-    /// What Secure File Transfer keeps in memory.
-    pub sft: Arc<secure_file_transfer::Memory>,
-    /// What stream upload keeps in memory.
-    pub streams: Arc<stream_upload::Memory>,
-    /// What CloudBackend keeps in memory.
-    pub cloud: Arc<cloudbackend::Memory>,
     /// One sweep at a time.
     pub sweeping: Arc<Mutex<()>>,
     /// Tells the first token, once.
@@ -214,7 +200,7 @@ fn prepare(config: Arc<Config>, sources: Sources) -> Result<(App, watch::Sender<
         .enabled
         .then(|| People::open(&config.user_system.database, &config.storage_path().join("users.db")));
     let settings = if config.user_system.enabled { Settings::read(&config.user_system.oidc)? } else { None };
-    let login = settings.map(Provider::new).transpose()?.map(|provider| Arc::new(Login::with(provider)));
+    let provider = settings.map(Provider::new).transpose()?.map(Arc::new);
     config.weak_tokens().iter().for_each(|weakness| tracing::warn!("{weakness}"));
     let (authority, first) = authority(&config, people.clone()).map_err(|source| StartError::Io {
         action: "keep the token in",
@@ -253,19 +239,14 @@ fn prepare(config: Arc<Config>, sources: Sources) -> Result<(App, watch::Sender<
         node,
         authority: Arc::new(authority),
         people,
-        login,
+        provider,
         reloading: Arc::new(Reloading::of(sources)),
         traffic,
         identity: identity.into(),
         proof: Arc::new(proof),
         host: Arc::default(),
         advice: Arc::default(),
-        audience: Arc::new(Semaphore::new(crate::bounds::LIVE_AUDIENCE_MAX)),
         denials: Arc::default(),
-        blobs: Arc::default(),
-        sft: Arc::default(),
-        streams: Arc::default(),
-        cloud: Arc::default(),
         sweeping: Arc::default(),
         announcement: Arc::new(Announcement::of(first)),
         stopping,
@@ -327,43 +308,47 @@ async fn serve(app: App, listener: std::os::unix::net::UnixListener) {
     };
     tokio::spawn(Arc::clone(&app.traffic).follow(Arc::clone(&app.node)));
     tokio::spawn(Arc::clone(&app.host).follow());
-    tokio::spawn(sweep_for_ever(app.clone()));
+    let routes = Routes::of(&app);
+    tokio::spawn(sweep_for_ever(app.clone(), Arc::clone(&routes.surfaces)));
     tokio::spawn(tell_denials(app.clone()));
     tokio::spawn(record_expiry(app.clone()));
     tokio::spawn(reloading::watch(app.clone()));
     tokio::spawn(reloading::on_hang_up(app.clone()));
-    tokio::spawn(secure_file_transfer::cleanup::for_ever(app.clone()));
-    tokio::spawn(stream_upload::cleanup::for_ever(app.clone()));
     if let Some(people) = app.people.clone() {
         tokio::spawn(usage::write_down(Arc::clone(&app.node), people));
     }
-    tokio::spawn(pyblobserver::keep_up(app.clone()));
-    let routes = Routes::of(&app);
-    listen::serve(listener, app.clone(), routes).await;
-    // Downloads of the last moment are counted too.
-    if let Err(error) = app.blobs.flush(&app.node).await {
-        tracing::warn!(%error, "write down the last downloads");
+    for surface in routes.surfaces.iter() {
+        surface.tasks().into_iter().for_each(|task| {
+            tokio::spawn(task);
+        });
+    }
+    listen::serve(listener, app, routes.clone()).await;
+    for surface in routes.surfaces.iter() {
+        surface.stop().await;
     }
 }
 
-/// The two sets of paths; only the line's own calls reach the first.
+/// Who answers what comes through the socket.
 #[derive(Clone)]
 pub struct Routes {
-    /// Facts, orders, claims, counters.
+    /// The control link's own calls: facts, orders, claims, counters, and what the operator's commands ask.
     pub line: Router,
-    /// What clients ask EasyTransfer; the other surfaces find their way themselves.
-    pub easytransfer: Router,
+    /// What clients ask, by dialect.
+    pub surfaces: Arc<[Box<dyn Surface>]>,
 }
 
 impl Routes {
     /// Everything the socket answers.
     pub fn of(app: &App) -> Self {
-        Self {
-            line: calls::router().with_state(app.clone()),
-            easytransfer: easytransfer::router(app)
-                .layer(from_fn_with_state((app.clone(), easytransfer::NAME), decisions::observe))
-                .with_state(app.clone()),
-        }
+        let surfaces: Arc<[_]> = surface::all(app).into();
+        let operators = surfaces.iter().map(|surface| surface.operator_routes());
+        let line = operators.fold(calls::router().with_state(app.clone()), Router::merge);
+        Self { line: line.layer(DefaultBodyLimit::max(FACTS_BATCH_BYTES_MAX)), surfaces }
+    }
+
+    /// The dialect of that name; `None`: this server does not have it.
+    pub fn surface(&self, id: SurfaceId) -> Option<&dyn Surface> {
+        self.surfaces.iter().map(|surface| &**surface).find(|surface| surface.id() == id)
     }
 }
 
@@ -391,13 +376,15 @@ async fn record_expiry(app: App) {
     }
 }
 
-async fn sweep_for_ever(app: App) {
+async fn sweep_for_ever(app: App, surfaces: Arc<[Box<dyn Surface>]>) {
     let mut tick = tokio::time::interval(app.node.config().retention.cleanup_interval);
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         tick.tick().await;
         let _alone = app.sweeping.lock().await;
-        cloudbackend::sweep(&app).await;
+        for surface in surfaces.iter() {
+            surface.sweep().await;
+        }
         let (cleaned, commit) = app.node.sweep();
         app.metrics.count_sweep(cleaned);
         if let Err(error) = commit.wait().await {
@@ -441,19 +428,14 @@ impl App {
             node,
             authority: Arc::new(authority),
             people: None,
-            login: None,
+            provider: None,
             reloading: Arc::new(Reloading::of(Sources::default())),
             traffic,
             identity: "0".repeat(32).into(),
             proof: Arc::new(ProofKey::load_or_make(state.path()).unwrap()),
             host: Arc::default(),
             advice: Arc::default(),
-            audience: Arc::new(Semaphore::new(crate::bounds::LIVE_AUDIENCE_MAX)),
             denials: Arc::default(),
-            blobs: Arc::default(),
-            sft: Arc::default(),
-            streams: Arc::default(),
-            cloud: Arc::default(),
             sweeping: Arc::default(),
             announcement: Arc::new(Announcement::silent()),
             stopping,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use etransfer_contract::fact::{Fact, FactBatch, Presence};
 use etransfer_contract::line::VERSION;
 use etransfer_contract::{ObjectId, SpanSet};
-use etransfer_controlplane::catalogue::{Beginning, Keep, Kind, Owner, Record, Surface};
+use etransfer_controlplane::catalogue::{Beginning, Keep, Kind, Owner, Record, SurfaceId};
 use etransfer_controlplane::config::{Config, Policy};
 use etransfer_controlplane::node::Node;
 
@@ -47,7 +47,7 @@ fn file(number: u64) -> Record {
         idempotency_key: None,
         owner: Some(Owner::Person((number % 50) as i64)),
         maker: String::new(),
-        surface: Surface::EasyTransfer,
+        surface: SurfaceId::EasyTransfer,
         key: String::new(),
         detail: serde_json::Value::Null,
     }

@@ -9,7 +9,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use clap::Args;
 use etransfer_contract::ObjectId;
-use etransfer_controlplane::catalogue::{Keep, Kind, Record, Surface};
+use etransfer_controlplane::catalogue::{Keep, Kind, Record, SurfaceId};
 use etransfer_controlplane::clock::wall_ms;
 use etransfer_controlplane::config::{Config, Policy};
 use etransfer_controlplane::offline::Offline;
@@ -71,7 +71,7 @@ fn record(id: ObjectId, number: u64, length: u64, started_ms: u64) -> Record {
         idempotency_key: None,
         owner: None,
         maker: String::new(),
-        surface: Surface::EasyTransfer,
+        surface: SurfaceId::EasyTransfer,
         key: String::new(),
         detail: serde_json::Value::Null,
     }

@@ -23,7 +23,7 @@ use crate::bounds::{
     CREDENTIAL_CHARS_MIN, FAILURE_ENTRIES_MAX, FAILURE_WINDOW, FAILURES_PER_ADDRESS, FAILURES_PER_PRINCIPAL,
     GOOD_ENTRIES_MAX, GOOD_FOR, WRONG_ENTRIES_MAX,
 };
-use crate::catalogue::Surface;
+use crate::catalogue::SurfaceId;
 
 /// A right credential that is used all the time is written down again this seldom.
 const GOOD_AGAIN: Duration = Duration::from_secs(60);
@@ -70,7 +70,7 @@ pub struct Principal<'a> {
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 enum Whose {
     Address(IpAddr),
-    Principal(Surface, String),
+    Principal(SurfaceId, String),
 }
 
 #[derive(Debug)]
@@ -198,7 +198,7 @@ impl Tables {
         self.good.get(&(client, digest(credential))).is_some_and(|seen| seen.elapsed() < GOOD_FOR)
     }
 
-    fn principal_wait(&self, surface: Surface, principal: Principal<'_>) -> Option<u64> {
+    fn principal_wait(&self, surface: SurfaceId, principal: Principal<'_>) -> Option<u64> {
         let Principal { name, max, window } = principal;
         self.wait_s(&Whose::Principal(surface, name.to_owned()), max, window)
     }
@@ -220,7 +220,7 @@ impl Tables {
 }
 
 /// Without an address nobody is counted: then no data plane asks, but the operator on the socket.
-fn whose() -> Option<(IpAddr, Surface)> {
+fn whose() -> Option<(IpAddr, SurfaceId)> {
     let surface = origin::now()?.surface;
     origin::client().map(|client| (client, surface))
 }
@@ -244,7 +244,7 @@ mod tests {
 
     async fn from<T>(last: u8, work: impl FnOnce() -> T) -> T {
         let address = Some(IpAddr::from([192, 0, 2, last]));
-        within(Origin { address, surface: Surface::EasyTransfer }, async { work() }).await
+        within(Origin { address, surface: SurfaceId::EasyTransfer }, async { work() }).await
     }
 
     fn limited(per_address: u64, per_principal: u64) -> Guesses {

@@ -4,7 +4,7 @@
 use std::cell::RefCell;
 use std::net::IpAddr;
 
-use crate::catalogue::Surface;
+use crate::catalogue::SurfaceId;
 
 tokio::task_local! {
     static ORIGIN: Origin;
@@ -17,7 +17,7 @@ pub struct Origin {
     /// The client's address, behind a trusted proxy the one that tells; `None`: nobody's over the network.
     pub address: Option<IpAddr>,
     /// Which dialect it speaks.
-    pub surface: Surface,
+    pub surface: SurfaceId,
 }
 
 /// Does something for a request from `origin`.

@@ -35,7 +35,7 @@ pub enum Damaged {
     Shape(String),
     /// A document of a dialect a newer node speaks.
     #[error(transparent)]
-    Surface(#[from] Unknown),
+    SurfaceId(#[from] Unknown),
 }
 
 /// A record as bytes.

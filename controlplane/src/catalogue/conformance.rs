@@ -9,7 +9,7 @@ use proptest::test_runner::{Config as Cases, TestRunner};
 
 use super::redis::tests::server::Server;
 use super::tests::{record, told};
-use super::{Beginning, Change, Docs, Surface, file, redis};
+use super::{Beginning, Change, Docs, SurfaceId, file, redis};
 
 /// Somewhere to keep a catalogue.
 trait Place {
@@ -116,7 +116,7 @@ fn what_is_kept_stays_kept<P: Place>(place: impl Fn() -> P) {
 
 fn documents_are_kept_by_surface_and_name<P: Place>(place: impl Fn() -> P) {
     let place = place();
-    let (cloud, blob) = (Surface::CloudBackend, Surface::PyBlobServer);
+    let (cloud, blob) = (SurfaceId::CloudBackend, SurfaceId::PyBlobServer);
     let opened = place.open();
     assert!(opened.docs.is_empty());
     let long = vec![0xff; 100_000];
@@ -131,7 +131,7 @@ fn documents_are_kept_by_surface_and_name<P: Place>(place: impl Fn() -> P) {
     let second = vec![doc(cloud, "a", None), doc(cloud, "nobody's", None), doc(blob, "a", Some(b"[1]"))];
     told(opened.keeper.write(second)).unwrap();
     drop(opened);
-    let contents: [(Surface, &str, &[u8]); 3] =
+    let contents: [(SurfaceId, &str, &[u8]); 3] =
         [(cloud, "a:b/\u{fc}\0 c", &long), (cloud, "", b""), (blob, "a", b"[1]")];
     let expected: Docs =
         contents.into_iter().map(|(surface, key, content)| ((surface, key.to_owned()), content.into())).collect();
@@ -161,7 +161,7 @@ fn the_last_change_of_each_object_holds<P: Place>(place: impl Fn() -> P) {
                 (true, version) => {
                     let content = version.map(|version| version.to_string());
                     let content = content.as_ref().map(String::as_bytes);
-                    doc(Surface::StreamUpload, &id(*number).to_string(), content)
+                    doc(SurfaceId::StreamUpload, &id(*number).to_string(), content)
                 }
                 (false, Some(version)) => put(id(*number), *version),
                 (false, None) => Change::Delete(id(*number)),
@@ -214,7 +214,7 @@ fn versions(opened: &Beginning) -> Versions {
     }
 }
 
-fn doc(surface: Surface, key: &str, value: Option<&[u8]>) -> Change {
+fn doc(surface: SurfaceId, key: &str, value: Option<&[u8]>) -> Change {
     Change::Doc { surface, key: key.to_owned(), value: value.map(Into::into) }
 }
 

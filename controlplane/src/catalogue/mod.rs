@@ -46,7 +46,7 @@ use pulse::Fare;
 pub use record::{Keep, Kind, Record, UserId};
 pub use records::Records;
 pub use shelf::{Entry, Scope, Shelf, Totals};
-pub use surface::{Owner, Place, Surface};
+pub use surface::{Owner, Place, SurfaceId};
 
 /// One change to what is kept.
 #[derive(Debug, Clone)]
@@ -58,7 +58,7 @@ pub enum Change {
     /// A document: written, or taken away.
     Doc {
         /// Whose it is.
-        surface: Surface,
+        surface: SurfaceId,
         /// Its name there.
         key: String,
         /// What it says now.
@@ -237,7 +237,7 @@ pub(crate) mod tests {
         }
 
         /// Keys of the documents of a surface.
-        pub(crate) fn keys(&self, surface: Surface) -> Vec<String> {
+        pub(crate) fn keys(&self, surface: SurfaceId) -> Vec<String> {
             let counted = self.0.lock().unwrap();
             counted.docs.keys().filter(|(of, _)| *of == surface).map(|(_, key)| key.clone()).collect()
         }
@@ -303,7 +303,7 @@ pub(crate) mod tests {
             idempotency_key: None,
             owner: None,
             maker: String::new(),
-            surface: Surface::default(),
+            surface: SurfaceId::default(),
             key: String::new(),
             detail: serde_json::Value::Null,
         }

@@ -14,7 +14,7 @@ use serde::de::DeserializeOwned;
 
 use super::record::{Keep, Kind, Record};
 use super::shelf::Entry;
-use super::surface::{Owner, Surface};
+use super::surface::{Owner, SurfaceId};
 use crate::config::Policy;
 
 const POLICIES: [Policy; 3] = [Policy::Permanent, Policy::Ttl, Policy::DownloadOnce];
@@ -110,12 +110,12 @@ impl Out {
             }
             Some(Owner::Member(surface, name)) => {
                 self.byte(MEMBER);
-                self.place_in(&Surface::ALL, surface);
+                self.place_in(&SurfaceId::ALL, surface);
                 self.text(name);
             }
         }
         self.text(maker);
-        self.place_in(&Surface::ALL, surface);
+        self.place_in(&SurfaceId::ALL, surface);
         self.text(key);
         self.json(detail);
     }
@@ -238,10 +238,10 @@ impl<'p> Rest<'p> {
             owner: match self.byte() {
                 ABSENT => None,
                 PERSON => Some(Owner::Person(self.number().cast_signed())),
-                _ => Some(Owner::Member(self.one_of(&Surface::ALL), self.text())),
+                _ => Some(Owner::Member(self.one_of(&SurfaceId::ALL), self.text())),
             },
             maker: self.text(),
-            surface: self.one_of(&Surface::ALL),
+            surface: self.one_of(&SurfaceId::ALL),
             key: self.text(),
             detail: self.json(),
         }
@@ -350,7 +350,7 @@ mod tests {
             (idempotency_key, maker, key) in (prop::option::of(any::<String>()), any::<String>(), any::<String>()),
             (owner, person, name) in (0..3usize, any::<i64>(), any::<String>()),
             (surface, other) in
-                (prop::sample::select(&Surface::ALL[..]), prop::sample::select(&Surface::ALL[..])),
+                (prop::sample::select(&SurfaceId::ALL[..]), prop::sample::select(&SurfaceId::ALL[..])),
             (is_once, is_detailed) in (any::<bool>(), any::<bool>()),
         ) -> Record {
             Record {

@@ -28,7 +28,7 @@ use std::path::{Path, PathBuf};
 use etransfer_contract::ObjectId;
 
 use super::codec::{self, Damaged};
-use super::{Change, Surface};
+use super::{Change, SurfaceId};
 
 const VERSION: u8 = 1;
 /// Length and checksum.
@@ -200,7 +200,7 @@ fn decode_change(kind: u8, content: &[u8]) -> Result<Change, Damaged> {
         3 | 4 => {
             let (surface, rest) = take(content)?;
             let (key, document) = take(rest)?;
-            let surface: Surface = text(surface)?.parse()?;
+            let surface: SurfaceId = text(surface)?.parse()?;
             let value = if kind == 3 { Some(codec::unseal(document)?.into()) } else { None };
             Change::Doc { surface, key: text(key)?, value }
         }
@@ -230,7 +230,7 @@ mod tests {
     }
 
     fn doc(value: Option<&[u8]>) -> Change {
-        Change::Doc { surface: Surface::CloudBackend, key: "a/b".into(), value: value.map(Into::into) }
+        Change::Doc { surface: SurfaceId::CloudBackend, key: "a/b".into(), value: value.map(Into::into) }
     }
 
     fn written(path: &Path) -> Recent {

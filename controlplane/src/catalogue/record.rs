@@ -7,7 +7,7 @@ use etransfer_contract::ObjectId;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::surface::{Owner, Place, Surface};
+use super::surface::{Owner, Place, SurfaceId};
 use crate::config::Policy;
 use crate::retention::once::Once;
 
@@ -51,7 +51,7 @@ pub struct Record {
     pub maker: String,
     /// The dialect it is of.
     #[serde(default, skip_serializing_if = "is_default")]
-    pub surface: Surface,
+    pub surface: SurfaceId,
     /// Its place in the surface, which no other record of it has; empty: it has none.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub key: String,

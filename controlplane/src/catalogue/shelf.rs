@@ -19,7 +19,7 @@ use super::listing::{Listing, Shown, Stamp};
 use super::principal::{Counts, Principal, Principals};
 use super::record::Record;
 use super::records::Records;
-use super::surface::{Owner, Place, Surface};
+use super::surface::{Owner, Place, SurfaceId};
 
 /// A record and what the data plane last said about its bytes.
 #[derive(Debug, Clone)]
@@ -49,7 +49,7 @@ pub struct Totals {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct Scope {
     /// Of one surface; `None`: of all of them.
-    pub surface: Option<Surface>,
+    pub surface: Option<SurfaceId>,
     /// Of one owner; `None`: everybody's.
     pub owner: Option<Owner>,
 }
@@ -89,7 +89,7 @@ struct Ghost {
 /// What of an entry the indexes stand on. As long as these stay, none of them changes.
 #[derive(PartialEq, Eq)]
 struct Marks<'e> {
-    surface: Surface,
+    surface: SurfaceId,
     owner: Option<&'e Owner>,
     maker: &'e str,
     is_complete: bool,
@@ -106,7 +106,7 @@ impl Scope {
     pub const EVERYTHING: Self = Self { surface: None, owner: None };
 
     /// Everybody's of one surface.
-    pub const fn of(surface: Surface) -> Self {
+    pub const fn of(surface: SurfaceId) -> Self {
         Self { surface: Some(surface), owner: None }
     }
 
@@ -117,7 +117,7 @@ impl Scope {
     }
 
     /// All that a thing of this owner is in: of no surface, or of one.
-    fn around(surface: Option<Surface>, owner: Option<&Owner>) -> impl Iterator<Item = Self> {
+    fn around(surface: Option<SurfaceId>, owner: Option<&Owner>) -> impl Iterator<Item = Self> {
         let surfaces = [Some(None), surface.map(Some)].into_iter().flatten();
         surfaces.flat_map(move |surface| {
             let owners = [Some(None), owner.map(Some)].into_iter().flatten();
@@ -169,7 +169,7 @@ impl Entry {
 
     /// When it goes by itself; Unix milliseconds. What is of another dialect goes when that says so.
     pub fn due_ms(&self, expiration_ms: u64) -> Option<u64> {
-        if self.record.surface != Surface::EasyTransfer {
+        if self.record.surface != SurfaceId::EasyTransfer {
             return None;
         }
         if self.record.is_complete() {
@@ -363,12 +363,12 @@ impl Shelf {
     }
 
     /// The record that has a place in a surface.
-    pub fn by_place(&self, surface: Surface, key: &str) -> Option<Entry> {
+    pub fn by_place(&self, surface: SurfaceId, key: &str) -> Option<Entry> {
         self.places.get(&(surface, key.to_owned())).and_then(|id| self.get(*id))
     }
 
     /// Records of a surface whose places begin with `prefix`, in their order.
-    pub fn under<'s>(&'s self, surface: Surface, prefix: &'s str) -> impl Iterator<Item = Entry> {
+    pub fn under<'s>(&'s self, surface: SurfaceId, prefix: &'s str) -> impl Iterator<Item = Entry> {
         let from = self.places.range((surface, prefix.to_owned())..);
         let found = from.take_while(move |((of, key), _)| *of == surface && key.starts_with(prefix));
         found.filter_map(|(_, id)| self.get(*id))
@@ -467,7 +467,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::catalogue::surface::Surface;
+    use crate::catalogue::surface::SurfaceId;
     use crate::catalogue::tests::record;
 
     fn presence(id: ObjectId, received: u64, at: u64) -> Presence {
@@ -483,11 +483,11 @@ mod tests {
     }
 
     fn owners() -> [Option<Owner>; 3] {
-        [None, Some(Owner::Person(1)), Some(Owner::Member(Surface::StreamUpload, "ann".into()))]
+        [None, Some(Owner::Person(1)), Some(Owner::Member(SurfaceId::StreamUpload, "ann".into()))]
     }
 
     fn scopes() -> Vec<Scope> {
-        let surfaces = [None, Some(Surface::EasyTransfer), Some(Surface::StreamUpload)];
+        let surfaces = [None, Some(SurfaceId::EasyTransfer), Some(SurfaceId::StreamUpload)];
         let all = surfaces.into_iter().flat_map(|surface| owners().map(|owner| Scope { surface, owner }));
         all.collect()
     }
@@ -536,7 +536,7 @@ mod tests {
                 match step {
                     0 => if shelf.get(id).is_none() {
                         let owner = owners()[usize::from(which % 3)].clone();
-                        let surface = [Surface::EasyTransfer, Surface::StreamUpload][usize::from(which % 2)];
+                        let surface = [SurfaceId::EasyTransfer, SurfaceId::StreamUpload][usize::from(which % 2)];
                         let maker = ["", "t1", "p192.0.2.1"][usize::from(which / 3 % 3)].to_owned();
                         shelf.insert(Record { owner, maker, surface, key: format!("{which}"), ..record(id, number) });
                     },
@@ -565,10 +565,10 @@ mod tests {
                 let counted = recount_principals(&shelf);
                 prop_assert_eq!(shelf.principals.len(), counted.len());
                 prop_assert!(counted.iter().all(|(principal, counts)| shelf.counts(principal) == *counts));
-                let own = Scope::of(Surface::EasyTransfer);
+                let own = Scope::of(SurfaceId::EasyTransfer);
                 prop_assert_eq!(shelf.due(u64::MAX).count(), shelf.totals(&own).open, "nothing else goes by itself");
                 prop_assert!(shelf.holdings.values().all(|holding| !holding.is_nothing()));
-                for surface in [Surface::EasyTransfer, Surface::StreamUpload] {
+                for surface in [SurfaceId::EasyTransfer, SurfaceId::StreamUpload] {
                     let under: Vec<_> = shelf.under(surface, "1").map(|entry| entry.record.key.clone()).collect();
                     prop_assert!(under.is_sorted() && under.iter().all(|key| key.starts_with('1')));
                     let placed = |entry: &Entry| entry.record.surface == surface && entry.record.key.starts_with('1');

@@ -9,7 +9,7 @@ use super::record::UserId;
 /// A dialect. Its name is what is stored, shown and measured.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Surface {
+pub enum SurfaceId {
     /// `/tus` and `/api`.
     #[default]
     #[serde(rename = "easytransfer")]
@@ -26,7 +26,7 @@ pub enum Surface {
     PyBlobServer,
 }
 
-impl Surface {
+impl SurfaceId {
     /// All of them.
     pub const ALL: [Self; 5] =
         [Self::EasyTransfer, Self::SecureFileTransfer, Self::CloudBackend, Self::StreamUpload, Self::PyBlobServer];
@@ -43,7 +43,7 @@ impl Surface {
     }
 }
 
-impl FromStr for Surface {
+impl FromStr for SurfaceId {
     type Err = Unknown;
 
     fn from_str(name: &str) -> Result<Self, Unknown> {
@@ -57,7 +57,7 @@ impl FromStr for Surface {
 pub struct Unknown(String);
 
 /// Where a document is, or a record, if it has a place: unique in its surface.
-pub type Place = (Surface, String);
+pub type Place = (SurfaceId, String);
 
 /// Whom an object belongs to: whose limit its bytes count against.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -66,7 +66,7 @@ pub enum Owner {
     /// Somebody in the user database; a plain number in records.
     Person(UserId),
     /// Somebody a surface knows by a name of its own.
-    Member(Surface, String),
+    Member(SurfaceId, String),
 }
 
 impl Owner {
@@ -87,9 +87,9 @@ mod tests {
 
     #[test]
     fn a_surface_is_stored_under_its_name() {
-        for surface in Surface::ALL {
+        for surface in SurfaceId::ALL {
             assert_eq!(serde_json::to_value(surface).unwrap(), surface.name());
-            assert_eq!(serde_json::from_value::<Surface>(surface.name().into()).unwrap(), surface);
+            assert_eq!(serde_json::from_value::<SurfaceId>(surface.name().into()).unwrap(), surface);
             assert_eq!(surface.name().parse(), Ok(surface));
             assert!(!surface.name().contains(':'), "keys are split at the first colon");
         }
@@ -97,7 +97,7 @@ mod tests {
 
     #[test]
     fn a_name_nobody_has_is_told() {
-        assert_eq!("x".parse::<Surface>().unwrap_err().to_string(), "this node knows no surface \"x\"");
+        assert_eq!("x".parse::<SurfaceId>().unwrap_err().to_string(), "this node knows no surface \"x\"");
     }
 
     #[test]
@@ -106,8 +106,8 @@ mod tests {
             (None, json!(null)),
             (Some(Owner::Person(7)), json!(7)),
             (Some(Owner::Person(-1)), json!(-1)),
-            (Some(Owner::Member(Surface::PyBlobServer, "ann".into())), json!(["pyblobserver", "ann"])),
-            (Some(Owner::Member(Surface::CloudBackend, "7".into())), json!(["cloudbackend", "7"])),
+            (Some(Owner::Member(SurfaceId::PyBlobServer, "ann".into())), json!(["pyblobserver", "ann"])),
+            (Some(Owner::Member(SurfaceId::CloudBackend, "7".into())), json!(["cloudbackend", "7"])),
         ] {
             assert_eq!(serde_json::to_value(&owner).unwrap(), json);
             assert_eq!(serde_json::from_value::<Option<Owner>>(json).unwrap(), owner);

@@ -12,7 +12,7 @@ use etransfer_tests::golden::{Entry, Golden};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::catalogue::{Beginning, Docs, Surface};
+use crate::catalogue::{Beginning, Docs, SurfaceId};
 use crate::config::Config;
 use crate::node::Node;
 
@@ -67,14 +67,14 @@ pub(crate) fn node(docs: Docs) -> Node {
 }
 
 /// Adds every document of a surface to a golden file.
-pub(crate) fn put_documents(golden: &mut Golden, node: &Node, surface: Surface) {
+pub(crate) fn put_documents(golden: &mut Golden, node: &Node, surface: SurfaceId) {
     for (key, text) in node.docs_under(surface, "") {
         golden.text(&format!("{DOCUMENT}{key}"), std::str::from_utf8(&text).unwrap());
     }
 }
 
 /// The documents of a golden file.
-pub(crate) fn documents(entries: &[Entry], surface: Surface) -> Docs {
+pub(crate) fn documents(entries: &[Entry], surface: SurfaceId) -> Docs {
     let document = |entry: &Entry| {
         let key = entry.name.strip_prefix(DOCUMENT)?;
         Some(((surface, key.to_owned()), Arc::from(entry.line().as_bytes())))

@@ -1,6 +1,8 @@
 //! How a handler gets a body: it asks for [`Attached`], and never learns that a decide comes without one. The extractor
 //! answers such a decide with [`Act::Forward`]; the data plane sends the request again with the body.
 
+use std::ops::Deref;
+
 use axum::body::Bytes;
 use axum::extract::{FromRequest, Request};
 use axum::response::{IntoResponse, Response};
@@ -16,10 +18,10 @@ use crate::surface::refusal::Refused;
 /// The whole body of the request.
 pub struct Attached(pub Bytes);
 
-impl FromRequest<App> for Attached {
+impl<S: Deref<Target = App> + Sync> FromRequest<S> for Attached {
     type Rejection = Response;
 
-    async fn from_request(request: Request, app: &App) -> Result<Self, Response> {
+    async fn from_request(request: Request, app: &S) -> Result<Self, Response> {
         let meta = *request.extensions().get::<Meta>().expect("the entry layer put it there");
         match meta.call {
             Call::Decide if !meta.body.is_empty() => {

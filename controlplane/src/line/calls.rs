@@ -2,7 +2,7 @@
 //! is 404: the data plane drops the field that opens them from what clients send.
 
 use axum::body::Bytes;
-use axum::extract::{DefaultBodyLimit, State};
+use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use axum::{Json, Router};
@@ -13,9 +13,8 @@ use etransfer_contract::order::OrdersQuery;
 use http::StatusCode;
 use serde::de::DeserializeOwned;
 
-use crate::bounds::{FACTS_BATCH_BYTES_MAX, POLL_WAIT, POLL_WAIT_BUSY};
+use crate::bounds::{POLL_WAIT, POLL_WAIT_BUSY};
 use crate::server::App;
-use crate::surface::cloudbackend::user::console;
 use crate::surface::refusal::Refused;
 
 /// The routes.
@@ -25,8 +24,6 @@ pub fn router() -> Router<App> {
         .route(ORDERS_PATH, post(orders))
         .route(CLAIM_PATH, post(claim))
         .route(COUNTERS_PATH, post(counters))
-        .merge(console::router())
-        .layer(DefaultBodyLimit::max(FACTS_BATCH_BYTES_MAX))
 }
 
 async fn facts(State(app): State<App>, body: Bytes) -> Result<StatusCode, Refused> {

@@ -8,17 +8,16 @@ use http_body_util::{BodyExt, Limited};
 
 use super::meta::{Call, Meta};
 use crate::bounds::OUTCOME_BYTES_MAX;
-use crate::server::App;
 use crate::surface::refusal::Refused;
 
 /// What came of the last step of this request; `None`: there was none.
 #[derive(Debug)]
 pub struct Told(pub Option<Outcome>);
 
-impl FromRequest<App> for Told {
+impl<S: Sync> FromRequest<S> for Told {
     type Rejection = Response;
 
-    async fn from_request(request: Request, _: &App) -> Result<Self, Response> {
+    async fn from_request(request: Request, _: &S) -> Result<Self, Response> {
         let meta = *request.extensions().get::<Meta>().expect("the entry layer put it there");
         if meta.call != Call::Outcome {
             return Ok(Self(None));

@@ -16,6 +16,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
+use crate::catalogue::SurfaceId;
 use crate::line::decision::is_grant;
 use crate::server::App;
 
@@ -73,16 +74,19 @@ pub async fn observe(State((app, surface)): State<(App, &'static str)>, request:
     response
 }
 
-/// The same for a surface that finds its way without a router: its name, the request's method, and the answer to come. The
-/// route is what the answer says ([`Route`]).
-pub async fn follow(
-    (app, surface, method): (&App, &'static str, &Method),
-    coming: impl Future<Output = Response>,
-) -> Response {
-    let since = Instant::now();
-    let response = coming.await;
+/// The same for a surface that finds its way without a router. The route is what the answer says ([`Route`]).
+pub async fn follow<Answer>(
+    (app, surface): (&App, SurfaceId),
+    request: Request,
+    handler: impl FnOnce(Request) -> Answer,
+) -> Response
+where
+    Answer: Future<Output = Response>,
+{
+    let (since, method) = (Instant::now(), name(request.method()));
+    let response = handler(request).await;
     let route = response.extensions().get().map_or(UNKNOWN, |Route(route)| route).to_owned();
-    app.metrics.decisions.count(Asked { surface, method: name(method), route }, since, &response);
+    app.metrics.decisions.count(Asked { surface: surface.name(), method, route }, since, &response);
     response
 }
 

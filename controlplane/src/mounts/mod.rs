@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 
-use crate::catalogue::Surface;
+use crate::catalogue::SurfaceId;
 use crate::config::Config;
 use crate::config::surfaces::host::bare;
 use crate::config::surfaces::roots;
@@ -18,7 +18,7 @@ use crate::config::surfaces::roots;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mounted {
     /// Whose it is.
-    pub surface: Surface,
+    pub surface: SurfaceId,
     /// What the path began with, no longer part of the request: empty, or `/` and segments. Links begin with it.
     pub prefix: String,
     /// It came to the host of CloudBackend's bucket: the path is a key.
@@ -28,14 +28,14 @@ pub struct Mounted {
 /// Where every enabled surface is. Its settings are cold: they stay for the life of the node.
 #[derive(Debug)]
 pub struct Mounts {
-    own_listeners: Vec<(Surface, SocketAddr)>,
+    own_listeners: Vec<(SurfaceId, SocketAddr)>,
     /// The same with the ports that were taken, once the data plane told them.
-    bound: ArcSwap<Vec<(Surface, SocketAddr)>>,
-    hosts: Vec<(String, Surface)>,
+    bound: ArcSwap<Vec<(SurfaceId, SocketAddr)>>,
+    hosts: Vec<(String, SurfaceId)>,
     bucket_host: Option<String>,
     /// Longest first.
-    prefixes: Vec<(String, Surface)>,
-    roots: Vec<(Vec<String>, Surface)>,
+    prefixes: Vec<(String, SurfaceId)>,
+    roots: Vec<(Vec<String>, SurfaceId)>,
 }
 
 impl Mounts {
@@ -44,7 +44,7 @@ impl Mounts {
         let surfaces = &config.surfaces;
         let enabled = || surfaces.mounts().into_iter().filter(|(_, mount)| mount.enabled);
         let on_main = || enabled().filter_map(|(surface, mount)| Some((surface, mount.on_main()?)));
-        let mut prefixes: Vec<(String, Surface)> = on_main()
+        let mut prefixes: Vec<(String, SurfaceId)> = on_main()
             .filter(|(_, prefix)| !prefix.is_empty())
             .map(|(surface, prefix)| (prefix.to_owned(), surface))
             .collect();
@@ -53,7 +53,7 @@ impl Mounts {
         for (surface, _) in on_main().filter(|(_, prefix)| prefix.is_empty()) {
             let owned = roots::owned(surface).iter().map(|start| start.iter().map(|&part| part.to_owned()).collect());
             roots.extend(owned.map(|start: Vec<String>| (start, surface)));
-            if surface == Surface::CloudBackend {
+            if surface == SurfaceId::CloudBackend {
                 roots.push((vec![surfaces.cloudbackend.bucket.clone()], surface));
             }
         }
@@ -89,7 +89,7 @@ impl Mounts {
         }
         if let Some(host) = host.map(bare).filter(|host| !host.is_empty()) {
             if self.bucket_host.as_ref() == Some(&host) {
-                return whole(Surface::CloudBackend, true);
+                return whole(SurfaceId::CloudBackend, true);
             }
             if let Some((_, surface)) = self.hosts.iter().find(|(name, _)| *name == host) {
                 return whole(*surface, false);
@@ -105,11 +105,11 @@ impl Mounts {
             }
         }
         let owner = self.roots.iter().find(|(start, _)| starts_with(path, start));
-        whole(owner.map_or(Surface::EasyTransfer, |(_, surface)| *surface), false)
+        whole(owner.map_or(SurfaceId::EasyTransfer, |(_, surface)| *surface), false)
     }
 
     /// The surface that has a listener for itself; a connection's own address may stand for a listener on every address.
-    fn alone_on(&self, listener: SocketAddr) -> Option<Surface> {
+    fn alone_on(&self, listener: SocketAddr) -> Option<SurfaceId> {
         let bound = self.bound.load();
         let is_it = |own: SocketAddr| {
             let any = own.ip().is_unspecified() && own.is_ipv4() == listener.is_ipv4();

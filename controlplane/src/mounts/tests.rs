@@ -151,22 +151,24 @@ fn pyblobserver_at_the_root_owns_the_root_itself() {
 }
 
 /// The obvious slow version: what is mounted where, as segments.
-fn model(prefixes: &[(Surface, Vec<&str>)], path: &str) -> (Surface, usize) {
+fn model(prefixes: &[(SurfaceId, Vec<&str>)], path: &str) -> (SurfaceId, usize) {
     let segments: Vec<&str> = path.split('/').skip(1).collect();
     let longest = prefixes.iter().filter(|(_, prefix)| !prefix.is_empty() && segments.starts_with(prefix));
     if let Some((surface, prefix)) = longest.max_by_key(|(_, prefix)| prefix.len()) {
         return (*surface, prefix.iter().map(|part| part.len() + 1).sum());
     }
     for (surface, _) in prefixes.iter().filter(|(_, prefix)| prefix.is_empty()) {
-        let starts =
-            roots::owned(*surface).iter().copied().chain((*surface == Surface::CloudBackend).then_some(&["cloud"][..]));
+        let starts = roots::owned(*surface)
+            .iter()
+            .copied()
+            .chain((*surface == SurfaceId::CloudBackend).then_some(&["cloud"][..]));
         for start in starts {
             if if start.is_empty() { path == "/" } else { segments.starts_with(start) } {
                 return (*surface, 0);
             }
         }
     }
-    (Surface::EasyTransfer, 0)
+    (SurfaceId::EasyTransfer, 0)
 }
 
 fn part() -> impl Strategy<Value = &'static str> {
@@ -195,10 +197,10 @@ proptest! {
         let mounts = mounts(&yaml);
         let segments = |prefix: &'static str| prefix.split('/').skip(1).collect::<Vec<_>>();
         let prefixes = [
-            (Surface::StreamUpload, segments(stream)),
-            (Surface::PyBlobServer, segments(blob)),
-            (Surface::CloudBackend, segments(cloud)),
-            (Surface::SecureFileTransfer, segments(sft)),
+            (SurfaceId::StreamUpload, segments(stream)),
+            (SurfaceId::PyBlobServer, segments(blob)),
+            (SurfaceId::CloudBackend, segments(cloud)),
+            (SurfaceId::SecureFileTransfer, segments(sft)),
         ];
         let path = format!("/{}", parts.join("/"));
         let (surface, taken) = model(&prefixes, &path);

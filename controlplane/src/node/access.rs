@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::ledger::Account;
 use super::{Node, State};
 use crate::catalogue::{
-    Change, Crowded, Entry, Limits, NotKept, Owner, Principal, Record, Scope, Shown, Stamp, Surface, Totals, UserId,
+    Change, Crowded, Entry, Limits, NotKept, Owner, Principal, Record, Scope, Shown, Stamp, SurfaceId, Totals, UserId,
 };
 use crate::retention::once::Delivery;
 use crate::retention::receiver::Receiver;
@@ -83,12 +83,12 @@ pub struct Page {
 
 impl Node {
     /// What `id` stands for in a surface now. What has expired is sent away on the spot.
-    pub fn look(&self, surface: Surface, id: ObjectId) -> Look {
+    pub fn look(&self, surface: SurfaceId, id: ObjectId) -> Look {
         let now = self.clock.now_ms();
         let mut state = self.lock();
         let Some(entry) = state.shelf.get(id).filter(|entry| entry.record.surface == surface) else {
             let buried =
-                surface == Surface::EasyTransfer && state.tombstones.get(&id).is_some_and(|until| *until > now);
+                surface == SurfaceId::EasyTransfer && state.tombstones.get(&id).is_some_and(|until| *until > now);
             return if buried { Look::Expired } else { Look::Unknown };
         };
         if !state.is_over(&entry, now) {

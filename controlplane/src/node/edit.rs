@@ -17,7 +17,7 @@ use etransfer_contract::grant::Ticket;
 
 use super::facts::Effects;
 use super::{Node, State};
-use crate::catalogue::{Change, Entry, NotKept, Owner, Place, Record, Surface};
+use crate::catalogue::{Change, Entry, NotKept, Owner, Place, Record, SurfaceId};
 
 /// The key of a document, and what it says.
 pub type Document = (String, Arc<[u8]>);
@@ -59,13 +59,13 @@ impl Edit {
     }
 
     /// Writes a document.
-    pub fn write(mut self, surface: Surface, key: impl Into<String>, content: impl Into<Vec<u8>>) -> Self {
+    pub fn write(mut self, surface: SurfaceId, key: impl Into<String>, content: impl Into<Vec<u8>>) -> Self {
         self.docs.push(((surface, key.into()), Some(content.into().into())));
         self
     }
 
     /// Takes a document away.
-    pub fn erase(mut self, surface: Surface, key: impl Into<String>) -> Self {
+    pub fn erase(mut self, surface: SurfaceId, key: impl Into<String>) -> Self {
         self.docs.push(((surface, key.into()), None));
         self
     }
@@ -102,12 +102,12 @@ impl Node {
     }
 
     /// A document.
-    pub fn doc(&self, surface: Surface, key: &str) -> Option<Arc<[u8]>> {
+    pub fn doc(&self, surface: SurfaceId, key: &str) -> Option<Arc<[u8]>> {
         self.lock().docs.get(&(surface, key.to_owned())).cloned()
     }
 
     /// Documents of a surface whose keys begin with `prefix`, in their order.
-    pub fn docs_under(&self, surface: Surface, prefix: &str) -> Vec<Document> {
+    pub fn docs_under(&self, surface: SurfaceId, prefix: &str) -> Vec<Document> {
         let state = self.lock();
         let from = state.docs.range((surface, prefix.to_owned())..);
         let found = from.take_while(|((of, key), _)| *of == surface && key.starts_with(prefix));
@@ -117,7 +117,7 @@ impl Node {
     /// A document, and those whose keys begin with `prefix`, from `from` on: as they are at one moment.
     pub fn doc_and_under(
         &self,
-        surface: Surface,
+        surface: SurfaceId,
         key: &str,
         prefix: &str,
         from: Option<&str>,
@@ -130,12 +130,12 @@ impl Node {
     }
 
     /// The record that has a place in a surface.
-    pub fn by_place(&self, surface: Surface, key: &str) -> Option<Entry> {
+    pub fn by_place(&self, surface: SurfaceId, key: &str) -> Option<Entry> {
         self.lock().shelf.by_place(surface, key)
     }
 
     /// Records of a surface whose keys begin with `prefix`, in their order.
-    pub fn records_under(&self, surface: Surface, prefix: &str) -> Vec<Entry> {
+    pub fn records_under(&self, surface: SurfaceId, prefix: &str) -> Vec<Entry> {
         self.lock().shelf.under(surface, prefix).collect()
     }
 }

@@ -8,7 +8,7 @@ use etransfer_contract::ObjectId;
 use etransfer_contract::fact::{Fact, FactBatch, Presence};
 
 use super::{Node, State};
-use crate::catalogue::{Change, NotKept, Surface};
+use crate::catalogue::{Change, NotKept, SurfaceId};
 use crate::config::Policy;
 use crate::retention::once::{Delivery, End};
 use crate::retention::receiver::Receiver;
@@ -178,7 +178,7 @@ impl State {
     fn drop_record(&mut self, id: ObjectId, effects: &mut Effects) -> bool {
         let Some(entry) = self.shelf.get(id) else { return false };
         let incomplete = !entry.record.is_complete();
-        if incomplete && entry.record.surface != Surface::EasyTransfer {
+        if incomplete && entry.record.surface != SurfaceId::EasyTransfer {
             // Its dialect goes on with it, or ends it.
             return false;
         }

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard};
 
-use crate::catalogue::{Place, Surface};
+use crate::catalogue::{Place, SurfaceId};
 
 /// All of them.
 #[derive(Debug, Default)]
@@ -31,7 +31,7 @@ pub struct KeyGuard<'l> {
 
 impl KeyLocks {
     /// Waits until nobody else holds the place; first come, first served.
-    pub async fn lock(&self, surface: Surface, key: &str) -> KeyGuard<'_> {
+    pub async fn lock(&self, surface: SurfaceId, key: &str) -> KeyGuard<'_> {
         let place = (surface, key.to_owned());
         let lock = {
             let mut slots = self.slots();
@@ -70,7 +70,7 @@ mod tests {
 
     use super::*;
 
-    const SURFACE: Surface = Surface::StreamUpload;
+    const SURFACE: SurfaceId = SurfaceId::StreamUpload;
 
     fn poll<F: Future>(future: std::pin::Pin<&mut F>) -> Poll<F::Output> {
         future.poll(&mut Context::from_waker(Waker::noop()))
@@ -80,7 +80,7 @@ mod tests {
     fn one_at_a_time_for_each_place_and_nothing_is_left() {
         let locks = KeyLocks::default();
         let Poll::Ready(first) = poll(pin!(locks.lock(SURFACE, "a"))) else { panic!("nobody has it") };
-        for (surface, key) in [(SURFACE, "b"), (Surface::CloudBackend, "a")] {
+        for (surface, key) in [(SURFACE, "b"), (SurfaceId::CloudBackend, "a")] {
             assert!(poll(pin!(locks.lock(surface, key))).is_ready(), "another place");
         }
         let mut second = pin!(locks.lock(SURFACE, "a"));

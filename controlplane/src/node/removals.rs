@@ -12,9 +12,9 @@ use std::collections::HashSet;
 use etransfer_contract::ObjectId;
 
 use super::{Node, State};
-use crate::catalogue::{Change, Docs, Surface};
+use crate::catalogue::{Change, Docs, SurfaceId};
 
-const SURFACE: Surface = Surface::EasyTransfer;
+const SURFACE: SurfaceId = SurfaceId::EasyTransfer;
 const PREFIX: &str = "removal/";
 /// Unclaimed objects named in one log line.
 const NAMED_MAX: usize = 5;

@@ -9,7 +9,7 @@ use etransfer_contract::order::What;
 
 use super::*;
 use crate::catalogue::tests::record;
-use crate::catalogue::{Keep, NotKept, Record, Scope, Surface};
+use crate::catalogue::{Keep, NotKept, Record, Scope, SurfaceId};
 use crate::config::{Policy, Size};
 use crate::retention::receiver::{Receiver, Who};
 
@@ -84,12 +84,12 @@ async fn facts_are_idempotent_and_create_nothing() {
     let facts = [Fact::Progress(presence(id(1), 40, now)), Fact::Completed(presence(id(1), 100, now))];
     tell(&node, facts.to_vec()).await;
     tell(&node, facts.to_vec()).await;
-    let Look::There(entry) = node.look(Surface::EasyTransfer, id(1)) else { panic!() };
+    let Look::There(entry) = node.look(SurfaceId::EasyTransfer, id(1)) else { panic!() };
     assert_eq!((entry.record.completed_ms, entry.received()), (Some(now), 100));
     assert_eq!(node.totals(&Scope::EVERYTHING).file_bytes, 100);
     tell(&node, vec![Fact::Progress(presence(id(9), 40, now))]).await;
     assert!(
-        matches!(node.look(Surface::EasyTransfer, id(9)), Look::Unknown),
+        matches!(node.look(SurfaceId::EasyTransfer, id(9)), Look::Unknown),
         "T-TER-5: a late fact resurrects nothing"
     );
     tell(&node, vec![inventory(vec![presence(id(1), 100, now), presence(id(9), 40, now)])]).await;
@@ -115,10 +115,10 @@ async fn section_3_rule_4_a_full_download_consumes_and_an_aborted_one_does_not()
     assert!(node.claim(&claim(1)).await.unwrap().go);
     assert!(!node.claim(&claim(2)).await.unwrap().go, "one at a time");
     tell(&node, vec![served(1, &receiver, false)]).await;
-    assert!(matches!(node.look(Surface::EasyTransfer, id(1)), Look::There(_)));
+    assert!(matches!(node.look(SurfaceId::EasyTransfer, id(1)), Look::There(_)));
     assert!(node.claim(&claim(3)).await.unwrap().go);
     tell(&node, vec![served(3, &receiver, true)]).await;
-    assert!(matches!(node.look(Surface::EasyTransfer, id(1)), Look::Unknown));
+    assert!(matches!(node.look(SurfaceId::EasyTransfer, id(1)), Look::Unknown));
     assert_eq!(ordered(&node), [(id(1), None)]);
     assert!(!node.claim(&claim(4)).await.unwrap().go);
 }
@@ -154,7 +154,7 @@ async fn p15_a_consumption_is_not_forgotten_before_it_is_written_however_often_i
     for _ in 0..2 {
         assert!(told().await.is_err(), "the data plane keeps the fact");
     }
-    assert!(matches!(node.look(Surface::EasyTransfer, id(1)), Look::Unknown), "and nobody else gets the file");
+    assert!(matches!(node.look(SurfaceId::EasyTransfer, id(1)), Look::Unknown), "and nobody else gets the file");
     away.is_away.store(false, Ordering::SeqCst);
     told().await.unwrap();
     let writes = away.writes.load(Ordering::SeqCst);
@@ -180,8 +180,8 @@ async fn section_3_rule_6_ttl_is_enforced_at_the_access() {
         ),
         (1, 1)
     );
-    assert!(matches!(node.look(Surface::EasyTransfer, id(1)), Look::There(_)));
-    assert!(matches!(node.look(Surface::EasyTransfer, id(2)), Look::Unknown));
+    assert!(matches!(node.look(SurfaceId::EasyTransfer, id(1)), Look::There(_)));
+    assert!(matches!(node.look(SurfaceId::EasyTransfer, id(2)), Look::Unknown));
     assert_eq!(ordered(&node), [(id(2), None)]);
     assert_eq!(node.sweep().0, 0, "the access sent it away already");
 }
@@ -192,20 +192,23 @@ async fn section_3_rule_7_an_upload_expires_after_its_last_byte_and_only_when_th
     let now = node.clock.now_ms();
     node.create(record(id(1), now - 60_000)).await.unwrap();
     assert!(
-        matches!(node.look(Surface::EasyTransfer, id(1)), Look::There(_)),
+        matches!(node.look(SurfaceId::EasyTransfer, id(1)), Look::There(_)),
         "no inventory yet: nobody knows its last byte"
     );
     tell(&node, vec![inventory(vec![presence(id(1), 5, now - 5_000)])]).await;
-    assert!(matches!(node.look(Surface::EasyTransfer, id(1)), Look::There(_)));
+    assert!(matches!(node.look(SurfaceId::EasyTransfer, id(1)), Look::There(_)));
     tell(&node, vec![Fact::Progress(presence(id(1), 6, now - 11_000))]).await;
-    assert!(matches!(node.look(Surface::EasyTransfer, id(1)), Look::Expired));
+    assert!(matches!(node.look(SurfaceId::EasyTransfer, id(1)), Look::Expired));
     assert_eq!(node.totals(&Scope::EVERYTHING).uploads, 0);
     assert_eq!(ordered(&node), [(id(1), Some(now - 11_000))]);
     // T-EXP-4: a writer was active; its next byte brings the upload back.
     tell(&node, vec![Fact::Progress(presence(id(1), 7, now))]).await;
-    assert!(matches!(node.look(Surface::EasyTransfer, id(1)), Look::There(_)));
+    assert!(matches!(node.look(SurfaceId::EasyTransfer, id(1)), Look::There(_)));
     tell(&node, vec![Fact::Removed { object: id(1) }]).await;
-    assert!(matches!(node.look(Surface::EasyTransfer, id(1)), Look::Expired), "T-EXP-3: 410 while the tombstone lasts");
+    assert!(
+        matches!(node.look(SurfaceId::EasyTransfer, id(1)), Look::Expired),
+        "T-EXP-3: 410 while the tombstone lasts"
+    );
     assert_eq!(node.used(), 0);
 }
 
@@ -267,7 +270,7 @@ async fn an_older_catalogue_never_removes_what_it_does_not_know() {
         tell(&node, vec![Fact::Completed(presence(id(3), 100, 1)), Fact::Progress(presence(id(4), 50, 1))]).await;
     }
     assert_eq!((ordered(&node), node.unclaimed()), (vec![], (3, 250)));
-    assert!(matches!(node.look(Surface::EasyTransfer, id(1)), Look::There(_)));
+    assert!(matches!(node.look(SurfaceId::EasyTransfer, id(1)), Look::There(_)));
 }
 
 #[tokio::test]
@@ -333,7 +336,7 @@ async fn a_complete_file_without_bytes_keeps_its_record() {
     let node = node(|_| {});
     node.create(Record { completed_ms: Some(5), ..record(id(1), 1) }).await.unwrap();
     tell(&node, vec![inventory(vec![])]).await;
-    assert!(matches!(node.look(Surface::EasyTransfer, id(1)), Look::There(_)));
+    assert!(matches!(node.look(SurfaceId::EasyTransfer, id(1)), Look::There(_)));
 }
 
 #[tokio::test]
@@ -355,7 +358,7 @@ async fn section_3_full_downloads_are_counted_for_files_that_stay() {
     tell(&node, vec![Fact::Completed(presence(id(1), 100, 1))]).await;
     let receiver = Receiver { who: Who::credential("a"), by_chunk: false };
     tell(&node, vec![served(1, &receiver, true), served(1, &receiver, true), served(2, &receiver, false)]).await;
-    let Look::There(entry) = node.look(Surface::EasyTransfer, id(1)) else { panic!() };
+    let Look::There(entry) = node.look(SurfaceId::EasyTransfer, id(1)) else { panic!() };
     assert_eq!(entry.record.download_count, 1);
 }
 

@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use super::state::Texts;
 use crate::catalogue::text::{display_name, is_media_type};
-use crate::catalogue::{Keep, Kind, Owner, Record, Surface, UserId};
+use crate::catalogue::{Keep, Kind, Owner, Record, SurfaceId, UserId};
 use crate::clock::moment;
 use crate::config::Policy;
 use crate::retention::once::Once;
@@ -114,7 +114,7 @@ impl Original {
             idempotency_key: None,
             owner: self.owner_id.map(Owner::Person),
             maker: String::new(),
-            surface: Surface::EasyTransfer,
+            surface: SurfaceId::EasyTransfer,
             key: String::new(),
             detail: Value::Null,
         }

@@ -19,12 +19,10 @@ use http::{HeaderMap, HeaderName, Method, StatusCode};
 use tower::ServiceExt;
 
 use super::recheck::recheck;
-use super::{attempts, cloudbackend, easytransfer, pyblobserver, secure_file_transfer, stream_upload};
+use super::{Surface, attempts};
 use crate::authority::origin::{self, Origin};
-use crate::catalogue::Surface;
 use crate::line::decision::{count_among, is_grant, seal};
 use crate::line::meta::{Call, Meta};
-use crate::metrics::decisions;
 use crate::mounts::Mounted;
 use crate::server::{App, Routes};
 
@@ -39,20 +37,21 @@ pub async fn handle(app: &App, routes: &Routes, mut request: Request) -> Respons
     }
     strip_line_fields(request.headers_mut());
     let mounted = mount(app, &meta, &mut request);
+    let Some(surface) = routes.surface(mounted.surface) else { return StatusCode::NOT_FOUND.into_response() };
     let address = attempts::address(&app.node.config(), &meta, request.headers());
-    origin::within(Origin { address, surface: mounted.surface }, decide(app, routes, meta, mounted, request)).await
+    origin::within(Origin { address, surface: mounted.surface }, decide(app, surface, meta, mounted, request)).await
 }
 
 /// One request of a client.
-async fn decide(app: &App, routes: &Routes, meta: Meta, mounted: Mounted, mut request: Request) -> Response {
+async fn decide(app: &App, surface: &dyn Surface, meta: Meta, mounted: Mounted, mut request: Request) -> Response {
     request.extensions_mut().insert(meta);
     request.extensions_mut().insert(mounted.clone());
     if meta.call == Call::Recheck {
-        return recheck(app, &mounted, request).await;
+        return recheck(app, surface, &mounted, request).await;
     }
     let is_head = request.method() == Method::HEAD;
     let is_check = request.method() == Method::OPTIONS && request.uri().path() == "/";
-    let mut response = answer(app, routes, &mounted, request).await;
+    let mut response = surface.handle(&mounted, request).await;
     if is_check && matches!(response.status(), StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED) {
         response = StatusCode::NO_CONTENT.into_response();
     }
@@ -80,20 +79,6 @@ fn mount(app: &App, meta: &Meta, request: &mut Request) -> Mounted {
         *request.uri_mut() = Uri::from(target.expect("the end of a path, from a slash on, is a path"));
     }
     mounted
-}
-
-async fn answer(app: &App, routes: &Routes, mounted: &Mounted, request: Request) -> Response {
-    let method = request.method().clone();
-    let observed = (app, mounted.surface.name(), &method);
-    match mounted.surface {
-        Surface::EasyTransfer => easytransfer::entry::handle(app, &routes.easytransfer, request).await,
-        Surface::SecureFileTransfer => {
-            decisions::follow(observed, secure_file_transfer::handle(app, mounted, request)).await
-        }
-        Surface::CloudBackend => decisions::follow(observed, cloudbackend::handle(app, mounted, request)).await,
-        Surface::StreamUpload => decisions::follow(observed, stream_upload::handle(app, mounted, request)).await,
-        Surface::PyBlobServer => decisions::follow(observed, pyblobserver::handle(app, mounted, request)).await,
-    }
 }
 
 /// Handlers see what the client sent, and [`Meta`].

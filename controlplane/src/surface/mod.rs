@@ -1,18 +1,25 @@
-//! The dialects: one folder each. A surface owns its paths, its errors and its limits; below it there is one node.
+//! The dialects: one folder each. A dialect owns its paths, its errors, its limits and what it keeps in memory; below it
+//! there is one node.
 //!
-//! * [`entry`] what happens to every request, whosever it is · [`cross_origin`] pages of other origins
-//! * [`percent`], [`query`], [`multipart`] what requests are written in · [`delivery`] files on their way out
+//! * [`Surface`] what the server asks of a dialect · [`all`] the one list of them
+//! * [`entry`] what happens to every request, in any dialect · [`cross_origin`] pages of other origins
+//! * [`percent`], [`query`], [`multipart`] what requests are written in · [`link`] addresses of this node ·
+//!   [`disposition`], [`delivery`] files on their way out
 //! * [`jwt`], [`password`] what several of them log people in with
 //! * [`easytransfer`], [`secure_file_transfer`], [`cloudbackend`], [`stream_upload`], [`pyblobserver`]
+//!
+//! Must stay true: no module outside of a dialect's folder names it, but for [`all`].
 
 pub mod attempts;
 pub mod cloudbackend;
 pub mod cross_origin;
 pub mod delivery;
+pub mod disposition;
 pub mod easytransfer;
 pub mod entry;
 pub mod html;
 pub mod jwt;
+pub mod link;
 pub mod multipart;
 pub mod openings;
 pub mod password;
@@ -23,3 +30,60 @@ pub mod recheck;
 pub mod refusal;
 pub mod secure_file_transfer;
 pub mod stream_upload;
+
+use std::pin::Pin;
+
+use axum::Router;
+use axum::extract::Request;
+use axum::response::Response;
+
+use self::recheck::Right;
+use crate::catalogue::SurfaceId;
+use crate::mounts::Mounted;
+use crate::server::App;
+
+/// What a dialect's methods return: they are called through a trait object.
+pub type Pending<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// One dialect, as the server knows it.
+pub trait Surface: Send + Sync {
+    /// Which one it is.
+    fn id(&self) -> SurfaceId;
+
+    /// One request to its answer. The path begins below the mount.
+    fn handle<'a>(&'a self, mounted: &'a Mounted, request: Request) -> Pending<'a, Response>;
+
+    /// Whether the sender of a request that is under way would still be let in. Decides nothing new and changes nothing.
+    fn recheck<'a>(&'a self, mounted: &'a Mounted, request: Request) -> Pending<'a, Right>;
+
+    /// What goes on without being asked for; each ends with the runtime or with `App::stopping`.
+    fn tasks(&self) -> Vec<Pending<'static, ()>> {
+        Vec::new()
+    }
+
+    /// Removes what has expired; called every `retention.cleanup_interval`, one call at a time.
+    fn sweep(&self) -> Pending<'_, ()> {
+        Box::pin(std::future::ready(()))
+    }
+
+    /// Writes down what is kept in memory; called once, after the last request.
+    fn stop(&self) -> Pending<'_, ()> {
+        Box::pin(std::future::ready(()))
+    }
+
+    /// Paths on the control link that the operator's commands call. No client reaches them.
+    fn operator_routes(&self) -> Router {
+        Router::new()
+    }
+}
+
+/// Every dialect of this server: the one place that lists them.
+pub fn all(app: &App) -> Vec<Box<dyn Surface>> {
+    vec![
+        Box::new(easytransfer::EasyTransfer::of(app)),
+        Box::new(secure_file_transfer::Service::of(app)),
+        Box::new(cloudbackend::Service::of(app)),
+        Box::new(stream_upload::Service::of(app)),
+        Box::new(pyblobserver::Service::of(app)),
+    ]
+}

@@ -10,8 +10,7 @@ use axum::response::{IntoResponse, Response};
 use etransfer_contract::grant::{Rate, Recheck};
 use http::{Method, StatusCode};
 
-use super::{cloudbackend, easytransfer, pyblobserver, secure_file_transfer, stream_upload};
-use crate::catalogue::Surface;
+use super::Surface;
 use crate::mounts::Mounted;
 use crate::node::Account;
 use crate::server::App;
@@ -40,15 +39,9 @@ impl Right {
 }
 
 /// Judges the request as if it came now.
-pub async fn recheck(app: &App, mounted: &Mounted, request: Request) -> Response {
+pub async fn recheck(app: &App, surface: &dyn Surface, mounted: &Mounted, request: Request) -> Response {
     let stores = !matches!(*request.method(), Method::GET | Method::HEAD);
-    let right = match mounted.surface {
-        Surface::EasyTransfer => easytransfer::right(app, request).await,
-        Surface::SecureFileTransfer => secure_file_transfer::right(app, &request),
-        Surface::CloudBackend => cloudbackend::right(app, mounted, request),
-        Surface::StreamUpload => stream_upload::right(app, request).await,
-        Surface::PyBlobServer => pyblobserver::right(app, &request),
-    };
+    let right = surface.recheck(mounted, request).await;
     match right {
         Right::Holds { rate, account } => {
             let full = stores && app.node.is_over_limit(account.as_ref());

@@ -13,7 +13,7 @@ use super::packed::Packed;
 use super::recent::{self, Recent};
 use super::record::{Keep, Kind, Record};
 use super::tests::told;
-use super::{Change, Entry, Owner, Surface, codec, file};
+use super::{Change, Entry, Owner, SurfaceId, codec, file};
 use crate::config::Policy;
 use crate::golden::{NAME, TIME, object};
 use crate::retention::once::Once;
@@ -40,7 +40,7 @@ fn bare() -> Record {
         idempotency_key: None,
         owner: None,
         maker: String::new(),
-        surface: Surface::EasyTransfer,
+        surface: SurfaceId::EasyTransfer,
         key: String::new(),
         detail: serde_json::Value::Null,
     }
@@ -69,7 +69,7 @@ fn records() -> Vec<(&'static str, Record)> {
         idempotency_key: Some("key".into()),
         owner: Some(Owner::Person(-7)),
         maker: "p192.0.2.1".into(),
-        surface: Surface::SecureFileTransfer,
+        surface: SurfaceId::SecureFileTransfer,
         key: "a/b".into(),
         detail: json!({"md5": "00ff", "number": 1}),
         ..bare()
@@ -90,15 +90,15 @@ fn records() -> Vec<(&'static str, Record)> {
     all.extend(policies.into_iter().map(|(name, policy)| (name, Record { keep: keep(policy), ..bare() })));
     let owners = examples!(Owner:
         Owner::Person(_) => { "of a person": Owner::Person(7) },
-        Owner::Member(..) => { "of a member": Owner::Member(Surface::PyBlobServer, "ann".into()) },
+        Owner::Member(..) => { "of a member": Owner::Member(SurfaceId::PyBlobServer, "ann".into()) },
     );
     all.extend(owners.into_iter().map(|(name, owner)| (name, Record { owner: Some(owner), ..bare() })));
-    let surfaces = examples!(Surface:
-        Surface::EasyTransfer => { "of easytransfer": Surface::EasyTransfer },
-        Surface::SecureFileTransfer => { "of secure_file_transfer": Surface::SecureFileTransfer },
-        Surface::CloudBackend => { "of cloudbackend": Surface::CloudBackend },
-        Surface::StreamUpload => { "of stream_upload": Surface::StreamUpload },
-        Surface::PyBlobServer => { "of pyblobserver": Surface::PyBlobServer },
+    let surfaces = examples!(SurfaceId:
+        SurfaceId::EasyTransfer => { "of easytransfer": SurfaceId::EasyTransfer },
+        SurfaceId::SecureFileTransfer => { "of secure_file_transfer": SurfaceId::SecureFileTransfer },
+        SurfaceId::CloudBackend => { "of cloudbackend": SurfaceId::CloudBackend },
+        SurfaceId::StreamUpload => { "of stream_upload": SurfaceId::StreamUpload },
+        SurfaceId::PyBlobServer => { "of pyblobserver": SurfaceId::PyBlobServer },
     );
     all.extend(surfaces.into_iter().map(|(name, surface)| (name, Record { surface, ..bare() })));
     all
@@ -157,7 +157,7 @@ fn entries_are_packed_as_ever() {
 
 fn changes() -> Vec<(&'static str, Change)> {
     let doc = |value: Option<&[u8]>| Change::Doc {
-        surface: Surface::CloudBackend,
+        surface: SurfaceId::CloudBackend,
         key: "a/0000000000000007".into(),
         value: value.map(Into::into),
     };

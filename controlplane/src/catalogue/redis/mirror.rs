@@ -185,7 +185,7 @@ impl Unwritten {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::catalogue::Surface;
+    use crate::catalogue::SurfaceId;
     use crate::catalogue::tests::record;
 
     fn id(number: u32) -> ObjectId {
@@ -228,7 +228,7 @@ mod tests {
 
     #[test]
     fn documents_are_written_as_they_are_then() {
-        let place = |key: &str| (Surface::CloudBackend, key.to_owned());
+        let place = |key: &str| (SurfaceId::CloudBackend, key.to_owned());
         let doc = |key: &str, value: Option<&[u8]>| {
             let (surface, key) = place(key);
             Change::Doc { surface, key, value: value.map(Arc::from) }

@@ -35,7 +35,7 @@ pub use text::{BaseUrl, Zone};
 
 use super::reader::{Fault, Reader};
 use super::reload::Hot;
-use crate::catalogue::Surface;
+use crate::catalogue::SurfaceId;
 
 /// Environment names of the original programs, all of them.
 pub const ORIGINAL_NAMES: [&str; 20] = [
@@ -77,7 +77,7 @@ pub struct Surfaces {
 impl Surfaces {
     /// Asks for every key there is; a surface nobody knows is a fault.
     pub(super) fn read(reader: &mut Reader) -> Self {
-        let known = |name: &str| Surface::ALL[1..].iter().any(|surface| surface.name() == name);
+        let known = |name: &str| SurfaceId::ALL[1..].iter().any(|surface| surface.name() == name);
         for (name, source) in reader.names_below("surfaces") {
             if !known(&name) {
                 let expected = "one of secure_file_transfer cloudbackend stream_upload pyblobserver".to_owned();
@@ -106,17 +106,17 @@ impl Surfaces {
     }
 
     /// Where the four are, in the order of SURFACES.md §3.
-    pub fn mounts(&self) -> [(Surface, &Mount); 4] {
+    pub fn mounts(&self) -> [(SurfaceId, &Mount); 4] {
         [
-            (Surface::SecureFileTransfer, &self.secure_file_transfer.mount),
-            (Surface::CloudBackend, &self.cloudbackend.mount),
-            (Surface::StreamUpload, &self.stream_upload.mount),
-            (Surface::PyBlobServer, &self.pyblobserver.mount),
+            (SurfaceId::SecureFileTransfer, &self.secure_file_transfer.mount),
+            (SurfaceId::CloudBackend, &self.cloudbackend.mount),
+            (SurfaceId::StreamUpload, &self.stream_upload.mount),
+            (SurfaceId::PyBlobServer, &self.pyblobserver.mount),
         ]
     }
 
     /// Listeners of one surface alone, in the order in which the data plane binds and tells them.
-    pub fn own_listeners(&self) -> Vec<(Surface, SocketAddr)> {
+    pub fn own_listeners(&self) -> Vec<(SurfaceId, SocketAddr)> {
         let enabled = self.mounts().into_iter().filter(|(_, mount)| mount.enabled);
         enabled.flat_map(|(surface, mount)| mount.listen.iter().map(move |address| (surface, *address))).collect()
     }

@@ -18,7 +18,7 @@ use crate::catalogue::tests::record;
 use crate::catalogue::{Beginning, Commit, Docs, Keeper, Scope};
 use crate::config::Config;
 
-const HERE: Surface = Surface::CloudBackend;
+const HERE: SurfaceId = SurfaceId::CloudBackend;
 
 /// A catalogue that says nothing until it is told what to say.
 #[derive(Default)]

@@ -13,7 +13,10 @@ pub mod basis;
 pub mod drive;
 pub mod drop;
 pub mod oss;
+mod service;
 pub mod user;
+
+pub use service::Service;
 
 use axum::Json;
 use axum::extract::Request;
@@ -21,40 +24,14 @@ use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 use serde_json::json;
 
-use self::api::failures::Failures;
-use super::attempts::Attempts;
-use super::password::Passwords;
-use crate::bounds::{REGISTRATION_WINDOW, REGISTRATIONS_PER_ADDRESS};
 use crate::mounts::Mounted;
-use crate::server::App;
 use crate::surface::recheck::Right;
 
 /// First segments of the JSON API.
 const API: [&str; 4] = ["user", "user-settings", "file", "drop"];
 
-/// What this dialect keeps in memory: how often somebody guessed wrong.
-#[derive(Debug)]
-pub struct Memory {
-    /// Where passwords are hashed.
-    pub passwords: Passwords,
-    /// Wrong codes and passwords of shares, by address and by share.
-    pub shares: Failures,
-    /// Registrations, by address.
-    pub registrations: Attempts,
-}
-
-impl Default for Memory {
-    fn default() -> Self {
-        Self {
-            passwords: Passwords::default(),
-            shares: Failures::default(),
-            registrations: Attempts::within(REGISTRATIONS_PER_ADDRESS, REGISTRATION_WINDOW),
-        }
-    }
-}
-
 /// One request to its answer.
-pub async fn handle(app: &App, mounted: &Mounted, request: Request) -> Response {
+pub async fn handle(app: &Service, mounted: &Mounted, request: Request) -> Response {
     let first = request.uri().path().split('/').nth(1).unwrap_or_default();
     if mounted.is_bucket_host || (!API.contains(&first) && oss::is_asked(app, first, &request)) {
         return oss::handle(app, mounted, request).await;
@@ -66,14 +43,14 @@ pub async fn handle(app: &App, mounted: &Mounted, request: Request) -> Response 
 }
 
 /// Whether who sends or gets an object still may. Calls of the JSON API are over before anything could end.
-pub fn right(app: &App, mounted: &Mounted, request: Request) -> Right {
+pub fn right(app: &Service, mounted: &Mounted, request: Request) -> Right {
     let first = request.uri().path().split('/').nth(1).unwrap_or_default();
     let is_api = !mounted.is_bucket_host && API.contains(&first);
     Right::of(is_api || oss::still_may(app, mounted, request))
 }
 
 /// Removes what has had its time. PROMISES.md P11: right after a step of the clock nothing has.
-pub async fn sweep(app: &App) {
+pub async fn sweep(app: &Service) {
     oss::sweep(app).await;
     if !app.node.clock.agrees() {
         return;

@@ -7,11 +7,11 @@ use serde_json::{Map, Value, json};
 use crate::audit;
 use crate::authority::Caller;
 use crate::config::reload::{Changed, STATIC, hot_fields};
-use crate::server::App;
+use crate::surface::easytransfer::Service;
 use crate::surface::refusal::Refused;
 
 /// `POST /api/admin/reload-config`: what the file says from now on; a broken file is 400 and changes nothing.
-pub async fn reload(State(app): State<App>, Extension(caller): Extension<Caller>) -> Result<Json<Value>, Refused> {
+pub async fn reload(State(app): State<Service>, Extension(caller): Extension<Caller>) -> Result<Json<Value>, Refused> {
     check(&caller)?;
     audit::node(&caller, "reload");
     let reloaded = app.reload().await.map_err(|error| Refused::new(400, error.to_string()))?;
@@ -33,7 +33,7 @@ pub async fn reload(State(app): State<App>, Extension(caller): Extension<Caller>
 }
 
 /// `GET /api/admin/config-status`
-pub async fn status(State(app): State<App>, Extension(caller): Extension<Caller>) -> Result<Json<Value>, Refused> {
+pub async fn status(State(app): State<Service>, Extension(caller): Extension<Caller>) -> Result<Json<Value>, Refused> {
     check(&caller)?;
     let server = &app.node.config().server;
     Ok(Json(json!({

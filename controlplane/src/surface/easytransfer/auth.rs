@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::clock::iso;
 use crate::line::attached::Attached;
-use crate::server::App;
+use crate::surface::easytransfer::Service;
 use crate::surface::query::Invalid;
 use crate::surface::refusal::Refused;
 
@@ -18,7 +18,7 @@ struct Asked {
 }
 
 /// Whether a token is valid.
-pub async fn verify(State(app): State<App>, Attached(body): Attached) -> Response {
+pub async fn verify(State(app): State<Service>, Attached(body): Attached) -> Response {
     let Ok(Asked { token }) = serde_json::from_slice(&body) else {
         return Invalid::in_body("token", "JSON with one token, a string", Value::Null).into_response();
     };

@@ -9,7 +9,6 @@ use etransfer_contract::ranges::Asked;
 use http::header::CONTENT_RANGE;
 use http::{HeaderMap, Method};
 
-use super::disposition::attachment;
 use super::files::find;
 use super::quota::download_rate;
 use super::shape::{self, OCTETS};
@@ -20,7 +19,8 @@ use crate::clock::iso;
 use crate::config::{OnceMode, Policy};
 use crate::line::decision::Decision;
 use crate::retention::receiver::Receiver;
-use crate::server::App;
+use crate::surface::disposition::attachment;
+use crate::surface::easytransfer::Service;
 use crate::surface::query::{Invalid, Query};
 use crate::surface::refusal::Refused;
 
@@ -37,7 +37,7 @@ struct Chunk {
 
 /// Content of a file.
 pub async fn download(
-    State(app): State<App>,
+    State(app): State<Service>,
     Extension(caller): Extension<Caller>,
     Path(id): Path<String>,
     RawQuery(query): RawQuery,

@@ -25,8 +25,8 @@ use crate::authority::Presented;
 use crate::authority::open::is_open;
 use crate::line::decision::{add_fields, is_grant};
 use crate::line::meta::Meta;
-use crate::server::App;
 use crate::surface::cross_origin::is_preflight;
+use crate::surface::easytransfer::Service;
 use crate::surface::percent::{self, Undecodable};
 use crate::surface::refusal::Refused;
 
@@ -34,7 +34,7 @@ use crate::surface::refusal::Refused;
 pub const TUS_RESUMABLE: HeaderName = HeaderName::from_static("tus-resumable");
 
 /// One request to its answer.
-pub async fn handle(app: &App, router: &Router, mut request: Request) -> Response {
+pub async fn handle(app: &Service, router: &Router, mut request: Request) -> Response {
     without_slash(&mut request);
     let is_tus = uploads::is_tus_path(request.uri().path());
     let config = app.node.config();
@@ -104,7 +104,7 @@ fn check_path(path: &str) -> Result<(), Refused> {
 }
 
 /// The one place where authority is decided; every route is behind it.
-pub async fn gate(State(app): State<App>, mut request: Request, next: Next) -> Response {
+pub async fn gate(State(app): State<Service>, mut request: Request, next: Next) -> Response {
     match admit(&app, &mut request).await {
         Ok(()) => next.run(request).await,
         Err(refused) => refused.into_response(),
@@ -112,7 +112,7 @@ pub async fn gate(State(app): State<App>, mut request: Request, next: Next) -> R
 }
 
 /// Who comes in; a request that does is told who asks.
-pub async fn admit(app: &App, request: &mut Request) -> Result<(), Refused> {
+pub async fn admit(app: &Service, request: &mut Request) -> Result<(), Refused> {
     let path = request.uri().path();
     let is_question = request.method() == Method::OPTIONS && uploads::is_tus_path(path);
     if is_question || is_open(path) {

@@ -21,7 +21,7 @@ use crate::machine::endpoints::{Endpoint, endpoints as find_endpoints};
 use crate::machine::interface::Interface;
 use crate::machine::proof::is_nonce;
 use crate::machine::traffic::rate_text;
-use crate::server::App;
+use crate::surface::easytransfer::Service;
 use crate::surface::refusal::Refused;
 
 /// Names the node. A field and not a key: the body of CONTRACT.md §5.1 is fixed.
@@ -35,7 +35,7 @@ const PROOF: HeaderName = HeaderName::from_static("x-node-proof");
 /// A nonce is answered with the proof for the local address of the connection, or for the address that the operator
 /// advertises and the client asked for.
 pub async fn health(
-    State(app): State<App>,
+    State(app): State<Service>,
     parts: Parts,
 ) -> Result<(AppendHeaders<Vec<(HeaderName, String)>>, Json<Value>), Refused> {
     let mut fields = vec![(NODE, app.identity.to_string())];
@@ -54,7 +54,7 @@ pub async fn health(
 }
 
 /// `GET /api/info`
-pub async fn info(State(app): State<App>) -> Json<Value> {
+pub async fn info(State(app): State<Service>) -> Json<Value> {
     let config = app.node.config();
     let (totals, plane) = (app.node.totals(&OWN), app.node.plane());
     let interfaces = app.traffic.interfaces();
@@ -84,7 +84,7 @@ fn policies(allow_permanent: bool) -> &'static [&'static str] {
 }
 
 /// `GET /api/storage`
-pub async fn storage(State(app): State<App>) -> Json<Value> {
+pub async fn storage(State(app): State<Service>) -> Json<Value> {
     let used = app.node.used();
     let max = app.node.config().storage.max_storage_size.map(|size| size.0);
     let available = max.map(|max| max.saturating_sub(used));
@@ -110,7 +110,7 @@ pub async fn storage(State(app): State<App>) -> Json<Value> {
 }
 
 /// `GET /api/endpoints`
-pub async fn endpoints(State(app): State<App>) -> Json<Value> {
+pub async fn endpoints(State(app): State<Service>) -> Json<Value> {
     let (all, total) = (app.endpoints(), Rates::total(&app.traffic.interfaces()));
     let transfers = app.node.plane().transfers;
     let moment = Moment { endpoints: &all, transfers: &transfers, now: Instant::now() };
@@ -126,12 +126,12 @@ pub async fn endpoints(State(app): State<App>) -> Json<Value> {
 }
 
 /// `GET /api/traffic`
-pub async fn traffic(State(app): State<App>) -> Json<Value> {
+pub async fn traffic(State(app): State<Service>) -> Json<Value> {
     Json(app.traffic_now())
 }
 
 /// `GET /api/stats`
-pub async fn stats(State(app): State<App>) -> Result<Json<Value>, Refused> {
+pub async fn stats(State(app): State<Service>) -> Result<Json<Value>, Refused> {
     let user_count = match &app.people {
         Some(people) => people.count_users().await?,
         None => 0,
@@ -169,7 +169,7 @@ pub async fn stats(State(app): State<App>) -> Result<Json<Value>, Refused> {
     })))
 }
 
-impl App {
+impl Service {
     /// Where clients reach this node.
     fn endpoints(&self) -> Vec<Endpoint> {
         let bound = self.bound();

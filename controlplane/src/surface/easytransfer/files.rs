@@ -9,11 +9,11 @@ use serde_json::{Value, json};
 use super::shape;
 use crate::audit;
 use crate::authority::Caller;
-use crate::catalogue::{Entry, Scope, Surface};
+use crate::catalogue::{Entry, Scope, SurfaceId};
 use crate::config::Setting;
 use crate::line::decision::Decision;
 use crate::node::{Look, Node, Want};
-use crate::server::App;
+use crate::surface::easytransfer::Service;
 use crate::surface::query::{Invalid, Query};
 use crate::surface::refusal::Refused;
 
@@ -24,7 +24,7 @@ const PAGE_SIZE: u64 = 20;
 
 /// A page of files, newest change first; of all surfaces when asked for (what is of another is only told, never served).
 pub async fn list(
-    State(app): State<App>,
+    State(app): State<Service>,
     Extension(caller): Extension<Caller>,
     RawQuery(query): RawQuery,
 ) -> Result<Json<Value>, Invalid> {
@@ -46,7 +46,7 @@ pub async fn list(
     };
     let skip = usize::try_from((page - 1).saturating_mul(page_size)).unwrap_or(usize::MAX);
     let surface = match query.get("surfaces") {
-        None => Some(Surface::EasyTransfer),
+        None => Some(SurfaceId::EasyTransfer),
         Some("all") => None,
         Some(other) => return Err(Invalid::query("surfaces", "all", other)),
     };
@@ -57,7 +57,7 @@ pub async fn list(
         if surface.is_none() {
             file["surface"] = entry.record.surface.name().into();
         }
-        if entry.record.surface != Surface::EasyTransfer {
+        if entry.record.surface != SurfaceId::EasyTransfer {
             // Another surface counts downloads in its own way, or not at all.
             file["metadata"]["download_count"] = Value::Null;
         }
@@ -69,7 +69,7 @@ pub async fn list(
 
 /// One file.
 pub async fn get(
-    State(app): State<App>,
+    State(app): State<Service>,
     Extension(caller): Extension<Caller>,
     Path(id): Path<String>,
 ) -> Result<Json<Value>, Refused> {
@@ -79,7 +79,7 @@ pub async fn get(
 
 /// What a download will find.
 pub async fn download_info(
-    State(app): State<App>,
+    State(app): State<Service>,
     Extension(caller): Extension<Caller>,
     Path(id): Path<String>,
 ) -> Result<Json<Value>, Refused> {
@@ -90,7 +90,7 @@ pub async fn download_info(
 
 /// Deletes a file or an upload: its record now, durably; its bytes by the data plane before it answers.
 pub async fn delete(
-    State(app): State<App>,
+    State(app): State<Service>,
     Extension(caller): Extension<Caller>,
     Path(id): Path<String>,
 ) -> Result<Decision, Refused> {
@@ -105,7 +105,7 @@ pub async fn delete(
 }
 
 /// The expiry sweep, now; one at a time.
-pub async fn cleanup(State(app): State<App>, Extension(caller): Extension<Caller>) -> Result<Json<Value>, Refused> {
+pub async fn cleanup(State(app): State<Service>, Extension(caller): Extension<Caller>) -> Result<Json<Value>, Refused> {
     let _alone = app.sweeping.lock().await;
     let (cleaned, commit) = app.node.sweep();
     app.metrics.count_sweep(cleaned);
@@ -116,7 +116,7 @@ pub async fn cleanup(State(app): State<App>, Extension(caller): Extension<Caller
 
 /// The listed entry an id names. Partials and unfinished finals are nobody's files (T-CON-11); another's is as unknown.
 pub fn find(node: &Node, caller: &Caller, id: &str) -> Result<Box<Entry>, Refused> {
-    match node.look(Surface::EasyTransfer, id.parse::<ObjectId>().map_err(|_| Refused::unknown())?) {
+    match node.look(SurfaceId::EasyTransfer, id.parse::<ObjectId>().map_err(|_| Refused::unknown())?) {
         Look::There(entry) if entry.record.is_listed() && caller.sees(&entry.record) => Ok(entry),
         Look::There(_) | Look::Expired | Look::Unknown => Err(Refused::unknown()),
     }

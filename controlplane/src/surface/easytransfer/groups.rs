@@ -9,19 +9,19 @@ use crate::authority::Caller;
 use crate::line::attached::Attached;
 use crate::people::Group;
 use crate::quota::Quota;
-use crate::server::App;
+use crate::surface::easytransfer::Service;
 use crate::surface::query::{Invalid, path_number};
 use crate::surface::refusal::Refused;
 
 /// `GET /api/groups`: by name, for everybody who is signed in.
-pub async fn list(State(app): State<App>, Extension(caller): Extension<Caller>) -> Result<Json<Value>, Refused> {
+pub async fn list(State(app): State<Service>, Extension(caller): Extension<Caller>) -> Result<Json<Value>, Refused> {
     let groups = app.looked_at(&caller)?.groups().await?;
     Ok(Json(json!({"groups": groups.iter().map(shape).collect::<Vec<_>>()})))
 }
 
 /// `POST /api/groups`
 pub async fn create(
-    State(app): State<App>,
+    State(app): State<Service>,
     Extension(caller): Extension<Caller>,
     Attached(body): Attached,
 ) -> Result<Json<Value>, Refused> {
@@ -34,7 +34,7 @@ pub async fn create(
 
 /// `PUT /api/groups/{id}/quota`; the name in the body is required and ignored.
 pub async fn set_quota(
-    State(app): State<App>,
+    State(app): State<Service>,
     Extension(caller): Extension<Caller>,
     path: RawPathParams,
     Attached(body): Attached,
@@ -50,7 +50,7 @@ pub async fn set_quota(
 
 /// `DELETE /api/groups/{id}`; 200 also when there is none.
 pub async fn delete(
-    State(app): State<App>,
+    State(app): State<Service>,
     Extension(caller): Extension<Caller>,
     path: RawPathParams,
 ) -> Result<Json<Value>, Refused> {
@@ -64,7 +64,7 @@ pub async fn delete(
 
 /// `POST /api/groups/{gid}/members/{uid}`
 pub async fn add_member(
-    State(app): State<App>,
+    State(app): State<Service>,
     Extension(caller): Extension<Caller>,
     path: RawPathParams,
 ) -> Result<Json<Value>, Refused> {
@@ -78,7 +78,7 @@ pub async fn add_member(
 
 /// `DELETE /api/groups/{gid}/members/{uid}`; 200 also when it was none.
 pub async fn remove_member(
-    State(app): State<App>,
+    State(app): State<Service>,
     Extension(caller): Extension<Caller>,
     path: RawPathParams,
 ) -> Result<Json<Value>, Refused> {

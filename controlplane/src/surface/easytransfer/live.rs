@@ -16,14 +16,14 @@ use futures_util::stream::unfold;
 use http::header::RETRY_AFTER;
 use tokio::time::{Interval, MissedTickBehavior, interval};
 
-use crate::server::App;
+use crate::surface::easytransfer::Service;
 use crate::surface::refusal::Refused;
 
 /// Between two events: the kernel's counters are read as often.
 const PERIOD: Duration = Duration::from_secs(1);
 
 /// `GET /api/traffic/stream`
-pub async fn stream(State(app): State<App>) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Refused> {
+pub async fn stream(State(app): State<Service>) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Refused> {
     let Ok(seat) = Arc::clone(&app.audience).try_acquire_owned() else {
         return Err(Refused::new(503, "too many follow the traffic already").with(RETRY_AFTER, "10"));
     };
@@ -38,7 +38,7 @@ pub async fn stream(State(app): State<App>) -> Result<Sse<impl Stream<Item = Res
     Ok(Sse::new(events))
 }
 
-async fn next(app: &App, tick: &mut Interval, epoch: u64) -> Option<Event> {
+async fn next(app: &Service, tick: &mut Interval, epoch: u64) -> Option<Event> {
     let mut stopping = app.stopping.clone();
     tokio::select! {
         _ = tick.tick() => {}

@@ -3,7 +3,7 @@
 //! Order of one login, and what breaks if a line moves: the state is used up → the code goes to the provider → a command
 //! line's person is asked in the browser → the session is made → it is collected, once.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use axum::body::Bytes;
@@ -14,7 +14,6 @@ use http::header::{COOKIE, LOCATION, RETRY_AFTER, SET_COOKIE};
 use http::{HeaderMap, HeaderValue, StatusCode};
 use serde_json::{Value, json};
 
-use super::link;
 use super::users::public;
 use crate::audit;
 use crate::authority::{Caller, Presented};
@@ -26,8 +25,9 @@ use crate::login::{
     Arrival, Pending, PendingError, Profile, Provider, ProviderError, cookie_path, is_error_code, page, short_url,
 };
 use crate::people::{NewSession, People, PeopleError};
-use crate::server::App;
 use crate::surface::attempts::{Attempts, client};
+use crate::surface::easytransfer::Service;
+use crate::surface::link;
 use crate::surface::query::{Invalid, Query};
 use crate::surface::refusal::Refused;
 
@@ -38,19 +38,19 @@ const CONFIRM_COOKIE: &str = "et_confirm";
 
 /// The provider, and the logins under way.
 pub struct Login {
-    provider: Provider,
+    provider: Arc<Provider>,
     starts: Attempts,
     pending: Mutex<Pending<NewSession>>,
 }
 
 impl Login {
     /// With `provider`.
-    pub fn with(provider: Provider) -> Self {
+    pub fn with(provider: Arc<Provider>) -> Self {
         Self { provider, starts: Attempts::new(LOGIN_STARTS_MAX), pending: Mutex::default() }
     }
 
     /// One more login from this client, or 429.
-    fn admit(&self, app: &App, meta: &Meta, headers: &HeaderMap) -> Result<(), Refused> {
+    fn admit(&self, app: &Service, meta: &Meta, headers: &HeaderMap) -> Result<(), Refused> {
         let client = client(&app.node.config(), meta, headers);
         self.starts.check(client)?;
         self.starts.count(client);
@@ -64,7 +64,7 @@ impl Login {
 
 /// `GET /api/users/login-info`
 pub async fn info(
-    State(app): State<App>,
+    State(app): State<Service>,
     Extension(meta): Extension<Meta>,
     headers: HeaderMap,
 ) -> Result<Json<Value>, Refused> {
@@ -84,7 +84,7 @@ pub async fn info(
 
 /// `POST /api/users/login/start`: a command line begins. What it polls with is not the state of the URL.
 pub async fn start(
-    State(app): State<App>,
+    State(app): State<Service>,
     Extension(meta): Extension<Meta>,
     headers: HeaderMap,
 ) -> Result<Json<Value>, Refused> {
@@ -106,7 +106,7 @@ pub async fn start(
 }
 
 /// `GET /api/users/login/poll/{state}`: the session, once.
-pub async fn poll(State(app): State<App>, Path(poll_id): Path<String>) -> Result<Json<Value>, Refused> {
+pub async fn poll(State(app): State<Service>, Path(poll_id): Path<String>) -> Result<Json<Value>, Refused> {
     let collected = app.login()?.pending().collect(&poll_id, Instant::now());
     let Some(made) = collected.map_err(|error| Refused::new(404, error.to_string()))? else {
         return Ok(Json(json!({"completed": false})));
@@ -123,7 +123,7 @@ pub async fn poll(State(app): State<App>, Path(poll_id): Path<String>) -> Result
 
 /// `GET /api/users/login`: a browser begins.
 pub async fn browser(
-    State(app): State<App>,
+    State(app): State<Service>,
     Extension(meta): Extension<Meta>,
     headers: HeaderMap,
 ) -> Result<Response, Refused> {
@@ -139,7 +139,7 @@ pub async fn browser(
 }
 
 /// `GET /l/{link}`: the short way to the authorize URL of a command line's login.
-pub async fn short(State(app): State<App>, Path(link): Path<String>) -> Result<Response, Refused> {
+pub async fn short(State(app): State<Service>, Path(link): Path<String>) -> Result<Response, Refused> {
     let login = app.login.as_deref().ok_or_else(|| Refused::new(404, "no such login"))?;
     match login.pending().link(&link, Instant::now()) {
         Ok(target) => redirect(target),
@@ -150,7 +150,7 @@ pub async fn short(State(app): State<App>, Path(link): Path<String>) -> Result<R
 
 /// `GET /api/users/callback`: the provider sent a browser back.
 pub async fn callback(
-    State(app): State<App>,
+    State(app): State<Service>,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Result<Response, Refused> {
@@ -204,7 +204,7 @@ pub async fn callback(
 
 /// `POST /api/users/login/confirm`: the person in the browser says yes to the login of a command line.
 pub async fn confirm(
-    State(app): State<App>,
+    State(app): State<Service>,
     headers: HeaderMap,
     Attached(body): Attached,
 ) -> Result<Response, Refused> {
@@ -231,7 +231,7 @@ pub async fn confirm(
 
 /// `POST /api/users/logout`: whatever session was presented ends, with every grant.
 pub async fn logout(
-    State(app): State<App>,
+    State(app): State<Service>,
     Extension(caller): Extension<Caller>,
     Extension(presented): Extension<Presented>,
 ) -> Result<Json<Value>, Refused> {
@@ -267,7 +267,7 @@ async fn sign_in(people: &People, profile: &Profile) -> Result<NewSession, Respo
     }
 }
 
-impl App {
+impl Service {
     fn login(&self) -> Result<&Login, Refused> {
         self.login.as_deref().ok_or_else(|| Refused::new(501, "nobody needs to sign in on this server"))
     }
@@ -281,7 +281,7 @@ impl From<ProviderError> for Refused {
     }
 }
 
-fn callback_url(app: &App, login: &Login, meta: &Meta, headers: &HeaderMap) -> String {
+fn callback_url(app: &Service, login: &Login, meta: &Meta, headers: &HeaderMap) -> String {
     login.provider.settings().callback.url(&link::base(&app.node.config(), meta, headers))
 }
 

@@ -14,13 +14,11 @@
 mod admin;
 mod auth;
 mod cors;
-pub mod disposition;
 mod download;
 pub mod entry;
 mod facts;
 mod files;
 mod groups;
-pub mod link;
 pub mod live;
 pub mod login;
 mod openapi;
@@ -28,43 +26,44 @@ mod probes;
 mod quota;
 mod recheck;
 mod rights;
+mod service;
 mod shape;
 mod strangers;
 mod tus;
 mod users;
+
+pub use service::{EasyTransfer, Service};
 
 use axum::Router;
 use axum::extract::{Request, State};
 use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, any, delete, get, post, put};
-pub use recheck::right;
 
 use super::refusal::Refused;
-use crate::catalogue::{Scope, Surface};
-use crate::server::App;
+use crate::catalogue::{Scope, SurfaceId};
 
 /// This dialect in the metrics.
-pub const NAME: &str = Surface::EasyTransfer.name();
+pub const NAME: &str = SurfaceId::EasyTransfer.name();
 /// Everybody's files and uploads of this dialect.
-const OWN: Scope = Scope::of(Surface::EasyTransfer);
+const OWN: Scope = Scope::of(SurfaceId::EasyTransfer);
 
 /// All routes, each behind the gate. A path or method that does not exist is told before a credential is asked for
 /// (TUS.md §A12).
-pub fn router(app: &App) -> Router<App> {
+pub fn router(app: &Service) -> Router<Service> {
     let gate = || from_fn_with_state(app.clone(), entry::gate);
-    let behind = |router: Router<App>, (path, methods): (&str, MethodRouter<App>)| {
+    let behind = |router: Router<Service>, (path, methods): (&str, MethodRouter<Service>)| {
         router.route(path, methods.route_layer(gate()))
     };
     let people = app.people.is_some().then(people).into_iter().flatten();
     let router = routes().into_iter().chain(tus::routes()).chain(people).fold(Router::new(), behind);
-    let unbuilt = |router: Router<App>, path: &&str| router.route(path, any(unbuilt).layer(gate()));
+    let unbuilt = |router: Router<Service>, path: &&str| router.route(path, any(unbuilt).layer(gate()));
     let router = UNBUILT.iter().fold(router, unbuilt);
-    let migrations = |router: Router<App>, path: &&str| router.route(path, any(admin::migrations).layer(gate()));
+    let migrations = |router: Router<Service>, path: &&str| router.route(path, any(admin::migrations).layer(gate()));
     MIGRATIONS.iter().fold(router, migrations).fallback(unknown)
 }
 
-fn routes() -> Vec<(&'static str, MethodRouter<App>)> {
+fn routes() -> Vec<(&'static str, MethodRouter<Service>)> {
     vec![
         ("/openapi.json", get(openapi::json)),
         ("/docs", get(openapi::docs)),
@@ -96,7 +95,7 @@ fn routes() -> Vec<(&'static str, MethodRouter<App>)> {
 }
 
 /// Routes of the user system; without it they do not exist (CONTRACT.md §6).
-fn people() -> Vec<(&'static str, MethodRouter<App>)> {
+fn people() -> Vec<(&'static str, MethodRouter<Service>)> {
     vec![
         ("/api/admin/recalculate-storage", post(users::recalculate)),
         ("/api/users/login", get(login::browser)),
@@ -139,7 +138,7 @@ async fn unbuilt() -> Response {
 }
 
 /// Below `/api` whoever has no right does not learn which paths there are (CONTRACT.md §1.3).
-async fn unknown(State(app): State<App>, mut request: Request) -> Response {
+async fn unknown(State(app): State<Service>, mut request: Request) -> Response {
     let is_api = request.uri().path().split('/').nth(1) == Some("api");
     if is_api && let Err(refused) = entry::admit(&app, &mut request).await {
         return refused.into_response();

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use super::admin;
 use crate::authority::Caller;
 use crate::metrics::MEDIA_TYPE;
-use crate::server::App;
+use crate::surface::easytransfer::Service;
 use crate::surface::refusal::Refused;
 
 /// `GET /livez`: an answer is all there is to say. While the control plane is away the data plane answers 503.
@@ -20,7 +20,7 @@ pub async fn live() -> Json<Value> {
 }
 
 /// `GET /readyz`: 200 when nothing is missing, else 503 with what is.
-pub async fn ready(State(app): State<App>) -> Response {
+pub async fn ready(State(app): State<Service>) -> Response {
     let missing = app.missing();
     let status = if missing.is_empty() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     let mut body = json!({"ready": missing.is_empty(), "missing": missing});
@@ -31,12 +31,12 @@ pub async fn ready(State(app): State<App>) -> Response {
 }
 
 /// `GET /metrics`: it names interfaces and tells how much is stored, so not everybody may read it.
-pub async fn metrics(State(app): State<App>, Extension(caller): Extension<Caller>) -> Result<Response, Refused> {
+pub async fn metrics(State(app): State<Service>, Extension(caller): Extension<Caller>) -> Result<Response, Refused> {
     admin::check(&caller)?;
     Ok(([(CONTENT_TYPE, MEDIA_TYPE), (CACHE_CONTROL, "no-store")], app.metrics.text()).into_response())
 }
 
-impl App {
+impl Service {
     /// What keeps this node from doing its work:
     ///
     /// * `catalogue` the last write of the catalogue failed

@@ -10,7 +10,7 @@ use crate::catalogue::{Owner, UserId};
 use crate::config::UserCheck;
 use crate::node::{Account, Room, Whose};
 use crate::quota::Quota;
-use crate::server::App;
+use crate::surface::easytransfer::Service;
 use crate::surface::refusal::Refused;
 
 /// `Retry-After` of a 507, in seconds.
@@ -29,7 +29,7 @@ pub fn download_rate(caller: &Caller) -> Option<Rate> {
     Some(Rate { key: format!("{}:down", caller.who.as_str()), bytes_per_s: person.quota.download_speed_limit? })
 }
 
-impl App {
+impl Service {
     /// What a person may use at this moment; somebody who is no more has no limits left to keep.
     pub async fn quota_of(&self, id: UserId, caller: &Caller) -> Result<Quota, Refused> {
         if let Some(person) = caller.signed_in().filter(|person| person.user.id == id) {

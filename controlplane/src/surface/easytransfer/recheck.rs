@@ -6,14 +6,14 @@ use http::Method;
 
 use super::quota::{download_rate, upload_rate};
 use crate::authority::{Denied, Presented};
-use crate::catalogue::Surface;
+use crate::catalogue::SurfaceId;
 use crate::line::meta::Meta;
 use crate::node::Look;
-use crate::server::App;
+use crate::surface::easytransfer::Service;
 use crate::surface::recheck::Right;
 
 /// Who asks, and whether they see the upload or file.
-pub async fn right(app: &App, request: Request) -> Right {
+pub async fn right(app: &Service, request: Request) -> Right {
     let presented = Presented::of(request.method(), request.uri(), request.headers());
     let peer = request.extensions().get::<Meta>().and_then(|meta| meta.peer).map(|peer| peer.ip());
     let caller = match app.authority.judge(&presented, peer, &app.node.config().user_system.role_quotas).await {
@@ -22,7 +22,7 @@ pub async fn right(app: &App, request: Request) -> Right {
         Err(_) => return Right::Unknown,
     };
     let rate = if request.method() == Method::GET { download_rate(&caller) } else { upload_rate(&caller) };
-    let entry = match object_of(request.uri().path()).map(|id| app.node.look(Surface::EasyTransfer, id)) {
+    let entry = match object_of(request.uri().path()).map(|id| app.node.look(SurfaceId::EasyTransfer, id)) {
         Some(Look::There(entry)) => entry,
         Some(_) | None => return Right::Holds { rate, account: None },
     };

@@ -6,10 +6,10 @@
 use crate::authority::Caller;
 use crate::authority::caller::Person;
 use crate::people::People;
-use crate::server::App;
+use crate::surface::easytransfer::Service;
 use crate::surface::refusal::Refused;
 
-impl App {
+impl Service {
     /// Somebody who is signed in; a static token passes the gate but is nobody: 401.
     pub fn person<'c>(&self, caller: &'c Caller) -> Result<&'c Person, Refused> {
         self.known_people()?;

@@ -10,10 +10,10 @@ use std::net::IpAddr;
 use http::header::{HOST, ORIGIN};
 use http::{HeaderMap, Method};
 
-use super::link;
 use crate::config::Config;
 use crate::config::surfaces::host::bare;
 use crate::line::meta::Meta;
+use crate::surface::link;
 use crate::surface::refusal::Refused;
 
 /// The origins whose pages may read answers.

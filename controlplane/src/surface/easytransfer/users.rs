@@ -10,19 +10,22 @@ use crate::catalogue::Owner;
 use crate::config::Setting;
 use crate::people::{Role, User};
 use crate::quota::Quota;
-use crate::server::App;
 use crate::surface::easytransfer::OWN;
+use crate::surface::easytransfer::Service;
 use crate::surface::query::{Invalid, Query, path_number};
 use crate::surface::refusal::Refused;
 
 /// `GET /api/users/me`
-pub async fn me(State(app): State<App>, Extension(caller): Extension<Caller>) -> Result<Json<Value>, Refused> {
+pub async fn me(State(app): State<Service>, Extension(caller): Extension<Caller>) -> Result<Json<Value>, Refused> {
     let me = app.person(&caller)?;
     Ok(Json(public(&app, &me.user, Some(&me.quota))))
 }
 
 /// `GET /api/users/me/quota`
-pub async fn my_quota(State(app): State<App>, Extension(caller): Extension<Caller>) -> Result<Json<Value>, Refused> {
+pub async fn my_quota(
+    State(app): State<Service>,
+    Extension(caller): Extension<Caller>,
+) -> Result<Json<Value>, Refused> {
     let me = app.person(&caller)?;
     let used = app.node.used_by(&Owner::Person(me.user.id));
     let max = me.quota.max_storage_size;
@@ -36,7 +39,7 @@ pub async fn my_quota(State(app): State<App>, Extension(caller): Extension<Calle
 }
 
 /// `GET /api/users`: newest first.
-pub async fn list(State(app): State<App>, Extension(caller): Extension<Caller>) -> Result<Json<Value>, Refused> {
+pub async fn list(State(app): State<Service>, Extension(caller): Extension<Caller>) -> Result<Json<Value>, Refused> {
     let people = app.administrated(&caller)?;
     let roles = &app.node.config().user_system.role_quotas;
     let users = people.users().await?;
@@ -46,7 +49,7 @@ pub async fn list(State(app): State<App>, Extension(caller): Extension<Caller>) 
 
 /// `PUT /api/users/{id}/role?role=`
 pub async fn set_role(
-    State(app): State<App>,
+    State(app): State<Service>,
     Extension(caller): Extension<Caller>,
     path: RawPathParams,
     RawQuery(query): RawQuery,
@@ -64,7 +67,7 @@ pub async fn set_role(
 
 /// `PUT /api/users/{id}/active?active=`; disabling ends every session.
 pub async fn set_active(
-    State(app): State<App>,
+    State(app): State<Service>,
     Extension(caller): Extension<Caller>,
     path: RawPathParams,
     RawQuery(query): RawQuery,
@@ -82,7 +85,10 @@ pub async fn set_active(
 }
 
 /// `POST /api/admin/recalculate-storage`: the users' column is set to what the catalogue holds.
-pub async fn recalculate(State(app): State<App>, Extension(caller): Extension<Caller>) -> Result<Json<Value>, Refused> {
+pub async fn recalculate(
+    State(app): State<Service>,
+    Extension(caller): Extension<Caller>,
+) -> Result<Json<Value>, Refused> {
     let people = app.administrated(&caller)?;
     let mut updated = Vec::new();
     for user in people.users().await? {
@@ -103,7 +109,7 @@ pub async fn recalculate(State(app): State<App>, Extension(caller): Extension<Ca
 }
 
 /// UserPublic (CONTRACT.md §6.2). What is used is told as it is now, not as it was written down last.
-pub fn public(app: &App, user: &User, quota: Option<&Quota>) -> Value {
+pub fn public(app: &Service, user: &User, quota: Option<&Quota>) -> Value {
     json!({
         "id": user.id,
         "username": user.username,

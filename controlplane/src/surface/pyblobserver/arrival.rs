@@ -14,7 +14,7 @@ use super::refusal::Refusal;
 use super::user::User;
 use super::{file, room};
 use crate::audit;
-use crate::catalogue::{Principal, Surface};
+use crate::catalogue::{Principal, SurfaceId};
 use crate::node::Edit;
 
 /// A file whose content is being received; part of a memo.
@@ -77,7 +77,7 @@ pub async fn keep(asked: &Asked<'_>, user: &str, coming: &Coming, bytes: u64) ->
     let mut kept = User::read(node, user).unwrap_or_default();
     kept.count_upload(bytes, now);
     node.edit(kept.write(user, Edit::default().put(record))).await?;
-    audit::surface(Surface::PyBlobServer, user, audit::CREATE, coming.object);
+    audit::surface(SurfaceId::PyBlobServer, user, audit::CREATE, coming.object);
     let url = format!("{}/s/{place}", asked.base());
     Ok(json!({ "file_id": place, "file_url": url, "show_image": format!("{url}?output=html") }))
 }

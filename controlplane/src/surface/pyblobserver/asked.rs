@@ -8,15 +8,15 @@ use http::{HeaderMap, Method};
 use super::refusal::Refusal;
 use super::tokens;
 use crate::authority::origin;
-use crate::catalogue::{Owner, Surface};
+use crate::catalogue::{Owner, SurfaceId};
 use crate::config::Config;
 use crate::config::surfaces::PyBlobServer;
 use crate::line::meta::Meta;
 use crate::mounts::Mounted;
 use crate::node::{Account, Node};
-use crate::server::App;
 use crate::surface::attempts;
-use crate::surface::easytransfer::link;
+use crate::surface::link;
+use crate::surface::pyblobserver::Service;
 use crate::surface::query::Query;
 
 /// Bytes of one MB, here as in the original.
@@ -27,7 +27,7 @@ const WRONG_TOKEN_COST: u32 = 5;
 /// A request.
 pub struct Asked<'a> {
     /// The shared state.
-    pub app: &'a App,
+    pub app: &'a Service,
     /// The configuration of this moment.
     pub config: Arc<Config>,
     /// Where it came in.
@@ -101,7 +101,7 @@ impl Asked<'_> {
             return Ok(user);
         }
         if self.settings().requests_per_minute > 0 {
-            self.app.blobs.limiter.punish(self.client(), WRONG_TOKEN_COST - 1);
+            self.app.limiter.punish(self.client(), WRONG_TOKEN_COST - 1);
         }
         guesses.wrong(token)?;
         Err(Refusal::InvalidToken)
@@ -110,7 +110,7 @@ impl Asked<'_> {
     /// One more request of this client (CONTRACT.md §2.4).
     pub fn admit(&self) -> Result<(), Refusal> {
         let max = self.settings().requests_per_minute;
-        self.app.blobs.limiter.admit(self.client(), max).map_err(Refusal::TooMany)
+        self.app.limiter.admit(self.client(), max).map_err(Refusal::TooMany)
     }
 }
 
@@ -121,5 +121,5 @@ pub fn account(settings: &PyBlobServer, user: &str) -> Account {
 
 /// Whom the files of `user` belong to in the catalogue.
 pub fn owner(user: &str) -> Owner {
-    Owner::Member(Surface::PyBlobServer, user.to_owned())
+    Owner::Member(SurfaceId::PyBlobServer, user.to_owned())
 }

@@ -17,10 +17,10 @@ use super::refusal::Refusal;
 use super::tus::finished;
 use super::user::User;
 use crate::audit;
-use crate::catalogue::{Entry, NotKept, Surface};
+use crate::catalogue::{Entry, NotKept, SurfaceId};
 use crate::line::decision::Decision;
 use crate::node::Edit;
-use crate::server::App;
+use crate::surface::pyblobserver::Service;
 
 /// Records of one edit.
 const EDIT_MAX: usize = 500;
@@ -37,7 +37,7 @@ pub async fn one(asked: &Asked<'_>, name: &str) -> Result<Decision, Refusal> {
         asked.node().edit(Edit::default().delete(object)).await?;
         object
     };
-    audit::surface(Surface::PyBlobServer, &user, audit::DELETE, object);
+    audit::surface(SurfaceId::PyBlobServer, &user, audit::DELETE, object);
     let fields = vec![("Content-Type".to_owned(), "application/json".to_owned())];
     let body = json!({"message": "File deleted"}).to_string();
     Ok(Decision::grant(asked.node(), Act::Remove(Remove { object, status: 200, fields, body })))
@@ -66,15 +66,15 @@ pub async fn all(asked: &Asked<'_>) -> Result<Response, Refusal> {
 }
 
 /// Removes the files of a user that `goes` names, and tells how many.
-pub async fn remove(app: &App, user: &str, goes: impl Fn(&Entry) -> bool) -> Result<usize, NotKept> {
+pub async fn remove(app: &Service, user: &str, goes: impl Fn(&Entry) -> bool) -> Result<usize, NotKept> {
     let node = &app.node;
     let _alone = User::lock(&app.node, user).await;
     finished::count_alone(node, user).await?;
-    app.blobs.flush_alone(node, user).await?;
+    app.flush_alone(node, user).await?;
     let gone: Vec<Entry> = list::of_user(node, user).into_iter().filter(goes).collect();
     for part in gone.chunks(EDIT_MAX) {
         node.edit(part.iter().fold(Edit::default(), |edit, entry| edit.delete(entry.record.id))).await?;
-        part.iter().for_each(|entry| audit::surface(Surface::PyBlobServer, user, audit::DELETE, entry.record.id));
+        part.iter().for_each(|entry| audit::surface(SurfaceId::PyBlobServer, user, audit::DELETE, entry.record.id));
     }
     Ok(gone.len())
 }

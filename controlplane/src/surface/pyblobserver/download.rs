@@ -12,11 +12,11 @@ use super::asked::Asked;
 use super::refusal::Refusal;
 use super::{file, mime};
 use crate::audit;
-use crate::catalogue::{Entry, Surface};
+use crate::catalogue::{Entry, SurfaceId};
 use crate::clock::imf;
 use crate::line::decision::Decision;
 use crate::surface::delivery;
-use crate::surface::easytransfer::disposition::{self, Show};
+use crate::surface::disposition::{self, Show};
 use crate::surface::html::escaped;
 
 /// Nothing but the picture, from here.
@@ -42,7 +42,7 @@ pub fn download(asked: &Asked<'_>, name: &str) -> Result<Decision, Refusal> {
 
 fn record(asked: &Asked<'_>, name: &str) -> Result<Response, Refusal> {
     let found = file::find(asked.node(), name).ok_or(Refusal::FileNotFound)?;
-    let tally = asked.app.blobs.downloads.of_file(file::user_of(&found.record), name);
+    let tally = asked.app.downloads.of_file(file::user_of(&found.record), name);
     let entry = file::find(asked.node(), name).ok_or(Refusal::FileNotFound)?;
     Ok(Json(file::told(asked, &entry, tally)).into_response())
 }
@@ -71,8 +71,8 @@ fn content(asked: &Asked<'_>, entry: &Entry, show: Show) -> Result<Decision, Ref
     };
     let length = record.length.unwrap_or(0);
     if asked.method == Method::GET && counts(&asked.headers, ranges_count, length) {
-        asked.app.blobs.downloads.count(asked.node(), entry, asked.node().clock.now_ms());
-        audit::surface(Surface::PyBlobServer, "anyone", audit::DOWNLOAD, record.id);
+        asked.app.downloads.count(asked.node(), entry, asked.node().clock.now_ms());
+        audit::surface(SurfaceId::PyBlobServer, "anyone", audit::DOWNLOAD, record.id);
     }
     let serve = delivery::complete(record.id, length, etag, changed_ms, fields(&record.filename, show));
     Ok(Decision::grant(asked.node(), Act::Serve(serve)))

@@ -8,10 +8,10 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use super::Blobs;
+use super::Service;
 use super::file::{self, Detail};
 use super::user::User;
-use crate::catalogue::{Entry, NotKept, Surface};
+use crate::catalogue::{Entry, NotKept, SurfaceId};
 use crate::node::{Edit, Node};
 
 /// How often counts are written down.
@@ -51,7 +51,7 @@ impl Downloads {
         let mut tallies = self.lock();
         // What is not here the catalogue has, and it is read under this lock: nothing is between the two.
         let of_file = tallies.files.entry((user.to_owned(), place.clone())).or_insert_with(|| {
-            let kept = node.by_place(Surface::PyBlobServer, place);
+            let kept = node.by_place(SurfaceId::PyBlobServer, place);
             Tally { times: kept.map_or(0, |kept| Detail::of(&kept.record).downloads), ..Tally::default() }
         });
         of_file.times += 1;
@@ -93,9 +93,10 @@ impl Tallies {
     }
 }
 
-impl Blobs {
+impl Service {
     /// Writes down what was counted; what cannot be written stays counted.
-    pub async fn flush(&self, node: &Node) -> Result<(), NotKept> {
+    pub async fn flush(&self) -> Result<(), NotKept> {
+        let node = &self.node;
         let users: Vec<String> = self.downloads.lock().users.keys().cloned().collect();
         for user in users {
             let _alone = User::lock(node, &user).await;
@@ -115,7 +116,7 @@ impl Blobs {
             let mut edit = Edit::default();
             for (place, tally) in part {
                 // One that was deleted meanwhile stays deleted: that happens under the same lock.
-                let Some(entry) = node.by_place(Surface::PyBlobServer, place) else { continue };
+                let Some(entry) = node.by_place(SurfaceId::PyBlobServer, place) else { continue };
                 let mut record = entry.record;
                 let detail = Detail::of(&record);
                 let last_download_ms = detail.last_download_ms.max(Some(tally.last_ms));

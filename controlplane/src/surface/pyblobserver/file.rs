@@ -9,7 +9,7 @@ use super::asked::{Asked, owner};
 use super::downloads::Tally;
 use super::stamp::stamp;
 use super::{mime, short};
-use crate::catalogue::{Entry, Keep, Kind, Owner, Record, Surface};
+use crate::catalogue::{Entry, Keep, Kind, Owner, Record, SurfaceId};
 use crate::config::Policy;
 use crate::node::Node;
 use crate::node::key_locks::KeyGuard;
@@ -59,7 +59,7 @@ pub fn record(id: ObjectId, place: String, user: &str, name: String, created_ms:
         idempotency_key: None,
         owner: Some(owner(user)),
         maker: String::new(),
-        surface: Surface::PyBlobServer,
+        surface: SurfaceId::PyBlobServer,
         key: place,
         detail: Value::Null,
     }
@@ -67,7 +67,7 @@ pub fn record(id: ObjectId, place: String, user: &str, name: String, created_ms:
 
 /// The complete file with this short name.
 pub fn find(node: &Node, name: &str) -> Option<Entry> {
-    let entry = short::is_name(name).then(|| node.by_place(Surface::PyBlobServer, name)).flatten()?;
+    let entry = short::is_name(name).then(|| node.by_place(SurfaceId::PyBlobServer, name)).flatten()?;
     entry.record.is_complete().then_some(entry)
 }
 
@@ -75,8 +75,8 @@ pub fn find(node: &Node, name: &str) -> Option<Entry> {
 pub async fn draw_place(node: &Node, length: usize) -> (String, KeyGuard<'_>) {
     loop {
         let place = short::draw(length);
-        let alone = node.locks.lock(Surface::PyBlobServer, &place).await;
-        if node.by_place(Surface::PyBlobServer, &place).is_none() {
+        let alone = node.locks.lock(SurfaceId::PyBlobServer, &place).await;
+        if node.by_place(SurfaceId::PyBlobServer, &place).is_none() {
             return (place, alone);
         }
     }
@@ -85,7 +85,7 @@ pub async fn draw_place(node: &Node, length: usize) -> (String, KeyGuard<'_>) {
 /// Whose it is.
 pub fn user_of(record: &Record) -> &str {
     match &record.owner {
-        Some(Owner::Member(Surface::PyBlobServer, user)) => user,
+        Some(Owner::Member(SurfaceId::PyBlobServer, user)) => user,
         Some(Owner::Member(..) | Owner::Person(_)) | None => "",
     }
 }

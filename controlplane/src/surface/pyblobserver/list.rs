@@ -7,13 +7,13 @@ use serde_json::Value;
 use super::asked::{Asked, owner};
 use super::file;
 use super::refusal::Refusal;
-use crate::catalogue::{Entry, Scope, Surface};
+use crate::catalogue::{Entry, Scope, SurfaceId};
 use crate::node::{Node, Want};
 
 /// Lists.
 pub fn list(asked: &Asked<'_>) -> Result<Response, Refusal> {
     let user = asked.user()?;
-    let tallies = asked.app.blobs.downloads.of_files(&user);
+    let tallies = asked.app.downloads.of_files(&user);
     let files = of_user(asked.node(), &user);
     let told: Vec<Value> =
         files.iter().map(|entry| file::told(asked, entry, tallies.get(&entry.record.key).copied())).collect();
@@ -22,6 +22,6 @@ pub fn list(asked: &Asked<'_>) -> Result<Response, Refusal> {
 
 /// Complete files of a user, newest first.
 pub fn of_user(node: &Node, user: &str) -> Vec<Entry> {
-    let scope = Scope { surface: Some(Surface::PyBlobServer), owner: Some(owner(user)) };
+    let scope = Scope { surface: Some(SurfaceId::PyBlobServer), owner: Some(owner(user)) };
     node.list(&Want { scope, complete: true, incomplete: false, skip: 0, take: usize::MAX }).entries
 }

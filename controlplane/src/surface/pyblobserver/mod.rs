@@ -22,6 +22,7 @@ mod rate;
 mod refusal;
 mod room;
 mod route;
+mod service;
 mod short;
 mod socket;
 mod stamp;
@@ -31,6 +32,8 @@ mod upkeep;
 mod upload;
 mod user;
 
+pub use service::Service;
+
 use axum::Json;
 use axum::extract::{FromRequest, Request};
 use axum::response::{IntoResponse, Response};
@@ -39,18 +42,14 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use serde_json::json;
 
 use asked::Asked;
-use downloads::Downloads;
-use rate::Limiter;
 use refusal::Refusal;
 use route::Route;
-pub use upkeep::keep_up;
 use upload::Files;
 
 use crate::line::decision::{Decision, add_fields};
 use crate::line::meta::{Call, Meta};
 use crate::line::told::Told;
 use crate::mounts::Mounted;
-use crate::server::App;
 use crate::surface::cross_origin::{CrossOrigin, is_preflight};
 use crate::surface::recheck::Right;
 
@@ -64,17 +63,8 @@ const FIELDS: &str = "Authorization, Content-Type, Location, X-Filename, Tus-Res
      X-HTTP-Method-Override, X-Requested-With";
 const MAX_AGE_S: u32 = 3600;
 
-/// What this dialect holds in memory; a restart loses at most the downloads of the last second.
-#[derive(Debug, Default)]
-pub struct Blobs {
-    /// Requests per address.
-    limiter: Limiter,
-    /// Downloads that the catalogue does not have yet.
-    downloads: Downloads,
-}
-
 /// One request to its answer.
-pub async fn handle(app: &App, mounted: &Mounted, request: Request) -> Response {
+pub async fn handle(app: &Service, mounted: &Mounted, request: Request) -> Response {
     let config = app.node.config();
     let settings = &config.surfaces.pyblobserver;
     let pages = CrossOrigin {
@@ -121,7 +111,7 @@ pub async fn handle(app: &App, mounted: &Mounted, request: Request) -> Response 
 }
 
 /// Whether the user of a transfer under way still may. A conversation looks its token up for every message.
-pub fn right(app: &App, request: &Request) -> Right {
+pub fn right(app: &Service, request: &Request) -> Right {
     let config = app.node.config();
     let settings = &config.surfaces.pyblobserver;
     let is_open = match Route::of(request.uri().path(), settings.extended) {

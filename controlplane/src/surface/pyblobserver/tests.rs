@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use axum::Router;
 use axum::body::Body;
 use axum::extract::Request;
 use etransfer_contract::line;
@@ -11,13 +12,14 @@ use serde_json::{Value, json};
 use tokio::sync::watch;
 
 use super::file::{self, Detail};
-use super::{downloads, upkeep};
+use super::{Service, downloads, upkeep};
 use crate::authority::Authority;
-use crate::catalogue::{Beginning, Change, Commit, Keeper, NotKept, Surface};
+use crate::catalogue::{Beginning, Change, Commit, Keeper, NotKept, SurfaceId};
 use crate::config::surfaces::{AllowedUser, Credential};
 use crate::config::{Config, Secret};
 use crate::node::{Edit, Node};
 use crate::server::{App, Routes};
+use crate::surface::Surface;
 use crate::surface::entry::handle;
 
 const DAY_MS: u64 = 24 * 3_600_000;
@@ -31,8 +33,9 @@ fn config() -> Config {
     config
 }
 
-fn app() -> (App, watch::Sender<bool>) {
-    App::for_tests(config(), Authority::open(None))
+fn app() -> (Service, watch::Sender<bool>) {
+    let (app, stop) = App::for_tests(config(), Authority::open(None));
+    (Service::of(&app), stop)
 }
 
 /// A file, uploaded and perhaps downloaded so many days ago.
@@ -45,7 +48,7 @@ async fn keep(node: &Node, user: &str, place: &str, uploaded: u64, downloaded: O
     node.edit(Edit::default().put(record)).await.unwrap();
 }
 
-async fn ask(app: &App, method: &str, target: &str, user: &str) -> Value {
+async fn ask(app: &Service, method: &str, target: &str, user: &str) -> Value {
     let request = Request::builder()
         .method(method)
         .uri(format!("/blob{target}"))
@@ -54,12 +57,14 @@ async fn ask(app: &App, method: &str, target: &str, user: &str) -> Value {
         .header(line::LINE, "decide")
         .header(line::PEER, "192.0.2.7:4000")
         .header(line::BODY, "none");
-    let response = handle(app, &Routes::of(app), request.body(Body::empty()).unwrap()).await;
+    let surfaces: [Box<dyn Surface>; 1] = [Box::new(app.clone())];
+    let routes = Routes { line: Router::new(), surfaces: Arc::new(surfaces) };
+    let response = handle(app, &routes, request.body(Body::empty()).unwrap()).await;
     let body = response.into_body().collect().await.unwrap().to_bytes();
     serde_json::from_slice(&body).unwrap()
 }
 
-async fn places(app: &App, user: &str) -> Vec<String> {
+async fn places(app: &Service, user: &str) -> Vec<String> {
     let listed = ask(app, "GET", "/list", user).await;
     let mut places: Vec<String> =
         listed.as_array().unwrap().iter().map(|file| file["file_id"].as_str().unwrap().to_owned()).collect();
@@ -120,24 +125,25 @@ impl Keeper for Arc<Away> {
 #[tokio::test]
 async fn section_4_2_counts_wait_for_a_catalogue_that_is_away() {
     let away = Arc::new(Away::default());
-    let (mut app, _stop) = app();
+    let (mut app, _stop) = App::for_tests(config(), Authority::open(None));
     app.node = Arc::new(Node::new(
         Arc::new(config()),
         Beginning { keeper: Box::new(Arc::clone(&away)), ..Beginning::of_memory() },
     ));
+    let app = Service::of(&app);
     keep(&app.node, "ann", "aaaa", 1, None).await;
-    let kept = || Detail::of(&app.node.by_place(Surface::PyBlobServer, "aaaa").unwrap().record).downloads;
+    let kept = || Detail::of(&app.node.by_place(SurfaceId::PyBlobServer, "aaaa").unwrap().record).downloads;
     let told = async || ask(&app, "GET", "/s/aaaa?output=json", "ann").await["download_times"].clone();
     away.0.store(true, Ordering::SeqCst);
     ask(&app, "GET", "/s/aaaa", "ann").await;
-    assert!(app.blobs.flush(&app.node).await.is_err());
+    assert!(app.flush().await.is_err());
     assert_eq!((kept(), told().await), (0, json!(1)));
     away.0.store(false, Ordering::SeqCst);
     ask(&app, "GET", "/s/aaaa", "ann").await;
     assert_eq!((kept(), told().await), (0, json!(2)));
-    app.blobs.flush(&app.node).await.unwrap();
+    app.flush().await.unwrap();
     assert_eq!((kept(), told().await), (2, json!(2)));
-    assert_eq!(app.blobs.downloads.of_user("ann"), None, "nothing is left in memory");
+    assert_eq!(app.downloads.of_user("ann"), None, "nothing is left in memory");
     assert_eq!(ask(&app, "GET", "/user/ann", "ann").await["total_download_byte"], 10);
     assert!(downloads::FLUSH.as_millis() <= 1_000);
 }

@@ -9,7 +9,7 @@ use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq;
 
 use super::user::User;
-use crate::catalogue::Surface;
+use crate::catalogue::SurfaceId;
 use crate::config::surfaces::{AllowedUser, PyBlobServer};
 use crate::node::Node;
 
@@ -32,7 +32,7 @@ pub fn digest(token: &str) -> Digest {
 
 /// Whose token has this digest, now.
 pub fn user_of(node: &Node, settings: &PyBlobServer, digest: &Digest) -> Option<String> {
-    let issued = node.doc(Surface::PyBlobServer, &issued_key(digest));
+    let issued = node.doc(SurfaceId::PyBlobServer, &issued_key(digest));
     let issued = issued.and_then(|user| String::from_utf8(user.to_vec()).ok());
     let allowed = match issued {
         Some(user) => allowed(settings, &user)?,

@@ -9,14 +9,14 @@ use super::delete::{is_expired, remove};
 use super::downloads::FLUSH;
 use super::file;
 use super::tus::finished;
-use crate::catalogue::{NotKept, Surface};
-use crate::server::App;
+use crate::catalogue::{NotKept, SurfaceId};
+use crate::surface::pyblobserver::Service;
 
 /// How often what expired is looked for.
 const SWEEP: Duration = Duration::from_secs(3600);
 
 /// Until the runtime ends.
-pub async fn keep_up(app: App) {
+pub async fn run(app: Service) {
     let (mut flush, mut sweeps) = (interval(FLUSH), interval(SWEEP));
     flush.set_missed_tick_behavior(MissedTickBehavior::Delay);
     sweeps.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -24,7 +24,7 @@ pub async fn keep_up(app: App) {
     loop {
         tokio::select! {
             _ = flush.tick() => {
-                let flushed = app.blobs.flush(&app.node).await;
+                let flushed = app.flush().await;
                 if let Err(error) = &flushed
                     && !is_behind
                 {
@@ -42,7 +42,7 @@ pub async fn keep_up(app: App) {
 }
 
 /// Removes what expired, of everybody.
-pub(super) async fn sweep(app: &App) -> Result<(), NotKept> {
+pub(super) async fn sweep(app: &Service) -> Result<(), NotKept> {
     for user in finished::users(&app.node) {
         finished::count(app, &user).await?;
     }
@@ -53,7 +53,7 @@ pub(super) async fn sweep(app: &App) -> Result<(), NotKept> {
         return Ok(());
     }
     let (days, now) = (settings.expire_days, app.node.clock.now_ms());
-    let files = app.node.records_under(Surface::PyBlobServer, "");
+    let files = app.node.records_under(SurfaceId::PyBlobServer, "");
     let users: BTreeSet<&str> =
         files.iter().filter(|entry| is_expired(entry, days, now)).map(|entry| file::user_of(&entry.record)).collect();
     for user in users {

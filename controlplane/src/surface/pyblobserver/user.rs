@@ -16,7 +16,7 @@ use super::tokens::{self, Digest};
 use super::tus::finished;
 use crate::audit;
 use crate::authority::{Denied, Presented};
-use crate::catalogue::{Scope, Surface};
+use crate::catalogue::{Scope, SurfaceId};
 use crate::config::surfaces::TokenBootstrap;
 use crate::node::key_locks::KeyGuard;
 use crate::node::{Edit, Node};
@@ -58,12 +58,12 @@ impl User {
 
     /// Nobody else changes what is kept of this user, or takes their records away, until the guard is dropped.
     pub async fn lock<'n>(node: &'n Node, user: &str) -> KeyGuard<'n> {
-        node.locks.lock(Surface::PyBlobServer, &Self::key(user)).await
+        node.locks.lock(SurfaceId::PyBlobServer, &Self::key(user)).await
     }
 
     /// What is kept; `None`: nothing yet.
     pub fn read(node: &Node, user: &str) -> Option<Self> {
-        let text = node.doc(Surface::PyBlobServer, &Self::key(user))?;
+        let text = node.doc(SurfaceId::PyBlobServer, &Self::key(user))?;
         match serde_json::from_slice(&text) {
             Ok(read) => Some(read),
             Err(error) => {
@@ -77,7 +77,7 @@ impl User {
     /// Adds the document to an edit.
     pub fn write(&self, user: &str, edit: Edit) -> Edit {
         let text = serde_json::to_vec(self).expect("a struct of numbers is always JSON");
-        edit.write(Surface::PyBlobServer, Self::key(user), text)
+        edit.write(SurfaceId::PyBlobServer, Self::key(user), text)
     }
 
     /// One more upload.
@@ -127,12 +127,12 @@ async fn first_call(asked: &Asked<'_>, id: &str, who: &str) -> Result<Response, 
     if issues {
         let (token, digest) = tokens::issue();
         user.token = Some(digest);
-        edit = edit.write(Surface::PyBlobServer, tokens::issued_key(&digest), id);
+        edit = edit.write(SurfaceId::PyBlobServer, tokens::issued_key(&digest), id);
         clear = Some(token);
     }
     asked.node().edit(user.write(id, edit)).await?;
     if issues {
-        audit::act_on(Surface::PyBlobServer, who, "issue token", id);
+        audit::act_on(SurfaceId::PyBlobServer, who, "issue token", id);
     }
     Ok(Json(told(asked, id, &user, clear.as_deref().unwrap_or(HIDDEN))).into_response())
 }
@@ -151,12 +151,12 @@ async fn change_token(asked: &Asked<'_>, id: &str, who: String) -> Result<Respon
     let (token, digest) = tokens::issue();
     let mut edit = Edit::default();
     if let Some(old) = user.token.replace(digest) {
-        edit = edit.erase(Surface::PyBlobServer, tokens::issued_key(&old));
+        edit = edit.erase(SurfaceId::PyBlobServer, tokens::issued_key(&old));
     }
     user.instead_of = preset;
-    edit = edit.write(Surface::PyBlobServer, tokens::issued_key(&digest), id);
+    edit = edit.write(SurfaceId::PyBlobServer, tokens::issued_key(&digest), id);
     asked.node().edit(user.write(id, edit)).await?;
-    audit::act_on(Surface::PyBlobServer, &who, "change token", id);
+    audit::act_on(SurfaceId::PyBlobServer, &who, "change token", id);
     asked.node().revoke();
     Ok(Json(told(asked, id, &user, &token)).into_response())
 }
@@ -186,9 +186,9 @@ async fn may_change(asked: &Asked<'_>, id: &str) -> Result<String, Refusal> {
 fn told(asked: &Asked<'_>, id: &str, user: &User, token: &str) -> Value {
     let settings = asked.settings();
     let time = |ms: Option<u64>| ms.map(|ms| stamp(ms, settings.datetime_format, &settings.timezone.0));
-    let scope = Scope { surface: Some(Surface::PyBlobServer), owner: Some(owner(id)) };
+    let scope = Scope { surface: Some(SurfaceId::PyBlobServer), owner: Some(owner(id)) };
     // What is counted and not written down yet is asked first: the document read here is never older.
-    let live = asked.app.blobs.downloads.of_user(id);
+    let live = asked.app.downloads.of_user(id);
     let kept = User::read(asked.node(), id).unwrap_or_else(|| user.clone());
     let downloads = live.map_or(kept.downloads, |live| live.times.max(kept.downloads));
     let download_bytes = live.map_or(kept.download_bytes, |live| live.bytes.max(kept.download_bytes));

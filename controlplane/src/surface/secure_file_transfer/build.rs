@@ -11,10 +11,10 @@ use super::name::File;
 use super::refusal::Refusal;
 use super::upload::{self, Coming};
 use super::{Job, Memo, download, status, store};
-use crate::catalogue::Surface;
+use crate::catalogue::SurfaceId;
 use crate::line::decision::Decision;
 use crate::node::Edit;
-use crate::server::App;
+use crate::surface::secure_file_transfer::Service;
 
 /// A file that is being built.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
@@ -38,7 +38,7 @@ pub enum After {
 }
 
 /// Begins with the cheaper way: what lies in one object is sealed, what does not is copied once.
-pub fn begin(app: &App, job: &Job, file: &File, after: After) -> Result<Response, Refusal> {
+pub fn begin(app: &Service, job: &Job, file: &File, after: After) -> Result<Response, Refusal> {
     let Some(object) = file.content.only(file.length) else { return compose(app, job, file, after) };
     let building = Building { version: file.version, object, is_sealed: true, after };
     let seal = Seal { object, length: file.length, digests: Vec::new() };
@@ -46,7 +46,7 @@ pub fn begin(app: &App, job: &Job, file: &File, after: After) -> Result<Response
     Ok(Decision::step(&app.node, app.node.ticket(), memo, What::Seal(seal)).into_response())
 }
 
-fn compose(app: &App, job: &Job, file: &File, after: After) -> Result<Response, Refusal> {
+fn compose(app: &Service, job: &Job, file: &File, after: After) -> Result<Response, Refusal> {
     let (object, ticket) = (app.node.new_id(), app.node.ticket());
     store::reserve(app, &job.device, ticket, object, file.length)?;
     let building = Building { version: file.version, object, is_sealed: false, after };
@@ -56,7 +56,7 @@ fn compose(app: &App, job: &Job, file: &File, after: After) -> Result<Response, 
 
 /// It is built, or not.
 pub async fn built(
-    app: &App,
+    app: &Service,
     job: &Job,
     (method, headers): (&Method, &HeaderMap),
     building: Building,
@@ -66,7 +66,7 @@ pub async fn built(
     let key = job.key();
     match told {
         Told::Sealed { .. } | Told::Composed { .. } => {
-            let _alone = app.node.locks.lock(Surface::SecureFileTransfer, &key).await;
+            let _alone = app.node.locks.lock(SurfaceId::SecureFileTransfer, &key).await;
             let before = store::read(app, &key)?;
             let mut name = (*before).clone();
             if name.built(version, object, app.node.new_id()) {

@@ -6,24 +6,24 @@ use std::time::Duration;
 use super::name::Name;
 use super::refusal::Refusal;
 use super::{Job, store};
-use crate::catalogue::Surface;
+use crate::catalogue::SurfaceId;
 use crate::config::surfaces::SecureFileTransfer;
 use crate::node::Edit;
-use crate::server::App;
+use crate::surface::secure_file_transfer::Service;
 
-const SURFACE: Surface = Surface::SecureFileTransfer;
+const SURFACE: SurfaceId = SurfaceId::SecureFileTransfer;
 /// How often it is looked whether the settings changed.
 const TICK: Duration = Duration::from_secs(1);
 
 /// Runs for the life of the node.
-pub async fn for_ever(app: App) {
+pub async fn run(app: Service) {
     let (mut waited, mut stopping) = (Duration::ZERO, app.stopping.clone());
     let mut known = None;
     loop {
         let config = app.node.config();
         let config = &config.surfaces.secure_file_transfer;
         if known.as_ref() != Some(&config.devices) {
-            app.sft.hashes.follow(config, &app.sft.passwords).await;
+            app.hashes.follow(config, &app.passwords).await;
             known = Some(config.devices.clone());
         }
         if waited >= Duration::from_secs(config.cleanup_interval_seconds.max(1)) {
@@ -40,7 +40,7 @@ pub async fn for_ever(app: App) {
     }
 }
 
-async fn once(app: &App, config: &SecureFileTransfer) {
+async fn once(app: &Service, config: &SecureFileTransfer) {
     for key in store::keys(&app.node) {
         if let Err(refusal) = tidy(app, config, &key).await {
             tracing::error!(?refusal, "tidy up a stale upload");
@@ -56,7 +56,7 @@ async fn once(app: &App, config: &SecureFileTransfer) {
 }
 
 /// One name.
-async fn tidy(app: &App, config: &SecureFileTransfer, key: &str) -> Result<(), Refusal> {
+async fn tidy(app: &Service, config: &SecureFileTransfer, key: &str) -> Result<(), Refusal> {
     let now = app.node.clock.now_ms();
     let is_over = |since_ms: u64, seconds: u64| since_ms.saturating_add(seconds.saturating_mul(1000)) <= now;
     let is_stale = |name: &Name| {

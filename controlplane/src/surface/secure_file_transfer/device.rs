@@ -17,21 +17,20 @@ use serde_json::json;
 use sha2::{Digest, Sha256};
 use tokio::sync::OnceCell;
 
-use super::Memory;
 use super::refusal::Refusal;
 use crate::audit;
 use crate::authority::origin;
-use crate::catalogue::{Owner, Surface};
+use crate::catalogue::{Owner, SurfaceId};
 use crate::config::surfaces::{Device, DeviceSecret, SecureFileTransfer};
 use crate::line::attached::Attached;
 use crate::line::decision::Decision;
 use crate::line::told;
 use crate::node::Account;
-use crate::server::App;
 use crate::surface::jwt;
 use crate::surface::multipart::BodyType;
 use crate::surface::password::{Busy, Passwords, Purpose};
 use crate::surface::query::Query;
+use crate::surface::secure_file_transfer::Service;
 
 const DEVICE_BYTES_MAX: usize = 128;
 /// Largest field of a login.
@@ -74,7 +73,7 @@ impl Hashes {
 }
 
 /// `POST /auth/token`
-pub async fn login(app: &App, request: Request) -> Result<Response, Refusal> {
+pub async fn login(app: &Service, request: Request) -> Result<Response, Refusal> {
     let headers = request.headers().clone();
     let fields = match fields(app, &headers, request).await {
         Ok(fields) => fields?,
@@ -96,7 +95,7 @@ pub async fn login(app: &App, request: Request) -> Result<Response, Refusal> {
     let device = is_device_id(name).then(|| guesses.principal(name));
     let guess = format!("{name}\n{password}");
     guesses.admit_at(device, &guess)?;
-    let is_right = is_right(&app.sft, config, name, password).await.map_err(|Busy| Refusal::Busy { retry_after: 1 })?;
+    let is_right = is_right(app, config, name, password).await.map_err(|Busy| Refusal::Busy { retry_after: 1 })?;
     // Of guesses made in parallel no more are answered than of those made one by one.
     guesses.admit_at(device, &guess)?;
     if !is_right {
@@ -106,26 +105,26 @@ pub async fn login(app: &App, request: Request) -> Result<Response, Refusal> {
         return Err(Refusal::WrongLogin);
     }
     guesses.right(&guess);
-    audit::act(Surface::SecureFileTransfer, name, "sign in");
+    audit::act(SurfaceId::SecureFileTransfer, name, "sign in");
     let exp = app.node.clock.now_ms() / 1000 + config.access_token_expire_minutes * 60;
     let token = jwt::sign(config.secret_key.expose().as_bytes(), &Claims { sub: name.to_owned(), exp });
     Ok(Json(json!({"access_token": token, "token_type": "bearer"})).into_response())
 }
 
-async fn is_right(memory: &Memory, config: &SecureFileTransfer, name: &str, password: &str) -> Result<bool, Busy> {
+async fn is_right(app: &Service, config: &SecureFileTransfer, name: &str, password: &str) -> Result<bool, Busy> {
     let device = config.devices.iter().find(|device| device.device_id == name && !device.disabled);
     let hash = match device.map(|device| &device.secret) {
         Some(DeviceSecret::Hash(hash)) => Some(hash.expose().to_owned()),
-        Some(DeviceSecret::Plain(secret)) => Some(memory.hashes.of(secret.expose(), &memory.passwords).await?),
+        Some(DeviceSecret::Plain(secret)) => Some(app.hashes.of(secret.expose(), &app.passwords).await?),
         None => None,
     };
-    memory.passwords.verify(Purpose::Login, password, hash.as_deref()).await
+    app.passwords.verify(Purpose::Login, password, hash.as_deref()).await
 }
 
 type Fields = Vec<(String, String)>;
 
 /// The fields of a login, urlencoded or as a form; `Err`: ask for them.
-async fn fields(app: &App, headers: &HeaderMap, request: Request) -> Result<Result<Fields, Refusal>, Response> {
+async fn fields(app: &Service, headers: &HeaderMap, request: Request) -> Result<Result<Fields, Refusal>, Response> {
     let boundary = match BodyType::of(headers) {
         BodyType::FormWithoutBoundary => return Ok(Err(Refusal::Unreadable)),
         BodyType::Plain => {
@@ -156,7 +155,7 @@ async fn fields(app: &App, headers: &HeaderMap, request: Request) -> Result<Resu
 }
 
 /// The device whose token a request brings (CONTRACT.md §2.2).
-pub fn authenticate(app: &App, headers: &HeaderMap) -> Result<String, Refusal> {
+pub fn authenticate(app: &Service, headers: &HeaderMap) -> Result<String, Refusal> {
     let token = bearer(headers)?;
     let config = app.node.config();
     let config = &config.surfaces.secure_file_transfer;
@@ -170,7 +169,7 @@ pub fn authenticate(app: &App, headers: &HeaderMap) -> Result<String, Refusal> {
 }
 
 /// The device of a request that was let in: its token may have expired since, but it is not disabled.
-pub fn still(app: &App, headers: &HeaderMap) -> Result<String, Refusal> {
+pub fn still(app: &Service, headers: &HeaderMap) -> Result<String, Refusal> {
     let config = app.node.config();
     let config = &config.surfaces.secure_file_transfer;
     let claims = jwt::verify_begun(config.secret_key.expose().as_bytes(), bearer(headers)?.trim());
@@ -197,11 +196,11 @@ fn is_device_id(text: &str) -> bool {
 
 /// Whose bytes a device's are.
 pub fn owner(device: &str) -> Owner {
-    Owner::Member(Surface::SecureFileTransfer, device.to_owned())
+    Owner::Member(SurfaceId::SecureFileTransfer, device.to_owned())
 }
 
 /// The account its bytes are put on.
-pub fn account(app: &App, device: &str) -> Account {
+pub fn account(app: &Service, device: &str) -> Account {
     let config = app.node.config();
     let devices = &config.surfaces.secure_file_transfer.devices;
     let quota = devices.iter().find(|other| other.device_id == device).and_then(|device| device.quota);

@@ -14,14 +14,14 @@ use super::name::File;
 use super::refusal::Refusal;
 use super::{Job, store};
 use crate::audit;
-use crate::catalogue::Surface;
+use crate::catalogue::SurfaceId;
 use crate::line::decision::Decision;
-use crate::server::App;
 use crate::surface::delivery;
-use crate::surface::easytransfer::disposition::attachment_in_full;
+use crate::surface::disposition::attachment_in_full;
+use crate::surface::secure_file_transfer::Service;
 
 /// Content of a published file; what is not one object yet is built first.
-pub fn serve(app: &App, job: &Job, method: &Method, headers: &HeaderMap) -> Result<Response, Refusal> {
+pub fn serve(app: &Service, job: &Job, method: &Method, headers: &HeaderMap) -> Result<Response, Refusal> {
     let name = store::read(app, &job.key())?;
     // CONTRACT.md §6.2 item 4: the file stays downloadable until an upload over it is complete.
     let file = name.file.as_ref().ok_or(Refusal::NotComplete)?;
@@ -34,7 +34,7 @@ pub fn serve(app: &App, job: &Job, method: &Method, headers: &HeaderMap) -> Resu
     }
     let object = file.whole.unwrap_or(file.version);
     if method == Method::GET {
-        audit::surface(Surface::SecureFileTransfer, &job.device, audit::DOWNLOAD, object);
+        audit::surface(SurfaceId::SecureFileTransfer, &job.device, audit::DOWNLOAD, object);
     }
     let fields = delivery::fields("application/octet-stream", attachment_in_full(&job.name));
     let serve = delivery::complete(object, file.length, etag, file.modified_ms, fields);

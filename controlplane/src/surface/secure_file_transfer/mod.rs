@@ -17,9 +17,12 @@ pub mod download;
 pub mod filename;
 pub mod name;
 pub mod refusal;
+mod service;
 pub mod status;
 pub mod store;
 pub mod upload;
+
+pub use service::Service;
 
 use axum::extract::{FromRequest, Request};
 use axum::response::{IntoResponse, Response};
@@ -29,29 +32,12 @@ use serde::{Deserialize, Serialize};
 
 use self::refusal::Refusal;
 use super::cross_origin::{CrossOrigin, is_preflight};
-use super::openings::Openings;
-use super::password::Passwords;
 use super::recheck::Right;
 use crate::line::decision::add_fields;
 use crate::line::told::Told;
-use crate::mounts::Mounted;
-use crate::server::App;
 
 /// This dialect in messages and metrics.
 pub const NAME: &str = "secure_file_transfer";
-
-/// What this dialect keeps in memory; a node that starts anew needs none of it.
-#[derive(Default)]
-pub struct Memory {
-    /// Where passwords are hashed.
-    pub passwords: Passwords,
-    /// Hashes of configured passwords.
-    pub hashes: device::Hashes,
-    /// Uploads about to begin.
-    pub openings: Openings,
-    /// Names that chunks came for last.
-    pub names: store::Remembered,
-}
 
 /// One file of one device.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -101,7 +87,7 @@ impl Job {
 }
 
 /// One request to its answer.
-pub async fn handle(app: &App, _: &Mounted, request: Request) -> Response {
+pub async fn handle(app: &Service, request: Request) -> Response {
     let config = app.node.config();
     let pages = CrossOrigin {
         origins: &config.surfaces.secure_file_transfer.mount.cors_origins,
@@ -126,14 +112,14 @@ pub async fn handle(app: &App, _: &Mounted, request: Request) -> Response {
 }
 
 /// Whether the device of a transfer under way still may.
-pub fn right(app: &App, request: &Request) -> Right {
+pub fn right(app: &Service, request: &Request) -> Right {
     match device::still(app, request.headers()) {
         Ok(device) => Right::Holds { rate: None, account: Some(device::account(app, &device)) },
         Err(_) => Right::Ended,
     }
 }
 
-async fn answer(app: &App, request: Request) -> Result<Response, Refusal> {
+async fn answer(app: &Service, request: Request) -> Result<Response, Refusal> {
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
     // CONTRACT.md §3.3: a slash at the end changes nothing.
     let path = path.strip_suffix('/').unwrap_or(&path);
@@ -156,13 +142,13 @@ async fn answer(app: &App, request: Request) -> Result<Response, Refusal> {
 }
 
 /// The file a path names, for the device that asks.
-fn job(app: &App, headers: &HeaderMap, segment: &str) -> Result<Job, Refusal> {
+fn job(app: &Service, headers: &HeaderMap, segment: &str) -> Result<Job, Refusal> {
     let device = device::authenticate(app, headers)?;
     Ok(Job { device, name: filename::in_path(segment)? })
 }
 
 /// An upload or a download, at the step it has come to.
-async fn step(app: &App, request: Request) -> Result<Response, Refusal> {
+async fn step(app: &Service, request: Request) -> Result<Response, Refusal> {
     let (method, headers, uri) = (request.method().clone(), request.headers().clone(), request.uri().clone());
     let Told(outcome) = match Told::from_request(request, app).await {
         Ok(told) => told,

@@ -8,8 +8,8 @@ use super::name::Name;
 use super::refusal::Refusal;
 use super::{Job, store};
 use crate::audit;
-use crate::catalogue::Surface;
-use crate::server::App;
+use crate::catalogue::SurfaceId;
+use crate::surface::secure_file_transfer::Service;
 
 /// The FileStatus of a name: of its upload when there is one (CONTRACT.md §6.2 item 6).
 pub fn of(name: &str, state: &Name) -> Response {
@@ -32,30 +32,30 @@ fn json(name: &str, state: &Name) -> Value {
 }
 
 /// `GET /api/files/status/{filename}`
-pub fn get(app: &App, job: &Job) -> Result<Response, Refusal> {
+pub fn get(app: &Service, job: &Job) -> Result<Response, Refusal> {
     let name = store::read(app, &job.key())?;
     Ok(of(&job.name, &name))
 }
 
 /// `GET /api/files`
-pub fn list(app: &App, device: &str) -> Result<Response, Refusal> {
+pub fn list(app: &Service, device: &str) -> Result<Response, Refusal> {
     let names = store::names_of(app, device)?;
     let files: Vec<Value> = names.iter().map(|(name, state)| json(name, state)).collect();
     Ok(Json(json!({"files": files})).into_response())
 }
 
 /// `DELETE /api/files/{filename}`
-pub async fn delete(app: &App, job: &Job) -> Result<Response, Refusal> {
+pub async fn delete(app: &Service, job: &Job) -> Result<Response, Refusal> {
     let key = job.key();
-    let _alone = app.node.locks.lock(Surface::SecureFileTransfer, &key).await;
+    let _alone = app.node.locks.lock(SurfaceId::SecureFileTransfer, &key).await;
     let before = store::read(app, &key)?;
     if before.is_empty() {
         return Err(Refusal::NoFile(job.name.clone()));
     }
     app.node.edit(store::change(&key, &before, &Name::default())).await?;
-    app.sft.openings.close(&key);
+    app.openings.close(&key);
     for object in before.objects() {
-        audit::surface(Surface::SecureFileTransfer, &job.device, audit::DELETE, object);
+        audit::surface(SurfaceId::SecureFileTransfer, &job.device, audit::DELETE, object);
     }
     Ok(Json(json!({"detail": format!("File {} deleted successfully", job.name)})).into_response())
 }

@@ -24,14 +24,14 @@ use super::name::{Arrived, File, Name, Place, Step};
 use super::refusal::Refusal;
 use crate::authority::table::Table;
 use crate::bounds::{NAMES_REMEMBERED_MAX, STEPS_KEPT_MAX, STEPS_KEPT_MIN};
-use crate::catalogue::{Keep, Kind, Record, Surface};
+use crate::catalogue::{Keep, Kind, Record, SurfaceId};
 use crate::config::Policy;
 use crate::node::edit::Document;
 use crate::node::{Edit, Node, Room, Whose};
 use crate::retention::once::Once;
-use crate::server::App;
+use crate::surface::secure_file_transfer::Service;
 
-const SURFACE: Surface = Surface::SecureFileTransfer;
+const SURFACE: SurfaceId = SurfaceId::SecureFileTransfer;
 /// Bytes that wait to be compared have places that begin so; no device is called that, for it has a slash.
 pub const WAITING: &str = "/waiting/";
 /// Steps have keys that begin so.
@@ -101,8 +101,8 @@ impl Remembered {
 }
 
 /// What there is under a name.
-pub fn read(app: &App, key: &str) -> Result<Kept, Refusal> {
-    let remembered = app.sft.names.take(key);
+pub fn read(app: &Service, key: &str) -> Result<Kept, Refusal> {
+    let remembered = app.names.take(key);
     let from = remembered.as_ref().map(|kept| step_key(key, kept.first + kept.steps - 1));
     let (whole, steps) = app.node.doc_and_under(SURFACE, key, &steps_of(key), from.as_deref());
     let is_same = |kept: &Kept| match (&kept.whole, &whole, &kept.last, steps.first()) {
@@ -117,7 +117,7 @@ pub fn read(app: &App, key: &str) -> Result<Kept, Refusal> {
         }
         None => Kept::of(key, whole)?.and_then_all(key, &steps)?,
     };
-    app.sft.names.put(key, &kept);
+    app.names.put(key, &kept);
     Ok(kept)
 }
 
@@ -146,7 +146,7 @@ impl Kept {
 }
 
 /// All names of a device, in order.
-pub fn names_of(app: &App, device: &str) -> Result<Vec<(String, Kept)>, Refusal> {
+pub fn names_of(app: &Service, device: &str) -> Result<Vec<(String, Kept)>, Refusal> {
     let prefix = key(device, "");
     let documents = app.node.docs_under(SURFACE, &prefix);
     let names = documents.into_iter().map(|(key, _)| Ok((key[prefix.len()..].to_owned(), read(app, &key)?)));
@@ -273,7 +273,7 @@ fn open_record(device: &str, name: &str, object: ObjectId, now_ms: u64) -> Recor
 }
 
 /// Promises room for `bytes` that go into `object`, under the device's limit too when they are `new`.
-pub fn reserve(app: &App, device: &str, ticket: Ticket, object: ObjectId, bytes: u64) -> Result<(), Refusal> {
+pub fn reserve(app: &Service, device: &str, ticket: Ticket, object: ObjectId, bytes: u64) -> Result<(), Refusal> {
     match app.node.reserve(ticket, Some(bytes), bytes, Some(account(app, device))) {
         Room::Unlimited | Room::Promised(_) => {
             app.node.expect_bytes(ticket, object, Some(owner(device)));

@@ -26,11 +26,11 @@ use super::name::{Arrived, Name, Place, Verdict};
 use super::refusal::Refusal;
 use super::{Job, Memo, status, store};
 use crate::audit;
-use crate::catalogue::{Principal, Surface};
+use crate::catalogue::{Principal, SurfaceId};
 use crate::line::decision::Decision;
 use crate::node::Edit;
-use crate::server::App;
 use crate::surface::multipart::{BodyType, form};
+use crate::surface::secure_file_transfer::Service;
 
 /// The part of a form that is the chunk.
 const PART: &str = "file";
@@ -58,7 +58,7 @@ pub struct Comparing {
 }
 
 /// The first step: up to the chunk's header.
-pub fn begin(app: &App, job: &Job, headers: &HeaderMap) -> Result<Response, Refusal> {
+pub fn begin(app: &Service, job: &Job, headers: &HeaderMap) -> Result<Response, Refusal> {
     let form = match BodyType::of(headers) {
         BodyType::Plain => None,
         BodyType::Form(boundary) => Some(form(boundary, &[PART])),
@@ -69,7 +69,7 @@ pub fn begin(app: &App, job: &Job, headers: &HeaderMap) -> Result<Response, Refu
 }
 
 /// The header is there.
-pub async fn header(app: &App, job: &Job, headers: &HeaderMap, told: Told) -> Result<Response, Refusal> {
+pub async fn header(app: &Service, job: &Job, headers: &HeaderMap, told: Told) -> Result<Response, Refusal> {
     let Told::Preface(told) = told else { return Err(Refusal::Unreadable) };
     if told.is_end {
         return Err(Refusal::Missing("body", PART));
@@ -96,9 +96,9 @@ fn check_length(chunk: &Chunk, told: &PrefaceTold) -> Result<(), Refusal> {
 }
 
 /// An empty file.
-async fn nothing(app: &App, job: &Job) -> Result<Response, Refusal> {
+async fn nothing(app: &Service, job: &Job) -> Result<Response, Refusal> {
     let key = job.key();
-    let _alone = app.node.locks.lock(Surface::SecureFileTransfer, &key).await;
+    let _alone = app.node.locks.lock(SurfaceId::SecureFileTransfer, &key).await;
     let before = store::read(app, &key)?;
     let mut after = (*before).clone();
     after.accept_nothing(app.node.clock.now_ms(), [app.node.new_id(), app.node.new_id()])?;
@@ -107,10 +107,16 @@ async fn nothing(app: &App, job: &Job) -> Result<Response, Refusal> {
 }
 
 /// Finds the chunk a place and lets it come.
-fn receive(app: &App, job: &Job, headers: &HeaderMap, chunk: Chunk, is_second_try: bool) -> Result<Response, Refusal> {
+fn receive(
+    app: &Service,
+    job: &Job,
+    headers: &HeaderMap,
+    chunk: Chunk,
+    is_second_try: bool,
+) -> Result<Response, Refusal> {
     let key = job.key();
     let name = store::read(app, &key)?;
-    let place = name.plan(&chunk, app.sft.openings.base(&key, &app.node), pieces_max(app))?;
+    let place = name.plan(&chunk, app.openings.base(&key, &app.node), pieces_max(app))?;
     let place = if is_second_try { Place::Aside } else { place };
     let object = match place {
         Place::InPlace(base) => base,
@@ -166,7 +172,7 @@ fn hex(bytes: &[u8]) -> String {
 
 /// The data is there, or not.
 pub async fn data(
-    app: &App,
+    app: &Service,
     job: &Job,
     headers: &HeaderMap,
     coming: Coming,
@@ -198,13 +204,18 @@ pub async fn data(
 }
 
 /// The moment of acknowledgement.
-pub(super) async fn accept(app: &App, job: &Job, coming: Coming, is_same: Option<bool>) -> Result<Response, Refusal> {
+pub(super) async fn accept(
+    app: &Service,
+    job: &Job,
+    coming: Coming,
+    is_same: Option<bool>,
+) -> Result<Response, Refusal> {
     let node = &app.node;
     let Coming { chunk, object, place, .. } = coming;
     let key = job.key();
     let fresh = [node.new_id(), node.new_id()];
     let arrived = Arrived { chunk, object, place, is_same, now_ms: node.clock.now_ms(), fresh };
-    let _alone = app.node.locks.lock(Surface::SecureFileTransfer, &key).await;
+    let _alone = app.node.locks.lock(SurfaceId::SecureFileTransfer, &key).await;
     let before = store::read(app, &key)?;
     let is_known = before.refers_to(object);
     let verdict = before.judge(&arrived, pieces_max(app));
@@ -226,9 +237,9 @@ pub(super) async fn accept(app: &App, job: &Job, coming: Coming, is_same: Option
         Err(_) => discard(Edit::default(), &before, &coming),
     };
     node.edit(edit).await?;
-    app.sft.openings.close(&key);
+    app.openings.close(&key);
     match verdict? {
-        Verdict::Accepted(_) => audit::surface(Surface::SecureFileTransfer, &job.device, audit::CREATE, object),
+        Verdict::Accepted(_) => audit::surface(SurfaceId::SecureFileTransfer, &job.device, audit::CREATE, object),
         Verdict::Known(_) => {}
         Verdict::Compare(held) => return compare(app, job, Comparing { coming, held, theirs: None }),
         Verdict::Build => {
@@ -247,7 +258,7 @@ pub(super) async fn accept(app: &App, job: &Job, coming: Coming, is_same: Option
 }
 
 /// Pieces an upload may be in.
-fn pieces_max(app: &App) -> usize {
+fn pieces_max(app: &Service) -> usize {
     let most = app.node.config().surfaces.secure_file_transfer.max_pieces;
     usize::try_from(most).unwrap_or(usize::MAX).max(1)
 }
@@ -258,7 +269,7 @@ fn discard(edit: Edit, name: &Name, coming: &Coming) -> Edit {
 }
 
 /// Looks at what is there, then at what came, extent by extent.
-fn compare(app: &App, job: &Job, comparing: Comparing) -> Result<Response, Refusal> {
+fn compare(app: &Service, job: &Job, comparing: Comparing) -> Result<Response, Refusal> {
     let Some(first) = comparing.held.first() else { return Err(Refusal::Internal) };
     let (object, at) = match (&comparing.theirs, first.from) {
         (None, Source::Object(object, at)) => (object, at),
@@ -275,7 +286,7 @@ fn compare(app: &App, job: &Job, comparing: Comparing) -> Result<Response, Refus
 }
 
 /// One side of an extent was looked at.
-pub async fn compared(app: &App, job: &Job, mut comparing: Comparing, told: Told) -> Result<Response, Refusal> {
+pub async fn compared(app: &Service, job: &Job, mut comparing: Comparing, told: Told) -> Result<Response, Refusal> {
     let digest = match told {
         Told::Examined { digests } => digests.into_iter().next().map(|(_, digest)| digest),
         // It went away meanwhile: what is there now is something else.

@@ -8,9 +8,9 @@ use serde_json::{Value, json};
 use super::chunk::Chunk;
 use super::store::{self, Digests};
 use super::upload::{About, Upload};
-use crate::catalogue::{Entry, Surface};
+use crate::catalogue::{Entry, SurfaceId};
 use crate::node::Look;
-use crate::server::App;
+use crate::surface::stream_upload::Service;
 
 /// A chunk that counts; `asset`: the file it was the last of.
 pub fn chunk(index: u64, count: u64, total: u64, asset: Option<Value>) -> Response {
@@ -33,8 +33,8 @@ pub fn chunk_of_asset(of: &Chunk<'_>, about: &About, asset: ObjectId) -> Option<
 }
 
 /// An asset, by its id.
-pub fn asset_of(app: &App, id: ObjectId, base: &str) -> Option<Value> {
-    match app.node.look(Surface::StreamUpload, id) {
+pub fn asset_of(app: &Service, id: ObjectId, base: &str) -> Option<Value> {
+    match app.node.look(SurfaceId::StreamUpload, id) {
         Look::There(entry) => Some(asset(&entry, base)),
         Look::Expired | Look::Unknown => None,
     }

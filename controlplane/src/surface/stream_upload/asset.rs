@@ -14,17 +14,17 @@ use super::refusal::Refusal;
 use super::user::User;
 use super::{answer, store};
 use crate::audit;
-use crate::catalogue::{Entry, Surface};
+use crate::catalogue::{Entry, SurfaceId};
 use crate::line::decision::Decision;
 use crate::node::{Edit, Look};
-use crate::server::App;
 use crate::surface::delivery;
-use crate::surface::easytransfer::disposition::attachment;
+use crate::surface::disposition::attachment;
+use crate::surface::stream_upload::Service;
 
 /// An asset that `user` may read; anybody may when assets are public (`None`).
-fn find(app: &App, user: Option<&User>, id: &str) -> Result<Entry, Refusal> {
+fn find(app: &Service, user: Option<&User>, id: &str) -> Result<Entry, Refusal> {
     let id: ObjectId = id.parse().map_err(|_| Refusal::NoAsset)?;
-    match app.node.look(Surface::StreamUpload, id) {
+    match app.node.look(SurfaceId::StreamUpload, id) {
         Look::There(entry) if entry.record.is_complete() && !entry.record.key.is_empty() => {
             let is_theirs = user.is_none_or(|user| entry.record.key.starts_with(&store::assets_of(user)));
             if is_theirs { Ok(*entry) } else { Err(Refusal::NoAsset) }
@@ -35,7 +35,7 @@ fn find(app: &App, user: Option<&User>, id: &str) -> Result<Entry, Refusal> {
 
 /// Its content.
 pub fn serve(
-    app: &App,
+    app: &Service,
     user: Option<&User>,
     id: &str,
     method: &Method,
@@ -54,7 +54,7 @@ pub fn serve(
     }
     if method == Method::GET {
         let who = user.map_or("anyone", |user| &user.key);
-        audit::surface(Surface::StreamUpload, who, audit::DOWNLOAD, record.id);
+        audit::surface(SurfaceId::StreamUpload, who, audit::DOWNLOAD, record.id);
     }
     let content_type = record.mime.as_deref().unwrap_or("application/octet-stream");
     let fields = delivery::fields(content_type, attachment(&record.filename));
@@ -63,17 +63,17 @@ pub fn serve(
 }
 
 /// All of a user's, newest first.
-pub fn list(app: &App, user: &User, base: &str) -> Response {
-    let mut entries = app.node.records_under(Surface::StreamUpload, &store::assets_of(user));
+pub fn list(app: &Service, user: &User, base: &str) -> Response {
+    let mut entries = app.node.records_under(SurfaceId::StreamUpload, &store::assets_of(user));
     entries.sort_by_key(|entry| (std::cmp::Reverse(entry.record.completed_ms), entry.record.id));
     let assets: Vec<_> = entries.iter().map(|entry| answer::asset(entry, base)).collect();
     Json(json!({"status": "success", "assets": assets})).into_response()
 }
 
 /// Takes one away.
-pub async fn delete(app: &App, user: &User, id: &str) -> Result<Response, Refusal> {
+pub async fn delete(app: &Service, user: &User, id: &str) -> Result<Response, Refusal> {
     let record = find(app, Some(user), id)?.record;
     app.node.edit(Edit::default().delete(record.id)).await?;
-    audit::surface(Surface::StreamUpload, &user.key, audit::DELETE, record.id);
+    audit::surface(SurfaceId::StreamUpload, &user.key, audit::DELETE, record.id);
     Ok(Json(json!({"status": "success", "message": "文件已删除"})).into_response())
 }

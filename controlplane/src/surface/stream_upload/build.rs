@@ -11,9 +11,9 @@ use super::store::{self, Digests, State};
 use super::upload::{Finish, Upload};
 use super::user::User;
 use super::{Memo, Note};
-use crate::catalogue::Surface;
+use crate::catalogue::SurfaceId;
 use crate::line::decision::Decision;
-use crate::server::App;
+use crate::surface::stream_upload::Service;
 
 const DIGESTS: [Digest; 2] = [Digest::Md5, Digest::Sha256];
 
@@ -27,7 +27,7 @@ pub struct Building {
 }
 
 /// Begins. The upload has all its pages.
-pub fn begin(app: &App, user: &User, id: &str, upload: &Upload) -> Result<Response, Refusal> {
+pub fn begin(app: &Service, user: &User, id: &str, upload: &Upload) -> Result<Response, Refusal> {
     let ticket = app.node.ticket();
     let (size, digests) = (upload.about.size, DIGESTS.to_vec());
     let (object, what) = match upload.finish() {
@@ -53,7 +53,7 @@ pub enum Built {
 }
 
 /// It is put together, or not.
-pub async fn built(app: &App, user: &User, building: &Building, told: Told) -> Result<Built, Refusal> {
+pub async fn built(app: &Service, user: &User, building: &Building, told: Told) -> Result<Built, Refusal> {
     let digests = match told {
         Told::Sealed { digests } | Told::Composed { digests, .. } => Some(digests),
         told => {
@@ -62,7 +62,7 @@ pub async fn built(app: &App, user: &User, building: &Building, told: Told) -> R
         }
     };
     let key = store::key(user, &building.id);
-    let _alone = app.node.locks.lock(Surface::StreamUpload, &key).await;
+    let _alone = app.node.locks.lock(SurfaceId::StreamUpload, &key).await;
     let mut upload = match store::read(app, &key)? {
         Some(State::Open(upload)) => upload,
         Some(done @ State::Done { .. }) => return Ok(Built::Asset(done)),

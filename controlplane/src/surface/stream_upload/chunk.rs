@@ -22,11 +22,11 @@ use super::upload::{Arrived, Place, Upload};
 use super::user::User;
 use super::{Memo, Note, answer, build};
 use crate::audit;
-use crate::catalogue::{Principal, Surface};
+use crate::catalogue::{Principal, SurfaceId};
 use crate::line::decision::Decision;
 use crate::line::meta::Meta;
-use crate::server::App;
 use crate::surface::multipart::{BodyType, form};
+use crate::surface::stream_upload::Service;
 
 /// Parts that are the chunk although they have no file name.
 const PARTS: [&str; 2] = ["file", "chunk"];
@@ -44,7 +44,7 @@ pub struct Coming {
 /// A request for a chunk, as its steps see it.
 pub struct Chunk<'r> {
     /// The state.
-    pub app: &'r App,
+    pub app: &'r Service,
     /// Whose.
     pub user: User,
     /// What it says.
@@ -132,7 +132,7 @@ impl Chunk<'_> {
         };
         let begun = upload.as_ref().map(|upload| upload.base);
         let mut upload = upload.unwrap_or_else(|| {
-            let base = app.streams.openings.base(&key, &app.node);
+            let base = app.openings.base(&key, &app.node);
             Box::new(Upload::new(head.about.clone(), base, base, 0))
         });
         store::read_page(&app.node, &mut upload, head.index)?;
@@ -196,7 +196,7 @@ impl Chunk<'_> {
         let (app, head) = (self.app, &self.head);
         let Coming { object, place, .. } = coming;
         let (now_ms, key) = (app.node.clock.now_ms(), self.key());
-        let _alone = app.node.locks.lock(Surface::StreamUpload, &key).await;
+        let _alone = app.node.locks.lock(SurfaceId::StreamUpload, &key).await;
         // Checked again: this is the moment that counts. Bytes that nothing refers to are an orphan's, and go.
         if let Some(response) = self.finished()? {
             return Ok(response);
@@ -228,9 +228,9 @@ impl Chunk<'_> {
         let length = (place == Place::Aside).then_some(bytes);
         let record = store::chunk_record(&self.user, &upload.about, object, length, now_ms);
         app.node.edit(if is_known { edit } else { edit.put(record) }).await?;
-        app.streams.openings.close(&key);
+        app.openings.close(&key);
         if is_new {
-            audit::surface(Surface::StreamUpload, &self.user.key, audit::CREATE, object);
+            audit::surface(SurfaceId::StreamUpload, &self.user.key, audit::CREATE, object);
         }
         if upload.is_full() {
             store::read_pages(&app.node, &mut upload)?;

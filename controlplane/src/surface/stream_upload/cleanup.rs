@@ -3,14 +3,14 @@
 use std::time::Duration;
 
 use super::store;
-use crate::catalogue::Surface;
-use crate::server::App;
+use crate::catalogue::SurfaceId;
+use crate::surface::stream_upload::Service;
 
 /// How often it is looked whether it is time.
 const TICK: Duration = Duration::from_secs(1);
 
 /// Runs for the life of the node.
-pub async fn for_ever(app: App) {
+pub async fn run(app: Service) {
     let (mut waited, mut stopping) = (Duration::ZERO, app.stopping.clone());
     loop {
         let interval = app.node.config().surfaces.stream_upload.cleanup_interval_seconds.max(1);
@@ -28,13 +28,13 @@ pub async fn for_ever(app: App) {
     }
 }
 
-async fn once(app: &App) {
+async fn once(app: &Service) {
     let config = app.node.config();
     let settings = &config.surfaces.stream_upload;
     for key in store::keys(&app.node) {
         let is_over = |state: &store::State| state.is_over(settings, app.node.clock.now_ms());
         let Ok(Some(_)) = store::read_any(&app.node, &key).map(|state| state.filter(is_over)) else { continue };
-        let _alone = app.node.locks.lock(Surface::StreamUpload, &key).await;
+        let _alone = app.node.locks.lock(SurfaceId::StreamUpload, &key).await;
         let Ok(Some(state)) = store::read_any(&app.node, &key).map(|state| state.filter(is_over)) else { continue };
         let Ok(edit) = store::change(&app.node, &key, Some(&state), None) else { continue };
         if let Err(error) = app.node.edit(edit).await {

@@ -15,9 +15,12 @@ pub mod chunk;
 pub mod cleanup;
 pub mod head;
 pub mod refusal;
+mod service;
 pub mod store;
 pub mod upload;
 pub mod user;
+
+pub use service::Service;
 
 use axum::Json;
 use axum::extract::{FromRequest, Request};
@@ -34,26 +37,17 @@ use self::refusal::Refusal;
 use self::store::State;
 use self::user::User;
 use super::cross_origin::is_preflight;
-use super::easytransfer::link;
-use super::openings::Openings;
+use super::link;
 use super::recheck::Right;
 use crate::audit;
-use crate::catalogue::Surface;
+use crate::catalogue::SurfaceId;
 use crate::line::decision::add_fields;
 use crate::line::meta::Meta;
 use crate::line::told::Told;
 use crate::mounts::Mounted;
-use crate::server::App;
 
 /// This dialect in messages and metrics.
 pub const NAME: &str = "stream_upload";
-
-/// What this dialect keeps in memory; a node that starts anew needs none of it.
-#[derive(Debug, Default)]
-pub struct Memory {
-    /// Uploads about to begin.
-    pub openings: Openings,
-}
 
 /// What a request's next outcome is about.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -85,7 +79,7 @@ impl Note {
 
 /// A request, taken apart.
 struct Asked<'r> {
-    app: &'r App,
+    app: &'r Service,
     method: Method,
     uri: Uri,
     headers: HeaderMap,
@@ -94,7 +88,7 @@ struct Asked<'r> {
 }
 
 /// Whether the user of a transfer under way still may.
-pub async fn right(app: &App, request: Request) -> Right {
+pub async fn right(app: &Service, request: Request) -> Right {
     let is_open = app.node.config().surfaces.stream_upload.public_assets
         && matches!(*request.method(), Method::GET | Method::HEAD)
         && request.uri().path().starts_with("/api/scratch/assets/");
@@ -109,7 +103,7 @@ pub async fn right(app: &App, request: Request) -> Right {
 }
 
 /// One request to its answer.
-pub async fn handle(app: &App, mounted: &Mounted, request: Request) -> Response {
+pub async fn handle(app: &Service, mounted: &Mounted, request: Request) -> Response {
     let config = app.node.config();
     let pages = user::pages(&config.surfaces.stream_upload);
     if is_preflight(&request) {
@@ -232,7 +226,7 @@ impl Asked<'_> {
         let id = checked(id)?;
         let key = store::key(&user, id);
         // The pages are those of this state.
-        let _alone = self.app.node.locks.lock(Surface::StreamUpload, &key).await;
+        let _alone = self.app.node.locks.lock(SurfaceId::StreamUpload, &key).await;
         match store::read(self.app, &key)? {
             Some(State::Open(mut upload)) => {
                 store::read_pages(&self.app.node, &mut upload)?;
@@ -253,7 +247,7 @@ impl Asked<'_> {
     async fn cancel(&self, id: &[&str]) -> Result<Response, Refusal> {
         let user = self.user().await?;
         let key = store::key(&user, checked(id)?);
-        let _alone = self.app.node.locks.lock(Surface::StreamUpload, &key).await;
+        let _alone = self.app.node.locks.lock(SurfaceId::StreamUpload, &key).await;
         let state = store::read(self.app, &key)?.ok_or(Refusal::NoUpload)?;
         match &state {
             State::Done { asset, .. } if answer::asset_of(self.app, *asset, "").is_some() => {
@@ -264,8 +258,8 @@ impl Asked<'_> {
             State::Open(upload) => {
                 let after = State::Cancelled { at_ms: self.app.node.clock.now_ms() };
                 self.app.node.edit(store::change(&self.app.node, &key, Some(&state), Some(&after))?).await?;
-                self.app.streams.openings.close(&key);
-                audit::surface(Surface::StreamUpload, &user.key, audit::DELETE, upload.base);
+                self.app.openings.close(&key);
+                audit::surface(SurfaceId::StreamUpload, &user.key, audit::DELETE, upload.base);
             }
         }
         Ok(Json(json!({"status": "success", "message": "上传已取消"})).into_response())

@@ -17,14 +17,14 @@ use serde::{Deserialize, Serialize};
 use super::refusal::Refusal;
 use super::upload::{self, About, Page, Upload};
 use super::user::User;
-use crate::catalogue::{Entry, Keep, Kind, Record, Surface};
+use crate::catalogue::{Entry, Keep, Kind, Record, SurfaceId};
 use crate::config::Policy;
 use crate::config::surfaces::StreamUpload;
 use crate::node::{Edit, Node, Room};
 use crate::retention::once::Once;
-use crate::server::App;
+use crate::surface::stream_upload::Service;
 
-const SURFACE: Surface = Surface::StreamUpload;
+const SURFACE: SurfaceId = SurfaceId::StreamUpload;
 /// Pages have keys that begin so; no user's key has a slash.
 const PAGES: &str = "/chunks/";
 
@@ -76,7 +76,7 @@ pub fn key(user: &User, id: &str) -> String {
 }
 
 /// What is known about an upload; `None`: nothing, or nothing any more.
-pub fn read(app: &App, key: &str) -> Result<Option<State>, Refusal> {
+pub fn read(app: &Service, key: &str) -> Result<Option<State>, Refusal> {
     let config = app.node.config();
     let state = read_any(&app.node, key)?;
     Ok(state.filter(|state| !state.is_over(&config.surfaces.stream_upload, app.node.clock.now_ms())))
@@ -228,7 +228,7 @@ pub fn digests(entry: &Entry) -> Digests {
 
 /// Promises room for bytes that go into `object`: so many, or up to `most` when their number is not known.
 pub fn reserve(
-    app: &App,
+    app: &Service,
     user: &User,
     ticket: Ticket,
     object: ObjectId,

@@ -8,12 +8,12 @@ use serde::{Deserialize, Serialize};
 
 use super::refusal::Refusal;
 use crate::authority::{Denied, Presented, Standing, origin};
-use crate::catalogue::{Owner, Surface};
+use crate::catalogue::{Owner, SurfaceId};
 use crate::config::surfaces::StreamUpload;
 use crate::node::Account;
-use crate::server::App;
 use crate::surface::cross_origin::CrossOrigin;
 use crate::surface::query::Query;
+use crate::surface::stream_upload::Service;
 
 /// Somebody with a token.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -28,7 +28,7 @@ pub struct User {
 
 impl User {
     fn named(key: String, quota: Option<u64>) -> Self {
-        Self { owner: Owner::Member(Surface::StreamUpload, key.clone()), key, quota }
+        Self { owner: Owner::Member(SurfaceId::StreamUpload, key.clone()), key, quota }
     }
 
     /// The account their bytes are put on.
@@ -38,7 +38,7 @@ impl User {
 }
 
 /// The user a request comes from.
-pub async fn authenticate(app: &App, method: &Method, uri: &Uri, headers: &HeaderMap) -> Result<User, Refusal> {
+pub async fn authenticate(app: &Service, method: &Method, uri: &Uri, headers: &HeaderMap) -> Result<User, Refusal> {
     let config = app.node.config();
     let settings = &config.surfaces.stream_upload;
     let (token, is_cookie) = presented(uri, headers).ok_or(Refusal::NeedLogin)?;
@@ -102,7 +102,7 @@ fn configured(settings: &StreamUpload, token: &str) -> Option<User> {
     Some(User::named(format!("user:{}", escaped(&found.user)), quota))
 }
 
-async fn known(app: &App, token: &str) -> Result<User, Refusal> {
+async fn known(app: &Service, token: &str) -> Result<User, Refusal> {
     let roles = &app.node.config().user_system.role_quotas;
     match app.authority.judge(&Presented::anywhere(token), None, roles).await {
         Ok(caller) => match &caller.standing {

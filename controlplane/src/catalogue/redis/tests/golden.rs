@@ -36,7 +36,7 @@ fn what_is_in_redis_is_as_ever() {
     let place = Place::new(Server::start());
     let opened = place.open();
     let doc = |value: Option<&[u8]>, key: &str| Change::Doc {
-        surface: Surface::CloudBackend,
+        surface: SurfaceId::CloudBackend,
         key: key.into(),
         value: value.map(Into::into),
     };

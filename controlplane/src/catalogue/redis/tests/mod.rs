@@ -12,7 +12,7 @@ use rustix::process::Signal;
 
 use super::*;
 use crate::catalogue::tests::{record, told};
-use crate::catalogue::{Held, NotKept, Surface};
+use crate::catalogue::{Held, NotKept, SurfaceId};
 use mirror::Batch;
 use server::{Server, until};
 
@@ -88,7 +88,7 @@ fn p15_empty_again_everything_acknowledged_is_written_again() {
         write(&opened, (0..10).map(|byte| put(byte, round as u64)).collect()).unwrap();
         let round_text = round.to_string();
         let doc = Change::Doc {
-            surface: Surface::CloudBackend,
+            surface: SurfaceId::CloudBackend,
             key: "round".into(),
             value: Some(round_text.as_bytes().into()),
         };
@@ -107,7 +107,7 @@ fn p15_empty_again_everything_acknowledged_is_written_again() {
     drop(opened);
     let again = place.open();
     assert!(!again.is_new_file && again.kept.contains(&id(99)));
-    assert_eq!(again.docs[&(Surface::CloudBackend, "round".to_owned())][..], *b"2");
+    assert_eq!(again.docs[&(SurfaceId::CloudBackend, "round".to_owned())][..], *b"2");
     drop(again);
     assert_eq!(place.holds(), (0..10).filter(|byte| *byte != 2).map(|byte| (byte, 2)).collect());
     for beside in ["KEYS *:records:*", "KEYS *:docs:*"] {

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use super::{Report, path};
-use crate::catalogue::Surface;
+use crate::catalogue::SurfaceId;
 use crate::config::Config;
 use crate::config::surfaces::host::bare;
 use crate::config::surfaces::{Mount, Surfaces, roots};
@@ -14,15 +14,15 @@ const RESERVED: [&str; 5] = ["static", "docs", "redoc", "openapi.json", "metrics
 /// Checks places whose `path` is sound: one that cannot be read is no place.
 pub fn check(config: &Config, is_sound: &dyn Fn(&str) -> bool, report: &mut Report<'_>) {
     let surfaces = &config.surfaces;
-    let enabled: Vec<(Surface, &Mount)> = surfaces.mounts().into_iter().filter(|(_, mount)| mount.enabled).collect();
-    let on_main: Vec<(Surface, &str)> = enabled
+    let enabled: Vec<(SurfaceId, &Mount)> = surfaces.mounts().into_iter().filter(|(_, mount)| mount.enabled).collect();
+    let on_main: Vec<(SurfaceId, &str)> = enabled
         .iter()
         .filter(|(surface, _)| is_sound(&path(*surface, "prefix")))
         .filter_map(|(surface, mount)| Some((*surface, mount.on_main()?)))
         .collect();
     check_roots(&on_main, report);
     check_prefixes(&on_main, report);
-    if surfaces.cloudbackend.mount.enabled && is_sound(&path(Surface::CloudBackend, "bucket")) {
+    if surfaces.cloudbackend.mount.enabled && is_sound(&path(SurfaceId::CloudBackend, "bucket")) {
         check_bucket(surfaces, &on_main, report);
     }
     check_hosts(surfaces, &enabled, report);
@@ -30,22 +30,22 @@ pub fn check(config: &Config, is_sound: &dyn Fn(&str) -> bool, report: &mut Repo
 }
 
 /// 1: pairs that cannot share a root.
-fn check_roots(on_main: &[(Surface, &str)], report: &mut Report<'_>) {
+fn check_roots(on_main: &[(SurfaceId, &str)], report: &mut Report<'_>) {
     let is_root = |surface| on_main.contains(&(surface, ""));
-    let mut refuse = |surface, other: Surface, disputed: &str| {
+    let mut refuse = |surface, other: SurfaceId, disputed: &str| {
         let expected = format!("a prefix: without one it is beside {}, which has {disputed} too", other.name());
         report.tell(path(surface, "prefix"), expected);
     };
-    if is_root(Surface::SecureFileTransfer) {
-        refuse(Surface::SecureFileTransfer, Surface::EasyTransfer, "\"/api/files\"");
+    if is_root(SurfaceId::SecureFileTransfer) {
+        refuse(SurfaceId::SecureFileTransfer, SurfaceId::EasyTransfer, "\"/api/files\"");
     }
-    if is_root(Surface::PyBlobServer) && is_root(Surface::CloudBackend) {
-        refuse(Surface::PyBlobServer, Surface::CloudBackend, "\"/user/{x}\"");
+    if is_root(SurfaceId::PyBlobServer) && is_root(SurfaceId::CloudBackend) {
+        refuse(SurfaceId::PyBlobServer, SurfaceId::CloudBackend, "\"/user/{x}\"");
     }
 }
 
 /// 2 and 3: prefixes against each other, and against what is at the root.
-fn check_prefixes(on_main: &[(Surface, &str)], report: &mut Report<'_>) {
+fn check_prefixes(on_main: &[(SurfaceId, &str)], report: &mut Report<'_>) {
     let prefixes: Vec<_> = on_main.iter().filter(|(_, prefix)| !prefix.is_empty()).collect();
     for (index, (surface, prefix)) in prefixes.iter().enumerate() {
         for (other, others) in &prefixes[..index] {
@@ -62,9 +62,9 @@ fn check_prefixes(on_main: &[(Surface, &str)], report: &mut Report<'_>) {
 }
 
 /// 3, for the bucket: at the root it is a first segment like any other, and nowhere one of its own surface's.
-fn check_bucket(surfaces: &Surfaces, on_main: &[(Surface, &str)], report: &mut Report<'_>) {
+fn check_bucket(surfaces: &Surfaces, on_main: &[(SurfaceId, &str)], report: &mut Report<'_>) {
     let bucket = surfaces.cloudbackend.bucket.as_str();
-    let cloud = Surface::CloudBackend;
+    let cloud = SurfaceId::CloudBackend;
     let own = roots::owned(cloud).iter().any(|owned| owned.first() == Some(&bucket)).then_some(cloud);
     let at_root = on_main.contains(&(cloud, ""));
     let prefixed = on_main.iter().find(|(_, prefix)| !prefix.is_empty() && first_segment(prefix) == bucket);
@@ -77,20 +77,20 @@ fn check_bucket(surfaces: &Surfaces, on_main: &[(Surface, &str)], report: &mut R
 }
 
 /// Whoever at the root, `but` for one, has this first segment.
-fn owner_of(segment: &str, but: Surface, on_main: &[(Surface, &str)]) -> Option<Surface> {
-    let owns = |surface: &Surface| roots::owned(*surface).iter().any(|owned| owned.first() == Some(&segment));
-    if RESERVED.contains(&segment) || owns(&Surface::EasyTransfer) {
-        return Some(Surface::EasyTransfer);
+fn owner_of(segment: &str, but: SurfaceId, on_main: &[(SurfaceId, &str)]) -> Option<SurfaceId> {
+    let owns = |surface: &SurfaceId| roots::owned(*surface).iter().any(|owned| owned.first() == Some(&segment));
+    if RESERVED.contains(&segment) || owns(&SurfaceId::EasyTransfer) {
+        return Some(SurfaceId::EasyTransfer);
     }
     let at_root = on_main.iter().filter(|(surface, prefix)| *surface != but && prefix.is_empty());
     at_root.map(|(surface, _)| *surface).find(owns)
 }
 
 /// 4: names in `Host`, the bucket's among them.
-fn check_hosts(surfaces: &Surfaces, enabled: &[(Surface, &Mount)], report: &mut Report<'_>) {
-    let mut taken: Vec<(String, Surface)> = Vec::new();
+fn check_hosts(surfaces: &Surfaces, enabled: &[(SurfaceId, &Mount)], report: &mut Report<'_>) {
+    let mut taken: Vec<(String, SurfaceId)> = Vec::new();
     let cloud = &surfaces.cloudbackend;
-    taken.extend(cloud.bucket_host().filter(|_| cloud.mount.enabled).map(|host| (host, Surface::CloudBackend)));
+    taken.extend(cloud.bucket_host().filter(|_| cloud.mount.enabled).map(|host| (host, SurfaceId::CloudBackend)));
     for (surface, mount) in enabled {
         for host in mount.hosts.iter().map(|host| bare(host)) {
             if let Some((_, other)) = taken.iter().find(|(name, _)| *name == host) {
@@ -104,9 +104,9 @@ fn check_hosts(surfaces: &Surfaces, enabled: &[(Surface, &Mount)], report: &mut 
 }
 
 /// 5: listeners, the node's among them.
-fn check_listeners(config: &Config, enabled: &[(Surface, &Mount)], report: &mut Report<'_>) {
-    let main = config.addresses().into_iter().map(|address| (address, Surface::EasyTransfer));
-    let mut taken: Vec<(SocketAddr, Surface)> = main.collect();
+fn check_listeners(config: &Config, enabled: &[(SurfaceId, &Mount)], report: &mut Report<'_>) {
+    let main = config.addresses().into_iter().map(|address| (address, SurfaceId::EasyTransfer));
+    let mut taken: Vec<(SocketAddr, SurfaceId)> = main.collect();
     for (surface, mount) in enabled {
         for address in &mount.listen {
             if let Some((_, other)) = taken.iter().find(|(other, _)| overlap(*other, *address)) {

@@ -8,7 +8,7 @@ mod conflicts;
 mod values;
 
 use super::Surfaces;
-use crate::catalogue::Surface;
+use crate::catalogue::SurfaceId;
 use crate::config::Config;
 use crate::config::reader::{Fault, Shown, Source};
 
@@ -38,7 +38,7 @@ impl Report<'_> {
 }
 
 /// `surfaces.<surface>.<key>`
-fn path(surface: Surface, key: &str) -> String {
+fn path(surface: SurfaceId, key: &str) -> String {
     format!("surfaces.{}.{key}", surface.name())
 }
 

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::{Report, Surfaces, path};
-use crate::catalogue::Surface;
+use crate::catalogue::SurfaceId;
 use crate::config::surfaces::{
     CloudBackend, Credential, DeviceSecret, Generated, Mount, PyBlobServer, SecureFileTransfer, StreamUpload,
 };
@@ -35,7 +35,7 @@ pub fn check(surfaces: &Surfaces, report: &mut Report<'_>) {
     }
 }
 
-fn check_mount(surface: Surface, mount: &Mount, report: &mut Report<'_>) {
+fn check_mount(surface: SurfaceId, mount: &Mount, report: &mut Report<'_>) {
     if let Some(prefix) = mount.prefix.0.as_deref().filter(|prefix| !is_prefix(prefix)) {
         let expected = format!("null, \"\", or a path such as /files without a slash at its end, and not {prefix:?}");
         report.tell(path(surface, "prefix"), expected);
@@ -52,7 +52,7 @@ fn is_prefix(prefix: &str) -> bool {
 }
 
 fn check_devices(settings: &SecureFileTransfer, report: &mut Report<'_>) {
-    let at = |key: &str| path(Surface::SecureFileTransfer, key);
+    let at = |key: &str| path(SurfaceId::SecureFileTransfer, key);
     check_key(at("secret_key"), &settings.secret_key, report);
     for (key, value) in
         [("cleanup_interval_seconds", settings.cleanup_interval_seconds), ("max_pieces", settings.max_pieces)]
@@ -86,7 +86,7 @@ fn is_device_id(id: &str) -> bool {
 }
 
 fn check_cloud(settings: &CloudBackend, report: &mut Report<'_>) {
-    let at = |key: &str| path(Surface::CloudBackend, key);
+    let at = |key: &str| path(SurfaceId::CloudBackend, key);
     check_key(at("jwt_secret"), &settings.jwt_secret, report);
     if settings.access_key_secret.configured().is_some() && settings.access_key_id.configured().is_none() {
         report.tell(at("access_key_secret"), "access_key_id beside it".into());
@@ -109,7 +109,7 @@ fn is_bucket(bucket: &str) -> bool {
 }
 
 fn check_stream(settings: &StreamUpload, report: &mut Report<'_>) {
-    let at = |key: &str| path(Surface::StreamUpload, key);
+    let at = |key: &str| path(SurfaceId::StreamUpload, key);
     for token in &settings.tokens {
         if let Credential::Plain(text) = &token.credential
             && text.expose().len() < STREAM_TOKEN_MIN
@@ -123,7 +123,7 @@ fn check_stream(settings: &StreamUpload, report: &mut Report<'_>) {
 }
 
 fn check_pyblob(settings: &PyBlobServer, report: &mut Report<'_>) {
-    let at = |key: &str| path(Surface::PyBlobServer, key);
+    let at = |key: &str| path(SurfaceId::PyBlobServer, key);
     if !(8..=64).contains(&settings.short_path_length) {
         report.tell(at("short_path_length"), "an integer from 8 to 64".into());
     }

@@ -14,14 +14,14 @@ use crate::config::surfaces::CloudBackend;
 use crate::line::meta::Meta;
 use crate::mounts::Mounted;
 use crate::node::Node;
-use crate::server::App;
 use crate::surface::attempts;
+use crate::surface::cloudbackend::Service;
 use crate::surface::cloudbackend::user::{Account, token};
 
 /// A request.
 pub struct Asked<'a> {
     /// The shared state.
-    pub app: &'a App,
+    pub app: &'a Service,
     /// The configuration of this moment.
     pub config: Arc<Config>,
     /// Where it came in.

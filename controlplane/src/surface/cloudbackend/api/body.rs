@@ -17,7 +17,7 @@ use crate::line::attached::Attached;
 use crate::line::decision::Decision;
 use crate::line::meta::{Call, Meta};
 use crate::line::told::Told;
-use crate::server::App;
+use crate::surface::cloudbackend::Service;
 use crate::surface::multipart::BodyType;
 use crate::surface::query::Query;
 
@@ -28,7 +28,7 @@ const FIELDS_BYTES_MAX: u64 = 1 << 20;
 const DEPTH_MAX: u8 = 32;
 
 /// The body; `Err`: a grant that asks for it.
-pub async fn read(app: &App, request: Request) -> Result<Result<Value, Refusal>, Response> {
+pub async fn read(app: &Service, request: Request) -> Result<Result<Value, Refusal>, Response> {
     let meta = *request.extensions().get::<Meta>().expect("the entry puts it there");
     let is_absent = meta.call == Call::Decide && meta.body.is_empty();
     if is_get(request.method()) || is_absent {
@@ -42,7 +42,7 @@ pub async fn read(app: &App, request: Request) -> Result<Result<Value, Refusal>,
     }
 }
 
-async fn plain(app: &App, headers: &HeaderMap, request: Request) -> Result<Result<Value, Refusal>, Response> {
+async fn plain(app: &Service, headers: &HeaderMap, request: Request) -> Result<Result<Value, Refusal>, Response> {
     let kind = headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
     let essence = kind.split(';').next().unwrap_or_default().trim();
     let is_json = essence.eq_ignore_ascii_case("application/json");
@@ -61,7 +61,7 @@ async fn plain(app: &App, headers: &HeaderMap, request: Request) -> Result<Resul
     })
 }
 
-async fn form(app: &App, boundary: String, request: Request) -> Result<Result<Value, Refusal>, Response> {
+async fn form(app: &Service, boundary: String, request: Request) -> Result<Result<Value, Refusal>, Response> {
     let Told(outcome) = Told::from_request(request, app).await?;
     let Some(outcome) = outcome else {
         let form = Form {

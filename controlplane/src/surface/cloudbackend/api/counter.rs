@@ -3,7 +3,7 @@
 //! Must stay true: a number is given out and written down in one edit under the counter's lock, so none comes twice, also
 //! when its bearer is gone.
 
-use crate::catalogue::Surface;
+use crate::catalogue::SurfaceId;
 use crate::node::key_locks::KeyGuard;
 use crate::node::{Edit, Node};
 
@@ -18,7 +18,7 @@ impl<'n> Counter<'n> {
     /// Waits for the counter of `kind`.
     pub async fn lock(node: &'n Node, kind: &str) -> Self {
         let key = format!("next/{kind}");
-        let alone = node.locks.lock(Surface::CloudBackend, &key).await;
+        let alone = node.locks.lock(SurfaceId::CloudBackend, &key).await;
         Self { next: number(node, &key).unwrap_or(1), key, _alone: alone }
     }
 
@@ -30,13 +30,13 @@ impl<'n> Counter<'n> {
 
     /// Adds to an edit what was taken.
     pub fn write(&self, edit: Edit) -> Edit {
-        edit.write(Surface::CloudBackend, self.key.clone(), self.next.to_string())
+        edit.write(SurfaceId::CloudBackend, self.key.clone(), self.next.to_string())
     }
 }
 
 /// A document that is a number in decimal digits.
 pub fn number(node: &Node, key: &str) -> Option<u64> {
-    std::str::from_utf8(&node.doc(Surface::CloudBackend, key)?).ok()?.parse().ok()
+    std::str::from_utf8(&node.doc(SurfaceId::CloudBackend, key)?).ok()?.parse().ok()
 }
 
 /// A number as part of a key: all of one width, so that keys sort as numbers do.

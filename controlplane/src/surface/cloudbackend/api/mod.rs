@@ -29,11 +29,11 @@ use crate::line::decision::add_fields;
 use crate::line::meta::Meta;
 use crate::metrics::decisions;
 use crate::mounts::Mounted;
-use crate::server::App;
+use crate::surface::cloudbackend::Service;
 use crate::surface::cross_origin::CrossOrigin;
 
 /// One request to its answer.
-pub async fn handle(app: &App, mounted: &Mounted, request: Request) -> Response {
+pub async fn handle(app: &Service, mounted: &Mounted, request: Request) -> Response {
     let config = app.node.config();
     let cloud = &config.surfaces.cloudbackend;
     let pages = cross_origin(cloud);
@@ -58,7 +58,7 @@ pub async fn handle(app: &App, mounted: &Mounted, request: Request) -> Response 
     response
 }
 
-async fn decide(app: &App, mounted: &Mounted, route: Route, request: Request) -> Result<Response, Refusal> {
+async fn decide(app: &Service, mounted: &Mounted, route: Route, request: Request) -> Result<Response, Refusal> {
     let mut asked = Asked {
         app,
         config: app.node.config(),

@@ -15,7 +15,7 @@ use crate::config::surfaces::host::bare;
 use crate::line::meta::Meta;
 use crate::surface::cloudbackend::api::Asked;
 use crate::surface::cloudbackend::oss::key::Key;
-use crate::surface::easytransfer::link;
+use crate::surface::link;
 
 /// The names of the bucket, as one client reaches it.
 #[derive(Debug, Clone, PartialEq, Eq)]

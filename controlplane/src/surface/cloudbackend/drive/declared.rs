@@ -7,11 +7,11 @@
 use serde::{Deserialize, Serialize};
 
 use crate::bounds::DECLARED_OPEN_MAX;
-use crate::catalogue::Surface;
+use crate::catalogue::SurfaceId;
 use crate::node::{Edit, Node};
 use crate::surface::cloudbackend::api::counter::part;
 
-const SURFACE: Surface = Surface::CloudBackend;
+const SURFACE: SurfaceId = SurfaceId::CloudBackend;
 const PREFIX: &str = "s/";
 
 /// What was said.

@@ -14,7 +14,7 @@ use super::refusal::{Doing, Refusal};
 use super::store::{Drive, owner_of};
 use super::tree;
 use crate::audit;
-use crate::catalogue::{NotKept, Surface};
+use crate::catalogue::{NotKept, SurfaceId};
 use crate::node::{Edit, Node};
 use crate::surface::cloudbackend::api::texts::Text;
 use crate::surface::cloudbackend::api::{self, Asked, told};
@@ -29,7 +29,7 @@ pub async fn delete(asked: &Asked<'_>, id: u64) -> Result<Response, api::Refusal
     let item = drive.item(id).ok_or(Refusal::NoFile(Doing::Delete))?;
     let gone = if item.is_folder() { tree::with_all_below(&item, drive.items()) } else { vec![item] };
     for object in erase(node, drive, &gone).await? {
-        audit::surface(Surface::CloudBackend, &account.username, audit::DELETE, object);
+        audit::surface(SurfaceId::CloudBackend, &account.username, audit::DELETE, object);
     }
     Ok(told(StatusCode::OK, json!({"message": asked.say(Text::FileDeleted)})))
 }

@@ -17,7 +17,7 @@ use crate::surface::cloudbackend::drop;
 use crate::surface::cloudbackend::oss::parameters::Parameters;
 use crate::surface::cloudbackend::oss::signature::{KeyPair, Signed};
 use crate::surface::cloudbackend::user::Account;
-use crate::surface::easytransfer::disposition;
+use crate::surface::disposition;
 
 /// A link to a file.
 pub async fn download(asked: &Asked<'_>, id: u64) -> Result<Response, api::Refusal> {

@@ -6,7 +6,7 @@ use super::declared::{Declared, UploadId};
 use super::item::{Content, Item};
 use super::path::FolderPath;
 use super::store::{Drive, owner_of};
-use crate::catalogue::{Docs, Surface};
+use crate::catalogue::{Docs, SurfaceId};
 use crate::golden::{NAME, TIME, documents, golden, node};
 use crate::node::Edit;
 use crate::surface::cloudbackend::oss::key::Key;
@@ -45,10 +45,10 @@ async fn documents_are_stored_as_ever() {
     let mut golden =
         golden("surface/cloudbackend", "drive.txt", "Documents of drives; the end of an upload's id is random.");
     let random = id.to_string()[16..].to_owned();
-    for (key, text) in node.docs_under(Surface::CloudBackend, "") {
+    for (key, text) in node.docs_under(SurfaceId::CloudBackend, "") {
         golden.text(&format!("document {}", key.replace(&random, RANDOM)), str::from_utf8(&text).unwrap());
     }
-    let node = crate::golden::node(documents(&golden.check(), Surface::CloudBackend));
+    let node = crate::golden::node(documents(&golden.check(), SurfaceId::CloudBackend));
     let drive = Drive::of(&node, 7);
     assert_eq!((drive.items(), drive.used()), (items(), 300));
     assert_eq!((owner_of(&node, 1), owner_of(&node, 2)), (Some(7), Some(7)));

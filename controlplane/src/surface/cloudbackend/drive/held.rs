@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use etransfer_contract::ObjectId;
 
-use crate::catalogue::Surface;
+use crate::catalogue::SurfaceId;
 use crate::node::key_locks::KeyGuard;
 use crate::node::{Edit, Node};
 use crate::surface::cloudbackend::oss::key::Key;
@@ -25,7 +25,7 @@ impl<'n> Held<'n> {
     pub async fn hold(node: &'n Node, keys: BTreeSet<Key>) -> Self {
         let mut alone = Vec::with_capacity(keys.len());
         for key in &keys {
-            alone.push(node.locks.lock(Surface::CloudBackend, &objects::place(key)).await);
+            alone.push(node.locks.lock(SurfaceId::CloudBackend, &objects::place(key)).await);
         }
         let object = |key: Key| objects::find(node, &key).map(|object| (key, object));
         Self { _alone: alone, objects: keys.into_iter().filter_map(object).collect() }
@@ -99,10 +99,10 @@ mod tests {
         let node = Node::new(Arc::new(Config::defaults()), Beginning::of_memory());
         for key in keys {
             let mut record = record(node.new_id(), 5);
-            record.surface = Surface::CloudBackend;
+            record.surface = SurfaceId::CloudBackend;
             record.key = objects::place(key);
             (record.completed_ms, record.length) = (Some(5), Some(10));
-            record.owner = Some(Owner::Member(Surface::CloudBackend, "alice".into()));
+            record.owner = Some(Owner::Member(SurfaceId::CloudBackend, "alice".into()));
             record.detail = json!({"headers": [], "md5": "AB", "crc64": 7});
             node.edit(Edit::default().put(record)).await.unwrap();
         }
@@ -137,7 +137,7 @@ mod tests {
     async fn a_posted_object_counts_to_its_prefix_until_it_is_a_file() {
         let (file, posted) = (Key::new("alice/a").unwrap(), Key::new("alice/b").unwrap());
         let node = node(&[&file, &posted]).await;
-        let alice = Owner::Member(Surface::CloudBackend, "alice".into());
+        let alice = Owner::Member(SurfaceId::CloudBackend, "alice".into());
         assert_eq!(node.used_by(&alice), 20);
         let missing = Key::new("alice/c").unwrap();
         let mut held = Held::hold(&node, [file.clone(), missing.clone()].into()).await;

@@ -9,12 +9,12 @@
 //! items (CONTRACT.md §A8).
 
 use super::item::Item;
-use crate::catalogue::Surface;
+use crate::catalogue::SurfaceId;
 use crate::node::key_locks::KeyGuard;
 use crate::node::{Edit, Node};
 use crate::surface::cloudbackend::api::counter::{number, part};
 
-const SURFACE: Surface = Surface::CloudBackend;
+const SURFACE: SurfaceId = SurfaceId::CloudBackend;
 
 /// The drive of one account.
 #[derive(Clone, Copy)]

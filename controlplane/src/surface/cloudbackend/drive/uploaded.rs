@@ -24,7 +24,7 @@ use super::path::FolderPath;
 use super::refusal::Refusal;
 use super::store::Drive;
 use crate::audit;
-use crate::catalogue::Surface;
+use crate::catalogue::SurfaceId;
 use crate::node::Edit;
 use crate::surface::cloudbackend::api::counter::Counter;
 use crate::surface::cloudbackend::api::{self, Asked, told};
@@ -199,7 +199,7 @@ async fn discard(asked: &Asked<'_>, account: &Account, held: &Held<'_>) -> Resul
     let objects = held.unused(&account.prefix());
     asked.node().edit(objects.iter().fold(Edit::default(), |edit, id| edit.delete(*id))).await?;
     for object in objects {
-        audit::surface(Surface::CloudBackend, &account.username, audit::DELETE, object);
+        audit::surface(SurfaceId::CloudBackend, &account.username, audit::DELETE, object);
     }
     Ok(())
 }

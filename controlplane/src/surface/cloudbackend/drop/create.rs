@@ -45,7 +45,7 @@ pub async fn create(asked: &Asked<'_>) -> Result<Response, api::Refusal> {
     }
     let wanted = Wanted::read(&asked.body, cloud)?;
     let phc = match wanted.password {
-        Some(password) => Some(asked.app.cloud.passwords.hash(Purpose::Share, password).await?),
+        Some(password) => Some(asked.app.passwords.hash(Purpose::Share, password).await?),
         None => None,
     };
     let _account = Account::lock(node, user).await;

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use super::share::{Share, Subject};
-use crate::catalogue::{Docs, Surface};
+use crate::catalogue::{Docs, SurfaceId};
 use crate::golden::{TIME, documents, golden, node, put_documents};
 use crate::node::Edit;
 
@@ -35,8 +35,8 @@ async fn documents_are_stored_as_ever() {
     }
     node.edit(edit).await.unwrap();
     let mut golden = golden("surface/cloudbackend", "drop.txt", "Documents of shares.");
-    put_documents(&mut golden, &node, Surface::CloudBackend);
-    let node = crate::golden::node(documents(&golden.check(), Surface::CloudBackend));
+    put_documents(&mut golden, &node, SurfaceId::CloudBackend);
+    let node = crate::golden::node(documents(&golden.check(), SurfaceId::CloudBackend));
     for share in [&one, &other] {
         assert_eq!(Share::read(&node, share.id).as_ref(), Some(share));
         assert_eq!(Share::by_code(&node, &share.code).as_ref(), Some(share));

@@ -26,7 +26,7 @@ pub use self::visit::may_download;
 use super::api::{self, Asked};
 use crate::catalogue::NotKept;
 use crate::node::{Edit, Node};
-use crate::server::App;
+use crate::surface::cloudbackend::Service;
 
 /// Whether a share is there and has a file in it. Without a `now_ms` its time is no matter.
 pub fn gives(node: &Node, share: u64, file: u64, now_ms: Option<u64>) -> bool {
@@ -61,7 +61,7 @@ pub async fn remove_all(node: &Node, user: u64) -> Result<(), NotKept> {
 }
 
 /// Forgets who had shares that are over.
-pub async fn sweep(app: &App) {
+pub async fn sweep(app: &Service) {
     let (edit, ended) = share::erase_ended_grants(&app.node, Edit::default());
     if ended > 0
         && let Err(error) = app.node.edit(edit).await

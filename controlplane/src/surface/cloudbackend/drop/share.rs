@@ -14,13 +14,13 @@ use std::net::IpAddr;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::catalogue::Surface;
+use crate::catalogue::SurfaceId;
 use crate::clock;
 use crate::node::key_locks::KeyGuard;
 use crate::node::{Edit, Node};
 use crate::surface::cloudbackend::api::counter::{hex, number, part};
 
-const SURFACE: Surface = Surface::CloudBackend;
+const SURFACE: SurfaceId = SurfaceId::CloudBackend;
 const GRANTS: &str = "g/";
 
 /// Files of somebody's that whoever has the code may have.

@@ -64,7 +64,7 @@ async fn enter(asked: &Asked<'_>, code: &str) -> Result<(Share, Option<Subject>)
     if share.has_password {
         let password = asked.text("password").filter(|password| !password.is_empty()).ok_or(Refusal::WrongPassword)?;
         let phc = share.password(asked.node());
-        let is_right = asked.app.cloud.passwords.verify(Purpose::Share, password, phc.as_deref()).await?;
+        let is_right = asked.app.passwords.verify(Purpose::Share, password, phc.as_deref()).await?;
         // Of guesses made in parallel no more are judged than of those made one by one.
         guess.check()?;
         if !is_right {
@@ -122,7 +122,7 @@ impl<'a> Guess<'a> {
     }
 
     fn check(&self) -> Result<(), Refusal> {
-        let failures = &self.asked.app.cloud.shares;
+        let failures = &self.asked.app.shares;
         let address = self.address.iter().map(|address| (address, self.of_address));
         address
             .chain([(&self.share, self.of_share)])
@@ -131,13 +131,13 @@ impl<'a> Guess<'a> {
 
     fn count_address(&self) {
         if let Some(address) = &self.address {
-            self.asked.app.cloud.shares.count(address.clone(), self.of_address);
+            self.asked.app.shares.count(address.clone(), self.of_address);
         }
     }
 
     /// The code is one: nobody else's memory is filled with others.
     fn count_both(&self) {
         self.count_address();
-        self.asked.app.cloud.shares.count(self.share.clone(), self.of_share);
+        self.asked.app.shares.count(self.share.clone(), self.of_share);
     }
 }

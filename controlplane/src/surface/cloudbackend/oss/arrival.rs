@@ -26,7 +26,7 @@ use super::stored::{Headers, Stored};
 use super::xml;
 use crate::audit;
 use crate::catalogue::text::{display_name, is_media_type};
-use crate::catalogue::{Keep, Kind, Owner, Principal, Record, Surface};
+use crate::catalogue::{Keep, Kind, Owner, Principal, Record, SurfaceId};
 use crate::config::Policy as Retention;
 use crate::line::decision::Decision;
 use crate::node::{Account, Edit, Node, Room, Whose};
@@ -193,20 +193,20 @@ pub async fn arrived(call: &Call<'_>, memo: &str, told: Told) -> Result<Response
     let node = &call.app.node;
     let mut record = record(node, object, bytes, &arrival, &stored);
     {
-        let _alone = node.locks.lock(Surface::CloudBackend, &record.key).await;
+        let _alone = node.locks.lock(SurfaceId::CloudBackend, &record.key).await;
         objects::check_replaceable(node, &arrival.key, arrival.forbid_overwrite)?;
         let replaced_ms = objects::find(node, &arrival.key).map(|replaced| replaced.entry.record.created_ms);
         record.created_ms = delivery::dated(replaced_ms, record.created_ms);
         // What was at its place goes with the same edit.
         node.edit(Edit::default().put(record)).await?;
     }
-    audit::surface(Surface::CloudBackend, call.who(&arrival.key), audit::CREATE, object);
+    audit::surface(SurfaceId::CloudBackend, call.who(&arrival.key), audit::CREATE, object);
     Ok(answer(call, &arrival, &stored))
 }
 
 /// Whom the bytes count to until they are a file: the user whose prefix the key is in.
 fn owner(key: &Key) -> Option<Owner> {
-    key.owner().map(|name| Owner::Member(Surface::CloudBackend, name.to_owned()))
+    key.owner().map(|name| Owner::Member(SurfaceId::CloudBackend, name.to_owned()))
 }
 
 fn record(node: &Node, object: ObjectId, bytes: u64, arrival: &Arrival, stored: &Stored) -> Record {
@@ -228,7 +228,7 @@ fn record(node: &Node, object: ObjectId, bytes: u64, arrival: &Arrival, stored: 
         idempotency_key: None,
         owner: owner(&arrival.key),
         maker: String::new(),
-        surface: Surface::CloudBackend,
+        surface: SurfaceId::CloudBackend,
         key: objects::place(&arrival.key),
         detail: serde_json::to_value(stored).expect("what is stored has only string keys"),
     }

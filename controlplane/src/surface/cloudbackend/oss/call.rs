@@ -17,15 +17,15 @@ use crate::config::Config;
 use crate::config::surfaces::CloudBackend;
 use crate::line::meta::Meta;
 use crate::mounts::Mounted;
-use crate::server::App;
+use crate::surface::cloudbackend::Service;
 use crate::surface::cloudbackend::basis::{self, Basis};
 use crate::surface::cloudbackend::user;
-use crate::surface::easytransfer::link;
+use crate::surface::link;
 
 /// What every operation looks at.
 pub struct Call<'a> {
     /// The node.
-    pub app: &'a App,
+    pub app: &'a Service,
     /// As it is at this moment.
     pub config: Arc<Config>,
     /// The head.
@@ -38,7 +38,7 @@ pub struct Call<'a> {
 
 impl<'a> Call<'a> {
     /// Reads a head.
-    pub fn new(app: &'a App, mounted: &'a Mounted, style: Style, head: Parts) -> Result<Self, Refusal> {
+    pub fn new(app: &'a Service, mounted: &'a Mounted, style: Style, head: Parts) -> Result<Self, Refusal> {
         let config = app.node.config();
         let place = Place::of(head.uri.path(), style, &config.surfaces.cloudbackend.bucket)?;
         let parameters = Parameters::parse(head.uri.query())?;

@@ -15,7 +15,7 @@ use super::parameters::Parameters;
 use super::refusal::Refusal;
 use super::stored::{Headers, value};
 use crate::audit;
-use crate::catalogue::Surface;
+use crate::catalogue::SurfaceId;
 use crate::clock::imf;
 use crate::line::decision::Decision;
 use crate::surface::delivery;
@@ -50,7 +50,7 @@ pub fn get(call: &Call<'_>) -> Result<Decision, Refusal> {
         Asked::Whole => fields.push(field("x-oss-hash-crc64ecma", stored.crc64.to_string())),
     }
     if !is_head {
-        audit::surface(Surface::CloudBackend, call.who(call.key()?), audit::DOWNLOAD, record.id);
+        audit::surface(SurfaceId::CloudBackend, call.who(call.key()?), audit::DOWNLOAD, record.id);
         if size == 0 {
             return Ok(empty(&etag, modified_ms, fields).into());
         }

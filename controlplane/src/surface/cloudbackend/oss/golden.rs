@@ -6,7 +6,7 @@ use super::key::Key;
 use super::objects;
 use super::stored::{Headers, Stored};
 use crate::catalogue::tests::record;
-use crate::catalogue::{Owner, Record, Surface};
+use crate::catalogue::{Owner, Record, SurfaceId};
 use crate::golden::{TIME, check_json, golden, object};
 
 #[test]
@@ -23,8 +23,8 @@ fn records_of_objects_are_stored_as_ever() {
     };
     let key = Key::new("alice//文.txt").unwrap();
     let record = |stored: &Stored| Record {
-        surface: Surface::CloudBackend,
-        owner: Some(Owner::Member(Surface::CloudBackend, "alice".into())),
+        surface: SurfaceId::CloudBackend,
+        owner: Some(Owner::Member(SurfaceId::CloudBackend, "alice".into())),
         key: objects::place(&key),
         completed_ms: Some(TIME),
         detail: serde_json::to_value(stored).unwrap(),

@@ -43,20 +43,20 @@ use self::parameters::Parameters;
 use self::place::Style;
 use self::refusal::Refusal;
 use crate::audit;
-use crate::catalogue::Surface;
+use crate::catalogue::SurfaceId;
 use crate::config::surfaces::CloudBackend;
 use crate::config::surfaces::host::bare;
 use crate::line::decision::{Decision, add_fields};
 use crate::line::told::Told;
 use crate::metrics::decisions::Route;
 use crate::mounts::Mounted;
-use crate::server::App;
+use crate::surface::cloudbackend::Service;
 use crate::surface::cross_origin::CrossOrigin;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-oss-request-id");
 
 /// Whether a path that begins with the segment `first` is one of the bucket, or of some other bucket.
-pub fn is_asked(app: &App, first: &str, request: &Request) -> bool {
+pub fn is_asked(app: &Service, first: &str, request: &Request) -> bool {
     let is_signed = || {
         let header = request.headers().get(AUTHORIZATION).is_some_and(|value| value.as_bytes().starts_with(b"OSS "));
         let parameters = Parameters::parse(request.uri().query());
@@ -67,7 +67,7 @@ pub fn is_asked(app: &App, first: &str, request: &Request) -> bool {
 }
 
 /// One request to its answer.
-pub async fn handle(app: &App, mounted: &Mounted, request: Request) -> Response {
+pub async fn handle(app: &Service, mounted: &Mounted, request: Request) -> Response {
     let config = app.node.config();
     let cloud = &config.surfaces.cloudbackend;
     // 24 digits, as the provider's.
@@ -89,7 +89,7 @@ pub async fn handle(app: &App, mounted: &Mounted, request: Request) -> Response 
     response
 }
 
-async fn decide(app: &App, mounted: &Mounted, style: Style, request: Request) -> Result<Response, Refusal> {
+async fn decide(app: &Service, mounted: &Mounted, style: Style, request: Request) -> Result<Response, Refusal> {
     let (head, body) = request.into_parts();
     let told = Told::from_request(Request::from_parts(head.clone(), body), app).await;
     let is_unsigned = access::is_unsigned(&head.headers, head.uri.query()) && head.method != Method::POST;
@@ -108,7 +108,7 @@ async fn decide(app: &App, mounted: &Mounted, style: Style, request: Request) ->
 
 /// Whether a request under way would be let in again, whatever the time is. A form has its signature in its body: it is
 /// looked at again when its content is there.
-pub fn still_may(app: &App, mounted: &Mounted, request: Request) -> bool {
+pub fn still_may(app: &Service, mounted: &Mounted, request: Request) -> bool {
     let cloud = &app.node.config().surfaces.cloudbackend;
     let is_bucket_host = mounted.is_bucket_host || is_bucket_host(cloud, request.headers());
     let style = if is_bucket_host { Style::BucketHost } else { Style::Path };
@@ -136,13 +136,13 @@ async fn act(call: &Call<'_>, operation: Operation, outcome: Option<Outcome>) ->
 async fn delete(call: &Call<'_>) -> Result<Decision, Refusal> {
     let key = call.key()?;
     if let Some(object) = objects::remove(&call.app.node, key).await? {
-        audit::surface(Surface::CloudBackend, call.who(key), audit::DELETE, object.entry.record.id);
+        audit::surface(SurfaceId::CloudBackend, call.who(key), audit::DELETE, object.entry.record.id);
     }
     Ok(StatusCode::NO_CONTENT.into_response().into())
 }
 
 /// Removes objects nobody needs any more. PROMISES.md P11: a clock that was stepped removes nothing.
-pub async fn sweep(app: &App) {
+pub async fn sweep(app: &Service) {
     if !app.node.clock.agrees() {
         return;
     }

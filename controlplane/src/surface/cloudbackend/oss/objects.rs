@@ -3,7 +3,7 @@
 //! Must stay true: an object that a file of somebody's drive is, is neither replaced nor removed; of two requests to one
 //! key, one is decided after the other.
 
-use crate::catalogue::{Entry, Surface};
+use crate::catalogue::{Entry, SurfaceId};
 use crate::config::surfaces::CloudBackend;
 use crate::node::{Edit, Node};
 
@@ -30,7 +30,7 @@ pub fn place(key: &Key) -> String {
 
 /// Looks an object up.
 pub fn find(node: &Node, key: &Key) -> Option<Object> {
-    read(node.by_place(Surface::CloudBackend, &place(key))?)
+    read(node.by_place(SurfaceId::CloudBackend, &place(key))?)
 }
 
 /// CONTRACT.md §B4 check 15: whether a key may be written to.
@@ -43,7 +43,7 @@ pub fn check_replaceable(node: &Node, key: &Key, forbid_overwrite: bool) -> Resu
 
 /// Removes an object. That it is not there is fine.
 pub async fn remove(node: &Node, key: &Key) -> Result<Option<Object>, Refusal> {
-    let _alone = node.locks.lock(Surface::CloudBackend, &place(key)).await;
+    let _alone = node.locks.lock(SurfaceId::CloudBackend, &place(key)).await;
     let Some(object) = find(node, key) else { return Ok(None) };
     if object.stored.is_referenced() {
         return Err(Refusal::Immutable);
@@ -61,11 +61,11 @@ pub async fn remove_orphans(node: &Node, settings: &CloudBackend) -> usize {
         ends.is_some_and(|ends| ends <= now_ms)
     };
     let mut removed = 0;
-    for entry in node.records_under(Surface::CloudBackend, PREFIX) {
+    for entry in node.records_under(SurfaceId::CloudBackend, PREFIX) {
         let place = entry.record.key.clone();
-        let _alone = node.locks.lock(Surface::CloudBackend, &place).await;
+        let _alone = node.locks.lock(SurfaceId::CloudBackend, &place).await;
         // Somebody may have registered or replaced it meanwhile.
-        let Some(object) = node.by_place(Surface::CloudBackend, &place).and_then(read).filter(is_over) else {
+        let Some(object) = node.by_place(SurfaceId::CloudBackend, &place).and_then(read).filter(is_over) else {
             continue;
         };
         match node.edit(Edit::default().delete(object.entry.record.id)).await {
@@ -105,7 +105,7 @@ mod tests {
         let node = Node::new(Arc::new(Config::defaults()), Beginning::of_memory());
         let key = Key::new("alice//a.txt").unwrap();
         let mut record = record(node.new_id(), 5);
-        record.surface = Surface::CloudBackend;
+        record.surface = SurfaceId::CloudBackend;
         record.key = place(&key);
         record.completed_ms = Some(5);
         record.detail = json!({"headers": [], "md5": "AB", "crc64": 7, "files": files, "released_ms": released_ms});

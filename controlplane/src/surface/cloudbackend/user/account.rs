@@ -9,14 +9,14 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::catalogue::Surface;
+use crate::catalogue::SurfaceId;
 use crate::config::surfaces::CloudBackend;
 use crate::node::key_locks::KeyGuard;
 use crate::node::{Edit, Node};
 use crate::surface::cloudbackend::api::counter::{hex, number, part};
 use crate::surface::cloudbackend::drive;
 
-const SURFACE: Surface = Surface::CloudBackend;
+const SURFACE: SurfaceId = SurfaceId::CloudBackend;
 
 /// Somebody who may log in.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -7,7 +7,7 @@ use http::StatusCode;
 use super::fit::{self, EMAIL_TAKEN, Faults};
 use super::{Account, session, settings};
 use crate::audit;
-use crate::catalogue::Surface;
+use crate::catalogue::SurfaceId;
 use crate::node::Edit;
 use crate::surface::cloudbackend::api::{Asked, Refusal, told};
 use crate::surface::cloudbackend::{drive, drop};
@@ -57,7 +57,7 @@ pub async fn delete(asked: &Asked<'_>, id: u64) -> Result<Response, Refusal> {
     drop::remove_all(node, id).await?;
     drive::remove_all(node, id).await?;
     node.edit(account.remove(Edit::default())).await?;
-    audit::act_on(Surface::CloudBackend, &asked.account()?.username, "delete account", &account.username);
+    audit::act_on(SurfaceId::CloudBackend, &asked.account()?.username, "delete account", &account.username);
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 

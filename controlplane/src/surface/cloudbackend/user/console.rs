@@ -22,10 +22,10 @@ use super::register::{Applicant, create};
 use super::{Account, session};
 use crate::audit;
 use crate::bounds::PASSWORD_CHARS_MIN;
-use crate::catalogue::Surface;
+use crate::catalogue::SurfaceId;
 use crate::node::Edit;
-use crate::server::App;
 use crate::socket;
+use crate::surface::cloudbackend::Service;
 use crate::surface::cloudbackend::api::Refusal;
 use crate::surface::cloudbackend::drive;
 use crate::surface::password::Purpose;
@@ -99,7 +99,7 @@ pub enum ConsoleError {
 }
 
 /// The route; only who speaks the line gets to it.
-pub fn router() -> Router<App> {
+pub fn router() -> Router<Service> {
     Router::new().route(PATH, post(handle))
 }
 
@@ -134,14 +134,14 @@ pub async fn ask(line: &Path, command: &Command) -> Result<Vec<Listed>, ConsoleE
     Err(ConsoleError::Refused(text))
 }
 
-async fn handle(State(app): State<App>, Json(command): Json<Command>) -> Response {
+async fn handle(State(app): State<Service>, Json(command): Json<Command>) -> Response {
     match act(&app, command).await {
         Ok(accounts) => Json(accounts.iter().map(|account| listed(&app, account)).collect::<Vec<_>>()).into_response(),
         Err(why) => (StatusCode::CONFLICT, Json(json!({"detail": why}))).into_response(),
     }
 }
 
-async fn act(app: &App, command: Command) -> Result<Vec<Account>, String> {
+async fn act(app: &Service, command: Command) -> Result<Vec<Account>, String> {
     if !app.node.config().surfaces.cloudbackend.mount.enabled {
         return Err("surfaces.cloudbackend is not enabled".into());
     }
@@ -157,7 +157,8 @@ async fn act(app: &App, command: Command) -> Result<Vec<Account>, String> {
             let applicant = Applicant { username, display_name, email };
             let cloud = &app.node.config().surfaces.cloudbackend;
             let purpose = Purpose::Change;
-            let account = create(&app.node, cloud, &app.cloud, (applicant, &password, purpose), |_, edit| edit).await;
+            let account =
+                create(&app.node, cloud, &app.passwords, (applicant, &password, purpose), |_, edit| edit).await;
             let done = vec![account.map_err(why)?];
             note("create account", &done);
             Ok(done)
@@ -166,7 +167,7 @@ async fn act(app: &App, command: Command) -> Result<Vec<Account>, String> {
         Command::Enable(username) => set_active(app, &username, true).await,
         Command::SetPassword { username, password } => {
             check_password(&password)?;
-            let hashed = app.cloud.passwords.hash(Purpose::Change, &password).await;
+            let hashed = app.passwords.hash(Purpose::Change, &password).await;
             let phc = hashed.map_err(|busy| busy.to_string())?;
             let done = update(app, &username, |account, edit| account.set_password(&phc, edit)).await?;
             note("set password", &done);
@@ -175,19 +176,21 @@ async fn act(app: &App, command: Command) -> Result<Vec<Account>, String> {
     }
 }
 
-async fn set_active(app: &App, username: &str, is_active: bool) -> Result<Vec<Account>, String> {
+async fn set_active(app: &Service, username: &str, is_active: bool) -> Result<Vec<Account>, String> {
     let done = update(app, username, |account, edit| account.set_active(is_active, edit)).await?;
     note(if is_active { "enable account" } else { "disable account" }, &done);
     Ok(done)
 }
 
 fn note(action: &'static str, accounts: &[Account]) {
-    accounts.iter().for_each(|account| audit::act_on(Surface::CloudBackend, "the operator", action, &account.username));
+    accounts
+        .iter()
+        .for_each(|account| audit::act_on(SurfaceId::CloudBackend, "the operator", action, &account.username));
 }
 
 /// Changes an account and ends its sessions.
 async fn update(
-    app: &App,
+    app: &Service,
     username: &str,
     write: impl FnOnce(&mut Account, Edit) -> Edit,
 ) -> Result<Vec<Account>, String> {
@@ -220,7 +223,7 @@ fn why(refusal: Refusal) -> String {
     }
 }
 
-fn listed(app: &App, account: &Account) -> Listed {
+fn listed(app: &Service, account: &Account) -> Listed {
     let cloud = &app.node.config().surfaces.cloudbackend;
     Listed {
         id: account.id,

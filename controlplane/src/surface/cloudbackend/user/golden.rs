@@ -6,7 +6,7 @@ use super::console::{Command, Listed};
 use super::token::{Claims, Kind};
 use super::{Account, COUNTER, session};
 use crate::authority::Authority;
-use crate::catalogue::Surface;
+use crate::catalogue::SurfaceId;
 use crate::config::Config;
 use crate::golden::{NAME, TIME, check_json, check_json_text, documents, golden, put_documents};
 use crate::node::Edit;
@@ -43,8 +43,8 @@ async fn documents_of_accounts_are_stored_as_ever() {
     one.email = "a@example.org".into();
     node.edit(other.set_active(false, one.write(edit))).await.unwrap();
     let mut golden = golden("surface/cloudbackend", "accounts.txt", "Documents of accounts.");
-    put_documents(&mut golden, node, Surface::CloudBackend);
-    let node = crate::golden::node(documents(&golden.check(), Surface::CloudBackend));
+    put_documents(&mut golden, node, SurfaceId::CloudBackend);
+    let node = crate::golden::node(documents(&golden.check(), SurfaceId::CloudBackend));
     assert_eq!(Account::all(&node), [one.clone(), other.clone()]);
     assert_eq!(Account::by_name(&node, "alice"), Some(one.clone()));
     assert_eq!(
@@ -65,7 +65,7 @@ async fn documents_of_sessions_are_stored_as_ever() {
     let (app, _stop) = App::for_tests(Config::defaults(), Authority::open(None));
     let (session, _tokens) = session::begin(&app.node.config().surfaces.cloudbackend, 7, TIME);
     app.node.edit(session.write(Edit::default())).await.unwrap();
-    let documents_there = app.node.docs_under(Surface::CloudBackend, "");
+    let documents_there = app.node.docs_under(SurfaceId::CloudBackend, "");
     let [(key, text)] = documents_there.as_slice() else { panic!("one document") };
     let kept: serde_json::Value = serde_json::from_slice(text).unwrap();
     let name = key.rsplit('/').next().unwrap();
@@ -77,7 +77,7 @@ async fn documents_of_sessions_are_stored_as_ever() {
     let mut golden =
         golden("surface/cloudbackend", "sessions.txt", "Documents of sessions; what is random is replaced.");
     golden.text(&format!("document {}", fixed(key)), &fixed(str::from_utf8(text).unwrap()));
-    let node = crate::golden::node(documents(&golden.check(), Surface::CloudBackend));
+    let node = crate::golden::node(documents(&golden.check(), SurfaceId::CloudBackend));
     let claims = |user_id| Claims {
         token_type: Kind::Access,
         exp: TIME / 1000 + 3600,

@@ -11,7 +11,7 @@ use super::token::{self, Claims, Kind};
 use super::{Account, fit};
 use crate::audit;
 use crate::authority::guesses::Principal;
-use crate::catalogue::Surface;
+use crate::catalogue::SurfaceId;
 use crate::node::Edit;
 use crate::surface::cloudbackend::api::texts::Text;
 use crate::surface::cloudbackend::api::{Asked, Refusal, told};
@@ -40,7 +40,7 @@ impl<'a> Guess<'a> {
     /// Whether it was right. Also what is right is refused when too many wrong ones were judged meanwhile.
     pub async fn judge(&self, password: &str, phc: Option<&str>) -> Result<bool, Refusal> {
         let app = self.asked.app;
-        let is_right = app.cloud.passwords.verify(Purpose::Login, password, phc).await?;
+        let is_right = app.passwords.verify(Purpose::Login, password, phc).await?;
         self.check()?;
         if is_right {
             app.authority.guesses.right(&self.credential);
@@ -80,7 +80,7 @@ pub async fn login(asked: &Asked<'_>) -> Result<Response, Refusal> {
     let account = account.ok_or(Refusal::WrongLogin)?;
     let (session, tokens) = session::begin(asked.cloud(), account.id, asked.now_ms());
     node.edit(session.write(Edit::default())).await?;
-    audit::act(Surface::CloudBackend, &account.username, "sign in");
+    audit::act(SurfaceId::CloudBackend, &account.username, "sign in");
     let Tokens { access, refresh } = tokens;
     let user = account.told(node, asked.cloud());
     Ok(told(StatusCode::OK, json!({"user": user, "access": access, "refresh": refresh})))
@@ -115,7 +115,7 @@ pub async fn logout(asked: &Asked<'_>) -> Result<Response, Refusal> {
             session::end(asked.node(), &claims).await?;
         }
     }
-    audit::act(Surface::CloudBackend, &account.username, "sign out");
+    audit::act(SurfaceId::CloudBackend, &account.username, "sign out");
     asked.node().revoke();
     Ok(told(StatusCode::OK, json!({"status": asked.say(Text::LoggedOut)})))
 }

@@ -9,12 +9,12 @@ use super::Account;
 use super::fit::{self, EMAIL_TAKEN, Faults, NAME_TAKEN};
 use super::session::{self, Tokens};
 use crate::audit;
-use crate::catalogue::Surface;
+use crate::catalogue::SurfaceId;
 use crate::config::surfaces::CloudBackend;
 use crate::node::{Edit, Node};
-use crate::surface::cloudbackend::Memory;
 use crate::surface::cloudbackend::api::counter::Counter;
 use crate::surface::cloudbackend::api::{Asked, Refusal, told};
+use crate::surface::password::Passwords;
 use crate::surface::password::Purpose;
 
 /// Who wants to become one; each member fits.
@@ -33,7 +33,7 @@ pub async fn register(asked: &Asked<'_>) -> Result<Response, Refusal> {
     if !asked.cloud().registration {
         return Err(Refusal::Forbidden);
     }
-    let (attempts, client) = (&asked.app.cloud.registrations, asked.client());
+    let (attempts, client) = (&asked.app.registrations, asked.client());
     if let Some(seconds) = attempts.wait_s(client) {
         return Err(Refusal::TooManyLogins(seconds));
     }
@@ -63,8 +63,8 @@ pub async fn register(asked: &Asked<'_>) -> Result<Response, Refusal> {
         session.write(edit)
     };
     let account =
-        create(node, cloud, &asked.app.cloud, (applicant, password, Purpose::Registration), with_session).await?;
-    audit::act(Surface::CloudBackend, &account.username, "register");
+        create(node, cloud, &asked.app.passwords, (applicant, password, Purpose::Registration), with_session).await?;
+    audit::act(SurfaceId::CloudBackend, &account.username, "register");
     let user = account.told(node, cloud);
     let mut body = user.clone();
     body["user"] = user;
@@ -79,11 +79,11 @@ pub async fn register(asked: &Asked<'_>) -> Result<Response, Refusal> {
 pub async fn create(
     node: &Node,
     cloud: &CloudBackend,
-    memory: &Memory,
+    passwords: &Passwords,
     (applicant, password, purpose): (Applicant, &str, Purpose),
     also: impl FnOnce(&Account, Edit) -> Edit,
 ) -> Result<Account, Refusal> {
-    let phc = memory.passwords.hash(purpose, password).await?;
+    let phc = passwords.hash(purpose, password).await?;
     let mut counter = Counter::lock(node, super::COUNTER).await;
     let mut faults = Faults::default();
     note_taken(node, Some(&applicant.username), Some(&applicant.email), &mut faults);

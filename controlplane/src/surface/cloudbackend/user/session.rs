@@ -17,14 +17,14 @@
 use serde::{Deserialize, Serialize};
 
 use super::token::{Claims, Kind};
-use crate::catalogue::{NotKept, Surface};
+use crate::catalogue::{NotKept, SurfaceId};
 use crate::config::surfaces::CloudBackend;
 use crate::node::key_locks::KeyGuard;
 use crate::node::{Edit, Node};
 use crate::surface::cloudbackend::api::counter::part;
 use crate::surface::jwt;
 
-const SURFACE: Surface = Surface::CloudBackend;
+const SURFACE: SurfaceId = SurfaceId::CloudBackend;
 /// All sessions of everybody.
 const PREFIX: &str = "t/";
 /// Hex digits of a session's name; a token's `jti` is twice as long.

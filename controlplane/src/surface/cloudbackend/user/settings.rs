@@ -9,7 +9,7 @@ use super::login::Guess;
 use super::{Account, session};
 use crate::audit;
 use crate::bounds::PASSWORD_CHARS_MIN;
-use crate::catalogue::Surface;
+use crate::catalogue::SurfaceId;
 use crate::node::Edit;
 use crate::surface::cloudbackend::api::counter::Counter;
 use crate::surface::cloudbackend::api::texts::Text;
@@ -27,7 +27,7 @@ pub async fn change_password(asked: &Asked<'_>) -> Result<Response, Refusal> {
     }
     let is_fit = |text: &&str| !text.trim().is_empty() && text.chars().count() >= PASSWORD_CHARS_MIN;
     let new = asked.text("new_password").filter(is_fit).ok_or(Refusal::UnfitPassword)?;
-    let phc = asked.app.cloud.passwords.hash(Purpose::Change, new).await?;
+    let phc = asked.app.passwords.hash(Purpose::Change, new).await?;
     let _alone = Account::lock(node, account.id).await;
     let _no_sessions = session::lock(node, account.id).await;
     if Account::password(node, account.id) != old {
@@ -35,7 +35,7 @@ pub async fn change_password(asked: &Asked<'_>) -> Result<Response, Refusal> {
     }
     let mut account = Account::read(node, account.id).ok_or(Refusal::NotFound)?;
     node.edit(session::end_all(node, account.id, account.set_password(&phc, Edit::default()))).await?;
-    audit::act(Surface::CloudBackend, &account.username, "change password");
+    audit::act(SurfaceId::CloudBackend, &account.username, "change password");
     node.revoke();
     Ok(told(StatusCode::OK, json!({"status": asked.say(Text::PasswordChanged)})))
 }
@@ -82,6 +82,6 @@ pub async fn change(
         }
     }
     let caller = asked.account()?;
-    audit::act_on(Surface::CloudBackend, &caller.username, "change account", &account.username);
+    audit::act_on(SurfaceId::CloudBackend, &caller.username, "change account", &account.username);
     Ok(told(StatusCode::OK, account.told(node, asked.cloud())))
 }

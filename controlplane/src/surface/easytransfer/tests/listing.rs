@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::catalogue::tests::record;
-use crate::catalogue::{Owner, Record, Surface};
+use crate::catalogue::{Owner, Record, SurfaceId};
 
 #[tokio::test]
 async fn section_2_6_newest_change_first_in_pages() {
@@ -48,12 +48,12 @@ async fn what_is_of_another_surface_is_told_only_when_all_are_asked_for() {
     let (ann, ann_id) = node.sign_in("ann", false).await;
     let other = |byte: u8, owner| Record {
         owner,
-        surface: Surface::PyBlobServer,
+        surface: SurfaceId::PyBlobServer,
         key: format!("blob/{byte}"),
         length: Some(3),
         ..record(ObjectId::from_bytes([byte; 16]), 5)
     };
-    let (hers, members) = (Owner::Person(ann_id), Owner::Member(Surface::PyBlobServer, "bob".into()));
+    let (hers, members) = (Owner::Person(ann_id), Owner::Member(SurfaceId::PyBlobServer, "bob".into()));
     for record in [other(1, Some(hers.clone())), other(2, Some(members.clone())), other(3, None)] {
         node.app.node.create(record).await.unwrap();
     }

@@ -1,7 +1,7 @@
 //! CONTRACT.md §1.2, §3, §4, §6.2, §6.3, §8.6: what belongs to whom, and who may do what.
 
 use super::*;
-use crate::catalogue::{Owner, Surface};
+use crate::catalogue::{Owner, SurfaceId};
 use crate::config::{Policy, UserCheck};
 use crate::quota::{Quota, RoleQuotas};
 
@@ -134,7 +134,7 @@ async fn section_1_3_a_session_counts_on_an_open_node_too() {
     node.app.authority = Arc::new(Authority::open(node.app.people.clone()));
     node.routes = Routes::of(&node.app);
     let (ann, ann_id) = node.sign_in("ann", false).await;
-    let owner = |id: ObjectId| match node.app.node.look(Surface::EasyTransfer, id) {
+    let owner = |id: ObjectId| match node.app.node.look(SurfaceId::EasyTransfer, id) {
         crate::node::Look::There(entry) => entry.record.owner,
         _ => panic!("{id} is not there"),
     };

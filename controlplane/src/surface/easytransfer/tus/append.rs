@@ -15,7 +15,7 @@ use crate::catalogue::{Entry, Record};
 use crate::line::decision::Decision;
 use crate::line::meta::{BodyKind, Meta};
 use crate::node::{Account, Node, Room};
-use crate::server::App;
+use crate::surface::easytransfer::Service;
 use crate::surface::easytransfer::quota::{no_room, upload_rate};
 use crate::surface::refusal::Refused;
 
@@ -23,7 +23,7 @@ const UPLOAD_OFFSET: HeaderName = HeaderName::from_static("upload-offset");
 
 /// Appends.
 pub async fn patch(
-    State(app): State<App>,
+    State(app): State<Service>,
     Extension(meta): Extension<Meta>,
     Extension(caller): Extension<Caller>,
     path: Path<String>,

@@ -10,18 +10,18 @@ use http::StatusCode;
 use super::create::{check_count, check_length, created, put};
 use crate::audit;
 use crate::authority::Caller;
-use crate::catalogue::{Entry, Kind, Record, Surface};
+use crate::catalogue::{Entry, Kind, Record, SurfaceId};
 use crate::line::decision::Decision;
 use crate::line::meta::BodyKind;
 use crate::node::{Look, Node, Room};
-use crate::server::App;
-use crate::surface::easytransfer::link::upload_id;
+use crate::surface::easytransfer::Service;
 use crate::surface::easytransfer::quota::no_room;
+use crate::surface::link::upload_id;
 use crate::surface::refusal::Refused;
 
 /// Creates the final upload whose parts `links` name.
 pub async fn create(
-    app: &App,
+    app: &Service,
     caller: &Caller,
     mut record: Record,
     links: &[String],
@@ -76,7 +76,7 @@ fn parts(node: &Node, caller: &Caller, links: &[String]) -> Result<Vec<(ObjectId
     }
     let part = |link: &String| {
         let id = upload_id(link)?.parse::<ObjectId>().ok()?;
-        let Look::There(entry) = node.look(Surface::EasyTransfer, id) else { return None };
+        let Look::There(entry) = node.look(SurfaceId::EasyTransfer, id) else { return None };
         let whole = entry.record.kind == Kind::Partial && entry.record.is_complete() && caller.sees(&entry.record);
         whole.then(|| Some((id, entry.record.length?))).flatten()
     };

@@ -15,7 +15,7 @@ use super::{concat, expires_after_s};
 use crate::audit;
 use crate::authority::Caller;
 use crate::catalogue::text::{display_name, is_media_type};
-use crate::catalogue::{Kind, Principal, Record, Surface};
+use crate::catalogue::{Kind, Principal, Record, SurfaceId};
 use crate::clock::imf;
 use crate::config::Policy;
 use crate::line::decision::{Decision, foresee};
@@ -23,10 +23,10 @@ use crate::line::meta::{BodyKind, Meta};
 use crate::node::{Node, Room};
 use crate::retention::once::Once;
 use crate::retention::policy::{Wish, choose};
-use crate::server::App;
 use crate::surface::easytransfer::OWN;
-use crate::surface::easytransfer::link;
+use crate::surface::easytransfer::Service;
 use crate::surface::easytransfer::quota::{no_room, upload_rate};
+use crate::surface::link;
 use crate::surface::refusal::Refused;
 
 /// What later releases do with an upload (CONTRACT.md §2.2), and this one does not: accepted in silence, they would
@@ -45,7 +45,7 @@ const LATER_KEYS: [&str; 9] = [
 
 /// Creates an upload, with its first bytes when there are some.
 pub async fn create(
-    State(app): State<App>,
+    State(app): State<Service>,
     Extension(meta): Extension<Meta>,
     Extension(caller): Extension<Caller>,
     headers: HeaderMap,
@@ -94,7 +94,7 @@ pub async fn create(
 
 /// Creation-with-upload: the same checks as PATCH (T-CWU-4), then a grant.
 async fn with_upload(
-    app: &App,
+    app: &Service,
     caller: &Caller,
     record: Record,
     head: &CreateHead,
@@ -178,7 +178,7 @@ fn describe(node: &Node, head: &CreateHead, caller: &Caller) -> Result<Record, R
         idempotency_key: None,
         owner: caller.owner(),
         maker: caller.maker(),
-        surface: Surface::EasyTransfer,
+        surface: SurfaceId::EasyTransfer,
         key: String::new(),
         detail: Value::Null,
     })

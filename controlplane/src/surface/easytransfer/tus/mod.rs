@@ -13,9 +13,9 @@ use axum::routing::{MethodRouter, head, post};
 use etransfer_contract::ObjectId;
 
 use crate::authority::Caller;
-use crate::catalogue::{Entry, Kind, Surface};
+use crate::catalogue::{Entry, Kind, SurfaceId};
 use crate::node::{Look, Node};
-use crate::server::App;
+use crate::surface::easytransfer::Service;
 use crate::surface::refusal::Refused;
 
 pub use self::state::ranges;
@@ -29,7 +29,7 @@ const PARALLEL: &str = "parallel-writes";
 const CACHE_MS: u64 = 60_000;
 
 /// The routes.
-pub fn routes() -> Vec<(&'static str, MethodRouter<App>)> {
+pub fn routes() -> Vec<(&'static str, MethodRouter<Service>)> {
     let upload = head(state::head).patch(append::patch).delete(state::delete).options(state::options);
     vec![("/tus", post(create::create).options(state::options)), ("/tus/{id}", upload)]
 }
@@ -47,7 +47,7 @@ pub fn extensions(parallel: bool) -> String {
 /// The upload a path names: 404 unknown or another's, 410 expired (T-HEAD-3, T-EXP-3).
 fn find(node: &Node, caller: &Caller, Path(id): &Path<String>) -> Result<Box<Entry>, Refused> {
     let unknown = || Refused::new(404, "no such upload");
-    match node.look(Surface::EasyTransfer, id.parse::<ObjectId>().map_err(|_| unknown())?) {
+    match node.look(SurfaceId::EasyTransfer, id.parse::<ObjectId>().map_err(|_| unknown())?) {
         Look::There(entry) if caller.sees(&entry.record) => Ok(entry),
         Look::There(_) => Err(unknown()),
         Look::Expired => Err(Refused::new(410, "the upload has expired")),

@@ -15,7 +15,7 @@ use crate::authority::Caller;
 use crate::catalogue::{Entry, Kind};
 use crate::config::Policy;
 use crate::line::decision::Decision;
-use crate::server::App;
+use crate::surface::easytransfer::Service;
 use crate::surface::easytransfer::shape;
 use crate::surface::query::Query;
 use crate::surface::refusal::Refused;
@@ -26,7 +26,7 @@ const RANGES_MAX: u64 = 10_000;
 
 /// How far an upload is. The data plane knows; it only learns here whether it may tell.
 pub async fn head(
-    State(app): State<App>,
+    State(app): State<Service>,
     Extension(caller): Extension<Caller>,
     path: Path<String>,
     headers: HeaderMap,
@@ -87,7 +87,7 @@ fn shown(metadata: &str) -> String {
 /// `GET /api/files/{id}/ranges`: which bytes of an upload or file are there, a page of ranges from offset `from` on. `HEAD`
 /// tells the first of them only, when there are many.
 pub async fn ranges(
-    State(app): State<App>,
+    State(app): State<Service>,
     Extension(caller): Extension<Caller>,
     path: Path<String>,
     RawQuery(query): RawQuery,
@@ -116,7 +116,7 @@ pub async fn ranges(
 
 /// Ends an upload, or deletes what it became. The record is gone, durably, before the bytes are.
 pub async fn delete(
-    State(app): State<App>,
+    State(app): State<Service>,
     Extension(caller): Extension<Caller>,
     path: Path<String>,
     headers: HeaderMap,
@@ -134,7 +134,7 @@ pub async fn delete(
 }
 
 /// What the server speaks. No upload is looked at, no version is checked (T-OPT-1, T-OPT-4).
-pub async fn options(State(app): State<App>) -> Response {
+pub async fn options(State(app): State<Service>) -> Response {
     let mut response = StatusCode::NO_CONTENT.into_response();
     let config = app.node.config();
     let mut fields = vec![

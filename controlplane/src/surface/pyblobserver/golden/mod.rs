@@ -4,7 +4,7 @@ use super::file::{self, Detail};
 use super::tokens::{self, issued_key};
 use super::tus::finished;
 use super::user::User;
-use crate::catalogue::{Docs, Record, Surface};
+use crate::catalogue::{Docs, Record, SurfaceId};
 use crate::golden::{NAME, TIME, check_json, documents, golden, node, object, put_documents};
 use crate::node::Edit;
 
@@ -25,11 +25,11 @@ async fn documents_are_stored_as_ever() {
     };
     let node = node(Docs::new());
     let edit = user.write(USER, User::default().write("bob", Edit::default()));
-    let edit = edit.write(Surface::PyBlobServer, issued_key(&tokens::digest("a token")), USER);
+    let edit = edit.write(SurfaceId::PyBlobServer, issued_key(&tokens::digest("a token")), USER);
     node.edit(finished::awaited(USER, object(0x11), edit)).await.unwrap();
     let mut golden = golden("surface/pyblobserver", "documents.txt", "Documents of users, tokens and open uploads.");
-    put_documents(&mut golden, &node, Surface::PyBlobServer);
-    let node = crate::golden::node(documents(&golden.check(), Surface::PyBlobServer));
+    put_documents(&mut golden, &node, SurfaceId::PyBlobServer);
+    let node = crate::golden::node(documents(&golden.check(), SurfaceId::PyBlobServer));
     assert_eq!((User::read(&node, USER), User::read(&node, "bob")), (Some(user), Some(User::default())));
     assert_eq!(finished::users(&node), [USER]);
 }

@@ -7,7 +7,7 @@ use http::StatusCode;
 
 use super::{became, expires_ms, finished, put};
 use crate::audit;
-use crate::catalogue::{Principal, Record, Scope, Surface};
+use crate::catalogue::{Principal, Record, Scope, SurfaceId};
 use crate::clock::imf;
 use crate::line::decision::Decision;
 use crate::node::Edit;
@@ -61,7 +61,7 @@ fn check(asked: &Asked<'_>, user: &str, length: Option<u64>) -> Result<(), Refus
         return Err(Refusal::TotalTooLarge(settings.total_size_limit_mb));
     }
     asked.node().admit(Some(&Principal::Owner(account.owner)), length != Some(0))?;
-    if asked.node().totals(&Scope::of(Surface::PyBlobServer)).open >= asked.config.uploads.open_max {
+    if asked.node().totals(&Scope::of(SurfaceId::PyBlobServer)).open >= asked.config.uploads.open_max {
         return Err(Refusal::TooMany(RETRY_OPEN_S));
     }
     Ok(())
@@ -82,7 +82,7 @@ fn describe(asked: &Asked<'_>, user: &str, place: String, metadata: &Metadata, l
 async fn keep(asked: &Asked<'_>, user: &str, record: &Record) -> Result<(), Refusal> {
     let edit = finished::awaited(user, record.id, Edit::default()).put(record.clone());
     asked.node().edit(edit).await?;
-    audit::surface(Surface::PyBlobServer, user, audit::CREATE, record.id);
+    audit::surface(SurfaceId::PyBlobServer, user, audit::CREATE, record.id);
     Ok(())
 }
 

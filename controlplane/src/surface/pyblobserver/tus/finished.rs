@@ -5,9 +5,9 @@
 use etransfer_contract::ObjectId;
 
 use super::is_over;
-use crate::catalogue::{NotKept, Surface};
+use crate::catalogue::{NotKept, SurfaceId};
 use crate::node::{Edit, Look, Node};
-use crate::server::App;
+use crate::surface::pyblobserver::Service;
 use crate::surface::pyblobserver::file::Detail;
 use crate::surface::pyblobserver::tokens::hex;
 use crate::surface::pyblobserver::user::User;
@@ -22,17 +22,17 @@ fn prefix(user: &str) -> String {
 
 /// An upload of `user` begins.
 pub fn awaited(user: &str, id: ObjectId, edit: Edit) -> Edit {
-    edit.write(Surface::PyBlobServer, prefix(user) + &id.to_string(), "{}")
+    edit.write(SurfaceId::PyBlobServer, prefix(user) + &id.to_string(), "{}")
 }
 
 /// It is counted, or ended.
 pub fn forgotten(user: &str, id: ObjectId, edit: Edit) -> Edit {
-    edit.erase(Surface::PyBlobServer, prefix(user) + &id.to_string())
+    edit.erase(SurfaceId::PyBlobServer, prefix(user) + &id.to_string())
 }
 
 /// Counts what `user` finished, and ends what took too long.
-pub async fn count(app: &App, user: &str) -> Result<(), NotKept> {
-    if app.node.docs_under(Surface::PyBlobServer, &prefix(user)).is_empty() {
+pub async fn count(app: &Service, user: &str) -> Result<(), NotKept> {
+    if app.node.docs_under(SurfaceId::PyBlobServer, &prefix(user)).is_empty() {
         return Ok(());
     }
     let _alone = User::lock(&app.node, user).await;
@@ -42,7 +42,7 @@ pub async fn count(app: &App, user: &str) -> Result<(), NotKept> {
 /// As [`count`], for who holds the user's lock.
 pub async fn count_alone(node: &Node, user: &str) -> Result<(), NotKept> {
     let prefix = prefix(user);
-    let open = node.docs_under(Surface::PyBlobServer, &prefix);
+    let open = node.docs_under(SurfaceId::PyBlobServer, &prefix);
     let ids: Vec<ObjectId> =
         open.iter().filter_map(|(key, _)| key.strip_prefix(&prefix)).filter_map(|id| id.parse().ok()).collect();
     let now = node.clock.now_ms();
@@ -50,7 +50,7 @@ pub async fn count_alone(node: &Node, user: &str) -> Result<(), NotKept> {
         let (mut edit, mut ended) = (Edit::default(), 0);
         let mut kept = User::read(node, user).unwrap_or_default();
         for &id in part {
-            let is_gone = match node.look(Surface::PyBlobServer, id) {
+            let is_gone = match node.look(SurfaceId::PyBlobServer, id) {
                 Look::There(entry) if entry.record.is_complete() => {
                     kept.count_upload(entry.record.length.unwrap_or(0), entry.record.completed_ms.unwrap_or(now));
                     true
@@ -78,7 +78,7 @@ pub async fn count_alone(node: &Node, user: &str) -> Result<(), NotKept> {
 
 /// Users who have uploads that were not counted yet.
 pub fn users(node: &Node) -> Vec<String> {
-    let open = node.docs_under(Surface::PyBlobServer, PREFIX);
+    let open = node.docs_under(SurfaceId::PyBlobServer, PREFIX);
     let user = |key: &str| {
         let (hex, _) = key.strip_prefix(PREFIX)?.split_once('/')?;
         let digits: Option<Vec<u8>> = hex.chars().map(|digit| digit.to_digit(16).map(|value| value as u8)).collect();

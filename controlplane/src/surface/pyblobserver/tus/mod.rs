@@ -20,7 +20,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use super::asked::Asked;
 use super::file::{self, Detail};
 use super::refusal::Refusal;
-use crate::catalogue::{Entry, Record, Surface};
+use crate::catalogue::{Entry, Record, SurfaceId};
 use crate::line::decision::Decision;
 use crate::node::{Look, Node};
 
@@ -72,7 +72,7 @@ fn options(asked: &Asked<'_>) -> Response {
 
 /// The upload with this id, if it is the user's and not over: one in parts for [`LIFE`], a finished one for [`AFTERGLOW`].
 fn find(node: &Node, user: &str, id: &str) -> Option<Entry> {
-    let Look::There(entry) = node.look(Surface::PyBlobServer, id.parse::<ObjectId>().ok()?) else { return None };
+    let Look::There(entry) = node.look(SurfaceId::PyBlobServer, id.parse::<ObjectId>().ok()?) else { return None };
     let is_theirs = file::user_of(&entry.record) == user && Detail::of(&entry.record).is_tus;
     (is_theirs && !is_over(&entry.record, node.clock.now_ms())).then_some(*entry)
 }

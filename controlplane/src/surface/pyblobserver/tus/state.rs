@@ -8,7 +8,7 @@ use http::StatusCode;
 
 use super::{became, expires_ms, finished};
 use crate::audit;
-use crate::catalogue::{Entry, Surface};
+use crate::catalogue::{Entry, SurfaceId};
 use crate::line::decision::Decision;
 use crate::node::Edit;
 use crate::surface::pyblobserver::asked::Asked;
@@ -52,7 +52,7 @@ pub async fn delete(asked: &Asked<'_>, user: &str, entry: &Entry) -> Result<Deci
         finished::count_alone(asked.node(), user).await?;
         asked.node().edit(finished::forgotten(user, object, Edit::default()).delete(object)).await?;
     }
-    audit::surface(Surface::PyBlobServer, user, audit::DELETE, object);
+    audit::surface(SurfaceId::PyBlobServer, user, audit::DELETE, object);
     let status = StatusCode::NO_CONTENT.as_u16();
     Ok(Decision::grant(asked.node(), Act::Remove(Remove { object, status, fields: Vec::new(), body: String::new() })))
 }

@@ -10,10 +10,10 @@ use super::chunk::Chunk;
 use super::content::{Extent, Source};
 use super::name::{Arrived, File, Name, Place, Step, Upload, Verdict};
 use super::store::{self, Kept};
-use super::{Job, Memo, Note};
+use super::{Job, Memo, Note, Service};
 use crate::authority::Authority;
 use crate::bounds::PIECES_MAX;
-use crate::catalogue::{Beginning, Docs, Record, Surface};
+use crate::catalogue::{Beginning, Docs, Record, SurfaceId};
 use crate::config::Config;
 use crate::golden::{NAME, TIME, check_json, check_json_text, documents, object, put_documents};
 use crate::server::App;
@@ -22,9 +22,10 @@ fn golden(name: &str, about: &str) -> etransfer_tests::golden::Golden {
     crate::golden::golden("surface/secure_file_transfer", name, about)
 }
 
-fn app(docs: Docs) -> (App, watch::Sender<bool>) {
+fn app(docs: Docs) -> (Service, watch::Sender<bool>) {
     let beginning = Beginning { docs, ..Beginning::of_memory() };
-    App::for_tests_from(Config::defaults(), Authority::open(None), beginning)
+    let (app, stop) = App::for_tests_from(Config::defaults(), Authority::open(None), beginning);
+    (Service::of(&app), stop)
 }
 
 fn job(name: &str) -> Job {
@@ -97,8 +98,8 @@ async fn documents_are_stored_as_ever() {
     let grown = Name::clone(&store::read(&app, &key).unwrap());
     assert!(grown.file.is_some() && grown.upload.is_none());
     let mut golden = golden("documents.txt", "Documents of the catalogue: names, and the steps since.");
-    put_documents(&mut golden, &app.node, Surface::SecureFileTransfer);
-    let docs = documents(&golden.check(), Surface::SecureFileTransfer);
+    put_documents(&mut golden, &app.node, SurfaceId::SecureFileTransfer);
+    let docs = documents(&golden.check(), SurfaceId::SecureFileTransfer);
     let (app, _stop) = self::app(docs);
     for (name, is) in names.into_iter().chain([(NAME, grown)]) {
         assert_eq!(*store::read(&app, &job(name).key()).unwrap(), is, "{name}");

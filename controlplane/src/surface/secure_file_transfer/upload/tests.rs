@@ -9,12 +9,13 @@ use crate::authority::Authority;
 use crate::bounds::{PIECES_MAX, STEPS_KEPT_MIN};
 use crate::catalogue::tests::{Cost, Counting};
 use crate::config::Config;
+use crate::server::App;
 use crate::surface::secure_file_transfer::content::Content;
 use crate::surface::secure_file_transfer::store::Kept;
 
 /// A node over a catalogue that outlives it.
 struct Bench {
-    app: App,
+    app: Service,
     job: Job,
     disk: Arc<Counting>,
     _stop: watch::Sender<bool>,
@@ -27,7 +28,7 @@ impl Bench {
 
     fn on(disk: Arc<Counting>) -> Self {
         let (app, stop) = App::for_tests_from(Config::defaults(), Authority::open(None), disk.beginning());
-        Self { app, job: Job { device: "device1".into(), name: "a".into() }, disk, _stop: stop }
+        Self { app: Service::of(&app), job: Job { device: "device1".into(), name: "a".into() }, disk, _stop: stop }
     }
 
     /// What a kill leaves, started again.
@@ -51,8 +52,7 @@ impl Bench {
     /// A chunk whose bytes were stored where it was planned.
     async fn send(&self, start: u64, bytes: u64, total: Option<u64>) -> Result<(), Refusal> {
         let chunk = Chunk { span: Span::at(start, bytes).unwrap(), sum: 0, total };
-        let place =
-            self.name().plan(&chunk, self.app.sft.openings.base(&self.job.key(), &self.app.node), PIECES_MAX)?;
+        let place = self.name().plan(&chunk, self.app.openings.base(&self.job.key(), &self.app.node), PIECES_MAX)?;
         let object = match place {
             Place::InPlace(base) => base,
             Place::Aside => self.app.node.new_id(),
@@ -100,7 +100,7 @@ async fn b8_a_kill_after_any_chunk_loses_none_that_was_acknowledged() {
     assert_eq!(bench.disk.objects().len(), 1);
     assert_eq!(bench.name().pieces(), 1);
     status::delete(&bench.app, &bench.job).await.unwrap();
-    assert_eq!(bench.disk.keys(Surface::SecureFileTransfer), [""; 0], "no step is left");
+    assert_eq!(bench.disk.keys(SurfaceId::SecureFileTransfer), [""; 0], "no step is left");
     assert_eq!(bench.disk.objects(), []);
 }
 
@@ -137,7 +137,7 @@ async fn b8_a_document_of_an_earlier_release_is_read_and_goes_on() {
         serde_json::to_string(&Span::new(0, 10)).unwrap(),
         serde_json::to_string(&Span::new(20, 30)).unwrap(),
     );
-    let edit = Edit::default().write(Surface::SecureFileTransfer, bench.job.key(), text);
+    let edit = Edit::default().write(SurfaceId::SecureFileTransfer, bench.job.key(), text);
     bench.app.node.edit(edit).await.unwrap();
     let bench = bench.start_again();
     assert_eq!(bench.name().upload.as_ref().unwrap().content.contiguous(), 10);

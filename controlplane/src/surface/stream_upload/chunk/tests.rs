@@ -8,15 +8,16 @@ use super::*;
 use crate::authority::Authority;
 use crate::bounds::CHUNKS_PER_PAGE;
 use crate::catalogue::tests::{Cost, Counting};
-use crate::catalogue::{Owner, Surface};
+use crate::catalogue::{Owner, SurfaceId};
 use crate::config::Config;
 use crate::line::meta::{BodyKind, Call};
 use crate::node::Edit;
+use crate::server::App;
 use crate::surface::stream_upload::upload::About;
 
 /// A node over a catalogue that outlives it.
 struct Bench {
-    app: App,
+    app: Service,
     disk: Arc<Counting>,
     headers: HeaderMap,
     _stop: watch::Sender<bool>,
@@ -29,11 +30,11 @@ impl Bench {
 
     fn on(disk: Arc<Counting>) -> Self {
         let (app, stop) = App::for_tests_from(Config::defaults(), Authority::open(None), disk.beginning());
-        Self { app, disk, headers: HeaderMap::new(), _stop: stop }
+        Self { app: Service::of(&app), disk, headers: HeaderMap::new(), _stop: stop }
     }
 
     fn chunk(&self, about: &About, index: u64) -> Chunk<'_> {
-        let owner = Owner::Member(Surface::StreamUpload, "user:ann".into());
+        let owner = Owner::Member(SurfaceId::StreamUpload, "user:ann".into());
         Chunk {
             app: &self.app,
             user: User { key: "user:ann".into(), owner, quota: None },
@@ -124,7 +125,7 @@ async fn b8_a_kill_after_any_chunk_loses_none_that_was_counted() {
     let state = State::Open(Box::new(upload));
     let edit = store::change(&bench.app.node, "user:ann/up", Some(&state), None).unwrap();
     bench.app.node.edit(edit).await.unwrap();
-    assert_eq!(bench.disk.keys(Surface::StreamUpload), [""; 0], "no page is left");
+    assert_eq!(bench.disk.keys(SurfaceId::StreamUpload), [""; 0], "no page is left");
     assert_eq!(bench.disk.objects(), []);
 }
 
@@ -166,7 +167,7 @@ async fn b8_a_document_of_an_earlier_release_is_read_and_goes_on() {
         let (user, about) = (bench.chunk(&about(total, total), 0).user, about(total, total));
         store::chunk_record(&user, &about, object, None, 0)
     });
-    let edit = Edit::default().write(Surface::StreamUpload, "user:ann/up", text);
+    let edit = Edit::default().write(SurfaceId::StreamUpload, "user:ann/up", text);
     bench.app.node.edit(records.into_iter().fold(edit, Edit::put)).await.unwrap();
     let bench = bench.start_again();
     let old = bench.upload();

@@ -8,7 +8,7 @@ use super::upload::{About, Arrived, Place, Upload};
 use super::user::User;
 use super::{Memo, Note};
 use crate::bounds::CHUNKS_PER_PAGE;
-use crate::catalogue::{Docs, Owner, Surface};
+use crate::catalogue::{Docs, Owner, SurfaceId};
 use crate::golden::{NAME, TIME, check_json, check_json_text, documents, json, node, object, put_documents};
 
 fn golden(name: &str, about: &str) -> etransfer_tests::golden::Golden {
@@ -16,7 +16,7 @@ fn golden(name: &str, about: &str) -> etransfer_tests::golden::Golden {
 }
 
 fn user() -> User {
-    let owner = Owner::Member(Surface::StreamUpload, "ann".into());
+    let owner = Owner::Member(SurfaceId::StreamUpload, "ann".into());
     User { key: "ann".into(), owner, quota: Some(1000) }
 }
 
@@ -59,8 +59,8 @@ async fn documents_are_stored_as_ever() {
         node.edit(edit).await.unwrap();
     }
     let mut golden = golden("documents.txt", "Documents of the catalogue: uploads, and pages of chunks of open ones.");
-    put_documents(&mut golden, &node, Surface::StreamUpload);
-    let node = crate::golden::node(documents(&golden.check(), Surface::StreamUpload));
+    put_documents(&mut golden, &node, SurfaceId::StreamUpload);
+    let node = crate::golden::node(documents(&golden.check(), SurfaceId::StreamUpload));
     for (id, state) in states() {
         let mut read = store::read_any(&node, &store::key(&user(), id)).unwrap().unwrap();
         if let State::Open(upload) = &mut read {

@@ -1,0 +1,59 @@
+//! This dialect as the server sees it.
+
+use std::ops::Deref;
+use std::sync::Arc;
+
+use axum::extract::Request;
+use axum::response::Response;
+
+use super::cleanup;
+use crate::catalogue::SurfaceId;
+use crate::metrics::decisions;
+use crate::mounts::Mounted;
+use crate::server::App;
+use crate::surface::openings::Openings;
+use crate::surface::recheck::Right;
+use crate::surface::{Pending, Surface};
+
+/// What every handler of this dialect shares: the node's services, and what the dialect keeps in memory. A restart loses
+/// nothing of it that a client would notice.
+#[derive(Clone)]
+pub struct Service {
+    app: App,
+    /// Uploads about to begin.
+    pub openings: Arc<Openings>,
+}
+
+impl Service {
+    /// Over the services of `app`.
+    pub fn of(app: &App) -> Self {
+        Self { app: app.clone(), openings: Arc::default() }
+    }
+}
+
+impl Deref for Service {
+    type Target = App;
+
+    fn deref(&self) -> &App {
+        &self.app
+    }
+}
+
+impl Surface for Service {
+    fn id(&self) -> SurfaceId {
+        SurfaceId::StreamUpload
+    }
+
+    fn handle<'a>(&'a self, mounted: &'a Mounted, request: Request) -> Pending<'a, Response> {
+        let handler = |request| super::handle(self, mounted, request);
+        Box::pin(decisions::follow((self, self.id()), request, handler))
+    }
+
+    fn recheck<'a>(&'a self, _: &'a Mounted, request: Request) -> Pending<'a, Right> {
+        Box::pin(super::right(self, request))
+    }
+
+    fn tasks(&self) -> Vec<Pending<'static, ()>> {
+        vec![Box::pin(cleanup::run(self.clone()))]
+    }
+}
