@@ -41,9 +41,16 @@ impl Server {
         Self { kind, port, dir, process }
     }
 
-    /// SIGSTOP: connections stay open and nothing answers.
+    /// SIGSTOP: connections stay open and nothing answers. Returns when every thread has stopped: a thread that runs when the
+    /// signal is sent may answer one more query.
     pub fn stop(&self) {
         self.signal(Signal::STOP);
+        let deadline = Instant::now() + Duration::from_secs(10);
+        let processes = || std::iter::once(self.process.id()).chain(children(self.process.id()));
+        while !processes().all(has_stopped) {
+            assert!(Instant::now() < deadline, "the server does not stop");
+            std::thread::sleep(Duration::from_millis(1));
+        }
     }
 
     /// Goes on after [`Self::stop`].
@@ -79,6 +86,15 @@ impl Drop for Server {
         self.signal(Signal::KILL);
         let _ = self.process.wait();
     }
+}
+
+/// Whether each thread is stopped, or has ended.
+fn has_stopped(pid: u32) -> bool {
+    let threads = std::fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
+    threads.filter_map(|thread| std::fs::read_to_string(thread.path().join("stat")).ok()).all(|stat| {
+        // pid (name) state …
+        stat.rsplit_once(") ").is_none_or(|(_, rest)| rest.starts_with(['T', 'Z', 'X']))
+    })
 }
 
 fn children(pid: u32) -> Vec<u32> {
