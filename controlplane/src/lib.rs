@@ -9,6 +9,7 @@ pub mod authority;
 pub mod bounds;
 pub mod catalogue;
 pub mod clock;
+#[macro_use]
 pub mod config;
 #[cfg(test)]
 mod golden;

@@ -27,6 +27,9 @@ pub enum SurfaceId {
 }
 
 impl SurfaceId {
+    /// The dialect that owns what no other one owns.
+    pub const MAIN: Self = Self::EasyTransfer;
+
     /// All of them.
     pub const ALL: [Self; 5] =
         [Self::EasyTransfer, Self::SecureFileTransfer, Self::CloudBackend, Self::StreamUpload, Self::PyBlobServer];

@@ -11,10 +11,11 @@
 #[macro_use]
 mod choice;
 pub mod live;
-mod reader;
+pub mod reader;
 pub mod reload;
-mod setting;
+pub mod setting;
 pub mod size;
+#[macro_use]
 pub mod surfaces;
 mod tree;
 mod yaml;
@@ -36,6 +37,7 @@ pub use tree::{Auth, Config, Database, Limits, Nics, Oidc, Retention, Server, St
 pub use yaml::parse as parse_yaml;
 
 use crate::quota::Quota;
+use crate::surface::SETTINGS;
 use reader::Reader;
 
 /// `config.example.yaml`: every key, its default, when to change it.
@@ -99,8 +101,8 @@ impl Sources {
             .filter_map(|(name, value)| Some((field_of(name.to_str()?)?, value.into_string().ok()?)))
             .collect();
         let (file, missing) = discover(named, &environment, std::env::home_dir().as_deref());
-        let originals = surfaces::ORIGINAL_NAMES.into_iter();
-        let originals = originals.filter_map(|name| Some((name, std::env::var(name).ok()?))).collect();
+        let originals = SETTINGS.iter().flat_map(|dialect| dialect.original_names);
+        let originals = originals.filter_map(|name| Some((*name, std::env::var(name).ok()?))).collect();
         Self { file, missing, environment, flags, originals }
     }
 
@@ -130,7 +132,7 @@ fn field_of(variable: &str) -> Option<String> {
 /// The settings that `layers` amount to.
 pub fn from_layers(layers: Layers) -> Result<Loaded, ConfigError> {
     let mut reader = Reader::new(layers);
-    let config = Config::read(&mut reader);
+    let config = Config::read(SETTINGS, &mut reader);
     let (shown, mut faults, unknown) = reader.finish();
     faults.extend(surfaces::check::faults(&config, &shown, &faults));
     let loaded = Loaded { config, shown, unknown };
@@ -140,7 +142,7 @@ pub fn from_layers(layers: Layers) -> Result<Loaded, ConfigError> {
 impl Config {
     /// All defaults.
     pub fn defaults() -> Self {
-        Self::read(&mut Reader::new(Layers::default()))
+        Self::read(SETTINGS, &mut Reader::new(Layers::default()))
     }
 
     /// Where the node listens.

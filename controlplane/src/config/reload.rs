@@ -51,7 +51,7 @@ pub struct Reloaded {
 }
 
 /// Takes hot keys of surfaces from what was read, and remembers what changed.
-pub(super) struct Hot<'r> {
+pub struct Hot<'r> {
     is_said: &'r dyn Fn(&str) -> bool,
     changes: &'r mut BTreeMap<String, Changed>,
 }
@@ -135,6 +135,8 @@ fn printable(value: &Value) -> String {
 mod tests {
     use super::super::{Layers, Policy, Secret, Size, from_layers, parse_yaml};
     use super::*;
+    use crate::surface::cloudbackend::settings::CloudBackend;
+    use crate::surface::pyblobserver::settings::PyBlobServer;
 
     fn read(yaml: &str) -> Loaded {
         let file = Some(("test.yaml".into(), parse_yaml(yaml).unwrap()));
@@ -197,13 +199,12 @@ mod tests {
             ("surfaces.pyblobserver.cors_origins", changed(r#"["*"]"#, r#"["https://a"]"#)),
         ];
         assert_eq!(reloaded.changes, BTreeMap::from(expected.map(|(path, changed)| (path.to_owned(), changed))));
-        let (old, new) = (running.surfaces, reloaded.config.surfaces);
-        assert_eq!(new.cloudbackend.share_max_files, 7);
-        assert_eq!(
-            (&new.cloudbackend.bucket, &new.cloudbackend.mount),
-            (&old.cloudbackend.bucket, &old.cloudbackend.mount)
-        );
-        assert_eq!((new.cloudbackend.user_quota, new.pyblobserver.expire_days), (Size(5), 1), "what vanished stays");
+        let cloud = |config: &Config| config.surfaces.of::<CloudBackend>().clone();
+        let (old, new) = (cloud(&running), cloud(&reloaded.config));
+        let expire_days = reloaded.config.surfaces.of::<PyBlobServer>().expire_days;
+        assert_eq!(new.share_max_files, 7);
+        assert_eq!((&new.bucket, &new.mount), (&old.bucket, &old.mount));
+        assert_eq!((new.user_quota, expire_days), (Size(5), 1), "what vanished stays");
     }
 
     #[test]

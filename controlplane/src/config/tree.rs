@@ -14,7 +14,7 @@ use super::choice::{
 };
 use super::reader::Reader;
 use super::setting::{Anything, Hours, Password, Secret, Size};
-use super::surfaces::{Credential, Surfaces};
+use super::surfaces::{Registered, Section, Surfaces};
 use crate::authority::guesses::Limit;
 use crate::bounds;
 use crate::quota::RoleQuotas;
@@ -266,7 +266,7 @@ pub struct Limits {
 
 impl Config {
     /// Asks for every key there is.
-    pub(super) fn read(r: &mut Reader) -> Self {
+    pub(super) fn read(dialects: &[Registered], r: &mut Reader) -> Self {
         let config = Self {
             server: Server::read(r),
             storage: Storage {
@@ -336,7 +336,7 @@ impl Config {
             limits: Limits::read(r),
             log_level: r.get("logging.level", "log_level", LogLevel::Info),
             audit_log: r.get("logging.audit", "audit_log", None),
-            surfaces: Surfaces::read(r),
+            surfaces: Surfaces::read(dialects, r),
         };
         later(r);
         config
@@ -366,24 +366,12 @@ impl Server {
 impl Config {
     /// What is to be said about tokens that can be guessed, one line for each key; they work.
     pub fn weak_tokens(&self) -> Vec<String> {
-        let plain = |credential: &Credential| match credential {
-            Credential::Plain(secret) => Some(secret.clone()),
-            Credential::Sha256(_) => None,
+        let of = |section: &dyn Section| {
+            let (key, credentials) = section.plain_credentials()?;
+            Some((format!("surfaces.{}.{key}", section.surface().name()), section.mount().enabled, credentials))
         };
-        let (streams, blobs) = (&self.surfaces.stream_upload, &self.surfaces.pyblobserver);
-        let lists = [
-            ("auth.tokens", self.auth.enabled, self.auth.tokens.clone()),
-            (
-                "surfaces.stream_upload.tokens",
-                streams.mount.enabled,
-                streams.tokens.iter().filter_map(|token| plain(&token.credential)).collect(),
-            ),
-            (
-                "surfaces.pyblobserver.allowed_users",
-                blobs.mount.enabled,
-                blobs.allowed_users.iter().filter_map(|user| user.preset.as_ref().and_then(plain)).collect(),
-            ),
-        ];
+        let mut lists = vec![("auth.tokens".to_owned(), self.auth.enabled, self.auth.tokens.clone())];
+        lists.extend(self.surfaces.sections().filter_map(of));
         let is_weak = |token: &&Secret| token.expose().chars().count() < bounds::CREDENTIAL_CHARS_MIN;
         let told = lists.iter().filter(|(_, is_there, _)| *is_there).map(|(key, _, tokens)| {
             let weak = tokens.iter().filter(is_weak).count();

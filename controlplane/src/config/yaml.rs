@@ -137,6 +137,10 @@ mod tests {
 
     use super::*;
     use crate::config::{ConfigError, Layers, Loaded, Secret, from_layers};
+    use crate::surface::cloudbackend::settings::CloudBackend;
+    use crate::surface::pyblobserver::settings::PyBlobServer;
+    use crate::surface::secure_file_transfer::settings::SecureFileTransfer;
+    use crate::surface::stream_upload::settings::StreamUpload;
 
     fn read(text: &str) -> Result<Loaded, String> {
         let file = Some(("test.yaml".into(), parse(text)?));
@@ -244,14 +248,14 @@ mod tests {
                     pyblobserver: {allowed_users: [no, 1e5, {user: 0o17, token: 1234567890123456.0}]}\n  \
                     cloudbackend: {bucket: 1e5, jwt_secret: 0012345678901234567}\n";
         let surfaces = read(file).unwrap().config.surfaces;
-        let device = &surfaces.secure_file_transfer.devices[0];
+        let device = &surfaces.of::<SecureFileTransfer>().devices[0];
         assert_eq!((device.device_id.as_str(), device.quota.map(|quota| quota.0)), ("1.10", Some(1000)));
-        let token = &surfaces.stream_upload.tokens[0];
+        let token = &surfaces.of::<StreamUpload>().tokens[0];
         assert!(token.credential.admits("12345678e5") && token.user == "007");
-        let users = &surfaces.pyblobserver.allowed_users;
+        let users = &surfaces.of::<PyBlobServer>().allowed_users;
         assert_eq!(users.iter().map(|user| user.user.as_str()).collect::<Vec<_>>(), ["no", "1e5", "0o17"]);
         assert!(users[2].preset.as_ref().unwrap().admits("1234567890123456.0"));
-        let cloud = &surfaces.cloudbackend;
+        let cloud = surfaces.of::<CloudBackend>();
         assert_eq!((cloud.bucket.as_str(), cloud.jwt_secret.expose()), ("1e5", "0012345678901234567"));
     }
 

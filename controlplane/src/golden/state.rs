@@ -11,18 +11,20 @@ use crate::config::Config;
 use crate::machine::identity;
 use crate::machine::proof::ProofKey;
 use crate::node::epochs;
+use crate::surface::cloudbackend::settings::CloudBackend;
+use crate::surface::secure_file_transfer::settings::SecureFileTransfer;
 
 /// Makes all of them where they are missing, and tells what they say.
 fn open(state: &Path) -> BTreeMap<&'static str, String> {
     let mut surfaces = Config::defaults().surfaces;
     surfaces.make_secrets(state).unwrap();
-    let cloud = &surfaces.cloudbackend;
+    let cloud = surfaces.of::<CloudBackend>();
     BTreeMap::from([
         ("epoch", epochs::reserve(state, TIME).unwrap().to_string()),
         ("node_id", identity::load_or_make(state).unwrap()),
         ("proof.key", ProofKey::load_or_make(state).unwrap().expose().to_owned()),
         ("token", first_token::load_or_make(state).unwrap().token.expose().to_owned()),
-        ("surfaces.json, secret_key", surfaces.secure_file_transfer.secret_key.expose().to_owned()),
+        ("surfaces.json, secret_key", surfaces.of::<SecureFileTransfer>().secret_key.expose().to_owned()),
         ("surfaces.json, jwt_secret", cloud.jwt_secret.expose().to_owned()),
         ("surfaces.json, access_key_id", cloud.access_key_id.expose().to_owned()),
         ("surfaces.json, access_key_secret", cloud.access_key_secret.expose().to_owned()),

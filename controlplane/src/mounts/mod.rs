@@ -11,8 +11,8 @@ use arc_swap::ArcSwap;
 
 use crate::catalogue::SurfaceId;
 use crate::config::Config;
+use crate::config::surfaces::Section;
 use crate::config::surfaces::host::bare;
-use crate::config::surfaces::roots;
 
 /// Where a request came in.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,8 +21,8 @@ pub struct Mounted {
     pub surface: SurfaceId,
     /// What the path began with, no longer part of the request: empty, or `/` and segments. Links begin with it.
     pub prefix: String,
-    /// It came to the host of CloudBackend's bucket: the path is a key.
-    pub is_bucket_host: bool,
+    /// It came to the host that the dialect gives a meaning of its own (`SurfaceSettings::own_host`).
+    pub is_own_host: bool,
 }
 
 /// Where every enabled surface is. Its settings are cold: they stay for the life of the node.
@@ -32,7 +32,8 @@ pub struct Mounts {
     /// The same with the ports that were taken, once the data plane told them.
     bound: ArcSwap<Vec<(SurfaceId, SocketAddr)>>,
     hosts: Vec<(String, SurfaceId)>,
-    bucket_host: Option<String>,
+    /// Hosts with a meaning of their own.
+    own_hosts: Vec<(String, SurfaceId)>,
     /// Longest first.
     prefixes: Vec<(String, SurfaceId)>,
     roots: Vec<(Vec<String>, SurfaceId)>,
@@ -42,29 +43,32 @@ impl Mounts {
     /// As configured. The configuration was checked: nothing is there twice.
     pub fn of(config: &Config) -> Self {
         let surfaces = &config.surfaces;
-        let enabled = || surfaces.mounts().into_iter().filter(|(_, mount)| mount.enabled);
-        let on_main = || enabled().filter_map(|(surface, mount)| Some((surface, mount.on_main()?)));
+        let on_main = || surfaces.enabled().filter_map(|section| Some((section, section.mount().on_main()?)));
         let mut prefixes: Vec<(String, SurfaceId)> = on_main()
             .filter(|(_, prefix)| !prefix.is_empty())
-            .map(|(surface, prefix)| (prefix.to_owned(), surface))
+            .map(|(section, prefix)| (prefix.to_owned(), section.surface()))
             .collect();
         prefixes.sort_by_key(|(prefix, _)| std::cmp::Reverse(prefix.len()));
         let mut roots = Vec::new();
-        for (surface, _) in on_main().filter(|(_, prefix)| prefix.is_empty()) {
-            let owned = roots::owned(surface).iter().map(|start| start.iter().map(|&part| part.to_owned()).collect());
+        for (section, _) in on_main().filter(|(_, prefix)| prefix.is_empty()) {
+            let surface = section.surface();
+            let owned = section.roots().iter().map(|start| start.iter().map(|&part| part.to_owned()).collect());
             roots.extend(owned.map(|start: Vec<String>| (start, surface)));
-            if surface == SurfaceId::CloudBackend {
-                roots.push((vec![surfaces.cloudbackend.bucket.clone()], surface));
-            }
+            roots.extend(section.own_root().map(|(_, root)| (vec![root.to_owned()], surface)));
         }
+        let hosts = |section: &dyn Section| {
+            let surface = section.surface();
+            section.mount().hosts.iter().map(|host| (bare(host), surface)).collect::<Vec<_>>()
+        };
         let own_listeners = surfaces.own_listeners();
         Self {
             bound: ArcSwap::from_pointee(own_listeners.clone()),
             own_listeners,
-            hosts: enabled()
-                .flat_map(|(surface, mount)| mount.hosts.iter().map(move |host| (bare(host), surface)))
+            hosts: surfaces.enabled().flat_map(hosts).collect(),
+            own_hosts: surfaces
+                .enabled()
+                .filter_map(|section| Some((section.own_host()?, section.surface())))
                 .collect(),
-            bucket_host: surfaces.cloudbackend.bucket_host().filter(|_| surfaces.cloudbackend.mount.enabled),
             prefixes,
             roots,
         }
@@ -83,29 +87,32 @@ impl Mounts {
 
     /// Whose a request is that came to `listener`, for `host`, with this raw path; and the path as that surface knows it.
     pub fn resolve<'p>(&self, listener: Option<SocketAddr>, host: Option<&str>, path: &'p str) -> (Mounted, &'p str) {
-        let whole = |surface, is_bucket_host| (Mounted { surface, prefix: String::new(), is_bucket_host }, path);
+        let whole = |surface, is_own_host| (Mounted { surface, prefix: String::new(), is_own_host }, path);
         if let Some(surface) = listener.and_then(|listener| self.alone_on(listener)) {
             return whole(surface, false);
         }
         if let Some(host) = host.map(bare).filter(|host| !host.is_empty()) {
-            if self.bucket_host.as_ref() == Some(&host) {
-                return whole(SurfaceId::CloudBackend, true);
+            let of = |hosts: &[(String, SurfaceId)]| {
+                hosts.iter().find(|(name, _)| *name == host).map(|(_, surface)| *surface)
+            };
+            if let Some(surface) = of(&self.own_hosts) {
+                return whole(surface, true);
             }
-            if let Some((_, surface)) = self.hosts.iter().find(|(name, _)| *name == host) {
-                return whole(*surface, false);
+            if let Some(surface) = of(&self.hosts) {
+                return whole(surface, false);
             }
         }
         for (prefix, surface) in &self.prefixes {
             match path.strip_prefix(prefix.as_str()) {
                 Some(rest) if rest.is_empty() || rest.starts_with('/') => {
-                    let mounted = Mounted { surface: *surface, prefix: prefix.clone(), is_bucket_host: false };
+                    let mounted = Mounted { surface: *surface, prefix: prefix.clone(), is_own_host: false };
                     return (mounted, if rest.is_empty() { "/" } else { rest });
                 }
                 Some(_) | None => {}
             }
         }
         let owner = self.roots.iter().find(|(start, _)| starts_with(path, start));
-        whole(owner.map_or(SurfaceId::EasyTransfer, |(_, surface)| *surface), false)
+        whole(owner.map_or(SurfaceId::MAIN, |(_, surface)| *surface), false)
     }
 
     /// The surface that has a listener for itself; a connection's own address may stand for a listener on every address.

@@ -1,8 +1,11 @@
 //! Resolution: tables for its order, and a property against a naive model that compares segments.
 
+use std::sync::LazyLock;
+
 use proptest::prelude::*;
 
 use super::*;
+use crate::config::surfaces::section::Roots;
 use crate::config::{Layers, from_layers, parse_yaml};
 
 fn mounts(yaml: &str) -> Mounts {
@@ -17,7 +20,7 @@ fn mounts(yaml: &str) -> Mounts {
 /// `surface prefix rest`
 fn found(mounts: &Mounts, listener: &str, host: &str, path: &str) -> String {
     let (mounted, rest) = mounts.resolve(listener.parse().ok(), Some(host), path);
-    let bucket = if mounted.is_bucket_host { " bucket" } else { "" };
+    let bucket = if mounted.is_own_host { " bucket" } else { "" };
     format!("{} {:?} {rest}{bucket}", mounted.surface.name(), mounted.prefix)
 }
 
@@ -150,6 +153,12 @@ fn pyblobserver_at_the_root_owns_the_root_itself() {
     }
 }
 
+/// What a dialect owns at the root.
+fn roots(surface: SurfaceId) -> Roots {
+    static DEFAULTS: LazyLock<Config> = LazyLock::new(Config::defaults);
+    DEFAULTS.surfaces.sections().find(|section| section.surface() == surface).map_or(&[], Section::roots)
+}
+
 /// The obvious slow version: what is mounted where, as segments.
 fn model(prefixes: &[(SurfaceId, Vec<&str>)], path: &str) -> (SurfaceId, usize) {
     let segments: Vec<&str> = path.split('/').skip(1).collect();
@@ -158,10 +167,8 @@ fn model(prefixes: &[(SurfaceId, Vec<&str>)], path: &str) -> (SurfaceId, usize) 
         return (*surface, prefix.iter().map(|part| part.len() + 1).sum());
     }
     for (surface, _) in prefixes.iter().filter(|(_, prefix)| prefix.is_empty()) {
-        let starts = roots::owned(*surface)
-            .iter()
-            .copied()
-            .chain((*surface == SurfaceId::CloudBackend).then_some(&["cloud"][..]));
+        let starts =
+            roots(*surface).iter().copied().chain((*surface == SurfaceId::CloudBackend).then_some(&["cloud"][..]));
         for start in starts {
             if if start.is_empty() { path == "/" } else { segments.starts_with(start) } {
                 return (*surface, 0);

@@ -8,7 +8,7 @@
 //! * [`jwt`], [`password`] what several of them log people in with
 //! * [`easytransfer`], [`secure_file_transfer`], [`cloudbackend`], [`stream_upload`], [`pyblobserver`]
 //!
-//! Must stay true: no module outside of a dialect's folder names it, but for [`all`].
+//! Must stay true: no module outside of a dialect's folder names it, but for [`all`] and [`SETTINGS`].
 
 pub mod attempts;
 pub mod cloudbackend;
@@ -39,6 +39,7 @@ use axum::response::Response;
 
 use self::recheck::Right;
 use crate::catalogue::SurfaceId;
+use crate::config::surfaces::Registered;
 use crate::mounts::Mounted;
 use crate::server::App;
 
@@ -77,7 +78,15 @@ pub trait Surface: Send + Sync {
     }
 }
 
-/// Every dialect of this server: the one place that lists them.
+/// The settings of every dialect that has any, in the order of SURFACES.md §3.
+pub const SETTINGS: &[Registered] = &[
+    Registered::of::<secure_file_transfer::settings::SecureFileTransfer>(),
+    Registered::of::<cloudbackend::settings::CloudBackend>(),
+    Registered::of::<stream_upload::settings::StreamUpload>(),
+    Registered::of::<pyblobserver::settings::PyBlobServer>(),
+];
+
+/// Every dialect of this server.
 pub fn all(app: &App) -> Vec<Box<dyn Surface>> {
     vec![
         Box::new(easytransfer::EasyTransfer::of(app)),

@@ -4,8 +4,8 @@
 use std::collections::BTreeMap;
 
 use super::reload::{STATIC, hot_fields, reload};
-use super::surfaces::ORIGINAL_NAMES;
 use super::*;
+use crate::surface::SETTINGS;
 
 /// Values of every kind there is; each key takes some of them.
 const VALUES: [&str; 34] = [
@@ -66,7 +66,7 @@ fn load(environment: Environment) -> Result<Loaded, ConfigError> {
 /// Names of all variables, without `ETRANSFER_`.
 fn variables() -> Vec<String> {
     let mut reader = Reader::new(Layers::default());
-    let _ = Config::read(&mut reader);
+    let _ = Config::read(SETTINGS, &mut reader);
     reader.asked_variables()
 }
 
@@ -74,7 +74,7 @@ fn variables() -> Vec<String> {
 fn key_of(source: &Source, layers: impl Fn(&str) -> Layers) -> String {
     for text in VALUES {
         let mut reader = Reader::new(layers(text));
-        let _ = Config::read(&mut reader);
+        let _ = Config::read(SETTINGS, &mut reader);
         let (shown, faults, _) = reader.finish();
         let of_shown = shown.into_iter().filter(|shown| shown.source == *source).map(|shown| shown.path);
         let of_faults = faults.into_iter().filter(|fault| fault.source == *source).map(|fault| fault.path);
@@ -119,7 +119,7 @@ fn every_key_is_as_ever() {
         names.entry(key).or_default().push(variable);
     }
     let mut originals: BTreeMap<String, Vec<&str>> = BTreeMap::new();
-    for name in ORIGINAL_NAMES {
+    for name in SETTINGS.iter().flat_map(|dialect| dialect.original_names).copied() {
         let key = key_of(&Source::Original(name), |text| Layers {
             originals: [(name, text.to_owned())].into(),
             // What is wrong with a surface that nobody named is not told.

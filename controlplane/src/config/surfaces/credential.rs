@@ -21,6 +21,14 @@ impl Credential {
         self.digest().ct_eq(&<[u8; 32]>::from(Sha256::digest(presented))).into()
     }
 
+    /// The token, when it stands in clear in the configuration.
+    pub fn plain(&self) -> Option<&Secret> {
+        match self {
+            Self::Plain(token) => Some(token),
+            Self::Sha256(_) => None,
+        }
+    }
+
     /// The token's SHA-256.
     pub fn digest(&self) -> [u8; 32] {
         match self {
@@ -30,7 +38,7 @@ impl Credential {
     }
 
     /// `token` or `token_sha256` of a map; `None`: neither.
-    pub(super) fn of_entries(entries: &Map<String, Value>) -> Result<Option<Self>, Expected> {
+    pub fn of_entries(entries: &Map<String, Value>) -> Result<Option<Self>, Expected> {
         let said = |name: &str| entries.get(name).filter(|value| !value.is_null() && *value != "");
         match (said("token"), said("token_sha256")) {
             (Some(_), Some(_)) => Err(Expected("token or token_sha256, not both".into())),

@@ -62,10 +62,10 @@ impl Surfaces {
             if secret.0.is_some() {
                 continue;
             }
-            if !kept.contains_key(key) {
-                kept.insert(key.to_owned(), random()?);
+            if !kept.contains_key(&key) {
+                kept.insert(key.clone(), random()?);
             }
-            secret.0 = kept.get(key).map(Secret::new);
+            secret.0 = kept.get(&key).map(Secret::new);
         }
         if kept.len() > before {
             let text = serde_json::to_vec_pretty(&kept).expect("a map of texts is always JSON");
@@ -74,14 +74,14 @@ impl Surfaces {
         Ok(())
     }
 
-    fn generated(&mut self) -> [(&'static str, &mut Generated); 4] {
-        let cloud = &mut self.cloudbackend;
-        [
-            ("secure_file_transfer.secret_key", &mut self.secure_file_transfer.secret_key),
-            ("cloudbackend.jwt_secret", &mut cloud.jwt_secret),
-            ("cloudbackend.access_key_id", &mut cloud.access_key_id),
-            ("cloudbackend.access_key_secret", &mut cloud.access_key_secret),
-        ]
+    /// All of them; a name is that of the dialect, a dot, and the key.
+    fn generated(&mut self) -> Vec<(String, &mut Generated)> {
+        let mut all = Vec::new();
+        for section in &mut self.0 {
+            let surface = section.surface().name();
+            all.extend(section.generated().into_iter().map(|(key, secret)| (format!("{surface}.{key}"), secret)));
+        }
+        all
     }
 }
 
@@ -97,6 +97,7 @@ mod tests {
 
     use super::*;
     use crate::config::Config;
+    use crate::surface::cloudbackend::settings::CloudBackend;
 
     #[test]
     fn section_1_generated_secrets_are_private_stay_and_differ() {
@@ -111,7 +112,8 @@ mod tests {
         assert_eq!(mode & 0o777, 0o600);
         assert_eq!(made(), first, "the same after a restart");
         let mut again = first.clone();
-        let mut texts: Vec<String> = again.generated().map(|(_, secret)| secret.expose().to_owned()).into();
+        let mut texts: Vec<String> =
+            again.generated().into_iter().map(|(_, secret)| secret.expose().to_owned()).collect();
         assert!(texts.iter().all(|text| text.len() >= 30), "3.2: access_key_secret");
         texts.sort();
         texts.dedup();
@@ -122,9 +124,9 @@ mod tests {
     fn a_configured_secret_stays_and_is_not_written_down() {
         let dir = tempfile::tempdir().unwrap();
         let mut surfaces = Config::defaults().surfaces;
-        surfaces.cloudbackend.jwt_secret = Generated::from_text("configured by hand").unwrap();
+        surfaces.of_mut::<CloudBackend>().jwt_secret = Generated::from_text("configured by hand").unwrap();
         surfaces.make_secrets(dir.path()).unwrap();
-        assert_eq!(surfaces.cloudbackend.jwt_secret.expose(), "configured by hand");
+        assert_eq!(surfaces.of::<CloudBackend>().jwt_secret.expose(), "configured by hand");
         let kept = std::fs::read_to_string(dir.path().join(FILE)).unwrap();
         assert!(!kept.contains("jwt_secret") && kept.contains("secret_key"), "{kept}");
         std::fs::write(dir.path().join(FILE), "{").unwrap();

@@ -28,7 +28,7 @@ pub struct Prefix(pub Option<String>);
 
 impl Mount {
     /// Asks for the keys below `section`. Whoever has a place of its own leaves the main listener, unless it says so.
-    pub(super) fn read(reader: &mut Reader, section: &str, prefix: &str, origins: &[&'static str]) -> Self {
+    pub fn read(reader: &mut Reader, section: &str, prefix: &str, origins: &[&'static str]) -> Self {
         // A surface is there when somebody names it: nothing unknown listens.
         let is_named =
             reader.names_below("surfaces").iter().any(|(name, _)| section.strip_prefix("surfaces.") == Some(name));

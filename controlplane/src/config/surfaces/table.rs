@@ -16,12 +16,11 @@ macro_rules! table {
             $($(#[$doc])* pub $field: $kind,)*
         }
 
-        impl $name {
-            /// `surfaces.<name>`
-            pub(super) const SECTION: &str = concat!("surfaces.", $surface);
+        impl $crate::config::surfaces::section::Table for $name {
+            const SECTION: &'static str = concat!("surfaces.", $surface);
 
-            /// Asks for every key; what is wrong with a surface that is switched off is nobody's business.
-            pub(super) fn read(reader: &mut $crate::config::reader::Reader) -> Self {
+            /// Faults of a dialect that is switched off do not count.
+            fn read_table(reader: &mut $crate::config::reader::Reader) -> Self {
                 let faults = reader.fault_count();
                 let read = Self {
                     mount: $crate::config::surfaces::Mount::read(reader, Self::SECTION, $prefix, &$origins),
@@ -33,9 +32,12 @@ macro_rules! table {
                 read
             }
 
-            /// Takes the hot keys of `read` over.
-            pub(super) fn take_hot(&mut self, read: &Self, hot: &mut $crate::config::reload::Hot<'_>) {
+            fn take_table(&mut self, read: &Self, hot: &mut $crate::config::reload::Hot<'_>) {
                 $(take!($heat hot, Self::SECTION, key!($field $($key)?), self.$field, read.$field);)*
+            }
+
+            fn mount(&self) -> &$crate::config::surfaces::Mount {
+                &self.mount
             }
         }
     };

@@ -7,6 +7,12 @@ use serde_json::json;
 use super::*;
 use crate::config::reader::Source;
 use crate::config::{ConfigError, Layers, Loaded, Secret, Size, from_layers, parse_yaml};
+use crate::surface::SETTINGS;
+use crate::surface::cloudbackend::settings::CloudBackend;
+use crate::surface::pyblobserver::settings::PyBlobServer;
+use crate::surface::secure_file_transfer::settings::SecureFileTransfer;
+use crate::surface::stream_upload::settings::StreamToken;
+use crate::surface::stream_upload::settings::StreamUpload;
 
 fn load(yaml: &str, environment: &[(&str, &str)], originals: &[(&'static str, &str)]) -> Result<Loaded, ConfigError> {
     from_layers(Layers {
@@ -15,6 +21,11 @@ fn load(yaml: &str, environment: &[(&str, &str)], originals: &[(&'static str, &s
         flags: BTreeMap::new(),
         originals: originals.iter().map(|(name, text)| (*name, (*text).to_owned())).collect(),
     })
+}
+
+/// Names that the original programs know.
+fn original_names() -> impl Iterator<Item = &'static str> {
+    SETTINGS.iter().flat_map(|dialect| dialect.original_names).copied()
 }
 
 fn source(loaded: &Loaded, path: &str) -> Source {
@@ -49,7 +60,7 @@ fn section_1_environment_beats_file_beats_original_name_beats_default() {
         ),
     ] {
         let loaded = load(yaml, environment, originals).unwrap();
-        assert_eq!(loaded.config.surfaces.pyblobserver.file_size_limit_mb, expected, "{yaml} {environment:?}");
+        assert_eq!(loaded.config.surfaces.of::<PyBlobServer>().file_size_limit_mb, expected, "{yaml} {environment:?}");
         assert_eq!(source(&loaded, path), from, "{yaml} {environment:?}");
         assert_eq!(loaded.unknown, Vec::<String>::new());
     }
@@ -71,16 +82,17 @@ fn section_1_lists_and_maps_come_from_one_variable_or_from_one_each() {
     );
     let loaded = loaded.unwrap();
     let surfaces = &loaded.config.surfaces;
-    let users: Vec<&str> = surfaces.pyblobserver.allowed_users.iter().map(|allowed| allowed.user.as_str()).collect();
+    let users: Vec<&str> =
+        surfaces.of::<PyBlobServer>().allowed_users.iter().map(|allowed| allowed.user.as_str()).collect();
     assert_eq!(users, ["a@example.org", "b"]);
     let credential = Credential::Plain(Secret::new("hunter2hunter2"));
     let token = StreamToken { credential, user: "ann".into(), quota: Some(Size(1024)) };
-    assert_eq!(surfaces.stream_upload.tokens, [token]);
+    assert_eq!(surfaces.of::<StreamUpload>().tokens, [token]);
     assert_eq!(
-        (surfaces.cloudbackend.share_expire_days.as_slice(), surfaces.cloudbackend.share_max_files),
+        (surfaces.of::<CloudBackend>().share_expire_days.as_slice(), surfaces.of::<CloudBackend>().share_max_files),
         (&[2, 4][..], 5)
     );
-    assert_eq!(surfaces.secure_file_transfer.mount.on_main(), Some("/x"));
+    assert_eq!(surfaces.of::<SecureFileTransfer>().mount.on_main(), Some("/x"));
     assert_eq!(loaded.unknown, ["surfaces.cloudbackend.share.typo"]);
 }
 
@@ -91,7 +103,7 @@ fn section_1_every_original_name_is_read_and_no_other() {
         "OSS_BUCKET_NAME" => "original",
         _ => "16",
     };
-    let values = ORIGINAL_NAMES.map(|name| (name, value(name)));
+    let values: Vec<_> = original_names().map(|name| (name, value(name))).collect();
     let loaded = load("", &[], &values).unwrap();
     let mut read: Vec<&str> = loaded
         .shown
@@ -103,13 +115,13 @@ fn section_1_every_original_name_is_read_and_no_other() {
         .collect();
     read.push("REQUEST_TIMES_PER_MINUTE"); // The other spelling came first.
     read.sort_unstable();
-    let mut all = ORIGINAL_NAMES;
+    let mut all: Vec<&str> = original_names().collect();
     all.sort_unstable();
     assert_eq!(read, all);
     let told: Vec<_> = loaded.originals().map(|(name, _)| name).collect();
     let silent: Vec<_> = loaded.without_effect().map(|shown| shown.source.to_string()).collect();
     assert_eq!(silent, ["BASE_FOLDER", "DATABASE_URL", "CACHE_TTL", "TUS_TEMP_FOLDER"]);
-    assert_eq!(told.len() + silent.len(), ORIGINAL_NAMES.len() - 1, "each is named once");
+    assert_eq!(told.len() + silent.len(), all.len() - 1, "each is named once");
 }
 
 #[test]
@@ -151,12 +163,14 @@ fn section_2_a_place_of_its_own_leaves_the_main_listener_unless_the_prefix_is_gi
     ] {
         // Without CloudBackend, so that the root is free.
         let yaml = format!("surfaces: {{cloudbackend: {{enabled: false}}, pyblobserver: {{{keys}}}}}");
-        let mount = load(&yaml, &[], &[]).unwrap().config.surfaces.pyblobserver.mount;
+        let loaded = load(&yaml, &[], &[]).unwrap();
+        let mount = &loaded.config.surfaces.of::<PyBlobServer>().mount;
         assert_eq!(mount.on_main(), expected, "{keys}");
     }
     for (text, expected) in [("\"\"", Some("")), ("null", None), ("", Some("/blob")), ("/y", Some("/y"))] {
         let environment = [("SURFACES__CLOUDBACKEND__ENABLED", "0"), ("SURFACES__PYBLOBSERVER__PREFIX", text)];
-        let mount = load("", &environment, &[]).unwrap().config.surfaces.pyblobserver.mount;
+        let loaded = load("", &environment, &[]).unwrap();
+        let mount = &loaded.config.surfaces.of::<PyBlobServer>().mount;
         assert_eq!(mount.on_main(), expected, "{text:?}");
     }
 }

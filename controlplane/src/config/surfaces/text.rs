@@ -31,7 +31,7 @@ pub struct Zone(pub TimeZone);
 
 impl Zone {
     /// The zone called `name`, which must be one that exists.
-    pub(super) fn known(name: &str) -> Self {
+    pub fn known(name: &str) -> Self {
         Self::from_text(name).expect("the name stands in the time zone database that is compiled in")
     }
 }

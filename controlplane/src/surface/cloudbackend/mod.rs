@@ -14,6 +14,7 @@ pub mod drive;
 pub mod drop;
 pub mod oss;
 mod service;
+pub mod settings;
 pub mod user;
 
 pub use service::Service;
@@ -33,7 +34,7 @@ const API: [&str; 4] = ["user", "user-settings", "file", "drop"];
 /// One request to its answer.
 pub async fn handle(app: &Service, mounted: &Mounted, request: Request) -> Response {
     let first = request.uri().path().split('/').nth(1).unwrap_or_default();
-    if mounted.is_bucket_host || (!API.contains(&first) && oss::is_asked(app, first, &request)) {
+    if mounted.is_own_host || (!API.contains(&first) && oss::is_asked(app, first, &request)) {
         return oss::handle(app, mounted, request).await;
     }
     if API.contains(&first) {
@@ -45,7 +46,7 @@ pub async fn handle(app: &Service, mounted: &Mounted, request: Request) -> Respo
 /// Whether who sends or gets an object still may. Calls of the JSON API are over before anything could end.
 pub fn right(app: &Service, mounted: &Mounted, request: Request) -> Right {
     let first = request.uri().path().split('/').nth(1).unwrap_or_default();
-    let is_api = !mounted.is_bucket_host && API.contains(&first);
+    let is_api = !mounted.is_own_host && API.contains(&first);
     Right::of(is_api || oss::still_may(app, mounted, request))
 }
 

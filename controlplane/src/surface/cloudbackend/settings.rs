@@ -3,9 +3,13 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::host::bare;
-use super::{BaseUrl, Generated};
+use crate::catalogue::SurfaceId;
 use crate::config::setting::{Expected, Setting, Size};
+use crate::config::surfaces::check::values::check_key;
+use crate::config::surfaces::check::{Report, path};
+use crate::config::surfaces::host::bare;
+use crate::config::surfaces::section::Roots;
+use crate::config::surfaces::{BaseUrl, Generated, SurfaceSettings};
 
 words!(
     /// Which texts people read.
@@ -78,6 +82,52 @@ table! {
     hot share_password_failures_per_hour as "share.password_failures_per_hour": u64 = 50, [];
     /// How long it is locked; 0 = off.
     hot share_lock_seconds as "share.lock_seconds": u64 = 900, [];
+}
+
+impl SurfaceSettings for CloudBackend {
+    const SURFACE: SurfaceId = SurfaceId::CloudBackend;
+    const ORIGINAL_NAMES: &'static [&'static str] =
+        &["ALIYUN_ACCESS_KEY", "ALIYUN_ACCESS_KEY_SECRET", "OSS_BUCKET_NAME", "OSS_ENDPOINT"];
+    const ROOTS: Roots = &[&["user"], &["user-settings"], &["file"], &["drop"]];
+
+    fn own_host(&self) -> Option<String> {
+        self.bucket_host()
+    }
+
+    fn own_root(&self) -> Option<(&'static str, &str)> {
+        Some(("bucket", &self.bucket))
+    }
+
+    fn generated(&mut self) -> Vec<(&'static str, &mut Generated)> {
+        vec![
+            ("jwt_secret", &mut self.jwt_secret),
+            ("access_key_id", &mut self.access_key_id),
+            ("access_key_secret", &mut self.access_key_secret),
+        ]
+    }
+
+    fn check(&self, report: &mut Report<'_>) {
+        let at = |key: &str| path(Self::SURFACE, key);
+        check_key(at("jwt_secret"), &self.jwt_secret, report);
+        if self.access_key_secret.configured().is_some() && self.access_key_id.configured().is_none() {
+            report.tell(at("access_key_secret"), "access_key_id beside it".into());
+        }
+        if !is_bucket(&self.bucket) {
+            let expected = format!("3 to 63 of a-z 0-9 -, no - at either end, and not {:?}", self.bucket);
+            report.tell(at("bucket"), expected);
+        }
+        if self.share_expire_days.is_empty() {
+            report.tell(at("share.expire_days"), "at least one number of days".into());
+        }
+        if !(1..=self.share_max_code_length).contains(&self.share_generated_code_length) {
+            report.tell(at("share.generated_code_length"), "an integer from 1 to share.max_code_length".into());
+        }
+    }
+}
+
+fn is_bucket(bucket: &str) -> bool {
+    let inner = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    (3..=63).contains(&bucket.len()) && bucket.bytes().all(inner) && !bucket.starts_with('-') && !bucket.ends_with('-')
 }
 
 impl CloudBackend {

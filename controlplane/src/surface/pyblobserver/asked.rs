@@ -10,13 +10,13 @@ use super::tokens;
 use crate::authority::origin;
 use crate::catalogue::{Owner, SurfaceId};
 use crate::config::Config;
-use crate::config::surfaces::PyBlobServer;
 use crate::line::meta::Meta;
 use crate::mounts::Mounted;
 use crate::node::{Account, Node};
 use crate::surface::attempts;
 use crate::surface::link;
 use crate::surface::pyblobserver::Service;
+use crate::surface::pyblobserver::settings::PyBlobServer;
 use crate::surface::query::Query;
 
 /// Bytes of one MB, here as in the original.
@@ -50,7 +50,7 @@ impl Asked<'_> {
 
     /// This surface's settings.
     pub fn settings(&self) -> &PyBlobServer {
-        &self.config.surfaces.pyblobserver
+        self.config.surfaces.of::<PyBlobServer>()
     }
 
     /// Its query, decoded.

@@ -23,6 +23,7 @@ mod refusal;
 mod room;
 mod route;
 mod service;
+pub mod settings;
 mod short;
 mod socket;
 mod stamp;
@@ -51,6 +52,7 @@ use crate::line::meta::{Call, Meta};
 use crate::line::told::Told;
 use crate::mounts::Mounted;
 use crate::surface::cross_origin::{CrossOrigin, is_preflight};
+use crate::surface::pyblobserver::settings::PyBlobServer;
 use crate::surface::recheck::Right;
 
 const METHODS: &str = "GET, POST, PUT, DELETE";
@@ -66,7 +68,7 @@ const MAX_AGE_S: u32 = 3600;
 /// One request to its answer.
 pub async fn handle(app: &Service, mounted: &Mounted, request: Request) -> Response {
     let config = app.node.config();
-    let settings = &config.surfaces.pyblobserver;
+    let settings = config.surfaces.of::<PyBlobServer>();
     let pages = CrossOrigin {
         origins: &settings.mount.cors_origins,
         methods: if settings.extended { METHODS_EXTENDED } else { METHODS },
@@ -113,7 +115,7 @@ pub async fn handle(app: &Service, mounted: &Mounted, request: Request) -> Respo
 /// Whether the user of a transfer under way still may. A conversation looks its token up for every message.
 pub fn right(app: &Service, request: &Request) -> Right {
     let config = app.node.config();
-    let settings = &config.surfaces.pyblobserver;
+    let settings = config.surfaces.of::<PyBlobServer>();
     let is_open = match Route::of(request.uri().path(), settings.extended) {
         Ok(Route::UploadSocket) => true,
         Ok(Route::File(_)) => !settings.require_auth_for_download,

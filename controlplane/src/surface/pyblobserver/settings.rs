@@ -3,9 +3,14 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::{BaseUrl, Credential, Zone};
+use crate::catalogue::SurfaceId;
 use crate::config::reader::Reader;
-use crate::config::setting::{Expected, Setting};
+use crate::config::reload::Hot;
+use crate::config::setting::{Expected, Secret, Setting};
+use crate::config::surfaces::check::values::{check_holders, repeated};
+use crate::config::surfaces::check::{Report, path};
+use crate::config::surfaces::section::{Roots, Table};
+use crate::config::surfaces::{BaseUrl, Credential, SurfaceSettings, Zone};
 
 /// Who gets a user's first token, and who may look at a user.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -77,9 +82,39 @@ table! {
     hot extended: bool = true, [];
 }
 
-impl PyBlobServer {
-    /// Keys of the original that have nothing to say here.
-    pub(super) fn accept_the_rest(reader: &mut Reader) {
+impl SurfaceSettings for PyBlobServer {
+    const SURFACE: SurfaceId = SurfaceId::PyBlobServer;
+    const ORIGINAL_NAMES: &'static [&'static str] = &[
+        "BASE_URL",
+        "ALLOWED_USERS",
+        "FILE_SIZE_LIMIT_MB",
+        "TOTAL_SIZE_LIMIT_MB",
+        "DEFAULT_SHORT_PATH_LENGTH",
+        "REQUEST_TIMES_PER_MINTUE",
+        "REQUEST_TIMES_PER_MINUTE",
+        "ALLOWED_ORIGINS",
+        "BASE_FOLDER",
+        "DATABASE_URL",
+        "CACHE_TTL",
+        "TUS_TEMP_FOLDER",
+    ];
+    const ROOTS: Roots = &[
+        &[],
+        &["user"],
+        &["s"],
+        &["upload"],
+        &["upload_batch"],
+        &["upload_socket"],
+        &["upload_tus"],
+        &["list"],
+        &["delete"],
+        &["delete_all"],
+        &["health"],
+        &["auth"],
+    ];
+    const CLASHES: &'static [(SurfaceId, &'static str)] = &[(SurfaceId::CloudBackend, "\"/user/{x}\"")];
+
+    fn accept_the_rest(reader: &mut Reader) {
         for (key, originals) in [
             ("secret_key", &[][..]),
             ("base_folder", &["BASE_FOLDER"]),
@@ -89,6 +124,38 @@ impl PyBlobServer {
         ] {
             reader.accept_in(Self::SECTION, key, originals);
         }
+    }
+
+    fn take_hot(&mut self, read: &Self, hot: &mut Hot<'_>) {
+        self.take_table(read, hot);
+        // The only key of SURFACES.md §2 that is listed in SURFACES.md §3 too.
+        hot.take("surfaces.pyblobserver.cors_origins", &mut self.mount.cors_origins, &read.mount.cors_origins);
+    }
+
+    fn plain_credentials(&self) -> Option<(&'static str, Vec<Secret>)> {
+        let presets = self.allowed_users.iter().filter_map(|allowed| allowed.preset.as_ref()?.plain());
+        Some(("allowed_users", presets.cloned().collect()))
+    }
+
+    fn check(&self, report: &mut Report<'_>) {
+        let at = |key: &str| path(Self::SURFACE, key);
+        if !(8..=64).contains(&self.short_path_length) {
+            report.tell(at("short_path_length"), "an integer from 8 to 64".into());
+        }
+        for allowed in &self.allowed_users {
+            if let Some(Credential::Plain(token)) = &allowed.preset
+                && !(16..=128).contains(&token.expose().len())
+            {
+                let expected = format!("a token of 16 to 128 visible ASCII characters for {:?}", allowed.user);
+                report.tell(at("allowed_users"), expected);
+            }
+        }
+        for twice in repeated(self.allowed_users.iter().map(|allowed| allowed.user.as_str())) {
+            report.tell(at("allowed_users"), format!("every user once, and {twice:?} is there again"));
+        }
+        let holders = self.allowed_users.iter();
+        let holders = holders.filter_map(|allowed| Some((allowed.preset.as_ref()?, allowed.user.as_str())));
+        check_holders(at("allowed_users"), holders, report);
     }
 }
 

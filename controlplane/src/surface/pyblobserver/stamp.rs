@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use crate::config::surfaces::DatetimeFormat;
+use crate::surface::pyblobserver::settings::DatetimeFormat;
 
 /// Unix milliseconds in `zone`.
 pub fn stamp(unix_ms: u64, format: DatetimeFormat, zone: &TimeZone) -> String {

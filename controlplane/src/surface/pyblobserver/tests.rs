@@ -15,20 +15,22 @@ use super::file::{self, Detail};
 use super::{Service, downloads, upkeep};
 use crate::authority::Authority;
 use crate::catalogue::{Beginning, Change, Commit, Keeper, NotKept, SurfaceId};
-use crate::config::surfaces::{AllowedUser, Credential};
+use crate::config::surfaces::Credential;
 use crate::config::{Config, Secret};
 use crate::node::{Edit, Node};
 use crate::server::{App, Routes};
 use crate::surface::Surface;
 use crate::surface::entry::handle;
+use crate::surface::pyblobserver::settings::AllowedUser;
+use crate::surface::pyblobserver::settings::PyBlobServer;
 
 const DAY_MS: u64 = 24 * 3_600_000;
 
 fn config() -> Config {
     let mut config = Config::defaults();
-    config.surfaces.pyblobserver.mount.enabled = true;
+    config.surfaces.of_mut::<PyBlobServer>().mount.enabled = true;
     let preset = |user: &str| Some(Credential::Plain(Secret::new(format!("the-token-of-{user}"))));
-    config.surfaces.pyblobserver.allowed_users =
+    config.surfaces.of_mut::<PyBlobServer>().allowed_users =
         ["ann", "bob"].map(|user| AllowedUser { user: user.into(), preset: preset(user) }).into();
     config
 }
@@ -97,7 +99,7 @@ async fn section_5_what_expired_goes_by_itself_unless_that_is_switched_off() {
     keep(&app.node, "ann", "bbbb", 1, None).await;
     keep(&app.node, "bob", "cccc", 91, Some(2)).await;
     let mut off = config();
-    off.surfaces.pyblobserver.auto_cleanup = false;
+    off.surfaces.of_mut::<PyBlobServer>().auto_cleanup = false;
     app.node.reconfigure(off);
     upkeep::sweep(&app).await.unwrap();
     assert_eq!(places(&app, "ann").await, ["aaaa", "bbbb"]);

@@ -10,8 +10,8 @@ use subtle::ConstantTimeEq;
 
 use super::user::User;
 use crate::catalogue::SurfaceId;
-use crate::config::surfaces::{AllowedUser, PyBlobServer};
 use crate::node::Node;
+use crate::surface::pyblobserver::settings::{AllowedUser, PyBlobServer};
 
 /// SHA-256 of a token.
 pub type Digest = [u8; 32];

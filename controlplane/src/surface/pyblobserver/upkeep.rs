@@ -11,6 +11,7 @@ use super::file;
 use super::tus::finished;
 use crate::catalogue::{NotKept, SurfaceId};
 use crate::surface::pyblobserver::Service;
+use crate::surface::pyblobserver::settings::PyBlobServer;
 
 /// How often what expired is looked for.
 const SWEEP: Duration = Duration::from_secs(3600);
@@ -47,7 +48,7 @@ pub(super) async fn sweep(app: &Service) -> Result<(), NotKept> {
         finished::count(app, &user).await?;
     }
     let config = app.node.config();
-    let settings = &config.surfaces.pyblobserver;
+    let settings = config.surfaces.of::<PyBlobServer>();
     // PROMISES.md P11: right after a step of the clock nothing has expired.
     if !settings.mount.enabled || !settings.auto_cleanup || !app.node.clock.agrees() {
         return Ok(());

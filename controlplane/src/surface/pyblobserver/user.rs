@@ -17,9 +17,9 @@ use super::tus::finished;
 use crate::audit;
 use crate::authority::{Denied, Presented};
 use crate::catalogue::{Scope, SurfaceId};
-use crate::config::surfaces::TokenBootstrap;
 use crate::node::key_locks::KeyGuard;
 use crate::node::{Edit, Node};
+use crate::surface::pyblobserver::settings::TokenBootstrap;
 use http::Uri;
 
 const HIDDEN: &str = "[hidden...]";

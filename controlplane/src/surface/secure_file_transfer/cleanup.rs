@@ -7,9 +7,9 @@ use super::name::Name;
 use super::refusal::Refusal;
 use super::{Job, store};
 use crate::catalogue::SurfaceId;
-use crate::config::surfaces::SecureFileTransfer;
 use crate::node::Edit;
 use crate::surface::secure_file_transfer::Service;
+use crate::surface::secure_file_transfer::settings::SecureFileTransfer;
 
 const SURFACE: SurfaceId = SurfaceId::SecureFileTransfer;
 /// How often it is looked whether the settings changed.
@@ -21,7 +21,7 @@ pub async fn run(app: Service) {
     let mut known = None;
     loop {
         let config = app.node.config();
-        let config = &config.surfaces.secure_file_transfer;
+        let config = config.surfaces.of::<SecureFileTransfer>();
         if known.as_ref() != Some(&config.devices) {
             app.hashes.follow(config, &app.passwords).await;
             known = Some(config.devices.clone());

@@ -21,7 +21,6 @@ use super::refusal::Refusal;
 use crate::audit;
 use crate::authority::origin;
 use crate::catalogue::{Owner, SurfaceId};
-use crate::config::surfaces::{Device, DeviceSecret, SecureFileTransfer};
 use crate::line::attached::Attached;
 use crate::line::decision::Decision;
 use crate::line::told;
@@ -31,6 +30,7 @@ use crate::surface::multipart::BodyType;
 use crate::surface::password::{Busy, Passwords, Purpose};
 use crate::surface::query::Query;
 use crate::surface::secure_file_transfer::Service;
+use crate::surface::secure_file_transfer::settings::{Device, DeviceSecret, SecureFileTransfer};
 
 const DEVICE_BYTES_MAX: usize = 128;
 /// Largest field of a login.
@@ -89,7 +89,7 @@ pub async fn login(app: &Service, request: Request) -> Result<Response, Refusal>
         return Err(Refusal::MissingFields(missing.collect()));
     };
     let config = app.node.config();
-    let config = &config.surfaces.secure_file_transfer;
+    let config = config.surfaces.of::<SecureFileTransfer>();
     let guesses = &app.authority.guesses;
     // A name no device can have is counted against the address alone.
     let device = is_device_id(name).then(|| guesses.principal(name));
@@ -158,7 +158,7 @@ async fn fields(app: &Service, headers: &HeaderMap, request: Request) -> Result<
 pub fn authenticate(app: &Service, headers: &HeaderMap) -> Result<String, Refusal> {
     let token = bearer(headers)?;
     let config = app.node.config();
-    let config = &config.surfaces.secure_file_transfer;
+    let config = config.surfaces.of::<SecureFileTransfer>();
     let Some(claims) = jwt::verify::<Claims>(config.secret_key.expose().as_bytes(), token.trim()) else {
         app.authority.guesses.wrong(token)?;
         return Err(Refusal::BadToken);
@@ -171,7 +171,7 @@ pub fn authenticate(app: &Service, headers: &HeaderMap) -> Result<String, Refusa
 /// The device of a request that was let in: its token may have expired since, but it is not disabled.
 pub fn still(app: &Service, headers: &HeaderMap) -> Result<String, Refusal> {
     let config = app.node.config();
-    let config = &config.surfaces.secure_file_transfer;
+    let config = config.surfaces.of::<SecureFileTransfer>();
     let claims = jwt::verify_begun(config.secret_key.expose().as_bytes(), bearer(headers)?.trim());
     enabled(config, claims.ok_or(Refusal::BadToken)?)
 }
@@ -202,7 +202,7 @@ pub fn owner(device: &str) -> Owner {
 /// The account its bytes are put on.
 pub fn account(app: &Service, device: &str) -> Account {
     let config = app.node.config();
-    let devices = &config.surfaces.secure_file_transfer.devices;
+    let devices = &config.surfaces.of::<SecureFileTransfer>().devices;
     let quota = devices.iter().find(|other| other.device_id == device).and_then(|device| device.quota);
     Account { owner: owner(device), max: quota.map(|size| size.0) }
 }

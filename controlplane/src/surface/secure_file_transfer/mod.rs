@@ -18,6 +18,7 @@ pub mod filename;
 pub mod name;
 pub mod refusal;
 mod service;
+pub mod settings;
 pub mod status;
 pub mod store;
 pub mod upload;
@@ -35,6 +36,7 @@ use super::cross_origin::{CrossOrigin, is_preflight};
 use super::recheck::Right;
 use crate::line::decision::add_fields;
 use crate::line::told::Told;
+use crate::surface::secure_file_transfer::settings::SecureFileTransfer;
 
 /// This dialect in messages and metrics.
 pub const NAME: &str = "secure_file_transfer";
@@ -90,7 +92,7 @@ impl Job {
 pub async fn handle(app: &Service, request: Request) -> Response {
     let config = app.node.config();
     let pages = CrossOrigin {
-        origins: &config.surfaces.secure_file_transfer.mount.cors_origins,
+        origins: &config.surfaces.of::<SecureFileTransfer>().mount.cors_origins,
         methods: "GET, HEAD, POST, DELETE, OPTIONS",
         fields: None,
         exposed: "Content-Disposition, Content-Range, ETag, Last-Modified, Accept-Ranges",

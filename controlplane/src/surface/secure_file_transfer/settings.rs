@@ -2,9 +2,14 @@
 
 use serde_json::{Value, json};
 
-use super::Generated;
 use crate::bounds::PIECES_MAX;
+use crate::catalogue::SurfaceId;
 use crate::config::setting::{Expected, Secret, Setting, Size};
+use crate::config::surfaces::check::values::{check_key, repeated};
+use crate::config::surfaces::check::{Report, path};
+use crate::config::surfaces::section::Roots;
+use crate::config::surfaces::{Generated, SurfaceSettings};
+use crate::surface::password::is_usable;
 
 table! {
     /// Devices that upload in chunks with a binary prefix.
@@ -25,6 +30,52 @@ table! {
     hot stale_upload_timeout_seconds: u64 = 86_400, ["STALE_UPLOAD_TIMEOUT_SECONDS"];
     /// How long `.partial` files are kept; 0 = for ever.
     hot partial_retention_seconds: u64 = 604_800, [];
+}
+
+impl SurfaceSettings for SecureFileTransfer {
+    const SURFACE: SurfaceId = SurfaceId::SecureFileTransfer;
+    const ORIGINAL_NAMES: &'static [&'static str] =
+        &["SECRET_KEY", "ACCESS_TOKEN_EXPIRE_MINUTES", "CLEANUP_INTERVAL_SECONDS", "STALE_UPLOAD_TIMEOUT_SECONDS"];
+    const ROOTS: Roots = &[&["auth"], &["api", "files"]];
+    const CLASHES: &'static [(SurfaceId, &'static str)] = &[(SurfaceId::EasyTransfer, "\"/api/files\"")];
+
+    fn generated(&mut self) -> Vec<(&'static str, &mut Generated)> {
+        vec![("secret_key", &mut self.secret_key)]
+    }
+
+    fn check(&self, report: &mut Report<'_>) {
+        let at = |key: &str| path(Self::SURFACE, key);
+        check_key(at("secret_key"), &self.secret_key, report);
+        for (key, value) in
+            [("cleanup_interval_seconds", self.cleanup_interval_seconds), ("max_pieces", self.max_pieces)]
+        {
+            if value == 0 {
+                report.tell(at(key), "an integer from 1".into());
+            }
+        }
+        for device in &self.devices {
+            if !is_device_id(&device.device_id) {
+                let expected = format!("ids of 1 to 128 of A-Z a-z 0-9 . _ @ -, and not {:?}", device.device_id);
+                report.tell(at("devices"), expected);
+            }
+            if let DeviceSecret::Hash(hash) = &device.secret
+                && !is_usable(hash.expose())
+            {
+                let expected = format!(
+                    "an argon2id PHC string (m up to 1048576, t up to 16) as secret_hash of {:?}",
+                    device.device_id
+                );
+                report.tell(at("devices"), expected);
+            }
+        }
+        for twice in repeated(self.devices.iter().map(|device| device.device_id.as_str())) {
+            report.tell(at("devices"), format!("every device once, and {twice:?} is there again"));
+        }
+    }
+}
+
+fn is_device_id(id: &str) -> bool {
+    (1..=128).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._@-".contains(&byte))
 }
 
 /// One that may log in.

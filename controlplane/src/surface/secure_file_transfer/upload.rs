@@ -31,6 +31,7 @@ use crate::line::decision::Decision;
 use crate::node::Edit;
 use crate::surface::multipart::{BodyType, form};
 use crate::surface::secure_file_transfer::Service;
+use crate::surface::secure_file_transfer::settings::SecureFileTransfer;
 
 /// The part of a form that is the chunk.
 const PART: &str = "file";
@@ -77,7 +78,7 @@ pub async fn header(app: &Service, job: &Job, headers: &HeaderMap, told: Told) -
     if told.part.as_ref().is_some_and(|part| part.name != PART) {
         return begin(app, job, headers);
     }
-    let length_max = app.node.config().surfaces.secure_file_transfer.max_file_bytes.0;
+    let length_max = app.node.config().surfaces.of::<SecureFileTransfer>().max_file_bytes.0;
     let range = headers.get(CONTENT_RANGE).map(|value| value.to_str().unwrap_or_default());
     // CONTRACT.md §4 item 4 stands before item 5.
     check_length(&Chunk::read(&told.prefix, None, length_max)?, &told)?;
@@ -259,7 +260,7 @@ pub(super) async fn accept(
 
 /// Pieces an upload may be in.
 fn pieces_max(app: &Service) -> usize {
-    let most = app.node.config().surfaces.secure_file_transfer.max_pieces;
+    let most = app.node.config().surfaces.of::<SecureFileTransfer>().max_pieces;
     usize::try_from(most).unwrap_or(usize::MAX).max(1)
 }
 

@@ -27,6 +27,7 @@ use crate::line::decision::Decision;
 use crate::line::meta::Meta;
 use crate::surface::multipart::{BodyType, form};
 use crate::surface::stream_upload::Service;
+use crate::surface::stream_upload::settings::StreamUpload;
 
 /// Parts that are the chunk although they have no file name.
 const PARTS: [&str; 2] = ["file", "chunk"];
@@ -70,7 +71,7 @@ impl Chunk<'_> {
     /// Checks 4 to 6 of CONTRACT.md §4.4, then the first step.
     pub fn begin(&self) -> Result<Response, Refusal> {
         let app = self.app;
-        let is_strict = app.node.config().surfaces.stream_upload.strict_content_type;
+        let is_strict = app.node.config().surfaces.of::<StreamUpload>().strict_content_type;
         let body = BodyType::of(self.headers);
         if is_strict && body == BodyType::Plain {
             return Err(Refusal::NoForm { status: 415 });
@@ -164,7 +165,7 @@ impl Chunk<'_> {
     }
 
     fn too_large(&self) -> Refusal {
-        Refusal::TooLarge { limit: self.app.node.config().surfaces.stream_upload.max_file_bytes.0 }
+        Refusal::TooLarge { limit: self.app.node.config().surfaces.of::<StreamUpload>().max_file_bytes.0 }
     }
 
     /// The chunk is there, or not.

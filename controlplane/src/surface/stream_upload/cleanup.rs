@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::store;
 use crate::catalogue::SurfaceId;
 use crate::surface::stream_upload::Service;
+use crate::surface::stream_upload::settings::StreamUpload;
 
 /// How often it is looked whether it is time.
 const TICK: Duration = Duration::from_secs(1);
@@ -13,7 +14,7 @@ const TICK: Duration = Duration::from_secs(1);
 pub async fn run(app: Service) {
     let (mut waited, mut stopping) = (Duration::ZERO, app.stopping.clone());
     loop {
-        let interval = app.node.config().surfaces.stream_upload.cleanup_interval_seconds.max(1);
+        let interval = app.node.config().surfaces.of::<StreamUpload>().cleanup_interval_seconds.max(1);
         if waited >= Duration::from_secs(interval) {
             waited = Duration::ZERO;
             // PROMISES.md P11: right after a step of the clock nothing is over.
@@ -30,7 +31,7 @@ pub async fn run(app: Service) {
 
 async fn once(app: &Service) {
     let config = app.node.config();
-    let settings = &config.surfaces.stream_upload;
+    let settings = config.surfaces.of::<StreamUpload>();
     for key in store::keys(&app.node) {
         let is_over = |state: &store::State| state.is_over(settings, app.node.clock.now_ms());
         let Ok(Some(_)) = store::read_any(&app.node, &key).map(|state| state.filter(is_over)) else { continue };

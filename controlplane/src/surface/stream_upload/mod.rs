@@ -16,6 +16,7 @@ pub mod cleanup;
 pub mod head;
 pub mod refusal;
 mod service;
+pub mod settings;
 pub mod store;
 pub mod upload;
 pub mod user;
@@ -45,6 +46,7 @@ use crate::line::decision::add_fields;
 use crate::line::meta::Meta;
 use crate::line::told::Told;
 use crate::mounts::Mounted;
+use crate::surface::stream_upload::settings::StreamUpload;
 
 /// This dialect in messages and metrics.
 pub const NAME: &str = "stream_upload";
@@ -89,7 +91,7 @@ struct Asked<'r> {
 
 /// Whether the user of a transfer under way still may.
 pub async fn right(app: &Service, request: Request) -> Right {
-    let is_open = app.node.config().surfaces.stream_upload.public_assets
+    let is_open = app.node.config().surfaces.of::<StreamUpload>().public_assets
         && matches!(*request.method(), Method::GET | Method::HEAD)
         && request.uri().path().starts_with("/api/scratch/assets/");
     if is_open {
@@ -105,7 +107,7 @@ pub async fn right(app: &Service, request: Request) -> Right {
 /// One request to its answer.
 pub async fn handle(app: &Service, mounted: &Mounted, request: Request) -> Response {
     let config = app.node.config();
-    let pages = user::pages(&config.surfaces.stream_upload);
+    let pages = user::pages(config.surfaces.of::<StreamUpload>());
     if is_preflight(&request) {
         return match pages.preflight(request.headers()) {
             Some(fields) => (StatusCode::NO_CONTENT, fields).into_response(),
@@ -143,7 +145,7 @@ impl Asked<'_> {
             (["assets"], "GET" | "HEAD") => Ok(asset::list(self.app, &self.user().await?, &self.base())),
             (["assets"], _) => Err(Refusal::Method("GET")),
             (["assets", id], "GET" | "HEAD") => {
-                let is_public = self.app.node.config().surfaces.stream_upload.public_assets;
+                let is_public = self.app.node.config().surfaces.of::<StreamUpload>().public_assets;
                 let user = if is_public { None } else { Some(self.user().await?) };
                 asset::serve(self.app, user.as_ref(), id, &self.method, &self.headers)
             }
@@ -170,7 +172,7 @@ impl Asked<'_> {
     /// What the address of an asset begins with.
     fn base(&self) -> String {
         let config = self.app.node.config();
-        match &config.surfaces.stream_upload.base_url {
+        match &config.surfaces.of::<StreamUpload>().base_url {
             Some(url) => url.0.clone(),
             None => format!("{}{}", link::base(&config, &self.meta, &self.headers), self.prefix),
         }
@@ -184,7 +186,7 @@ impl Asked<'_> {
         };
         let chunk = |user| -> Result<Chunk<'_>, Refusal> {
             let config = self.app.node.config();
-            let settings = &config.surfaces.stream_upload;
+            let settings = config.surfaces.of::<StreamUpload>();
             let head = ChunkHead::read(&self.headers, settings.max_chunks, settings.max_file_bytes.0)?;
             Ok(Chunk { app: self.app, user, head, headers: &self.headers, meta: self.meta, base: self.base() })
         };

@@ -2,8 +2,15 @@
 
 use serde_json::{Value, json};
 
-use super::{BaseUrl, Credential};
-use crate::config::setting::{Expected, Setting, Size};
+use crate::catalogue::SurfaceId;
+use crate::config::setting::{Expected, Secret, Setting, Size};
+use crate::config::surfaces::check::values::check_holders;
+use crate::config::surfaces::check::{Report, path};
+use crate::config::surfaces::section::Roots;
+use crate::config::surfaces::{BaseUrl, Credential, SurfaceSettings};
+
+/// A stream token has at least this many characters (SURFACES.md §4 item 7).
+const STREAM_TOKEN_MIN: usize = 8;
 
 table! {
     /// Chunks as `multipart/form-data`, put together at the last one.
@@ -28,6 +35,30 @@ table! {
     hot public_assets: bool = false, [];
     /// Start of `asset.url`; `None` = scheme, host and prefix of the request.
     hot base_url: Option<BaseUrl> = None, [];
+}
+
+impl SurfaceSettings for StreamUpload {
+    const SURFACE: SurfaceId = SurfaceId::StreamUpload;
+    const ORIGINAL_NAMES: &'static [&'static str] = &[];
+    const ROOTS: Roots = &[&["api", "scratch"]];
+
+    fn plain_credentials(&self) -> Option<(&'static str, Vec<Secret>)> {
+        Some(("tokens", self.tokens.iter().filter_map(|token| token.credential.plain().cloned()).collect()))
+    }
+
+    fn check(&self, report: &mut Report<'_>) {
+        let at = |key: &str| path(Self::SURFACE, key);
+        for token in &self.tokens {
+            if let Credential::Plain(text) = &token.credential
+                && text.expose().len() < STREAM_TOKEN_MIN
+            {
+                let expected = format!("tokens of {STREAM_TOKEN_MIN} characters and more, for {:?} too", token.user);
+                report.tell(at("tokens"), expected);
+            }
+        }
+        let holders = self.tokens.iter().map(|token| (&token.credential, token.user.as_str()));
+        check_holders(at("tokens"), holders, report);
+    }
 }
 
 /// One token and whose it is.

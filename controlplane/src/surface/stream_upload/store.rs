@@ -19,10 +19,10 @@ use super::upload::{self, About, Page, Upload};
 use super::user::User;
 use crate::catalogue::{Entry, Keep, Kind, Record, SurfaceId};
 use crate::config::Policy;
-use crate::config::surfaces::StreamUpload;
 use crate::node::{Edit, Node, Room};
 use crate::retention::once::Once;
 use crate::surface::stream_upload::Service;
+use crate::surface::stream_upload::settings::StreamUpload;
 
 const SURFACE: SurfaceId = SurfaceId::StreamUpload;
 /// Pages have keys that begin so; no user's key has a slash.
@@ -79,7 +79,7 @@ pub fn key(user: &User, id: &str) -> String {
 pub fn read(app: &Service, key: &str) -> Result<Option<State>, Refusal> {
     let config = app.node.config();
     let state = read_any(&app.node, key)?;
-    Ok(state.filter(|state| !state.is_over(&config.surfaces.stream_upload, app.node.clock.now_ms())))
+    Ok(state.filter(|state| !state.is_over(config.surfaces.of::<StreamUpload>(), app.node.clock.now_ms())))
 }
 
 /// The same, also when its time is over.

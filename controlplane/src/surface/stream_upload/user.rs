@@ -9,11 +9,11 @@ use serde::{Deserialize, Serialize};
 use super::refusal::Refusal;
 use crate::authority::{Denied, Presented, Standing, origin};
 use crate::catalogue::{Owner, SurfaceId};
-use crate::config::surfaces::StreamUpload;
 use crate::node::Account;
 use crate::surface::cross_origin::CrossOrigin;
 use crate::surface::query::Query;
 use crate::surface::stream_upload::Service;
+use crate::surface::stream_upload::settings::StreamUpload;
 
 /// Somebody with a token.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -40,7 +40,7 @@ impl User {
 /// The user a request comes from.
 pub async fn authenticate(app: &Service, method: &Method, uri: &Uri, headers: &HeaderMap) -> Result<User, Refusal> {
     let config = app.node.config();
-    let settings = &config.surfaces.stream_upload;
+    let settings = config.surfaces.of::<StreamUpload>();
     let (token, is_cookie) = presented(uri, headers).ok_or(Refusal::NeedLogin)?;
     let guesses = &app.authority.guesses;
     guesses.admit(&token)?;

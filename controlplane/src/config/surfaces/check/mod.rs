@@ -5,9 +5,8 @@
 //! Must stay true: a disabled surface takes part in nothing; a fault never holds a secret, and is one line.
 
 mod conflicts;
-mod values;
+pub mod values;
 
-use super::Surfaces;
 use crate::catalogue::SurfaceId;
 use crate::config::Config;
 use crate::config::reader::{Fault, Shown, Source};
@@ -25,20 +24,21 @@ pub fn faults(config: &Config, shown: &[Shown], known: &[Fault]) -> Vec<Fault> {
 }
 
 /// Collects faults with the source of the value at fault.
-struct Report<'s> {
+pub struct Report<'s> {
     shown: &'s [Shown],
     faults: Vec<Fault>,
 }
 
 impl Report<'_> {
-    fn tell(&mut self, path: String, expected: String) {
+    /// One fault: the key, and what is expected there.
+    pub fn tell(&mut self, path: String, expected: String) {
         let source = self.shown.iter().find(|shown| shown.path == path).map(|shown| shown.source.clone());
         self.faults.push(Fault { path, source: source.unwrap_or(Source::Default), expected });
     }
 }
 
 /// `surfaces.<surface>.<key>`
-fn path(surface: SurfaceId, key: &str) -> String {
+pub fn path(surface: SurfaceId, key: &str) -> String {
     format!("surfaces.{}.{key}", surface.name())
 }
 

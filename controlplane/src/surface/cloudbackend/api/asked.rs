@@ -10,12 +10,12 @@ use serde_json::Value;
 use super::refusal::Refusal;
 use super::texts::Text;
 use crate::config::Config;
-use crate::config::surfaces::CloudBackend;
 use crate::line::meta::Meta;
 use crate::mounts::Mounted;
 use crate::node::Node;
 use crate::surface::attempts;
 use crate::surface::cloudbackend::Service;
+use crate::surface::cloudbackend::settings::CloudBackend;
 use crate::surface::cloudbackend::user::{Account, token};
 
 /// A request.
@@ -44,7 +44,7 @@ impl Asked<'_> {
 
     /// This surface's settings.
     pub fn cloud(&self) -> &CloudBackend {
-        &self.config.surfaces.cloudbackend
+        self.config.surfaces.of::<CloudBackend>()
     }
 
     /// Unix milliseconds.

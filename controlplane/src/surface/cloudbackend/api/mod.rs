@@ -24,18 +24,18 @@ pub use self::asked::Asked;
 pub use self::refusal::Refusal;
 use self::route::Route;
 use super::{drive, drop, user};
-use crate::config::surfaces::CloudBackend;
 use crate::line::decision::add_fields;
 use crate::line::meta::Meta;
 use crate::metrics::decisions;
 use crate::mounts::Mounted;
 use crate::surface::cloudbackend::Service;
+use crate::surface::cloudbackend::settings::CloudBackend;
 use crate::surface::cross_origin::CrossOrigin;
 
 /// One request to its answer.
 pub async fn handle(app: &Service, mounted: &Mounted, request: Request) -> Response {
     let config = app.node.config();
-    let cloud = &config.surfaces.cloudbackend;
+    let cloud = config.surfaces.of::<CloudBackend>();
     let pages = cross_origin(cloud);
     let (mut response, fields) = if request.method() == Method::OPTIONS {
         (Json(json!({})).into_response(), pages.preflight(request.headers()))

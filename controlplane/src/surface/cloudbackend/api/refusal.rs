@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 
 use crate::authority::guesses::TooMany;
 use crate::catalogue::NotKept;
-use crate::config::surfaces::Language;
+use crate::surface::cloudbackend::settings::Language;
 use crate::surface::cloudbackend::{drive, drop};
 use crate::surface::password::Busy;
 

@@ -1,7 +1,7 @@
 //! What is said when something went well, in both languages (CONTRACT.md §A3 to §A6, §A9). Refusals have their words
 //! with their status, in [`refusal`](super::refusal).
 
-use crate::config::surfaces::Language;
+use crate::surface::cloudbackend::settings::Language;
 
 /// A text of a success.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -15,6 +15,7 @@ use crate::config::surfaces::host::bare;
 use crate::line::meta::Meta;
 use crate::surface::cloudbackend::api::Asked;
 use crate::surface::cloudbackend::oss::key::Key;
+use crate::surface::cloudbackend::settings::CloudBackend;
 use crate::surface::link;
 
 /// The names of the bucket, as one client reaches it.
@@ -36,7 +37,7 @@ impl Address {
 
     /// For a request that came to `prefix`.
     fn of(config: &Config, meta: &Meta, headers: &HeaderMap, prefix: &str) -> Self {
-        let cloud = &config.surfaces.cloudbackend;
+        let cloud = config.surfaces.of::<CloudBackend>();
         let own = link::of_request(config, meta, headers);
         let public = link::base(config, meta, headers);
         let host = cloud.oss_public_host.as_ref().map(|url| url.0.clone());
@@ -109,7 +110,7 @@ mod tests {
             ("", None, Some("https://cdn.test/a/b"), "https://cdn.test/a/b", "http://srv:8765"),
         ] {
             let address = address(prefix, |config| {
-                let cloud = &mut config.surfaces.cloudbackend;
+                let cloud = config.surfaces.of_mut::<CloudBackend>();
                 cloud.oss_endpoint = endpoint.map(str::to_owned);
                 cloud.oss_public_host = public.map(|url| BaseUrl(url.trim_end_matches('/').to_owned()));
             });
@@ -125,7 +126,7 @@ mod tests {
     fn a5_only_objects_of_this_bucket_have_a_url() {
         let address = address("", |config| {
             config.server.public_url = Some("https://files.example.org".into());
-            let cloud = &mut config.surfaces.cloudbackend;
+            let cloud = config.surfaces.of_mut::<CloudBackend>();
             cloud.oss_endpoint = Some("https://oss.test:9/x".into());
             cloud.oss_public_host = Some(BaseUrl("https://cdn.test/a/b".into()));
             cloud.mount.hosts = vec!["drive.test".into()];

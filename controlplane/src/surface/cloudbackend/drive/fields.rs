@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::path::{self, FolderPath, NoPath};
-use crate::config::surfaces::Language;
+use crate::surface::cloudbackend::settings::Language;
 
 /// Longest name and content type, in characters.
 pub const CHARS_MAX: usize = 255;

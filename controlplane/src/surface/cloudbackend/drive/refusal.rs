@@ -3,8 +3,8 @@
 use serde_json::{Map, Value, json};
 
 use super::fields::{Fault, Faulty};
-use crate::config::surfaces::Language;
 use crate::surface::cloudbackend::api;
+use crate::surface::cloudbackend::settings::Language;
 
 /// A refusal on its way out.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -9,13 +9,13 @@ use serde_json::{Value, json};
 use super::code;
 use super::refusal::Refusal;
 use super::share::Share;
-use crate::config::surfaces::CloudBackend;
 use crate::node::{Edit, Node};
 use crate::surface::cloudbackend::api::body::{boolean, integer};
 use crate::surface::cloudbackend::api::counter::Counter;
 use crate::surface::cloudbackend::api::texts::Text;
 use crate::surface::cloudbackend::api::{self, Asked, told};
 use crate::surface::cloudbackend::drive;
+use crate::surface::cloudbackend::settings::CloudBackend;
 use crate::surface::cloudbackend::user::Account;
 use crate::surface::password::Purpose;
 
@@ -146,7 +146,7 @@ mod tests {
     #[test]
     fn a6_what_a_share_may_be() {
         let config = Config::defaults();
-        let read = |body: &Value| match Wanted::read(body, &config.surfaces.cloudbackend) {
+        let read = |body: &Value| match Wanted::read(body, config.surfaces.of::<CloudBackend>()) {
             Ok(wanted) => Ok((wanted.days, wanted.code.map(str::to_owned), wanted.require_login, wanted.count_max)),
             Err(refusal) => Err(refusal),
         };

@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 
-use crate::config::surfaces::Language;
 use crate::surface::cloudbackend::api;
+use crate::surface::cloudbackend::settings::Language;
 
 /// A refusal on its way out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

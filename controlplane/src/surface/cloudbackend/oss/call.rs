@@ -14,11 +14,11 @@ use super::refusal::Refusal;
 use super::signature::{KeyPair, Signed};
 use crate::authority::origin;
 use crate::config::Config;
-use crate::config::surfaces::CloudBackend;
 use crate::line::meta::Meta;
 use crate::mounts::Mounted;
 use crate::surface::cloudbackend::Service;
 use crate::surface::cloudbackend::basis::{self, Basis};
+use crate::surface::cloudbackend::settings::CloudBackend;
 use crate::surface::cloudbackend::user;
 use crate::surface::link;
 
@@ -40,14 +40,14 @@ impl<'a> Call<'a> {
     /// Reads a head.
     pub fn new(app: &'a Service, mounted: &'a Mounted, style: Style, head: Parts) -> Result<Self, Refusal> {
         let config = app.node.config();
-        let place = Place::of(head.uri.path(), style, &config.surfaces.cloudbackend.bucket)?;
+        let place = Place::of(head.uri.path(), style, &config.surfaces.of::<CloudBackend>().bucket)?;
         let parameters = Parameters::parse(head.uri.query())?;
         Ok(Self { app, config, head, mounted, style, place, parameters })
     }
 
     /// Settings of this surface.
     pub fn cloud(&self) -> &CloudBackend {
-        &self.config.surfaces.cloudbackend
+        self.config.surfaces.of::<CloudBackend>()
     }
 
     /// What is asked for.

@@ -44,13 +44,13 @@ use self::place::Style;
 use self::refusal::Refusal;
 use crate::audit;
 use crate::catalogue::SurfaceId;
-use crate::config::surfaces::CloudBackend;
 use crate::config::surfaces::host::bare;
 use crate::line::decision::{Decision, add_fields};
 use crate::line::told::Told;
 use crate::metrics::decisions::Route;
 use crate::mounts::Mounted;
 use crate::surface::cloudbackend::Service;
+use crate::surface::cloudbackend::settings::CloudBackend;
 use crate::surface::cross_origin::CrossOrigin;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-oss-request-id");
@@ -62,19 +62,20 @@ pub fn is_asked(app: &Service, first: &str, request: &Request) -> bool {
         let parameters = Parameters::parse(request.uri().query());
         header || parameters.is_ok_and(|parameters| parameters.get("OSSAccessKeyId").is_some())
     };
-    let cloud = &app.node.config().surfaces.cloudbackend;
-    first == cloud.bucket || is_bucket_host(cloud, request.headers()) || is_signed()
+    let config = app.node.config();
+    let cloud = config.surfaces.of::<CloudBackend>();
+    first == cloud.bucket || is_own_host(cloud, request.headers()) || is_signed()
 }
 
 /// One request to its answer.
 pub async fn handle(app: &Service, mounted: &Mounted, request: Request) -> Response {
     let config = app.node.config();
-    let cloud = &config.surfaces.cloudbackend;
+    let cloud = config.surfaces.of::<CloudBackend>();
     // 24 digits, as the provider's.
     let request_id = app.node.new_id().to_string()[..24].to_ascii_uppercase();
     let host = request.headers().get(HOST).and_then(|host| host.to_str().ok()).unwrap_or_default().to_owned();
-    let is_bucket_host = mounted.is_bucket_host || is_bucket_host(cloud, request.headers());
-    let style = if is_bucket_host { Style::BucketHost } else { Style::Path };
+    let is_own_host = mounted.is_own_host || is_own_host(cloud, request.headers());
+    let style = if is_own_host { Style::BucketHost } else { Style::Path };
     let origins = cross_origin(cloud);
     let (mut response, mut fields) = if request.method() == Method::OPTIONS {
         (StatusCode::OK.into_response(), origins.preflight(request.headers()).unwrap_or_default())
@@ -109,9 +110,10 @@ async fn decide(app: &Service, mounted: &Mounted, style: Style, request: Request
 /// Whether a request under way would be let in again, whatever the time is. A form has its signature in its body: it is
 /// looked at again when its content is there.
 pub fn still_may(app: &Service, mounted: &Mounted, request: Request) -> bool {
-    let cloud = &app.node.config().surfaces.cloudbackend;
-    let is_bucket_host = mounted.is_bucket_host || is_bucket_host(cloud, request.headers());
-    let style = if is_bucket_host { Style::BucketHost } else { Style::Path };
+    let config = app.node.config();
+    let cloud = config.surfaces.of::<CloudBackend>();
+    let is_own_host = mounted.is_own_host || is_own_host(cloud, request.headers());
+    let style = if is_own_host { Style::BucketHost } else { Style::Path };
     let (head, _) = request.into_parts();
     let Ok(call) = Call::new(app, mounted, style, head) else { return false };
     call.operation() == Operation::Post || call.check_access_again().is_ok()
@@ -146,13 +148,13 @@ pub async fn sweep(app: &Service) {
     if !app.node.clock.agrees() {
         return;
     }
-    let removed = objects::remove_orphans(&app.node, &app.node.config().surfaces.cloudbackend).await;
+    let removed = objects::remove_orphans(&app.node, app.node.config().surfaces.of::<CloudBackend>()).await;
     if removed > 0 {
         tracing::info!(removed, "objects of the bucket that nobody needs any more are removed");
     }
 }
 
-fn is_bucket_host(cloud: &CloudBackend, headers: &HeaderMap) -> bool {
+fn is_own_host(cloud: &CloudBackend, headers: &HeaderMap) -> bool {
     let host = headers.get(HOST).and_then(|host| host.to_str().ok()).map(bare);
     host.is_some() && host == cloud.bucket_host()
 }

@@ -4,8 +4,8 @@
 //! key, one is decided after the other.
 
 use crate::catalogue::{Entry, SurfaceId};
-use crate::config::surfaces::CloudBackend;
 use crate::node::{Edit, Node};
+use crate::surface::cloudbackend::settings::CloudBackend;
 
 use super::key::Key;
 use super::refusal::Refusal;
@@ -118,7 +118,7 @@ mod tests {
         let (node, key) = node(&[7], None).await;
         assert_eq!(check_replaceable(&node, &key, false), Err(Refusal::AlreadyExists));
         assert_eq!(remove(&node, &key).await.err(), Some(Refusal::Immutable));
-        assert_eq!(remove_orphans(&node, &node.config().surfaces.cloudbackend).await, 0);
+        assert_eq!(remove_orphans(&node, node.config().surfaces.of::<CloudBackend>()).await, 0);
         assert!(find(&node, &key).is_some_and(|object| object.stored.is_referenced()));
     }
 
@@ -138,7 +138,11 @@ mod tests {
         let now = crate::clock::wall_ms();
         for (released_ms, removed) in [(None, 1), (Some(now), 0), (Some(5), 1)] {
             let (node, key) = node(&[], released_ms).await;
-            assert_eq!(remove_orphans(&node, &node.config().surfaces.cloudbackend).await, removed, "{released_ms:?}");
+            assert_eq!(
+                remove_orphans(&node, node.config().surfaces.of::<CloudBackend>()).await,
+                removed,
+                "{released_ms:?}"
+            );
             assert_eq!(find(&node, &key).is_none(), removed == 1);
         }
     }

@@ -13,7 +13,7 @@ use sha1::Sha1;
 use subtle::ConstantTimeEq;
 
 use super::parameters::Parameters;
-use crate::config::surfaces::CloudBackend;
+use crate::surface::cloudbackend::settings::CloudBackend;
 use crate::surface::percent;
 
 /// Parameters that are part of what is signed; all others are not. Sorted.

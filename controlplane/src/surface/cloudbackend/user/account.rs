@@ -10,11 +10,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::catalogue::SurfaceId;
-use crate::config::surfaces::CloudBackend;
 use crate::node::key_locks::KeyGuard;
 use crate::node::{Edit, Node};
 use crate::surface::cloudbackend::api::counter::{hex, number, part};
 use crate::surface::cloudbackend::drive;
+use crate::surface::cloudbackend::settings::CloudBackend;
 
 const SURFACE: SurfaceId = SurfaceId::CloudBackend;
 

@@ -28,6 +28,7 @@ use crate::socket;
 use crate::surface::cloudbackend::Service;
 use crate::surface::cloudbackend::api::Refusal;
 use crate::surface::cloudbackend::drive;
+use crate::surface::cloudbackend::settings::CloudBackend;
 use crate::surface::password::Purpose;
 
 const PATH: &str = "/line/cloudbackend/accounts";
@@ -142,7 +143,7 @@ async fn handle(State(app): State<Service>, Json(command): Json<Command>) -> Res
 }
 
 async fn act(app: &Service, command: Command) -> Result<Vec<Account>, String> {
-    if !app.node.config().surfaces.cloudbackend.mount.enabled {
+    if !app.node.config().surfaces.of::<CloudBackend>().mount.enabled {
         return Err("surfaces.cloudbackend is not enabled".into());
     }
     match command {
@@ -155,7 +156,8 @@ async fn act(app: &Service, command: Command) -> Result<Vec<Account>, String> {
             let display_name = fit::display_name(&names, &username).map_err(fits("display name"))?;
             check_password(&password)?;
             let applicant = Applicant { username, display_name, email };
-            let cloud = &app.node.config().surfaces.cloudbackend;
+            let config = app.node.config();
+            let cloud = config.surfaces.of::<CloudBackend>();
             let purpose = Purpose::Change;
             let account =
                 create(&app.node, cloud, &app.passwords, (applicant, &password, purpose), |_, edit| edit).await;
@@ -224,7 +226,8 @@ fn why(refusal: Refusal) -> String {
 }
 
 fn listed(app: &Service, account: &Account) -> Listed {
-    let cloud = &app.node.config().surfaces.cloudbackend;
+    let config = app.node.config();
+    let cloud = config.surfaces.of::<CloudBackend>();
     Listed {
         id: account.id,
         username: account.username.clone(),

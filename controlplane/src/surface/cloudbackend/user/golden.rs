@@ -12,6 +12,7 @@ use crate::golden::{NAME, TIME, check_json, check_json_text, documents, golden, 
 use crate::node::Edit;
 use crate::server::App;
 use crate::surface::cloudbackend::api::counter::Counter;
+use crate::surface::cloudbackend::settings::CloudBackend;
 
 /// What names a session, and the rest of a token's id.
 const RANDOM: [&str; 3] = ["0123456789abcdef", "aaaaaaaaaaaaaaaa", "bbbbbbbbbbbbbbbb"];
@@ -63,7 +64,7 @@ async fn documents_of_accounts_are_stored_as_ever() {
 #[tokio::test]
 async fn documents_of_sessions_are_stored_as_ever() {
     let (app, _stop) = App::for_tests(Config::defaults(), Authority::open(None));
-    let (session, _tokens) = session::begin(&app.node.config().surfaces.cloudbackend, 7, TIME);
+    let (session, _tokens) = session::begin(app.node.config().surfaces.of::<CloudBackend>(), 7, TIME);
     app.node.edit(session.write(Edit::default())).await.unwrap();
     let documents_there = app.node.docs_under(SurfaceId::CloudBackend, "");
     let [(key, text)] = documents_there.as_slice() else { panic!("one document") };

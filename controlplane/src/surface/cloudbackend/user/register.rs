@@ -10,10 +10,10 @@ use super::fit::{self, EMAIL_TAKEN, Faults, NAME_TAKEN};
 use super::session::{self, Tokens};
 use crate::audit;
 use crate::catalogue::SurfaceId;
-use crate::config::surfaces::CloudBackend;
 use crate::node::{Edit, Node};
 use crate::surface::cloudbackend::api::counter::Counter;
 use crate::surface::cloudbackend::api::{Asked, Refusal, told};
+use crate::surface::cloudbackend::settings::CloudBackend;
 use crate::surface::password::Passwords;
 use crate::surface::password::Purpose;
 

@@ -18,10 +18,10 @@ use serde::{Deserialize, Serialize};
 
 use super::token::{Claims, Kind};
 use crate::catalogue::{NotKept, SurfaceId};
-use crate::config::surfaces::CloudBackend;
 use crate::node::key_locks::KeyGuard;
 use crate::node::{Edit, Node};
 use crate::surface::cloudbackend::api::counter::part;
+use crate::surface::cloudbackend::settings::CloudBackend;
 use crate::surface::jwt;
 
 const SURFACE: SurfaceId = SurfaceId::CloudBackend;
@@ -237,7 +237,7 @@ mod tests {
     #[test]
     fn a3_a_replaced_token_is_worth_its_successor_for_a_moment() {
         let config = config();
-        let cloud = &config.surfaces.cloudbackend;
+        let cloud = config.surfaces.of::<CloudBackend>();
         let now = crate::clock::wall_ms();
         let (mut session, first) = begin(cloud, 7, now);
         let jti = |tokens: &Tokens| claims(cloud, &tokens.refresh).jti;
@@ -267,7 +267,7 @@ mod tests {
     #[tokio::test]
     async fn section_4_a_stale_token_ends_its_session_and_no_other() {
         let config = config();
-        let cloud = config.surfaces.cloudbackend.clone();
+        let cloud = config.surfaces.of::<CloudBackend>().clone();
         let node = Node::new(Arc::new(config), Beginning::of_memory());
         let now = node.clock.now_ms();
         let (session, first) = begin(&cloud, 7, now);
@@ -290,7 +290,7 @@ mod tests {
     #[tokio::test]
     async fn a7_sessions_go_when_their_last_token_has_expired() {
         let config = config();
-        let cloud = config.surfaces.cloudbackend.clone();
+        let cloud = config.surfaces.of::<CloudBackend>().clone();
         let node = Node::new(Arc::new(config), Beginning::of_memory());
         let (now, week) = (node.clock.now_ms(), 7 * 86_400_000);
         for (issued, swept) in [(now, 0), (now - week + 60_000, 0), (now - week - 60_000, 1)] {
