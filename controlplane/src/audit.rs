@@ -15,7 +15,7 @@ use etransfer_contract::ObjectId;
 use crate::authority::table::Table;
 use crate::authority::{Caller, origin};
 use crate::bounds::{AUDIT_FOLD, AUDIT_KINDS_MAX, AUDIT_NAME_BYTES_MAX, AUDIT_ROWS_MAX};
-use crate::catalogue::{SurfaceId, UserId};
+use crate::core::{SurfaceId, UserId};
 
 /// Target of every event.
 pub const TARGET: &str = "etransfer::audit";

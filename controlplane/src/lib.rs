@@ -4,17 +4,19 @@
 //! the line (`etransfer_contract::line`), everything it wants done with bytes is a grant or an order.
 #![forbid(unsafe_code)]
 
+pub mod app;
 pub mod audit;
 pub mod authority;
 pub mod bounds;
 pub mod catalogue;
 pub mod clock;
 #[macro_use]
+pub mod core;
+#[macro_use]
 pub mod config;
 #[cfg(test)]
 mod golden;
 pub mod line;
-mod listen;
 pub mod login;
 pub mod machine;
 pub mod metrics;
@@ -25,7 +27,6 @@ pub mod original;
 pub mod people;
 mod private_file;
 pub mod quota;
-pub mod reloading;
 pub mod retention;
 pub mod server;
 pub mod socket;

@@ -4,7 +4,8 @@
 use etransfer_contract::ObjectId;
 
 use crate::catalogue::{Change, Keeper, NotKept, Record};
-use crate::config::{Backend, Config};
+use crate::config::Config;
+use crate::core::Backend;
 use crate::node::removals;
 use crate::server::{StartError, lock_state, open_catalogue};
 

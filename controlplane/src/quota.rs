@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize, Serializer};
 use serde_json::Value;
 
-use crate::config::{Expected, Policy, Setting, Size};
+use crate::core::{Expected, Policy, Setting, Size};
 
 /// RoleQuota of easytransfer/CONTRACT.md §6.2: bytes, and bytes per second.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::catalogue::UserId;
+use crate::core::UserId;
 use crate::node::Node;
 use crate::people::People;
 

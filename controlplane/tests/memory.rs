@@ -5,9 +5,11 @@ use std::sync::Arc;
 use etransfer_contract::fact::{Fact, FactBatch, Presence};
 use etransfer_contract::line::VERSION;
 use etransfer_contract::{ObjectId, SpanSet};
-use etransfer_controlplane::catalogue::{Beginning, Keep, Kind, Owner, Record, SurfaceId};
-use etransfer_controlplane::config::{Config, Policy};
+use etransfer_controlplane::catalogue::{Beginning, Kind, Owner, Record};
+use etransfer_controlplane::config::Config;
+use etransfer_controlplane::core::{Policy, SurfaceId};
 use etransfer_controlplane::node::Node;
+use etransfer_controlplane::retention::policy::Keep;
 
 const FILES: u64 = 100_000;
 /// Files in one page of the inventory.

@@ -9,10 +9,12 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use clap::Args;
 use etransfer_contract::ObjectId;
-use etransfer_controlplane::catalogue::{Keep, Kind, Record, SurfaceId};
+use etransfer_controlplane::catalogue::{Kind, Record};
 use etransfer_controlplane::clock::wall_ms;
-use etransfer_controlplane::config::{Config, Policy};
+use etransfer_controlplane::config::Config;
+use etransfer_controlplane::core::{Policy, SurfaceId};
 use etransfer_controlplane::offline::Offline;
+use etransfer_controlplane::retention::policy::Keep;
 use etransfer_dataplane::store::{Store, StoreOptions};
 
 /// Records in one write of the catalogue.

@@ -13,7 +13,7 @@ use std::path::PathBuf;
 use anyhow::Context;
 use clap::Args;
 use etransfer_client::{Address, Client, Reloaded, Secret};
-use etransfer_controlplane::config::{Loaded, Source, Sources};
+use etransfer_controlplane::config::{Loaded, Source};
 
 use crate::cli::OutputArgs;
 use crate::exit::CliError;
@@ -62,7 +62,11 @@ fn choose(args: &ReloadArgs, printer: Printer) -> anyhow::Result<(Address, Secre
     let given = remote::given_token(args.token.as_ref())?;
     let configuration = match (&args.address, &given) {
         (Some(_), Some(_)) => None,
-        _ => Some(Sources::find(args.config.as_deref(), Default::default()).read().context("configuration")?),
+        _ => Some(
+            etransfer_controlplane::surface::sources(args.config.as_deref(), Default::default())
+                .read()
+                .context("configuration")?,
+        ),
     };
     let server = match &args.address {
         Some(address) => address.parse()?,
@@ -114,7 +118,7 @@ mod tests {
 
     fn loaded(yaml: &str) -> Loaded {
         let file = Some(("config.yaml".into(), parse_yaml(yaml).unwrap()));
-        from_layers(Layers { file, ..Layers::default() }).unwrap()
+        from_layers(Layers { file, ..Layers::all() }).unwrap()
     }
 
     #[test]

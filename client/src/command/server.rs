@@ -16,7 +16,8 @@ use std::thread::JoinHandle;
 use anyhow::Context;
 use clap::{ArgAction, Args, Subcommand};
 use etransfer_controlplane::audit;
-use etransfer_controlplane::config::{self, Config, Loaded, Sources};
+use etransfer_controlplane::config::{Config, Loaded, Sources};
+use etransfer_controlplane::core as words;
 use etransfer_controlplane::machine::devices;
 use etransfer_controlplane::{Running, start as start_control};
 use etransfer_dataplane::config as data;
@@ -295,7 +296,11 @@ fn tell_oddities(sources: &Sources, loaded: &Loaded) {
 
 fn print_config(args: &ConfigArgs) -> anyhow::Result<()> {
     let is_sample = args.sample || (args.output.is_some() && !args.effective);
-    let text = if is_sample { config::EXAMPLE.to_owned() } else { args.node.load(&args.node.sources())?.to_yaml() };
+    let text = if is_sample {
+        etransfer_controlplane::config::EXAMPLE.to_owned()
+    } else {
+        args.node.load(&args.node.sources())?.to_yaml()
+    };
     match &args.output {
         Some(path) => std::fs::write(path, text).with_context(|| format!("write {}", path.display())),
         None => Ok(std::io::stdout().lock().write_all(text.as_bytes())?),
@@ -314,7 +319,7 @@ impl NodeArgs {
         ];
         let flags: BTreeMap<_, _> =
             given.into_iter().filter_map(|(key, flag, text)| Some((key, (flag, text.clone()?)))).collect();
-        Sources::find(self.config.as_deref(), flags)
+        etransfer_controlplane::surface::sources(self.config.as_deref(), flags)
     }
 
     fn load(&self, sources: &Sources) -> anyhow::Result<Loaded> {
@@ -347,23 +352,23 @@ fn data_config(config: &Config, devices: BTreeMap<IpAddr, String>) -> data::Conf
         cores: Some(config.server.workers).filter(|workers| *workers > 1),
         storage: config.storage_path(),
         line: config.line_socket(),
-        proxies: config.server.trusted_proxies.iter().map(config::Network::parts).collect(),
+        proxies: config.server.trusted_proxies.iter().map(words::Network::parts).collect(),
         durability: match config.storage.durability {
-            config::Durability::None => data::Durability::None,
-            config::Durability::Complete => data::Durability::Complete,
-            config::Durability::Every => data::Durability::Every,
+            words::Durability::None => data::Durability::None,
+            words::Durability::Complete => data::Durability::Complete,
+            words::Durability::Every => data::Durability::Every,
         },
         write_mode: match config.storage.write_mode {
-            config::WriteMode::Auto => data::WriteMode::Auto,
-            config::WriteMode::Direct => data::WriteMode::Direct,
-            config::WriteMode::Buffered => data::WriteMode::Buffered,
+            words::WriteMode::Auto => data::WriteMode::Auto,
+            words::WriteMode::Direct => data::WriteMode::Direct,
+            words::WriteMode::Buffered => data::WriteMode::Buffered,
         },
         serve_damaged: config.storage.serve_damaged,
         quarantine: Some(config.storage.quarantine).filter(|age| !age.is_zero()),
         engine: match config.server.engine {
-            config::Engine::Auto => data::EngineChoice::Auto,
-            config::Engine::Ring => data::EngineChoice::Ring,
-            config::Engine::Readiness => data::EngineChoice::Readiness,
+            words::Engine::Auto => data::EngineChoice::Auto,
+            words::Engine::Ring => data::EngineChoice::Ring,
+            words::Engine::Readiness => data::EngineChoice::Readiness,
         },
         grace: config.server.grace,
         limits: data::Limits {

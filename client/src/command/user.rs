@@ -9,7 +9,6 @@ use anyhow::{Context, bail};
 use clap::{Args, Subcommand};
 use console::Term;
 use etransfer_client::Secret;
-use etransfer_controlplane::config::Sources;
 use etransfer_controlplane::surface::cloudbackend::user::console::{Command, Listed, ask};
 
 use crate::cli::OutputArgs;
@@ -93,7 +92,8 @@ pub fn run(args: &UserArgs) -> anyhow::Result<()> {
     };
     let storage = node.storage.clone().map(|path| ("storage.path", ("--storage", path)));
     let flags: BTreeMap<_, _> = storage.into_iter().collect();
-    let loaded = Sources::find(node.config.as_deref(), flags).read().context("configuration")?;
+    let loaded =
+        etransfer_controlplane::surface::sources(node.config.as_deref(), flags).read().context("configuration")?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let accounts = runtime.block_on(ask(&loaded.config.line_socket(), &command))?;
     let printer = Printer::new(node.output);

@@ -7,7 +7,8 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use etransfer_contract::fact::Presence;
-use etransfer_controlplane::config::{Backend, Config};
+use etransfer_controlplane::config::Config;
+use etransfer_controlplane::core::Backend;
 use etransfer_controlplane::offline::Offline;
 use etransfer_dataplane::store::{Condemned, Quarantined, Store, StoreOptions, Verified};
 

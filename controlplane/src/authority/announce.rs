@@ -129,7 +129,7 @@ fn write_local(directory: &Path, names: &[String], token: Option<&FirstToken>) -
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::Secret;
+    use crate::core::Secret;
 
     #[test]
     fn only_loopback_names_the_listener_serves_are_told() {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::origin;
 use crate::catalogue::{Owner, Record};
-use crate::config::TokenPolicy;
+use crate::core::TokenPolicy;
 use crate::people::{Session, User};
 use crate::quota::Quota;
 use crate::retention::receiver::Who;

@@ -9,7 +9,8 @@ use std::path::{Path, PathBuf};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
-use crate::config::{Config, Secret};
+use crate::config::Config;
+use crate::core::Secret;
 use crate::private_file::write_private;
 
 /// 192 bits: nobody guesses it, and it still fits a line.

@@ -19,33 +19,14 @@ use sha2::{Digest as _, Sha256};
 
 use super::origin;
 use super::table::Table;
-use crate::bounds::{
-    CREDENTIAL_CHARS_MIN, FAILURE_ENTRIES_MAX, FAILURE_WINDOW, FAILURES_PER_ADDRESS, FAILURES_PER_PRINCIPAL,
-    GOOD_ENTRIES_MAX, GOOD_FOR, WRONG_ENTRIES_MAX,
-};
-use crate::catalogue::SurfaceId;
+use crate::bounds::{CREDENTIAL_CHARS_MIN, FAILURE_ENTRIES_MAX, GOOD_ENTRIES_MAX, GOOD_FOR, WRONG_ENTRIES_MAX};
+use crate::config::Limit;
+use crate::core::SurfaceId;
 
 /// A right credential that is used all the time is written down again this seldom.
 const GOOD_AGAIN: Duration = Duration::from_secs(60);
 
 type Digest = [u8; 32];
-
-/// How many failures there may be; 0 = any number.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Limit {
-    /// Of one address.
-    pub per_address: u64,
-    /// At one device or account.
-    pub per_principal: u64,
-    /// Within this time.
-    pub window: Duration,
-}
-
-impl Default for Limit {
-    fn default() -> Self {
-        Self { per_address: FAILURES_PER_ADDRESS, per_principal: FAILURES_PER_PRINCIPAL, window: FAILURE_WINDOW }
-    }
-}
 
 /// Too many were wrong: 429, again in so many seconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -239,6 +220,7 @@ fn digest(text: &str) -> Digest {
 mod tests {
     use super::*;
     use crate::authority::origin::{Origin, within};
+    use crate::bounds::FAILURE_WINDOW;
 
     const GOOD: &str = "a-token-that-is-long-enough";
 

@@ -5,7 +5,8 @@
 use sha2::{Digest, Sha256};
 use subtle::{Choice, ConditionallySelectable, ConstantTimeEq};
 
-use crate::config::{Config, Secret, TokenPolicy};
+use crate::config::Config;
+use crate::core::{Secret, TokenPolicy};
 use crate::retention::receiver::Who;
 
 /// Every token that is valid at this moment.

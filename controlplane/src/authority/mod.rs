@@ -172,7 +172,8 @@ enum Found {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{Config, Policy, Secret, TokenPolicy};
+    use crate::config::Config;
+    use crate::core::{Policy, Secret, TokenPolicy};
 
     fn presented(token: &str) -> Presented {
         Presented::anywhere(token)

@@ -4,7 +4,7 @@
 use std::cell::RefCell;
 use std::net::IpAddr;
 
-use crate::catalogue::SurfaceId;
+use crate::core::SurfaceId;
 
 tokio::task_local! {
     static ORIGIN: Origin;
@@ -43,5 +43,5 @@ pub fn holder() -> Option<String> {
 
 /// Whom the request under way counts against: an IPv6 client by its /64.
 pub fn client() -> Option<IpAddr> {
-    now()?.address.map(crate::surface::attempts::network)
+    now()?.address.map(crate::core::network::network)
 }

@@ -11,7 +11,7 @@ use http::header::AUTHORIZATION;
 use http::{HeaderMap, Method, Uri};
 
 use crate::bounds::CREDENTIAL_BYTES_MAX;
-use crate::surface::query::Query;
+use crate::core::query::Query;
 
 /// What was presented, without repetitions. Holds secrets: it is never printed.
 #[derive(Clone, Default, PartialEq, Eq)]

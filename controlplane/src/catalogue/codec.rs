@@ -8,7 +8,7 @@
 //! default and need no new version.
 
 use super::record::Record;
-use super::surface::Unknown;
+use crate::core::Unknown;
 
 const VERSION: u8 = 1;
 const HEAD: usize = 5;

@@ -9,7 +9,8 @@ use proptest::test_runner::{Config as Cases, TestRunner};
 
 use super::redis::tests::server::Server;
 use super::tests::{record, told};
-use super::{Beginning, Change, Docs, SurfaceId, file, redis};
+use super::{Beginning, Change, Docs, file, redis};
+use crate::core::SurfaceId;
 
 /// Somewhere to keep a catalogue.
 trait Place {

@@ -34,6 +34,7 @@ mod conformance;
 #[cfg(test)]
 mod golden;
 
+use crate::core::SurfaceId;
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
@@ -43,10 +44,10 @@ use tokio::sync::oneshot;
 pub use listing::{Shown, Stamp};
 pub use principal::{Counts, Crowded, Limits, Principal};
 use pulse::Fare;
-pub use record::{Keep, Kind, Record, UserId};
+pub use record::{Kind, Record};
 pub use records::Records;
 pub use shelf::{Entry, Scope, Shelf, Totals};
-pub use surface::{Owner, Place, SurfaceId};
+pub use surface::{Owner, Place};
 
 /// One change to what is kept.
 #[derive(Debug, Clone)]
@@ -184,7 +185,7 @@ pub(crate) mod tests {
     use std::sync::Mutex;
 
     use super::*;
-    use crate::config::Policy;
+    use crate::core::Policy;
 
     /// A backend that keeps everything in memory and counts what it costs to write documents down.
     #[derive(Default)]
@@ -295,7 +296,7 @@ pub(crate) mod tests {
             checksum: String::new(),
             metadata: Some("filename YQ==".into()),
             length: Some(100),
-            keep: Keep { policy: Policy::Permanent, ttl_s: None },
+            keep: crate::retention::policy::Keep { policy: Policy::Permanent, ttl_s: None },
             kind: Kind::File,
             completed_ms: None,
             download_count: 0,

@@ -12,10 +12,12 @@ use etransfer_contract::{ObjectId, Span, SpanSet};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::record::{Keep, Kind, Record};
+use super::record::{Kind, Record};
 use super::shelf::Entry;
-use super::surface::{Owner, SurfaceId};
-use crate::config::Policy;
+use super::surface::Owner;
+use crate::core::Policy;
+use crate::core::SurfaceId;
+use crate::retention::policy::Keep;
 
 const POLICIES: [Policy; 3] = [Policy::Permanent, Policy::Ttl, Policy::DownloadOnce];
 const ABSENT: u8 = 0;

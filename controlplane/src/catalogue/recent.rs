@@ -27,8 +27,9 @@ use std::path::{Path, PathBuf};
 
 use etransfer_contract::ObjectId;
 
+use super::Change;
 use super::codec::{self, Damaged};
-use super::{Change, SurfaceId};
+use crate::core::SurfaceId;
 
 const VERSION: u8 = 1;
 /// Length and checksum.

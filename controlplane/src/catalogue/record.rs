@@ -7,9 +7,10 @@ use etransfer_contract::ObjectId;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::surface::{Owner, Place, SurfaceId};
-use crate::config::Policy;
+use super::surface::{Owner, Place};
+use crate::core::{Policy, SurfaceId};
 use crate::retention::once::Once;
+use crate::retention::policy::Keep;
 
 /// One upload or file.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -63,18 +64,6 @@ pub struct Record {
 /// What is so of most records takes no room in the catalogue.
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
-}
-
-/// A person's key in the user database.
-pub type UserId = i64;
-
-/// Retention policy with its seconds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Keep {
-    /// Which policy.
-    pub policy: Policy,
-    /// Seconds after completion; `Some` whenever the policy is `ttl`.
-    pub ttl_s: Option<u64>,
 }
 
 /// Part in concatenation (TUS.md §A11).

@@ -19,7 +19,8 @@ use super::listing::{Listing, Shown, Stamp};
 use super::principal::{Counts, Principal, Principals};
 use super::record::Record;
 use super::records::Records;
-use super::surface::{Owner, Place, SurfaceId};
+use super::surface::{Owner, Place};
+use crate::core::SurfaceId;
 
 /// A record and what the data plane last said about its bytes.
 #[derive(Debug, Clone)]
@@ -467,8 +468,8 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::catalogue::surface::SurfaceId;
     use crate::catalogue::tests::record;
+    use crate::core::SurfaceId;
 
     fn presence(id: ObjectId, received: u64, at: u64) -> Presence {
         Presence {

@@ -8,13 +8,9 @@
 //! Must stay true: a secret is never printed; an unknown key is reported with its path and ignored; an unreadable value
 //! stops the start, or leaves the running settings alone, with all faults named.
 
-#[macro_use]
-mod choice;
 pub mod live;
 pub mod reader;
 pub mod reload;
-pub mod setting;
-pub mod size;
 #[macro_use]
 pub mod surfaces;
 mod tree;
@@ -27,18 +23,14 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-pub use choice::{
-    Backend, Durability, Engine, Host, LogLevel, Network, OnceMode, PeopleBackend, Policy, TokenPolicy, UserCheck,
-    WriteMode,
-};
 pub use reader::{Fault, Layers, Shown, Source};
-pub use setting::{Expected, Hours, Password, Secret, Setting, Size};
-pub use tree::{Auth, Config, Database, Limits, Nics, Oidc, Retention, Server, Storage, Uploads, UserSystem};
+pub use tree::{Auth, Config, Database, Limit, Limits, Nics, Oidc, Retention, Server, Storage, Uploads, UserSystem};
 pub use yaml::parse as parse_yaml;
 
+use crate::core::{Policy, TokenPolicy};
 use crate::quota::Quota;
-use crate::surface::SETTINGS;
 use reader::Reader;
+use surfaces::Registered;
 
 /// `config.example.yaml`: every key, its default, when to change it.
 pub const EXAMPLE: &str = include_str!("../../../config.example.yaml");
@@ -65,6 +57,7 @@ pub struct Sources {
     environment: BTreeMap<String, String>,
     flags: Flags,
     originals: BTreeMap<&'static str, String>,
+    dialects: &'static [Registered],
 }
 
 /// Flags that were given: path of the key → (flag, text).
@@ -96,21 +89,21 @@ pub enum ConfigError {
 
 impl Sources {
     /// Finds the file (easytransfer/CONTRACT.md §9.1), beside the process environment and `flags`.
-    pub fn find(named: Option<&Path>, flags: Flags) -> Self {
+    pub fn find(named: Option<&Path>, flags: Flags, dialects: &'static [Registered]) -> Self {
         let environment: BTreeMap<String, String> = std::env::vars_os()
             .filter_map(|(name, value)| Some((field_of(name.to_str()?)?, value.into_string().ok()?)))
             .collect();
         let (file, missing) = discover(named, &environment, std::env::home_dir().as_deref());
-        let originals = SETTINGS.iter().flat_map(|dialect| dialect.original_names);
+        let originals = dialects.iter().flat_map(|dialect| dialect.original_names);
         let originals = originals.filter_map(|name| Some((*name, std::env::var(name).ok()?))).collect();
-        Self { file, missing, environment, flags, originals }
+        Self { file, missing, environment, flags, originals, dialects }
     }
 
     /// Reads the file and layers everything; the values may still contradict each other, but for those of `surfaces`.
     pub fn read(&self) -> Result<Loaded, ConfigError> {
         let file = self.file.clone().map(|path| read_file(&path).map(|file| (path, file))).transpose()?;
-        let Self { environment, flags, originals, .. } = self.clone();
-        from_layers(Layers { file, environment, flags, originals })
+        let Self { environment, flags, originals, dialects, .. } = self.clone();
+        from_layers(Layers { file, environment, flags, originals, dialects })
     }
 }
 
@@ -132,7 +125,7 @@ fn field_of(variable: &str) -> Option<String> {
 /// The settings that `layers` amount to.
 pub fn from_layers(layers: Layers) -> Result<Loaded, ConfigError> {
     let mut reader = Reader::new(layers);
-    let config = Config::read(SETTINGS, &mut reader);
+    let config = Config::read(&mut reader);
     let (shown, mut faults, unknown) = reader.finish();
     faults.extend(surfaces::check::faults(&config, &shown, &faults));
     let loaded = Loaded { config, shown, unknown };
@@ -140,11 +133,6 @@ pub fn from_layers(layers: Layers) -> Result<Loaded, ConfigError> {
 }
 
 impl Config {
-    /// All defaults.
-    pub fn defaults() -> Self {
-        Self::read(SETTINGS, &mut Reader::new(Layers::default()))
-    }
-
     /// Where the node listens.
     pub fn addresses(&self) -> Vec<SocketAddr> {
         self.server.hosts.iter().map(|host| SocketAddr::new(host.0, self.server.port)).collect()

@@ -12,7 +12,8 @@ use std::path::PathBuf;
 
 use serde_json::{Map, Value};
 
-use super::setting::{Expected, Hidden, Setting};
+use super::surfaces::Registered;
+use crate::core::setting::{Expected, Hidden, Setting};
 
 /// Where a value came from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -82,6 +83,8 @@ pub struct Layers {
     pub flags: BTreeMap<&'static str, (&'static str, String)>,
     /// What the environment says under the names of the original programs.
     pub originals: BTreeMap<&'static str, String>,
+    /// The dialects that have settings.
+    pub dialects: &'static [Registered],
 }
 
 /// What one layer says, and which.
@@ -96,6 +99,11 @@ pub struct Reader {
 }
 
 impl Reader {
+    /// The dialects that have settings.
+    pub(super) fn dialects(&self) -> &'static [Registered] {
+        self.layers.dialects
+    }
+
     /// A reader over `layers`.
     pub fn new(layers: Layers) -> Self {
         Self { layers, asked: BTreeSet::new(), shown: Vec::new(), faults: Vec::new() }
@@ -334,6 +342,7 @@ mod tests {
 
     fn layers() -> Layers {
         Layers {
+            dialects: &[],
             file: Some((
                 "config.yaml".into(),
                 json!({"server": {"port": 1, "nope": 2, "chunk_size": "4K"}, "auth": null, "cors": {}, "x": {"y": 1}}),
@@ -349,7 +358,7 @@ mod tests {
         let mut reader = Reader::new(layers());
         assert_eq!(reader.get("server.port", "port", 5u16), 9);
         assert_eq!(reader.get("server.workers", "workers", 1usize), 3);
-        assert_eq!(reader.get("server.chunk", "chunk_size", crate::config::Size(1)).0, 4096);
+        assert_eq!(reader.get("server.chunk", "chunk_size", crate::core::Size(1)).0, 4096);
         assert!(reader.get("auth.enabled", "auth_enabled", true), "an empty section is absent");
         let (shown, faults, unknown) = reader.finish();
         assert_eq!(faults, []);

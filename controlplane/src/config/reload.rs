@@ -8,7 +8,8 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::reader::{Shown, Source};
-use super::{Config, ConfigError, Loaded, Setting};
+use super::{Config, ConfigError, Loaded};
+use crate::core::Setting;
 
 /// Field names of what needs a restart, as easytransfer/CONTRACT.md §7 lists them.
 pub const STATIC: [&str; 18] = [
@@ -133,14 +134,15 @@ fn printable(value: &Value) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Layers, Policy, Secret, Size, from_layers, parse_yaml};
+    use super::super::{Layers, from_layers, parse_yaml};
     use super::*;
+    use crate::core::{Policy, Secret, Size};
     use crate::surface::cloudbackend::settings::CloudBackend;
     use crate::surface::pyblobserver::settings::PyBlobServer;
 
     fn read(yaml: &str) -> Loaded {
         let file = Some(("test.yaml".into(), parse_yaml(yaml).unwrap()));
-        from_layers(Layers { file, ..Layers::default() }).unwrap()
+        from_layers(Layers { file, ..Layers::all() }).unwrap()
     }
 
     fn changed(old: &str, new: &str) -> Changed {

@@ -1,13 +1,14 @@
 //! The whole of configuration: the example file, precedence, contradictions.
 
 use super::*;
+use crate::core::Secret;
 
 fn from_layers(layers: Layers) -> Result<Loaded, ConfigError> {
     super::from_layers(layers)?.checked()
 }
 
 fn yaml(text: &str) -> Layers {
-    Layers { file: Some(("test.yaml".into(), parse_yaml(text).unwrap())), ..Layers::default() }
+    Layers { file: Some(("test.yaml".into(), parse_yaml(text).unwrap())), ..Layers::all() }
 }
 
 fn example() -> Value {
@@ -16,8 +17,8 @@ fn example() -> Value {
 
 #[test]
 fn the_example_file_names_every_key_and_its_default() {
-    let defaults = from_layers(Layers::default()).unwrap();
-    let layers = Layers { file: Some(("config.example.yaml".into(), example())), ..Layers::default() };
+    let defaults = from_layers(Layers::all()).unwrap();
+    let layers = Layers { file: Some(("config.example.yaml".into(), example())), ..Layers::all() };
     let loaded = from_layers(layers).unwrap();
     assert_eq!(loaded.unknown, Vec::<String>::new());
     for (ours, shown) in defaults.shown.iter().zip(&loaded.shown) {
@@ -141,7 +142,7 @@ fn section_9_4_map_entries_come_from_the_environment_one_by_one() {
         ("TOKEN_RETENTION_POLICIES__tok__default_ttl", "60"),
     ];
     let environment = environment.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
-    let loaded = from_layers(Layers { environment, ..Layers::default() }).unwrap();
+    let loaded = from_layers(Layers { environment, ..Layers::all() }).unwrap();
     let policy = loaded.config.retention.token_policies[&Secret::new("tok")];
     assert_eq!(policy, TokenPolicy { policy: Policy::Ttl, ttl: Some(60) });
     assert!(loaded.unknown.is_empty());
@@ -151,7 +152,7 @@ fn section_9_4_map_entries_come_from_the_environment_one_by_one() {
 fn section_9_4_an_entry_of_the_environment_has_the_letters_it_is_written_with() {
     let named = |variable: &str| {
         let environment = [(field_of(variable).unwrap(), "download_once".to_owned())].into();
-        let loaded = from_layers(Layers { environment, ..Layers::default() }).unwrap();
+        let loaded = from_layers(Layers { environment, ..Layers::all() }).unwrap();
         assert!(loaded.unknown.is_empty(), "{variable}");
         loaded.config.retention.token_policies.keys().map(|token| token.expose().to_owned()).collect::<Vec<_>>()
     };
@@ -176,7 +177,7 @@ fn the_speed_of_an_interface_comes_from_the_file_or_the_environment() {
     assert!(from_layers(yaml("network: {speed_mbps: {eth0: 0}}")).unwrap_err().to_string().contains("above 0"));
     let speeds = |name: &str, text: &str| {
         let environment = [(name.to_owned(), text.to_owned())].into();
-        let loaded = from_layers(Layers { environment, ..Layers::default() }).unwrap();
+        let loaded = from_layers(Layers { environment, ..Layers::all() }).unwrap();
         assert!(loaded.unknown.is_empty());
         loaded.config.nics.speed_mbps
     };

@@ -8,15 +8,14 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::choice::{
+use super::reader::Reader;
+use super::surfaces::{Section, Surfaces};
+use crate::bounds;
+use crate::core::setting::{Anything, Hours, Password, Secret, Size};
+use crate::core::{
     Backend, Durability, Engine, Host, LogLevel, Network, OnceMode, PeopleBackend, Policy, TokenPolicy, UserCheck,
     WriteMode,
 };
-use super::reader::Reader;
-use super::setting::{Anything, Hours, Password, Secret, Size};
-use super::surfaces::{Registered, Section, Surfaces};
-use crate::authority::guesses::Limit;
-use crate::bounds;
 use crate::quota::RoleQuotas;
 
 /// Everything an operator can say.
@@ -179,6 +178,27 @@ pub struct Database {
     pub name: String,
 }
 
+/// How many failures there may be; 0 = any number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limit {
+    /// Of one address.
+    pub per_address: u64,
+    /// At one device or account.
+    pub per_principal: u64,
+    /// Within this time.
+    pub window: Duration,
+}
+
+impl Default for Limit {
+    fn default() -> Self {
+        Self {
+            per_address: bounds::FAILURES_PER_ADDRESS,
+            per_principal: bounds::FAILURES_PER_PRINCIPAL,
+            window: bounds::FAILURE_WINDOW,
+        }
+    }
+}
+
 impl Auth {
     /// How many wrong credentials there may be.
     pub fn failures(&self) -> Limit {
@@ -266,7 +286,7 @@ pub struct Limits {
 
 impl Config {
     /// Asks for every key there is.
-    pub(super) fn read(dialects: &[Registered], r: &mut Reader) -> Self {
+    pub(super) fn read(r: &mut Reader) -> Self {
         let config = Self {
             server: Server::read(r),
             storage: Storage {
@@ -336,7 +356,7 @@ impl Config {
             limits: Limits::read(r),
             log_level: r.get("logging.level", "log_level", LogLevel::Info),
             audit_log: r.get("logging.audit", "audit_log", None),
-            surfaces: Surfaces::read(dialects, r),
+            surfaces: Surfaces::read(r),
         };
         later(r);
         config

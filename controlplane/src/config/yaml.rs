@@ -136,7 +136,8 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
-    use crate::config::{ConfigError, Layers, Loaded, Secret, from_layers};
+    use crate::config::{ConfigError, Layers, Loaded, from_layers};
+    use crate::core::Secret;
     use crate::surface::cloudbackend::settings::CloudBackend;
     use crate::surface::pyblobserver::settings::PyBlobServer;
     use crate::surface::secure_file_transfer::settings::SecureFileTransfer;
@@ -144,7 +145,7 @@ mod tests {
 
     fn read(text: &str) -> Result<Loaded, String> {
         let file = Some(("test.yaml".into(), parse(text)?));
-        from_layers(Layers { file, ..Layers::default() }).map_err(|error| error.to_string())
+        from_layers(Layers { file, ..Layers::all() }).map_err(|error| error.to_string())
     }
 
     fn refused(outcome: Result<Loaded, String>, key: &str) {
@@ -291,7 +292,7 @@ mod tests {
     fn json_in_the_environment_is_what_stands_there_or_refused() {
         let read = |name: &str, text: &str| {
             let environment = [(name.to_owned(), text.to_owned())].into();
-            from_layers(Layers { environment, ..Layers::default() }).map_err(|error: ConfigError| error.to_string())
+            from_layers(Layers { environment, ..Layers::all() }).map_err(|error: ConfigError| error.to_string())
         };
         for spelling in ["1e5", "1.10", "null", "-0", "123456789012345678901234567890"] {
             refused(read("AUTH_TOKENS", &format!("[{spelling}]")), "auth.tokens (from ETRANSFER_AUTH_TOKENS)");

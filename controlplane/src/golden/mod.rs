@@ -12,8 +12,9 @@ use etransfer_tests::golden::{Entry, Golden};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::catalogue::{Beginning, Docs, SurfaceId};
+use crate::catalogue::{Beginning, Docs};
 use crate::config::Config;
+use crate::core::SurfaceId;
 use crate::node::Node;
 
 /// A time; Unix milliseconds.

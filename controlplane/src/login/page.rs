@@ -1,7 +1,7 @@
 //! The pages a browser sees at the end of a login. No scripts, nothing from elsewhere, everything escaped: the names in
 //! them were written by strangers.
 
-use crate::surface::html::escaped;
+use crate::core::html::escaped;
 
 /// Fields that go with every page. The form's answer is a page of ours, so `form-action` needs no other place.
 pub const HEADERS: [(&str, &str); 5] = [

@@ -28,7 +28,7 @@ use thiserror::Error;
 use super::provider::{Begun, Proof};
 use super::random;
 use crate::bounds::LOGINS_PENDING_MAX;
-use crate::config::Secret;
+use crate::core::Secret;
 use crate::people::Profile;
 
 /// From start to collection.

@@ -23,7 +23,7 @@ use super::id_token::{self, Expected, IdTokenFault};
 use super::keys::Keys;
 use super::random;
 use super::settings::{Settings, SettingsError};
-use crate::config::Secret;
+use crate::core::Secret;
 use crate::people::Profile;
 
 /// One login provider.

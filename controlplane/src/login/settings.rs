@@ -4,7 +4,8 @@ use reqwest::Url;
 use thiserror::Error;
 
 use super::fetch::is_protected;
-use crate::config::{Oidc, Secret};
+use crate::config::Oidc;
+use crate::core::Secret;
 
 /// Where the provider sends browsers back to, below this node's address.
 const CALLBACK_PATH: &str = "/api/users/callback";
@@ -184,7 +185,7 @@ pub fn cookie_path(callback: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::Password;
+    use crate::core::Password;
 
     fn oidc(issuer_url: &str, callback_url: &str) -> Oidc {
         Oidc {

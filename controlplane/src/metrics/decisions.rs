@@ -4,6 +4,7 @@
 //! Must stay true (PROMISES.md P22): a label holds the route as it was declared (`/tus/{id}`), never the path that was
 //! asked for.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use axum::extract::{MatchedPath, Request, State};
@@ -16,9 +17,9 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
-use crate::catalogue::SurfaceId;
+use super::Metrics;
+use crate::core::SurfaceId;
 use crate::line::decision::is_grant;
-use crate::server::App;
 
 /// Upper bounds in seconds: a decision from memory takes the first ones, one that waits for a disk or a database the last.
 const BOUNDS_S: [f64; 12] = [0.000_03, 0.000_1, 0.000_3, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0];
@@ -65,18 +66,22 @@ impl Decisions {
 }
 
 /// The layer; its state names the surface.
-pub async fn observe(State((app, surface)): State<(App, &'static str)>, request: Request, next: Next) -> Response {
+pub async fn observe(
+    State((metrics, surface)): State<(Arc<Metrics>, SurfaceId)>,
+    request: Request,
+    next: Next,
+) -> Response {
     let route = request.extensions().get::<MatchedPath>().map_or(UNKNOWN, MatchedPath::as_str).to_owned();
-    let asked = Asked { surface, method: name(request.method()), route };
+    let asked = Asked { surface: surface.name(), method: name(request.method()), route };
     let since = Instant::now();
     let response = next.run(request).await;
-    app.metrics.decisions.count(asked, since, &response);
+    metrics.decisions.count(asked, since, &response);
     response
 }
 
 /// The same for a surface that finds its way without a router. The route is what the answer says ([`Route`]).
 pub async fn follow<Answer>(
-    (app, surface): (&App, SurfaceId),
+    (metrics, surface): (&Metrics, SurfaceId),
     request: Request,
     handler: impl FnOnce(Request) -> Answer,
 ) -> Response
@@ -86,7 +91,7 @@ where
     let (since, method) = (Instant::now(), name(request.method()));
     let response = handler(request).await;
     let route = response.extensions().get().map_or(UNKNOWN, |Route(route)| route).to_owned();
-    app.metrics.decisions.count(Asked { surface: surface.name(), method, route }, since, &response);
+    metrics.decisions.count(Asked { surface: surface.name(), method, route }, since, &response);
     response
 }
 

@@ -9,10 +9,10 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 
-use crate::catalogue::SurfaceId;
 use crate::config::Config;
 use crate::config::surfaces::Section;
 use crate::config::surfaces::host::bare;
+use crate::core::SurfaceId;
 
 /// Where a request came in.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -13,7 +13,7 @@ fn mounts(yaml: &str) -> Mounts {
     // All are there unless the text says otherwise.
     let all = ["SECURE_FILE_TRANSFER", "CLOUDBACKEND", "STREAM_UPLOAD", "PYBLOBSERVER"];
     let environment = all.map(|name| (format!("SURFACES__{name}"), "{}".to_owned())).into();
-    let layers = Layers { file: Some(("test.yaml".into(), file)), environment, ..Layers::default() };
+    let layers = Layers { file: Some(("test.yaml".into(), file)), environment, ..Layers::all() };
     Mounts::of(&from_layers(layers).unwrap().config)
 }
 
@@ -28,7 +28,7 @@ fn found(mounts: &Mounts, listener: &str, host: &str, path: &str) -> String {
 fn nothing_is_there_that_nobody_named() {
     let of = |yaml: &str| {
         let file = parse_yaml(yaml).unwrap();
-        let layers = Layers { file: Some(("test.yaml".into(), file)), ..Layers::default() };
+        let layers = Layers { file: Some(("test.yaml".into(), file)), ..Layers::all() };
         Mounts::of(&from_layers(layers).unwrap().config)
     };
     let paths = ["/api/scratch/stream-upload", "/user/login/", "/cloud/x", "/blob/s/x", "/sft/auth/token"];

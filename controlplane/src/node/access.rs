@@ -11,8 +11,9 @@ use serde::{Deserialize, Serialize};
 use super::ledger::Account;
 use super::{Node, State};
 use crate::catalogue::{
-    Change, Crowded, Entry, Limits, NotKept, Owner, Principal, Record, Scope, Shown, Stamp, SurfaceId, Totals, UserId,
+    Change, Crowded, Entry, Limits, NotKept, Owner, Principal, Record, Scope, Shown, Stamp, Totals,
 };
+use crate::core::{SurfaceId, UserId};
 use crate::retention::once::Delivery;
 use crate::retention::receiver::Receiver;
 

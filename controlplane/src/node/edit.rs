@@ -17,7 +17,8 @@ use etransfer_contract::grant::Ticket;
 
 use super::facts::Effects;
 use super::{Node, State};
-use crate::catalogue::{Change, Entry, NotKept, Owner, Place, Record, SurfaceId};
+use crate::catalogue::{Change, Entry, NotKept, Owner, Place, Record};
+use crate::core::SurfaceId;
 
 /// The key of a document, and what it says.
 pub type Document = (String, Arc<[u8]>);

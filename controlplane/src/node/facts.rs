@@ -8,8 +8,9 @@ use etransfer_contract::ObjectId;
 use etransfer_contract::fact::{Fact, FactBatch, Presence};
 
 use super::{Node, State};
-use crate::catalogue::{Change, NotKept, SurfaceId};
-use crate::config::Policy;
+use crate::catalogue::{Change, NotKept};
+use crate::core::Policy;
+use crate::core::SurfaceId;
 use crate::retention::once::{Delivery, End};
 use crate::retention::receiver::Receiver;
 

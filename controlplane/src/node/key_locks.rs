@@ -8,7 +8,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard};
 
-use crate::catalogue::{Place, SurfaceId};
+use crate::catalogue::Place;
+use crate::core::SurfaceId;
 
 /// All of them.
 #[derive(Debug, Default)]

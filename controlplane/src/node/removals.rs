@@ -12,7 +12,8 @@ use std::collections::HashSet;
 use etransfer_contract::ObjectId;
 
 use super::{Node, State};
-use crate::catalogue::{Change, Docs, SurfaceId};
+use crate::catalogue::{Change, Docs};
+use crate::core::SurfaceId;
 
 const SURFACE: SurfaceId = SurfaceId::EasyTransfer;
 const PREFIX: &str = "removal/";

@@ -9,8 +9,10 @@ use etransfer_contract::order::What;
 
 use super::*;
 use crate::catalogue::tests::record;
-use crate::catalogue::{Keep, NotKept, Record, Scope, SurfaceId};
-use crate::config::{Policy, Size};
+use crate::catalogue::{NotKept, Record, Scope};
+use crate::core::SurfaceId;
+use crate::core::{Policy, Size};
+use crate::retention::policy::Keep;
 use crate::retention::receiver::{Receiver, Who};
 
 fn node(change: impl FnOnce(&mut Config)) -> Node {

@@ -10,10 +10,12 @@ use serde_json::Value;
 
 use super::state::Texts;
 use crate::catalogue::text::{display_name, is_media_type};
-use crate::catalogue::{Keep, Kind, Owner, Record, SurfaceId, UserId};
+use crate::catalogue::{Kind, Owner, Record};
 use crate::clock::moment;
-use crate::config::Policy;
+use crate::core::Policy;
+use crate::core::{SurfaceId, UserId};
 use crate::retention::once::Once;
+use crate::retention::policy::Keep;
 
 /// The fields that count; every one but the size may be missing.
 #[derive(Debug, Clone, Default, Deserialize)]

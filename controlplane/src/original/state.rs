@@ -10,7 +10,7 @@ use etransfer_contract::ObjectId;
 use redis::{Client, Commands, Connection};
 use serde::Deserialize;
 
-use crate::config::Secret;
+use crate::core::Secret;
 
 /// Connecting to Redis, and each answer.
 const WAIT: Duration = Duration::from_secs(5);

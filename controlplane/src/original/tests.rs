@@ -6,8 +6,9 @@ use etransfer_contract::Span;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::catalogue::{Keep, Owner};
-use crate::config::Policy;
+use crate::catalogue::Owner;
+use crate::core::Policy;
+use crate::retention::policy::Keep;
 
 const NOW_MS: u64 = 1_795_300_000_000;
 const A: &str = "0123456789abcdef0123456789abcdef";

@@ -1,6 +1,6 @@
 //! What is known about people.
 
-use crate::config::Secret;
+use crate::core::Secret;
 use crate::quota::{Quota, RoleQuotas};
 
 /// What a person is allowed to be.

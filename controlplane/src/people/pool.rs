@@ -13,7 +13,8 @@ use sqlx::{ConnectOptions, Connection, Error, Executor, MySql, MySqlPool, PgPool
 
 use super::sql::{self, Dialect, Row, Value};
 use crate::bounds::{PEOPLE_CONNECT_WAIT, PEOPLE_CONNECTIONS_MAX, PEOPLE_LOCK_WAIT};
-use crate::config::{Database, PeopleBackend};
+use crate::config::Database;
+use crate::core::PeopleBackend;
 
 /// For finding out whether a connection that comes back is still good.
 const RETURN_LIMIT: Duration = Duration::from_secs(2);

@@ -5,7 +5,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
-use crate::config::Secret;
+use crate::core::Secret;
 
 /// 64 characters, as many as the original's tokens have.
 const RANDOM_BYTES: usize = 48;

@@ -1,9 +1,20 @@
 //! Which policy an upload gets: its own metadata > the policy of the presented token > what the configuration names for
 //! the person's role > the node's default (easytransfer/CONTRACT.md §3).
 
-use crate::catalogue::Keep;
-use crate::config::{Policy, Retention, TokenPolicy};
+use serde::{Deserialize, Serialize};
+
+use crate::config::Retention;
+use crate::core::{Policy, TokenPolicy};
 use crate::quota::Quota;
+
+/// Retention policy with its seconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Keep {
+    /// Which policy.
+    pub policy: Policy,
+    /// Seconds after completion; `Some` whenever the policy is `ttl`.
+    pub ttl_s: Option<u64>,
+}
 
 /// What the client wrote into the metadata.
 #[derive(Debug, Clone, Copy, Default)]

@@ -7,7 +7,7 @@ use std::str::FromStr;
 
 use sha2::{Digest, Sha256};
 
-use crate::catalogue::UserId;
+use crate::core::UserId;
 
 /// Whose bytes add up.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]

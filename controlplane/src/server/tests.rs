@@ -5,7 +5,7 @@ use std::os::unix::net::UnixStream;
 use std::path::Path;
 
 use super::*;
-use crate::config::Secret;
+use crate::core::Secret;
 
 fn config(storage: &Path) -> Config {
     let mut config = Config::defaults();

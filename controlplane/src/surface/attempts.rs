@@ -1,7 +1,7 @@
 //! How often one client may try something (PROMISES.md §5, "Costs"): counted per address over a minute, an IPv6 client
 //! by its /64, a client behind a trusted proxy by the address the proxy tells.
 
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -12,6 +12,7 @@ use http::header::RETRY_AFTER;
 use crate::authority::table::Table;
 use crate::bounds::ADDRESSES_MAX;
 use crate::config::Config;
+use crate::core::network::network;
 use crate::line::meta::Meta;
 use crate::surface::refusal::Refused;
 
@@ -82,18 +83,10 @@ pub fn address(config: &Config, meta: &Meta, headers: &HeaderMap) -> Option<IpAd
     Some(told.into_iter().find(|address| !config.server.trusts(*address)).unwrap_or(peer))
 }
 
-/// Who has a /64 has more addresses than anyone can count.
-pub fn network(address: IpAddr) -> IpAddr {
-    match address {
-        IpAddr::V4(address) => address.into(),
-        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX)).into(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{Network, Setting};
+    use crate::core::{Network, Setting};
     use crate::line::meta::{BodyKind, Call};
 
     #[test]

@@ -1,7 +1,7 @@
 //! `Content-Disposition` (PROMISES.md §5): built here and nowhere else. An ASCII fallback that no name can break out
 //! of, and the name itself as `filename*` (RFC 8187).
 
-use crate::surface::percent;
+use crate::core::percent;
 
 /// What a browser is asked to do with a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

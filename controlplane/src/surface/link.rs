@@ -61,7 +61,7 @@ fn is_authority(host: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{Network, Setting};
+    use crate::core::{Network, Setting};
     use crate::line::meta::{BodyKind, Call};
 
     #[test]

@@ -2,35 +2,36 @@
 //! there is one node.
 //!
 //! * [`Surface`] what the server asks of a dialect · [`all`] the one list of them
-//! * [`entry`] what happens to every request, in any dialect · [`cross_origin`] pages of other origins
-//! * [`percent`], [`query`], [`multipart`] what requests are written in · [`link`] addresses of this node ·
+//! * [`attached`] how a handler gets a body, [`told`] how it hears what came of a step · [`recheck`] whether a transfer under
+//!   way may go on · [`cross_origin`] pages of other origins
+//! * [`query`], [`multipart`] what requests are written in · [`link`] addresses of this node ·
 //!   [`disposition`], [`delivery`] files on their way out
 //! * [`jwt`], [`password`] what several of them log people in with
 //! * [`easytransfer`], [`secure_file_transfer`], [`cloudbackend`], [`stream_upload`], [`pyblobserver`]
 //!
 //! Must stay true: no module outside of a dialect's folder names it, but for [`all`] and [`SETTINGS`].
 
+pub mod attached;
 pub mod attempts;
 pub mod cloudbackend;
 pub mod cross_origin;
 pub mod delivery;
 pub mod disposition;
 pub mod easytransfer;
-pub mod entry;
-pub mod html;
 pub mod jwt;
 pub mod link;
 pub mod multipart;
 pub mod openings;
 pub mod password;
-pub mod percent;
 pub mod pyblobserver;
 pub mod query;
 pub mod recheck;
 pub mod refusal;
 pub mod secure_file_transfer;
 pub mod stream_upload;
+pub mod told;
 
+use std::path::Path;
 use std::pin::Pin;
 
 use axum::Router;
@@ -38,10 +39,11 @@ use axum::extract::Request;
 use axum::response::Response;
 
 use self::recheck::Right;
-use crate::catalogue::SurfaceId;
+use crate::app::App;
 use crate::config::surfaces::Registered;
+use crate::config::{Config, Flags, Layers, Sources, from_layers};
+use crate::core::SurfaceId;
 use crate::mounts::Mounted;
-use crate::server::App;
 
 /// What a dialect's methods return: they are called through a trait object.
 pub type Pending<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -85,6 +87,25 @@ pub const SETTINGS: &[Registered] = &[
     Registered::of::<stream_upload::settings::StreamUpload>(),
     Registered::of::<pyblobserver::settings::PyBlobServer>(),
 ];
+
+/// Where the values of a node's configuration come from ([`Sources::find`]).
+pub fn sources(named: Option<&Path>, flags: Flags) -> Sources {
+    Sources::find(named, flags, SETTINGS)
+}
+
+impl Config {
+    /// All defaults, with the settings of every dialect.
+    pub fn defaults() -> Self {
+        from_layers(Layers::all()).expect("the defaults are sound").config
+    }
+}
+
+impl Layers {
+    /// Nothing is said; every dialect is known.
+    pub fn all() -> Self {
+        Self { dialects: SETTINGS, ..Self::default() }
+    }
+}
 
 /// Every dialect of this server.
 pub fn all(app: &App) -> Vec<Box<dyn Surface>> {

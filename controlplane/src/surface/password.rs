@@ -341,7 +341,7 @@ mod tests {
         let lane = &passwords.lanes[Purpose::Login as usize];
         let from = |last| origin::Origin {
             address: Some(IpAddr::from([192, 0, 2, last])),
-            surface: crate::catalogue::SurfaceId::CloudBackend,
+            surface: crate::core::SurfaceId::CloudBackend,
         };
         let held = origin::within(from(1), async {
             let held: Vec<Place> = (0..HASH_QUEUE_PER_ADDRESS).map(|_| lane.enter().unwrap()).collect();

@@ -11,9 +11,9 @@ use etransfer_contract::grant::{Rate, Recheck};
 use http::{Method, StatusCode};
 
 use super::Surface;
+use crate::app::App;
 use crate::mounts::Mounted;
 use crate::node::Account;
-use crate::server::App;
 
 /// What a dialect says of a request that is under way.
 #[derive(Debug, Clone, PartialEq, Eq)]

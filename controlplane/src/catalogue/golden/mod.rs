@@ -11,12 +11,14 @@ use serde_json::json;
 use super::backing::Backing;
 use super::packed::Packed;
 use super::recent::{self, Recent};
-use super::record::{Keep, Kind, Record};
+use super::record::{Kind, Record};
 use super::tests::told;
-use super::{Change, Entry, Owner, SurfaceId, codec, file};
-use crate::config::Policy;
+use super::{Change, Entry, Owner, codec, file};
+use crate::core::Policy;
+use crate::core::SurfaceId;
 use crate::golden::{NAME, TIME, object};
 use crate::retention::once::Once;
+use crate::retention::policy::Keep;
 
 fn golden(name: &str, about: &str) -> Golden {
     crate::golden::golden("catalogue", name, about)

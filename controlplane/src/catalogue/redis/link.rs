@@ -18,7 +18,7 @@ use super::anchor::Mark;
 use super::mirror::Batch;
 use super::tenure::{Found, Tenure};
 use crate::bounds::{REDIS_ANSWER_WAIT, REDIS_CONNECT_WAIT};
-use crate::config::Secret;
+use crate::core::Secret;
 
 /// Entries of one request where many are read, or written anew.
 const PAGE: usize = 1000;

@@ -185,8 +185,8 @@ impl Unwritten {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::catalogue::SurfaceId;
     use crate::catalogue::tests::record;
+    use crate::core::SurfaceId;
 
     fn id(number: u32) -> ObjectId {
         let mut bytes = [0; 16];

@@ -41,7 +41,7 @@ pub use link::{BadUrl, ReadError};
 
 use super::pulse::{Fare, Pulse};
 use super::{Beginning, Change, Commit, Keeper};
-use crate::config::Secret;
+use crate::core::Secret;
 use anchor::{Anchor, Mark};
 use desk::Desk;
 use link::{Fault, Link};

@@ -60,13 +60,13 @@ fn base() -> Environment {
 }
 
 fn load(environment: Environment) -> Result<Loaded, ConfigError> {
-    from_layers(Layers { environment, ..Layers::default() })?.checked()
+    from_layers(Layers { environment, ..Layers::all() })?.checked()
 }
 
 /// Names of all variables, without `ETRANSFER_`.
 fn variables() -> Vec<String> {
-    let mut reader = Reader::new(Layers::default());
-    let _ = Config::read(SETTINGS, &mut reader);
+    let mut reader = Reader::new(Layers::all());
+    let _ = Config::read(&mut reader);
     reader.asked_variables()
 }
 
@@ -74,7 +74,7 @@ fn variables() -> Vec<String> {
 fn key_of(source: &Source, layers: impl Fn(&str) -> Layers) -> String {
     for text in VALUES {
         let mut reader = Reader::new(layers(text));
-        let _ = Config::read(SETTINGS, &mut reader);
+        let _ = Config::read(&mut reader);
         let (shown, faults, _) = reader.finish();
         let of_shown = shown.into_iter().filter(|shown| shown.source == *source).map(|shown| shown.path);
         let of_faults = faults.into_iter().filter(|fault| fault.source == *source).map(|fault| fault.path);
@@ -114,7 +114,7 @@ fn every_key_is_as_ever() {
         let source = Source::Environment(format!("ETRANSFER_{variable}"));
         let key = key_of(&source, |text| Layers {
             environment: [(variable.clone(), text.to_owned())].into(),
-            ..Layers::default()
+            ..Layers::all()
         });
         names.entry(key).or_default().push(variable);
     }
@@ -126,7 +126,7 @@ fn every_key_is_as_ever() {
             environment: ["SECURE_FILE_TRANSFER", "CLOUDBACKEND", "PYBLOBSERVER"]
                 .map(|surface| (format!("SURFACES__{surface}__ENABLED"), "true".to_owned()))
                 .into(),
-            ..Layers::default()
+            ..Layers::all()
         });
         originals.entry(key).or_default().push(name);
     }

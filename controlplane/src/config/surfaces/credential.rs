@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
-use crate::config::setting::{Expected, Secret, Setting};
+use crate::core::setting::{Expected, Secret, Setting};
 
 /// What somebody has to present.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -10,7 +10,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::Value;
 
 use super::Surfaces;
-use crate::config::setting::{Expected, Secret, Setting};
+use crate::core::setting::{Expected, Secret, Setting};
 use crate::private_file::write_private;
 
 /// 192 bits, 32 characters.

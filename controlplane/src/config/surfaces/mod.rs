@@ -29,7 +29,7 @@ pub use text::{BaseUrl, Zone};
 
 use super::reader::{Fault, Reader};
 use super::reload::Hot;
-use crate::catalogue::SurfaceId;
+use crate::core::SurfaceId;
 
 /// `surfaces.*`: one section for each dialect that has settings, in the order of the list of dialects.
 #[derive(Debug, Clone, PartialEq)]
@@ -37,7 +37,8 @@ pub struct Surfaces(Vec<Box<dyn Section>>);
 
 impl Surfaces {
     /// Asks for every key there is; a dialect that is not in the list is a fault.
-    pub(super) fn read(dialects: &[Registered], reader: &mut Reader) -> Self {
+    pub(super) fn read(reader: &mut Reader) -> Self {
+        let dialects = reader.dialects();
         let known: Vec<&str> = dialects.iter().map(|dialect| dialect.surface.name()).collect();
         for (name, source) in reader.names_below("surfaces") {
             if !known.contains(&name.as_str()) {

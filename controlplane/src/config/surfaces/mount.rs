@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use serde_json::Value;
 
 use crate::config::reader::Reader;
-use crate::config::setting::{Expected, Setting};
+use crate::core::setting::{Expected, Setting};
 
 /// `surfaces.<name>.{enabled, prefix, hosts, listen, cors_origins}`
 #[derive(Debug, Clone, PartialEq)]

@@ -6,10 +6,10 @@ use std::fmt::Debug;
 
 use super::check::Report;
 use super::{Generated, Mount};
-use crate::catalogue::SurfaceId;
 use crate::config::reader::Reader;
 use crate::config::reload::Hot;
-use crate::config::setting::Secret;
+use crate::core::SurfaceId;
+use crate::core::setting::Secret;
 
 /// Starts of paths, each some whole raw segments; the empty one is `/` itself and nothing below it.
 pub type Roots = &'static [&'static [&'static str]];

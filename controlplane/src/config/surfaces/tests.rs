@@ -6,7 +6,8 @@ use serde_json::json;
 
 use super::*;
 use crate::config::reader::Source;
-use crate::config::{ConfigError, Layers, Loaded, Secret, Size, from_layers, parse_yaml};
+use crate::config::{ConfigError, Layers, Loaded, from_layers, parse_yaml};
+use crate::core::{Secret, Size};
 use crate::surface::SETTINGS;
 use crate::surface::cloudbackend::settings::CloudBackend;
 use crate::surface::pyblobserver::settings::PyBlobServer;
@@ -16,6 +17,7 @@ use crate::surface::stream_upload::settings::StreamUpload;
 
 fn load(yaml: &str, environment: &[(&str, &str)], originals: &[(&'static str, &str)]) -> Result<Loaded, ConfigError> {
     from_layers(Layers {
+        dialects: SETTINGS,
         file: Some(("test.yaml".into(), parse_yaml(yaml).unwrap())),
         environment: environment.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned())).collect(),
         flags: BTreeMap::new(),

@@ -5,7 +5,7 @@ use std::fmt;
 use jiff::tz::TimeZone;
 use serde_json::Value;
 
-use crate::config::setting::{Expected, Setting};
+use crate::core::setting::{Expected, Setting};
 
 /// The beginning of links, without a slash at its end.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -12,7 +12,8 @@ use std::future::Future;
 use std::time::Duration;
 
 use super::{Provider, Settings};
-use crate::config::{Oidc, Password, Secret};
+use crate::config::Oidc;
+use crate::core::{Password, Secret};
 
 const CLIENT: &str = "node";
 /// With characters that a form and a header each write differently.

@@ -11,7 +11,7 @@ use tokio::process::{Child, Command};
 use super::super::{Arrival, Begun, Fault, Ids, Pending, PendingError, Profile, Proof, ProviderError, Step, page};
 use super::browser::{Browser, Returned};
 use super::{CLIENT, REDIRECT, SECRET, provider, provider_with, until};
-use crate::config::Secret;
+use crate::core::Secret;
 use crate::login::Provider;
 
 struct Real {

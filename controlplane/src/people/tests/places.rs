@@ -8,7 +8,8 @@ use super::super::pool::Pool;
 use super::super::sql::{Dialect, Row, Value};
 use super::super::{People, Profile};
 use super::servers::{Kind, PASSWORD, Server, USER};
-use crate::config::{Config, Database, Password, PeopleBackend, Secret};
+use crate::config::{Config, Database};
+use crate::core::{Password, PeopleBackend, Secret};
 
 /// A database nobody else uses.
 pub struct Place {

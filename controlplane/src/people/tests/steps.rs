@@ -416,7 +416,7 @@ pub async fn p22_secrets_are_not_told(place: &Place) {
     wrong.path = Some("/nowhere/users.db".into());
     let nowhere = People::open(&wrong, &place.path).session(made.token.expose()).await.unwrap_err();
     assert!(matches!(nowhere, PeopleError::Away { .. }), "{nowhere}");
-    wrong.password = crate::config::Password(crate::config::Secret::new("canary-wrong"));
+    wrong.password = crate::core::Password(crate::core::Secret::new("canary-wrong"));
     let refused = People::open(&wrong, &place.path).sign_in(&profile("ann", &[])).await.unwrap_err();
     assert!(matches!(refused, PeopleError::Away { .. }), "{refused}");
     place.run("DROP TABLE sessions").await;

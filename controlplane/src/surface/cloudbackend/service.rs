@@ -9,11 +9,11 @@ use axum::response::Response;
 
 use super::api::failures::Failures;
 use super::user::console;
+use crate::app::App;
 use crate::bounds::{REGISTRATION_WINDOW, REGISTRATIONS_PER_ADDRESS};
-use crate::catalogue::SurfaceId;
+use crate::core::SurfaceId;
 use crate::metrics::decisions;
 use crate::mounts::Mounted;
-use crate::server::App;
 use crate::surface::attempts::Attempts;
 use crate::surface::password::Passwords;
 use crate::surface::recheck::Right;
@@ -59,7 +59,7 @@ impl Surface for Service {
 
     fn handle<'a>(&'a self, mounted: &'a Mounted, request: Request) -> Pending<'a, Response> {
         let handler = |request| super::handle(self, mounted, request);
-        Box::pin(decisions::follow((self, self.id()), request, handler))
+        Box::pin(decisions::follow((&self.metrics, self.id()), request, handler))
     }
 
     fn recheck<'a>(&'a self, mounted: &'a Mounted, request: Request) -> Pending<'a, Right> {

@@ -1,15 +1,12 @@
 //! `surfaces.cloudbackend.*` (SURFACES.md §3.2).
 
-use serde::{Deserialize, Serialize};
-use serde_json::Value;
-
-use crate::catalogue::SurfaceId;
-use crate::config::setting::{Expected, Setting, Size};
 use crate::config::surfaces::check::values::check_key;
 use crate::config::surfaces::check::{Report, path};
 use crate::config::surfaces::host::bare;
 use crate::config::surfaces::section::Roots;
 use crate::config::surfaces::{BaseUrl, Generated, SurfaceSettings};
+use crate::core::SurfaceId;
+use crate::core::setting::Size;
 
 words!(
     /// Which texts people read.

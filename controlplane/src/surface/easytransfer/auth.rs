@@ -6,7 +6,7 @@ use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 
 use crate::clock::iso;
-use crate::line::attached::Attached;
+use crate::surface::attached::Attached;
 use crate::surface::easytransfer::Service;
 use crate::surface::query::Invalid;
 use crate::surface::refusal::Refused;

@@ -16,12 +16,13 @@ use crate::audit;
 use crate::authority::Caller;
 use crate::catalogue::Entry;
 use crate::clock::iso;
-use crate::config::{OnceMode, Policy};
+use crate::core::query::Query;
+use crate::core::{OnceMode, Policy};
 use crate::line::decision::Decision;
 use crate::retention::receiver::Receiver;
 use crate::surface::disposition::attachment;
 use crate::surface::easytransfer::Service;
-use crate::surface::query::{Invalid, Query};
+use crate::surface::query::Invalid;
 use crate::surface::refusal::Refused;
 
 /// A permanent file may be fetched under one decision for this long.

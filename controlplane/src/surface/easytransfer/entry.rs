@@ -23,11 +23,11 @@ use tower::ServiceExt;
 use super::{cors, strangers, tus as uploads};
 use crate::authority::Presented;
 use crate::authority::open::is_open;
+use crate::core::percent::{self, Undecodable};
 use crate::line::decision::{add_fields, is_grant};
 use crate::line::meta::Meta;
 use crate::surface::cross_origin::is_preflight;
 use crate::surface::easytransfer::Service;
-use crate::surface::percent::{self, Undecodable};
 use crate::surface::refusal::Refused;
 
 /// `Tus-Resumable`

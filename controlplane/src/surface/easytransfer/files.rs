@@ -9,12 +9,14 @@ use serde_json::{Value, json};
 use super::shape;
 use crate::audit;
 use crate::authority::Caller;
-use crate::catalogue::{Entry, Scope, SurfaceId};
-use crate::config::Setting;
+use crate::catalogue::{Entry, Scope};
+use crate::core::Setting;
+use crate::core::SurfaceId;
+use crate::core::query::Query;
 use crate::line::decision::Decision;
 use crate::node::{Look, Node, Want};
 use crate::surface::easytransfer::Service;
-use crate::surface::query::{Invalid, Query};
+use crate::surface::query::{Invalid, number};
 use crate::surface::refusal::Refused;
 
 /// `page_size` at most; `per_page`, its later alias, goes further.
@@ -29,10 +31,10 @@ pub async fn list(
     RawQuery(query): RawQuery,
 ) -> Result<Json<Value>, Invalid> {
     let query = Query::parse(query.as_deref().unwrap_or_default());
-    let page = query.number("page", 1, 1..=u64::MAX)?;
+    let page = number(&query, "page", 1, 1..=u64::MAX)?;
     let page_size = match query.get("per_page") {
-        Some(_) if query.get("page_size").is_none() => query.number("per_page", PAGE_SIZE, 1..=PER_PAGE_MAX)?,
-        Some(_) | None => query.number("page_size", PAGE_SIZE, 1..=PAGE_SIZE_MAX)?,
+        Some(_) if query.get("page_size").is_none() => number(&query, "per_page", PAGE_SIZE, 1..=PER_PAGE_MAX)?,
+        Some(_) | None => number(&query, "page_size", PAGE_SIZE, 1..=PAGE_SIZE_MAX)?,
     };
     let include_partial = match query.get("include_partial") {
         None => true,

@@ -6,9 +6,9 @@ use serde_json::{Value, json};
 
 use crate::audit;
 use crate::authority::Caller;
-use crate::line::attached::Attached;
 use crate::people::Group;
 use crate::quota::Quota;
+use crate::surface::attached::Attached;
 use crate::surface::easytransfer::Service;
 use crate::surface::query::{Invalid, path_number};
 use crate::surface::refusal::Refused;

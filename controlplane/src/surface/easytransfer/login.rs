@@ -19,16 +19,17 @@ use crate::audit;
 use crate::authority::{Caller, Presented};
 use crate::bounds::LOGIN_STARTS_MAX;
 use crate::clock::iso;
-use crate::line::attached::Attached;
+use crate::core::query::Query;
 use crate::line::meta::Meta;
 use crate::login::{
     Arrival, Pending, PendingError, Profile, Provider, ProviderError, cookie_path, is_error_code, page, short_url,
 };
 use crate::people::{NewSession, People, PeopleError};
+use crate::surface::attached::Attached;
 use crate::surface::attempts::{Attempts, client};
 use crate::surface::easytransfer::Service;
 use crate::surface::link;
-use crate::surface::query::{Invalid, Query};
+use crate::surface::query::Invalid;
 use crate::surface::refusal::Refused;
 
 /// A browser's own login.

@@ -41,7 +41,8 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, any, delete, get, post, put};
 
 use super::refusal::Refused;
-use crate::catalogue::{Scope, SurfaceId};
+use crate::catalogue::Scope;
+use crate::core::SurfaceId;
 
 /// This dialect in the metrics.
 pub const NAME: &str = SurfaceId::EasyTransfer.name();

@@ -6,8 +6,9 @@ use http::HeaderName;
 use http::header::RETRY_AFTER;
 
 use crate::authority::Caller;
-use crate::catalogue::{Owner, UserId};
-use crate::config::UserCheck;
+use crate::catalogue::Owner;
+use crate::core::UserCheck;
+use crate::core::UserId;
 use crate::node::{Account, Room, Whose};
 use crate::quota::Quota;
 use crate::surface::easytransfer::Service;

@@ -6,7 +6,7 @@ use http::Method;
 
 use super::quota::{download_rate, upload_rate};
 use crate::authority::{Denied, Presented};
-use crate::catalogue::SurfaceId;
+use crate::core::SurfaceId;
 use crate::line::meta::Meta;
 use crate::node::Look;
 use crate::surface::easytransfer::Service;

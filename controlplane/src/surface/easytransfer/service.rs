@@ -10,12 +10,12 @@ use axum::response::Response;
 use tokio::sync::Semaphore;
 
 use super::login::Login;
-use super::{NAME, entry, recheck};
+use super::{entry, recheck};
+use crate::app::App;
 use crate::bounds::LIVE_AUDIENCE_MAX;
-use crate::catalogue::SurfaceId;
+use crate::core::SurfaceId;
 use crate::metrics::decisions;
 use crate::mounts::Mounted;
-use crate::server::App;
 use crate::surface::recheck::Right;
 use crate::surface::{Pending, Surface};
 
@@ -63,7 +63,7 @@ impl EasyTransfer {
 
     /// The paths over `service`.
     pub fn over(service: Service) -> Self {
-        let observed = (service.app.clone(), NAME);
+        let observed = (Arc::clone(&service.metrics), SurfaceId::EasyTransfer);
         let router =
             super::router(&service).layer(from_fn_with_state(observed, decisions::observe)).with_state(service.clone());
         Self { service, router }

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::catalogue::{Entry, Record};
 use crate::clock::iso;
-use crate::config::Policy;
+use crate::core::Policy;
 use crate::node::spans_of;
 
 /// What a file is called when its media type is unknown.
@@ -127,8 +127,8 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::catalogue::Keep;
     use crate::catalogue::tests::record;
+    use crate::retention::policy::Keep;
 
     fn entry(length: Option<u64>, spans: SpanSet) -> Entry {
         let id = ObjectId::from_bytes([1; 16]);

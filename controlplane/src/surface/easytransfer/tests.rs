@@ -15,12 +15,14 @@ use http_body_util::BodyExt;
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
+use crate::app::App;
 use crate::authority::Authority;
 use crate::authority::keys::Keys;
-use crate::config::{Config, Secret, Size};
+use crate::config::Config;
+use crate::core::{Secret, Size};
 use crate::people::{People, Profile};
-use crate::server::{App, Routes};
-use crate::surface::entry::handle;
+use crate::server::entry::Routes;
+use crate::server::entry::handle;
 
 const TUS: &str = "application/offset+octet-stream";
 

@@ -7,12 +7,13 @@ use serde_json::{Value, json};
 use crate::audit;
 use crate::authority::Caller;
 use crate::catalogue::Owner;
-use crate::config::Setting;
+use crate::core::Setting;
+use crate::core::query::Query;
 use crate::people::{Role, User};
 use crate::quota::Quota;
 use crate::surface::easytransfer::OWN;
 use crate::surface::easytransfer::Service;
-use crate::surface::query::{Invalid, Query, path_number};
+use crate::surface::query::{Invalid, path_number};
 use crate::surface::refusal::Refused;
 
 /// `GET /api/users/me`

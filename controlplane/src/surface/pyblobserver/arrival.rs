@@ -14,7 +14,8 @@ use super::refusal::Refusal;
 use super::user::User;
 use super::{file, room};
 use crate::audit;
-use crate::catalogue::{Principal, SurfaceId};
+use crate::catalogue::Principal;
+use crate::core::SurfaceId;
 use crate::node::Edit;
 
 /// A file whose content is being received; part of a memo.

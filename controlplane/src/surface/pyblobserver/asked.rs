@@ -8,8 +8,10 @@ use http::{HeaderMap, Method};
 use super::refusal::Refusal;
 use super::tokens;
 use crate::authority::origin;
-use crate::catalogue::{Owner, SurfaceId};
+use crate::catalogue::Owner;
 use crate::config::Config;
+use crate::core::SurfaceId;
+use crate::core::query::Query;
 use crate::line::meta::Meta;
 use crate::mounts::Mounted;
 use crate::node::{Account, Node};
@@ -17,7 +19,6 @@ use crate::surface::attempts;
 use crate::surface::link;
 use crate::surface::pyblobserver::Service;
 use crate::surface::pyblobserver::settings::PyBlobServer;
-use crate::surface::query::Query;
 
 /// Bytes of one MB, here as in the original.
 pub const MB: u64 = 1 << 20;

@@ -12,12 +12,13 @@ use super::asked::Asked;
 use super::refusal::Refusal;
 use super::{file, mime};
 use crate::audit;
-use crate::catalogue::{Entry, SurfaceId};
+use crate::catalogue::Entry;
 use crate::clock::imf;
+use crate::core::SurfaceId;
+use crate::core::html::escaped;
 use crate::line::decision::Decision;
 use crate::surface::delivery;
 use crate::surface::disposition::{self, Show};
-use crate::surface::html::escaped;
 
 /// Nothing but the picture, from here.
 const PAGE_POLICY: &str = "default-src 'none'; img-src 'self'; style-src 'unsafe-inline'";

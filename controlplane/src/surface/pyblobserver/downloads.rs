@@ -11,7 +11,8 @@ use std::time::Duration;
 use super::Service;
 use super::file::{self, Detail};
 use super::user::User;
-use crate::catalogue::{Entry, NotKept, SurfaceId};
+use crate::catalogue::{Entry, NotKept};
+use crate::core::SurfaceId;
 use crate::node::{Edit, Node};
 
 /// How often counts are written down.

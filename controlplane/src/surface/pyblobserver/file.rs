@@ -9,11 +9,13 @@ use super::asked::{Asked, owner};
 use super::downloads::Tally;
 use super::stamp::stamp;
 use super::{mime, short};
-use crate::catalogue::{Entry, Keep, Kind, Owner, Record, SurfaceId};
-use crate::config::Policy;
+use crate::catalogue::{Entry, Kind, Owner, Record};
+use crate::core::Policy;
+use crate::core::SurfaceId;
 use crate::node::Node;
 use crate::node::key_locks::KeyGuard;
 use crate::retention::once::Once;
+use crate::retention::policy::Keep;
 
 /// What only this dialect knows of a record.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -7,7 +7,8 @@ use serde_json::Value;
 use super::asked::{Asked, owner};
 use super::file;
 use super::refusal::Refusal;
-use crate::catalogue::{Entry, Scope, SurfaceId};
+use crate::catalogue::{Entry, Scope};
+use crate::core::SurfaceId;
 use crate::node::{Node, Want};
 
 /// Lists.

@@ -49,11 +49,11 @@ use upload::Files;
 
 use crate::line::decision::{Decision, add_fields};
 use crate::line::meta::{Call, Meta};
-use crate::line::told::Told;
 use crate::mounts::Mounted;
 use crate::surface::cross_origin::{CrossOrigin, is_preflight};
 use crate::surface::pyblobserver::settings::PyBlobServer;
 use crate::surface::recheck::Right;
+use crate::surface::told::Told;
 
 const METHODS: &str = "GET, POST, PUT, DELETE";
 const METHODS_EXTENDED: &str = "GET, POST, PUT, DELETE, PATCH, HEAD, OPTIONS";

@@ -5,7 +5,7 @@
 
 use http::Method;
 
-use crate::surface::percent::{self, Undecodable};
+use crate::core::percent::{self, Undecodable};
 
 /// A resource. What a client put into the path is text, decoded.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -9,10 +9,10 @@ use axum::response::Response;
 use super::downloads::Downloads;
 use super::rate::Limiter;
 use super::upkeep;
-use crate::catalogue::SurfaceId;
+use crate::app::App;
+use crate::core::SurfaceId;
 use crate::metrics::decisions;
 use crate::mounts::Mounted;
-use crate::server::App;
 use crate::surface::recheck::Right;
 use crate::surface::{Pending, Surface};
 
@@ -49,7 +49,7 @@ impl Surface for Service {
 
     fn handle<'a>(&'a self, mounted: &'a Mounted, request: Request) -> Pending<'a, Response> {
         let handler = |request| super::handle(self, mounted, request);
-        Box::pin(decisions::follow((self, self.id()), request, handler))
+        Box::pin(decisions::follow((&self.metrics, self.id()), request, handler))
     }
 
     fn recheck<'a>(&'a self, _: &'a Mounted, request: Request) -> Pending<'a, Right> {

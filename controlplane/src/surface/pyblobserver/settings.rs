@@ -1,16 +1,15 @@
 //! `surfaces.pyblobserver.*` (SURFACES.md §3.4).
 
-use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::catalogue::SurfaceId;
 use crate::config::reader::Reader;
 use crate::config::reload::Hot;
-use crate::config::setting::{Expected, Secret, Setting};
 use crate::config::surfaces::check::values::{check_holders, repeated};
 use crate::config::surfaces::check::{Report, path};
 use crate::config::surfaces::section::{Roots, Table};
 use crate::config::surfaces::{BaseUrl, Credential, SurfaceSettings, Zone};
+use crate::core::SurfaceId;
+use crate::core::setting::{Expected, Secret, Setting};
 
 /// Who gets a user's first token, and who may look at a user.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -13,14 +13,17 @@ use tokio::sync::watch;
 
 use super::file::{self, Detail};
 use super::{Service, downloads, upkeep};
+use crate::app::App;
 use crate::authority::Authority;
-use crate::catalogue::{Beginning, Change, Commit, Keeper, NotKept, SurfaceId};
+use crate::catalogue::{Beginning, Change, Commit, Keeper, NotKept};
+use crate::config::Config;
 use crate::config::surfaces::Credential;
-use crate::config::{Config, Secret};
+use crate::core::Secret;
+use crate::core::SurfaceId;
 use crate::node::{Edit, Node};
-use crate::server::{App, Routes};
+use crate::server::entry::Routes;
+use crate::server::entry::handle;
 use crate::surface::Surface;
-use crate::surface::entry::handle;
 use crate::surface::pyblobserver::settings::AllowedUser;
 use crate::surface::pyblobserver::settings::PyBlobServer;
 

@@ -9,7 +9,7 @@ use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq;
 
 use super::user::User;
-use crate::catalogue::SurfaceId;
+use crate::core::SurfaceId;
 use crate::node::Node;
 use crate::surface::pyblobserver::settings::{AllowedUser, PyBlobServer};
 
@@ -90,8 +90,8 @@ fn equal(a: &Digest, b: &Digest) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::Secret;
     use crate::config::surfaces::Credential;
+    use crate::core::Secret;
 
     #[test]
     fn section_2_1_only_bearer_counts() {

@@ -9,7 +9,8 @@ use super::delete::{is_expired, remove};
 use super::downloads::FLUSH;
 use super::file;
 use super::tus::finished;
-use crate::catalogue::{NotKept, SurfaceId};
+use crate::catalogue::NotKept;
+use crate::core::SurfaceId;
 use crate::surface::pyblobserver::Service;
 use crate::surface::pyblobserver::settings::PyBlobServer;
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::name::Name;
 use super::refusal::Refusal;
 use super::{Job, store};
-use crate::catalogue::SurfaceId;
+use crate::core::SurfaceId;
 use crate::node::Edit;
 use crate::surface::secure_file_transfer::Service;
 use crate::surface::secure_file_transfer::settings::SecureFileTransfer;

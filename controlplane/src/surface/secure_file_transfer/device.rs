@@ -20,17 +20,18 @@ use tokio::sync::OnceCell;
 use super::refusal::Refusal;
 use crate::audit;
 use crate::authority::origin;
-use crate::catalogue::{Owner, SurfaceId};
-use crate::line::attached::Attached;
+use crate::catalogue::Owner;
+use crate::core::SurfaceId;
+use crate::core::query::Query;
 use crate::line::decision::Decision;
-use crate::line::told;
 use crate::node::Account;
+use crate::surface::attached::Attached;
 use crate::surface::jwt;
 use crate::surface::multipart::BodyType;
 use crate::surface::password::{Busy, Passwords, Purpose};
-use crate::surface::query::Query;
 use crate::surface::secure_file_transfer::Service;
 use crate::surface::secure_file_transfer::settings::{Device, DeviceSecret, SecureFileTransfer};
+use crate::surface::told;
 
 const DEVICE_BYTES_MAX: usize = 128;
 /// Largest field of a login.

@@ -14,7 +14,7 @@ use super::name::File;
 use super::refusal::Refusal;
 use super::{Job, store};
 use crate::audit;
-use crate::catalogue::SurfaceId;
+use crate::core::SurfaceId;
 use crate::line::decision::Decision;
 use crate::surface::delivery;
 use crate::surface::disposition::attachment_in_full;

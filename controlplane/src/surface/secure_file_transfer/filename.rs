@@ -1,7 +1,7 @@
 //! Names of files (CONTRACT.md §3.4): compared byte by byte, and never part of a path.
 
 use super::refusal::Refusal;
-use crate::surface::percent;
+use crate::core::percent;
 
 /// Longest name, in bytes.
 const BYTES_MAX: usize = 255;

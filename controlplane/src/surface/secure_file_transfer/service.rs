@@ -7,10 +7,10 @@ use axum::extract::Request;
 use axum::response::Response;
 
 use super::{cleanup, device, store};
-use crate::catalogue::SurfaceId;
+use crate::app::App;
+use crate::core::SurfaceId;
 use crate::metrics::decisions;
 use crate::mounts::Mounted;
-use crate::server::App;
 use crate::surface::openings::Openings;
 use crate::surface::password::Passwords;
 use crate::surface::recheck::Right;
@@ -59,7 +59,7 @@ impl Surface for Service {
 
     fn handle<'a>(&'a self, _: &'a Mounted, request: Request) -> Pending<'a, Response> {
         let handler = |request| super::handle(self, request);
-        Box::pin(decisions::follow((self, self.id()), request, handler))
+        Box::pin(decisions::follow((&self.metrics, self.id()), request, handler))
     }
 
     fn recheck<'a>(&'a self, _: &'a Mounted, request: Request) -> Pending<'a, Right> {

@@ -3,12 +3,12 @@
 use serde_json::{Value, json};
 
 use crate::bounds::PIECES_MAX;
-use crate::catalogue::SurfaceId;
-use crate::config::setting::{Expected, Secret, Setting, Size};
 use crate::config::surfaces::check::values::{check_key, repeated};
 use crate::config::surfaces::check::{Report, path};
 use crate::config::surfaces::section::Roots;
 use crate::config::surfaces::{Generated, SurfaceSettings};
+use crate::core::SurfaceId;
+use crate::core::setting::{Expected, Secret, Setting, Size};
 use crate::surface::password::is_usable;
 
 table! {

@@ -8,7 +8,7 @@ use super::name::Name;
 use super::refusal::Refusal;
 use super::{Job, store};
 use crate::audit;
-use crate::catalogue::SurfaceId;
+use crate::core::SurfaceId;
 use crate::surface::secure_file_transfer::Service;
 
 /// The FileStatus of a name: of its upload when there is one (CONTRACT.md §6.2 item 6).

@@ -24,11 +24,13 @@ use super::name::{Arrived, File, Name, Place, Step};
 use super::refusal::Refusal;
 use crate::authority::table::Table;
 use crate::bounds::{NAMES_REMEMBERED_MAX, STEPS_KEPT_MAX, STEPS_KEPT_MIN};
-use crate::catalogue::{Keep, Kind, Record, SurfaceId};
-use crate::config::Policy;
+use crate::catalogue::{Kind, Record};
+use crate::core::Policy;
+use crate::core::SurfaceId;
 use crate::node::edit::Document;
 use crate::node::{Edit, Node, Room, Whose};
 use crate::retention::once::Once;
+use crate::retention::policy::Keep;
 use crate::surface::secure_file_transfer::Service;
 
 const SURFACE: SurfaceId = SurfaceId::SecureFileTransfer;

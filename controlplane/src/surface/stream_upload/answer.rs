@@ -8,7 +8,8 @@ use serde_json::{Value, json};
 use super::chunk::Chunk;
 use super::store::{self, Digests};
 use super::upload::{About, Upload};
-use crate::catalogue::{Entry, SurfaceId};
+use crate::catalogue::Entry;
+use crate::core::SurfaceId;
 use crate::node::Look;
 use crate::surface::stream_upload::Service;
 

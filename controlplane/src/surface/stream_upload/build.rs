@@ -11,7 +11,7 @@ use super::store::{self, Digests, State};
 use super::upload::{Finish, Upload};
 use super::user::User;
 use super::{Memo, Note};
-use crate::catalogue::SurfaceId;
+use crate::core::SurfaceId;
 use crate::line::decision::Decision;
 use crate::surface::stream_upload::Service;
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::store;
-use crate::catalogue::SurfaceId;
+use crate::core::SurfaceId;
 use crate::surface::stream_upload::Service;
 use crate::surface::stream_upload::settings::StreamUpload;
 

@@ -5,7 +5,7 @@ use http::{HeaderMap, HeaderValue};
 use super::refusal::Refusal;
 use super::upload::About;
 use crate::catalogue::text::is_media_type;
-use crate::surface::percent;
+use crate::core::percent;
 
 const NAME_BYTES_MAX: usize = 255;
 const ID_BYTES_MAX: usize = 128;

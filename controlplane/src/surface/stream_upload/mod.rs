@@ -41,12 +41,12 @@ use super::cross_origin::is_preflight;
 use super::link;
 use super::recheck::Right;
 use crate::audit;
-use crate::catalogue::SurfaceId;
+use crate::core::SurfaceId;
 use crate::line::decision::add_fields;
 use crate::line::meta::Meta;
-use crate::line::told::Told;
 use crate::mounts::Mounted;
 use crate::surface::stream_upload::settings::StreamUpload;
+use crate::surface::told::Told;
 
 /// This dialect in messages and metrics.
 pub const NAME: &str = "stream_upload";

@@ -2,12 +2,12 @@
 
 use serde_json::{Value, json};
 
-use crate::catalogue::SurfaceId;
-use crate::config::setting::{Expected, Secret, Setting, Size};
 use crate::config::surfaces::check::values::check_holders;
 use crate::config::surfaces::check::{Report, path};
 use crate::config::surfaces::section::Roots;
 use crate::config::surfaces::{BaseUrl, Credential, SurfaceSettings};
+use crate::core::SurfaceId;
+use crate::core::setting::{Expected, Secret, Setting, Size};
 
 /// A stream token has at least this many characters (SURFACES.md §4 item 7).
 const STREAM_TOKEN_MIN: usize = 8;

@@ -17,10 +17,12 @@ use serde::{Deserialize, Serialize};
 use super::refusal::Refusal;
 use super::upload::{self, About, Page, Upload};
 use super::user::User;
-use crate::catalogue::{Entry, Keep, Kind, Record, SurfaceId};
-use crate::config::Policy;
+use crate::catalogue::{Entry, Kind, Record};
+use crate::core::Policy;
+use crate::core::SurfaceId;
 use crate::node::{Edit, Node, Room};
 use crate::retention::once::Once;
+use crate::retention::policy::Keep;
 use crate::surface::stream_upload::Service;
 use crate::surface::stream_upload::settings::StreamUpload;
 

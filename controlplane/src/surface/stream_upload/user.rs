@@ -8,10 +8,11 @@ use serde::{Deserialize, Serialize};
 
 use super::refusal::Refusal;
 use crate::authority::{Denied, Presented, Standing, origin};
-use crate::catalogue::{Owner, SurfaceId};
+use crate::catalogue::Owner;
+use crate::core::SurfaceId;
+use crate::core::query::Query;
 use crate::node::Account;
 use crate::surface::cross_origin::CrossOrigin;
-use crate::surface::query::Query;
 use crate::surface::stream_upload::Service;
 use crate::surface::stream_upload::settings::StreamUpload;
 

@@ -12,7 +12,8 @@ use rustix::process::Signal;
 
 use super::*;
 use crate::catalogue::tests::{record, told};
-use crate::catalogue::{Held, NotKept, SurfaceId};
+use crate::catalogue::{Held, NotKept};
+use crate::core::SurfaceId;
 use mirror::Batch;
 use server::{Server, until};
 

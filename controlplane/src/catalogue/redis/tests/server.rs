@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use redis::{Connection, FromRedisValue};
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::config::Secret;
+use crate::core::Secret;
 
 /// A running server; the same data when it is started again.
 pub struct Server {

@@ -3,10 +3,10 @@
 use std::net::SocketAddr;
 
 use super::{Report, path};
-use crate::catalogue::SurfaceId;
 use crate::config::Config;
 use crate::config::surfaces::Section;
 use crate::config::surfaces::host::bare;
+use crate::core::SurfaceId;
 
 /// First segments that belong to the node itself.
 const RESERVED: [&str; 5] = ["static", "docs", "redoc", "openapi.json", "metrics"];

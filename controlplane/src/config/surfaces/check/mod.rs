@@ -7,9 +7,9 @@
 mod conflicts;
 pub mod values;
 
-use crate::catalogue::SurfaceId;
 use crate::config::Config;
 use crate::config::reader::{Fault, Shown, Source};
+use crate::core::SurfaceId;
 
 /// Everything that is wrong, but for keys of which `known` tells a fault already: their value is not the one that was meant.
 pub fn faults(config: &Config, shown: &[Shown], known: &[Fault]) -> Vec<Fault> {

@@ -10,7 +10,7 @@ fn refused(yaml: &str) -> Vec<String> {
     // All are there: a surface that nobody names has no faults.
     let all = ["SECURE_FILE_TRANSFER", "CLOUDBACKEND", "STREAM_UPLOAD", "PYBLOBSERVER"];
     let environment = all.map(|name| (format!("SURFACES__{name}"), "{}".to_owned())).into();
-    match from_layers(Layers { file: Some(("test.yaml".into(), file)), environment, ..Layers::default() }) {
+    match from_layers(Layers { file: Some(("test.yaml".into(), file)), environment, ..Layers::all() }) {
         Ok(_) => Vec::new(),
         Err(ConfigError::Faults(faults)) => faults.iter().map(ToString::to_string).collect(),
         Err(other) => panic!("{other}"),

@@ -4,8 +4,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Report, path};
-use crate::catalogue::SurfaceId;
 use crate::config::surfaces::{Credential, Generated, Mount, Surfaces};
+use crate::core::SurfaceId;
 
 /// A configured key that signs tokens has at least this many bytes (SURFACES.md §4 item 7).
 const KEY_BYTES_MIN: usize = 16;

@@ -13,13 +13,13 @@ use serde_json::{Map, Value};
 
 use super::refusal::Refusal;
 use super::route::is_get;
-use crate::line::attached::Attached;
+use crate::core::query::Query;
 use crate::line::decision::Decision;
 use crate::line::meta::{Call, Meta};
-use crate::line::told::Told;
+use crate::surface::attached::Attached;
 use crate::surface::cloudbackend::Service;
 use crate::surface::multipart::BodyType;
-use crate::surface::query::Query;
+use crate::surface::told::Told;
 
 /// Largest value of a form's field, and all of them.
 const FIELD_BYTES_MAX: u64 = 64 << 10;

@@ -3,7 +3,7 @@
 //! Must stay true: a number is given out and written down in one edit under the counter's lock, so none comes twice, also
 //! when its bearer is gone.
 
-use crate::catalogue::SurfaceId;
+use crate::core::SurfaceId;
 use crate::node::key_locks::KeyGuard;
 use crate::node::{Edit, Node};
 

@@ -7,7 +7,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::bounds::DECLARED_OPEN_MAX;
-use crate::catalogue::SurfaceId;
+use crate::core::SurfaceId;
 use crate::node::{Edit, Node};
 use crate::surface::cloudbackend::api::counter::part;
 

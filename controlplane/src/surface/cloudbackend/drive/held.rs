@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use etransfer_contract::ObjectId;
 
-use crate::catalogue::SurfaceId;
+use crate::core::SurfaceId;
 use crate::node::key_locks::KeyGuard;
 use crate::node::{Edit, Node};
 use crate::surface::cloudbackend::oss::key::Key;

@@ -9,7 +9,7 @@
 //! items (CONTRACT.md §A8).
 
 use super::item::Item;
-use crate::catalogue::SurfaceId;
+use crate::core::SurfaceId;
 use crate::node::key_locks::KeyGuard;
 use crate::node::{Edit, Node};
 use crate::surface::cloudbackend::api::counter::{number, part};

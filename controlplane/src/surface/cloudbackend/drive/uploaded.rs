@@ -24,7 +24,7 @@ use super::path::FolderPath;
 use super::refusal::Refusal;
 use super::store::Drive;
 use crate::audit;
-use crate::catalogue::SurfaceId;
+use crate::core::SurfaceId;
 use crate::node::Edit;
 use crate::surface::cloudbackend::api::counter::Counter;
 use crate::surface::cloudbackend::api::{self, Asked, told};

@@ -3,7 +3,8 @@
 use std::net::IpAddr;
 
 use super::share::{Share, Subject};
-use crate::catalogue::{Docs, SurfaceId};
+use crate::catalogue::Docs;
+use crate::core::SurfaceId;
 use crate::golden::{TIME, documents, golden, node, put_documents};
 use crate::node::Edit;
 

@@ -15,8 +15,8 @@ use super::parameters::Parameters;
 use super::refusal::Refusal;
 use super::stored::{Headers, value};
 use crate::audit;
-use crate::catalogue::SurfaceId;
 use crate::clock::imf;
+use crate::core::SurfaceId;
 use crate::line::decision::Decision;
 use crate::surface::delivery;
 

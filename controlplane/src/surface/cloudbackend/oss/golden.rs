@@ -6,7 +6,8 @@ use super::key::Key;
 use super::objects;
 use super::stored::{Headers, Stored};
 use crate::catalogue::tests::record;
-use crate::catalogue::{Owner, Record, SurfaceId};
+use crate::catalogue::{Owner, Record};
+use crate::core::SurfaceId;
 use crate::golden::{TIME, check_json, golden, object};
 
 #[test]

@@ -6,7 +6,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::refusal::Refusal;
-use crate::surface::percent;
+use crate::core::percent;
 
 const BYTES_MAX: usize = 1023;
 

@@ -43,15 +43,15 @@ use self::parameters::Parameters;
 use self::place::Style;
 use self::refusal::Refusal;
 use crate::audit;
-use crate::catalogue::SurfaceId;
 use crate::config::surfaces::host::bare;
+use crate::core::SurfaceId;
 use crate::line::decision::{Decision, add_fields};
-use crate::line::told::Told;
 use crate::metrics::decisions::Route;
 use crate::mounts::Mounted;
 use crate::surface::cloudbackend::Service;
 use crate::surface::cloudbackend::settings::CloudBackend;
 use crate::surface::cross_origin::CrossOrigin;
+use crate::surface::told::Told;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-oss-request-id");
 

@@ -3,7 +3,8 @@
 //! Must stay true: an object that a file of somebody's drive is, is neither replaced nor removed; of two requests to one
 //! key, one is decided after the other.
 
-use crate::catalogue::{Entry, SurfaceId};
+use crate::catalogue::Entry;
+use crate::core::SurfaceId;
 use crate::node::{Edit, Node};
 use crate::surface::cloudbackend::settings::CloudBackend;
 

@@ -1,7 +1,7 @@
 //! The query of a request to the bucket. Of a repeated parameter the first counts (CONTRACT.md §B6).
 
 use super::refusal::Refusal;
-use crate::surface::percent;
+use crate::core::percent;
 
 /// Parameters in order.
 #[derive(Debug, Default)]

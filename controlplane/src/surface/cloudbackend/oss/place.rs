@@ -2,7 +2,7 @@
 
 use super::key::Key;
 use super::refusal::Refusal;
-use crate::surface::percent;
+use crate::core::percent;
 
 /// What a request is about.
 #[derive(Debug, PartialEq, Eq)]

@@ -13,8 +13,8 @@ use sha1::Sha1;
 use subtle::ConstantTimeEq;
 
 use super::parameters::Parameters;
+use crate::core::percent;
 use crate::surface::cloudbackend::settings::CloudBackend;
-use crate::surface::percent;
 
 /// Parameters that are part of what is signed; all others are not. Sorted.
 const SIGNED: [&str; 49] = [

@@ -7,7 +7,7 @@ use http::StatusCode;
 use super::fit::{self, EMAIL_TAKEN, Faults};
 use super::{Account, session, settings};
 use crate::audit;
-use crate::catalogue::SurfaceId;
+use crate::core::SurfaceId;
 use crate::node::Edit;
 use crate::surface::cloudbackend::api::{Asked, Refusal, told};
 use crate::surface::cloudbackend::{drive, drop};

@@ -22,7 +22,7 @@ use super::register::{Applicant, create};
 use super::{Account, session};
 use crate::audit;
 use crate::bounds::PASSWORD_CHARS_MIN;
-use crate::catalogue::SurfaceId;
+use crate::core::SurfaceId;
 use crate::node::Edit;
 use crate::socket;
 use crate::surface::cloudbackend::Service;

@@ -5,12 +5,12 @@ use etransfer_tests::examples;
 use super::console::{Command, Listed};
 use super::token::{Claims, Kind};
 use super::{Account, COUNTER, session};
+use crate::app::App;
 use crate::authority::Authority;
-use crate::catalogue::SurfaceId;
 use crate::config::Config;
+use crate::core::SurfaceId;
 use crate::golden::{NAME, TIME, check_json, check_json_text, documents, golden, put_documents};
 use crate::node::Edit;
-use crate::server::App;
 use crate::surface::cloudbackend::api::counter::Counter;
 use crate::surface::cloudbackend::settings::CloudBackend;
 

@@ -11,7 +11,7 @@ use super::token::{self, Claims, Kind};
 use super::{Account, fit};
 use crate::audit;
 use crate::authority::guesses::Principal;
-use crate::catalogue::SurfaceId;
+use crate::core::SurfaceId;
 use crate::node::Edit;
 use crate::surface::cloudbackend::api::texts::Text;
 use crate::surface::cloudbackend::api::{Asked, Refusal, told};

@@ -9,7 +9,7 @@ use super::Account;
 use super::fit::{self, EMAIL_TAKEN, Faults, NAME_TAKEN};
 use super::session::{self, Tokens};
 use crate::audit;
-use crate::catalogue::SurfaceId;
+use crate::core::SurfaceId;
 use crate::node::{Edit, Node};
 use crate::surface::cloudbackend::api::counter::Counter;
 use crate::surface::cloudbackend::api::{Asked, Refusal, told};

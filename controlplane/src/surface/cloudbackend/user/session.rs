@@ -17,7 +17,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::token::{Claims, Kind};
-use crate::catalogue::{NotKept, SurfaceId};
+use crate::catalogue::NotKept;
+use crate::core::SurfaceId;
 use crate::node::key_locks::KeyGuard;
 use crate::node::{Edit, Node};
 use crate::surface::cloudbackend::api::counter::part;

@@ -9,7 +9,7 @@ use super::login::Guess;
 use super::{Account, session};
 use crate::audit;
 use crate::bounds::PASSWORD_CHARS_MIN;
-use crate::catalogue::SurfaceId;
+use crate::core::SurfaceId;
 use crate::node::Edit;
 use crate::surface::cloudbackend::api::counter::Counter;
 use crate::surface::cloudbackend::api::texts::Text;

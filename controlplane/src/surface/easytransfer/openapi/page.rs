@@ -5,7 +5,7 @@ use std::fmt::Write;
 use serde_json::Value;
 
 use super::resolved;
-use crate::surface::html::escaped;
+use crate::core::html::escaped;
 
 /// Of the page; its hash stands in the page's policy.
 pub const STYLE: &str = "body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem}\

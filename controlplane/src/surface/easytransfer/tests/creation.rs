@@ -165,7 +165,7 @@ async fn c13_the_check_of_a_load_balancer_is_answered() {
 
 #[tokio::test]
 async fn section_3_a_token_policy_is_the_default_of_its_uploads() {
-    use crate::config::{Policy, TokenPolicy};
+    use crate::core::{Policy, TokenPolicy};
     let node = Node::new(|config| {
         let policy = TokenPolicy { policy: Policy::DownloadOnce, ttl: None };
         config.retention.token_policies.insert(Secret::new("secret"), policy);

@@ -2,7 +2,8 @@
 
 use super::*;
 use crate::catalogue::tests::record;
-use crate::catalogue::{Owner, Record, SurfaceId};
+use crate::catalogue::{Owner, Record};
+use crate::core::SurfaceId;
 
 #[tokio::test]
 async fn section_2_6_newest_change_first_in_pages() {

@@ -1,8 +1,9 @@
 //! CONTRACT.md §1.2, §3, §4, §6.2, §6.3, §8.6: what belongs to whom, and who may do what.
 
 use super::*;
-use crate::catalogue::{Owner, SurfaceId};
-use crate::config::{Policy, UserCheck};
+use crate::catalogue::Owner;
+use crate::core::SurfaceId;
+use crate::core::{Policy, UserCheck};
 use crate::quota::{Quota, RoleQuotas};
 
 fn quotas(user: Quota) -> RoleQuotas {

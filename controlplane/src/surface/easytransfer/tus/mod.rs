@@ -13,7 +13,8 @@ use axum::routing::{MethodRouter, head, post};
 use etransfer_contract::ObjectId;
 
 use crate::authority::Caller;
-use crate::catalogue::{Entry, Kind, SurfaceId};
+use crate::catalogue::{Entry, Kind};
+use crate::core::SurfaceId;
 use crate::node::{Look, Node};
 use crate::surface::easytransfer::Service;
 use crate::surface::refusal::Refused;

@@ -13,11 +13,12 @@ use super::{cache_ms, expires_after_s, extensions, find, is_final};
 use crate::audit;
 use crate::authority::Caller;
 use crate::catalogue::{Entry, Kind};
-use crate::config::Policy;
+use crate::core::Policy;
+use crate::core::query::Query;
 use crate::line::decision::Decision;
 use crate::surface::easytransfer::Service;
 use crate::surface::easytransfer::shape;
-use crate::surface::query::Query;
+use crate::surface::query::number;
 use crate::surface::refusal::Refused;
 
 /// Ranges of a page, and at most.
@@ -94,8 +95,8 @@ pub async fn ranges(
 ) -> Result<Json<Value>, Refused> {
     let entry = find(&app.node, &caller, &path)?;
     let query = Query::parse(query.as_deref().unwrap_or_default());
-    let from = query.number("from", 0, 0..=u64::MAX)?;
-    let limit = query.number("limit", RANGES, 1..=RANGES_MAX)?;
+    let from = number(&query, "from", 0, 0..=u64::MAX)?;
+    let limit = number(&query, "limit", RANGES, 1..=RANGES_MAX)?;
     let whole = Span::new(0, entry.record.length.filter(|_| entry.record.is_complete()).unwrap_or(0));
     let spans: SpanSet = match (&entry.presence, whole) {
         (_, Some(whole)) => [whole].into_iter().collect(),

@@ -4,7 +4,8 @@ use super::file::{self, Detail};
 use super::tokens::{self, issued_key};
 use super::tus::finished;
 use super::user::User;
-use crate::catalogue::{Docs, Record, SurfaceId};
+use crate::catalogue::{Docs, Record};
+use crate::core::SurfaceId;
 use crate::golden::{NAME, TIME, check_json, documents, golden, node, object, put_documents};
 use crate::node::Edit;
 

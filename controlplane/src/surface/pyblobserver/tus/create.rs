@@ -7,8 +7,9 @@ use http::StatusCode;
 
 use super::{became, expires_ms, finished, put};
 use crate::audit;
-use crate::catalogue::{Principal, Record, Scope, SurfaceId};
+use crate::catalogue::{Principal, Record, Scope};
 use crate::clock::imf;
+use crate::core::SurfaceId;
 use crate::line::decision::Decision;
 use crate::node::Edit;
 use crate::surface::pyblobserver::asked::Asked;

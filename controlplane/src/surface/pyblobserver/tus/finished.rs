@@ -5,7 +5,8 @@
 use etransfer_contract::ObjectId;
 
 use super::is_over;
-use crate::catalogue::{NotKept, SurfaceId};
+use crate::catalogue::NotKept;
+use crate::core::SurfaceId;
 use crate::node::{Edit, Look, Node};
 use crate::surface::pyblobserver::Service;
 use crate::surface::pyblobserver::file::Detail;

@@ -20,7 +20,8 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use super::asked::Asked;
 use super::file::{self, Detail};
 use super::refusal::Refusal;
-use crate::catalogue::{Entry, Record, SurfaceId};
+use crate::catalogue::{Entry, Record};
+use crate::core::SurfaceId;
 use crate::line::decision::Decision;
 use crate::node::{Look, Node};
 

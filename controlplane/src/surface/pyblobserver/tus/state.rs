@@ -8,7 +8,8 @@ use http::StatusCode;
 
 use super::{became, expires_ms, finished};
 use crate::audit;
-use crate::catalogue::{Entry, SurfaceId};
+use crate::catalogue::Entry;
+use crate::core::SurfaceId;
 use crate::line::decision::Decision;
 use crate::node::Edit;
 use crate::surface::pyblobserver::asked::Asked;

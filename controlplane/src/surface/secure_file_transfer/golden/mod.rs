@@ -11,12 +11,13 @@ use super::content::{Extent, Source};
 use super::name::{Arrived, File, Name, Place, Step, Upload, Verdict};
 use super::store::{self, Kept};
 use super::{Job, Memo, Note, Service};
+use crate::app::App;
 use crate::authority::Authority;
 use crate::bounds::PIECES_MAX;
-use crate::catalogue::{Beginning, Docs, Record, SurfaceId};
+use crate::catalogue::{Beginning, Docs, Record};
 use crate::config::Config;
+use crate::core::SurfaceId;
 use crate::golden::{NAME, TIME, check_json, check_json_text, documents, object, put_documents};
-use crate::server::App;
 
 fn golden(name: &str, about: &str) -> etransfer_tests::golden::Golden {
     crate::golden::golden("surface/secure_file_transfer", name, about)

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use tokio::sync::watch;
 
 use super::*;
+use crate::app::App;
 use crate::authority::Authority;
 use crate::bounds::{PIECES_MAX, STEPS_KEPT_MIN};
 use crate::catalogue::tests::{Cost, Counting};
 use crate::config::Config;
-use crate::server::App;
 use crate::surface::secure_file_transfer::content::Content;
 use crate::surface::secure_file_transfer::store::Kept;
 

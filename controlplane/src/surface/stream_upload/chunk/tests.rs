@@ -5,14 +5,15 @@ use std::sync::Arc;
 use tokio::sync::watch;
 
 use super::*;
+use crate::app::App;
 use crate::authority::Authority;
 use crate::bounds::CHUNKS_PER_PAGE;
+use crate::catalogue::Owner;
 use crate::catalogue::tests::{Cost, Counting};
-use crate::catalogue::{Owner, SurfaceId};
 use crate::config::Config;
+use crate::core::SurfaceId;
 use crate::line::meta::{BodyKind, Call};
 use crate::node::Edit;
-use crate::server::App;
 use crate::surface::stream_upload::upload::About;
 
 /// A node over a catalogue that outlives it.

@@ -8,7 +8,8 @@ use super::upload::{About, Arrived, Place, Upload};
 use super::user::User;
 use super::{Memo, Note};
 use crate::bounds::CHUNKS_PER_PAGE;
-use crate::catalogue::{Docs, Owner, SurfaceId};
+use crate::catalogue::{Docs, Owner};
+use crate::core::SurfaceId;
 use crate::golden::{NAME, TIME, check_json, check_json_text, documents, json, node, object, put_documents};
 
 fn golden(name: &str, about: &str) -> etransfer_tests::golden::Golden {

@@ -9,11 +9,11 @@ use axum::response::{IntoResponse, Response};
 use etransfer_contract::grant::Act;
 use http_body_util::{BodyExt, Limited};
 
-use super::decision::Decision;
-use super::meta::{Call, Meta};
+use super::refusal::Refused;
+use crate::app::App;
 use crate::bounds::ATTACHED_BYTES_MAX;
-use crate::server::App;
-use crate::surface::refusal::Refused;
+use crate::line::decision::Decision;
+use crate::line::meta::{Call, Meta};
 
 /// The whole body of the request.
 pub struct Attached(pub Bytes);

@@ -6,9 +6,9 @@ use etransfer_contract::line::VERSION;
 use etransfer_contract::step::Outcome;
 use http_body_util::{BodyExt, Limited};
 
-use super::meta::{Call, Meta};
+use super::refusal::Refused;
 use crate::bounds::OUTCOME_BYTES_MAX;
-use crate::surface::refusal::Refused;
+use crate::line::meta::{Call, Meta};
 
 /// What came of the last step of this request; `None`: there was none.
 #[derive(Debug)]

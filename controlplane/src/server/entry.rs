@@ -8,8 +8,11 @@
 //! 5. an answer to HEAD loses its body; a grant says whose transfers it is counted among and becomes JSON; `OPTIONS /`, which no surface knows, is 204: load balancers ask
 //!    it to hear whether anything answers
 
+use std::sync::Arc;
+
+use axum::Router;
 use axum::body::Body;
-use axum::extract::Request;
+use axum::extract::{DefaultBodyLimit, Request};
 use axum::response::{IntoResponse, Response};
 use etransfer_contract::grant::Holder;
 use etransfer_contract::line::FIELD_PREFIX;
@@ -18,13 +21,40 @@ use http::uri::{PathAndQuery, Uri};
 use http::{HeaderMap, HeaderName, Method, StatusCode};
 use tower::ServiceExt;
 
-use super::recheck::recheck;
-use super::{Surface, attempts};
+use super::calls;
+use crate::app::App;
 use crate::authority::origin::{self, Origin};
+use crate::bounds::FACTS_BATCH_BYTES_MAX;
+use crate::core::SurfaceId;
 use crate::line::decision::{count_among, is_grant, seal};
 use crate::line::meta::{Call, Meta};
 use crate::mounts::Mounted;
-use crate::server::{App, Routes};
+use crate::surface::recheck::recheck;
+use crate::surface::{self, Surface, attempts};
+
+/// Who answers what comes through the socket.
+#[derive(Clone)]
+pub struct Routes {
+    /// The control link's own calls: facts, orders, claims, counters, and what the operator's commands ask.
+    pub line: Router,
+    /// What clients ask, by dialect.
+    pub surfaces: Arc<[Box<dyn Surface>]>,
+}
+
+impl Routes {
+    /// Everything the socket answers.
+    pub fn of(app: &App) -> Self {
+        let surfaces: Arc<[_]> = surface::all(app).into();
+        let operators = surfaces.iter().map(|surface| surface.operator_routes());
+        let line = operators.fold(calls::router().with_state(app.clone()), Router::merge);
+        Self { line: line.layer(DefaultBodyLimit::max(FACTS_BATCH_BYTES_MAX)), surfaces }
+    }
+
+    /// The dialect of that name; `None`: this server does not have it.
+    pub fn surface(&self, id: SurfaceId) -> Option<&dyn Surface> {
+        self.surfaces.iter().map(|surface| &**surface).find(|surface| surface.id() == id)
+    }
+}
 
 /// One request from the socket to its answer.
 pub async fn handle(app: &App, routes: &Routes, mut request: Request) -> Response {

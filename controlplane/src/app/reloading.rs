@@ -10,11 +10,11 @@ use std::time::SystemTime;
 
 use tokio::sync::Mutex;
 
+use crate::app::App;
 use crate::authority::first_token;
 use crate::authority::keys::Keys;
 use crate::config::reload::{Reloaded, reload};
 use crate::config::{Config, ConfigError, Sources};
-use crate::server::App;
 
 /// Where the settings come from; one reload at a time.
 #[derive(Debug)]

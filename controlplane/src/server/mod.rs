@@ -3,30 +3,29 @@
 //! Order at start, and what breaks if a line moves: lock (a second control plane would write the same catalogue) →
 //! catalogue (nothing is answered before it is read) → token → socket (from here on the data plane may ask).
 
-use std::net::SocketAddr;
-use std::ops::Deref;
+mod calls;
+pub mod entry;
+mod listen;
+
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
-use axum::extract::DefaultBodyLimit;
-use tokio::sync::{Mutex, watch};
+use tokio::sync::watch;
 
-use crate::audit::Denials;
+use self::entry::Routes;
+use crate::app::reloading::{self, Reloading};
+use crate::app::{App, Parts};
 use crate::authority::Authority;
 use crate::authority::announce::Announcement;
 use crate::authority::first_token::{self, FirstToken};
 use crate::authority::keys::Keys;
-use crate::bounds::{AUDIT_FOLD, EXPIRY_TICK, FACTS_BATCH_BYTES_MAX};
+use crate::bounds::{AUDIT_FOLD, EXPIRY_TICK};
 use crate::catalogue::file::{self, OpenError};
-use crate::catalogue::{Beginning, SurfaceId, redis};
-use crate::config::{Backend, Config, Durability, Sources};
-use crate::line::calls;
-use crate::listen;
+use crate::catalogue::{Beginning, redis};
+use crate::config::{Config, Sources};
+use crate::core::{Backend, Durability};
 use crate::login::{Provider, Settings, SettingsError};
-use crate::machine::advice::Advice;
-use crate::machine::host::Host;
 use crate::machine::identity;
 use crate::machine::proof::ProofKey;
 use crate::machine::traffic::Traffic;
@@ -34,69 +33,12 @@ use crate::metrics::Metrics;
 use crate::mounts::Mounts;
 use crate::node::{Node, epochs};
 use crate::people::People;
-use crate::reloading::{self, Reloading};
 use crate::socket::{self, SocketError};
-use crate::surface::{self, Surface};
+use crate::surface::Surface;
 use crate::usage;
 
 /// How long the runtime may take to end.
 const STOP_WAIT: Duration = Duration::from_secs(5);
-
-/// What every handler shares. Each request clones it several times: that is one count.
-#[derive(Clone)]
-pub struct App(Arc<Parts>);
-
-/// What [`App`] is made of.
-#[cfg_attr(test, derive(Clone))]
-pub struct Parts {
-    /// The state.
-    pub node: Arc<Node>,
-    /// Which surface a request is for.
-    pub mounts: Arc<Mounts>,
-    /// Who may come in.
-    pub authority: Arc<Authority>,
-    /// Where the settings come from, and reading them again.
-    pub reloading: Arc<Reloading>,
-    /// Interface counters.
-    pub traffic: Arc<Traffic>,
-    /// What `/metrics` tells.
-    pub metrics: Arc<Metrics>,
-    /// Processors and memory.
-    pub host: Arc<Host>,
-    /// Which address the next client is told.
-    pub advice: Arc<Advice>,
-    /// Which node this is ([`identity`]).
-    pub identity: Arc<str>,
-    /// Proves to clients that an address is one of this node.
-    pub proof: Arc<ProofKey>,
-    /// Users and groups, with `user_system.enabled`.
-    pub people: Option<People>,
-    /// The provider people sign in with, when one is configured.
-    pub provider: Option<Arc<Provider>>,
-    /// Refusals on their way to the audit log.
-    pub denials: Arc<Denials>,
-    /// One sweep at a time.
-    pub sweeping: Arc<Mutex<()>>,
-    /// Tells the first token, once.
-    pub announcement: Arc<Announcement>,
-    /// Turns true once.
-    pub stopping: watch::Receiver<bool>,
-}
-
-impl Deref for App {
-    type Target = Parts;
-
-    fn deref(&self) -> &Parts {
-        &self.0
-    }
-}
-
-#[cfg(test)]
-impl std::ops::DerefMut for App {
-    fn deref_mut(&mut self) -> &mut Parts {
-        Arc::make_mut(&mut self.0)
-    }
-}
 
 /// The control plane does not start.
 #[derive(Debug, thiserror::Error)]
@@ -251,7 +193,7 @@ fn prepare(config: Arc<Config>, sources: Sources) -> Result<(App, watch::Sender<
         announcement: Arc::new(Announcement::of(first)),
         stopping,
     };
-    Ok((App(Arc::new(app)), stop, held))
+    Ok((App::of(app), stop, held))
 }
 
 /// Makes the state directory and keeps every other control plane out of it.
@@ -328,30 +270,6 @@ async fn serve(app: App, listener: std::os::unix::net::UnixListener) {
     }
 }
 
-/// Who answers what comes through the socket.
-#[derive(Clone)]
-pub struct Routes {
-    /// The control link's own calls: facts, orders, claims, counters, and what the operator's commands ask.
-    pub line: Router,
-    /// What clients ask, by dialect.
-    pub surfaces: Arc<[Box<dyn Surface>]>,
-}
-
-impl Routes {
-    /// Everything the socket answers.
-    pub fn of(app: &App) -> Self {
-        let surfaces: Arc<[_]> = surface::all(app).into();
-        let operators = surfaces.iter().map(|surface| surface.operator_routes());
-        let line = operators.fold(calls::router().with_state(app.clone()), Router::merge);
-        Self { line: line.layer(DefaultBodyLimit::max(FACTS_BATCH_BYTES_MAX)), surfaces }
-    }
-
-    /// The dialect of that name; `None`: this server does not have it.
-    pub fn surface(&self, id: SurfaceId) -> Option<&dyn Surface> {
-        self.surfaces.iter().map(|surface| &**surface).find(|surface| surface.id() == id)
-    }
-}
-
 /// The last refusals before it gets quiet are told within two minutes, and at the end.
 async fn tell_denials(app: App) {
     let mut stopping = app.stopping.clone();
@@ -400,58 +318,6 @@ async fn sweep_for_ever(app: App, surfaces: Arc<[Box<dyn Surface>]>) {
         {
             tracing::warn!(%error, "sweep away sessions that ended");
         }
-    }
-}
-
-impl App {
-    /// A shared state over `config` that keeps nothing and serves no socket: for tests.
-    #[cfg(test)]
-    pub(crate) fn for_tests(config: Config, authority: Authority) -> (Self, watch::Sender<bool>) {
-        Self::for_tests_from(config, authority, Beginning::of_memory())
-    }
-
-    /// The same, over a catalogue.
-    #[cfg(test)]
-    pub(crate) fn for_tests_from(
-        mut config: Config,
-        authority: Authority,
-        beginning: Beginning,
-    ) -> (Self, watch::Sender<bool>) {
-        let state = tempfile::tempdir().unwrap();
-        config.surfaces.make_secrets(state.path()).unwrap();
-        let mounts = Arc::new(Mounts::of(&config));
-        let (stop, stopping) = watch::channel(false);
-        let (node, traffic) = (Arc::new(Node::new(Arc::new(config), beginning)), Arc::<Traffic>::default());
-        let app = Parts {
-            mounts,
-            metrics: Arc::new(Metrics::new(Arc::clone(&node), Arc::clone(&traffic))),
-            node,
-            authority: Arc::new(authority),
-            people: None,
-            provider: None,
-            reloading: Arc::new(Reloading::of(Sources::default())),
-            traffic,
-            identity: "0".repeat(32).into(),
-            proof: Arc::new(ProofKey::load_or_make(state.path()).unwrap()),
-            host: Arc::default(),
-            advice: Arc::default(),
-            denials: Arc::default(),
-            sweeping: Arc::default(),
-            announcement: Arc::new(Announcement::silent()),
-            stopping,
-        };
-        (Self(Arc::new(app)), stop)
-    }
-
-    /// Where the data plane listens.
-    pub fn bound(&self) -> Vec<SocketAddr> {
-        let told: Vec<SocketAddr> = self.node.plane().addresses.iter().filter_map(|text| text.parse().ok()).collect();
-        if told.is_empty() { self.node.config().addresses() } else { told }
-    }
-
-    /// The port it listens on.
-    pub fn port(&self) -> u16 {
-        self.bound().first().map_or(self.node.config().server.port, SocketAddr::port)
     }
 }
 

@@ -3,7 +3,6 @@
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr};
 
-use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::setting::{Expected, Setting};
@@ -11,7 +10,7 @@ use super::setting::{Expected, Setting};
 macro_rules! words {
     ($(#[$about:meta])* $name:ident { $($(#[$doc:meta])* $variant:ident = $word:literal),* $(,)? }) => {
         $(#[$about])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
         pub enum $name { $($(#[$doc])* #[serde(rename = $word)] $variant),* }
 
         impl $name {
@@ -21,15 +20,15 @@ macro_rules! words {
             }
         }
 
-        impl Setting for $name {
-            fn from_text(text: &str) -> Result<Self, Expected> {
+        impl $crate::core::Setting for $name {
+            fn from_text(text: &str) -> Result<Self, $crate::core::Expected> {
                 match text.trim().to_ascii_lowercase().as_str() {
                     $($word => Ok(Self::$variant),)*
-                    _ => Err(Expected(concat!("one of", $(" ", $word),*).into())),
+                    _ => Err($crate::core::Expected(concat!("one of", $(" ", $word),*).into())),
                 }
             }
 
-            fn to_value(&self) -> Value {
+            fn to_value(&self) -> serde_json::Value {
                 self.word().into()
             }
         }

@@ -14,9 +14,9 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use crate::server::{App, Routes};
+use super::entry::{Routes, handle};
+use crate::app::App;
 use crate::socket;
-use crate::surface::entry::handle;
 
 /// How long open calls may take to end after a stop.
 const STOP_WAIT: Duration = Duration::from_secs(5);

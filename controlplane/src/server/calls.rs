@@ -13,8 +13,8 @@ use etransfer_contract::order::OrdersQuery;
 use http::StatusCode;
 use serde::de::DeserializeOwned;
 
+use crate::app::App;
 use crate::bounds::{POLL_WAIT, POLL_WAIT_BUSY};
-use crate::server::App;
 use crate::surface::refusal::Refused;
 
 /// The routes.
