@@ -1,4 +1,4 @@
-//! Absolute links to this node (CONTRACT.md §2.2): from the configured public URL, else from `Host`, with
+//! Absolute links to this node (easytransfer/CONTRACT.md §2.2): from the configured public URL, else from `Host`, with
 //! `X-Forwarded-*` believed only when the peer is a trusted proxy. The query of the request is never copied.
 
 use etransfer_contract::list::members_of;
