@@ -146,7 +146,7 @@ impl Store {
         Ok(Adopted::Now(bytes))
     }
 
-    /// The length goes with the first of the ranges: nobody sees it without them.
+    /// The length goes into the same append as the first ranges, so it is never visible without them.
     fn record_adopted(&self, id: ObjectId, length: u64, ranges: &[Change]) -> Result<(), AdoptError> {
         let journal = self.journal(0);
         let object = self.find_or_create(id, Some(length)).map_err(|_| AdoptError::Removed)?;

@@ -70,7 +70,7 @@ impl Chain {
         }
     }
 
-    /// Whether so many bytes more fit into the segments that are there.
+    /// Whether `bytes` more fit into the segments that are there.
     pub(super) fn room(&self, bytes: u64, essential: bool) -> Room {
         let free = |segment: &Segment| {
             let kept = if essential { 0 } else { segment.capacity / 8 };

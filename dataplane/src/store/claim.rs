@@ -1,5 +1,5 @@
 //! The right to store bytes. A claim owns its bytes from [`Object::claim`] until it is dropped; committed bytes belong to
-//! the object and to nobody.
+//! the object and have no owner.
 //!
 //! **Drop it only when no write of this claim is in the kernel's hands any more**: the next owner of the bytes may start at
 //! once, and a late write would land on top of its own (T-LOCK-3).
@@ -91,7 +91,7 @@ impl Claim {
         self.end
     }
 
-    /// Somebody wants this writer to stop. What is in the file may still be committed; then drop the claim, soon.
+    /// This writer was asked to stop. What is in the file may still be committed; the claim must then be dropped promptly.
     pub fn is_ended(&self) -> bool {
         self.lease.ended.load(Ordering::Acquire)
     }
@@ -117,7 +117,7 @@ impl Claim {
         self.commit_all(journal, &[(span, crc)], true)
     }
 
-    /// Several spans at once: nobody sees some of them without the others (a body whose checksum was just found right).
+    /// Commits several spans at once: no reader sees some of them without the others (a body whose checksum just matched).
     /// A crash may keep some of them; all were found right before.
     pub fn commit_all(
         &mut self,

@@ -8,7 +8,7 @@ use super::journal::{Journal, Position};
 use super::object::Object;
 use super::record::Change;
 
-/// The right to complete an object. While it is held nobody else gets it; dropped unfinished, the next one may try.
+/// The right to complete an object. While it is held no second one is granted; dropped unfinished, it is free again.
 ///
 /// Between getting it and [`Completion::finish`], the caller gives unused room back and syncs the data as durability says.
 #[derive(Debug)]
@@ -40,7 +40,7 @@ impl Completion {
         self.recorded
     }
 
-    /// Records the completion; nobody sees it before [`Completion::publish`], between which the record is made durable.
+    /// Records the completion, which stays invisible until [`Completion::publish`]; the caller makes the record durable in between.
     /// `data_synced`: a sync of the file succeeded after its last byte was stored.
     ///
     /// An error when the record could not be written, or [`NotFound`](io::ErrorKind::NotFound) when the object was removed
@@ -57,7 +57,7 @@ impl Completion {
         Ok(appended.position)
     }
 
-    /// From here on everybody sees it complete; the control plane will be told ([`Store::unconfirmed`]).
+    /// From here on it is visible as complete; the fact will be reported ([`Store::unconfirmed`]).
     ///
     /// [`Store::unconfirmed`]: super::Store::unconfirmed
     pub fn publish(self) {

@@ -56,11 +56,11 @@ pub enum Refused {
         /// The length.
         length: u64,
     },
-    /// 5xx: a write or sync of its file failed, and the disk was not asked yet what it holds.
+    /// 5xx: a write or sync of its file failed, and what the disk holds was not read yet.
     InDoubt,
     /// 429: the upload has [`SPANS_MAX`] separate ranges, and this body would open another one.
     Scattered,
-    /// Another writer owns bytes of this body. Wait for the listener, then ask again.
+    /// Another writer owns bytes of this body. Wait for the listener, then decide again.
     Busy {
         /// All those writers were silent for at least a second (T-LOCK-2).
         silent: bool,
@@ -77,7 +77,7 @@ pub(super) enum Decision {
         owned: Vec<Span>,
         end: u64,
     },
-    /// Somebody owns some of these bytes, which the body would store.
+    /// Another claim owns some of these bytes, which the body would store.
     Busy {
         wanted: Vec<Span>,
     },
@@ -164,7 +164,7 @@ pub(super) fn opens_range(received: &SpanSet, span: Span) -> bool {
     span.start().checked_sub(1).is_none_or(|before| received.end_of_run(before) == before)
 }
 
-/// The new bytes of a body of known length, if nobody else owns one of them.
+/// The new bytes of a body of known length, if no other claim owns one of them.
 fn take(seen: Seen<'_>, body: Span) -> Decision {
     let wanted = seen.received.missing(body);
     if wanted.iter().any(|span| overlaps(seen.owned, *span)) {
@@ -173,7 +173,7 @@ fn take(seen: Seen<'_>, body: Span) -> Decision {
     Decision::Take { owned: wanted, end: body.end() }
 }
 
-/// A chunked body may store everything up to the next byte that somebody else owns; it has to wait only for its first.
+/// A chunked body may store everything up to the next byte that another claim owns; it has to wait only for its first.
 fn take_open_ended(seen: Seen<'_>, offset: u64, limit: u64) -> Decision {
     let rest = Span::new(offset, limit).expect("the offset is below the limit");
     let missing = seen.received.missing(rest);

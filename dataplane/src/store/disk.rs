@@ -106,7 +106,7 @@ fn torn(_: usize) -> usize {
 #[cfg(test)]
 use fault::{step, torn};
 
-/// Faults at the n-th of these calls, on the thread that asks for them.
+/// Faults at the n-th of these calls, on the thread that requests them.
 #[cfg(test)]
 pub(super) mod fault {
     use std::cell::RefCell;

@@ -38,7 +38,7 @@ pub(super) struct Extents {
     seals: Vec<u64>,
 }
 
-/// Most running syncs of one object that are told apart.
+/// Largest number of running syncs of one object that are distinguished.
 const SEALS_MAX: usize = 64;
 
 impl Extents {

@@ -13,14 +13,14 @@ pub enum Flush<'a> {
     Begun(Flushing<'a>),
     /// Everything is written.
     Idle,
-    /// Somebody is at it: listen to [`Journal::changed`], look at [`Journal::is_flushing`], then wait.
+    /// Another caller writes: listen to [`Journal::changed`], look at [`Journal::is_flushing`], then wait.
     Busy,
     /// There is no room for the next record: [`Journal::refill`] first.
     NoSegment,
 }
 
 /// The right to write what was appended, and what has to be written: all of the bytes, at that place of that file; then
-/// [`Flushing::succeeded`] or [`Flushing::failed`]. Dropped without an outcome: nobody knows, the same is written again.
+/// [`Flushing::succeeded`] or [`Flushing::failed`]. Dropped: the outcome is unknown, and the same bytes are written again.
 #[derive(Debug)]
 pub struct Flushing<'a> {
     journal: &'a Journal,

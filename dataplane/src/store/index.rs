@@ -3,7 +3,7 @@
 //! 256 shards by the first byte of the id, each with its own lock and sorted: paging through the store is paging through
 //! the shards, and shard `ab` is directory `objects/ab`.
 //!
-//! An object is *awake* while somebody holds it, or has more to it than [`Rest`] can say; else it is *at rest*, and a store of
+//! An object is *awake* while it is held outside the index, or while [`Rest`] cannot express what is known of it; else it is *at rest*, and a store of
 //! millions of small files takes little memory. Only here the one becomes the other, under the shard's lock.
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Bound;
@@ -17,7 +17,7 @@ use super::journal::Position;
 use super::known::Known;
 use super::lock::Lock;
 use super::object::Object;
-use super::record::Told;
+use super::record::Confirmable;
 use super::replay::Slot;
 use super::rest::Rest;
 use crate::bounds::INDEX_BATCH;
@@ -57,13 +57,13 @@ struct Shard {
 pub(super) struct Index {
     shards: Vec<Lock<Shard>>,
     /// Completed and Removed facts, with the sequence number that orders them.
-    unconfirmed: Lock<HashMap<ObjectId, (Told, u64)>>,
+    unconfirmed: Lock<HashMap<ObjectId, (Confirmable, u64)>>,
     /// Removed objects whose files are not known to be gone.
     leftovers: Lock<BTreeMap<ObjectId, Leftover>>,
     /// Objects whose bytes are not what was recorded, and how that was seen.
     damaged: Lock<BTreeMap<ObjectId, String>>,
     pub(super) tally: Arc<Tally>,
-    /// What is told of an object's bytes are those that a sync covered.
+    /// Only bytes that a sync covered are reported.
     pub(super) only_synced: bool,
 }
 
@@ -134,7 +134,7 @@ impl Index {
         Some(shard.put(id, object))
     }
 
-    /// Objects that nobody holds take little memory from now on, as far as [`Object::rest`] can. Costs what is awake.
+    /// Turns objects that only the index holds into [`Rest`], where [`Object::rest`] allows it. Costs time for each awake object.
     pub(super) fn rest(&self, is_synced: impl Fn(Position) -> bool) {
         for shard in &self.shards {
             let mut shard = shard.hold();
@@ -142,7 +142,7 @@ impl Index {
             awake.retain(|id| {
                 let Some(entry) = entries.get_mut(id) else { return false };
                 let Entry::Awake(object) = entry else { return false };
-                // Under the shard's lock nobody can get hold of an object that only the shard holds.
+                // Under the shard's lock no other thread can reach an object that only the shard holds.
                 let rest = Arc::get_mut(object).and_then(|object| object.rest(&is_synced));
                 let Some(rest) = rest else { return true };
                 *entry = Entry::Rest(rest);
@@ -222,14 +222,14 @@ impl Index {
             return self.at_rest(id, rest);
         }
         if known.complete && !known.confirmed {
-            self.owe(id, Told::Completed, known.sequence);
+            self.owe(id, Confirmable::Completed, known.sequence);
         }
         Entry::Awake(self.make(id, known.fitted()))
     }
 
     fn at_rest(&self, id: ObjectId, rest: Rest) -> Entry {
         if !rest.is_confirmed() {
-            self.owe(id, Told::Completed, rest.sequence());
+            self.owe(id, Confirmable::Completed, rest.sequence());
         }
         Entry::Rest(rest)
     }
@@ -252,7 +252,7 @@ impl Index {
 
     fn owe_removal(&self, id: ObjectId, tombstone: Tombstone) {
         if !tombstone.confirmed && !self.leftovers.hold().contains_key(&id) {
-            self.owe(id, Told::Removed, tombstone.sequence);
+            self.owe(id, Confirmable::Removed, tombstone.sequence);
         }
     }
 
@@ -271,7 +271,7 @@ impl Index {
             Some(Entry::Awake(_) | Entry::Rest(_)) | None => None,
         };
         if let Some(tombstone) = tombstone.filter(|tombstone| !tombstone.confirmed) {
-            self.owe(id, Told::Removed, tombstone.sequence);
+            self.owe(id, Confirmable::Removed, tombstone.sequence);
         }
     }
 
@@ -301,12 +301,12 @@ impl Index {
     }
 
     /// The control plane has to hear this. A removal takes the place of a completion.
-    pub(super) fn owe(&self, id: ObjectId, what: Told, sequence: u64) {
+    pub(super) fn owe(&self, id: ObjectId, what: Confirmable, sequence: u64) {
         self.unconfirmed.hold().insert(id, (what, sequence));
     }
 
     /// The control plane has heard it; `false` when it was not owed.
-    pub(super) fn confirm(&self, id: ObjectId, what: Told) -> bool {
+    pub(super) fn confirm(&self, id: ObjectId, what: Confirmable) -> bool {
         let mut unconfirmed = self.unconfirmed.hold();
         let owed = unconfirmed.get(&id).is_some_and(|(owed, _)| *owed == what);
         if owed {
@@ -314,7 +314,7 @@ impl Index {
         }
         drop(unconfirmed);
         let mut shard = self.shard(id).hold();
-        if let (true, Told::Removed, Some(Entry::Gone(tombstone))) = (owed, what, shard.entries.get_mut(&id)) {
+        if let (true, Confirmable::Removed, Some(Entry::Gone(tombstone))) = (owed, what, shard.entries.get_mut(&id)) {
             tombstone.confirmed = true;
         }
         owed
@@ -324,8 +324,8 @@ impl Index {
         let mut owed: Vec<_> = self.unconfirmed.hold().iter().map(|(id, (what, at))| (*at, *id, *what)).collect();
         owed.sort_unstable_by_key(|(at, ..)| *at);
         let fact = |(_, object, what)| match what {
-            Told::Removed => Some(Fact::Removed { object }),
-            Told::Completed => self.recorded_presence(object, self.only_synced).map(Fact::Completed),
+            Confirmable::Removed => Some(Fact::Removed { object }),
+            Confirmable::Completed => self.recorded_presence(object, self.only_synced).map(Fact::Completed),
         };
         owed.into_iter().filter_map(fact).collect()
     }
@@ -406,7 +406,7 @@ impl Index {
         times
     }
 
-    /// Forgets confirmed tombstones older than `before_unix_ms`, and objects that nobody holds and no record names.
+    /// Forgets confirmed tombstones older than `before_unix_ms`, and objects that only the index holds and no record names.
     pub(super) fn sweep(&self, before_unix_ms: u64) {
         let leftovers = self.leftovers();
         for shard in &self.shards {
@@ -415,7 +415,7 @@ impl Index {
                     let is_done = tombstone.confirmed && !leftovers.contains_key(id);
                     !is_done || tombstone.at_unix_ms >= before_unix_ms
                 }
-                // Under the shard's lock nobody can get hold of an object that only the shard holds.
+                // Under the shard's lock no other thread can reach an object that only the shard holds.
                 Entry::Awake(object) => Arc::strong_count(object) > 1 || object.is_recorded(),
                 Entry::Rest(_) => true,
             });

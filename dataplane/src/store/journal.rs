@@ -1,12 +1,12 @@
 //! One journal per core: appending records, rotating segments, and knowing what was written and what was synced.
 //!
-//! Appending asks no disk: a record gets its sequence number and its [`Position`] and waits in memory ([`Tail`](super::tail::Tail)). Writing and
+//! Appending touches no disk: a record gets its sequence number and its [`Position`] and waits in memory ([`Tail`](super::tail::Tail)). Writing and
 //! syncing is left to the caller, so that many records share one write and one sync (group commit). What is not written is
-//! lost with the process: whoever acknowledges a record waits until its position is written.
+//! lost with the process: before a record is acknowledged, its position must be written.
 //!
 //! **One write at a time.** A [`Flushing`] is the right to write, over all cores; who waits for another's learns its outcome.
 //! A record whose write failed stays in memory and is written again, so what the memory says is never taken back: the error is
-//! told to those who waited for it, and the record counts when it is written, before or after the next restart.
+//! reported to every waiter, and the record counts when it is written, before or after the next restart.
 //!
 //! **One sync at a time (PROMISES.md P6).** The kernel reports a failed writeback once to each open file description.
 //! So a journal has one description for each segment, and one [`Syncing`] at a time over all cores: a core that waited
@@ -84,7 +84,7 @@ impl Syncing<'_> {
     }
 
     /// All files were synced: everything that was written when it began is durable, unless the journal is distrusted
-    /// meanwhile; ask [`Journal::needs_sync`].
+    /// meanwhile; check [`Journal::needs_sync`].
     pub fn succeeded(mut self) {
         self.ended = true;
         if !self.journal.is_distrusted() {
@@ -92,7 +92,7 @@ impl Syncing<'_> {
         }
     }
 
-    /// Nothing was synced, and nothing was asked of the disk.
+    /// Nothing was synced, and no sync was started.
     pub fn not_begun(mut self) {
         self.ended = true;
     }
@@ -241,7 +241,7 @@ impl Journal {
         }
     }
 
-    /// So many bytes were to be written to this segment; `None`: nobody knows how that ended.
+    /// Ends a write of `length` bytes to this segment; `None`: its outcome is unknown.
     pub(super) fn end_flush(&self, name: Name, length: usize, outcome: Option<io::Result<()>>) {
         let mut inner = self.inner.hold();
         inner.flushing = false;
@@ -276,7 +276,7 @@ impl Journal {
         self.failures.load(Ordering::Acquire)
     }
 
-    /// The error of the last write that failed, if there was one after so many.
+    /// The error of the last failed write, if more than `failures` have failed.
     pub fn failure_since(&self, failures: u64) -> Option<io::Error> {
         if self.failures() == failures {
             return None;
@@ -317,7 +317,7 @@ impl Journal {
         Ok(())
     }
 
-    /// Whether records for so many ranges can be appended; `essential`: they give space back or end something.
+    /// Whether records for `ranges` ranges can be appended; `essential`: they give space back or end something.
     pub fn room(&self, ranges: usize, essential: bool) -> Room {
         if self.common.read_only.load(Ordering::Relaxed) {
             // It is refused, and waiting changes nothing.
@@ -345,19 +345,19 @@ impl Journal {
         self.inner.hold().spare.is_none() && !self.common.read_only.load(Ordering::Relaxed)
     }
 
-    /// The right to [`refill`](Self::refill); `None`: somebody is at it, listen to [`Journal::changed`], look at
+    /// The right to [`refill`](Self::refill); `None`: another caller holds it; listen to [`Journal::changed`], look at
     /// [`Journal::is_refilling`], then wait.
     pub fn begin_refill(&self) -> Option<Refilling<'_>> {
         (!self.is_refilling.swap(true, Ordering::AcqRel)).then_some(Refilling(self))
     }
 
-    /// Somebody makes a spare segment.
+    /// A spare segment is being made.
     pub fn is_refilling(&self) -> bool {
         self.is_refilling.load(Ordering::Acquire)
     }
 
     /// Begins to make everything written so far durable. `None`: another core is at it; listen to
-    /// [`Journal::synced_changed`] first, then ask, then wait.
+    /// [`Journal::synced_changed`] first, then check, then wait.
     pub fn begin_sync(&self) -> Option<Syncing<'_>> {
         if self.is_syncing.swap(true, Ordering::AcqRel) {
             return None;
@@ -523,7 +523,7 @@ impl Journal {
             // A generation began meanwhile: its checkpoint takes the place of this file.
             Ok(made) if made.name.generation() != self.common.generation.load(Ordering::Acquire) => Ok(()),
             Ok(made) if inner.spare.is_some() => {
-                // Somebody was faster; this one waits for its turn.
+                // Another caller made a spare first; this one is listed later.
                 inner.unlisted = Some(made);
                 Ok(())
             }
@@ -589,7 +589,7 @@ impl Journal {
     }
 }
 
-/// The same error, for somebody else.
+/// A copy of the error, for another caller.
 pub(super) fn again(error: &io::Error) -> io::Error {
     match error.raw_os_error() {
         Some(code) => io::Error::from_raw_os_error(code),

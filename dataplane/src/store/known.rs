@@ -4,7 +4,7 @@ use etransfer_contract::fact::Presence;
 use etransfer_contract::{ObjectId, Span, SpanSet};
 
 use super::extent::{Extent, Extents, Trust};
-use super::record::{Change, Piece, Snapshot, Told};
+use super::record::{Change, Confirmable, Piece, Snapshot};
 
 /// One live object, as recorded.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -58,8 +58,8 @@ impl Known {
             }
             Change::Synced { upto } => self.extents.synced(*upto),
             Change::Fallback { kept } => self.keep_only(kept.iter().copied().collect()),
-            Change::Confirmed { what: Told::Completed } => self.confirmed = true,
-            Change::Confirmed { what: Told::Removed } | Change::Remove => {}
+            Change::Confirmed { what: Confirmable::Completed } => self.confirmed = true,
+            Change::Confirmed { what: Confirmable::Removed } | Change::Remove => {}
         }
     }
 
@@ -94,12 +94,12 @@ impl Known {
     /// What to tell the control plane; `only_synced`: it passes on what it hears, so it hears of no place whose bytes could be
     /// lost yet. How much room they take, it hears at once.
     pub(super) fn presence(&self, object: ObjectId, length: Option<u64>, only_synced: bool) -> Presence {
-        let told = if only_synced && !self.complete { self.durable() } else { self.received.clone() };
+        let reported = if only_synced && !self.complete { self.durable() } else { self.received.clone() };
         Presence {
             object,
             received: self.received.bytes(),
-            contiguous: told.contiguous(),
-            spans: if self.complete { SpanSet::new() } else { told },
+            contiguous: reported.contiguous(),
+            spans: if self.complete { SpanSet::new() } else { reported },
             length,
             complete: self.complete,
             at_unix_ms: self.written_unix_ms,

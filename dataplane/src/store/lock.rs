@@ -1,4 +1,4 @@
-//! The one lock of the store. Held for a few memory operations; never across a wait or a call that may ask a disk.
+//! The one lock of the store. Held for a few memory operations; never across a wait or a call that may touch a disk.
 #![expect(clippy::disallowed_types, reason = "the upload table is what the cores share")]
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -11,7 +11,7 @@ impl<T> Lock<T> {
         Self(Mutex::new(value))
     }
 
-    /// Without locking: nobody else has it.
+    /// Without locking: `&mut self` is the only reference.
     pub(super) fn get_mut(&mut self) -> &mut T {
         self.0.get_mut().unwrap_or_else(PoisonError::into_inner)
     }

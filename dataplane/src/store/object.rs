@@ -59,9 +59,9 @@ pub(super) struct State {
     pub(super) writers: Vec<Writer>,
     /// A [`Completion`] is out.
     pub(super) completing: bool,
-    /// The completion is recorded, and nobody was told: its record is not known to be durable yet.
+    /// The completion is recorded but not published: its record is not known to be durable yet.
     pub(super) unpublished: bool,
-    /// A write or sync of its file failed, and the disk was not yet asked what it holds ([`Object::find_out`]).
+    /// A write or sync of its file failed, and what the disk holds was not read yet ([`Object::find_out`]).
     in_doubt: bool,
     /// How often that happened.
     doubts: u64,
@@ -116,7 +116,8 @@ pub enum LengthRefused {
     Journal(#[source] io::Error),
 }
 
-/// Bytes that are stored, somebody's, beyond the object, or one separate range too many: see [`Object::claim_free`].
+/// Some of these bytes are stored, owned by another claim or beyond the object, or they would be one separate range too many: see
+/// [`Object::claim_free`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("not all of these bytes are free")]
 pub struct NotFree;
@@ -166,8 +167,8 @@ impl Object {
         object
     }
 
-    /// Nobody but the index has it: in few bytes, if it is complete and there is no more to know of it. `is_synced` tells
-    /// whether a record is known to be durable: no answer has to wait for it any more.
+    /// The object in its small form, if only the index holds it, it is complete and [`Rest`] can express all that is known of it.
+    /// `is_synced`: whether a record is known to be durable, so that no answer has to wait for it.
     pub(super) fn rest(&mut self, is_synced: impl Fn(Position) -> bool) -> Option<Rest> {
         let is_sound = !*self.removed.get_mut() && !*self.damaged.get_mut() && !*self.cut.get_mut();
         let is_free =
@@ -189,14 +190,14 @@ impl Object {
         ObjectPath::of(self.id)
     }
 
-    /// Full downloads until now, of which the control plane knew `told` when it decided.
-    pub fn downloads(&self, told: u64) -> u64 {
-        self.downloads.load(Ordering::Acquire).max(told)
+    /// Full downloads until now, of which the control plane knew `reported` when it decided.
+    pub fn downloads(&self, reported: u64) -> u64 {
+        self.downloads.load(Ordering::Acquire).max(reported)
     }
 
-    /// One more ended. Counted before it is told: no decision knows more than this.
-    pub fn count_download(&self, told: u64) {
-        self.downloads.fetch_max(told, Ordering::AcqRel);
+    /// Counts one more, before it is reported: no decision knows more than this.
+    pub fn count_download(&self, reported: u64) {
+        self.downloads.fetch_max(reported, Ordering::AcqRel);
         self.downloads.fetch_add(1, Ordering::AcqRel);
     }
 
@@ -229,7 +230,7 @@ impl Object {
         self.state.hold().presence(self.id, only_synced)
     }
 
-    /// `None` when no record names it: nobody would miss it after a restart.
+    /// `None` when no record names it: a restart forgets it without damage.
     pub(super) fn recorded_presence(&self, only_synced: bool) -> Option<Presence> {
         let state = self.state.hold();
         let recorded = state.known.sequence > 0 && !self.is_removed();
@@ -245,7 +246,7 @@ impl Object {
         self.state.hold().known.sequence > 0
     }
 
-    /// Gone for ever.
+    /// Removed forever.
     pub fn is_removed(&self) -> bool {
         self.removed.load(Ordering::Acquire)
     }
@@ -304,7 +305,7 @@ impl Object {
         state.known.complete || state.known.durable().bytes() == state.known.received.bytes()
     }
 
-    /// Somebody holds the right to complete it.
+    /// A [`Completion`] of it is held.
     pub fn is_completing(&self) -> bool {
         self.state.hold().completing
     }
@@ -315,7 +316,7 @@ impl Object {
     }
 
     /// Compares an open regular file with what is known of this object's: the same inode as ever (of this run), and no
-    /// recorded byte beyond its end. `recorded`: the [`end`](Self::end) from before its size was asked; other writers extend
+    /// recorded byte beyond its end. `recorded`: the [`end`](Self::end) from before its size was read; other writers extend
     /// the file and record that meanwhile.
     pub fn recognize(&self, inode: u64, size: u64, recorded: u64) -> Result<(), Strange> {
         let known = self.inode.compare_exchange(0, inode, Ordering::AcqRel, Ordering::Acquire);
@@ -389,7 +390,7 @@ impl Object {
         }
     }
 
-    /// The right to store exactly these bytes, at any offset: all of them must be new, and nobody's.
+    /// The right to store exactly these bytes, at any offset: none of them may be stored or owned by another claim.
     pub fn claim_free(self: &Arc<Self>, span: Span) -> Result<Claim, NotFree> {
         let mut state = self.state.hold();
         let is_owned =
@@ -445,7 +446,7 @@ impl Object {
         Some(Completion::new(Arc::clone(self), length, state.unpublished))
     }
 
-    /// Removes the object for ever: records the tombstone, ends its writers, cuts its readers. `true` for the first call.
+    /// Removes the object forever: records the tombstone, ends its writers, cuts its readers. `true` for the first call.
     ///
     /// The file goes later, and only by [`Store::condemn`](super::Store::condemn).
     pub fn remove(&self, journal: &Journal) -> io::Result<bool> {
@@ -477,7 +478,7 @@ impl Object {
         state.kept = None;
         state.known.written_unix_ms = appended.at_unix_ms;
         if let Some(index) = self.index.upgrade() {
-            // Before the removal can be seen: until its file is gone the control plane is not told of it.
+            // Before the removal can be seen: until its file is gone it is not reported to the control plane.
             let (bytes, position) = (state.known.received.bytes(), Some(appended.position));
             index.leave(self.id, Leftover { bytes, position });
         }
@@ -570,8 +571,8 @@ impl Object {
         Ok(true)
     }
 
-    /// A write or sync of its file failed (PROMISES.md P6): nothing that is only cached is believed any more. Running
-    /// writers are ended and cannot commit; nobody claims, and nothing completes, before [`Object::find_out`] has asked
+    /// A write or sync of its file failed (PROMISES.md P6): nothing that is only cached is trusted any more. Running
+    /// writers are ended and cannot commit; no claim is granted and nothing completes before [`Object::find_out`] has read
     /// the disk.
     pub fn doubt(&self) {
         let mut state = self.state.hold();
@@ -581,7 +582,7 @@ impl Object {
     }
 
     /// Asks the disk, past the page cache, for every byte that a sync proved before: what it holds counts, all else was
-    /// never received. Blocking: not on a core. An error: the disk cannot be asked now; the object stays in doubt.
+    /// never received. Blocking: not on a core. An error: the disk cannot be read now; the object stays in doubt.
     ///
     /// It stays so until what was found is written as well ([`Object::settle_doubt`]): a restart would believe the older records,
     /// so nothing may be built on this before.
@@ -609,7 +610,7 @@ impl Object {
         let fallen = if self.is_removed() {
             Fallen::Kept(0)
         } else if is_settled {
-            // Somebody else found it out meanwhile; what was received since counts.
+            // Another caller has read the disk meanwhile; what was received since counts.
             Fallen::Kept(state.known.received.bytes())
         } else if complete {
             if lost > 0 { Fallen::Damaged { lost } } else { Fallen::Kept(proven.bytes()) }
@@ -669,7 +670,7 @@ impl Object {
     /// The control plane has to hear of the completion.
     pub(super) fn owe_completion(&self, sequence: u64) {
         if let Some(index) = self.index.upgrade() {
-            index.owe(self.id, super::record::Told::Completed, sequence);
+            index.owe(self.id, super::record::Confirmable::Completed, sequence);
         }
     }
 }
@@ -685,9 +686,9 @@ pub struct Found {
 /// What is left of an object after [`Object::find_out`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fallen {
-    /// So many bytes are proven and count.
+    /// This many bytes are proven and count.
     Kept(u64),
-    /// It was complete, and so many of its bytes are not on the disk.
+    /// It was complete, and some of its bytes are not on the disk.
     Damaged {
         /// Bytes that are not there.
         lost: u64,
@@ -714,8 +715,8 @@ impl State {
     fn presence(&self, id: ObjectId, only_synced: bool) -> Presence {
         let mut presence = self.known.presence(id, self.length(), only_synced);
         if self.unpublished {
-            let told = if only_synced { self.known.durable() } else { self.known.received.clone() };
-            (presence.complete, presence.contiguous, presence.spans) = (false, told.contiguous(), told);
+            let known = if only_synced { self.known.durable() } else { self.known.received.clone() };
+            (presence.complete, presence.contiguous, presence.spans) = (false, known.contiguous(), known);
         }
         presence
     }

@@ -16,7 +16,7 @@ impl ReadGuard {
         let guard = Self { object };
         guard.object.readers.fetch_add(1, Ordering::AcqRel);
         guard.object.tally.readers.fetch_add(1, Ordering::Relaxed);
-        // Counted first, asked second: a removal that does not see this reader is seen by it.
+        // Counted first, checked second: a removal that does not see this reader is seen by it.
         (!guard.object.is_removed() && !guard.object.is_damaged()).then_some(guard)
     }
 

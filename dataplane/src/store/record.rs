@@ -22,7 +22,7 @@ use etransfer_contract::{ObjectId, Span};
 
 /// Which fact the control plane confirmed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Told {
+pub(super) enum Confirmable {
     Completed,
     Removed,
 }
@@ -36,7 +36,7 @@ pub(super) enum Change {
     Remove,
     Synced { upto: u64 },
     Fallback { kept: Vec<Span> },
-    Confirmed { what: Told },
+    Confirmed { what: Confirmable },
 }
 
 /// Bytes of a snapshot. `crc` is absent where the records that carried it were lost with unsynced pages.
@@ -124,8 +124,8 @@ impl Change {
             Self::Remove => {}
             Self::Synced { upto } => out.extend(upto.to_le_bytes()),
             Self::Fallback { kept } => kept.iter().take(KEPT_MAX).for_each(|span| put_span(out, *span)),
-            Self::Confirmed { what: Told::Completed } => out.push(1),
-            Self::Confirmed { what: Told::Removed } => out.push(2),
+            Self::Confirmed { what: Confirmable::Completed } => out.push(1),
+            Self::Confirmed { what: Confirmable::Removed } => out.push(2),
         }
     }
 }
@@ -242,8 +242,8 @@ fn decode_change(kind: u8, from: &mut Reader<'_>) -> Option<Change> {
             Change::Fallback { kept }
         }
         7 => match from.u8()? {
-            1 => Change::Confirmed { what: Told::Completed },
-            2 => Change::Confirmed { what: Told::Removed },
+            1 => Change::Confirmed { what: Confirmable::Completed },
+            2 => Change::Confirmed { what: Confirmable::Removed },
             _ => return None,
         },
         _ => return None,
@@ -314,8 +314,8 @@ mod tests {
             Just(Change::Remove),
             any::<u64>().prop_map(|upto| Change::Synced { upto }),
             prop::collection::vec(span(), 0..5).prop_map(|kept| Change::Fallback { kept }),
-            Just(Change::Confirmed { what: Told::Completed }),
-            Just(Change::Confirmed { what: Told::Removed }),
+            Just(Change::Confirmed { what: Confirmable::Completed }),
+            Just(Change::Confirmed { what: Confirmable::Removed }),
         ]
     }
 

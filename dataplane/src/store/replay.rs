@@ -13,7 +13,7 @@ use super::extent::Trust;
 use super::index::Tombstone;
 use super::known::{Known, Stamp};
 use super::manifest::{self, Entry as Listed, List};
-use super::record::{Change, Record, Told};
+use super::record::{Change, Confirmable, Record};
 use super::rest::Rest;
 use super::room::Used;
 use super::segment::{BootId, Damage, DamageKind, Frame, Frames, HEADER_BYTES, Loaded, Name, frame, load};
@@ -279,7 +279,7 @@ impl Replay {
                 *slot = Slot::Gone(Tombstone { sequence, at_unix_ms, confirmed: false });
             }
             (slot @ (Slot::Live(_) | Slot::Rest(_)), change) => slot.change(|known| known.apply(stamp, change)),
-            (Slot::Gone(tombstone), Change::Confirmed { what: Told::Removed }) => tombstone.confirmed = true,
+            (Slot::Gone(tombstone), Change::Confirmed { what: Confirmable::Removed }) => tombstone.confirmed = true,
             (Slot::Gone(_), _) => {}
         }
     }

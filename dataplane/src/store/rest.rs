@@ -1,6 +1,6 @@
 //! A complete object between two uses: all that is known of it in few bytes, so that a store of millions of small files
-//! needs little memory. [`Index::find`](super::index::Index::find) makes an [`Object`](super::object::Object) of it when
-//! somebody asks, and [`Index::rest`](super::index::Index::rest) takes it back.
+//! needs little memory. [`Index::find`](super::index::Index::find) makes an [`Object`](super::object::Object) of it on
+//! demand, and [`Index::rest`](super::index::Index::rest) takes it back.
 use etransfer_contract::fact::Presence;
 use etransfer_contract::{ObjectId, Span, SpanSet};
 
@@ -8,8 +8,8 @@ use super::extent::{Extent, Extents, Trust};
 use super::known::Known;
 use super::record::{Piece, Snapshot};
 
-/// What there is to know of an object that is complete, recorded, under one checksum at most, and in nobody's hands. Nothing
-/// is rounded: [`Rest::known`] is what [`Rest::of`] was given.
+/// All that is known of an object that is complete, recorded, covered by one checksum at most, and held by the index alone.
+/// Nothing is lost: [`Rest::known`] is what [`Rest::of`] was given.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Rest {
     length: u64,

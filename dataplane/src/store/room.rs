@@ -65,7 +65,7 @@ fn temporary(name: Name) -> String {
 /// The end of a name that no start believes.
 pub(super) const TEMPORARY: &str = ".tmp";
 
-/// No room, whoever says so: the disk, a quota, a limit of this process.
+/// No room, because of the disk, a quota or a limit of this process.
 pub(super) fn is_full(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge)
 }

@@ -19,7 +19,7 @@
 //! | 28 | 4 | part: segments of one core and generation, ascending |
 //! | 32 | 16 | [`BootId`] under which the file was written |
 //! | 48 | 8 | the sequence counter when the file was made |
-//! | 56 | 4 | tag of the store, never zero: a file of another store is told apart (`manifest.rs`) |
+//! | 56 | 4 | tag of the store, never zero: a file of another store is recognised (`manifest.rs`) |
 //! | 60 | 4 | CRC-32 of the 60 bytes before |
 //!
 //! Then frames, back to back; a segment is preallocated, so zeros follow:
@@ -124,7 +124,7 @@ pub enum DamageKind {
     #[error("the manifest of the journal is missing or damaged; without it nothing tells whether the journal is whole")]
     Manifest,
     /// A record that cannot stand here.
-    #[error("a record that does not belong into this file")]
+    #[error("a record of another kind of file")]
     Place,
     /// Recorded bytes of an object are not in its file.
     #[error("{recorded} bytes are recorded, the file has {found}")]

@@ -4,7 +4,7 @@
 //! filled in when the frames are about to be written ([`Tail::seal`]).
 //!
 //! Must stay true: until what was sealed is known to be in its file, the very same bytes are written to the very same place.
-//! So a write whose outcome nobody knows can be repeated, and one that lands late changes nothing.
+//! So a write of unknown outcome can be repeated, and one that lands late changes nothing.
 use super::record::Record;
 use super::segment::{frame_length, put_unsealed, seal};
 

@@ -32,7 +32,7 @@ pub struct Verified {
 pub(super) fn verify(objects: &OwnedFd, id: ObjectId, known: &Known) -> Verified {
     let file = open_beneath(objects, ObjectPath::of(id).as_str());
     if let Ok(file) = &file {
-        // The disk is asked, not the page cache; best effort.
+        // Read from the disk, not from the page cache; best effort.
         let _ = rustix::fs::fadvise(file, 0, None, Advice::DontNeed);
     }
     let mut verified = Verified::default();
@@ -59,7 +59,7 @@ pub(super) enum Proof {
 }
 
 /// Reads an extent from the disk itself: cached pages are dropped, and the read goes past those that stay where the file
-/// system does that. An error: the disk cannot be asked.
+/// system does that. An error: the disk cannot be read.
 pub(super) fn prove(objects: &OwnedFd, id: ObjectId, span: Span, crc: u32) -> io::Result<Proof> {
     let file = match open_beneath(objects, ObjectPath::of(id).as_str()) {
         Ok(file) => std::fs::File::from(file),
@@ -107,7 +107,7 @@ pub(super) fn is_doubtful(known: &Known) -> bool {
 
 fn settle(objects: &OwnedFd, id: ObjectId, known: &mut Known) -> u64 {
     let before = known.received.bytes();
-    // A file that cannot be synced has nothing that counts as durable. Its pages go, so that the disk is asked.
+    // A file that cannot be synced has nothing that counts as durable. Its pages are dropped, so that the disk is read.
     let file = open_beneath(objects, ObjectPath::of(id).as_str()).ok().filter(|file| {
         let is_synced = rustix::fs::fdatasync(file).is_ok();
         let _ = rustix::fs::fadvise(file, 0, None, Advice::DontNeed);

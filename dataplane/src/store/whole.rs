@@ -19,7 +19,7 @@ use super::lock::Lock;
 use super::object::Object;
 use super::open::{DirectoryLock, StoreOptions, open_directory};
 use super::quarantine::{self, Quarantined};
-use super::record::{Change, Record, Told};
+use super::record::{Change, Confirmable, Record};
 use super::verify::{Verified, verify};
 use crate::bounds::{KEPT_FILES_MAX, TOMBSTONES_MAX};
 
@@ -48,7 +48,7 @@ pub struct Store {
     _lock: DirectoryLock,
 }
 
-/// And no more than one in so many descriptors of the process: connections need them.
+/// At most one in this many descriptors of the process is kept open: connections need the others.
 const KEPT_SHARE: u64 = 8;
 
 /// The disk is not trusted.
@@ -188,7 +188,7 @@ impl Store {
         self.index.leftovers().into_iter().map(of).collect()
     }
 
-    /// The file of a condemned object is gone: from now on the control plane is told of the removal.
+    /// The file of a condemned object is gone: from now on the removal is reported to the control plane.
     pub fn unlinked(&self, condemned: &Condemned) {
         self.index.unlinked(condemned.id);
     }
@@ -234,12 +234,12 @@ impl Store {
         self.index.unconfirmed()
     }
 
-    /// The control plane has this fact. Recorded without hurry, and not at all when the journal has no room: told twice is
+    /// The control plane has this fact. Recorded without hurry, and not at all when the journal has no room: a fact reported twice is
     /// allowed, forgotten is not.
     pub fn confirm(&self, core: usize, fact: &Fact) {
         let (object, what) = match fact {
-            Fact::Completed(presence) => (presence.object, Told::Completed),
-            Fact::Removed { object } => (*object, Told::Removed),
+            Fact::Completed(presence) => (presence.object, Confirmable::Completed),
+            Fact::Removed { object } => (*object, Confirmable::Removed),
             Fact::Progress(_) | Fact::Discarded { .. } | Fact::Open { .. } | Fact::Settled { .. } => return,
             Fact::Served { .. } | Fact::Stored { .. } | Fact::Inventory { .. } => return,
         };
@@ -255,7 +255,7 @@ impl Store {
             None => self.journal(core).append(object, &[change]).map(|_| ()),
         };
         if let Err(error) = recorded {
-            tracing::debug!(%object, %error, "a confirmation was not recorded; the fact will be told again");
+            tracing::debug!(%object, %error, "a confirmation was not recorded; the fact will be reported again");
         }
     }
 
@@ -416,13 +416,13 @@ impl Store {
         is_well
     }
 
-    /// Complete objects that nobody uses take little memory from now on. Costs what is in use.
+    /// Turns complete objects that are not in use into their small form. Costs time for each object in use.
     pub(super) fn let_rest(&self) {
         self.index.rest(|position| !self.journals[position.core()].needs_sync(position));
     }
 
     /// Writes a checkpoint when enough was appended since the last, makes spare segments, and gives back the memory of
-    /// complete objects that nobody uses any more. Blocking: not on a core.
+    /// complete objects that are not in use any more. Blocking: not on a core.
     pub fn compact_if_due(&self) -> Result<bool, JournalError> {
         self.let_rest();
         if self.common.read_only.load(Ordering::Relaxed) {

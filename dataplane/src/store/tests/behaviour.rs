@@ -260,7 +260,7 @@ fn the_inventory_is_paged_in_order_and_names_only_what_is_recorded() {
     assert_eq!(seen, ids);
     assert_eq!(store.audit().objects, 101);
     store.compact().unwrap();
-    assert_eq!(store.audit().objects, 100, "what no record names is forgotten when nobody holds it");
+    assert_eq!(store.audit().objects, 100, "what no record names is forgotten when it is not held");
 }
 
 #[test]
@@ -276,10 +276,7 @@ fn a_failed_sync_falls_back_to_what_was_synced_and_fences_the_writers() {
     object.synced(mark, store.journal(0)).unwrap();
     claim.commit(store.journal(0), span(30, 50), crc32fast::hash(&[9; 20])).unwrap();
     object.doubt();
-    assert!(
-        matches!(object.claim(sequential(50, 5)), Err(Refused::InDoubt)),
-        "nobody writes before the disk was asked"
-    );
+    assert!(matches!(object.claim(sequential(50, 5)), Err(Refused::InDoubt)), "no claim before the disk was read");
     assert_eq!(object.fall_back(&store.objects_dir(), store.journal(0)).unwrap(), Fallen::Kept(10));
     assert_eq!(object.spans(), [span(0, 10)].into_iter().collect());
     assert!(matches!(claim.commit(store.journal(0), span(50, 60), 0), Err(CommitError::Ended)));
@@ -323,7 +320,7 @@ fn a_complete_object_that_the_disk_does_not_have_is_damaged_and_stays_closed() {
     assert_eq!(object.fall_back(&store.objects_dir(), store.journal(0)).unwrap(), Fallen::Kept(50));
     write_file(&store, id(1), 25, &[0]);
     assert_eq!(object.fall_back(&store.objects_dir(), store.journal(0)).unwrap(), Fallen::Damaged { lost: 50 });
-    assert!(object.look().complete, "it is nobody's to write");
+    assert!(object.look().complete, "no claim may write it");
 }
 
 #[test]

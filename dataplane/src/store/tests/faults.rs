@@ -314,7 +314,7 @@ fn e4_a_failed_sync_is_seen_by_who_waits_for_it_and_by_who_comes_later() {
     journal.begin_sync().unwrap().succeeded();
     assert!(journal.needs_sync(position) && journal.sync_blocking().is_err());
     assert!(store.compact_if_due().unwrap() && !journal.needs_sync(position));
-    // A sync whose outcome nobody saw counts as failed; one that was not begun does not.
+    // A sync of unknown outcome counts as failed; one that was not begun does not.
     journal.begin_sync().unwrap().not_begun();
     assert!(!journal.is_distrusted());
     drop(journal.begin_sync().unwrap());
@@ -332,7 +332,7 @@ fn e4_a_segment_that_was_given_up_is_synced_with_the_others() {
     assert_eq!(store.journal(0).begin_sync().unwrap().files().len(), 2, "what was appended before waits for its sync");
 }
 
-/// faults.md E7: what a core does to an object or a journal asks no disk; it is written by whoever drives the disk.
+/// faults.md E7: what a core does to an object or a journal touches no disk; the writer does that.
 #[test]
 fn e7_no_change_asks_the_disk() {
     let root = filled();
@@ -377,7 +377,7 @@ fn e7_a_write_that_is_on_its_way_while_a_generation_begins() {
         write_file(&store, id(2), 0, b"hello");
         let mut claim = object.claim(sequential(0, 5)).unwrap();
         let first = claim.commit(journal, span(0, 3), crc32fast::hash(b"hel")).unwrap();
-        let Flush::Begun(mut flushing) = journal.begin_flush() else { panic!("nobody else writes") };
+        let Flush::Begun(mut flushing) = journal.begin_flush() else { panic!("no other writer") };
         let bytes = flushing.take_bytes();
         let second = claim.commit(journal, span(3, 5), crc32fast::hash(b"lo")).unwrap();
         assert!(matches!(journal.begin_flush(), Flush::Busy), "one at a time");
@@ -403,7 +403,7 @@ fn e7_a_write_that_is_on_its_way_while_a_generation_begins() {
     }
 }
 
-/// Nobody knows how a write ended: the same bytes go to the same place, whatever was appended and synced meanwhile.
+/// After a write of unknown outcome the same bytes go to the same place, whatever was appended and synced meanwhile.
 #[test]
 fn e7_a_write_without_an_outcome_is_repeated() {
     let root = directory();
@@ -416,12 +416,12 @@ fn e7_a_write_without_an_outcome_is_repeated() {
         object.claim(sequential(0, 5)).unwrap().commit(journal, span(0, 5), crc32fast::hash(b"hello")).unwrap()
     };
     append(2);
-    let Flush::Begun(mut flushing) = journal.begin_flush() else { panic!("nobody else writes") };
+    let Flush::Begun(mut flushing) = journal.begin_flush() else { panic!("no other writer") };
     let (bytes, at) = (flushing.take_bytes(), flushing.at());
     drop(flushing);
     let last = append(3);
     journal.begin_sync().unwrap().succeeded();
-    let Flush::Begun(mut flushing) = journal.begin_flush() else { panic!("nobody else writes") };
+    let Flush::Begun(mut flushing) = journal.begin_flush() else { panic!("no other writer") };
     assert_eq!((flushing.take_bytes(), flushing.at()), (bytes, at));
     assert_eq!(journal.failures(), 0);
     drop(flushing);
@@ -445,7 +445,7 @@ fn a_sync_without_an_outcome_is_cured_by_the_orderly_end() {
     assert_eq!(start(root.path(), "second").find(id(1)).unwrap().look().received, 5);
 }
 
-/// Nobody waits for room in a store that takes nothing.
+/// A store that takes nothing refuses at once instead of waiting for room.
 #[test]
 fn e7_a_read_only_store_refuses_at_once() {
     let root = directory();

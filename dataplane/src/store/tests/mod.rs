@@ -62,7 +62,7 @@ fn write_file(store: &Store, id: ObjectId, at: u64, bytes: &[u8]) {
     std::os::unix::fs::FileExt::write_all_at(&std::fs::File::from(file), bytes, at).unwrap();
 }
 
-/// Writes what was appended, as whoever acknowledges it does; without that a kill forgets it.
+/// Writes what was appended, as an acknowledgement requires; without that a kill forgets it.
 #[track_caller]
 fn flush(store: &Store) {
     store.journals().iter().for_each(|journal| journal.flush_blocking().unwrap());

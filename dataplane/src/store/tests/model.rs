@@ -44,7 +44,7 @@ enum Op {
         object: u8,
     },
     Compact,
-    /// Objects that nobody uses take little memory; with `synced`, none stays awake for its records.
+    /// Objects that are not in use take little memory; with `synced`, none stays awake for its records.
     Rest {
         synced: bool,
     },

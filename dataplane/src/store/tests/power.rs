@@ -20,7 +20,7 @@ fn unsynced_bytes_are_compared_and_synced_ones_are_not() {
     store_bytes(&store, id(2), Some(100), 0, &[3; 50]);
     store_bytes(&store, id(3), Some(100), 0, &[4; 50]);
     drop((object, store));
-    // The disk lost a page of the first and the third; the synced byte is changed to show that nobody looks at it.
+    // The disk lost a page of the first and the third; the synced byte is changed to show that the start does not read it.
     for (object, at) in [(1, 5000), (1, 10), (3, 20)] {
         let path = root.path().join("objects").join(ObjectPath::of(id(object)).as_str());
         let mut bytes = std::fs::read(&path).unwrap();

@@ -1,4 +1,4 @@
-//! Objects that nobody uses take little memory, and nobody can tell that they do.
+//! Objects that are not in use take little memory, and behave as any other.
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use proptest::prelude::*;
@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use super::super::extent::Trust;
 use super::super::index::Entry;
 use super::super::known::{Known, Stamp};
-use super::super::record::{Change, Told};
+use super::super::record::{Change, Confirmable};
 use super::super::rest::Rest;
 use super::*;
 
@@ -15,7 +15,7 @@ fn is_at_rest(store: &Store, wanted: ObjectId) -> bool {
     entries.any(|(id, entry)| id == wanted && matches!(entry, Entry::Rest(_)))
 }
 
-/// The journals are synced, and nobody holds anything.
+/// The journals are synced, and no object is held.
 fn let_all_rest(store: &Store) {
     store.journals().iter().for_each(|journal| journal.sync_blocking().unwrap());
     store.let_rest();
@@ -35,7 +35,7 @@ fn b5_a_complete_object_is_at_rest_after_a_start_and_when_nobody_uses_it_any_mor
     let_all_rest(&store);
     let at_rest = |store: &Store| [1, 2, 3].map(|number| is_at_rest(store, id(number)));
     assert_eq!(at_rest(&store), [true, true, false]);
-    // Told, verified, counted: nobody has to be woken for that.
+    // Reporting, verifying and counting wake no object.
     let before = (store.inventory(None, 10), store.unconfirmed(), store.bytes());
     assert_eq!((before.0.len(), before.1.len(), before.2), (3, 2, 10));
     assert_eq!(store.verify(id(1)).unwrap().good, 5);
@@ -43,7 +43,7 @@ fn b5_a_complete_object_is_at_rest_after_a_start_and_when_nobody_uses_it_any_mor
     let used = store.find(id(1)).unwrap();
     assert!(used.look().complete);
     let_all_rest(&store);
-    assert_eq!(at_rest(&store), [false, true, false], "somebody holds it");
+    assert_eq!(at_rest(&store), [false, true, false], "it is held");
     drop(used);
     let_all_rest(&store);
     assert_eq!(at_rest(&store), [true, true, false]);
@@ -144,7 +144,7 @@ fn change() -> impl Strategy<Value = Change> {
         4 => (0..4u64, any::<bool>()).prop_map(|(length, synced)| Change::Complete { length: length * 100, synced }),
         1 => (0..20u64).prop_map(|upto| Change::Synced { upto }),
         1 => Just(Change::Fallback { kept: vec![span(0, 100)] }),
-        2 => Just(Change::Confirmed { what: Told::Completed }),
+        2 => Just(Change::Confirmed { what: Confirmable::Completed }),
     ]
 }
 
@@ -181,7 +181,7 @@ proptest! {
         let mut changes = Vec::new();
         changes.extend(Span::new(0, length).map(|span| Change::Range { span, crc, synced: false }));
         changes.push(Change::Complete { length, synced });
-        changes.extend(confirmed.then_some(Change::Confirmed { what: Told::Completed }));
+        changes.extend(confirmed.then_some(Change::Confirmed { what: Confirmable::Completed }));
         for (sequence, change) in (1..).zip(&changes) {
             known.apply(Stamp { sequence, at_unix_ms: 5, trust: Trust::Cached }, change);
         }

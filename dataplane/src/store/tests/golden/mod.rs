@@ -9,7 +9,7 @@ use etransfer_tests::golden::Golden;
 
 use super::super::manifest::{self, Entry, INNER, List, Manifest, OUTER};
 use super::super::open::open_directory;
-use super::super::record::{Change, Piece, Record, Snapshot, Told};
+use super::super::record::{Change, Confirmable, Piece, Record, Snapshot};
 use super::super::segment::{Frames, HEADER_BYTES, Header, Loaded, Name, frame, load, put_frame};
 use super::*;
 
@@ -63,11 +63,11 @@ fn records() -> Vec<(&'static str, Record)> {
             "6 fallback": fallback(vec![span(0, 10), span(20, 30)]),
             "6 fallback to nothing": fallback(Vec::new()),
         },
-        Record::Change { change: Change::Confirmed { what: Told::Completed }, .. } => {
-            "7 confirmed, the completion": confirmed(Told::Completed),
+        Record::Change { change: Change::Confirmed { what: Confirmable::Completed }, .. } => {
+            "7 confirmed, the completion": confirmed(Confirmable::Completed),
         },
-        Record::Change { change: Change::Confirmed { what: Told::Removed }, .. } => {
-            "7 confirmed, the removal": confirmed(Told::Removed),
+        Record::Change { change: Change::Confirmed { what: Confirmable::Removed }, .. } => {
+            "7 confirmed, the removal": confirmed(Confirmable::Removed),
         },
         Record::Clean { .. } => { "8 clean": Record::Clean { upto: 9 } },
         Record::Snapshot { .. } => {
@@ -234,8 +234,8 @@ fn segment_frames(seed: u32) -> Vec<u8> {
             (0x55, range(0, true)),
             (0x55, Change::Complete { length: 10, synced: true }),
         ],
-        vec![(0x55, Change::Confirmed { what: Told::Completed })],
-        vec![(0x77, Change::Confirmed { what: Told::Removed })],
+        vec![(0x55, Change::Confirmed { what: Confirmable::Completed })],
+        vec![(0x77, Change::Confirmed { what: Confirmable::Removed })],
         vec![(0x88, range(90, false))],
     ];
     let (mut bytes, mut sequence) = (Vec::new(), 17);
