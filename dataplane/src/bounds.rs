@@ -44,11 +44,11 @@ pub const BOUNDARY_PADDING_MAX: usize = 64;
 /// Read at a time while a delimiter is looked for.
 pub const FORM_STEP_BYTES: usize = 8 * KIB;
 /// Read at a time of what is told to the control plane, or read away.
-pub const TOLD_STEP_BYTES: usize = 16 * KIB;
+pub const REPORTED_READ_BYTES: usize = 16 * KIB;
 /// Steps of one request; a batch of files takes three each. Each message of a WebSocket counts as a request.
 pub const STEPS_MAX: usize = 1000;
 
-const _: () = assert!(PART_HEAD_BYTES_MAX + FORM_STEP_BYTES + TOLD_STEP_BYTES <= READ_AHEAD_CHARGE);
+const _: () = assert!(PART_HEAD_BYTES_MAX + FORM_STEP_BYTES + REPORTED_READ_BYTES <= READ_AHEAD_CHARGE);
 // A boundary line fits a part's head, padding included.
 const _: () = assert!("\r\n--".len() + 70 + BOUNDARY_PADDING_MAX + "\r\n".len() < PART_HEAD_BYTES_MAX);
 
@@ -135,17 +135,17 @@ const _: () = assert!(2 * RECHECK_ANSWER_WAIT.as_millis() < RECHECK_EVERY.as_mil
 // ---- Waiting for the control plane
 
 /// How long an answer may take. Long polls bring their own.
-pub const LINE_ANSWER_WAIT: Duration = Duration::from_secs(10);
+pub const CONTROL_ANSWER_WAIT: Duration = Duration::from_secs(10);
 /// Requests one core has open at the control plane; the rest wait their turn.
-pub const LINE_OPEN_MAX: usize = 64;
+pub const CONTROL_REQUESTS_MAX: usize = 64;
 /// Idle connections kept per core.
-pub const LINE_IDLE_MAX: usize = 32;
+pub const CONTROL_IDLE_MAX: usize = 32;
 /// Largest answer that is taken whole (grants, verdicts, orders).
-pub const LINE_ANSWER_BYTES_MAX: usize = 8 << 20;
+pub const CONTROL_ANSWER_BYTES_MAX: usize = 8 << 20;
 /// The control plane holds a poll open for a second at most.
 pub const ORDERS_POLL_WAIT: Duration = Duration::from_secs(10);
 /// How long a decision waits for facts that are on their way, and for a control plane that restarts.
-pub const LINE_CONNECT_WAIT: Duration = Duration::from_secs(2);
+pub const CONTROL_CONNECT_WAIT: Duration = Duration::from_secs(2);
 /// How long a decision may take.
 pub const DECISION_WAIT: Duration = Duration::from_secs(10);
 /// Most grants remembered.
@@ -169,9 +169,9 @@ pub const REPORTED_ADDRESSES_MAX: usize = 64;
 /// Facts still waiting at the end get this long; the journal keeps what matters.
 pub const LAST_FACTS_WAIT: Duration = Duration::from_secs(1);
 
-const _: () = assert!(LINE_IDLE_MAX <= LINE_OPEN_MAX);
-const _: () = assert!(DECISION_WAIT.as_secs() <= LINE_ANSWER_WAIT.as_secs());
-const _: () = assert!(LINE_CONNECT_WAIT.as_secs() < DECISION_WAIT.as_secs());
+const _: () = assert!(CONTROL_IDLE_MAX <= CONTROL_REQUESTS_MAX);
+const _: () = assert!(DECISION_WAIT.as_secs() <= CONTROL_ANSWER_WAIT.as_secs());
+const _: () = assert!(CONTROL_CONNECT_WAIT.as_secs() < DECISION_WAIT.as_secs());
 const _: () = assert!(INVENTORY_PAGE_BYTES <= FACTS_BATCH_BYTES);
 // The control plane takes batches of 64 MiB (`FACTS_BATCH_BYTES_MAX` there): one object with all its spans always fits.
 const _: () = assert!(FACTS_BATCH_BYTES + SPANS_MAX * 64 <= 64 << 20);
@@ -234,3 +234,10 @@ pub const TOMBSTONES_MAX: usize = 1_000_000;
 pub const KEPT_FILES_MAX: usize = 256;
 /// Entries of the index that are looked at before their shard is free for others.
 pub const INDEX_BATCH: usize = 512;
+
+// ---- Memory and disk of a core
+
+/// Alignment of direct reads and writes, in file and memory. Larger than every block size in the field.
+pub const BLOCK_BYTES: u64 = 4096;
+/// Slots of 1 MiB per core.
+pub const SLOTS: usize = 64;

@@ -23,7 +23,7 @@ pub struct Config {
     /// The storage directory; `objects/`, `journal/` are made below it (0700).
     pub storage: PathBuf,
     /// The control plane's Unix socket.
-    pub line: PathBuf,
+    pub control_socket: PathBuf,
     /// Sources whose connections are not counted one by one: proxies, which stand for many clients. Address and bits.
     pub proxies: Vec<(IpAddr, u32)>,
     /// When acknowledged bytes are synced.

@@ -13,26 +13,26 @@ use std::time::Duration;
 use etransfer_contract::counters::{Kind, Outcome};
 use etransfer_contract::grant::Act;
 
-use crate::act::turned_away::turn_away;
-use crate::act::{Answered, append, concat, relay, remove, serve, state, step};
 use crate::body::{Body, Fill};
 use crate::bounds::{DRAIN_BYTES_MAX, DRAIN_WAIT, HEAD_FREE_BYTES, LINGER_BYTES_MAX, LINGER_WAIT, TRAILER_BYTES_MAX};
+use crate::control::decide::{Client, Decided, decide};
+use crate::control::live_grant::LiveGrant;
 use crate::core::Core;
-use crate::grants::{Asker, Decided, decide};
+use crate::driver::Buf;
 use crate::http::{Framing, Head, HeadLimits, HeadScan, Method, Reject, Reply};
-use crate::permission::Permission;
-use crate::undecided::Share;
-use crate::uptake::Uptake;
+use crate::limits::undecided::MemoryShare;
+use crate::limits::uptake::Uptake;
+use crate::transfer::over_limit::refuse;
+use crate::transfer::{Answered, append, concat, relay, remove, serve, state, step};
 use crate::wire::{Wire, WireError};
-use crate::world::Buf;
 
 /// One client.
 pub struct Connection {
     core: Rc<Core>,
     wire: Wire,
-    asker: Asker,
+    client: Client,
     /// Memory of a request that is not decided yet.
-    share: Share,
+    share: MemoryShare,
 }
 
 /// Whether the next request is read.
@@ -44,9 +44,9 @@ enum Next {
 
 impl Connection {
     /// Takes over an accepted socket.
-    pub fn new(core: Rc<Core>, wire: Wire, asker: Asker) -> Self {
+    pub fn new(core: Rc<Core>, wire: Wire, client: Client) -> Self {
         let share = core.shared.undecided.share();
-        Self { core, wire, asker, share }
+        Self { core, wire, client, share }
     }
 
     /// Serves requests until the end.
@@ -120,9 +120,9 @@ impl Connection {
         };
         let (outcome, usable) = match answered {
             Answered::Cut => (Outcome::Cut, None),
-            Answered::Sent(status) => (Outcome::of_status(status), Some(keep_alive && is_drainable(&head, &body))),
+            Answered::Sent(status) => (Outcome::of_status(status), Some(keep_alive && body.is_drainable(&head))),
             Answered::Reply(reply) => {
-                let usable = keep_alive && !reply.must_close() && is_drainable(&head, &body);
+                let usable = keep_alive && !reply.must_close() && body.is_drainable(&head);
                 let status = reply.status();
                 match self.answer(reply, head.method(), usable).await {
                     Ok(()) => (Outcome::of_status(status), Some(usable)),
@@ -142,10 +142,10 @@ impl Connection {
     async fn act(&mut self, head: &Head, body: &mut Body, keep_alive: bool) -> (Kind, Answered) {
         let core = Rc::clone(&self.core);
         let core = &*core;
-        match decide(core, head, &self.asker).await {
+        match decide(core, head, &self.client).await {
             Decided::Away => (Kind::None, Answered::Reply(relay::away())),
             Decided::Answer(reply) => {
-                let keep_alive = keep_alive && is_drainable(head, body);
+                let keep_alive = keep_alive && body.is_drainable(head);
                 (Kind::Relay, relay::relay(core, &mut self.wire, head, *reply, keep_alive).await)
             }
             Decided::Grant(grant) => {
@@ -153,23 +153,23 @@ impl Connection {
                 if !matches!(&grant.act, Act::Forward { .. } | Act::Step(_)) {
                     share.release();
                 }
-                let permission = Permission::new(core, head, &self.asker, &grant);
-                let _under_way = core.shared.transfers.enter(self.asker.local.ip(), &grant.act);
+                let live_grant = LiveGrant::new(core, head, &self.client, &grant);
+                let _under_way = core.shared.transfers.enter(self.client.local.ip(), &grant.act);
                 let counted = grant.enter();
                 let answered = match &grant.act {
-                    _ if let Err(crowded) = &counted => turn_away(core, &grant, crowded).await,
-                    Act::Append(permit) => append::append(&permission, wire, body, permit).await,
+                    _ if let Err(too_many) = &counted => refuse(core, &grant, too_many).await,
+                    Act::Append(permit) => append::append(&live_grant, wire, body, permit).await,
                     Act::State(permit) => state::state(core, head, permit).await,
-                    Act::Serve(permit) => serve::serve(&permission, wire, permit, keep_alive).await,
+                    Act::Serve(permit) => serve::serve(&live_grant, wire, permit, keep_alive).await,
                     Act::Remove(permit) => remove::remove(core, permit).await,
                     Act::Concat(permit) => concat::concat(core, &grant, permit).await,
                     Act::Forward { bytes_max } => {
-                        let client = relay::Client { wire, head, body, asker: &self.asker, share };
-                        relay::forward(core, client, *bytes_max, keep_alive).await
+                        let request = relay::ClientRequest { wire, head, body, client: &self.client, share };
+                        relay::forward(core, request, *bytes_max, keep_alive).await
                     }
                     Act::Step(_) => {
-                        let client = relay::Client { wire, head, body, asker: &self.asker, share };
-                        step::steps(core, client, Rc::clone(&grant), keep_alive).await
+                        let request = relay::ClientRequest { wire, head, body, client: &self.client, share };
+                        step::steps(core, request, Rc::clone(&grant), keep_alive).await
                     }
                 };
                 let answered = match answered {
@@ -243,7 +243,7 @@ impl Connection {
     }
 }
 
-/// What a request with this permission is counted as.
+/// What a request with this live_grant is counted as.
 fn kind(act: &Act) -> Kind {
     match act {
         Act::Append(_) => Kind::Append,
@@ -254,12 +254,4 @@ fn kind(act: &Act) -> Kind {
         Act::Forward { .. } => Kind::Relay,
         Act::Step(_) => Kind::Append,
     }
-}
-
-/// Whether what is left of the body can be read away so that the connection stays usable (PROMISES.md §4: answer at
-/// once, drain a little, else close). A client that waits for `100 Continue` may send the body or not: nobody knows.
-pub fn is_drainable(head: &Head, body: &Body) -> bool {
-    let waits = head.expects_continue() && body.taken() == 0;
-    // A WebSocket never becomes HTTP again.
-    !body.is_socket() && (body.is_done() || (!waits && body.remaining().is_some_and(|bytes| bytes <= DRAIN_BYTES_MAX)))
 }

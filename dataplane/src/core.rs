@@ -10,19 +10,19 @@ use std::time::UNIX_EPOCH;
 use event_listener::Event;
 
 use crate::config::Config;
+use crate::control::decide::Granted;
+use crate::control::grant_cache::GrantCache;
+use crate::control::open_transfers::Transfers;
+use crate::control::{Budgets, ControlLink, Facts};
 use crate::counters::Counters;
-use crate::crowd::Crowd;
-use crate::grant_cache::GrantCache;
-use crate::grants::Granted;
-use crate::holders::Holders;
+use crate::driver::{Fd, Io};
 use crate::journal_writer::JournalWriter;
-use crate::line::{Budgets, Facts, LineClient};
+use crate::limits::holders::Holders;
+use crate::limits::sources::Sources;
+use crate::limits::stalled::Stalled;
+use crate::limits::undecided::UndecidedMemory;
 use crate::rates::Rates;
-use crate::stalled::Stalled;
 use crate::store::{Journal, Store};
-use crate::transfers::Transfers;
-use crate::undecided::Undecided;
-use crate::world::{Fd, Io};
 
 /// What all cores share. Every field is either immutable, a counter, or has its own short lock inside.
 pub struct Shared {
@@ -39,19 +39,19 @@ pub struct Shared {
     /// Large bodies under way.
     pub transfers: Transfers,
     /// Open client connections by where they come from.
-    pub crowd: Arc<Crowd>,
+    pub sources: Arc<Sources>,
     /// Requests under way by whose they are.
     pub holders: Arc<Holders>,
     /// Clients that take their answers too slowly.
     pub stalled: Arc<Stalled>,
     /// Memory of requests that are not decided yet.
-    pub undecided: Arc<Undecided>,
+    pub undecided: Arc<UndecidedMemory>,
     /// Grants with a smaller epoch are void. Written by the orders task only.
     pub epoch: AtomicU64,
     /// The control plane answered the last poll and has the inventory. Written by the orders task only.
-    pub line_ready: AtomicBool,
-    /// Fires when `line_ready` turns true.
-    pub line_event: Event,
+    pub control_ready: AtomicBool,
+    /// Fires when `control_ready` turns true.
+    pub control_event: Event,
     /// No new work; running bodies end with their prefix kept.
     pub stopping: AtomicBool,
     /// Fires once, when `stopping` turns true.
@@ -77,7 +77,7 @@ pub struct Core {
     /// What all cores share.
     pub shared: Arc<Shared>,
     /// The way to the control plane.
-    pub line: LineClient,
+    pub control: ControlLink,
     /// What the control plane permitted recently.
     pub grants: RefCell<GrantCache<Granted>>,
     /// The `objects/` directory.

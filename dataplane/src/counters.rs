@@ -82,7 +82,7 @@ pub async fn report(core: Rc<Core>) {
         let mut counters = core.counters.0.borrow().clone();
         counters.journal_bytes = core.journal().position().bytes();
         let report = CountersReport { version: line::VERSION, run: core.shared.run, core: core.io.core(), counters };
-        match core.line.post(COUNTERS_PATH, &report, REPORT_WAIT).await {
+        match core.control.post(COUNTERS_PATH, &report, REPORT_WAIT).await {
             Ok((200..=299, _)) => {}
             Ok((status, _)) => tracing::debug!(status, "counters were refused"),
             Err(error) => tracing::debug!(%error, "counters were not told"),

@@ -16,10 +16,9 @@ use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use crate::act::fault::unwritten;
 use crate::bounds::JOURNAL_IDLE_WAIT;
+use crate::driver::{Buf, Fd, Io};
 use crate::store::{Flush, Flushing, Journal, Object, Position, Room, Store};
-use crate::world::{Buf, Fd, Io};
 
 /// What one core writes its records with.
 pub struct JournalWriter {
@@ -191,4 +190,21 @@ impl JournalWriter {
             self.io.spawn(refill).detach();
         }
     }
+}
+
+/// Reports records that no request waits for and that could not be written; they stay in memory.
+fn unwritten(store: &Store, error: &io::Error) {
+    if error.raw_os_error() == Some(libc::ECANCELED) {
+        return;
+    }
+    tracing::error!(%error, "records of a journal cannot be written and wait in memory");
+    if !is_no_space(error) {
+        store.degrade(format!("write to a journal: {error}"));
+    }
+}
+
+/// Whether an error says that the disk (or the file size limit) is full.
+pub fn is_no_space(error: &io::Error) -> bool {
+    use io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull, WriteZero};
+    matches!(error.kind(), StorageFull | QuotaExceeded | FileTooLarge | WriteZero)
 }

@@ -1,54 +1,62 @@
-//! The data plane: it knows bytes, not business.
+//! The data plane: it moves bytes between sockets and disks, and decides nothing about who may.
 //!
-//! *Absent on purpose:* no SQL, no users, no policy, no surface by name, no JSON beyond the line and its own refusals.
+//! *Absent on purpose:* no SQL, no users, no policy, no dialect by name, no JSON beyond the control link and its own
+//! refusals. `dataplane/README.md` follows one upload through these modules.
 //!
-//! The byte path, in reading order: [`node`] starts the cores, `drive` accepts, `connection` reads heads ([`http`]), `grants`
-//! asks who may and `grant_cache` remembers (`permission` says whether that still holds), `act` moves the bytes (`rates` says
-//! how fast; `messages` is where they come from after an upgrade, [`websocket`] how they look then), [`store`] knows what is
-//! there and `journal_writer` writes that down, `line` tells the control plane; `counters` is what a core counts meanwhile. What any of
-//! them may hold, and for how long, is in [`bounds`]; `pace` judges a sender and `uptake` a reader (`stalled` has
-//! the slow ones), `undecided` holds the memory of strangers, `crowd` counts where connections come from and `holders` whose requests are
-//! under way, `heap` gives back what was freed.
+//! * [`node`] starts the cores · `core` what one core owns · `listen` listeners · `accept` a core's life and who is let in
+//! * `connection` one client connection · `wire` a socket with what was read ahead · `http` HTTP/1.1 without I/O · `body` bodies
+//! * `control` the link to the control plane: decisions, facts, orders · `transfer` what a grant permits, a file each
+//! * [`store`] objects at rest · `journal_writer` how a core writes its records
+//! * `driver` the kernel behind one trait · `rates` speed limits · `limits` bounds per client · [`bounds`] all other figures
+//! * `recover`, `health`, `heap`, `scan` upkeep · `counters` what a core counts
 pub mod config;
 pub mod node;
 
-mod act;
+mod accept;
 mod body;
 #[doc(hidden)] // Its defaults are those of the configuration.
 pub mod bounds;
 mod connection;
-mod content;
+mod control;
 mod core;
 mod counters;
-mod crowd;
-mod data_file;
-mod drive;
-#[doc(hidden)] // Public for bench/micro alone.
-pub mod grant_cache;
-mod grants;
+mod driver;
 mod health;
 mod heap;
-mod holders;
-pub mod http;
+mod http;
 mod journal_writer;
-mod line;
+mod limits;
 mod listen;
-mod messages;
-mod pace;
-mod permission;
 mod rates;
-mod readiness;
 mod recover;
-mod ring;
 mod scan;
-mod stalled;
+mod start_error;
 pub mod store;
-mod transfers;
-mod undecided;
-mod uptake;
-pub mod websocket;
+mod transfer;
 mod wire;
-pub mod world;
 
 pub use config::Config;
-pub use node::{Node, Opened, StartError, open, start};
+pub use driver::{CoreOptions, allowed_cpus, run_core};
+pub use node::{Node, Opened, open, start};
+pub use start_error::StartError;
+
+/// What the tests, benchmarks and fuzz targets of this repository reach of the inside.
+#[doc(hidden)]
+pub mod testing {
+    pub use crate::bounds::GRANTS_REMEMBERED_MAX;
+    pub use crate::control::grant_cache::GrantCache;
+    #[cfg(debug_assertions)]
+    pub use crate::driver::faults;
+
+    /// Heads and framing of HTTP/1.1.
+    pub mod http {
+        pub use crate::http::{
+            Decoder, Framing, Head, HeadLimits, HeadScan, LAST_CHUNK, Method, Reject, Step, encode_chunk,
+            forwarded_head,
+        };
+    }
+    /// WebSocket frames.
+    pub mod websocket {
+        pub use crate::body::websocket::{Kind, Reader, Step, Violation};
+    }
+}

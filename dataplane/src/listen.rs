@@ -8,7 +8,7 @@ use std::os::fd::OwnedFd;
 
 use socket2::{Domain, Protocol, Socket, Type};
 
-use crate::node::StartError;
+use crate::start_error::StartError;
 
 /// Connections the kernel keeps until they are accepted, per listener.
 const BACKLOG: i32 = 4096;

@@ -12,74 +12,25 @@ use std::thread::JoinHandle;
 use event_listener::Event;
 use rustix::process::{Resource, getrlimit};
 
-use crate::bounds::{DESCRIPTORS_OF_THE_NODE, DESCRIPTORS_PER_CONNECTION};
+use crate::accept;
+use crate::bounds::{DESCRIPTORS_OF_THE_NODE, DESCRIPTORS_PER_CONNECTION, SLOTS};
 use crate::config::{Config, Durability};
+use crate::control::open_transfers::Transfers;
+use crate::control::{Budgets, Facts};
 use crate::core::Shared;
-use crate::drive;
-use crate::line::{Budgets, Facts};
+use crate::driver::{CoreOptions, Engine, EngineAgreement, allowed_cpus, run_core};
+use crate::limits::stalled::Stalled;
+use crate::limits::undecided::UndecidedMemory;
 use crate::listen;
 use crate::rates::Rates;
 use crate::recover::complete_what_is_whole;
-use crate::stalled::Stalled;
-use crate::store::{OpenError, Store, StoreOptions};
-use crate::transfers::Transfers;
-use crate::undecided::Undecided;
-use crate::world::{Accord, CoreOptions, Engine, allowed_cpus, run_core};
+use crate::start_error::StartError;
+use crate::store::{Store, StoreOptions};
 
-/// Slots of 1 MiB per core.
-pub const SLOTS: usize = 64;
 /// Size of one preallocated journal segment.
 const JOURNAL_BYTES: u64 = 16 << 20;
 /// Journals above this are compacted.
 const COMPACT_ABOVE: u64 = 64 << 20;
-
-/// Why a data plane does not start.
-#[derive(Debug, thiserror::Error)]
-pub enum StartError {
-    /// The storage directory can not be used.
-    #[error(transparent)]
-    Store(#[from] OpenError),
-    /// An address can not be bound.
-    #[error("listen on {address}: {error}")]
-    Listen {
-        /// As configured.
-        address: SocketAddr,
-        /// What the kernel said.
-        error: io::Error,
-    },
-    /// A listener can not be bound to its device.
-    #[error("bind {address} to {device}: {error}{}", wanted(error))]
-    Device {
-        /// As configured.
-        address: SocketAddr,
-        /// The one that has the address.
-        device: String,
-        /// What the kernel said.
-        error: io::Error,
-    },
-    /// A core's engine can not be built.
-    #[error("start core {core}: {error}")]
-    Engine {
-        /// Which one.
-        core: usize,
-        /// What the kernel said.
-        error: io::Error,
-    },
-    /// No randomness for the run id.
-    #[error("random source: {0}")]
-    Random(getrandom::Error),
-}
-
-/// What a bind to a device lacks, when it is a right.
-fn wanted(error: &io::Error) -> &'static str {
-    match error.kind() {
-        io::ErrorKind::PermissionDenied => {
-            "; it needs CAP_NET_RAW here (AmbientCapabilities= in the unit, or setcap cap_net_raw+ep on the program), or \
-             network.bind_device: false"
-        }
-        _ => "",
-    }
-}
 
 /// A running data plane. Dropping it does not stop it; [`stop`](Self::stop) and [`join`](Self::join) do.
 pub struct Node {
@@ -137,13 +88,13 @@ impl Opened {
             budgets: Budgets::default(),
             rates: Rates::default(),
             transfers: Transfers::default(),
-            crowd: Arc::default(),
+            sources: Arc::default(),
             holders: Arc::default(),
             stalled: Stalled::new(config.limits.stalled_readers_max),
-            undecided: Undecided::new(config.limits.undecided_bytes_max),
+            undecided: UndecidedMemory::new(config.limits.undecided_bytes_max),
             epoch: AtomicU64::new(0),
-            line_ready: AtomicBool::new(false),
-            line_event: Event::new(),
+            control_ready: AtomicBool::new(false),
+            control_event: Event::new(),
             stopping: AtomicBool::new(false),
             stop_event: Event::new(),
             cores_done: AtomicUsize::new(0),
@@ -186,15 +137,15 @@ fn spawn_core(
     core: usize,
     cpu: Option<usize>,
     listeners: Vec<OwnedFd>,
-    accord: Arc<Accord>,
+    agreement: Arc<EngineAgreement>,
 ) -> io::Result<Starting> {
     let shared = Arc::clone(shared);
     let (ready, is_ready) = mpsc::channel();
     let thread = std::thread::Builder::new().name(format!("core-{core}")).spawn(move || {
-        let options = CoreOptions { core, cpu, engine: shared.config.engine, slots: SLOTS, accord: Some(accord) };
+        let options = CoreOptions { core, cpu, engine: shared.config.engine, slots: SLOTS, agreement: Some(agreement) };
         run_core(options, move |io| {
             let _ = ready.send(io.engine());
-            drive::drive(io, shared, listeners.into_iter().map(Rc::new).collect())
+            accept::run(io, shared, listeners.into_iter().map(Rc::new).collect())
         })
     })?;
     Ok(Starting { thread, is_ready })
@@ -224,15 +175,15 @@ impl Node {
     /// All cores, on one engine; the first that does not start, and why.
     fn start_cores(&mut self, cpus: &[usize], listeners: Vec<Vec<OwnedFd>>) -> Result<(), (usize, io::Error)> {
         let cores = listeners.len();
-        let accord = Accord::new(cores);
+        let agreement = EngineAgreement::new(cores);
         let mut starting = Vec::with_capacity(cores);
         let mut failed = None;
         for (core, listeners) in listeners.into_iter().enumerate() {
             let cpu = cpus.get(core % cpus.len().max(1)).copied();
-            match spawn_core(&self.shared, core, cpu, listeners, Arc::clone(&accord)) {
+            match spawn_core(&self.shared, core, cpu, listeners, Arc::clone(&agreement)) {
                 Ok(thread) => starting.push(thread),
                 Err(error) => {
-                    accord.go_without(cores - core);
+                    agreement.go_without(cores - core);
                     failed = Some((core, error));
                     break;
                 }

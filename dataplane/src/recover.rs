@@ -1,6 +1,6 @@
 //! Before the first connection: uploads whose last byte was recorded when the process ended are completed (T-PAT-14).
 //!
-//! The same order as [`finish`](crate::act::finish), blocking, since no core runs yet. What one upload suffers stays with
+//! The same order as [`finish`](crate::transfer::finish), blocking, since no core runs yet. What one upload suffers stays with
 //! it: it is reported, and the node starts.
 
 use std::fs::File;

@@ -10,7 +10,7 @@ use std::os::unix::fs::FileExt;
 use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 use rustix::io::{IoSliceMut, ReadWriteFlags, preadv2};
 
-use crate::data_file::BLOCK_BYTES;
+use crate::bounds::BLOCK_BYTES;
 
 /// Bytes read at a time, at most.
 pub const SCAN_BYTES: usize = 1 << 20;

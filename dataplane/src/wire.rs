@@ -9,9 +9,9 @@ use std::time::Duration;
 use rustix::event::{PollFd, PollFlags, Timespec};
 
 use crate::counters::Tally;
-use crate::ring::outgoing::{Unacknowledged, unacknowledged};
-use crate::uptake::Uptake;
-use crate::world::{Buf, Fd, Io, within};
+use crate::driver::outgoing::{Unacknowledged, unacknowledged};
+use crate::driver::{Buf, Fd, Io, within};
+use crate::limits::uptake::Uptake;
 
 /// A stream socket with its read-ahead.
 pub struct Wire {

@@ -1,7 +1,7 @@
 //! A chunked body: no panic, one verdict for any split and any limit on data, and what is encoded is decoded.
 #![no_main]
 
-use etransfer_dataplane::http::{Decoder, LAST_CHUNK, Reject, Step, encode_chunk};
+use etransfer_dataplane::testing::http::{Decoder, LAST_CHUNK, Reject, Step, encode_chunk};
 use libfuzzer_sys::fuzz_target;
 
 type Decoded = Result<Option<(Vec<u8>, Vec<(String, Vec<u8>)>, usize)>, Reject>;

@@ -2,7 +2,7 @@
 #![no_main]
 
 use etransfer_contract::line::METHOD;
-use etransfer_dataplane::http::{Framing, Head, HeadLimits, HeadScan, Method, forwarded_head};
+use etransfer_dataplane::testing::http::{Framing, Head, HeadLimits, HeadScan, Method, forwarded_head};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|input: (&[u8], Vec<u16>)| {

@@ -1,7 +1,7 @@
 //! Frames of a WebSocket: no panic, and one reading for any split of the input.
 #![no_main]
 
-use etransfer_dataplane::websocket::{Kind, Reader, Step, Violation};
+use etransfer_dataplane::testing::websocket::{Kind, Reader, Step, Violation};
 use libfuzzer_sys::fuzz_target;
 
 #[derive(Debug, PartialEq)]

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use etransfer_contract::{Grant, ObjectId, Span, SpanSet};
-use etransfer_dataplane::grant_cache::{GrantCache, REMEMBERED_MAX};
-use etransfer_dataplane::http::{Head, HeadLimits};
+use etransfer_dataplane::testing::{GRANTS_REMEMBERED_MAX, GrantCache};
+use etransfer_dataplane::testing::http::{Head, HeadLimits};
 use etransfer_dataplane::store::{Store, StoreOptions, Want};
 
 const PATCH: &[u8] = b"PATCH /tus/0123456789abcdef0123456789abcdef HTTP/1.1\r\nHost: 127.0.0.1:8765\r\n\
@@ -89,11 +89,11 @@ fn grant_cache(criterion: &mut Criterion) {
     };
     let full = || {
         let mut cache = GrantCache::default();
-        (0..REMEMBERED_MAX).for_each(|number| cache.remember(key_of(number), &grant, start));
+        (0..GRANTS_REMEMBERED_MAX).for_each(|number| cache.remember(key_of(number), &grant, start));
         cache
     };
     let mut group = criterion.benchmark_group("grant cache");
-    let (mut cache, known, unknown) = (full(), key_of(7), key_of(REMEMBERED_MAX));
+    let (mut cache, known, unknown) = (full(), key_of(7), key_of(GRANTS_REMEMBERED_MAX));
     group.bench_function("find, there", |bencher| bencher.iter(|| cache.find(black_box(&known), start, 1, true)));
     group.bench_function("find, absent", |bencher| bencher.iter(|| cache.find(black_box(&unknown), start, 1, true)));
     group.bench_function("find, expired", |bencher| {
@@ -101,15 +101,15 @@ fn grant_cache(criterion: &mut Criterion) {
     });
     group.bench_function("remember into a full one, all expired", |bencher| {
         bencher.iter_batched_ref(
-            || (full(), key_of(REMEMBERED_MAX)),
+            || (full(), key_of(GRANTS_REMEMBERED_MAX)),
             |(cache, key)| cache.remember(std::mem::take(key), &grant, start + LIFE),
             BatchSize::LargeInput,
         );
     });
-    group.throughput(Throughput::Elements(REMEMBERED_MAX as u64));
+    group.throughput(Throughput::Elements(GRANTS_REMEMBERED_MAX as u64));
     group.bench_function("remember 4096", |bencher| {
         bencher.iter_batched(
-            || (0..REMEMBERED_MAX).map(key_of).collect::<Vec<_>>(),
+            || (0..GRANTS_REMEMBERED_MAX).map(key_of).collect::<Vec<_>>(),
             |keys| {
                 let mut cache = GrantCache::default();
                 keys.into_iter().for_each(|key| cache.remember(key, &grant, start));

@@ -351,7 +351,7 @@ fn data_config(config: &Config, devices: BTreeMap<IpAddr, String>) -> data::Conf
         // 0 and 1 mean all of them (easytransfer/CONTRACT.md §10): one process uses all cores.
         cores: Some(config.server.workers).filter(|workers| *workers > 1),
         storage: config.storage_path(),
-        line: config.line_socket(),
+        control_socket: config.line_socket(),
         proxies: config.server.trusted_proxies.iter().map(words::Network::parts).collect(),
         durability: match config.storage.durability {
             words::Durability::None => data::Durability::None,

@@ -11,7 +11,7 @@ pub const fn reason(status: u16) -> &'static str {
         202 => "Accepted",
         204 => "No Content",
         206 => "Partial Content",
-        301 => "Moved Permanently",
+        301 => "WrittenBody Permanently",
         302 => "Found",
         303 => "See Other",
         304 => "Not Modified",

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::bucket::{Bucket, Reservation};
 use super::nanos;
-use crate::world::Io;
+use crate::driver::Io;
 
 /// The longest a body sleeps before it looks around: is the peer there, is the node stopping, is the rate another one?
 const LOOK: Duration = Duration::from_millis(200);

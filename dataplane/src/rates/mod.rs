@@ -28,7 +28,7 @@ use etransfer_contract::grant::Rate;
 
 use self::bucket::Bucket;
 pub use self::meter::{Meter, Turn};
-use crate::world::Io;
+use crate::driver::Io;
 
 /// Below this many buckets nothing is swept.
 const SWEEP_MIN: usize = 64;

@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use super::bucket::{BURST_NS, Bucket, Reservation};
 use super::*;
 use crate::config::EngineChoice;
-use crate::world::{CoreOptions, run_core};
+use crate::driver::{CoreOptions, run_core};
 
 const SECOND_NS: u64 = 1_000_000_000;
 

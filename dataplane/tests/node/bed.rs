@@ -51,7 +51,7 @@ impl Bed {
             devices: Default::default(),
             cores: Some(2),
             storage: dir.path().join("storage"),
-            line: control.socket().to_owned(),
+            control_socket: control.socket().to_owned(),
             proxies: Vec::new(),
             durability,
             write_mode: WriteMode::Auto,

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use etransfer_contract::ObjectId;
 use etransfer_contract::fact::Fact;
 use etransfer_dataplane::config::{Durability, EngineChoice, Limits};
-use etransfer_dataplane::world::faults::{Failing, order};
+use etransfer_dataplane::testing::faults::{Failing, order};
 use rustix::fs::{FileType, Mode};
 
 use super::bed::{Bed, content, path};

@@ -1,7 +1,7 @@
 //! The kernel: its version, whether it lets us use io_uring, its clock, and the settings of its network stack.
 
 use etransfer_dataplane::config::EngineChoice;
-use etransfer_dataplane::world::{CoreOptions, run_core};
+use etransfer_dataplane::{CoreOptions, run_core};
 
 use super::{Files, Finding};
 

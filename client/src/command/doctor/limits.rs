@@ -1,6 +1,6 @@
 //! What this process may have: locked memory for the buffers the kernel writes from, and open files.
 
-use etransfer_dataplane::node::SLOTS;
+use etransfer_dataplane::bounds::SLOTS;
 
 use super::{Files, Finding};
 

@@ -86,7 +86,7 @@ impl Files {
 /// Tells what was found; exit 1 when something is wrong.
 pub fn run(config: &Config, json: bool) -> anyhow::Result<ExitCode> {
     let files = Files { root: PathBuf::from("/") };
-    let cores = etransfer_dataplane::world::allowed_cpus().len().max(1);
+    let cores = etransfer_dataplane::allowed_cpus().len().max(1);
     let nics = nic::find(&files, &config.nics);
     let fastest = nics.iter().filter_map(|nic| nic.speed_mbps).max();
     let kernel = kernel::version(&files);

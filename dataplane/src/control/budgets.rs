@@ -1,0 +1,52 @@
+//! Promises of space that are being used: from the grant that carries one until the fact that ends it. A control plane that
+//! restarted hears of them before its inventory is whole, so it promises nothing twice (PROMISES.md P9).
+//!
+//! Must stay true: an end is told after its beginning was told, or the beginning is not told at all; so the table is
+//! emptied before [`Fact::Settled`] is queued, and [`Budgets::report_open`] queues what it finds while it holds the table.
+#![expect(clippy::disallowed_types, reason = "one table for all cores, held for an entry, never across a wait")]
+
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use etransfer_contract::ObjectId;
+use etransfer_contract::fact::Fact;
+use etransfer_contract::grant::Ticket;
+
+use super::Facts;
+
+/// The open ones of all cores.
+#[derive(Default)]
+pub struct Budgets(Mutex<HashMap<Ticket, (ObjectId, u64)>>);
+
+impl Budgets {
+    /// A grant that may store `bytes` is put to use.
+    pub fn open(&self, ticket: Ticket, object: ObjectId, bytes: u64) {
+        self.lock().insert(ticket, (object, bytes));
+    }
+
+    /// It ended: `stored` of them are in the object, the rest is free.
+    pub fn settle(&self, facts: &Facts, ticket: Ticket, stored: u64) {
+        self.lock().remove(&ticket);
+        facts.push(Fact::Settled { ticket, stored });
+    }
+
+    /// Ends those of `tickets` that no request uses: their grants never arrived. The control plane asks about a promise only
+    /// when it is older than any answer that is still waited for.
+    pub fn settle_unused(&self, facts: &Facts, tickets: &[Ticket]) {
+        let open = self.lock();
+        for &ticket in tickets.iter().filter(|ticket| !open.contains_key(ticket)) {
+            facts.push(Fact::Settled { ticket, stored: 0 });
+        }
+    }
+
+    /// Tells a control plane that started anew.
+    pub fn report_open(&self, facts: &Facts) {
+        for (&ticket, &(object, bytes)) in self.lock().iter() {
+            facts.push(Fact::Open { ticket, object, bytes });
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<Ticket, (ObjectId, u64)>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

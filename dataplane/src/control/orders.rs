@@ -1,0 +1,194 @@
+//! Orders: a long poll that brings the epoch, asks for the inventory after a restart, and removes what has expired.
+
+use std::pin::{Pin, pin};
+use std::rc::Rc;
+use std::sync::atomic::Ordering;
+use std::task::Poll;
+use std::time::Duration;
+
+use etransfer_contract::ObjectId;
+use etransfer_contract::fact::Fact;
+use etransfer_contract::line::{self, ORDERS_PATH};
+use etransfer_contract::order::{NodeFacts, Order, Orders, OrdersQuery, What};
+use futures_util::StreamExt;
+
+use super::link::{ControlLink, ControlLinkError};
+use crate::bounds::{ORDERS_AT_ONCE, ORDERS_POLL_WAIT};
+use crate::core::Core;
+use crate::transfer::remove::remove_object;
+
+/// Pause after a failed poll.
+const RETRY: Duration = Duration::from_millis(100);
+
+/// Follows the control plane for ever; one task of one core runs this. Orders are carried out beside the polls, so that an
+/// epoch never waits for a removal.
+pub async fn follow_orders(core: Rc<Core>) {
+    // Its own connection: a held poll must not occupy a turn of the requests.
+    let link = ControlLink::new(core.io.clone(), core.shared.config.control_socket.clone());
+    let mut control_run = 0;
+    let mut after = 0;
+    // Removals whose record could not be written: told once, so this side tries them again.
+    let mut undone: Vec<ObjectId> = Vec::new();
+    let mut work: Option<Work> = None;
+    loop {
+        let is_busy = work.is_some();
+        let (answer, done) = poll_beside(pin!(poll(&core, &link, control_run, after, is_busy)), &mut work).await;
+        if let Some(done) = done {
+            undone = done.undone;
+            if done.control_run == control_run {
+                after = done.after.max(after);
+            }
+        }
+        match answer {
+            Ok(orders) => {
+                if orders.control_run != control_run {
+                    tracing::info!(control_run = orders.control_run, "the control plane is there");
+                    control_run = orders.control_run;
+                    after = 0;
+                }
+                // A control plane that restarted may not have heard of it yet; it continues above it with the next poll.
+                core.shared.epoch.fetch_max(orders.epoch, Ordering::Relaxed);
+                if orders.inventory {
+                    begin_inventory(&core, orders.control_run, &orders.first);
+                }
+                core.shared.budgets.settle_unused(&core.shared.facts, &orders.unheard);
+                set_ready(&core, true);
+                if work.is_none() && !(orders.orders.is_empty() && undone.is_empty()) {
+                    let batch =
+                        carry_out_all(Rc::clone(&core), control_run, orders.orders, std::mem::take(&mut undone));
+                    work = Some(Box::pin(batch));
+                }
+            }
+            Err(error) => {
+                if core.shared.control_ready.load(Ordering::Relaxed) {
+                    tracing::warn!(%error, "the control plane is away; transfers with a grant go on");
+                }
+                set_ready(&core, false);
+                core.io.sleep(RETRY).await;
+            }
+        }
+    }
+}
+
+/// Orders of one answer, being carried out.
+type Work = Pin<Box<dyn Future<Output = Done>>>;
+
+/// What came of the orders of one answer.
+struct Done {
+    /// The run of the control plane that gave them.
+    control_run: u64,
+    /// Sequence number of the last one; 0: there was none.
+    after: u64,
+    /// Removals that are not even recorded.
+    undone: Vec<ObjectId>,
+}
+
+/// Waits for the answer to a poll while the work goes on.
+async fn poll_beside<T>(mut poll: Pin<&mut impl Future<Output = T>>, work: &mut Option<Work>) -> (T, Option<Done>) {
+    let mut done = None;
+    let answer = std::future::poll_fn(|context| {
+        if let Some(batch) = work
+            && let Poll::Ready(came) = batch.as_mut().poll(context)
+        {
+            (done, *work) = (Some(came), None);
+        }
+        poll.as_mut().poll(context)
+    })
+    .await;
+    (answer, done)
+}
+
+/// Carries out orders, a few at a time: what an earlier answer left undone, then these.
+async fn carry_out_all(core: Rc<Core>, control_run: u64, orders: Vec<Order>, undone: Vec<ObjectId>) -> Done {
+    let after = orders.last().map_or(0, |order| order.sequence);
+    let again = undone.into_iter().map(|object| What::Remove { object, unless_written_since_unix_ms: None });
+    let all = again.chain(orders.into_iter().map(|order| order.what));
+    let done = futures_util::stream::iter(all.map(|what| carry_out(&core, what))).buffer_unordered(ORDERS_AT_ONCE);
+    let undone = done.filter_map(std::future::ready).collect().await;
+    Done { control_run, after, undone }
+}
+
+async fn poll(
+    core: &Core,
+    link: &ControlLink,
+    control_run: u64,
+    after: u64,
+    busy: bool,
+) -> Result<Orders, ControlLinkError> {
+    let query = OrdersQuery {
+        version: line::VERSION,
+        run: core.shared.run,
+        control_run,
+        epoch: core.shared.epoch.load(Ordering::Relaxed),
+        after,
+        busy,
+        node: node_facts(core),
+    };
+    let (status, body) = link.post(ORDERS_PATH, &query, ORDERS_POLL_WAIT).await?;
+    let orders = serde_json::from_slice(&body).map_err(|_| ControlLinkError::Garbled);
+    if status == 200 {
+        orders
+    } else {
+        tracing::error!(status, body = %String::from_utf8_lossy(&body), "orders were refused");
+        Err(ControlLinkError::Garbled)
+    }
+}
+
+fn node_facts(core: &Core) -> NodeFacts {
+    let disk = rustix::fs::fstatvfs(&*core.objects).ok();
+    NodeFacts {
+        engine: core.io.engine().to_string(),
+        cores: core.shared.cores,
+        addresses: core.shared.addresses.iter().map(ToString::to_string).collect(),
+        separate: core.shared.separate.iter().map(ToString::to_string).collect(),
+        degraded: core.shared.store.degraded(),
+        damaged: core.shared.store.damaged_count(),
+        quarantined: core.shared.store.quarantined_count(),
+        removals_due: core.shared.store.removals_due(),
+        disk_free: disk.as_ref().map_or(0, |disk| disk.f_bavail * disk.f_frsize),
+        disk_size: disk.as_ref().map_or(0, |disk| disk.f_blocks * disk.f_frsize),
+        transfers: core.shared.transfers.open(),
+    }
+}
+
+/// The control plane (re)started: it hears of every promise that is being used, of what it cannot decide without, of every
+/// completion and removal it has not confirmed, and of how much there is. The pages about everything follow while the node
+/// serves.
+fn begin_inventory(core: &Core, control_run: u64, first: &[ObjectId]) {
+    let (store, facts) = (&core.shared.store, &core.shared.facts);
+    core.shared.budgets.report_open(facts);
+    for object in first.iter().filter_map(|id| store.find(*id)) {
+        if let Some(presence) = store.recorded_presence(object.id()) {
+            facts.push_of(&object, Fact::Progress(presence));
+        }
+    }
+    store.unconfirmed().into_iter().for_each(|fact| facts.push(fact));
+    facts.push(Fact::Stored { bytes: store.bytes() });
+    facts.begin_inventory(control_run);
+}
+
+fn set_ready(core: &Core, ready: bool) {
+    core.shared.control_ready.store(ready, Ordering::Release);
+    if ready {
+        core.shared.control_event.notify(usize::MAX);
+    }
+}
+
+/// Tells the object when its removal is not even recorded.
+async fn carry_out(core: &Rc<Core>, what: What) -> Option<ObjectId> {
+    let What::Remove { object: id, unless_written_since_unix_ms } = what;
+    if let (Some(since), Some(object)) = (unless_written_since_unix_ms, core.shared.store.find(id)) {
+        let look = object.look();
+        if look.writers > 0 || look.written_unix_ms > since {
+            return None;
+        }
+    }
+    // A conditional one that fails is ordered again by the next sweep, with its condition.
+    remove(core, id).await.filter(|_| unless_written_since_unix_ms.is_none())
+}
+
+async fn remove(core: &Core, id: ObjectId) -> Option<ObjectId> {
+    let error = remove_object(core, id).await.err()?;
+    tracing::error!(object = %id, %error, "carry out a removal");
+    (!core.shared.store.is_removed(id)).then_some(id)
+}

@@ -1,0 +1,54 @@
+//! Why a data plane does not start: each error names what was tried, the value, and what to do.
+
+use std::io;
+use std::net::SocketAddr;
+
+use crate::store::OpenError;
+
+/// Why a data plane does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The storage directory can not be used.
+    #[error(transparent)]
+    Store(#[from] OpenError),
+    /// An address can not be bound.
+    #[error("listen on {address}: {error}")]
+    Listen {
+        /// As configured.
+        address: SocketAddr,
+        /// What the kernel said.
+        error: io::Error,
+    },
+    /// A listener can not be bound to its device.
+    #[error("bind {address} to {device}: {error}{}", wanted(error))]
+    Device {
+        /// As configured.
+        address: SocketAddr,
+        /// The one that has the address.
+        device: String,
+        /// What the kernel said.
+        error: io::Error,
+    },
+    /// A core's engine can not be built.
+    #[error("start core {core}: {error}")]
+    Engine {
+        /// Which one.
+        core: usize,
+        /// What the kernel said.
+        error: io::Error,
+    },
+    /// No randomness for the run id.
+    #[error("random source: {0}")]
+    Random(getrandom::Error),
+}
+
+/// What a bind to a device lacks, when it is a right.
+fn wanted(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::PermissionDenied => {
+            "; it needs CAP_NET_RAW here (AmbientCapabilities= in the unit, or setcap cap_net_raw+ep on the program), or \
+             network.bind_device: false"
+        }
+        _ => "",
+    }
+}

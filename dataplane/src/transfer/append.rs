@@ -1,0 +1,409 @@
+//! PATCH (and the body of a creation): from the socket to the disk to the acknowledgement.
+//!
+//! 1. judge the head against the upload: offset, length, checksum name (TUS.md §A12)
+//! 2. claim the bytes nobody has: one writer per byte
+//! 3. `100 Continue`, when asked
+//! 4. move: window by window, receive → checksum while hot → write; at most a few writes on their way
+//! 5. commit: a window's record enters the journal after its write ended, never before
+//! 6. sync as `durability` says, complete the object when nothing is missing
+//! 7. acknowledge
+//!
+//! A body that dies keeps its committed windows (no checksum) or nothing (checksum).
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use etransfer_contract::fact::Fact;
+use etransfer_contract::grant::Append;
+use etransfer_contract::tus::{AppendHead, Checksum, CreateHead, Refusal};
+use etransfer_contract::{ObjectId, Span};
+
+use super::Answered;
+use super::body_writer::{BodyWriter, Limits, Stop, WrittenBody};
+use super::fault::{Doing, Fault, believe, prove};
+use super::finish::{Stored, finish};
+use super::remove::erase;
+use super::reportable::{progress, reportable};
+use crate::body::Body;
+use crate::body::Content;
+use crate::bounds::{SPANS_MAX, WRITER_CLAIM_WAIT};
+use crate::config::WriteMode;
+use crate::control::live_grant::{LiveGrant, revoked};
+use crate::core::{Core, http_date};
+use crate::http::{Head, Reply};
+use crate::store::{Claim, LengthRefused, Object, Refused, Want};
+use crate::transfer::data_file::DataFile;
+use crate::wire::Wire;
+
+/// From this body length on, whole blocks are written past the page cache (IO.md §1).
+const DIRECT_BODY_BYTES_MIN: u64 = 256 * 1024;
+/// A writer silent for this long is ended by whoever wants its bytes (T-LOCK-2).
+pub const SILENT: Duration = Duration::from_secs(1);
+/// How often a waiting request looks again.
+const LOOK_AGAIN: Duration = Duration::from_millis(100);
+
+/// What the head asks for, whichever method carried it.
+struct AppendRequest {
+    offset: u64,
+    length: Option<u64>,
+    checksum: Option<Checksum>,
+    checksum_in_trailer: bool,
+}
+
+/// Executes an append grant.
+pub async fn append(live_grant: &LiveGrant<'_>, wire: &mut Wire, body: &mut Body, permit: &Append) -> Answered {
+    let LiveGrant { core, grant, .. } = live_grant;
+    if let Some(bytes) = permit.budget {
+        core.shared.budgets.open(grant.ticket, permit.object, bytes);
+    }
+    let mut stored = 0;
+    let answered = match run(live_grant, wire, body, permit, &mut stored).await {
+        Ok(reply) => Answered::Reply(reply),
+        Err(Failure::Refused(reply)) => Answered::Reply(reply),
+        Err(Failure::Cut) => Answered::Cut,
+    };
+    if permit.created.is_some() && matches!(&answered, Answered::Reply(reply) if reply.status() >= 400) {
+        discard(core, permit.object).await;
+        stored = 0;
+    }
+    if permit.budget.is_some() {
+        core.shared.budgets.settle(&core.shared.facts, grant.ticket, stored);
+    }
+    answered
+}
+
+enum Failure {
+    /// Answer with this.
+    Refused(Reply),
+    /// The client is gone or must not be answered.
+    Cut,
+}
+
+impl From<Refusal> for Failure {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(Reply::refusal(&refusal))
+    }
+}
+
+fn refuse(status: u16, detail: impl Into<String>) -> Failure {
+    Failure::Refused(Reply::detail(status, detail))
+}
+
+async fn run(
+    live_grant: &LiveGrant<'_>,
+    wire: &mut Wire,
+    body: &mut Body,
+    permit: &Append,
+    stored: &mut u64,
+) -> Result<Reply, Failure> {
+    let LiveGrant { core, head, .. } = live_grant;
+    let request = AppendRequest::parse(head, permit)?;
+    let object = core
+        .shared
+        .store
+        .find_or_create(permit.object, permit.length)
+        .map_err(|_gone| refuse(404, "no such upload"))?;
+    if object.is_damaged() {
+        return Err(damaged(&object));
+    }
+    if body.remaining() == Some(0) {
+        return empty_body(core, &object, &request, permit).await;
+    }
+    let claim = claim(core, &object, &request, body.remaining(), permit).await?;
+    declare(core, &object, &request, permit, body.remaining()).await?;
+    if let Some(checksum) = &request.checksum {
+        checksum.algorithm()?;
+    }
+    if permit.budget.is_some_and(|budget| body.remaining().is_some_and(|bytes| bytes > budget)) {
+        return Err(no_room(core, &object).await);
+    }
+    if head.expects_continue() {
+        let interim = b"HTTP/1.1 100 Continue\r\n\r\n".to_vec();
+        wire.send(interim, false, core.shared.config.limits.body_idle_timeout).await.map_err(|_| Failure::Cut)?;
+    }
+    let moved = receive(live_grant, wire, body, &object, claim, &request, permit).await;
+    settle(core, &object, &request, permit, moved, stored).await
+}
+
+impl AppendRequest {
+    fn parse(head: &Head, permit: &Append) -> Result<Self, Refusal> {
+        if permit.created.is_some() {
+            let create = CreateHead::parse(head)?;
+            let CreateHead { checksum, checksum_in_trailer, .. } = create;
+            return Ok(Self { offset: 0, length: None, checksum, checksum_in_trailer });
+        }
+        let AppendHead { offset, length, checksum, checksum_in_trailer } = AppendHead::parse(head)?;
+        Ok(Self { offset, length, checksum, checksum_in_trailer })
+    }
+
+    fn is_verified(&self) -> bool {
+        self.checksum.is_some() || self.checksum_in_trailer
+    }
+}
+
+/// `Upload-Length` on a PATCH sets a deferred length once (T-DEF-3 to T-DEF-7); a body that would not fit sets nothing.
+async fn declare(
+    core: &Core,
+    object: &Arc<Object>,
+    request: &AppendRequest,
+    permit: &Append,
+    body: Option<u64>,
+) -> Result<(), Failure> {
+    let Some(length) = request.length else { return Ok(()) };
+    if body.is_some_and(|body| request.offset.saturating_add(body) > length) {
+        return Err(refuse(400, "the body reaches beyond Upload-Length"));
+    }
+    if permit.length_max.is_some_and(|max| length > max) {
+        return Err(refuse(413, "Upload-Length is above the largest size this server takes"));
+    }
+    if let Err(error) = core.writer.ready(1, false).await {
+        let fault = believe(core, object, Doing::Journal, error).await;
+        return Err(failed(core, object, fault).await);
+    }
+    match object.declare_length(length, core.journal()) {
+        Ok(()) => Ok(()),
+        Err(LengthRefused::Removed) => Err(failed(core, object, Fault::Removed).await),
+        Err(LengthRefused::Journal(error)) => {
+            let fault = believe(core, object, Doing::Journal, error).await;
+            Err(failed(core, object, fault).await)
+        }
+        Err(refused @ (LengthRefused::Other { .. } | LengthRefused::Below { .. })) => {
+            Err(refuse(400, refused.to_string()))
+        }
+    }
+}
+
+/// T-PAT-6: at the right offset nothing changes and 204 is said; it may complete an upload whose length just came.
+async fn empty_body(
+    core: &Core,
+    object: &Arc<Object>,
+    request: &AppendRequest,
+    permit: &Append,
+) -> Result<Reply, Failure> {
+    if let Err(fault) = prove(core, object).await {
+        return Err(failed(core, object, fault).await);
+    }
+    if request.offset != object.look().contiguous {
+        return Err(mismatch(core, object).await);
+    }
+    declare(core, object, request, permit, Some(0)).await?;
+    let what = if request.length.is_some() { Stored::Bytes } else { Stored::Nothing };
+    if let Err(fault) = finish(core, object, None, what).await {
+        return Err(failed(core, object, fault).await);
+    }
+    acknowledgement(core, object, permit).await
+}
+
+/// Waits for the bytes this body wants, ending writers that went silent (T-LOCK-2, T-LOCK-2a, T-LOCK-2b).
+async fn claim(
+    core: &Core,
+    object: &Arc<Object>,
+    request: &AppendRequest,
+    bytes: Option<u64>,
+    permit: &Append,
+) -> Result<Claim, Failure> {
+    let deadline = core.io.now() + WRITER_CLAIM_WAIT;
+    loop {
+        let want = Want { offset: request.offset, body: bytes, parallel: permit.parallel };
+        match object.claim(want) {
+            Ok(claim) => return Ok(claim),
+            Err(Refused::Busy { silent, listener }) => {
+                if silent {
+                    object.end_writers(Span::at(request.offset, bytes.unwrap_or(1)), Some(SILENT));
+                }
+                if core.io.now() >= deadline {
+                    let reply = Reply::detail(423, "another request is writing these bytes");
+                    return Err(Failure::Refused(reply.field("Retry-After", "1")));
+                }
+                let again = core.io.sleep(LOOK_AGAIN);
+                futures_util::future::select(std::pin::pin!(listener), std::pin::pin!(again)).await;
+            }
+            Err(Refused::Scattered) => {
+                let reason = format!("the upload has {SPANS_MAX} separate ranges; fill gaps first");
+                return Err(Failure::Refused(Reply::detail(429, reason).field("Retry-After", "1")));
+            }
+            Err(Refused::Removed) => return Err(refuse(404, "no such upload")),
+            Err(Refused::Damaged) => return Err(damaged(object)),
+            Err(Refused::InDoubt) => {
+                if let Err(fault) = prove(core, object).await {
+                    return Err(failed(core, object, fault).await);
+                }
+            }
+            Err(Refused::Received { .. } | Refused::Mismatch { .. } | Refused::OffsetBeyond { .. }) => {
+                return Err(mismatch(core, object).await);
+            }
+            Err(Refused::Complete { inside: true, .. }) => return Err(mismatch(core, object).await),
+            Err(Refused::Complete { inside: false, .. }) => return Err(refuse(400, "the upload is complete")),
+            Err(Refused::BeyondLength { .. }) => return Err(refuse(400, "the body reaches beyond Upload-Length")),
+        }
+    }
+}
+
+/// What was recorded of it is not in its file: no offset is true.
+fn damaged(object: &Object) -> Failure {
+    Failure::Refused(Reply::damaged(object.damage().unwrap_or_default()))
+}
+
+/// T-PAT-1, T-PAT-2: 409 tells the true offset.
+async fn mismatch(core: &Core, object: &Arc<Object>) -> Failure {
+    let contiguous = match reportable(core, object).await {
+        Ok(now) => now.look.contiguous,
+        Err(fault) => return Failure::Refused(fault.reply()),
+    };
+    let reply = Reply::detail(409, format!("the upload continues at offset {contiguous}"));
+    Failure::Refused(reply.field("Upload-Offset", contiguous.to_string()))
+}
+
+async fn no_room(core: &Core, object: &Arc<Object>) -> Failure {
+    failed(core, object, Fault::Full).await
+}
+
+/// Opens the file of an object for a body of so many bytes (`None`: nobody knows).
+pub async fn open_for_body(core: &Core, object: &Object, bytes: Option<u64>) -> io::Result<DataFile> {
+    let mode = core.shared.config.write_mode;
+    let large = match mode {
+        WriteMode::Direct => true,
+        WriteMode::Buffered => false,
+        WriteMode::Auto => bytes.is_none_or(|bytes| bytes >= DIRECT_BODY_BYTES_MIN),
+    };
+    DataFile::open(&core.io, &core.objects, object, mode, large).await
+}
+
+async fn receive(
+    live_grant: &LiveGrant<'_>,
+    wire: &mut Wire,
+    body: &mut Body,
+    object: &Arc<Object>,
+    claim: Claim,
+    request: &AppendRequest,
+    permit: &Append,
+) -> WrittenBody {
+    let core = live_grant.core;
+    let file = match open_for_body(core, object, body.remaining()).await {
+        Ok(file) => file,
+        Err(error) => return WrittenBody::failed(Stop::Disk(believe(core, object, Doing::Open, error).await)),
+    };
+    let algorithm = request.checksum.as_ref().and_then(|checksum| checksum.algorithm().ok());
+    let limits = Limits { budget: permit.budget, length_max: permit.length_max };
+    let mut body_writer = BodyWriter::new(live_grant, object, claim, file, request.offset, limits);
+    if request.is_verified() {
+        body_writer.verify(algorithm);
+    }
+    if let Some(rate) = &permit.rate {
+        body_writer.limit(core.shared.rates.join(rate, &core.io));
+    }
+    body_writer.run(wire, &mut Content::plain(body)).await
+}
+
+async fn settle(
+    core: &Core,
+    object: &Arc<Object>,
+    request: &AppendRequest,
+    permit: &Append,
+    mut moved: WrittenBody,
+    stored: &mut u64,
+) -> Result<Reply, Failure> {
+    let checked = moved.check(core, object, request.checksum.as_ref()).await;
+    let end = std::mem::replace(&mut moved.end, Ok(())).and(checked);
+    *stored = moved.stored();
+    moved.let_go();
+    let finished = match &end {
+        // What it falls back to is synced already.
+        Err(Stop::Disk(_)) => Ok(()),
+        Ok(()) | Err(_) => {
+            let what = if *stored > 0 || request.length.is_some() { Stored::Bytes } else { Stored::Nothing };
+            finish(core, object, moved.file.as_ref(), what).await
+        }
+    };
+    core.shared.facts.push_of(object, progress(core, object));
+    match (end, finished) {
+        (Err(stop), _) => Err(stopped(core, object, stop).await),
+        (Ok(()), Err(fault)) => Err(failed(core, object, fault).await),
+        (Ok(()), Ok(())) if !moved.is_held(object) => Err(failed(core, object, Fault::Disk).await),
+        (Ok(()), Ok(())) => acknowledgement(core, object, permit).await,
+    }
+}
+
+/// A creation that was refused never happened (T-CWU-4): no file, no record, no promise; also when the disk is full.
+pub(super) async fn discard(core: &Core, object: ObjectId) {
+    match erase(core, object).await {
+        Ok(()) => core.shared.facts.push(Fact::Discarded { object }),
+        Err(error) => tracing::error!(upload = %object, %error, "remove a refused creation"),
+    }
+}
+
+async fn stopped(core: &Core, object: &Arc<Object>, stop: Stop) -> Failure {
+    match stop {
+        Stop::Surplus => refuse(400, "the body reaches beyond Upload-Length"),
+        Stop::TooLarge => {
+            with_offset(core, object, Reply::detail(413, "the upload is larger than this server takes")).await
+        }
+        Stop::NoRoom => no_room(core, object).await,
+        Stop::Mismatch => refuse(460, "the checksum does not match; nothing was kept"),
+        Stop::Refused(refusal) => refusal.into(),
+        Stop::Framing(reject) => Failure::Refused(Reply::reject(reject)),
+        Stop::Form => unreachable!("the body of an append is no form"),
+        Stop::Disk(fault) => failed(core, object, fault).await,
+        Stop::Broken(_) => unreachable!("the body_writer believes it"),
+        Stop::Revoked => Failure::Refused(revoked()),
+        Stop::Taken => mismatch(core, object).await,
+        Stop::Removed | Stop::Ended | Stop::Gone | Stop::Slow | Stop::Stopping => Failure::Cut,
+    }
+}
+
+async fn failed(core: &Core, object: &Arc<Object>, fault: Fault) -> Failure {
+    match fault {
+        Fault::Full => with_offset(core, object, Fault::Full.reply()).await,
+        other => Failure::Refused(other.reply()),
+    }
+}
+
+/// With the offset to go on at, when it can be told.
+async fn with_offset(core: &Core, object: &Arc<Object>, reply: Reply) -> Failure {
+    Failure::Refused(match reportable(core, object).await {
+        Ok(now) => reply.field("Upload-Offset", now.look.contiguous.to_string()),
+        Err(_) => reply,
+    })
+}
+
+/// T-PAT-5 and easytransfer/CONTRACT.md §2.4; 201 for a creation.
+async fn acknowledgement(core: &Core, object: &Arc<Object>, permit: &Append) -> Result<Reply, Failure> {
+    let look = match reportable(core, object).await {
+        Ok(now) => now.look,
+        Err(fault) => return Err(failed(core, object, fault).await),
+    };
+    let reply = match &permit.created {
+        Some(fields) => Reply::new(201).fields(fields),
+        None => Reply::new(204),
+    };
+    let mut reply =
+        reply.field("Upload-Offset", look.contiguous.to_string()).field("X-Received-Bytes", look.received.to_string());
+    if look.complete {
+        return Ok(reply.fields(&permit.completed));
+    }
+    if let Some(text) = expires(permit.expires_unix_ms, permit.expires_after_s, look.written_unix_ms) {
+        reply = reply.field("Upload-Expires", text);
+    }
+    Ok(reply)
+}
+
+/// The text of `Upload-Expires` (T-EXP-2): the fixed moment, else so long after the last byte.
+pub fn expires(fixed_unix_ms: Option<u64>, after_s: Option<u64>, since_unix_ms: u64) -> Option<String> {
+    let after = |after_s: u64| since_unix_ms.saturating_add(after_s.saturating_mul(1000));
+    fixed_unix_ms.or(after_s.map(after)).map(http_date)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::expires;
+
+    #[test]
+    fn a_fixed_moment_moves_with_no_byte() {
+        let at = |text: &str| Some(text.to_owned());
+        assert_eq!(expires(None, None, 5_000), None);
+        assert_eq!(expires(None, Some(3), 5_000), at("Thu, 01 Jan 1970 00:00:08 GMT"));
+        assert_eq!(expires(Some(1_000), None, 5_000), at("Thu, 01 Jan 1970 00:00:01 GMT"));
+        assert_eq!(expires(Some(1_000), Some(3), 5_000), at("Thu, 01 Jan 1970 00:00:01 GMT"));
+    }
+}

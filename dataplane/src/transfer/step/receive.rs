@@ -1,0 +1,159 @@
+//! Content into an object, all of it or nothing: the body_writer of PATCH, with another beginning and another end.
+//!
+//! A whole object records its bytes as they land, for nobody knows of it before it is complete; a chunk records all of its
+//! bytes at its end, so what others may already read never changes and a chunk that dies leaves nothing.
+
+use std::sync::Arc;
+
+use etransfer_contract::step::{Failure, Receive, Told};
+use etransfer_contract::{ObjectId, Span};
+
+use super::{declare, hashers, told};
+use crate::body::Content;
+use crate::control::live_grant::LiveGrant;
+use crate::core::Core;
+use crate::http::Reply;
+use crate::store::{Claim, Object, Want};
+use crate::transfer::Answered;
+use crate::transfer::append::open_for_body;
+use crate::transfer::body_writer::{BodyWriter, Limits, Stop};
+use crate::transfer::fault::{Doing, Fault, believe, prove};
+use crate::transfer::finish::{Stored, finish};
+use crate::transfer::remove::remove_object;
+use crate::transfer::reportable::progress;
+use crate::wire::Wire;
+
+/// What is known before a byte is read: a body that is announced too long or too short is not asked for.
+pub fn early(content: &Content<'_>, wanted: &Receive) -> Option<Failure> {
+    let bytes = content.remaining().filter(|_| !content.is_form())?;
+    let exact = wanted.exact.unwrap_or(bytes);
+    if bytes > wanted.max || bytes > exact {
+        Some(Failure::TooLong)
+    } else if bytes < wanted.min || bytes < exact {
+        Some(Failure::Short)
+    } else if bytes > wanted.budget {
+        Some(Failure::NoRoom)
+    } else {
+        None
+    }
+}
+
+/// Moves the content; the end of the connection is no outcome.
+pub async fn receive(
+    live_grant: &LiveGrant<'_>,
+    wire: &mut Wire,
+    content: &mut Content<'_>,
+    wanted: &Receive,
+) -> Result<Told, Answered> {
+    let core = live_grant.core;
+    let Ok(object) = core.shared.store.find_or_create(wanted.object, None) else {
+        return Ok(Told::Failed(Failure::Gone));
+    };
+    if let Err(fault) = prove(core, &object).await {
+        return Ok(Told::Failed(fault.failure()));
+    }
+    // Nothing is discarded before it is this step's: what stands under the name already is somebody's.
+    let Some(claim) = claim(&object, wanted) else { return Ok(Told::Failed(Failure::Taken)) };
+    let ended = match take_in(live_grant, wire, content, wanted, &object, claim).await {
+        Ok(told) => return Ok(told),
+        Err(ended) => ended,
+    };
+    if wanted.is_whole {
+        discard(core, wanted.object).await;
+    }
+    match ended {
+        Ended::Failed(failure) => Ok(Told::Failed(failure)),
+        Ended::Answered(answered) => Err(answered),
+    }
+}
+
+enum Ended {
+    Failed(Failure),
+    Answered(Answered),
+}
+
+async fn take_in(
+    live_grant: &LiveGrant<'_>,
+    wire: &mut Wire,
+    content: &mut Content<'_>,
+    wanted: &Receive,
+    object: &Arc<Object>,
+    claim: Claim,
+) -> Result<Told, Ended> {
+    let core = live_grant.core;
+    let most = wanted.exact.unwrap_or(u64::MAX).min(wanted.max);
+    let disk = |fault: Fault| Ended::Failed(fault.failure());
+    let file = match open_for_body(core, object, content.remaining()).await {
+        Ok(file) => file,
+        Err(error) => return Err(disk(believe(core, object, Doing::Open, error).await)),
+    };
+    // One byte more than a whole object may have is let in, and then the body is too long.
+    let limits = Limits { budget: Some(wanted.budget), length_max: Some(wanted.at.saturating_add(most)) };
+    let mut body_writer = BodyWriter::new(live_grant, object, claim, file, wanted.at, limits);
+    if !wanted.is_whole {
+        body_writer.verify(None);
+    }
+    let expected = wanted.expect.iter().map(|(digest, _)| *digest);
+    let digests: Vec<_> = wanted.digests.iter().copied().chain(expected).collect();
+    body_writer.digest(hashers(&digests));
+    if let Some(rate) = &wanted.rate {
+        body_writer.limit(core.shared.rates.join(rate, &core.io));
+    }
+    let mut moved = body_writer.run(wire, content).await;
+    std::mem::replace(&mut moved.end, Ok(())).map_err(stopped)?;
+    let bytes = moved.received();
+    if bytes < wanted.min || wanted.exact.is_some_and(|exact| bytes < exact) {
+        return Err(Ended::Failed(Failure::Short));
+    }
+    let mut digests = told(&digests, moved.take_hashers());
+    let found = digests.split_off(wanted.digests.len());
+    if found != wanted.expect {
+        return Err(Ended::Failed(Failure::Mismatch));
+    }
+    moved.commit(core, object).await.map_err(stopped)?;
+    moved.let_go();
+    if wanted.is_whole {
+        declare(core, object, bytes).await.map_err(Ended::Failed)?;
+    }
+    let stored = if wanted.sync { Stored::Promised } else { Stored::Bytes };
+    finish(core, object, moved.file.as_ref(), stored).await.map_err(disk)?;
+    if !moved.is_held(object) {
+        return Err(disk(Fault::Disk));
+    }
+    core.shared.facts.push_of(object, progress(core, object));
+    Ok(Told::Received { bytes, digests })
+}
+
+/// A whole object is nobody else's; a chunk's bytes must all be free.
+fn claim(object: &Arc<Object>, wanted: &Receive) -> Option<Claim> {
+    if wanted.is_whole {
+        return object.claim(Want { offset: 0, body: None, parallel: false }).ok();
+    }
+    let exact = wanted.exact.filter(|exact| *exact > 0)?;
+    object.claim_free(Span::at(wanted.at, exact)?).ok()
+}
+
+fn stopped(stop: Stop) -> Ended {
+    Ended::Failed(match stop {
+        Stop::Surplus | Stop::TooLarge => Failure::TooLong,
+        Stop::NoRoom => Failure::NoRoom,
+        Stop::Taken => Failure::Taken,
+        // Nobody takes over from a step: its writer is ended by a removal alone.
+        Stop::Removed | Stop::Ended => Failure::Gone,
+        Stop::Revoked => Failure::Revoked,
+        Stop::Mismatch => Failure::Mismatch,
+        Stop::Form => Failure::Malformed,
+        Stop::Disk(fault) => fault.failure(),
+        Stop::Broken(_) => unreachable!("the body_writer believes it"),
+        Stop::Framing(reject) => return Ended::Answered(Answered::Reply(Reply::reject(reject))),
+        Stop::Refused(refusal) => return Ended::Answered(Answered::Reply(Reply::refusal(&refusal))),
+        Stop::Slow | Stop::Gone | Stop::Stopping => return Ended::Answered(Answered::Cut),
+    })
+}
+
+/// An object that nobody was told of goes at once.
+async fn discard(core: &Core, object: ObjectId) {
+    if let Err(error) = remove_object(core, object).await {
+        tracing::error!(%object, %error, "remove what is left of a refused body");
+    }
+}
