@@ -1,6 +1,6 @@
 //! The control plane's side of the control link: how it reads a request of the data plane, and what its answers carry.
 
-use axum::response::{IntoResponse, Response};
+use axum::response::IntoResponse;
 use etransfer_contract::Grant;
 use etransfer_contract::grant::{Act, Ahead, Holder};
 use etransfer_contract::line::{GRANT_MEDIA_TYPE, NEXT, VERSION};
@@ -9,7 +9,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use http_body_util::BodyExt as _;
 
 use super::golden;
-use crate::line::decision::{Decision, add_fields, count_among, foresee, seal};
+use crate::line::decision::Decision;
 use crate::line::meta::{BodyKind, Call, Meta};
 
 #[test]
@@ -52,8 +52,8 @@ fn the_fields_of_each_call_are_read_as_ever() {
     }
 }
 
-async fn told(response: Response) -> String {
-    let (head, body) = seal(response).into_parts();
+async fn told(decision: Decision) -> String {
+    let (head, body) = decision.into_wire().into_parts();
     let mut text = format!("{}\n", head.status.as_u16());
     for (name, value) in &head.headers {
         text += &format!("{name}: {}\n", value.to_str().unwrap());
@@ -75,13 +75,13 @@ async fn answers_carry_grants_as_ever() {
     };
     let holder = || Some(Holder { key: "u7".into(), at_once: 4 });
     let fields = HeaderMap::from_iter([(HeaderName::from_static("tus-resumable"), HeaderValue::from_static("1.0.0"))]);
-    let mut granted = Decision::Grant(Box::new(grant(1))).into_response();
-    add_fields(&mut granted, &fields);
-    count_among(&mut granted, holder);
-    let mut answered = (StatusCode::CREATED, "{}").into_response();
-    foresee(&mut answered, Ahead { method: "PATCH".into(), target: "/tus/files/1".into(), grant: grant(2) });
-    add_fields(&mut answered, &fields);
-    count_among(&mut answered, holder);
+    let mut granted = Decision::from(grant(1));
+    granted.add_fields(&fields);
+    granted.count_among(holder);
+    let next = Ahead { method: "PATCH".into(), target: "/tus/files/1".into(), grant: grant(2) };
+    let mut answered = Decision::from((StatusCode::CREATED, "{}").into_response()).with_next(next);
+    answered.add_fields(&fields);
+    answered.count_among(holder);
 
     let mut golden = golden("", "answers.txt", "Answers of the control plane to a decide: status, fields, body.");
     golden.text("a grant", &told(granted).await);

@@ -1,5 +1,10 @@
-//! A decision: an ordinary answer, or a grant. Handlers return either; the grant travels through the layers as an
-//! extension, so that each may add its fields, and becomes JSON at the very end ([`seal`]).
+//! A decision: what a handler returns and the data plane receives. Either an answer to relay, which may bring the grant for the
+//! client's next request, or a grant: a permission or a step.
+//!
+//! Must stay true: a decision becomes HTTP in [`Decision::into_wire`] and nowhere else. Between a handler and an axum router
+//! around it, it travels as a response ([`Decision::carried`]).
+
+use std::borrow::Cow;
 
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
@@ -14,24 +19,25 @@ use crate::node::Node;
 
 /// What a handler decided.
 #[derive(Debug)]
-pub enum Decision {
-    /// Relay this.
-    Answer(Response),
-    /// Do this.
+pub struct Decision {
+    outcome: Outcome,
+    route: Option<Cow<'static, str>>,
+}
+
+#[derive(Debug)]
+enum Outcome {
+    /// The answer to relay, and the grant for the client's next request.
+    Answer(Response, Option<Box<Ahead>>),
+    /// What the data plane may do.
     Grant(Box<Grant>),
 }
 
-/// The grant inside a response, until it is sealed.
-#[derive(Debug, Clone)]
-struct Sealed(Box<Grant>);
-
-/// A grant for what the client asks next, until it is sealed.
-#[derive(Debug, Clone)]
-struct Foreseen(Box<Ahead>);
-
-/// Adds the grant for the client's next request to an answer.
-pub fn foresee(response: &mut Response, ahead: Ahead) {
-    response.extensions_mut().insert(Foreseen(Box::new(ahead)));
+/// A decision inside a response, between a handler and the router around it.
+#[derive(Debug, Clone, Default)]
+struct Carried {
+    grant: Option<Box<Grant>>,
+    next: Option<Box<Ahead>>,
+    route: Option<Cow<'static, str>>,
 }
 
 impl Decision {
@@ -47,92 +53,135 @@ impl Decision {
 
     /// Permission that equal requests may reuse for `cache_ms`.
     pub fn cached(node: &Node, ticket: Ticket, cache_ms: u64, act: Act) -> Self {
-        Self::Grant(Box::new(Self::permission(node, ticket, cache_ms, act)))
+        Self::permission(node, ticket, cache_ms, act).into()
     }
 
     /// The grant alone.
     pub fn permission(node: &Node, ticket: Ticket, cache_ms: u64, act: Act) -> Grant {
         Grant { version: VERSION, ticket, epoch: node.epoch(), cache_ms, headers: Vec::new(), holder: None, act }
     }
-}
 
-impl IntoResponse for Decision {
-    fn into_response(self) -> Response {
-        match self {
-            Self::Answer(response) => response,
-            Self::Grant(grant) => {
-                let mut response = StatusCode::OK.into_response();
-                response.extensions_mut().insert(Sealed(grant));
+    /// Adds the grant for the client's next request to an answer.
+    #[must_use]
+    pub fn with_next(mut self, ahead: Ahead) -> Self {
+        if let Outcome::Answer(_, next) = &mut self.outcome {
+            *next = Some(Box::new(ahead));
+        }
+        self
+    }
+
+    /// Names the route that decided, as it is declared; for the metrics.
+    #[must_use]
+    pub fn on_route(self, route: impl Into<Cow<'static, str>>) -> Self {
+        Self { route: Some(route.into()), ..self }
+    }
+
+    /// The route that decided.
+    pub fn route(&self) -> Option<&str> {
+        self.route.as_deref()
+    }
+
+    /// The status of the answer; `None`: it is a grant.
+    pub fn status(&self) -> Option<StatusCode> {
+        match &self.outcome {
+            Outcome::Answer(response, _) => Some(response.status()),
+            Outcome::Grant(_) => None,
+        }
+    }
+
+    /// Takes the body off an answer, as HEAD has none; `fields` come on top.
+    pub fn empty(&mut self, fields: HeaderMap) {
+        if let Outcome::Answer(response, _) = &mut self.outcome {
+            *response.body_mut() = Body::empty();
+            response.headers_mut().remove(CONTENT_LENGTH);
+            response.headers_mut().extend(fields);
+        }
+    }
+
+    /// Adds fields to whatever the client gets: to the answer, or to every reply under the grant.
+    pub fn add_fields(&mut self, fields: &HeaderMap) {
+        let under = |grant: &mut Grant| {
+            for (name, value) in fields {
+                if let Ok(value) = value.to_str() {
+                    grant.headers.push((spelling(name), value.to_owned()));
+                }
+            }
+        };
+        match &mut self.outcome {
+            Outcome::Answer(response, next) => {
+                if let Some(ahead) = next {
+                    under(&mut ahead.grant);
+                }
+                for (name, value) in fields {
+                    response.headers_mut().append(name, value.clone());
+                }
+            }
+            Outcome::Grant(grant) => under(grant),
+        }
+    }
+
+    /// The grant, and the one for the next request, are counted among the requests of this holder.
+    pub fn count_among(&mut self, holder: impl FnOnce() -> Option<Holder>) {
+        match &mut self.outcome {
+            Outcome::Answer(_, None) => {}
+            Outcome::Answer(_, Some(ahead)) => ahead.grant.holder = holder(),
+            Outcome::Grant(grant) => grant.holder = holder(),
+        }
+    }
+
+    /// What goes over the link: a grant as JSON in the body, the one for the next request in a field.
+    pub fn into_wire(self) -> Response {
+        match self.outcome {
+            Outcome::Answer(mut response, next) => {
+                let json = next.map(|ahead| serde_json::to_string(&ahead).expect("a grant has only string keys"));
+                // A name that is not ASCII cannot stand in a field: then the data plane asks.
+                if let Some(value) = json.and_then(|json| HeaderValue::try_from(json).ok()) {
+                    response.headers_mut().insert(NEXT, value);
+                }
+                response
+            }
+            Outcome::Grant(grant) => {
+                let json = serde_json::to_vec(&grant).expect("a grant has only string keys");
+                let mut response = Response::new(Body::from(json));
+                response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(GRANT_MEDIA_TYPE));
                 response
             }
         }
+    }
+
+    /// The decision that a router brings: what a handler below it returned, or its own answer.
+    pub fn carried(mut response: Response) -> Self {
+        let Carried { grant, next, route } = response.extensions_mut().remove().unwrap_or_default();
+        let outcome = match grant {
+            Some(grant) => Outcome::Grant(grant),
+            None => Outcome::Answer(response, next),
+        };
+        Self { outcome, route }
+    }
+}
+
+impl IntoResponse for Decision {
+    /// For a router; [`Decision::carried`] takes it out again.
+    fn into_response(self) -> Response {
+        let (mut response, grant, next) = match self.outcome {
+            Outcome::Answer(response, next) => (response, None, next),
+            Outcome::Grant(grant) => (Response::new(Body::empty()), Some(grant), None),
+        };
+        response.extensions_mut().insert(Carried { grant, next, route: self.route });
+        response
     }
 }
 
 impl From<Response> for Decision {
     fn from(response: Response) -> Self {
-        Self::Answer(response)
+        Self { outcome: Outcome::Answer(response, None), route: None }
     }
 }
 
-/// Adds fields to whatever the client will get: to the response, or to every reply under the grant.
-pub fn add_fields(response: &mut Response, fields: &HeaderMap) {
-    let under = |grant: &mut Grant| {
-        for (name, value) in fields {
-            if let Ok(value) = value.to_str() {
-                grant.headers.push((spelling(name), value.to_owned()));
-            }
-        }
-    };
-    if let Some(Foreseen(ahead)) = response.extensions_mut().get_mut() {
-        under(&mut ahead.grant);
+impl From<Grant> for Decision {
+    fn from(grant: Grant) -> Self {
+        Self { outcome: Outcome::Grant(Box::new(grant)), route: None }
     }
-    match response.extensions_mut().get_mut::<Sealed>() {
-        Some(Sealed(grant)) => under(grant),
-        None => {
-            for (name, value) in fields {
-                response.headers_mut().append(name, value.clone());
-            }
-        }
-    }
-}
-
-/// Whether the response is a grant.
-pub fn is_grant(response: &Response) -> bool {
-    response.extensions().get::<Sealed>().is_some()
-}
-
-/// The grant, and the one for later, are counted among the requests of this holder.
-pub fn count_among(response: &mut Response, holder: impl FnOnce() -> Option<Holder>) {
-    let extensions = response.extensions_mut();
-    if extensions.get::<Sealed>().is_none() && extensions.get::<Foreseen>().is_none() {
-        return;
-    }
-    let holder = holder();
-    if let Some(Foreseen(ahead)) = extensions.get_mut() {
-        ahead.grant.holder.clone_from(&holder);
-    }
-    if let Some(Sealed(grant)) = extensions.get_mut() {
-        grant.holder = holder;
-    }
-}
-
-/// Writes the grant, if there is one, into the body; one for later into a field.
-pub fn seal(mut response: Response) -> Response {
-    if let Some(Foreseen(ahead)) = response.extensions_mut().remove() {
-        let json = serde_json::to_string(&ahead).expect("a grant has only string keys, so it is always JSON");
-        // A name that is no ASCII can not stand in a field: then the data plane asks, as ever.
-        if let Ok(value) = HeaderValue::try_from(json) {
-            response.headers_mut().insert(NEXT, value);
-        }
-    }
-    let Some(Sealed(grant)) = response.extensions_mut().remove::<Sealed>() else { return response };
-    let json = serde_json::to_vec(&grant).expect("a grant has only string keys, so it is always JSON");
-    let headers = response.headers_mut();
-    headers.remove(CONTENT_LENGTH);
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static(GRANT_MEDIA_TYPE));
-    *response.body_mut() = Body::from(json);
-    response
 }
 
 /// `tus-resumable` → `Tus-Resumable`: names compare without case, but people read them.

@@ -1,15 +1,11 @@
-//! Decisions by surface, method, route and answer, and how long each took: a layer around the router of a surface, or
-//! around the whole of one.
+//! Decisions by surface, method, route and answer, and how long each took.
 //!
 //! Must stay true (PROMISES.md P22): a label holds the route as it was declared (`/tus/{id}`), never the path that was
 //! asked for.
 
-use std::sync::Arc;
 use std::time::Instant;
 
-use axum::extract::{MatchedPath, Request, State};
-use axum::middleware::Next;
-use axum::response::Response;
+use axum::extract::Request;
 use http::Method;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
@@ -19,7 +15,7 @@ use prometheus_client::registry::{Registry, Unit};
 
 use super::Metrics;
 use crate::core::SurfaceId;
-use crate::line::decision::is_grant;
+use crate::line::decision::Decision;
 
 /// Upper bounds in seconds: a decision from memory takes the first ones, one that waits for a disk or a database the last.
 const BOUNDS_S: [f64; 12] = [0.000_03, 0.000_1, 0.000_3, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0];
@@ -59,49 +55,31 @@ impl Decisions {
         decisions
     }
 
-    fn count(&self, asked: Asked, since: Instant, response: &Response) {
+    fn count(&self, asked: Asked, since: Instant, decision: &Decision) {
         self.took.get_or_create(&asked).observe(since.elapsed().as_secs_f64());
-        self.answers.get_or_create(&Answered { asked, answer: answer(response) }).inc();
+        self.answers.get_or_create(&Answered { asked, answer: answer(decision) }).inc();
     }
 }
 
-/// The layer; its state names the surface.
-pub async fn observe(
-    State((metrics, surface)): State<(Arc<Metrics>, SurfaceId)>,
-    request: Request,
-    next: Next,
-) -> Response {
-    let route = request.extensions().get::<MatchedPath>().map_or(UNKNOWN, MatchedPath::as_str).to_owned();
-    let asked = Asked { surface: surface.name(), method: name(request.method()), route };
-    let since = Instant::now();
-    let response = next.run(request).await;
-    metrics.decisions.count(asked, since, &response);
-    response
-}
-
-/// The same for a surface that finds its way without a router. The route is what the answer says ([`Route`]).
-pub async fn follow<Answer>(
+/// Follows one decision of a dialect: how long it takes, which route decides ([`Decision::route`]), and what.
+pub async fn follow<Deciding>(
     (metrics, surface): (&Metrics, SurfaceId),
     request: Request,
-    handler: impl FnOnce(Request) -> Answer,
-) -> Response
+    handler: impl FnOnce(Request) -> Deciding,
+) -> Decision
 where
-    Answer: Future<Output = Response>,
+    Deciding: Future<Output = Decision>,
 {
     let (since, method) = (Instant::now(), name(request.method()));
-    let response = handler(request).await;
-    let route = response.extensions().get().map_or(UNKNOWN, |Route(route)| route).to_owned();
-    metrics.decisions.count(Asked { surface: surface.name(), method, route }, since, &response);
-    response
+    let decision = handler(request).await;
+    let route = decision.route().unwrap_or(UNKNOWN).to_owned();
+    metrics.decisions.count(Asked { surface: surface.name(), method, route }, since, &decision);
+    decision
 }
 
-/// Which route answered, as it is declared; an extension of the response.
-#[derive(Debug, Clone, Copy)]
-pub struct Route(pub &'static str);
-
-fn answer(response: &Response) -> &'static str {
-    match response.status().as_u16() {
-        _ if is_grant(response) => "grant",
+fn answer(decision: &Decision) -> &'static str {
+    let Some(status) = decision.status() else { return "grant" };
+    match status.as_u16() {
         0..=299 => "2xx",
         300..=399 => "3xx",
         400..=499 => "4xx",

@@ -11,12 +11,11 @@
 use std::sync::Arc;
 
 use axum::Router;
-use axum::body::Body;
 use axum::extract::{DefaultBodyLimit, Request};
 use axum::response::{IntoResponse, Response};
 use etransfer_contract::grant::Holder;
 use etransfer_contract::line::FIELD_PREFIX;
-use http::header::{CONTENT_LENGTH, HOST};
+use http::header::HOST;
 use http::uri::{PathAndQuery, Uri};
 use http::{HeaderMap, HeaderName, Method, StatusCode};
 use tower::ServiceExt;
@@ -26,7 +25,6 @@ use crate::app::App;
 use crate::authority::origin::{self, Origin};
 use crate::bounds::FACTS_BATCH_BYTES_MAX;
 use crate::core::SurfaceId;
-use crate::line::decision::{count_among, is_grant, seal};
 use crate::line::meta::{Call, Meta};
 use crate::mounts::Mounted;
 use crate::surface::recheck::recheck;
@@ -81,22 +79,23 @@ async fn decide(app: &App, surface: &dyn Surface, meta: Meta, mounted: Mounted, 
     }
     let is_head = request.method() == Method::HEAD;
     let is_check = request.method() == Method::OPTIONS && request.uri().path() == "/";
-    let mut response = surface.handle(&mounted, request).await;
-    if is_check && matches!(response.status(), StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED) {
-        response = StatusCode::NO_CONTENT.into_response();
+    let mut decision = surface.handle(&mounted, request).await;
+    if is_check && matches!(decision.status(), Some(StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED)) {
+        decision = StatusCode::NO_CONTENT.into_response().into();
     }
-    if matches!(response.status(), StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN | StatusCode::TOO_MANY_REQUESTS) {
-        app.denials.note(response.status().as_u16());
+    if let Some(status @ (StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN | StatusCode::TOO_MANY_REQUESTS)) =
+        decision.status()
+    {
+        app.denials.note(status.as_u16());
     }
-    if is_head && !is_grant(&response) {
-        *response.body_mut() = Body::empty();
-        response.headers_mut().remove(CONTENT_LENGTH);
+    if is_head {
+        decision.empty(HeaderMap::new());
     }
-    count_among(&mut response, || {
+    decision.count_among(|| {
         let at_once = u32::try_from(app.node.config().limits.transfers_per_credential).unwrap_or(u32::MAX);
         origin::holder().map(|key| Holder { key, at_once })
     });
-    seal(response)
+    decision.into_wire()
 }
 
 /// Finds the surface and gives the request the path that surface knows.

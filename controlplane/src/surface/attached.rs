@@ -5,7 +5,7 @@ use std::ops::Deref;
 
 use axum::body::Bytes;
 use axum::extract::{FromRequest, Request};
-use axum::response::{IntoResponse, Response};
+use axum::response::IntoResponse;
 use etransfer_contract::grant::Act;
 use http_body_util::{BodyExt, Limited};
 
@@ -19,19 +19,19 @@ use crate::line::meta::{Call, Meta};
 pub struct Attached(pub Bytes);
 
 impl<S: Deref<Target = App> + Sync> FromRequest<S> for Attached {
-    type Rejection = Response;
+    type Rejection = Decision;
 
-    async fn from_request(request: Request, app: &S) -> Result<Self, Response> {
+    async fn from_request(request: Request, app: &S) -> Result<Self, Decision> {
         let meta = *request.extensions().get::<Meta>().expect("the entry layer put it there");
         match meta.call {
             Call::Decide if !meta.body.is_empty() => {
                 let act = Act::Forward { bytes_max: ATTACHED_BYTES_MAX as u64 };
-                Err(Decision::grant(&app.node, act).into_response())
+                Err(Decision::grant(&app.node, act))
             }
             Call::Decide | Call::Attached | Call::Outcome | Call::Recheck | Call::Line | Call::Bare => {
                 match Limited::new(request.into_body(), ATTACHED_BYTES_MAX).collect().await {
                     Ok(body) => Ok(Self(body.to_bytes())),
-                    Err(_) => Err(Refused::new(413, "the body is larger than this route takes").into_response()),
+                    Err(_) => Err(Refused::new(413, "the body is larger than this route takes").into_response().into()),
                 }
             }
         }

@@ -36,13 +36,13 @@ use std::pin::Pin;
 
 use axum::Router;
 use axum::extract::Request;
-use axum::response::Response;
 
 use self::recheck::Right;
 use crate::app::App;
 use crate::config::surfaces::Registered;
 use crate::config::{Config, Flags, Layers, Sources, from_layers};
 use crate::core::SurfaceId;
+use crate::line::decision::Decision;
 use crate::mounts::Mounted;
 
 /// What a dialect's methods return: they are called through a trait object.
@@ -53,8 +53,8 @@ pub trait Surface: Send + Sync {
     /// Which one it is.
     fn id(&self) -> SurfaceId;
 
-    /// One request to its answer. The path begins below the mount.
-    fn handle<'a>(&'a self, mounted: &'a Mounted, request: Request) -> Pending<'a, Response>;
+    /// One request to its decision. The path begins below the mount.
+    fn handle<'a>(&'a self, mounted: &'a Mounted, request: Request) -> Pending<'a, Decision>;
 
     /// Whether the sender of a request that is under way would still be let in. Decides nothing new and changes nothing.
     fn recheck<'a>(&'a self, mounted: &'a Mounted, request: Request) -> Pending<'a, Right>;

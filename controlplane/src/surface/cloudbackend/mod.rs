@@ -21,10 +21,11 @@ pub use service::Service;
 
 use axum::Json;
 use axum::extract::Request;
-use axum::response::{IntoResponse, Response};
+use axum::response::IntoResponse;
 use http::StatusCode;
 use serde_json::json;
 
+use crate::line::decision::Decision;
 use crate::mounts::Mounted;
 use crate::surface::recheck::Right;
 
@@ -32,7 +33,7 @@ use crate::surface::recheck::Right;
 const API: [&str; 4] = ["user", "user-settings", "file", "drop"];
 
 /// One request to its answer.
-pub async fn handle(app: &Service, mounted: &Mounted, request: Request) -> Response {
+pub async fn handle(app: &Service, mounted: &Mounted, request: Request) -> Decision {
     let first = request.uri().path().split('/').nth(1).unwrap_or_default();
     if mounted.is_own_host || (!API.contains(&first) && oss::is_asked(app, first, &request)) {
         return oss::handle(app, mounted, request).await;
@@ -40,7 +41,7 @@ pub async fn handle(app: &Service, mounted: &Mounted, request: Request) -> Respo
     if API.contains(&first) {
         return api::handle(app, mounted, request).await;
     }
-    (StatusCode::NOT_FOUND, Json(json!({"detail": "Not found."}))).into_response()
+    (StatusCode::NOT_FOUND, Json(json!({"detail": "Not found."}))).into_response().into()
 }
 
 /// Whether who sends or gets an object still may. Calls of the JSON API are over before anything could end.

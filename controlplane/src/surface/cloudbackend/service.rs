@@ -5,13 +5,13 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::Request;
-use axum::response::Response;
 
 use super::api::failures::Failures;
 use super::user::console;
 use crate::app::App;
 use crate::bounds::{REGISTRATION_WINDOW, REGISTRATIONS_PER_ADDRESS};
 use crate::core::SurfaceId;
+use crate::line::decision::Decision;
 use crate::metrics::decisions;
 use crate::mounts::Mounted;
 use crate::surface::attempts::Attempts;
@@ -57,7 +57,7 @@ impl Surface for Service {
         SurfaceId::CloudBackend
     }
 
-    fn handle<'a>(&'a self, mounted: &'a Mounted, request: Request) -> Pending<'a, Response> {
+    fn handle<'a>(&'a self, mounted: &'a Mounted, request: Request) -> Pending<'a, Decision> {
         let handler = |request| super::handle(self, mounted, request);
         Box::pin(decisions::follow((&self.metrics, self.id()), request, handler))
     }

@@ -10,8 +10,7 @@
 //! 7. fields every reply has: CORS, `Tus-Resumable`; also inside grants, for the replies made under them
 
 use axum::Router;
-use axum::body::Body;
-use axum::extract::{Request, State};
+use axum::extract::{MatchedPath, Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use etransfer_contract::tus;
@@ -23,9 +22,11 @@ use tower::ServiceExt;
 use super::{cors, strangers, tus as uploads};
 use crate::authority::Presented;
 use crate::authority::open::is_open;
+use crate::core::SurfaceId;
 use crate::core::percent::{self, Undecodable};
-use crate::line::decision::{add_fields, is_grant};
+use crate::line::decision::Decision;
 use crate::line::meta::Meta;
+use crate::metrics::decisions;
 use crate::surface::cross_origin::is_preflight;
 use crate::surface::easytransfer::Service;
 use crate::surface::refusal::Refused;
@@ -34,7 +35,7 @@ use crate::surface::refusal::Refused;
 pub const TUS_RESUMABLE: HeaderName = HeaderName::from_static("tus-resumable");
 
 /// One request to its answer.
-pub async fn handle(app: &Service, router: &Router, mut request: Request) -> Response {
+pub async fn handle(app: &Service, router: &Router, mut request: Request) -> Decision {
     without_slash(&mut request);
     let is_tus = uploads::is_tus_path(request.uri().path());
     let config = app.node.config();
@@ -42,31 +43,34 @@ pub async fn handle(app: &Service, router: &Router, mut request: Request) -> Res
     let cors = cors::fields(&origins, request.headers());
     let meta = request.extensions().get::<Meta>().copied();
     let admitted = meta.map(|meta| strangers::check(&config, &meta, request.method(), request.headers()));
-    let (method, mut response) = match admitted {
-        Some(Err(refused)) => (request.method().clone(), refused.into_response()),
-        Some(Ok(())) | None => decide(router, request, &origins, is_tus).await,
+    let (method, mut decision) = match admitted {
+        Some(Err(refused)) => (request.method().clone(), refused.into_response().into()),
+        Some(Ok(())) | None => decide(app, router, request, &origins, is_tus).await,
     };
     let is_options = method == Method::OPTIONS;
-    if method == Method::HEAD && !is_grant(&response) {
-        *response.body_mut() = Body::empty();
-        response.headers_mut().remove(http::header::CONTENT_LENGTH);
-        if is_tus {
-            response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        }
+    if method == Method::HEAD {
+        let not_kept = is_tus.then(|| (CACHE_CONTROL, HeaderValue::from_static("no-store")));
+        decision.empty(HeaderMap::from_iter(not_kept));
     }
-    add_fields(&mut response, &cors);
+    decision.add_fields(&cors);
     if is_tus && !is_options {
         // T-VER-1: every reply but the one to OPTIONS, errors included.
         let version = HeaderMap::from_iter([(TUS_RESUMABLE, HeaderValue::from_static(tus::VERSION))]);
-        add_fields(&mut response, &version);
+        decision.add_fields(&version);
     }
-    response
+    decision
 }
 
 /// The method the request counts as, and its answer.
-async fn decide(router: &Router, mut request: Request, origins: &[String], is_tus: bool) -> (Method, Response) {
+async fn decide(
+    app: &Service,
+    router: &Router,
+    mut request: Request,
+    origins: &[String],
+    is_tus: bool,
+) -> (Method, Decision) {
     if is_preflight(&request) {
-        return (Method::OPTIONS, cors::preflight(origins, request.headers()));
+        return (Method::OPTIONS, cors::preflight(origins, request.headers()).into());
     }
     if is_tus && request.method() != Method::OPTIONS {
         match tus::method_override(request.method().as_str(), request.headers()) {
@@ -74,15 +78,16 @@ async fn decide(router: &Router, mut request: Request, origins: &[String], is_tu
                 let name = effective.name(request.method().as_str()).to_owned();
                 *request.method_mut() = Method::from_bytes(name.as_bytes()).unwrap_or(Method::POST);
             }
-            Err(refusal) => return (request.method().clone(), Refused::from(refusal).into_response()),
+            Err(refusal) => return (request.method().clone(), Refused::from(refusal).into_response().into()),
         }
     }
     let method = request.method().clone();
     if let Err(refused) = check_path(request.uri().path()) {
-        return (method, refused.into_response());
+        return (method, refused.into_response().into());
     }
-    let response = router.clone().oneshot(request).await.into_response();
-    (method, word(response))
+    let routed = async |request| Decision::carried(word(router.clone().oneshot(request).await.into_response()));
+    let decision = decisions::follow((&app.metrics, SurfaceId::EasyTransfer), request, routed).await;
+    (method, decision)
 }
 
 /// `/tus/` is `/tus`. A redirect would name a path without the prefix that a proxy took off.
@@ -100,6 +105,16 @@ fn check_path(path: &str) -> Result<(), Refused> {
         Ok(_) => Ok(()),
         Err(Undecodable::Broken) => Err(Refused::new(400, "the path has a broken escape")),
         Err(Undecodable::NotUtf8) => Err(Refused::new(404, "no such path")),
+    }
+}
+
+/// Tells which route a request took: a layer inside the router, where that is known.
+pub async fn name_route(request: Request, next: Next) -> Response {
+    let route = request.extensions().get::<MatchedPath>().cloned();
+    let response = next.run(request).await;
+    match route {
+        Some(route) => Decision::carried(response).on_route(route.as_str().to_owned()).into_response(),
+        None => response,
     }
 }
 
@@ -127,7 +142,7 @@ pub async fn admit(app: &Service, request: &mut Request) -> Result<(), Refused> 
 }
 
 /// Gives the router's own empty 405 the body of every other refusal.
-fn word(response: Response) -> Response {
+fn word(mut response: Response) -> Response {
     if response.status() != StatusCode::METHOD_NOT_ALLOWED {
         return response;
     }
@@ -135,5 +150,7 @@ fn word(response: Response) -> Response {
     if let Some(allow) = response.headers().get(http::header::ALLOW) {
         worded.headers_mut().insert(http::header::ALLOW, allow.clone());
     }
+    // Which route it was stays known.
+    *worded.extensions_mut() = std::mem::take(response.extensions_mut());
     worded
 }

@@ -5,8 +5,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::Request;
-use axum::middleware::from_fn_with_state;
-use axum::response::Response;
+use axum::middleware::from_fn;
 use tokio::sync::Semaphore;
 
 use super::login::Login;
@@ -14,7 +13,7 @@ use super::{entry, recheck};
 use crate::app::App;
 use crate::bounds::LIVE_AUDIENCE_MAX;
 use crate::core::SurfaceId;
-use crate::metrics::decisions;
+use crate::line::decision::Decision;
 use crate::mounts::Mounted;
 use crate::surface::recheck::Right;
 use crate::surface::{Pending, Surface};
@@ -63,9 +62,7 @@ impl EasyTransfer {
 
     /// The paths over `service`.
     pub fn over(service: Service) -> Self {
-        let observed = (Arc::clone(&service.metrics), SurfaceId::EasyTransfer);
-        let router =
-            super::router(&service).layer(from_fn_with_state(observed, decisions::observe)).with_state(service.clone());
+        let router = super::router(&service).layer(from_fn(entry::name_route)).with_state(service.clone());
         Self { service, router }
     }
 }
@@ -75,7 +72,7 @@ impl Surface for EasyTransfer {
         SurfaceId::EasyTransfer
     }
 
-    fn handle<'a>(&'a self, _: &'a Mounted, request: Request) -> Pending<'a, Response> {
+    fn handle<'a>(&'a self, _: &'a Mounted, request: Request) -> Pending<'a, Decision> {
         Box::pin(entry::handle(&self.service, &self.router, request))
     }
 

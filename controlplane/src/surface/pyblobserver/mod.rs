@@ -47,7 +47,7 @@ use refusal::Refusal;
 use route::Route;
 use upload::Files;
 
-use crate::line::decision::{Decision, add_fields};
+use crate::line::decision::Decision;
 use crate::line::meta::{Call, Meta};
 use crate::mounts::Mounted;
 use crate::surface::cross_origin::{CrossOrigin, is_preflight};
@@ -66,7 +66,7 @@ const FIELDS: &str = "Authorization, Content-Type, Location, X-Filename, Tus-Res
 const MAX_AGE_S: u32 = 3600;
 
 /// One request to its answer.
-pub async fn handle(app: &Service, mounted: &Mounted, request: Request) -> Response {
+pub async fn handle(app: &Service, mounted: &Mounted, request: Request) -> Decision {
     let config = app.node.config();
     let settings = config.surfaces.of::<PyBlobServer>();
     let pages = CrossOrigin {
@@ -78,12 +78,13 @@ pub async fn handle(app: &Service, mounted: &Mounted, request: Request) -> Respo
         credentials: false,
     };
     if is_preflight(&request) {
-        let mut response = match pages.preflight(request.headers()) {
+        let preflight = match pages.preflight(request.headers()) {
             Some(fields) => (StatusCode::OK, fields, "OK").into_response(),
             None => (StatusCode::BAD_REQUEST, "Disallowed CORS origin").into_response(),
         };
-        add_fields(&mut response, &safety(false));
-        return response;
+        let mut decision = Decision::from(preflight);
+        decision.add_fields(&safety(false));
+        return decision;
     }
     let fields = pages.fields(request.headers()).unwrap_or_default();
     let meta = *request.extensions().get::<Meta>().expect("the entry puts it there");
@@ -102,14 +103,14 @@ pub async fn handle(app: &Service, mounted: &Mounted, request: Request) -> Respo
         Ok(route) => decide(&mut asked, route, request).await,
         Err(no_route) => asked.admit().and(Err(Refusal::NoRoute(no_route))),
     };
-    let mut response = decided.map_or_else(Refusal::into_response, Decision::into_response);
-    add_fields(&mut response, &fields);
-    add_fields(&mut response, &safety(asked.is_tls()));
+    let mut decision = decided.unwrap_or_else(|refusal| refusal.into_response().into());
+    decision.add_fields(&fields);
+    decision.add_fields(&safety(asked.is_tls()));
     if is_tus {
         let version = HeaderValue::from_static(tus_words::VERSION);
-        add_fields(&mut response, &HeaderMap::from_iter([(HeaderName::from_static("tus-resumable"), version)]));
+        decision.add_fields(&HeaderMap::from_iter([(HeaderName::from_static("tus-resumable"), version)]));
     }
-    response
+    decision
 }
 
 /// Whether the user of a transfer under way still may. A conversation looks its token up for every message.

@@ -4,13 +4,13 @@ use std::ops::Deref;
 use std::sync::Arc;
 
 use axum::extract::Request;
-use axum::response::Response;
 
 use super::downloads::Downloads;
 use super::rate::Limiter;
 use super::upkeep;
 use crate::app::App;
 use crate::core::SurfaceId;
+use crate::line::decision::Decision;
 use crate::metrics::decisions;
 use crate::mounts::Mounted;
 use crate::surface::recheck::Right;
@@ -47,7 +47,7 @@ impl Surface for Service {
         SurfaceId::PyBlobServer
     }
 
-    fn handle<'a>(&'a self, mounted: &'a Mounted, request: Request) -> Pending<'a, Response> {
+    fn handle<'a>(&'a self, mounted: &'a Mounted, request: Request) -> Pending<'a, Decision> {
         let handler = |request| super::handle(self, mounted, request);
         Box::pin(decisions::follow((&self.metrics, self.id()), request, handler))
     }

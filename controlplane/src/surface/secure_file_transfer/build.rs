@@ -1,7 +1,6 @@
 //! Making one complete object of a file whose bytes are all there: at its last chunk when the total was declared, at its
 //! first download otherwise. Until then the file is complete all the same, for its document refers to every byte.
 
-use axum::response::{IntoResponse, Response};
 use etransfer_contract::ObjectId;
 use etransfer_contract::step::{Compose, Seal, Told, What};
 use http::{HeaderMap, Method};
@@ -38,20 +37,20 @@ pub enum After {
 }
 
 /// Begins with the cheaper way: what lies in one object is sealed, what does not is copied once.
-pub fn begin(app: &Service, job: &Job, file: &File, after: After) -> Result<Response, Refusal> {
+pub fn begin(app: &Service, job: &Job, file: &File, after: After) -> Result<Decision, Refusal> {
     let Some(object) = file.content.only(file.length) else { return compose(app, job, file, after) };
     let building = Building { version: file.version, object, is_sealed: true, after };
     let seal = Seal { object, length: file.length, digests: Vec::new() };
     let memo = job.note(Memo::Build(building));
-    Ok(Decision::step(&app.node, app.node.ticket(), memo, What::Seal(seal)).into_response())
+    Ok(Decision::step(&app.node, app.node.ticket(), memo, What::Seal(seal)))
 }
 
-fn compose(app: &Service, job: &Job, file: &File, after: After) -> Result<Response, Refusal> {
+fn compose(app: &Service, job: &Job, file: &File, after: After) -> Result<Decision, Refusal> {
     let (object, ticket) = (app.node.new_id(), app.node.ticket());
     store::reserve(app, &job.device, ticket, object, file.length)?;
     let building = Building { version: file.version, object, is_sealed: false, after };
     let what = Compose { object, pieces: file.content.pieces(), digests: Vec::new(), budget: file.length };
-    Ok(Decision::step(&app.node, ticket, job.note(Memo::Build(building)), What::Compose(what)).into_response())
+    Ok(Decision::step(&app.node, ticket, job.note(Memo::Build(building)), What::Compose(what)))
 }
 
 /// It is built, or not.
@@ -61,7 +60,7 @@ pub async fn built(
     (method, headers): (&Method, &HeaderMap),
     building: Building,
     told: Told,
-) -> Result<Response, Refusal> {
+) -> Result<Decision, Refusal> {
     let Building { version, object, is_sealed, after } = building;
     let key = job.key();
     match told {

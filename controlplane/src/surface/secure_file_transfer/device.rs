@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::Json;
 use axum::extract::{FromRequest, Request};
-use axum::response::{IntoResponse, Response};
+use axum::response::IntoResponse;
 use etransfer_contract::step::{Form, Preface, Told, What};
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
@@ -74,7 +74,7 @@ impl Hashes {
 }
 
 /// `POST /auth/token`
-pub async fn login(app: &Service, request: Request) -> Result<Response, Refusal> {
+pub async fn login(app: &Service, request: Request) -> Result<Decision, Refusal> {
     let headers = request.headers().clone();
     let fields = match fields(app, &headers, request).await {
         Ok(fields) => fields?,
@@ -109,7 +109,7 @@ pub async fn login(app: &Service, request: Request) -> Result<Response, Refusal>
     audit::act(SurfaceId::SecureFileTransfer, name, "sign in");
     let exp = app.node.clock.now_ms() / 1000 + config.access_token_expire_minutes * 60;
     let token = jwt::sign(config.secret_key.expose().as_bytes(), &Claims { sub: name.to_owned(), exp });
-    Ok(Json(json!({"access_token": token, "token_type": "bearer"})).into_response())
+    Ok(Json(json!({"access_token": token, "token_type": "bearer"})).into_response().into())
 }
 
 async fn is_right(app: &Service, config: &SecureFileTransfer, name: &str, password: &str) -> Result<bool, Busy> {
@@ -125,7 +125,7 @@ async fn is_right(app: &Service, config: &SecureFileTransfer, name: &str, passwo
 type Fields = Vec<(String, String)>;
 
 /// The fields of a login, urlencoded or as a form; `Err`: ask for them.
-async fn fields(app: &Service, headers: &HeaderMap, request: Request) -> Result<Result<Fields, Refusal>, Response> {
+async fn fields(app: &Service, headers: &HeaderMap, request: Request) -> Result<Result<Fields, Refusal>, Decision> {
     let boundary = match BodyType::of(headers) {
         BodyType::FormWithoutBoundary => return Ok(Err(Refusal::Unreadable)),
         BodyType::Plain => {
@@ -148,7 +148,7 @@ async fn fields(app: &Service, headers: &HeaderMap, request: Request) -> Result<
     match outcome.map(|outcome| outcome.told) {
         None => {
             let what = What::Preface(Preface { form: Some(form), prefix_bytes: 0 });
-            Err(Decision::step(&app.node, app.node.ticket(), "", what).into_response())
+            Err(Decision::step(&app.node, app.node.ticket(), "", what))
         }
         Some(Told::Preface(told)) => Ok(Ok(told.fields)),
         Some(_) => Ok(Err(Refusal::Unreadable)),

@@ -1,7 +1,6 @@
 //! `GET`/`HEAD /api/files/download/{filename}` (CONTRACT.md §5.3). The range is answered by the data plane; what is no
 //! range is refused here, in this dialect's words.
 
-use axum::response::{IntoResponse, Response};
 use etransfer_contract::conditions::Verdict;
 use etransfer_contract::grant::Act;
 use etransfer_contract::list::members;
@@ -21,7 +20,7 @@ use crate::surface::disposition::attachment_in_full;
 use crate::surface::secure_file_transfer::Service;
 
 /// Content of a published file; what is not one object yet is built first.
-pub fn serve(app: &Service, job: &Job, method: &Method, headers: &HeaderMap) -> Result<Response, Refusal> {
+pub fn serve(app: &Service, job: &Job, method: &Method, headers: &HeaderMap) -> Result<Decision, Refusal> {
     let name = store::read(app, &job.key())?;
     // CONTRACT.md §6.2 item 4: the file stays downloadable until an upload over it is complete.
     let file = name.file.as_ref().ok_or(Refusal::NotComplete)?;
@@ -38,7 +37,7 @@ pub fn serve(app: &Service, job: &Job, method: &Method, headers: &HeaderMap) -> 
     }
     let fields = delivery::fields("application/octet-stream", attachment_in_full(&job.name));
     let serve = delivery::complete(object, file.length, etag, file.modified_ms, fields);
-    Ok(Decision::grant(&app.node, Act::Serve(serve)).into_response())
+    Ok(Decision::grant(&app.node, Act::Serve(serve)))
 }
 
 /// 400 for what is no single range of bytes, 416 for one outside the file; unless the conditions of the request say that the

@@ -26,7 +26,7 @@ pub mod upload;
 pub use service::Service;
 
 use axum::extract::{FromRequest, Request};
-use axum::response::{IntoResponse, Response};
+use axum::response::IntoResponse;
 use etransfer_contract::step::Outcome;
 use http::{HeaderMap, Method, StatusCode};
 use serde::{Deserialize, Serialize};
@@ -34,7 +34,7 @@ use serde::{Deserialize, Serialize};
 use self::refusal::Refusal;
 use super::cross_origin::{CrossOrigin, is_preflight};
 use super::recheck::Right;
-use crate::line::decision::add_fields;
+use crate::line::decision::Decision;
 use crate::surface::secure_file_transfer::settings::SecureFileTransfer;
 use crate::surface::told::Told;
 
@@ -89,7 +89,7 @@ impl Job {
 }
 
 /// One request to its answer.
-pub async fn handle(app: &Service, request: Request) -> Response {
+pub async fn handle(app: &Service, request: Request) -> Decision {
     let config = app.node.config();
     let pages = CrossOrigin {
         origins: &config.surfaces.of::<SecureFileTransfer>().mount.cors_origins,
@@ -101,16 +101,16 @@ pub async fn handle(app: &Service, request: Request) -> Response {
     };
     if is_preflight(&request) {
         return match pages.preflight(request.headers()) {
-            Some(fields) => (StatusCode::NO_CONTENT, fields).into_response(),
-            None => StatusCode::FORBIDDEN.into_response(),
+            Some(fields) => (StatusCode::NO_CONTENT, fields).into_response().into(),
+            None => StatusCode::FORBIDDEN.into_response().into(),
         };
     }
     let fields = pages.fields(request.headers());
-    let mut response = answer(app, request).await.unwrap_or_else(IntoResponse::into_response);
+    let mut decision = answer(app, request).await.unwrap_or_else(|refusal| refusal.into_response().into());
     if let Some(fields) = fields {
-        add_fields(&mut response, &fields);
+        decision.add_fields(&fields);
     }
-    response
+    decision
 }
 
 /// Whether the device of a transfer under way still may.
@@ -121,7 +121,7 @@ pub fn right(app: &Service, request: &Request) -> Right {
     }
 }
 
-async fn answer(app: &Service, request: Request) -> Result<Response, Refusal> {
+async fn answer(app: &Service, request: Request) -> Result<Decision, Refusal> {
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
     // CONTRACT.md §3.3: a slash at the end changes nothing.
     let path = path.strip_suffix('/').unwrap_or(&path);
@@ -150,7 +150,7 @@ fn job(app: &Service, headers: &HeaderMap, segment: &str) -> Result<Job, Refusal
 }
 
 /// An upload or a download, at the step it has come to.
-async fn step(app: &Service, request: Request) -> Result<Response, Refusal> {
+async fn step(app: &Service, request: Request) -> Result<Decision, Refusal> {
     let (method, headers, uri) = (request.method().clone(), request.headers().clone(), request.uri().clone());
     let Told(outcome) = match Told::from_request(request, app).await {
         Ok(told) => told,

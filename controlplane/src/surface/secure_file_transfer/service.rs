@@ -4,11 +4,11 @@ use std::ops::Deref;
 use std::sync::Arc;
 
 use axum::extract::Request;
-use axum::response::Response;
 
 use super::{cleanup, device, store};
 use crate::app::App;
 use crate::core::SurfaceId;
+use crate::line::decision::Decision;
 use crate::metrics::decisions;
 use crate::mounts::Mounted;
 use crate::surface::openings::Openings;
@@ -57,7 +57,7 @@ impl Surface for Service {
         SurfaceId::SecureFileTransfer
     }
 
-    fn handle<'a>(&'a self, _: &'a Mounted, request: Request) -> Pending<'a, Response> {
+    fn handle<'a>(&'a self, _: &'a Mounted, request: Request) -> Pending<'a, Decision> {
         let handler = |request| super::handle(self, request);
         Box::pin(decisions::follow((&self.metrics, self.id()), request, handler))
     }

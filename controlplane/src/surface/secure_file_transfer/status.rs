@@ -9,6 +9,7 @@ use super::refusal::Refusal;
 use super::{Job, store};
 use crate::audit;
 use crate::core::SurfaceId;
+use crate::line::decision::Decision;
 use crate::surface::secure_file_transfer::Service;
 
 /// The FileStatus of a name: of its upload when there is one (CONTRACT.md §6.2 item 6).
@@ -32,20 +33,20 @@ fn json(name: &str, state: &Name) -> Value {
 }
 
 /// `GET /api/files/status/{filename}`
-pub fn get(app: &Service, job: &Job) -> Result<Response, Refusal> {
+pub fn get(app: &Service, job: &Job) -> Result<Decision, Refusal> {
     let name = store::read(app, &job.key())?;
-    Ok(of(&job.name, &name))
+    Ok(of(&job.name, &name).into())
 }
 
 /// `GET /api/files`
-pub fn list(app: &Service, device: &str) -> Result<Response, Refusal> {
+pub fn list(app: &Service, device: &str) -> Result<Decision, Refusal> {
     let names = store::names_of(app, device)?;
     let files: Vec<Value> = names.iter().map(|(name, state)| json(name, state)).collect();
-    Ok(Json(json!({"files": files})).into_response())
+    Ok(Json(json!({"files": files})).into_response().into())
 }
 
 /// `DELETE /api/files/{filename}`
-pub async fn delete(app: &Service, job: &Job) -> Result<Response, Refusal> {
+pub async fn delete(app: &Service, job: &Job) -> Result<Decision, Refusal> {
     let key = job.key();
     let _alone = app.node.locks.lock(SurfaceId::SecureFileTransfer, &key).await;
     let before = store::read(app, &key)?;
@@ -57,5 +58,5 @@ pub async fn delete(app: &Service, job: &Job) -> Result<Response, Refusal> {
     for object in before.objects() {
         audit::surface(SurfaceId::SecureFileTransfer, &job.device, audit::DELETE, object);
     }
-    Ok(Json(json!({"detail": format!("File {} deleted successfully", job.name)})).into_response())
+    Ok(Json(json!({"detail": format!("File {} deleted successfully", job.name)})).into_response().into())
 }

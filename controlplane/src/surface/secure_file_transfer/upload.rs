@@ -9,7 +9,6 @@
 //! Must stay true: bytes are acknowledged after the edit that refers to them is durable; a chunk's sums are checked before
 //! its bytes count.
 
-use axum::response::{IntoResponse, Response};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use etransfer_contract::step::{Digest, Examine, Failure, Preface, PrefaceTold, Receive, Told, What};
@@ -60,18 +59,18 @@ pub struct Comparing {
 }
 
 /// The first step: up to the chunk's header.
-pub fn begin(app: &Service, job: &Job, headers: &HeaderMap) -> Result<Response, Refusal> {
+pub fn begin(app: &Service, job: &Job, headers: &HeaderMap) -> Result<Decision, Refusal> {
     let form = match BodyType::of(headers) {
         BodyType::Plain => None,
         BodyType::Form(boundary) => Some(form(boundary, &[PART])),
         BodyType::FormWithoutBoundary => return Err(Refusal::Unreadable),
     };
     let what = What::Preface(Preface { form, prefix_bytes: HEADER_BYTES });
-    Ok(Decision::step(&app.node, app.node.ticket(), job.note(Memo::Header), what).into_response())
+    Ok(Decision::step(&app.node, app.node.ticket(), job.note(Memo::Header), what))
 }
 
 /// The header is there.
-pub async fn header(app: &Service, job: &Job, headers: &HeaderMap, told: Told) -> Result<Response, Refusal> {
+pub async fn header(app: &Service, job: &Job, headers: &HeaderMap, told: Told) -> Result<Decision, Refusal> {
     let Told::Preface(told) = told else { return Err(Refusal::Unreadable) };
     if told.is_end {
         return Err(Refusal::Missing("body", PART));
@@ -98,14 +97,14 @@ fn check_length(chunk: &Chunk, told: &PrefaceTold) -> Result<(), Refusal> {
 }
 
 /// An empty file.
-async fn nothing(app: &Service, job: &Job) -> Result<Response, Refusal> {
+async fn nothing(app: &Service, job: &Job) -> Result<Decision, Refusal> {
     let key = job.key();
     let _alone = app.node.locks.lock(SurfaceId::SecureFileTransfer, &key).await;
     let before = store::read(app, &key)?;
     let mut after = (*before).clone();
     after.accept_nothing(app.node.clock.now_ms(), [app.node.new_id(), app.node.new_id()])?;
     app.node.edit(store::change(&key, &before, &after)).await?;
-    Ok(status::of(&job.name, &after))
+    Ok(status::of(&job.name, &after).into())
 }
 
 /// Finds the chunk a place and lets it come.
@@ -115,7 +114,7 @@ fn receive(
     headers: &HeaderMap,
     chunk: Chunk,
     is_second_try: bool,
-) -> Result<Response, Refusal> {
+) -> Result<Decision, Refusal> {
     let key = job.key();
     let name = store::read(app, &key)?;
     let place = name.plan(&chunk, app.openings.base(&key, &app.node), pieces_max(app))?;
@@ -150,7 +149,7 @@ fn receive(
         rate: None,
     };
     let memo = job.note(Memo::Data(Coming { chunk, object, place, is_second_try }));
-    Ok(Decision::step(&app.node, ticket, memo, What::Receive(receive)).into_response())
+    Ok(Decision::step(&app.node, ticket, memo, What::Receive(receive)))
 }
 
 /// `Content-MD5` and `X-Chunk-SHA256`, of the data; what is no digest matches nothing.
@@ -180,7 +179,7 @@ pub async fn data(
     coming: Coming,
     ticket: u64,
     told: Told,
-) -> Result<Response, Refusal> {
+) -> Result<Decision, Refusal> {
     let failure = match told {
         Told::Received { .. } => return accept(app, job, coming, None).await,
         Told::Failed(failure) => failure,
@@ -211,7 +210,7 @@ pub(super) async fn accept(
     job: &Job,
     coming: Coming,
     is_same: Option<bool>,
-) -> Result<Response, Refusal> {
+) -> Result<Decision, Refusal> {
     let node = &app.node;
     let Coming { chunk, object, place, .. } = coming;
     let key = job.key();
@@ -253,9 +252,9 @@ pub(super) async fn accept(
     match &after.file {
         Some(file) if after.upload.is_none() && !file.is_built() && chunk.total.is_some() => {
             // It is complete whatever comes of this: built now, it is ready when somebody downloads it.
-            build::begin(app, job, file, After::Status).or_else(|_later| Ok(status::of(&job.name, &after)))
+            build::begin(app, job, file, After::Status).or_else(|_later| Ok(status::of(&job.name, &after).into()))
         }
-        Some(_) | None => Ok(status::of(&job.name, &after)),
+        Some(_) | None => Ok(status::of(&job.name, &after).into()),
     }
 }
 
@@ -271,7 +270,7 @@ fn discard(edit: Edit, name: &Name, coming: &Coming) -> Edit {
 }
 
 /// Looks at what is there, then at what came, extent by extent.
-fn compare(app: &Service, job: &Job, comparing: Comparing) -> Result<Response, Refusal> {
+fn compare(app: &Service, job: &Job, comparing: Comparing) -> Result<Decision, Refusal> {
     let Some(first) = comparing.held.first() else { return Err(Refusal::Internal) };
     let (object, at) = match (&comparing.theirs, first.from) {
         (None, Source::Object(object, at)) => (object, at),
@@ -284,11 +283,11 @@ fn compare(app: &Service, job: &Job, comparing: Comparing) -> Result<Response, R
     };
     let examine = Examine { object, span: Span::at(at, first.span.len()), digests: vec![COMPARED_BY] };
     let memo = job.note(Memo::Compare(comparing));
-    Ok(Decision::step(&app.node, app.node.ticket(), memo, What::Examine(examine)).into_response())
+    Ok(Decision::step(&app.node, app.node.ticket(), memo, What::Examine(examine)))
 }
 
 /// One side of an extent was looked at.
-pub async fn compared(app: &Service, job: &Job, mut comparing: Comparing, told: Told) -> Result<Response, Refusal> {
+pub async fn compared(app: &Service, job: &Job, mut comparing: Comparing, told: Told) -> Result<Decision, Refusal> {
     let digest = match told {
         Told::Examined { digests } => digests.into_iter().next().map(|(_, digest)| digest),
         // It went away meanwhile: what is there now is something else.

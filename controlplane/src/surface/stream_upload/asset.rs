@@ -41,7 +41,7 @@ pub fn serve(
     id: &str,
     method: &Method,
     headers: &HeaderMap,
-) -> Result<Response, Refusal> {
+) -> Result<Decision, Refusal> {
     let entry = find(app, user, id)?;
     let record = &entry.record;
     let (etag, length) = (format!("\"{}\"", record.id), record.length.unwrap_or(0));
@@ -60,7 +60,7 @@ pub fn serve(
     let content_type = record.mime.as_deref().unwrap_or("application/octet-stream");
     let fields = delivery::fields(content_type, attachment(&record.filename));
     let serve = delivery::complete(record.id, length, etag, modified_ms, fields);
-    Ok(Decision::grant(&app.node, Act::Serve(serve)).into_response())
+    Ok(Decision::grant(&app.node, Act::Serve(serve)))
 }
 
 /// All of a user's, newest first.
@@ -72,9 +72,9 @@ pub fn list(app: &Service, user: &User, base: &str) -> Response {
 }
 
 /// Takes one away.
-pub async fn delete(app: &Service, user: &User, id: &str) -> Result<Response, Refusal> {
+pub async fn delete(app: &Service, user: &User, id: &str) -> Result<Decision, Refusal> {
     let record = find(app, Some(user), id)?.record;
     app.node.edit(Edit::default().delete(record.id)).await?;
     audit::surface(SurfaceId::StreamUpload, &user.key, audit::DELETE, record.id);
-    Ok(Json(json!({"status": "success", "message": "文件已删除"})).into_response())
+    Ok(Json(json!({"status": "success", "message": "文件已删除"})).into_response().into())
 }

@@ -1,7 +1,6 @@
 //! Making an asset of an upload whose chunks are all there. Chunks of one size lie in one object and are only digested;
 //! others are copied once.
 
-use axum::response::{IntoResponse, Response};
 use etransfer_contract::ObjectId;
 use etransfer_contract::step::{Compose, Digest, Seal, Told, What};
 use serde::{Deserialize, Serialize};
@@ -27,7 +26,7 @@ pub struct Building {
 }
 
 /// Begins. The upload has all its pages.
-pub fn begin(app: &Service, user: &User, id: &str, upload: &Upload) -> Result<Response, Refusal> {
+pub fn begin(app: &Service, user: &User, id: &str, upload: &Upload) -> Result<Decision, Refusal> {
     let ticket = app.node.ticket();
     let (size, digests) = (upload.about.size, DIGESTS.to_vec());
     let (object, what) = match upload.finish() {
@@ -41,7 +40,7 @@ pub fn begin(app: &Service, user: &User, id: &str, upload: &Upload) -> Result<Re
     };
     let building = Building { id: id.to_owned(), version: upload.version, object };
     let note = Note { user: user.clone(), memo: Memo::Build(building) };
-    Ok(Decision::step(&app.node, ticket, note.text(), what).into_response())
+    Ok(Decision::step(&app.node, ticket, note.text(), what))
 }
 
 /// What came of it.
@@ -49,7 +48,7 @@ pub enum Built {
     /// The upload is an asset.
     Asset(State),
     /// A chunk came meanwhile: once more.
-    Again(Response),
+    Again(Decision),
 }
 
 /// It is put together, or not.

@@ -9,7 +9,6 @@
 //! Must stay true: a chunk is counted after the edit that refers to it is durable; the answer in which all chunks are there
 //! comes after the file is one durable object.
 
-use axum::response::{IntoResponse, Response};
 use etransfer_contract::ObjectId;
 use etransfer_contract::step::{Failure, Preface, Receive, Told, What};
 use http::HeaderMap;
@@ -64,13 +63,13 @@ impl Chunk<'_> {
         store::key(&self.user, &self.head.id)
     }
 
-    fn step(&self, ticket: u64, memo: Memo, what: What) -> Response {
+    fn step(&self, ticket: u64, memo: Memo, what: What) -> Decision {
         let note = Note { user: self.user.clone(), memo };
-        Decision::step(&self.app.node, ticket, note.text(), what).into_response()
+        Decision::step(&self.app.node, ticket, note.text(), what)
     }
 
     /// Checks 4 to 6 of CONTRACT.md §4.4, then the first step.
-    pub fn begin(&self) -> Result<Response, Refusal> {
+    pub fn begin(&self) -> Result<Decision, Refusal> {
         let app = self.app;
         let is_strict = app.node.config().surfaces.of::<StreamUpload>().strict_content_type;
         let body = BodyType::of(self.headers);
@@ -91,7 +90,7 @@ impl Chunk<'_> {
     }
 
     /// The answer to a chunk of an upload that is an asset already; `None`: it is not. 409 for other words than before.
-    fn finished(&self) -> Result<Option<Response>, Refusal> {
+    fn finished(&self) -> Result<Option<Decision>, Refusal> {
         let state = store::read(self.app, &self.key())?;
         let about = match &state {
             Some(State::Open(upload)) => &upload.about,
@@ -103,13 +102,15 @@ impl Chunk<'_> {
             return Err(Refusal::OtherUpload);
         }
         match state {
-            Some(State::Done { asset, about, .. }) => Ok(answer::chunk_of_asset(self, &about, asset)),
+            Some(State::Done { asset, about, .. }) => {
+                Ok(answer::chunk_of_asset(self, &about, asset).map(Decision::from))
+            }
             Some(_) | None => Ok(None),
         }
     }
 
     /// The form was read up to the chunk.
-    pub fn preface(&self, told: Told) -> Result<Response, Refusal> {
+    pub fn preface(&self, told: Told) -> Result<Decision, Refusal> {
         match told {
             Told::Preface(told) if told.is_end => Err(Refusal::NoForm { status: 400 }),
             Told::Preface(told) => self.receive(told.remaining, false),
@@ -118,7 +119,7 @@ impl Chunk<'_> {
     }
 
     /// Finds the chunk a place and lets it come; `bytes`: its length, when that is known.
-    fn receive(&self, bytes: Option<u64>, is_second_try: bool) -> Result<Response, Refusal> {
+    fn receive(&self, bytes: Option<u64>, is_second_try: bool) -> Result<Decision, Refusal> {
         let (app, head) = (self.app, &self.head);
         let is_empty_file = head.about.size == 0 && head.about.total == 1;
         if bytes == Some(0) && !is_empty_file {
@@ -170,7 +171,7 @@ impl Chunk<'_> {
     }
 
     /// The chunk is there, or not.
-    pub async fn data(&self, coming: Coming, ticket: u64, told: Told) -> Result<Response, Refusal> {
+    pub async fn data(&self, coming: Coming, ticket: u64, told: Told) -> Result<Decision, Refusal> {
         let failure = match told {
             Told::Received { bytes, .. } => return self.accept(coming, bytes).await,
             Told::Failed(failure) => failure,
@@ -194,7 +195,7 @@ impl Chunk<'_> {
     }
 
     /// The moment it counts.
-    async fn accept(&self, coming: Coming, bytes: u64) -> Result<Response, Refusal> {
+    async fn accept(&self, coming: Coming, bytes: u64) -> Result<Decision, Refusal> {
         let (app, head) = (self.app, &self.head);
         let Coming { object, place, .. } = coming;
         let (now_ms, key) = (app.node.clock.now_ms(), self.key());
@@ -238,7 +239,7 @@ impl Chunk<'_> {
             store::read_pages(&app.node, &mut upload)?;
             return build::begin(app, &self.user, &head.id, &upload);
         }
-        Ok(answer::chunk(head.index, upload.count(), upload.about.total, None))
+        Ok(answer::chunk(head.index, upload.count(), upload.about.total, None).into())
     }
 }
 

@@ -25,7 +25,7 @@ pub use service::Service;
 
 use axum::Json;
 use axum::extract::{FromRequest, Request};
-use axum::response::{IntoResponse, Response};
+use axum::response::IntoResponse;
 use etransfer_contract::step::Outcome;
 use http::{HeaderMap, Method, StatusCode, Uri};
 use serde::{Deserialize, Serialize};
@@ -42,7 +42,7 @@ use super::link;
 use super::recheck::Right;
 use crate::audit;
 use crate::core::SurfaceId;
-use crate::line::decision::add_fields;
+use crate::line::decision::Decision;
 use crate::line::meta::Meta;
 use crate::mounts::Mounted;
 use crate::surface::stream_upload::settings::StreamUpload;
@@ -105,13 +105,13 @@ pub async fn right(app: &Service, request: Request) -> Right {
 }
 
 /// One request to its answer.
-pub async fn handle(app: &Service, mounted: &Mounted, request: Request) -> Response {
+pub async fn handle(app: &Service, mounted: &Mounted, request: Request) -> Decision {
     let config = app.node.config();
     let pages = user::pages(config.surfaces.of::<StreamUpload>());
     if is_preflight(&request) {
         return match pages.preflight(request.headers()) {
-            Some(fields) => (StatusCode::NO_CONTENT, fields).into_response(),
-            None => StatusCode::FORBIDDEN.into_response(),
+            Some(fields) => (StatusCode::NO_CONTENT, fields).into_response().into(),
+            None => StatusCode::FORBIDDEN.into_response().into(),
         };
     }
     let fields = pages.fields(request.headers());
@@ -123,15 +123,15 @@ pub async fn handle(app: &Service, mounted: &Mounted, request: Request) -> Respo
         meta: *request.extensions().get::<Meta>().expect("the entry layer put it there"),
         prefix: &mounted.prefix,
     };
-    let mut response = asked.answer(request).await.unwrap_or_else(IntoResponse::into_response);
+    let mut decision = asked.answer(request).await.unwrap_or_else(|refusal| refusal.into_response().into());
     if let Some(fields) = fields {
-        add_fields(&mut response, &fields);
+        decision.add_fields(&fields);
     }
-    response
+    decision
 }
 
 impl Asked<'_> {
-    async fn answer(&self, request: Request) -> Result<Response, Refusal> {
+    async fn answer(&self, request: Request) -> Result<Decision, Refusal> {
         let path = self.uri.path().trim_end_matches('/').to_owned();
         let Some(rest) = path.strip_prefix("/api/scratch/") else { return Err(Refusal::NotFound) };
         let segments: Vec<&str> = rest.split('/').collect();
@@ -142,7 +142,7 @@ impl Asked<'_> {
             (["upload-status", ..], _) => Err(Refusal::Method("GET")),
             (["cancel-upload", id @ ..], "DELETE") => self.cancel(id).await,
             (["cancel-upload", ..], _) => Err(Refusal::Method("DELETE")),
-            (["assets"], "GET" | "HEAD") => Ok(asset::list(self.app, &self.user().await?, &self.base())),
+            (["assets"], "GET" | "HEAD") => Ok(asset::list(self.app, &self.user().await?, &self.base()).into()),
             (["assets"], _) => Err(Refusal::Method("GET")),
             (["assets", id], "GET" | "HEAD") => {
                 let is_public = self.app.node.config().surfaces.of::<StreamUpload>().public_assets;
@@ -179,7 +179,7 @@ impl Asked<'_> {
     }
 
     /// A chunk, at the step it has come to.
-    async fn upload(&self, request: Request) -> Result<Response, Refusal> {
+    async fn upload(&self, request: Request) -> Result<Decision, Refusal> {
         let told = match Told::from_request(request, self.app).await {
             Ok(Told(told)) => told,
             Err(response) => return Ok(response),
@@ -200,7 +200,7 @@ impl Asked<'_> {
             Memo::Build(building) => match build::built(self.app, &chunk.user, &building, told).await? {
                 Built::Again(response) => Ok(response),
                 Built::Asset(State::Done { asset, about, .. }) => {
-                    answer::chunk_of_asset(&chunk, &about, asset).ok_or(Refusal::NoAsset)
+                    answer::chunk_of_asset(&chunk, &about, asset).map(Decision::from).ok_or(Refusal::NoAsset)
                 }
                 Built::Asset(_) => Err(Refusal::Internal),
             },
@@ -209,7 +209,7 @@ impl Asked<'_> {
 
     /// CONTRACT.md §5. An upload whose chunks are all there becomes an asset first: whoever asks has nothing left to
     /// send.
-    async fn status(&self, request: Request, id: &[&str]) -> Result<Response, Refusal> {
+    async fn status(&self, request: Request, id: &[&str]) -> Result<Decision, Refusal> {
         let told = match Told::from_request(request, self.app).await {
             Ok(Told(told)) => told,
             Err(response) => return Ok(response),
@@ -234,19 +234,19 @@ impl Asked<'_> {
                 store::read_pages(&self.app.node, &mut upload)?;
                 match upload.is_full() {
                     true => build::begin(self.app, &user, id, &upload),
-                    false => Ok(Json(answer::status(&upload)).into_response()),
+                    false => Ok(Json(answer::status(&upload)).into_response().into()),
                 }
             }
             Some(State::Done { asset, about, .. }) => {
                 let asset = answer::asset_of(self.app, asset, &self.base()).ok_or(Refusal::NoUpload)?;
-                Ok(Json(answer::status_of_asset(&about, asset)).into_response())
+                Ok(Json(answer::status_of_asset(&about, asset)).into_response().into())
             }
             Some(State::Cancelled { .. }) | None => Err(Refusal::NoUpload),
         }
     }
 
     /// CONTRACT.md §6.
-    async fn cancel(&self, id: &[&str]) -> Result<Response, Refusal> {
+    async fn cancel(&self, id: &[&str]) -> Result<Decision, Refusal> {
         let user = self.user().await?;
         let key = store::key(&user, checked(id)?);
         let _alone = self.app.node.locks.lock(SurfaceId::StreamUpload, &key).await;
@@ -264,7 +264,7 @@ impl Asked<'_> {
                 audit::surface(SurfaceId::StreamUpload, &user.key, audit::DELETE, upload.base);
             }
         }
-        Ok(Json(json!({"status": "success", "message": "上传已取消"})).into_response())
+        Ok(Json(json!({"status": "success", "message": "上传已取消"})).into_response().into())
     }
 }
 

@@ -4,11 +4,11 @@ use std::ops::Deref;
 use std::sync::Arc;
 
 use axum::extract::Request;
-use axum::response::Response;
 
 use super::cleanup;
 use crate::app::App;
 use crate::core::SurfaceId;
+use crate::line::decision::Decision;
 use crate::metrics::decisions;
 use crate::mounts::Mounted;
 use crate::surface::openings::Openings;
@@ -44,7 +44,7 @@ impl Surface for Service {
         SurfaceId::StreamUpload
     }
 
-    fn handle<'a>(&'a self, mounted: &'a Mounted, request: Request) -> Pending<'a, Response> {
+    fn handle<'a>(&'a self, mounted: &'a Mounted, request: Request) -> Pending<'a, Decision> {
         let handler = |request| super::handle(self, mounted, request);
         Box::pin(decisions::follow((&self.metrics, self.id()), request, handler))
     }

@@ -4,7 +4,6 @@
 use std::fmt;
 
 use axum::extract::{FromRequest, Request};
-use axum::response::{IntoResponse, Response};
 use etransfer_contract::step::{Form, Preface, Told as Came, What};
 use http::HeaderMap;
 use http::header::CONTENT_TYPE;
@@ -28,7 +27,7 @@ const FIELDS_BYTES_MAX: u64 = 1 << 20;
 const DEPTH_MAX: u8 = 32;
 
 /// The body; `Err`: a grant that asks for it.
-pub async fn read(app: &Service, request: Request) -> Result<Result<Value, Refusal>, Response> {
+pub async fn read(app: &Service, request: Request) -> Result<Result<Value, Refusal>, Decision> {
     let meta = *request.extensions().get::<Meta>().expect("the entry puts it there");
     let is_absent = meta.call == Call::Decide && meta.body.is_empty();
     if is_get(request.method()) || is_absent {
@@ -42,7 +41,7 @@ pub async fn read(app: &Service, request: Request) -> Result<Result<Value, Refus
     }
 }
 
-async fn plain(app: &Service, headers: &HeaderMap, request: Request) -> Result<Result<Value, Refusal>, Response> {
+async fn plain(app: &Service, headers: &HeaderMap, request: Request) -> Result<Result<Value, Refusal>, Decision> {
     let kind = headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
     let essence = kind.split(';').next().unwrap_or_default().trim();
     let is_json = essence.eq_ignore_ascii_case("application/json");
@@ -61,7 +60,7 @@ async fn plain(app: &Service, headers: &HeaderMap, request: Request) -> Result<R
     })
 }
 
-async fn form(app: &Service, boundary: String, request: Request) -> Result<Result<Value, Refusal>, Response> {
+async fn form(app: &Service, boundary: String, request: Request) -> Result<Result<Value, Refusal>, Decision> {
     let Told(outcome) = Told::from_request(request, app).await?;
     let Some(outcome) = outcome else {
         let form = Form {
@@ -72,7 +71,7 @@ async fn form(app: &Service, boundary: String, request: Request) -> Result<Resul
             fields_bytes_max: FIELDS_BYTES_MAX,
         };
         let what = What::Preface(Preface { form: Some(form), prefix_bytes: 0 });
-        return Err(Decision::step(&app.node, app.node.ticket(), "", what).into_response());
+        return Err(Decision::step(&app.node, app.node.ticket(), "", what));
     };
     Ok(match outcome.told {
         Came::Preface(told) => Ok(flat(told.fields)),

@@ -24,21 +24,20 @@ pub use self::asked::Asked;
 pub use self::refusal::Refusal;
 use self::route::Route;
 use super::{drive, drop, user};
-use crate::line::decision::add_fields;
+use crate::line::decision::Decision;
 use crate::line::meta::Meta;
-use crate::metrics::decisions;
 use crate::mounts::Mounted;
 use crate::surface::cloudbackend::Service;
 use crate::surface::cloudbackend::settings::CloudBackend;
 use crate::surface::cross_origin::CrossOrigin;
 
 /// One request to its answer.
-pub async fn handle(app: &Service, mounted: &Mounted, request: Request) -> Response {
+pub async fn handle(app: &Service, mounted: &Mounted, request: Request) -> Decision {
     let config = app.node.config();
     let cloud = config.surfaces.of::<CloudBackend>();
     let pages = cross_origin(cloud);
-    let (mut response, fields) = if request.method() == Method::OPTIONS {
-        (Json(json!({})).into_response(), pages.preflight(request.headers()))
+    let (mut decision, fields) = if request.method() == Method::OPTIONS {
+        (Json(json!({})).into_response().into(), pages.preflight(request.headers()))
     } else {
         let fields = pages.fields(request.headers());
         let route = Route::of(request.uri().path(), request.method());
@@ -47,18 +46,15 @@ pub async fn handle(app: &Service, mounted: &Mounted, request: Request) -> Respo
             Ok(route) => decide(app, mounted, route, request).await,
             Err(refusal) => Err(refusal),
         };
-        let mut response = decided.unwrap_or_else(|refusal| refusal.answer(cloud.messages));
-        if let Some(name) = name {
-            response.extensions_mut().insert(decisions::Route(name));
-        }
-        (response, fields)
+        let decision = decided.unwrap_or_else(|refusal| refusal.answer(cloud.messages).into());
+        (if let Some(name) = name { decision.on_route(name) } else { decision }, fields)
     };
-    add_fields(&mut response, &fields.unwrap_or_default());
-    add_fields(&mut response, &safety());
-    response
+    decision.add_fields(&fields.unwrap_or_default());
+    decision.add_fields(&safety());
+    decision
 }
 
-async fn decide(app: &Service, mounted: &Mounted, route: Route, request: Request) -> Result<Response, Refusal> {
+async fn decide(app: &Service, mounted: &Mounted, route: Route, request: Request) -> Result<Decision, Refusal> {
     let mut asked = Asked {
         app,
         config: app.node.config(),
@@ -74,7 +70,7 @@ async fn decide(app: &Service, mounted: &Mounted, route: Route, request: Request
     asked.body = match body::read(app, request).await {
         Ok(body) => body?,
         // A grant: the body comes with the next call.
-        Err(response) => return Ok(response),
+        Err(decision) => return Ok(decision),
     };
     let is_fit = asked.body.is_object() || (route.takes_array() && asked.body.is_array());
     if !is_fit {
@@ -85,6 +81,7 @@ async fn decide(app: &Service, mounted: &Mounted, route: Route, request: Request
         Route::Drive(route) => drive::handle(&asked, route).await,
         Route::Drop(route) => drop::handle(&asked, route).await,
     }
+    .map(Decision::from)
 }
 
 /// A success.

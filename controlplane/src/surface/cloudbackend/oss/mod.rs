@@ -32,7 +32,7 @@ pub mod stored;
 mod xml;
 
 use axum::extract::{FromRequest, Request};
-use axum::response::{IntoResponse, Response};
+use axum::response::IntoResponse;
 use etransfer_contract::step::Outcome;
 use http::header::{AUTHORIZATION, HOST, SERVER};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
@@ -45,8 +45,7 @@ use self::refusal::Refusal;
 use crate::audit;
 use crate::config::surfaces::host::bare;
 use crate::core::SurfaceId;
-use crate::line::decision::{Decision, add_fields};
-use crate::metrics::decisions::Route;
+use crate::line::decision::Decision;
 use crate::mounts::Mounted;
 use crate::surface::cloudbackend::Service;
 use crate::surface::cloudbackend::settings::CloudBackend;
@@ -68,7 +67,7 @@ pub fn is_asked(app: &Service, first: &str, request: &Request) -> bool {
 }
 
 /// One request to its answer.
-pub async fn handle(app: &Service, mounted: &Mounted, request: Request) -> Response {
+pub async fn handle(app: &Service, mounted: &Mounted, request: Request) -> Decision {
     let config = app.node.config();
     let cloud = config.surfaces.of::<CloudBackend>();
     // 24 digits, as the provider's.
@@ -77,20 +76,20 @@ pub async fn handle(app: &Service, mounted: &Mounted, request: Request) -> Respo
     let is_own_host = mounted.is_own_host || is_own_host(cloud, request.headers());
     let style = if is_own_host { Style::BucketHost } else { Style::Path };
     let origins = cross_origin(cloud);
-    let (mut response, mut fields) = if request.method() == Method::OPTIONS {
-        (StatusCode::OK.into_response(), origins.preflight(request.headers()).unwrap_or_default())
+    let (mut decision, mut fields) = if request.method() == Method::OPTIONS {
+        (StatusCode::OK.into_response().into(), origins.preflight(request.headers()).unwrap_or_default())
     } else {
         let fields = origins.fields(request.headers()).unwrap_or_default();
         let decided = decide(app, mounted, style, request).await;
-        (decided.unwrap_or_else(|refusal| refusal.answer(&request_id, &host)), fields)
+        (decided.unwrap_or_else(|refusal| refusal.answer(&request_id, &host).into()), fields)
     };
     fields.insert(REQUEST_ID, HeaderValue::try_from(request_id).expect("hex is visible ASCII"));
     fields.insert(SERVER, HeaderValue::from_static("EasyTransfer"));
-    add_fields(&mut response, &fields);
-    response
+    decision.add_fields(&fields);
+    decision
 }
 
-async fn decide(app: &Service, mounted: &Mounted, style: Style, request: Request) -> Result<Response, Refusal> {
+async fn decide(app: &Service, mounted: &Mounted, style: Style, request: Request) -> Result<Decision, Refusal> {
     let (head, body) = request.into_parts();
     let told = Told::from_request(Request::from_parts(head.clone(), body), app).await;
     let is_unsigned = access::is_unsigned(&head.headers, head.uri.query()) && head.method != Method::POST;
@@ -102,9 +101,7 @@ async fn decide(app: &Service, mounted: &Mounted, style: Style, request: Request
         Ok(told) => told,
         Err(response) => return Ok(response),
     };
-    let mut response = act(&call, operation, outcome).await?.into_response();
-    response.extensions_mut().insert(Route(operation.route()));
-    Ok(response)
+    Ok(act(&call, operation, outcome).await?.on_route(operation.route()))
 }
 
 /// Whether a request under way would be let in again, whatever the time is. A form has its signature in its body: it is

@@ -19,7 +19,7 @@ use crate::catalogue::{Kind, Principal, Record};
 use crate::clock::imf;
 use crate::core::Policy;
 use crate::core::SurfaceId;
-use crate::line::decision::{Decision, foresee};
+use crate::line::decision::Decision;
 use crate::line::meta::{BodyKind, Meta};
 use crate::node::{Node, Room};
 use crate::retention::once::Once;
@@ -82,15 +82,16 @@ pub async fn create(
     app.node.create(record).await?;
     audit::object(&caller, audit::CREATE, object);
     let mut response = StatusCode::CREATED.into_response();
-    if let Some(next) = next {
-        foresee(&mut response, next);
-    }
     put(response.headers_mut(), fields);
     put(response.headers_mut(), vec![("Upload-Offset".into(), "0".into())]);
     if !complete {
         put(response.headers_mut(), vec![("Upload-Expires".into(), imf(expires))]);
     }
-    Ok(response.into())
+    let decision = Decision::from(response);
+    Ok(match next {
+        Some(next) => decision.with_next(next),
+        None => decision,
+    })
 }
 
 /// Creation-with-upload: the same checks as PATCH (T-CWU-4), then a grant.
