@@ -3,15 +3,15 @@
 
 use etransfer_contract::ObjectId;
 
-use crate::catalogue::{Change, Keeper, NotKept, Record};
+use crate::catalogue::{Backend, Change, Record, WriteError};
 use crate::config::Config;
-use crate::core::Backend;
+use crate::core::StateBackend;
 use crate::node::removals;
 use crate::server::{StartError, lock_state, open_catalogue};
 
 /// An opened catalogue.
 pub struct Offline {
-    keeper: Box<dyn Keeper>,
+    backend: Box<dyn Backend>,
     known: std::collections::HashSet<ObjectId>,
     leaving: std::collections::HashSet<ObjectId>,
     is_trusted: bool,
@@ -32,14 +32,14 @@ pub enum OfflineError {
 impl Offline {
     /// Opens the catalogue that `config` names. Blocking; not for use on an async thread.
     pub fn open(config: &Config) -> Result<Self, OfflineError> {
-        if config.state == Backend::Memory {
+        if config.state == StateBackend::Memory {
             return Err(OfflineError::Memory);
         }
         let lock = lock_state(config)?;
-        let mut beginning = open_catalogue(config)?;
-        let leaving = removals::take_out(&mut beginning.docs);
-        let known = beginning.records.ids().collect();
-        Ok(Self { keeper: beginning.keeper, known, leaving, is_trusted: !beginning.is_new_file, _lock: lock })
+        let mut snapshot = open_catalogue(config)?;
+        let leaving = removals::take_out(&mut snapshot.docs);
+        let known = snapshot.records.ids().collect();
+        Ok(Self { backend: snapshot.backend, known, leaving, is_trusted: !snapshot.is_new_file, _lock: lock })
     }
 
     /// There is a record of it.
@@ -58,15 +58,15 @@ impl Offline {
     }
 
     /// Adds many records in one write.
-    pub fn add_all(&mut self, records: Vec<Record>) -> Result<(), NotKept> {
+    pub fn add_all(&mut self, records: Vec<Record>) -> Result<(), WriteError> {
         self.known.extend(records.iter().map(|record| record.id));
-        self.keeper.write(records.into_iter().map(|record| Change::Put(Box::new(record))).collect()).wait_here()
+        self.backend.write(records.into_iter().map(|record| Change::Put(Box::new(record))).collect()).wait_here()
     }
 
     /// Adds a record; on disk, or in Redis, when this returns.
-    pub fn add(&mut self, record: Record) -> Result<(), NotKept> {
+    pub fn add(&mut self, record: Record) -> Result<(), WriteError> {
         let id = record.id;
-        self.keeper.write(vec![Change::Put(Box::new(record))]).wait_here()?;
+        self.backend.write(vec![Change::Put(Box::new(record))]).wait_here()?;
         self.known.insert(id);
         Ok(())
     }

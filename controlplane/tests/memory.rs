@@ -5,7 +5,7 @@ use std::sync::Arc;
 use etransfer_contract::fact::{Fact, FactBatch, Presence};
 use etransfer_contract::line::VERSION;
 use etransfer_contract::{ObjectId, SpanSet};
-use etransfer_controlplane::catalogue::{Beginning, Kind, Owner, Record};
+use etransfer_controlplane::catalogue::{Kind, Owner, Record, Snapshot};
 use etransfer_controlplane::config::Config;
 use etransfer_controlplane::core::{Policy, SurfaceId};
 use etransfer_controlplane::node::Node;
@@ -82,7 +82,7 @@ async fn fill(node: &Node, numbers: std::ops::Range<u64>) {
 
 #[tokio::test]
 async fn b5_a_complete_file_costs_the_control_plane_at_most_400_bytes() {
-    let node = Node::new(Arc::new(Config::defaults()), Beginning::of_memory());
+    let node = Node::new(Arc::new(Config::defaults()), Snapshot::of_memory());
     fill(&node, 0..PAGE).await;
     let before = resident();
     fill(&node, PAGE..FILES + PAGE).await;

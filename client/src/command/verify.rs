@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use anyhow::Context;
 use etransfer_contract::fact::Presence;
 use etransfer_controlplane::config::Config;
-use etransfer_controlplane::core::Backend;
+use etransfer_controlplane::core::StateBackend;
 use etransfer_controlplane::offline::Offline;
 use etransfer_dataplane::store::{Condemned, Quarantined, Store, StoreOptions, Verified};
 
@@ -80,7 +80,7 @@ pub fn run(config: &Config, set_aside: bool) -> anyhow::Result<ExitCode> {
 /// The catalogue, when it is a file that is there: what it does not know is told. `is_needed`: any other is opened as well, or
 /// why it cannot be is the outcome.
 fn open_catalogue(config: &Config, is_needed: bool) -> anyhow::Result<Option<Offline>> {
-    let is_file = config.state == Backend::File && config.state_path().join("catalogue.redb").exists();
+    let is_file = config.state == StateBackend::File && config.state_path().join("catalogue.redb").exists();
     if is_needed || is_file { Ok(Some(Offline::open(config).context("open the catalogue")?)) } else { Ok(None) }
 }
 

@@ -13,7 +13,7 @@ use crate::audit::Denials;
 use crate::authority::Authority;
 use crate::authority::announce::Announcement;
 #[cfg(test)]
-use crate::catalogue::Beginning;
+use crate::catalogue::Snapshot;
 #[cfg(test)]
 use crate::config::{Config, Sources};
 use crate::login::Provider;
@@ -93,7 +93,7 @@ impl App {
     /// A shared state over `config` that keeps nothing and serves no socket: for tests.
     #[cfg(test)]
     pub(crate) fn for_tests(config: Config, authority: Authority) -> (Self, watch::Sender<bool>) {
-        Self::for_tests_from(config, authority, Beginning::of_memory())
+        Self::for_tests_from(config, authority, Snapshot::of_memory())
     }
 
     /// The same, over a catalogue.
@@ -101,13 +101,13 @@ impl App {
     pub(crate) fn for_tests_from(
         mut config: Config,
         authority: Authority,
-        beginning: Beginning,
+        snapshot: Snapshot,
     ) -> (Self, watch::Sender<bool>) {
         let state = tempfile::tempdir().unwrap();
         config.surfaces.make_secrets(state.path()).unwrap();
         let mounts = Arc::new(Mounts::of(&config));
         let (stop, stopping) = watch::channel(false);
-        let (node, traffic) = (Arc::new(Node::new(Arc::new(config), beginning)), Arc::<Traffic>::default());
+        let (node, traffic) = (Arc::new(Node::new(Arc::new(config), snapshot)), Arc::<Traffic>::default());
         let app = Parts {
             mounts,
             metrics: Arc::new(Metrics::new(Arc::clone(&node), Arc::clone(&traffic))),

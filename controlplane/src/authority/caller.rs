@@ -22,12 +22,12 @@ pub struct Caller {
     /// What uploads made with this token get when they do not say.
     pub policy: Option<TokenPolicy>,
     /// How they came in.
-    pub standing: Standing,
+    pub identity: Identity,
 }
 
 /// How somebody came in.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Standing {
+pub enum Identity {
     /// Nobody is asked for credentials here: everybody is privileged (easytransfer/CONTRACT.md §1.3).
     Open,
     /// With a static token; no person stands behind it.
@@ -55,14 +55,14 @@ impl Caller {
     pub fn person(session: Session, quota: Quota) -> Self {
         let Session { user, expires_ms } = session;
         let who = Who::user(user.id);
-        Self { who, policy: None, standing: Standing::Person(Arc::new(Person { user, quota, expires_ms })) }
+        Self { who, policy: None, identity: Identity::Person(Arc::new(Person { user, quota, expires_ms })) }
     }
 
     /// The person, if one is signed in.
     pub fn signed_in(&self) -> Option<&Person> {
-        match &self.standing {
-            Standing::Person(person) => Some(person),
-            Standing::Open | Standing::Token { .. } => None,
+        match &self.identity {
+            Identity::Person(person) => Some(person),
+            Identity::Open | Identity::Token { .. } => None,
         }
     }
 
@@ -74,10 +74,10 @@ impl Caller {
     /// What uploads that belong to no user are made with: the digest of the token, or the address. Limits count by it.
     pub fn maker(&self) -> String {
         let address = || origin::client().map(Who::address);
-        match &self.standing {
-            Standing::Person(_) => String::new(),
-            Standing::Token { .. } => self.who.as_str().to_owned(),
-            Standing::Open => address().as_ref().unwrap_or(&self.who).as_str().to_owned(),
+        match &self.identity {
+            Identity::Person(_) => String::new(),
+            Identity::Token { .. } => self.who.as_str().to_owned(),
+            Identity::Open => address().as_ref().unwrap_or(&self.who).as_str().to_owned(),
         }
     }
 
@@ -94,18 +94,18 @@ impl Caller {
 
     /// May administer people and groups (access A).
     pub fn may_administer(&self) -> bool {
-        match &self.standing {
-            Standing::Open => true,
-            Standing::Token { is_admin } => *is_admin,
-            Standing::Person(person) => person.user.is_administrator(),
+        match &self.identity {
+            Identity::Open => true,
+            Identity::Token { is_admin } => *is_admin,
+            Identity::Person(person) => person.user.is_administrator(),
         }
     }
 
     /// May reload the configuration (access T).
     pub fn may_reload(&self) -> bool {
-        match &self.standing {
-            Standing::Open | Standing::Token { .. } => true,
-            Standing::Person(person) => person.user.is_administrator(),
+        match &self.identity {
+            Identity::Open | Identity::Token { .. } => true,
+            Identity::Person(person) => person.user.is_administrator(),
         }
     }
 
@@ -121,10 +121,10 @@ impl Caller {
 
     /// In the audit log.
     pub fn name(&self) -> String {
-        match &self.standing {
-            Standing::Open => format!("anyone at {}", self.who.as_str()),
-            Standing::Token { .. } => format!("token {}", self.who.as_str()),
-            Standing::Person(person) => format!("user {} {}", person.user.id, person.user.username),
+        match &self.identity {
+            Identity::Open => format!("anyone at {}", self.who.as_str()),
+            Identity::Token { .. } => format!("token {}", self.who.as_str()),
+            Identity::Person(person) => format!("user {} {}", person.user.id, person.user.username),
         }
     }
 }

@@ -24,7 +24,7 @@ use std::net::IpAddr;
 
 use arc_swap::ArcSwap;
 
-pub use caller::{Caller, Standing};
+pub use caller::{Caller, Identity};
 pub use presented::Presented;
 
 use crate::people::{People, PeopleError, Session};
@@ -106,7 +106,7 @@ impl Authority {
             }
             Err(_) if self.is_open => {
                 let who = Who::address(peer.unwrap_or(IpAddr::from([0, 0, 0, 0])));
-                Ok(Caller { who, policy: None, standing: Standing::Open })
+                Ok(Caller { who, policy: None, identity: Identity::Open })
             }
             Err(denied) => Err(denied),
         }
@@ -150,8 +150,8 @@ impl Authority {
     fn token<'t>(&self, text: &'t str) -> Option<(&'t str, Caller)> {
         let keys = self.keys.load();
         let key = keys.find(text)?;
-        let standing = Standing::Token { is_admin: key.is_admin };
-        Some((text, Caller { who: key.who.clone(), policy: key.policy, standing }))
+        let identity = Identity::Token { is_admin: key.is_admin };
+        Some((text, Caller { who: key.who.clone(), policy: key.policy, identity }))
     }
 
     async fn session(&self, text: &str) -> Result<Option<Session>, Denied> {

@@ -9,13 +9,13 @@ use proptest::test_runner::{Config as Cases, TestRunner};
 
 use super::redis::tests::server::Server;
 use super::tests::{record, told};
-use super::{Beginning, Change, Docs, file, redis};
+use super::{Change, Docs, Snapshot, file, redis};
 use crate::core::SurfaceId;
 
 /// Somewhere to keep a catalogue.
 trait Place {
     /// Opens it as a start does; what was opened before is closed.
-    fn open(&self) -> Beginning;
+    fn open(&self) -> Snapshot;
 }
 
 macro_rules! conforms {
@@ -50,12 +50,12 @@ fn everybody_who_asks_at_once_is_told<P: Place>(place: impl Fn() -> P) {
     let opened = place.open();
     std::thread::scope(|scope| {
         for asker in 0..8 {
-            let keeper = &opened.keeper;
+            let backend = &opened.backend;
             scope.spawn(move || {
                 for number in 0..40 {
                     let one = id(asker * 1000 + number);
-                    told(keeper.write(vec![put(one, 1)])).unwrap();
-                    told(keeper.write(vec![if number % 2 == 0 { put(one, 2) } else { Change::Delete(one) }])).unwrap();
+                    told(backend.write(vec![put(one, 1)])).unwrap();
+                    told(backend.write(vec![if number % 2 == 0 { put(one, 2) } else { Change::Delete(one) }])).unwrap();
                 }
             });
         }
@@ -69,13 +69,13 @@ fn everybody_who_asks_at_once_is_told<P: Place>(place: impl Fn() -> P) {
 fn ten_thousand_records_in_one_write<P: Place>(place: impl Fn() -> P) {
     let place = place();
     let opened = place.open();
-    told(opened.keeper.write((0..10_000).map(|number| put(id(number), 1)).collect())).unwrap();
+    told(opened.backend.write((0..10_000).map(|number| put(id(number), 1)).collect())).unwrap();
     reopened_holds(&place, opened, |records| assert_eq!(records.len(), 10_000));
 }
 
 fn an_empty_write_is_told_too<P: Place>(place: impl Fn() -> P) {
     let place = place();
-    told(place.open().keeper.write(Vec::new())).unwrap();
+    told(place.open().backend.write(Vec::new())).unwrap();
 }
 
 fn what_was_committed_is_there_again<P: Place>(place: impl Fn() -> P) {
@@ -84,8 +84,8 @@ fn what_was_committed_is_there_again<P: Place>(place: impl Fn() -> P) {
     assert!(opened.records.is_empty() && opened.kept.is_empty());
     let whole =
         super::Record { idempotency_key: Some("\0 ключ".into()), mime: Some("a/b".into()), ..record(id(1), 7) };
-    told(opened.keeper.write(vec![Change::Put(Box::new(whole.clone())), put(id(2), 1)])).unwrap();
-    told(opened.keeper.write(vec![Change::Delete(id(2)), Change::Delete(id(3))])).unwrap();
+    told(opened.backend.write(vec![Change::Put(Box::new(whole.clone())), put(id(2), 1)])).unwrap();
+    told(opened.backend.write(vec![Change::Delete(id(2)), Change::Delete(id(3))])).unwrap();
     drop(opened);
     for _ in 0..2 {
         assert_eq!(place.open().records, [whole.clone()].into_iter().collect(), "each start finds it");
@@ -96,11 +96,11 @@ fn it_is_new_until_it_is_trusted<P: Place>(place: impl Fn() -> P) {
     let place = place();
     let opened = place.open();
     assert!(opened.is_new_file);
-    told(opened.keeper.write(vec![put(id(1), 1)])).unwrap();
+    told(opened.backend.write(vec![put(id(1), 1)])).unwrap();
     drop(opened);
     let opened = place.open();
     assert!(opened.is_new_file, "nobody compared it with the disk yet");
-    told(opened.keeper.write(vec![Change::Trust])).unwrap();
+    told(opened.backend.write(vec![Change::Trust])).unwrap();
     drop(opened);
     let opened = place.open();
     assert_eq!((opened.is_new_file, opened.records.len()), (false, 1));
@@ -109,8 +109,8 @@ fn it_is_new_until_it_is_trusted<P: Place>(place: impl Fn() -> P) {
 fn what_is_kept_stays_kept<P: Place>(place: impl Fn() -> P) {
     let place = place();
     let opened = place.open();
-    told(opened.keeper.write(vec![Change::Keep(vec![id(1), id(2)])])).unwrap();
-    told(opened.keeper.write(vec![Change::Keep(vec![id(2), id(3)])])).unwrap();
+    told(opened.backend.write(vec![Change::Keep(vec![id(1), id(2)])])).unwrap();
+    told(opened.backend.write(vec![Change::Keep(vec![id(2), id(3)])])).unwrap();
     drop(opened);
     assert_eq!(place.open().kept, HashSet::from([id(1), id(2), id(3)]));
 }
@@ -128,9 +128,9 @@ fn documents_are_kept_by_surface_and_name<P: Place>(place: impl Fn() -> P) {
         doc(cloud, "", Some(b"")),
         put(id(1), 1),
     ];
-    told(opened.keeper.write(first)).unwrap();
+    told(opened.backend.write(first)).unwrap();
     let second = vec![doc(cloud, "a", None), doc(cloud, "nobody's", None), doc(blob, "a", Some(b"[1]"))];
-    told(opened.keeper.write(second)).unwrap();
+    told(opened.backend.write(second)).unwrap();
     drop(opened);
     let contents: [(SurfaceId, &str, &[u8]); 3] =
         [(cloud, "a:b/\u{fc}\0 c", &long), (cloud, "", b""), (blob, "a", b"[1]")];
@@ -167,7 +167,7 @@ fn the_last_change_of_each_object_holds<P: Place>(place: impl Fn() -> P) {
                 (false, Some(version)) => put(id(*number), *version),
                 (false, None) => Change::Delete(id(*number)),
             };
-            prop_assert_eq!(told(opened.keeper.write(changes.iter().map(change).collect())), Ok(()));
+            prop_assert_eq!(told(opened.backend.write(changes.iter().map(change).collect())), Ok(()));
             if restart {
                 drop(opened);
                 opened = place.open();
@@ -185,14 +185,14 @@ fn changes_nobody_waits_for_are_made_too<P: Place>(place: impl Fn() -> P) {
     let place = place();
     let opened = place.open();
     for number in 0..100 {
-        drop(opened.keeper.write(vec![put(id(number), 1)]));
+        drop(opened.backend.write(vec![put(id(number), 1)]));
     }
     drop(opened);
     assert_eq!(place.open().records.len(), 100, "closing waits for them");
 }
 
 /// Checks what a second start finds, where there is one.
-fn reopened_holds(place: &impl Place, opened: Beginning, check: impl Fn(&BTreeMap<ObjectId, u64>)) {
+fn reopened_holds(place: &impl Place, opened: Snapshot, check: impl Fn(&BTreeMap<ObjectId, u64>)) {
     let is_durable = opened.is_new_file;
     drop(opened);
     if is_durable {
@@ -207,7 +207,7 @@ struct Versions {
     docs: BTreeMap<ObjectId, u64>,
 }
 
-fn versions(opened: &Beginning) -> Versions {
+fn versions(opened: &Snapshot) -> Versions {
     let version = |content: &[u8]| std::str::from_utf8(content).unwrap().parse().unwrap();
     Versions {
         records: opened.records.iter().map(|record| (record.id, record.created_ms)).collect(),
@@ -232,8 +232,8 @@ fn put(id: ObjectId, version: u64) -> Change {
 struct Nowhere;
 
 impl Place for Nowhere {
-    fn open(&self) -> Beginning {
-        Beginning::of_memory()
+    fn open(&self) -> Snapshot {
+        Snapshot::of_memory()
     }
 }
 
@@ -249,7 +249,7 @@ impl FilePlace {
 }
 
 impl Place for FilePlace {
-    fn open(&self) -> Beginning {
+    fn open(&self) -> Snapshot {
         file::open(&self.dir.path().join("catalogue.redb"), self.sync).unwrap()
     }
 }
@@ -266,7 +266,7 @@ impl RedisPlace {
 }
 
 impl Place for RedisPlace {
-    fn open(&self) -> Beginning {
+    fn open(&self) -> Snapshot {
         redis::open(&self.server.url(), self.state.path()).unwrap()
     }
 }

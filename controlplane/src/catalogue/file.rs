@@ -29,9 +29,9 @@ use tokio::sync::oneshot;
 
 use super::backing::{Backing, Ballast};
 use super::codec::{self, Damaged};
-use super::pulse::{Fare, Pulse};
+use super::health::{BackendHealth, HealthCell};
 use super::recent::{self, Recent};
-use super::{Beginning, Change, Commit, Entry, Held, Keeper, NotKept, Records};
+use super::{Backend, Change, Commit, Entry, Held, Records, Snapshot, WriteError};
 use crate::bounds::{CATALOGUE_BATCH_MAX, CATALOGUE_SETTLE, CATALOGUE_UNSETTLED_MAX};
 
 /// Records by id; values as [`codec`] writes them.
@@ -94,15 +94,15 @@ pub enum OpenError {
 }
 
 /// Hands changes to the writer thread; dropping it lets the writer finish and end.
-pub struct FileKeeper {
+pub struct FileBackend {
     queue: Option<mpsc::Sender<Waiting>>,
     writer: Option<std::thread::JoinHandle<()>>,
-    pulse: Arc<Pulse>,
+    health: Arc<HealthCell>,
 }
 
 struct Waiting {
     changes: Vec<Change>,
-    tell: oneshot::Sender<Result<(), NotKept>>,
+    tell: oneshot::Sender<Result<(), WriteError>>,
 }
 
 impl Waiting {
@@ -113,7 +113,7 @@ impl Waiting {
 }
 
 /// Opens or creates the catalogue at `path`.
-pub fn open(path: &Path, sync: bool) -> Result<Beginning, OpenError> {
+pub fn open(path: &Path, sync: bool) -> Result<Snapshot, OpenError> {
     let wrong = |error: &dyn std::fmt::Display| OpenError::Open { path: path.to_owned(), reason: error.to_string() };
     set_aside_unfinished(path).map_err(|error| wrong(&error))?;
     if !path.exists() {
@@ -127,7 +127,7 @@ pub fn open(path: &Path, sync: bool) -> Result<Beginning, OpenError> {
     let recent = (!sync).then_some(recent);
     let (queue, waiting) = mpsc::channel();
     ballast.take();
-    let pulse = Arc::<Pulse>::default();
+    let health = Arc::<HealthCell>::default();
     let mut writer = Writer {
         path: path.to_owned(),
         database: Some(database),
@@ -137,17 +137,17 @@ pub fn open(path: &Path, sync: bool) -> Result<Beginning, OpenError> {
         recent,
         ballast,
         last_ballast: Instant::now(),
-        pulse: Arc::clone(&pulse),
+        health: Arc::clone(&health),
     };
     let thread = std::thread::Builder::new()
         .name("catalogue".into())
         .spawn(move || writer.run(&waiting))
         .map_err(|error| wrong(&error))?;
-    let keeper = Box::new(FileKeeper { queue: Some(queue), writer: Some(thread), pulse });
-    Ok(held.go_on(keeper))
+    let backend = Box::new(FileBackend { queue: Some(queue), writer: Some(thread), health });
+    Ok(held.go_on(backend))
 }
 
-impl Keeper for FileKeeper {
+impl Backend for FileBackend {
     fn write(&self, changes: Vec<Change>) -> Commit {
         let (tell, told) = oneshot::channel();
         if let Some(queue) = &self.queue {
@@ -157,12 +157,12 @@ impl Keeper for FileKeeper {
         Commit::Waiting(told)
     }
 
-    fn fare(&self) -> Fare {
-        self.pulse.fare()
+    fn health(&self) -> BackendHealth {
+        self.health.health()
     }
 }
 
-impl Drop for FileKeeper {
+impl Drop for FileBackend {
     fn drop(&mut self) {
         drop(self.queue.take());
         if let Some(writer) = self.writer.take() {
@@ -184,7 +184,7 @@ struct Writer {
     recent: Option<Recent>,
     ballast: Ballast,
     last_ballast: Instant,
-    pulse: Arc<Pulse>,
+    health: Arc<HealthCell>,
 }
 
 impl Writer {
@@ -228,7 +228,7 @@ impl Writer {
         }
     }
 
-    fn complain(&self, outcome: &Result<(), NotKept>) {
+    fn complain(&self, outcome: &Result<(), WriteError>) {
         if let Err(error) = outcome {
             tracing::error!(path = %self.path.display(), %error, "write the catalogue");
         }
@@ -246,7 +246,7 @@ impl Writer {
         }
         match recent.append(changes) {
             Ok(()) => {
-                self.pulse.committed(since.elapsed());
+                self.health.committed(since.elapsed());
                 true
             }
             Err(error) => {
@@ -257,7 +257,7 @@ impl Writer {
     }
 
     /// Commits all that waits; on a full disk once more with the ballast gone.
-    fn commit(&mut self) -> Result<(), NotKept> {
+    fn commit(&mut self) -> Result<(), WriteError> {
         let since = Instant::now();
         let mut outcome = self.try_commit();
         if outcome.as_ref().is_err_and(is_full) && self.ballast.release() {
@@ -270,17 +270,17 @@ impl Writer {
         }
         match &outcome {
             Ok(()) => {
-                self.pulse.committed(since.elapsed());
+                self.health.committed(since.elapsed());
                 self.unkept.clear();
                 (self.unkept_since, self.is_unnoted) = (None, false);
                 self.recent.iter_mut().for_each(Recent::clear);
             }
             Err(_) => {
-                self.pulse.failed();
+                self.health.failed();
                 self.database = None;
             }
         }
-        outcome.map_err(|error| NotKept { is_full: is_full(&error), reason: error.to_string() })
+        outcome.map_err(|error| WriteError { is_full: is_full(&error), reason: error.to_string() })
     }
 
     fn try_commit(&mut self) -> Result<(), redb::Error> {
@@ -489,8 +489,8 @@ mod tests {
         ObjectId::from_bytes([byte; 16])
     }
 
-    fn write(beginning: &Beginning, changes: Vec<Change>) {
-        told(beginning.keeper.write(changes)).unwrap();
+    fn write(snapshot: &Snapshot, changes: Vec<Change>) {
+        told(snapshot.backend.write(changes)).unwrap();
     }
 
     #[test]
@@ -597,7 +597,7 @@ mod tests {
         let Some((dir, _unmount)) = small_disk() else { return };
         let path = dir.path().join("catalogue.redb");
         let opened = open(&path, true).unwrap();
-        let try_write = |changes| told(opened.keeper.write(changes));
+        let try_write = |changes| told(opened.backend.write(changes));
         write(&opened, (0..200).map(|byte| Change::Put(Box::new(record(id(byte), 1)))).collect());
         // Somebody else takes all that is left.
         let mut filler = File::create(dir.path().join("filler")).unwrap();
@@ -611,12 +611,12 @@ mod tests {
         };
         let refused = (0..200).find_map(|number| try_write(many(number)).err());
         assert!(refused.as_ref().is_none_or(|refused| refused.is_full));
-        assert_eq!(opened.keeper.fare().is_failing, refused.is_some());
+        assert_eq!(opened.backend.health().is_failing, refused.is_some());
         std::fs::remove_file(dir.path().join("filler")).unwrap();
         assert_eq!(try_write(many(1)), Ok(()), "without a restart");
-        let fare = opened.keeper.fare();
-        assert!(!fare.is_failing && fare.commits.count() >= 102, "{fare:?}");
-        assert_eq!(fare.failures > 0, refused.is_some());
+        let health = opened.backend.health();
+        assert!(!health.is_failing && health.commits.count() >= 102, "{health:?}");
+        assert_eq!(health.failures > 0, refused.is_some());
         drop(opened);
         assert_eq!(open(&path, true).unwrap().records.len(), 101);
     }

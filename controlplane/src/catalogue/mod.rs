@@ -2,13 +2,13 @@
 //!
 //! * [`record`] what is known about one object, [`codec`] how it is written down
 //! * [`surface`] which dialect an object is of, and whom it belongs to
-//! * [`shelf`] the index in memory, the same for every backend; a backend is read once, at the start
+//! * [`index`] the index in memory, the same for every backend; a backend is read once, at the start
 //! * [`records`] what it holds, each of them [`packed`]; [`listing`] what a list shows of it, by [`order`]
 //! * [`principal`] how many records each principal has
-//! * [`pulse`] how its writer fares, [`recent`] what it has not committed yet
-//! * [`Keeper`] what a backend does: [`Memory`] forgets at exit, [`mod@file`] and [`mod@redis`] do not
+//! * [`health`] how its writer fares, [`recent`] what it has not committed yet
+//! * [`Backend`] what a backend does: [`Memory`] forgets at exit, [`mod@file`] and [`mod@redis`] do not
 //!
-//! Beside records there are documents: a few bytes under a name that a dialect chose. A change of both is one [`Keeper::write`].
+//! Beside records there are documents: a few bytes under a name that a dialect chose. A change of both is one [`Backend::write`].
 //!
 //! Must stay true: nobody is told of a change before [`Commit::wait`] returned; after that it survives SIGKILL at every
 //! durability level, and a power cut unless `durability` is `none` (with Redis: as Redis itself survives one).
@@ -16,16 +16,16 @@
 mod backing;
 pub mod codec;
 pub mod file;
+pub mod health;
+pub mod index;
 pub mod listing;
 pub mod order;
 pub mod packed;
 pub mod principal;
-pub mod pulse;
 pub mod recent;
 pub mod record;
 pub mod records;
 pub mod redis;
-pub mod shelf;
 pub mod surface;
 pub mod text;
 
@@ -41,12 +41,12 @@ use std::sync::Arc;
 use etransfer_contract::ObjectId;
 use tokio::sync::oneshot;
 
+use health::BackendHealth;
+pub use index::{CatalogueIndex, Entry, Scope, Totals};
 pub use listing::{Shown, Stamp};
 pub use principal::{Counts, Crowded, Limits, Principal};
-use pulse::Fare;
 pub use record::{Kind, Record};
 pub use records::Records;
-pub use shelf::{Entry, Scope, Shelf, Totals};
 pub use surface::{Owner, Place};
 
 /// One change to what is kept.
@@ -75,9 +75,9 @@ pub enum Change {
 pub type Docs = BTreeMap<Place, Arc<[u8]>>;
 
 /// What an opened catalogue holds.
-pub struct Beginning {
+pub struct Snapshot {
     /// Where changes are written.
-    pub keeper: Box<dyn Keeper>,
+    pub backend: Box<dyn Backend>,
     /// What was there.
     pub records: Records,
     /// Documents that were there.
@@ -101,13 +101,13 @@ struct Held {
 }
 
 impl Held {
-    fn go_on(self, keeper: Box<dyn Keeper>) -> Beginning {
+    fn go_on(self, backend: Box<dyn Backend>) -> Snapshot {
         let Self { records, docs, kept, is_trusted } = self;
-        Beginning { keeper, records, docs, kept, is_new_file: !is_trusted, is_forgetful: false }
+        Snapshot { backend, records, docs, kept, is_new_file: !is_trusted, is_forgetful: false }
     }
 }
 
-impl Beginning {
+impl Snapshot {
     /// Nothing is there, and nothing will be kept.
     pub fn of_memory() -> Self {
         let held = Held { is_trusted: true, ..Held::default() };
@@ -116,14 +116,14 @@ impl Beginning {
 }
 
 /// A backend.
-pub trait Keeper: Send + Sync {
+pub trait Backend: Send + Sync {
     /// Starts to write changes down; all of them or none. What was given before is written before, so an empty list
     /// waits for that.
     fn write(&self, changes: Vec<Change>) -> Commit;
 
     /// How its writer fares; one that writes nothing never fails.
-    fn fare(&self) -> Fare {
-        Fare::default()
+    fn health(&self) -> BackendHealth {
+        BackendHealth::default()
     }
 }
 
@@ -133,20 +133,20 @@ pub enum Commit {
     /// Nothing to wait for.
     Done,
     /// The writer tells.
-    Waiting(oneshot::Receiver<Result<(), NotKept>>),
+    Waiting(oneshot::Receiver<Result<(), WriteError>>),
 }
 
 /// The change could not be written down; it is tried again, and counts as not made for whoever asked.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("the catalogue cannot be written: {reason}")]
-pub struct NotKept {
+pub struct WriteError {
     /// What the disk, or Redis, said.
     pub reason: String,
     /// It said that it is full.
     pub is_full: bool,
 }
 
-impl NotKept {
+impl WriteError {
     fn ended() -> Self {
         Self { reason: "its writer has ended".into(), is_full: false }
     }
@@ -154,18 +154,18 @@ impl NotKept {
 
 impl Commit {
     /// As [`Commit::wait`], where there is no runtime.
-    pub fn wait_here(self) -> Result<(), NotKept> {
+    pub fn wait_here(self) -> Result<(), WriteError> {
         match self {
             Self::Done => Ok(()),
-            Self::Waiting(receiver) => receiver.blocking_recv().unwrap_or_else(|_| Err(NotKept::ended())),
+            Self::Waiting(receiver) => receiver.blocking_recv().unwrap_or_else(|_| Err(WriteError::ended())),
         }
     }
 
     /// Until it would survive a kill.
-    pub async fn wait(self) -> Result<(), NotKept> {
+    pub async fn wait(self) -> Result<(), WriteError> {
         match self {
             Self::Done => Ok(()),
-            Self::Waiting(receiver) => receiver.await.unwrap_or_else(|_| Err(NotKept::ended())),
+            Self::Waiting(receiver) => receiver.await.unwrap_or_else(|_| Err(WriteError::ended())),
         }
     }
 }
@@ -174,7 +174,7 @@ impl Commit {
 #[derive(Debug, Default)]
 pub struct Memory;
 
-impl Keeper for Memory {
+impl Backend for Memory {
     fn write(&self, _: Vec<Change>) -> Commit {
         Commit::Done
     }
@@ -199,7 +199,7 @@ pub(crate) mod tests {
         is_away: bool,
         /// What came meanwhile; written before what comes later.
         waiting: Vec<Change>,
-        askers: Vec<oneshot::Sender<Result<(), NotKept>>>,
+        waiters: Vec<oneshot::Sender<Result<(), WriteError>>>,
     }
 
     /// What was written, or erased, of documents.
@@ -211,7 +211,7 @@ pub(crate) mod tests {
 
     impl Counting {
         /// A catalogue that continues from what was written.
-        pub(crate) fn beginning(self: &Arc<Self>) -> Beginning {
+        pub(crate) fn snapshot(self: &Arc<Self>) -> Snapshot {
             let counted = self.0.lock().unwrap();
             let (records, docs) = (counted.records.values().cloned().collect(), counted.docs.clone());
             let held = Held { records, docs, kept: HashSet::new(), is_trusted: true };
@@ -232,8 +232,8 @@ pub(crate) mod tests {
         pub(crate) fn come_back(&self) {
             let mut counted = self.0.lock().unwrap();
             counted.is_away = false;
-            for asker in counted.askers.drain(..) {
-                let _ = asker.send(Err(NotKept { reason: "it was away".into(), is_full: false }));
+            for asker in counted.waiters.drain(..) {
+                let _ = asker.send(Err(WriteError { reason: "it was away".into(), is_full: false }));
             }
         }
 
@@ -249,13 +249,13 @@ pub(crate) mod tests {
         }
     }
 
-    impl Keeper for Arc<Counting> {
+    impl Backend for Arc<Counting> {
         fn write(&self, changes: Vec<Change>) -> Commit {
             let mut counted = self.0.lock().unwrap();
             counted.waiting.extend(changes);
             if counted.is_away {
                 let (tell, told) = oneshot::channel();
-                counted.askers.push(tell);
+                counted.waiters.push(tell);
                 return Commit::Waiting(told);
             }
             for change in std::mem::take(&mut counted.waiting) {
@@ -282,7 +282,7 @@ pub(crate) mod tests {
     }
 
     /// What the asker of a commit hears.
-    pub(crate) fn told(commit: Commit) -> Result<(), NotKept> {
+    pub(crate) fn told(commit: Commit) -> Result<(), WriteError> {
         commit.wait_here()
     }
 

@@ -12,8 +12,8 @@ use etransfer_contract::{ObjectId, Span, SpanSet};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use super::index::Entry;
 use super::record::{Kind, Record};
-use super::shelf::Entry;
 use super::surface::Owner;
 use crate::core::Policy;
 use crate::core::SurfaceId;

@@ -5,9 +5,9 @@ use std::collections::hash_map::Entry as MapEntry;
 
 use etransfer_contract::ObjectId;
 
+use super::index::Entry;
 use super::packed::Packed;
 use super::record::Record;
-use super::shelf::Entry;
 
 /// The records, each with what is known of its bytes.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -13,7 +13,7 @@ use super::surfaces::{Section, Surfaces};
 use crate::bounds;
 use crate::core::setting::{Anything, Hours, Password, Secret, Size};
 use crate::core::{
-    Backend, Durability, Engine, Host, LogLevel, Network, OnceMode, PeopleBackend, Policy, TokenPolicy, UserCheck,
+    Durability, Engine, Host, LogLevel, Network, OnceMode, PeopleBackend, Policy, StateBackend, TokenPolicy, UserCheck,
     WriteMode,
 };
 use crate::quota::RoleQuotas;
@@ -26,7 +26,7 @@ pub struct Config {
     /// Where bytes live and how they get there.
     pub storage: Storage,
     /// Where the catalogue lives.
-    pub state: Backend,
+    pub state: StateBackend,
     /// Where Redis is, should the catalogue live there.
     pub redis_url: Secret,
     /// Who may come in.
@@ -297,7 +297,7 @@ impl Config {
                 serve_damaged: r.get("storage.serve_damaged", "serve_damaged", false),
                 quarantine: r.get("storage.quarantine", "storage_quarantine", Duration::from_secs(7 * 86_400)),
             },
-            state: r.get("state.backend", "state_backend", Backend::File),
+            state: r.get("state.backend", "state_backend", StateBackend::File),
             redis_url: r.get("state.redis_url", "redis_url", Secret::new("redis://localhost:6379/0")),
             auth: Auth {
                 enabled: r.get("auth.enabled", "auth_enabled", true),

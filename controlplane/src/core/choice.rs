@@ -37,7 +37,7 @@ macro_rules! words {
 
 words!(
     /// Where the catalogue lives.
-    Backend {
+    StateBackend {
         /// In memory: forgotten at exit.
         Memory = "memory",
         /// The node's own durable file.

@@ -16,7 +16,7 @@ pub mod setting;
 pub mod size;
 
 pub use choice::{
-    Backend, Durability, Engine, Host, LogLevel, Network, OnceMode, PeopleBackend, Policy, TokenPolicy, UserCheck,
+    Durability, Engine, Host, LogLevel, Network, OnceMode, PeopleBackend, Policy, StateBackend, TokenPolicy, UserCheck,
     WriteMode,
 };
 pub use id::{SurfaceId, Unknown, UserId};

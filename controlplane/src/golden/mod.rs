@@ -12,7 +12,7 @@ use etransfer_tests::golden::{Entry, Golden};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::catalogue::{Beginning, Docs};
+use crate::catalogue::{Docs, Snapshot};
 use crate::config::Config;
 use crate::core::SurfaceId;
 use crate::node::Node;
@@ -64,7 +64,7 @@ pub(crate) fn json(value: &impl Serialize) -> String {
 
 /// A node without records whose catalogue holds these documents.
 pub(crate) fn node(docs: Docs) -> Node {
-    Node::new(Arc::new(Config::defaults()), Beginning { docs, ..Beginning::of_memory() })
+    Node::new(Arc::new(Config::defaults()), Snapshot { docs, ..Snapshot::of_memory() })
 }
 
 /// Adds every document of a surface to a golden file.

@@ -16,10 +16,10 @@ const SILENT: Duration = Duration::from_secs(5);
 
 /// The newest report of every core.
 #[derive(Debug, Default)]
-pub struct Cores(Mutex<Told>);
+pub struct Cores(Mutex<CoreReports>);
 
 #[derive(Debug, Default)]
-struct Told {
+struct CoreReports {
     run: u64,
     by_core: BTreeMap<usize, (Instant, CoreCounters)>,
 }
@@ -29,7 +29,7 @@ impl Cores {
     pub fn hear(&self, report: CountersReport) {
         let mut told = self.lock();
         if told.run != report.run {
-            *told = Told { run: report.run, by_core: BTreeMap::new() };
+            *told = CoreReports { run: report.run, by_core: BTreeMap::new() };
         }
         told.by_core.insert(report.core, (Instant::now(), report.counters));
     }
@@ -65,7 +65,7 @@ impl Cores {
         page.histograms(family, each(&cores, |core| core.decide.clone()))
     }
 
-    fn lock(&self) -> MutexGuard<'_, Told> {
+    fn lock(&self) -> MutexGuard<'_, CoreReports> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -25,21 +25,21 @@ const UNKNOWN: &str = "unknown";
 /// What the layers count.
 #[derive(Debug)]
 pub struct Decisions {
-    answers: Family<Answered, Counter>,
-    took: Family<Asked, Histogram, fn() -> Histogram>,
+    answers: Family<AnswerLabels, Counter>,
+    took: Family<RouteLabels, Histogram, fn() -> Histogram>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Asked {
+struct RouteLabels {
     surface: &'static str,
     method: &'static str,
     route: String,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Answered {
+struct AnswerLabels {
     #[prometheus(flatten)]
-    asked: Asked,
+    labels: RouteLabels,
     answer: &'static str,
 }
 
@@ -55,9 +55,9 @@ impl Decisions {
         decisions
     }
 
-    fn count(&self, asked: Asked, since: Instant, decision: &Decision) {
-        self.took.get_or_create(&asked).observe(since.elapsed().as_secs_f64());
-        self.answers.get_or_create(&Answered { asked, answer: answer(decision) }).inc();
+    fn count(&self, labels: RouteLabels, since: Instant, decision: &Decision) {
+        self.took.get_or_create(&labels).observe(since.elapsed().as_secs_f64());
+        self.answers.get_or_create(&AnswerLabels { labels, answer: answer(decision) }).inc();
     }
 }
 
@@ -73,7 +73,7 @@ where
     let (since, method) = (Instant::now(), name(request.method()));
     let decision = handler(request).await;
     let route = decision.route().unwrap_or(UNKNOWN).to_owned();
-    metrics.decisions.count(Asked { surface: surface.name(), method, route }, since, &decision);
+    metrics.decisions.count(RouteLabels { surface: surface.name(), method, route }, since, &decision);
     decision
 }
 

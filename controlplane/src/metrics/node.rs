@@ -4,7 +4,7 @@ use std::fmt::Error;
 
 use super::page::{Family, Page};
 use crate::catalogue::Scope;
-use crate::catalogue::pulse::Fare;
+use crate::catalogue::health::BackendHealth;
 use crate::machine::interface::Interface;
 use crate::node::Node;
 
@@ -32,11 +32,11 @@ pub fn storage(page: &mut Page<'_>, node: &Node) -> Result<(), Error> {
 }
 
 /// How the catalogue is written.
-pub fn catalogue(page: &mut Page<'_>, fare: &Fare) -> Result<(), Error> {
+pub fn catalogue(page: &mut Page<'_>, health: &BackendHealth) -> Result<(), Error> {
     let family = Family::count("catalogue_failing", "1: the last write of the catalogue failed");
-    page.gauge(family, flag(fare.is_failing))?;
-    page.counter(Family::count("catalogue_failures", "Writes of the catalogue that failed"), fare.failures)?;
-    page.histogram(Family::seconds("catalogue_commit", "How long writes of the catalogue take"), &fare.commits)
+    page.gauge(family, flag(health.is_failing))?;
+    page.counter(Family::count("catalogue_failures", "Writes of the catalogue that failed"), health.failures)?;
+    page.histogram(Family::seconds("catalogue_commit", "How long writes of the catalogue take"), &health.commits)
 }
 
 /// The data plane as a whole.

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::ledger::Account;
 use super::{Node, State};
 use crate::catalogue::{
-    Change, Crowded, Entry, Limits, NotKept, Owner, Principal, Record, Scope, Shown, Stamp, Totals,
+    Change, Crowded, Entry, Limits, Owner, Principal, Record, Scope, Shown, Stamp, Totals, WriteError,
 };
 use crate::core::{SurfaceId, UserId};
 use crate::retention::once::Delivery;
@@ -87,7 +87,7 @@ impl Node {
     pub fn look(&self, surface: SurfaceId, id: ObjectId) -> Look {
         let now = self.clock.now_ms();
         let mut state = self.lock();
-        let Some(entry) = state.shelf.get(id).filter(|entry| entry.record.surface == surface) else {
+        let Some(entry) = state.index.get(id).filter(|entry| entry.record.surface == surface) else {
             let buried =
                 surface == SurfaceId::EasyTransfer && state.tombstones.get(&id).is_some_and(|until| *until > now);
             return if buried { Look::Expired } else { Look::Unknown };
@@ -112,32 +112,32 @@ impl Node {
         let Some(principal) = principal else { return Ok(()) };
         let config = self.config();
         let (records, open) = (config.uploads.records_per_principal, config.uploads.open_per_principal);
-        let counts = self.lock().shelf.counts(principal);
+        let counts = self.lock().index.counts(principal);
         Limits { records, open }.admit(counts, opens)
     }
 
     /// Adds a record, and waits until it would survive a kill.
-    pub async fn create(&self, record: Record) -> Result<(), NotKept> {
+    pub async fn create(&self, record: Record) -> Result<(), WriteError> {
         let id = record.id;
         let commit = {
             let mut state = self.lock();
-            state.shelf.insert(record.clone());
+            state.index.insert(record.clone());
             self.keep(&state, vec![Change::Put(Box::new(record))])
         };
         let outcome = commit.wait().await;
         if outcome.is_err() {
             let mut state = self.lock();
-            state.shelf.remove(id);
+            state.index.remove(id);
             drop(self.keep(&state, vec![Change::Delete(id)]));
         }
         outcome
     }
 
     /// Takes a record away for good. `None`: somebody else did, or there was none.
-    pub async fn delete(&self, id: ObjectId) -> Result<Option<Record>, NotKept> {
+    pub async fn delete(&self, id: ObjectId) -> Result<Option<Record>, WriteError> {
         let (record, commit) = {
             let mut state = self.lock();
-            let Some(record) = state.shelf.remove(id) else { return Ok(None) };
+            let Some(record) = state.index.remove(id) else { return Ok(None) };
             let changes = [Change::Delete(id)].into_iter().chain(state.decide_removal(id)).collect();
             (record, self.keep(&state, changes))
         };
@@ -170,7 +170,7 @@ impl Node {
         let mut promised = bytes.unwrap_or(at_most);
         for (whose, owner, max) in limits {
             let unlisted = if owner.is_none() { unlisted } else { 0 };
-            let used = state.shelf.used(owner) + state.ledger.promised(owner) + unlisted;
+            let used = state.index.used(owner) + state.ledger.promised(owner) + unlisted;
             let room = max.saturating_sub(used);
             let is_enough = if bytes.is_some() { promised <= room } else { room > 0 || at_most == 0 };
             if !is_enough {
@@ -186,7 +186,7 @@ impl Node {
     pub fn would_fit(&self, bytes: u64, account: &Account) -> Room {
         let Some(max) = account.max else { return Room::Unlimited };
         let state = self.lock();
-        let used = state.shelf.used(Some(&account.owner)) + state.ledger.promised(Some(&account.owner));
+        let used = state.index.used(Some(&account.owner)) + state.ledger.promised(Some(&account.owner));
         if used.saturating_add(bytes) > max { Room::Full { whose: Whose::Person, used, max } } else { Room::Unlimited }
     }
 
@@ -196,7 +196,7 @@ impl Node {
         let node = self.config().storage.max_storage_size.map(|size| (None, size.0));
         let person = account.and_then(|account| Some((Some(&account.owner), account.max?)));
         let state = self.lock();
-        state.inventory.is_known() && node.into_iter().chain(person).any(|(owner, max)| state.shelf.used(owner) > max)
+        state.inventory.is_known() && node.into_iter().chain(person).any(|(owner, max)| state.index.used(owner) > max)
     }
 
     /// Takes back a promise whose grant was never given.
@@ -210,8 +210,8 @@ impl Node {
     /// counts it until the data plane says that it is gone.
     pub fn used(&self) -> u64 {
         let state = self.lock();
-        let leaving = state.shelf.ghosts().filter(|(id, _)| state.orders.is_ordered(*id));
-        state.shelf.used(None) - leaving.map(|(_, bytes)| bytes).sum::<u64>()
+        let leaving = state.index.orphans().filter(|(id, _)| state.orders.is_ordered(*id));
+        state.index.used(None) - leaving.map(|(_, bytes)| bytes).sum::<u64>()
     }
 
     /// Bytes that grants may still store.
@@ -227,21 +227,21 @@ impl Node {
     /// Bytes by person; people without any are not in it.
     pub fn used_by_all(&self) -> HashMap<UserId, u64> {
         let state = self.lock();
-        state.shelf.owners().filter_map(|owner| Some((owner.person()?, state.used_by(owner)))).collect()
+        state.index.owners().filter_map(|owner| Some((owner.person()?, state.used_by(owner)))).collect()
     }
 
     /// Bytes that belong to nobody.
     pub fn used_by_nobody(&self) -> u64 {
         let state = self.lock();
-        let all = state.shelf.totals(&Scope::EVERYTHING).bytes();
-        all - state.shelf.owners().map(|owner| state.used_by(owner)).sum::<u64>()
+        let all = state.index.totals(&Scope::EVERYTHING).bytes();
+        all - state.index.owners().map(|owner| state.used_by(owner)).sum::<u64>()
     }
 
     /// Sums over what is listed, expired entries do not count.
     pub fn totals(&self, scope: &Scope) -> Totals {
         let now = self.clock.now_ms();
         let state = self.lock();
-        let mut totals = state.shelf.totals(scope);
+        let mut totals = state.index.totals(scope);
         for entry in state.over(scope, now) {
             let (count, bytes) = if entry.record.is_complete() {
                 (&mut totals.files, &mut totals.file_bytes)
@@ -263,19 +263,19 @@ impl Node {
         let over = state.over(scope, now).filter(|entry| shown.lets(entry.record.is_complete()));
         let mut over: Vec<Stamp> = over.map(|entry| entry.stamp()).collect();
         over.sort_unstable();
-        let totals = state.shelf.totals(scope);
+        let totals = state.index.totals(scope);
         let count = |is_complete: bool, count: usize| if shown.lets(is_complete) { count } else { 0 };
         let total = count(true, totals.files) + count(false, totals.uploads) - over.len();
-        Page { entries: state.shelf.page(scope, shown, &over, *skip).take(*take).collect(), total }
+        Page { entries: state.index.page(scope, shown, &over, *skip).take(*take).collect(), total }
     }
 
     /// The final that an earlier request with the same idempotency key made.
     pub fn by_key(&self, key: &str) -> Option<Entry> {
-        self.lock().shelf.by_key(key)
+        self.lock().index.by_key(key)
     }
 
     /// May these bytes of a delivery be sent? The yes is on disk when this returns.
-    pub async fn claim(&self, claim: &Claim) -> Result<Verdict, NotKept> {
+    pub async fn claim(&self, claim: &Claim) -> Result<Verdict, WriteError> {
         const NO: Verdict = Verdict { go: false, bound: false };
         let Ok(receiver) = claim.receiver.parse::<Receiver>() else { return Ok(NO) };
         let now = self.clock.now_ms();
@@ -283,11 +283,11 @@ impl Node {
             let mut state = self.lock();
             let run = state.data_run;
             let whole = Delivery { ticket: claim.ticket, run, receiver: &receiver, span: claim.span };
-            let over = state.shelf.get(claim.object).is_none_or(|entry| state.is_over(&entry, now));
+            let over = state.index.get(claim.object).is_none_or(|entry| state.is_over(&entry, now));
             if over {
                 return Ok(NO);
             }
-            let claimed = state.shelf.update(claim.object, |entry| {
+            let claimed = state.index.update(claim.object, |entry| {
                 let Record { once, length, .. } = &mut entry.record;
                 let bound = once.is_bound_to_another(whole, *length);
                 let go = !bound && once.claim(Delivery { span: claim.let_go(), ..whole }, *length);
@@ -303,28 +303,28 @@ impl Node {
 
 impl State {
     fn used_by(&self, owner: &Owner) -> u64 {
-        self.shelf.totals(&Scope { surface: None, owner: Some(owner.clone()) }).bytes()
+        self.index.totals(&Scope { surface: None, owner: Some(owner.clone()) }).bytes()
     }
 
     /// Listed entries of a scope whose time has passed, and which are still there.
     fn over<'s>(&'s self, scope: &'s Scope, now_ms: u64) -> impl Iterator<Item = Entry> + 's {
         let is_over =
             move |entry: &Entry| scope.holds(&entry.record) && entry.record.is_listed() && self.is_over(entry, now_ms);
-        self.shelf.due(now_ms).filter(is_over)
+        self.index.due(now_ms).filter(is_over)
     }
 
     /// Its time has passed. An incomplete upload is judged only when the data plane has told what it received last.
     pub(super) fn is_over(&self, entry: &Entry, now_ms: u64) -> bool {
-        let due = self.shelf.due_ms(entry).is_some_and(|due| due <= now_ms);
+        let due = self.index.due_ms(entry).is_some_and(|due| due <= now_ms);
         due && (entry.record.is_complete() || self.inventory.is_known())
     }
 
     /// Sends an expired entry away. A complete one is gone at once; an incomplete one goes when the data plane confirms
     /// that no writer is at it (T-EXP-4).
     pub(super) fn expire(&mut self, id: ObjectId) -> Vec<Change> {
-        let Some(entry) = self.shelf.get(id) else { return Vec::new() };
+        let Some(entry) = self.index.get(id) else { return Vec::new() };
         if entry.record.is_complete() {
-            self.shelf.remove(id);
+            self.index.remove(id);
             self.orders.remove(id, None);
             return [Change::Delete(id)].into_iter().chain(self.decide_removal(id)).collect();
         }

@@ -17,7 +17,7 @@ use etransfer_contract::grant::Ticket;
 
 use super::facts::Effects;
 use super::{Node, State};
-use crate::catalogue::{Change, Entry, NotKept, Owner, Place, Record};
+use crate::catalogue::{Change, Entry, Owner, Place, Record, WriteError};
 use crate::core::SurfaceId;
 
 /// The key of a document, and what it says.
@@ -74,7 +74,7 @@ impl Edit {
 
 impl Node {
     /// Makes the changes; they survive a kill when this returns, or none of them was made.
-    pub async fn edit(&self, edit: Edit) -> Result<(), NotKept> {
+    pub async fn edit(&self, edit: Edit) -> Result<(), WriteError> {
         let (done, commit) = {
             let mut state = self.lock();
             let mut effects = Effects::default();
@@ -99,7 +99,7 @@ impl Node {
     /// A grant may bring bytes of an object that has no record yet. Until the data plane settles the ticket they are kept
     /// for the edit that puts the record, on the account of `owner`. A ticket is for one object.
     pub fn expect_bytes(&self, ticket: Ticket, object: ObjectId, owner: Option<Owner>) {
-        self.lock().expected.open(ticket, object, owner);
+        self.lock().pending_objects.open(ticket, object, owner);
     }
 
     /// A document.
@@ -132,12 +132,12 @@ impl Node {
 
     /// The record that has a place in a surface.
     pub fn by_place(&self, surface: SurfaceId, key: &str) -> Option<Entry> {
-        self.lock().shelf.by_place(surface, key)
+        self.lock().index.by_place(surface, key)
     }
 
     /// Records of a surface whose keys begin with `prefix`, in their order.
     pub fn records_under(&self, surface: SurfaceId, prefix: &str) -> Vec<Entry> {
-        self.lock().shelf.under(surface, prefix).collect()
+        self.lock().index.under(surface, prefix).collect()
     }
 }
 
@@ -148,7 +148,7 @@ impl State {
             done.extend(self.take_away(id, effects));
         }
         for record in edit.put {
-            let other = record.place().and_then(|(surface, key)| self.shelf.by_place(surface, &key));
+            let other = record.place().and_then(|(surface, key)| self.index.by_place(surface, &key));
             let other = other.map(|entry| entry.record.id).filter(|id| *id != record.id);
             done.extend(other.and_then(|id| self.take_away(id, effects)));
             done.push(self.put(record, effects));
@@ -161,7 +161,7 @@ impl State {
     }
 
     fn take_away(&mut self, id: ObjectId, effects: &mut Effects) -> Option<Done> {
-        let record = self.shelf.remove(id)?;
+        let record = self.index.remove(id)?;
         self.leaving.insert(id);
         effects.note(Change::Delete(id));
         self.decide_removal(id).into_iter().for_each(|change| effects.note(change));
@@ -170,7 +170,7 @@ impl State {
 
     fn put(&mut self, mut record: Record, effects: &mut Effects) -> Done {
         let id = record.id;
-        let before = self.shelf.get(id).map(|entry| Box::new(entry.record));
+        let before = self.index.get(id).map(|entry| Box::new(entry.record));
         if let Some(told) = &before {
             record.length = record.length.or(told.length);
             if told.is_complete() {
@@ -184,7 +184,7 @@ impl State {
     /// Writes a record over the one that is there, or adds it. What facts decided stays, and counts for a new one too.
     fn set_record(&mut self, mut record: Record, effects: &mut Effects) {
         let id = record.id;
-        let told = self.shelf.update(id, |entry| {
+        let told = self.index.update(id, |entry| {
             record.once.clone_from(&entry.record.once);
             record.download_count = entry.record.download_count;
             entry.record = record.clone();
@@ -192,9 +192,9 @@ impl State {
         effects.note(Change::Put(Box::new(record.clone())));
         self.end_removal(id).into_iter().for_each(|change| effects.note(change));
         if told.is_none() {
-            self.shelf.insert(record);
+            self.index.insert(record);
         }
-        if let Some(presence) = self.shelf.get(id).and_then(|entry| entry.presence) {
+        if let Some(presence) = self.index.get(id).and_then(|entry| entry.presence) {
             self.progress(presence, effects);
         }
     }
@@ -211,7 +211,7 @@ impl State {
 
     /// The deletion is on disk: now the bytes may go, unless the same edit put the record anew.
     fn dismiss(&mut self, id: ObjectId) {
-        if self.leaving.remove(&id) && !self.shelf.contains(id) {
+        if self.leaving.remove(&id) && !self.index.contains(id) {
             self.orders.remove(id, None);
         }
     }
@@ -225,14 +225,14 @@ impl State {
                     self.set_doc(&place, before, effects);
                 }
                 Done::Put { id, before: None } => {
-                    self.shelf.remove(id);
+                    self.index.remove(id);
                     effects.note(Change::Delete(id));
-                    if self.shelf.is_ghost(id) && !self.expected.awaits(id) {
+                    if self.index.is_orphan(id) && !self.pending_objects.awaits(id) {
                         self.decide_removal(id).into_iter().for_each(|change| effects.note(change));
                     }
                 }
                 Done::Put { id, before: Some(before) } => {
-                    if self.shelf.contains(id) {
+                    if self.index.contains(id) {
                         self.set_record(*before, effects);
                     }
                 }

@@ -8,7 +8,7 @@ use etransfer_contract::ObjectId;
 use etransfer_contract::fact::{Fact, FactBatch, Presence};
 
 use super::{Node, State};
-use crate::catalogue::{Change, NotKept};
+use crate::catalogue::{Change, WriteError};
 use crate::core::Policy;
 use crate::core::SurfaceId;
 use crate::retention::once::{Delivery, End};
@@ -36,7 +36,7 @@ impl Effects {
 
 impl Node {
     /// Applies a batch; returns when what must not be forgotten is written down.
-    pub async fn apply(&self, batch: FactBatch) -> Result<(), NotKept> {
+    pub async fn apply(&self, batch: FactBatch) -> Result<(), WriteError> {
         let tombstone_until = self.clock.now_ms().saturating_add(self.config().uploads.tombstone.as_millis() as u64);
         let (commit, must_wait) = {
             let mut effects = Effects::default();
@@ -69,7 +69,7 @@ impl State {
         match fact {
             Fact::Progress(presence) | Fact::Completed(presence) => {
                 self.inventory.note(presence.object);
-                if self.shelf.contains(presence.object) {
+                if self.index.contains(presence.object) {
                     self.progress(presence, effects);
                 } else {
                     self.orphan(presence);
@@ -78,7 +78,7 @@ impl State {
             Fact::Discarded { object } => {
                 // A creation that never was: no tombstone.
                 self.drop_record(object, effects);
-                self.expected.forget(object);
+                self.pending_objects.forget(object);
                 self.removed(object, effects);
             }
             Fact::Removed { object } => {
@@ -88,17 +88,17 @@ impl State {
                 self.removed(object, effects);
             }
             Fact::Open { ticket, object, bytes } => {
-                let entry = self.shelf.get(object);
+                let entry = self.index.get(object);
                 if entry.is_none() {
-                    self.expected.open(ticket, object, None);
+                    self.pending_objects.open(ticket, object, None);
                 }
-                let expected = || self.expected.owner(object).cloned();
+                let expected = || self.pending_objects.owner(object).cloned();
                 let owner = entry.map_or_else(expected, |entry| entry.record.owner);
                 self.ledger.promise(ticket, bytes, owner);
             }
             Fact::Settled { ticket, .. } => self.settle(ticket).into_iter().for_each(|change| effects.note(change)),
             Fact::Served { .. } => self.served(&fact, effects),
-            Fact::Stored { bytes } => self.inventory.hear_stored(bytes, self.shelf.used(None)),
+            Fact::Stored { bytes } => self.inventory.hear_stored(bytes, self.index.used(None)),
             Fact::Inventory { objects, last } => self.take_page(objects, last, effects),
         }
     }
@@ -106,7 +106,7 @@ impl State {
     /// What is there of an object that has a record.
     pub(super) fn progress(&mut self, presence: Presence, effects: &mut Effects) {
         let id = presence.object;
-        let told = self.shelf.update(id, |entry| {
+        let told = self.index.update(id, |entry| {
             let record = &mut entry.record;
             let before = (record.length, record.completed_ms);
             if record.length.is_none() {
@@ -134,13 +134,13 @@ impl State {
     fn served(&mut self, fact: &Fact, effects: &mut Effects) {
         let Fact::Served { number, object, ticket, receiver, span, whole, reach, times } = fact else { return };
         let is_new = self.tally.is_new(self.data_run, *number);
-        let Some(entry) = self.shelf.get(*object) else { return };
+        let Some(entry) = self.index.get(*object) else { return };
         let Ok(receiver) = receiver.parse::<Receiver>() else { return };
         let length = entry.record.length;
         match entry.record.keep.policy {
             Policy::DownloadOnce => {
                 let delivery = Delivery { ticket: *ticket, run: self.data_run, receiver: &receiver, span: *span };
-                let change = self.shelf.update(*object, |entry| {
+                let change = self.index.update(*object, |entry| {
                     entry.record.once.ended(delivery, End { whole: *whole, reach: *reach }, length);
                     Change::Put(Box::new(entry.record.clone()))
                 });
@@ -151,7 +151,7 @@ impl State {
                 let Some(length) = length.filter(|_| *whole && is_new && entry.record.is_complete()) else { return };
                 let full = self.tally.add(*object, &receiver.who, *span, length, *times);
                 if full > 0 {
-                    let change = self.shelf.update(*object, |entry| {
+                    let change = self.index.update(*object, |entry| {
                         entry.record.download_count += full;
                         Change::Put(Box::new(entry.record.clone()))
                     });
@@ -164,11 +164,11 @@ impl State {
     /// A complete `download_once` file that somebody has is gone from this instant (easytransfer/CONTRACT.md §3 rule
     /// 4).
     fn consume_if_used_up(&mut self, id: ObjectId, effects: &mut Effects) {
-        let Some(entry) = self.shelf.get(id) else { return };
+        let Some(entry) = self.index.get(id) else { return };
         let record = &entry.record;
         if record.keep.policy == Policy::DownloadOnce && record.is_complete() && record.once.is_used_up(record.length) {
             tracing::info!(object = %id, "a download_once file was received and is gone");
-            self.shelf.remove(id);
+            self.index.remove(id);
             self.orders.remove(id, None);
             effects.bind(Change::Delete(id));
             self.decide_removal(id).into_iter().for_each(|change| effects.bind(change));
@@ -177,7 +177,7 @@ impl State {
 
     /// The data plane has nothing of it any more; `true` when it was an upload nobody finished.
     fn drop_record(&mut self, id: ObjectId, effects: &mut Effects) -> bool {
-        let Some(entry) = self.shelf.get(id) else { return false };
+        let Some(entry) = self.index.get(id) else { return false };
         let incomplete = !entry.record.is_complete();
         if incomplete && entry.record.surface != SurfaceId::EasyTransfer {
             // Its dialect goes on with it, or ends it.
@@ -186,14 +186,14 @@ impl State {
         if !incomplete {
             tracing::error!(object = %id, "the bytes of a complete file were removed; its record goes too");
         }
-        self.shelf.remove(id);
+        self.index.remove(id);
         effects.bind(Change::Delete(id));
         incomplete
     }
 
     fn removed(&mut self, id: ObjectId, effects: &mut Effects) {
         self.end_removal(id).into_iter().for_each(|change| effects.note(change));
-        self.shelf.gone(id);
+        self.index.gone(id);
         self.orders.confirm(id);
         self.kept.remove(&id);
         self.leaving.remove(&id);

@@ -79,15 +79,15 @@ impl State {
         for presence in objects {
             let id = presence.object;
             let is_new = self.inventory.seen.insert(id);
-            if is_new && !self.shelf.contains(id) && !self.shelf.is_ghost(id) {
+            if is_new && !self.index.contains(id) && !self.index.is_orphan(id) {
                 // It enters the sums below.
                 self.inventory.unlisted = self.inventory.unlisted.map(|bytes| bytes.saturating_sub(presence.received));
             }
-            if self.shelf.contains(id) {
+            if self.index.contains(id) {
                 self.progress(presence, effects);
             } else if self.inventory.distrust_catalogue && !self.kept.contains(&id) {
                 self.kept.insert(id);
-                self.shelf.haunt(presence, None);
+                self.index.record_orphan(presence, None);
                 strangers.push(id);
             } else {
                 self.orphan(presence);
@@ -113,10 +113,10 @@ impl State {
     /// Whatever no page named has no bytes.
     fn finish_inventory(&mut self, effects: &mut Effects) {
         let seen = std::mem::take(&mut self.inventory.seen);
-        let unseen: Vec<ObjectId> = self.shelf.ids().filter(|id| !seen.contains(id)).collect();
+        let unseen: Vec<ObjectId> = self.index.ids().filter(|id| !seen.contains(id)).collect();
         let mut missing = 0;
         for id in unseen {
-            let lost = self.shelf.update(id, |entry| {
+            let lost = self.index.update(id, |entry| {
                 entry.presence = None;
                 entry.record.is_complete() && entry.record.length != Some(0)
             });
@@ -130,9 +130,9 @@ impl State {
         if missing > NAMED_MAX {
             tracing::error!(files = missing, "so many complete files have no bytes on disk; their records are kept");
         }
-        let gone: Vec<ObjectId> = self.shelf.ghosts().map(|(id, _)| id).filter(|id| !seen.contains(id)).collect();
+        let gone: Vec<ObjectId> = self.index.orphans().map(|(id, _)| id).filter(|id| !seen.contains(id)).collect();
         for id in gone {
-            self.shelf.gone(id);
+            self.index.gone(id);
             self.orders.confirm(id);
         }
         self.end_removals_of_unseen(&seen).into_iter().for_each(|change| effects.note(change));

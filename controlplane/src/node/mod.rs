@@ -5,20 +5,20 @@
 //! * [`facts`] what the data plane reports, applied idempotently
 //! * [`inventory`] making up with the data plane after a restart of either
 //! * [`removals`] which bytes go, as decided; [`sweep`] what expires without being asked for
-//! * [`ledger`], [`order_book`] promises of space, and orders · [`epochs`] what ends them
+//! * [`ledger`], [`command_queue`] promises of space, and orders · [`epochs`] what ends them
 //!
 //! Must stay true: one lock guards it all, held for memory work only and never across an await; a change is told to
 //! nobody before its [`Commit`] is there; a fact about something unknown creates nothing (T-TER-5).
 
 mod access;
+pub mod command_queue;
 pub mod edit;
 pub mod epochs;
-mod expected;
 mod facts;
 mod inventory;
 pub mod key_locks;
 pub mod ledger;
-pub mod order_book;
+mod pending_objects;
 pub mod removals;
 mod sweep;
 
@@ -39,18 +39,18 @@ pub use edit::Edit;
 pub use ledger::Account;
 
 use crate::bounds::INVENTORY_FIRST_MAX;
-use crate::catalogue::pulse::Fare;
-use crate::catalogue::{Beginning, Change, Commit, Docs, Keeper, Shelf};
+use crate::catalogue::health::BackendHealth;
+use crate::catalogue::{Backend, CatalogueIndex, Change, Commit, Docs, Snapshot};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::config::live::Live;
 use crate::retention::tally::Tally;
+use command_queue::CommandQueue;
 use epochs::Epochs;
-use expected::Expected;
 use inventory::Inventory;
 use key_locks::KeyLocks;
 use ledger::Ledger;
-use order_book::OrderBook;
+use pending_objects::PendingObjects;
 
 /// The state of the node.
 pub struct Node {
@@ -59,7 +59,7 @@ pub struct Node {
     pub clock: Clock,
     /// What is held while a record or document is read and changed.
     pub locks: KeyLocks,
-    keeper: Box<dyn Keeper>,
+    backend: Box<dyn Backend>,
     state: Mutex<State>,
     tickets: AtomicU64,
     run: u64,
@@ -70,12 +70,12 @@ pub struct Node {
 
 /// What the lock guards.
 struct State {
-    shelf: Shelf,
+    index: CatalogueIndex,
     ledger: Ledger,
-    orders: OrderBook,
+    orders: CommandQueue,
     tally: Tally,
     inventory: Inventory,
-    expected: Expected,
+    pending_objects: PendingObjects,
     docs: Docs,
     /// Objects whose records an edit deleted that is not on disk yet.
     leaving: HashSet<ObjectId>,
@@ -99,24 +99,24 @@ struct State {
 }
 
 impl Node {
-    /// A node that continues from `beginning`.
-    pub fn new(config: Arc<Config>, mut beginning: Beginning) -> Self {
-        let removals = removals::take_out(&mut beginning.docs);
-        let shelf = Shelf::restore(config.uploads.expiration, beginning.records);
+    /// A node that continues from `snapshot`.
+    pub fn new(config: Arc<Config>, mut snapshot: Snapshot) -> Self {
+        let removals = removals::take_out(&mut snapshot.docs);
+        let index = CatalogueIndex::restore(config.uploads.expiration, snapshot.records);
         let clock = Clock::default();
         let run = random().max(1);
         let state = State {
-            shelf,
+            index,
             ledger: Ledger::default(),
-            orders: OrderBook::default(),
+            orders: CommandQueue::default(),
             tally: Tally::default(),
-            inventory: Inventory::new(beginning.is_new_file),
-            expected: Expected::default(),
-            docs: beginning.docs,
+            inventory: Inventory::new(snapshot.is_new_file),
+            pending_objects: PendingObjects::default(),
+            docs: snapshot.docs,
             leaving: HashSet::new(),
-            kept: beginning.kept,
+            kept: snapshot.kept,
             removals,
-            is_forgetful: beginning.is_forgetful,
+            is_forgetful: snapshot.is_forgetful,
             known_since_ms: None,
             tombstones: HashMap::new(),
             tombstone_order: VecDeque::new(),
@@ -125,7 +125,7 @@ impl Node {
             is_behind: false,
         };
         Self {
-            keeper: beginning.keeper,
+            backend: snapshot.backend,
             state: Mutex::new(state),
             // Tickets of an earlier run must not be taken for this run's.
             tickets: AtomicU64::new(random() >> 1),
@@ -177,8 +177,8 @@ impl Node {
     }
 
     /// How the catalogue's writer fares.
-    pub fn catalogue(&self) -> Fare {
-        self.keeper.fare()
+    pub fn catalogue(&self) -> BackendHealth {
+        self.backend.health()
     }
 
     /// What decisions need of the data plane's inventory was told; pages about the rest may still come.
@@ -203,7 +203,7 @@ impl Node {
         let orders = if query.busy { Vec::new() } else { state.orders.after(after) };
         let unheard = state.ledger.unheard(Instant::now());
         if is_stranger {
-            let objects = state.shelf.count();
+            let objects = state.index.count();
             state.inventory.ask(objects);
         }
         // One that came from another run, or that this run's own file had lost.
@@ -211,7 +211,7 @@ impl Node {
             self.continue_above(query.epoch);
         }
         let epoch = self.epoch();
-        let first = if is_stranger { state.shelf.open_ids().take(INVENTORY_FIRST_MAX).collect() } else { Vec::new() };
+        let first = if is_stranger { state.index.open_ids().take(INVENTORY_FIRST_MAX).collect() } else { Vec::new() };
         let is_news = is_stranger || query.epoch != epoch || !orders.is_empty() || !unheard.is_empty();
         is_news.then_some(Orders { control_run: self.run, epoch, inventory: is_stranger, first, orders, unheard })
     }
@@ -239,7 +239,7 @@ impl Node {
     /// made: a record put after its deletion would come back from the dead.
     fn keep(&self, in_order: &MutexGuard<'_, State>, changes: Vec<Change>) -> Commit {
         // Behind, nothing to write is something to wait for: what came before it.
-        if changes.is_empty() && !in_order.is_behind { Commit::Done } else { self.keeper.write(changes) }
+        if changes.is_empty() && !in_order.is_behind { Commit::Done } else { self.backend.write(changes) }
     }
 
     fn tell_news(&self) {
@@ -261,8 +261,8 @@ impl State {
         // The first one may have been asked for a grant before it told anything.
         if std::mem::replace(&mut self.data_run, data_run) != 0 {
             self.ledger.forget_all();
-            let awaited = self.expected.forget_all().into_iter();
-            let over: Vec<ObjectId> = awaited.filter(|object| !self.shelf.contains(*object)).collect();
+            let awaited = self.pending_objects.forget_all().into_iter();
+            let over: Vec<ObjectId> = awaited.filter(|object| !self.index.contains(*object)).collect();
             return over.into_iter().filter_map(|object| self.decide_removal(object)).collect();
         }
         Vec::new()
@@ -271,8 +271,8 @@ impl State {
     /// A grant ended. Bytes that were to get a record under it, and did not, go: that is decided here.
     fn settle(&mut self, ticket: Ticket) -> Option<Change> {
         self.ledger.settle(ticket);
-        let object = self.expected.settle(ticket)?;
-        let is_left_over = self.shelf.is_ghost(object) && !self.leaving.contains(&object);
+        let object = self.pending_objects.settle(ticket)?;
+        let is_left_over = self.index.is_orphan(object) && !self.leaving.contains(&object);
         let decision = is_left_over.then(|| self.decide_removal(object)).flatten();
         self.judge(object);
         decision
@@ -281,21 +281,22 @@ impl State {
     /// Bytes nobody has a record of.
     fn orphan(&mut self, presence: Presence) {
         let object = presence.object;
-        self.shelf.haunt(presence, self.expected.owner(object));
+        self.index.record_orphan(presence, self.pending_objects.owner(object));
         self.judge(object);
     }
 
     /// Orders bytes away that have no record and were decided to go, unless the record may come back.
     fn judge(&mut self, object: ObjectId) {
-        let is_spared = self.kept.contains(&object) || self.expected.awaits(object) || self.leaving.contains(&object);
-        if self.removals.contains(&object) && !is_spared && self.shelf.is_ghost(object) {
+        let is_spared =
+            self.kept.contains(&object) || self.pending_objects.awaits(object) || self.leaving.contains(&object);
+        if self.removals.contains(&object) && !is_spared && self.index.is_orphan(object) {
             self.orders.remove(object, None);
         }
     }
 
     fn judge_all(&mut self) {
-        let ghosts: Vec<ObjectId> = self.shelf.ghosts().map(|(id, _)| id).collect();
-        ghosts.into_iter().for_each(|id| self.judge(id));
+        let orphans: Vec<ObjectId> = self.index.orphans().map(|(id, _)| id).collect();
+        orphans.into_iter().for_each(|id| self.judge(id));
     }
 
     fn bury(&mut self, object: ObjectId, until_ms: u64) {

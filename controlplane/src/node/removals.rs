@@ -54,10 +54,10 @@ impl State {
     /// Objects with bytes, without a record, and without a decision.
     pub(super) fn unclaimed(&self) -> impl Iterator<Item = (ObjectId, u64)> + '_ {
         let is_explained = |id: ObjectId| {
-            let comes = self.expected.awaits(id) || self.leaving.contains(&id);
+            let comes = self.pending_objects.awaits(id) || self.leaving.contains(&id);
             comes || self.removals.contains(&id) || self.orders.is_ordered(id)
         };
-        self.shelf.ghosts().filter(move |(id, _)| !is_explained(*id))
+        self.index.orphans().filter(move |(id, _)| !is_explained(*id))
     }
 
     /// With a catalogue that keeps nothing (`state.backend: memory`), what it forgot at a restart is given up by the
@@ -82,7 +82,7 @@ impl State {
         }
         let before = now_ms.saturating_sub(after.as_millis() as u64);
         let over: Vec<ObjectId> =
-            self.unclaimed().map(|(id, _)| id).filter(|id| self.shelf.was_left_unfinished(*id, before)).collect();
+            self.unclaimed().map(|(id, _)| id).filter(|id| self.index.was_left_unfinished(*id, before)).collect();
         if !over.is_empty() {
             tracing::info!(objects = over.len(), "unfinished objects without a record expired");
         }

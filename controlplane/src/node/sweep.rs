@@ -15,7 +15,7 @@ impl Node {
         let now = self.clock.now_ms();
         let mut state = self.lock();
         let over: Vec<ObjectId> = state
-            .shelf
+            .index
             .due(now)
             .filter(|entry| state.is_over(entry, now) && !state.orders.is_ordered(entry.record.id))
             .map(|entry| entry.record.id)
@@ -38,7 +38,7 @@ impl Node {
         let now = self.clock.now_ms();
         let mut state = self.lock();
         let over: Vec<ObjectId> =
-            state.shelf.due(now).filter(|entry| state.is_over(entry, now)).map(|entry| entry.record.id).collect();
+            state.index.due(now).filter(|entry| state.is_over(entry, now)).map(|entry| entry.record.id).collect();
         let expired = std::mem::take(&mut state.expired);
         let cleaned = expired + over.iter().filter(|id| !state.orders.is_ordered(**id)).count();
         let changes: Vec<Change> = over.into_iter().flat_map(|id| state.expire(id)).collect();

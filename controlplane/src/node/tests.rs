@@ -9,7 +9,7 @@ use etransfer_contract::order::What;
 
 use super::*;
 use crate::catalogue::tests::record;
-use crate::catalogue::{NotKept, Record, Scope};
+use crate::catalogue::{Record, Scope, WriteError};
 use crate::core::SurfaceId;
 use crate::core::{Policy, Size};
 use crate::retention::policy::Keep;
@@ -18,7 +18,7 @@ use crate::retention::receiver::{Receiver, Who};
 fn node(change: impl FnOnce(&mut Config)) -> Node {
     let mut config = Config::defaults();
     change(&mut config);
-    Node::new(Arc::new(config), Beginning::of_memory())
+    Node::new(Arc::new(config), Snapshot::of_memory())
 }
 
 fn id(byte: u8) -> ObjectId {
@@ -132,11 +132,11 @@ struct Away {
     writes: AtomicUsize,
 }
 
-impl Keeper for Arc<Away> {
+impl Backend for Arc<Away> {
     fn write(&self, _: Vec<Change>) -> Commit {
         self.writes.fetch_add(1, Ordering::SeqCst);
         let (tell, told) = tokio::sync::oneshot::channel();
-        let reason = NotKept { reason: "away".into(), is_full: false };
+        let reason = WriteError { reason: "away".into(), is_full: false };
         let _ = tell.send(if self.is_away.load(Ordering::SeqCst) { Err(reason) } else { Ok(()) });
         Commit::Waiting(told)
     }
@@ -145,9 +145,9 @@ impl Keeper for Arc<Away> {
 #[tokio::test]
 async fn p15_a_consumption_is_not_forgotten_before_it_is_written_however_often_it_is_told() {
     let away = Arc::new(Away::default());
-    let keeper = Box::new(Arc::clone(&away));
-    let beginning = Beginning { keeper, ..Beginning::of_memory() };
-    let node = Node::new(Arc::new(Config::defaults()), beginning);
+    let backend = Box::new(Arc::clone(&away));
+    let snapshot = Snapshot { backend, ..Snapshot::of_memory() };
+    let node = Node::new(Arc::new(Config::defaults()), snapshot);
     once_file(&node).await;
     away.is_away.store(true, Ordering::SeqCst);
     let receiver = Receiver { who: Who::credential("a"), by_chunk: false };
@@ -237,8 +237,8 @@ async fn p9_promises_count_and_are_released() {
 
 #[tokio::test]
 async fn a_new_catalogue_never_removes_what_it_does_not_know() {
-    let beginning = Beginning { is_new_file: true, ..Beginning::of_memory() };
-    let node = Node::new(Arc::new(Config::defaults()), beginning);
+    let snapshot = Snapshot { is_new_file: true, ..Snapshot::of_memory() };
+    let node = Node::new(Arc::new(Config::defaults()), snapshot);
     tell(&node, vec![inventory(vec![presence(id(1), 100, 1)])]).await;
     assert_eq!(ordered(&node), []);
     node.sweep();
@@ -257,12 +257,12 @@ async fn a_new_catalogue_never_removes_what_it_does_not_know() {
 /// Yesterday's catalogue beside today's journal: whatever it says, an object goes by a decision alone (faults.md S1c).
 #[tokio::test]
 async fn an_older_catalogue_never_removes_what_it_does_not_know() {
-    let keeper = || Box::new(Arc::<Away>::default());
-    let yesterday = Beginning {
-        keeper: keeper(),
+    let backend = || Box::new(Arc::<Away>::default());
+    let yesterday = Snapshot {
+        backend: backend(),
         is_forgetful: false,
         records: [record(id(1), 1)].into_iter().collect(),
-        ..Beginning::of_memory()
+        ..Snapshot::of_memory()
     };
     let node = Node::new(Arc::new(Config::defaults()), yesterday);
     for _ in 0..3 {
@@ -278,7 +278,7 @@ async fn an_older_catalogue_never_removes_what_it_does_not_know() {
 #[tokio::test]
 async fn a_removal_is_a_decision_that_survives_the_control_plane_until_the_bytes_are_gone() {
     let written = Arc::<Noted>::default();
-    let node = Node::new(Arc::new(Config::defaults()), written.beginning());
+    let node = Node::new(Arc::new(Config::defaults()), written.snapshot());
     for byte in 1..5 {
         node.create(record(id(byte), node.clock.now_ms())).await.unwrap();
         tell(&node, vec![Fact::Completed(presence(id(byte), 100, 1))]).await;
@@ -289,14 +289,14 @@ async fn a_removal_is_a_decision_that_survives_the_control_plane_until_the_bytes
     tell(&node, vec![Fact::Removed { object: id(3) }]).await;
     assert!(matches!(node.delete(id(3)).await, Ok(None)));
     // The control plane is killed before the data plane heard of anything.
-    let node = Node::new(Arc::new(Config::defaults()), written.beginning());
+    let node = Node::new(Arc::new(Config::defaults()), written.snapshot());
     let there = [1, 2, 4, 9].map(|byte| presence(id(byte), 100, 1));
     tell(&node, vec![inventory(there.to_vec())]).await;
     assert_eq!(ordered(&node).iter().map(|(id, _)| *id).collect::<HashSet<_>>(), HashSet::from([id(1), id(2)]));
     assert_eq!(node.unclaimed(), (1, 100), "what no decision names stays");
     tell(&node, vec![Fact::Removed { object: id(1) }, Fact::Removed { object: id(2) }]).await;
     assert_eq!(ordered(&node), []);
-    let node = Node::new(Arc::new(Config::defaults()), written.beginning());
+    let node = Node::new(Arc::new(Config::defaults()), written.snapshot());
     assert!(node.lock().removals.is_empty(), "what is done is forgotten");
     // Told of what is not there any more, a decision ends too.
     node.delete(id(4)).await.unwrap();
@@ -310,14 +310,14 @@ async fn a_removal_is_a_decision_that_survives_the_control_plane_until_the_bytes
 struct Noted(std::sync::Mutex<(HashMap<ObjectId, Record>, Docs)>);
 
 impl Noted {
-    fn beginning(self: &Arc<Self>) -> Beginning {
+    fn snapshot(self: &Arc<Self>) -> Snapshot {
         let held = self.0.lock().unwrap();
         let (records, docs) = (held.0.values().cloned().collect(), held.1.clone());
-        Beginning { keeper: Box::new(Arc::clone(self)), records, docs, is_forgetful: false, ..Beginning::of_memory() }
+        Snapshot { backend: Box::new(Arc::clone(self)), records, docs, is_forgetful: false, ..Snapshot::of_memory() }
     }
 }
 
-impl Keeper for Arc<Noted> {
+impl Backend for Arc<Noted> {
     fn write(&self, changes: Vec<Change>) -> Commit {
         let mut held = self.0.lock().unwrap();
         for change in changes {

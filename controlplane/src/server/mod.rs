@@ -22,9 +22,9 @@ use crate::authority::first_token::{self, FirstToken};
 use crate::authority::keys::Keys;
 use crate::bounds::{AUDIT_FOLD, EXPIRY_TICK};
 use crate::catalogue::file::{self, OpenError};
-use crate::catalogue::{Beginning, redis};
+use crate::catalogue::{Snapshot, redis};
 use crate::config::{Config, Sources};
-use crate::core::{Backend, Durability};
+use crate::core::{Durability, StateBackend};
 use crate::login::{Provider, Settings, SettingsError};
 use crate::machine::identity;
 use crate::machine::proof::ProofKey;
@@ -136,7 +136,7 @@ pub fn start(config: Arc<Config>, sources: Sources) -> Result<Running, StartErro
 /// The shared state, ready to answer; the lock of the state directory comes along.
 fn prepare(config: Arc<Config>, sources: Sources) -> Result<(App, watch::Sender<bool>, std::fs::File), StartError> {
     let held = lock_state(&config)?;
-    let beginning = open_catalogue(&config)?;
+    let snapshot = open_catalogue(&config)?;
     let people = config
         .user_system
         .enabled
@@ -170,7 +170,7 @@ fn prepare(config: Arc<Config>, sources: Sources) -> Result<(App, watch::Sender<
     let (stop, stopping) = watch::channel(false);
     let mounts = Arc::new(Mounts::of(&config));
     let state = config.state_path();
-    let (node, traffic) = (Arc::new(Node::new(Arc::new(config), beginning)), Arc::<Traffic>::default());
+    let (node, traffic) = (Arc::new(Node::new(Arc::new(config), snapshot)), Arc::<Traffic>::default());
     match epochs::reserve(&state, node.clock.now_ms()) {
         Ok(first) => node.continue_above(first),
         Err(error) => tracing::warn!(%error, "read the epoch; it continues above what the data plane heard"),
@@ -208,20 +208,20 @@ pub(crate) fn lock_state(config: &Config) -> Result<std::fs::File, StartError> {
 }
 
 /// The catalogue that the configuration names.
-pub(crate) fn open_catalogue(config: &Config) -> Result<Beginning, StartError> {
-    let beginning = match config.state {
-        Backend::Memory => {
+pub(crate) fn open_catalogue(config: &Config) -> Result<Snapshot, StartError> {
+    let snapshot = match config.state {
+        StateBackend::Memory => {
             tracing::warn!("state.backend is memory: every upload and file is forgotten at exit");
-            Beginning::of_memory()
+            Snapshot::of_memory()
         }
-        Backend::File => {
+        StateBackend::File => {
             let sync = config.storage.durability != Durability::None;
             file::open(&config.state_path().join("catalogue.redb"), sync)?
         }
-        Backend::Redis => redis::open(&config.redis_url, &config.state_path())?,
+        StateBackend::Redis => redis::open(&config.redis_url, &config.state_path())?,
     };
-    tracing::info!(backend = config.state.word(), records = beginning.records.len(), "the catalogue is open");
-    Ok(beginning)
+    tracing::info!(backend = config.state.word(), records = snapshot.records.len(), "the catalogue is open");
+    Ok(snapshot)
 }
 
 fn authority(config: &Config, people: Option<People>) -> std::io::Result<(Authority, Option<FirstToken>)> {

@@ -53,7 +53,7 @@ impl Purpose {
 /// Where passwords are hashed.
 #[derive(Debug, Clone)]
 pub struct Passwords {
-    lanes: Arc<[Lane; Purpose::ALL.len()]>,
+    queues: Arc<[HashQueue; Purpose::ALL.len()]>,
     memories: Arc<Memories>,
 }
 
@@ -62,7 +62,7 @@ type Taken = Mutex<HashMap<IpAddr, usize>>;
 
 /// The queue of one purpose.
 #[derive(Debug)]
-struct Lane {
+struct HashQueue {
     queue: Arc<Semaphore>,
     seats: Arc<Semaphore>,
     /// Places taken, by address.
@@ -75,7 +75,7 @@ struct Place {
     from: Option<(IpAddr, Arc<Taken>)>,
 }
 
-impl Lane {
+impl HashQueue {
     fn of(purpose: Purpose) -> Self {
         Self {
             queue: Arc::new(Semaphore::new(HASH_QUEUE_MAX)),
@@ -122,7 +122,7 @@ pub struct Busy;
 
 impl Default for Passwords {
     fn default() -> Self {
-        Self { lanes: Arc::new(Purpose::ALL.map(Lane::of)), memories: Arc::default() }
+        Self { queues: Arc::new(Purpose::ALL.map(HashQueue::of)), memories: Arc::default() }
     }
 }
 
@@ -145,7 +145,7 @@ impl Passwords {
         T: Send + 'static,
         F: FnOnce(&mut Vec<Block>) -> T + Send + 'static,
     {
-        let lane = &self.lanes[purpose as usize];
+        let lane = &self.queues[purpose as usize];
         let place = lane.enter()?;
         let seat = Arc::clone(&lane.seats).acquire_owned().await.map_err(|_closed| Busy)?;
         let memories = Arc::clone(&self.memories);
@@ -268,10 +268,10 @@ mod tests {
     #[tokio::test]
     async fn hashes_are_those_of_everybody_else() {
         let passwords = Passwords::default();
-        for (kib, passes, lanes, output_bytes) in
+        for (kib, passes, queues, output_bytes) in
             [(8, 1, 1, 16), (64, 3, 2, 32), (20_000, 1, 3, 64), (19_456, 2, 1, 32)]
         {
-            let params = Params::new(kib, passes, lanes, Some(output_bytes)).unwrap();
+            let params = Params::new(kib, passes, queues, Some(output_bytes)).unwrap();
             let theirs =
                 Argon2::from(params).hash_password_with_salt(b"hunter2", b"a salt of theirs").unwrap().to_string();
             assert_eq!(passwords.verify(Purpose::Login, "hunter2", Some(&theirs)).await, Ok(true), "{theirs}");
@@ -325,7 +325,7 @@ mod tests {
     #[tokio::test]
     async fn beyond_the_queue_it_is_busy_and_then_goes_on_and_other_purposes_never_notice() {
         let passwords = Passwords::default();
-        let queue = &passwords.lanes[Purpose::Share as usize].queue;
+        let queue = &passwords.queues[Purpose::Share as usize].queue;
         let held = Arc::clone(queue).acquire_many_owned(HASH_QUEUE_MAX as u32).await.unwrap();
         assert_eq!(passwords.verify(Purpose::Share, "a", None).await, Err(Busy));
         for other in [Purpose::Login, Purpose::Registration, Purpose::Change] {
@@ -338,7 +338,7 @@ mod tests {
     #[tokio::test]
     async fn one_address_never_fills_a_queue() {
         let passwords = Passwords::default();
-        let lane = &passwords.lanes[Purpose::Login as usize];
+        let lane = &passwords.queues[Purpose::Login as usize];
         let from = |last| origin::Origin {
             address: Some(IpAddr::from([192, 0, 2, last])),
             surface: crate::core::SurfaceId::CloudBackend,

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use super::query::Invalid;
 use crate::authority::Denied;
 use crate::authority::guesses::TooMany;
-use crate::catalogue::NotKept;
+use crate::catalogue::WriteError;
 use crate::catalogue::principal::{Crowded, RETRY_CROWDED_S};
 use crate::people::PeopleError;
 
@@ -132,8 +132,8 @@ impl From<Crowded> for Refused {
 }
 
 /// The catalogue's disk is full or failing: nothing happened, and it may work in a moment.
-impl From<NotKept> for Refused {
-    fn from(error: NotKept) -> Self {
+impl From<WriteError> for Refused {
+    fn from(error: WriteError) -> Self {
         let status = if error.is_full { 507 } else { 503 };
         let detail = if error.is_full { "no space left on this node" } else { "the catalogue cannot be written now" };
         Self::new(status, detail).with(RETRY_AFTER, "10")

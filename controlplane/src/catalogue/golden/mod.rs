@@ -229,11 +229,11 @@ fn put_tables(golden: &mut Golden, database: &Database) {
 fn the_tables_of_the_file_are_as_ever() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("catalogue.redb");
-    let beginning = file::open(&path, true).unwrap();
+    let snapshot = file::open(&path, true).unwrap();
     for (_, change) in changes().into_iter().filter(|(name, _)| *name != "document, taken away") {
-        told(beginning.keeper.write(vec![change])).unwrap();
+        told(snapshot.backend.write(vec![change])).unwrap();
     }
-    drop(beginning);
+    drop(snapshot);
     let mut golden = golden("file.txt", "Tables of the catalogue's file (catalogue/file.rs): names, keys, values.");
     let database = Database::builder().create_with_backend(Backing::open(&path).unwrap()).unwrap();
     put_tables(&mut golden, &database);

@@ -13,10 +13,10 @@ use redis::{
 
 use super::super::codec::{self, Damaged};
 use super::super::surface::Place;
-use super::super::{Entry, Held, NotKept, Records};
-use super::anchor::Mark;
-use super::mirror::Batch;
-use super::tenure::{Found, Tenure};
+use super::super::{Entry, Held, Records, WriteError};
+use super::dirty_set::Batch;
+use super::lease::{Found, WriterLease};
+use super::marks::HighWaterMark;
 use crate::bounds::{REDIS_ANSWER_WAIT, REDIS_CONNECT_WAIT};
 use crate::core::Secret;
 
@@ -122,11 +122,11 @@ impl Link {
     }
 
     /// Makes `run` the owner of the catalogue.
-    pub fn take_over(&mut self, run: &str, remembered: Mark) -> Result<Tenure, Fault> {
+    pub fn take_over(&mut self, run: &str, remembered: HighWaterMark) -> Result<WriterLease, Fault> {
         let mut call = self.call(&TAKE_OVER, &["owner", "generation", "trusted"]);
         call.arg(run).arg(remembered.term).arg(remembered.generation);
         let (term, generation) = self.say(|connection| call.invoke(connection))?;
-        Ok(Tenure::new(run, term, generation))
+        Ok(WriterLease::new(run, term, generation))
     }
 
     /// Who owns the catalogue, and how far it is.
@@ -173,14 +173,14 @@ impl Link {
     }
 
     /// Writes a batch in one step; `false`: Redis is not as this run left it, and nothing was done.
-    pub fn write(&mut self, batch: &Batch, tenure: &mut Tenure) -> Result<bool, Fault> {
+    pub fn write(&mut self, batch: &Batch, lease: &mut WriterLease) -> Result<bool, Fault> {
         // Each attempt has a number of its own, and a batch that is written twice is written.
-        self.say_again(|link| link.write_once(batch, tenure))
+        self.say_again(|link| link.write_once(batch, lease))
     }
 
-    fn write_once(&mut self, batch: &Batch, tenure: &mut Tenure) -> Result<bool, Fault> {
+    fn write_once(&mut self, batch: &Batch, lease: &mut WriterLease) -> Result<bool, Fault> {
         let mut call = self.call(&WRITE, &["owner", "generation", "records", "docs", "kept", "trusted"]);
-        call.arg(tenure.owner()).arg(tenure.written()).arg(tenure.attempt()).arg(u8::from(batch.is_trusted));
+        call.arg(lease.owner()).arg(lease.written()).arg(lease.attempt()).arg(u8::from(batch.is_trusted));
         call.arg(batch.deletes.len()).arg(batch.doc_deletes.len()).arg(batch.puts.len()).arg(batch.docs.len());
         for id in &batch.deletes {
             call.arg(id.to_string());
@@ -199,17 +199,17 @@ impl Link {
         }
         let is_written = self.say(|connection| call.invoke(connection))?;
         if is_written {
-            tenure.succeed();
+            lease.succeed();
         }
         Ok(is_written)
     }
 
     /// Writes everything anew beside what is there, then puts it into its place in one step; `false`: something happened
     /// since `found` was looked at, and nothing was done.
-    pub fn replace(&mut self, batch: &Batch, tenure: &mut Tenure, found: &Found) -> Result<bool, Fault> {
-        let attempt = tenure.attempt();
+    pub fn replace(&mut self, batch: &Batch, lease: &mut WriterLease, found: &Found) -> Result<bool, Fault> {
+        let attempt = lease.attempt();
         // A name of its own for each attempt: what a late request still adds to an abandoned one is nobody's.
-        let beside = |key: &str| self.key(&format!("{key}:{}:{attempt}", tenure.owner()));
+        let beside = |key: &str| self.key(&format!("{key}:{}:{attempt}", lease.owner()));
         let (records, docs, kept) = (beside("records"), beside("docs"), beside("kept"));
         let mut puts = batch.puts.iter().map(|record| (record.id.to_string(), codec::encode(&record)));
         loop {
@@ -231,11 +231,11 @@ impl Link {
         call.key(records).key(docs).key(kept);
         call.arg(found.owner.as_deref().unwrap_or(""));
         call.arg(found.generation.map_or(String::new(), |generation| generation.to_string()));
-        call.arg(tenure.owner()).arg(attempt).arg(u8::from(batch.is_trusted));
+        call.arg(lease.owner()).arg(attempt).arg(u8::from(batch.is_trusted));
         call.arg(batch.puts.len()).arg(batch.docs.len()).arg(batch.kept.len());
         let is_in_place = self.say(|connection| call.invoke(connection))?;
         if is_in_place {
-            tenure.succeed();
+            lease.succeed();
         }
         Ok(is_in_place)
     }
@@ -323,7 +323,7 @@ impl From<RedisError> for Fault {
     }
 }
 
-impl From<Fault> for NotKept {
+impl From<Fault> for WriteError {
     fn from(fault: Fault) -> Self {
         Self { reason: fault.reason, is_full: fault.is_full }
     }

@@ -9,11 +9,11 @@
 //! | `docs` | hash: `<surface>:<key>` → document as [`codec`](super::codec) writes it |
 //! | `kept` | set: objects that are never taken for orphans |
 //! | `trusted` | `1` once the catalogue was compared with what is on disk |
-//! | `owner` | `<term>:<run>` of the control plane that may write ([`tenure`]) |
+//! | `owner` | `<term>:<run>` of the control plane that may write ([`lease`]) |
 //! | `generation` | number of the last write |
 //! | `records:<owner>:<n>`, `docs:<owner>:<n>`, `kept:<owner>:<n>` | a catalogue on its way into place; expires |
 //!
-//! Order: the change enters the index and the [`mirror`], the [`writer`] commits it together with whatever else waits in
+//! Order: the change enters the index and the [`dirty_set`], the [`writer`] commits it together with whatever else waits in
 //! one script that checks owner and generation first, the number is noted in the state directory, then its asker is told.
 //! A crash before the script loses a change nobody was told of; after it, the change is there.
 //!
@@ -26,11 +26,11 @@
 //!
 //! Deliberately absent: TLS, clusters, and any answer from Redis on the way of a request.
 
-mod anchor;
-mod desk;
+mod commit_queue;
+mod dirty_set;
+mod lease;
 mod link;
-mod mirror;
-mod tenure;
+mod marks;
 mod writer;
 
 use std::io;
@@ -39,14 +39,14 @@ use std::sync::Arc;
 
 pub use link::{BadUrl, ReadError};
 
-use super::pulse::{Fare, Pulse};
-use super::{Beginning, Change, Commit, Keeper};
+use super::health::{BackendHealth, HealthCell};
+use super::{Backend, Change, Commit, Snapshot};
 use crate::core::Secret;
-use anchor::{Anchor, Mark};
-use desk::Desk;
+use commit_queue::CommitQueue;
+use dirty_set::DirtySet;
+use lease::LeaseStatus;
 use link::{Fault, Link};
-use mirror::Mirror;
-use tenure::Standing;
+use marks::{HighWaterMark, HighWaterMarkFile};
 use writer::Writer;
 
 /// The catalogue in Redis cannot be used.
@@ -77,17 +77,17 @@ pub enum OpenError {
 }
 
 /// Hands changes to the writer; dropping it lets the writer finish and end.
-pub struct RedisKeeper {
-    desk: Arc<Desk>,
+pub struct RedisBackend {
+    commit_queue: Arc<CommitQueue>,
     writer: Option<std::thread::JoinHandle<()>>,
-    pulse: Arc<Pulse>,
+    health: Arc<HealthCell>,
 }
 
 /// Takes the catalogue of the node in `state` over, and reads it. Waits for Redis; not for use on an async thread.
-pub fn open(url: &Secret, state: &Path) -> Result<Beginning, OpenError> {
+pub fn open(url: &Secret, state: &Path) -> Result<Snapshot, OpenError> {
     let name = |source| OpenError::Name { path: state.to_owned(), source };
-    let anchor = Anchor::load_or_make(state).map_err(name)?;
-    let mut link = Link::new(url, anchor.name())?;
+    let marks = HighWaterMarkFile::load_or_make(state).map_err(name)?;
+    let mut link = Link::new(url, marks.name())?;
     let address = link.address();
     let wrong = |source: ReadError| OpenError::Redis { address: address.clone(), source };
     let is_append_only = link.check_server().map_err(|fault| wrong(fault.into()))?;
@@ -98,37 +98,37 @@ pub fn open(url: &Secret, state: &Path) -> Result<Beginning, OpenError> {
              snapshot. Set appendonly yes"
         );
     }
-    let remembered = anchor.remembered();
-    let tenure = link.take_over(&anchor::random_name(), remembered).map_err(|fault| wrong(fault.into()))?;
-    anchor.note(Mark { term: tenure.term(), generation: tenure.written() }).map_err(name)?;
+    let remembered = marks.remembered();
+    let lease = link.take_over(&marks::random_name(), remembered).map_err(|fault| wrong(fault.into()))?;
+    marks.note(HighWaterMark { term: lease.term(), generation: lease.written() }).map_err(name)?;
     let held = link.read().map_err(wrong)?;
     // Pages of a catalogue that was lost or taken over while it was read make no whole.
     let found = link.look().map_err(|fault| wrong(fault.into()))?;
-    if tenure.standing(&found) != Standing::Ours {
+    if lease.status(&found) != LeaseStatus::Ours {
         let reason = "it was emptied or taken over while it was read; start again".into();
         return Err(wrong(Fault { reason, is_full: false, is_dropped: false }.into()));
     }
-    let desk = Arc::new(Desk::new(Mirror::new(&held)));
-    let pulse = Arc::<Pulse>::default();
-    let writer = Writer { desk: Arc::clone(&desk), link, tenure, anchor, pulse: Arc::clone(&pulse) };
+    let commit_queue = Arc::new(CommitQueue::new(DirtySet::new(&held)));
+    let health = Arc::<HealthCell>::default();
+    let writer = Writer { commit_queue: Arc::clone(&commit_queue), link, lease, marks, health: Arc::clone(&health) };
     let thread = std::thread::Builder::new().name("catalogue".into()).spawn(|| writer.run());
-    let keeper = RedisKeeper { desk, writer: Some(thread.map_err(OpenError::Thread)?), pulse };
-    Ok(held.go_on(Box::new(keeper)))
+    let backend = RedisBackend { commit_queue, writer: Some(thread.map_err(OpenError::Thread)?), health };
+    Ok(held.go_on(Box::new(backend)))
 }
 
-impl Keeper for RedisKeeper {
+impl Backend for RedisBackend {
     fn write(&self, changes: Vec<Change>) -> Commit {
-        self.desk.leave(changes)
+        self.commit_queue.leave(changes)
     }
 
-    fn fare(&self) -> Fare {
-        self.pulse.fare()
+    fn health(&self) -> BackendHealth {
+        self.health.health()
     }
 }
 
-impl Drop for RedisKeeper {
+impl Drop for RedisBackend {
     fn drop(&mut self) {
-        self.desk.close();
+        self.commit_queue.close();
         if let Some(writer) = self.writer.take() {
             let _ = writer.join();
         }

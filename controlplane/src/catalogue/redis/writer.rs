@@ -8,13 +8,13 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::super::NotKept;
-use super::super::pulse::Pulse;
-use super::anchor::{Anchor, Mark};
-use super::desk::Desk;
+use super::super::WriteError;
+use super::super::health::HealthCell;
+use super::commit_queue::CommitQueue;
+use super::dirty_set::Batch;
+use super::lease::{Found, LeaseStatus, WriterLease};
 use super::link::{Fault, Link};
-use super::mirror::Batch;
-use super::tenure::{Found, Standing, Tenure};
+use super::marks::{HighWaterMark, HighWaterMarkFile};
 
 /// How often an idle catalogue is looked at, and one that is away is tried.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -22,15 +22,15 @@ const PAUSE: Duration = Duration::from_secs(1);
 /// The thread's state.
 pub struct Writer {
     /// Where changes are found.
-    pub desk: Arc<Desk>,
+    pub commit_queue: Arc<CommitQueue>,
     /// The way to Redis.
     pub link: Link,
     /// The right to write.
-    pub tenure: Tenure,
+    pub lease: WriterLease,
     /// What is remembered here.
-    pub anchor: Anchor,
+    pub marks: HighWaterMarkFile,
     /// How it fares, for others to read.
-    pub pulse: Arc<Pulse>,
+    pub health: Arc<HealthCell>,
 }
 
 /// A turn came to nothing.
@@ -51,24 +51,24 @@ impl Writer {
     pub fn run(mut self) {
         let (mut pause, mut was_well) = (PAUSE, true);
         loop {
-            let turn = self.desk.next(pause);
+            let turn = self.commit_queue.next(pause);
             if turn.is_last && turn.batch.is_none() {
-                return self.desk.settle(turn, Ok(()));
+                return self.commit_queue.settle(turn, Ok(()));
             }
             let since = Instant::now();
             let outcome = self.take(turn.batch.as_ref());
             match (&outcome, &turn.batch) {
-                (Ok(()), Some(_)) => self.pulse.committed(since.elapsed()),
-                (Ok(()), None) => self.pulse.answered(),
-                (Err(_), _) => self.pulse.failed(),
+                (Ok(()), Some(_)) => self.health.committed(since.elapsed()),
+                (Ok(()), None) => self.health.answered(),
+                (Err(_), _) => self.health.failed(),
             }
             self.tell_change(&outcome, &mut was_well);
             let (is_wiped, is_lost) = (outcome == Err(Setback::Wiped), outcome == Err(Setback::Lost));
             // What was wiped is written again without a pause, also when the desk is closing.
             let is_over = is_lost || (turn.is_last && !is_wiped);
-            self.desk.settle(turn, outcome.map_err(NotKept::from));
+            self.commit_queue.settle(turn, outcome.map_err(WriteError::from));
             if is_wiped {
-                self.desk.lose();
+                self.commit_queue.lose();
             }
             if is_over {
                 if !was_well {
@@ -85,46 +85,46 @@ impl Writer {
         let is_done = match batch {
             Some(batch) if batch.is_everything => {
                 let found = self.link.look()?;
-                if self.standing(&found)? == Standing::Lost {
+                if self.status(&found)? == LeaseStatus::Lost {
                     return Err(Setback::Lost);
                 }
-                self.link.replace(batch, &mut self.tenure, &found)?
+                self.link.replace(batch, &mut self.lease, &found)?
             }
-            Some(batch) => self.link.write(batch, &mut self.tenure)?,
+            Some(batch) => self.link.write(batch, &mut self.lease)?,
             None => false,
         };
         if is_done {
-            let mark = Mark { term: self.tenure.term(), generation: self.tenure.written() };
-            if let Err(error) = self.anchor.note(mark) {
-                tracing::warn!(path = %self.anchor.path().display(), %error, "note how far the catalogue is");
+            let mark = HighWaterMark { term: self.lease.term(), generation: self.lease.written() };
+            if let Err(error) = self.marks.note(mark) {
+                tracing::warn!(path = %self.marks.path().display(), %error, "note how far the catalogue is");
             }
             return Ok(());
         }
         let found = self.link.look()?;
-        match (self.standing(&found)?, batch) {
-            (Standing::Ours, None) => Ok(()),
+        match (self.status(&found)?, batch) {
+            (LeaseStatus::Ours, None) => Ok(()),
             // It changed between two questions; the next turn sees it as it then is.
-            (Standing::Ours, Some(_)) => {
+            (LeaseStatus::Ours, Some(_)) => {
                 Err(Fault { reason: "Redis is recovering".into(), is_full: false, is_dropped: false }.into())
             }
-            (Standing::Wiped, _) => Err(Setback::Wiped),
-            (Standing::Lost, _) => Err(Setback::Lost),
+            (LeaseStatus::Wiped, _) => Err(Setback::Wiped),
+            (LeaseStatus::Lost, _) => Err(Setback::Lost),
         }
     }
 
     /// What `found` means. A Redis that has forgotten who owns the catalogue is not asked alone: the state directory
     /// remembers whether another start happened.
-    fn standing(&self, found: &Found) -> Result<Standing, Setback> {
-        let standing = self.tenure.standing(found);
-        if standing != Standing::Wiped {
-            return Ok(standing);
+    fn status(&self, found: &Found) -> Result<LeaseStatus, Setback> {
+        let status = self.lease.status(found);
+        if status != LeaseStatus::Wiped {
+            return Ok(status);
         }
-        let term = self.anchor.term().map_err(|error| Fault {
-            reason: format!("read {}: {error}", self.anchor.path().display()),
+        let term = self.marks.term().map_err(|error| Fault {
+            reason: format!("read {}: {error}", self.marks.path().display()),
             is_full: false,
             is_dropped: false,
         })?;
-        Ok(if term > self.tenure.term() { Standing::Lost } else { Standing::Wiped })
+        Ok(if term > self.lease.term() { LeaseStatus::Lost } else { LeaseStatus::Wiped })
     }
 
     fn tell_change(&self, outcome: &Result<(), Setback>, was_well: &mut bool) {
@@ -140,7 +140,7 @@ impl Writer {
     }
 }
 
-impl From<Setback> for NotKept {
+impl From<Setback> for WriteError {
     fn from(setback: Setback) -> Self {
         match setback {
             Setback::Fault(fault) => fault.into(),

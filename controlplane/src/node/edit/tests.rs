@@ -15,7 +15,7 @@ use tokio::sync::oneshot;
 use super::super::{Account, Node, Room};
 use super::*;
 use crate::catalogue::tests::record;
-use crate::catalogue::{Beginning, Commit, Docs, Keeper, Scope};
+use crate::catalogue::{Backend, Commit, Docs, Scope, Snapshot};
 use crate::config::Config;
 
 const HERE: SurfaceId = SurfaceId::CloudBackend;
@@ -30,15 +30,15 @@ struct Written {
     docs: Docs,
     /// In order; what was refused is written before what came later.
     waiting: Vec<Change>,
-    askers: Vec<oneshot::Sender<Result<(), NotKept>>>,
+    waiters: Vec<oneshot::Sender<Result<(), WriteError>>>,
 }
 
-impl Keeper for Arc<Slow> {
+impl Backend for Arc<Slow> {
     fn write(&self, changes: Vec<Change>) -> Commit {
         let (tell, told) = oneshot::channel();
         let mut written = self.0.lock().unwrap();
         written.waiting.extend(changes);
-        written.askers.push(tell);
+        written.waiters.push(tell);
         Commit::Waiting(told)
     }
 }
@@ -65,8 +65,8 @@ impl Slow {
                 Change::Keep(_) | Change::Trust => {}
             }
         }
-        for asker in std::mem::take(&mut written.askers) {
-            let refusal = NotKept { reason: "away".into(), is_full: false };
+        for asker in std::mem::take(&mut written.waiters) {
+            let refusal = WriteError { reason: "away".into(), is_full: false };
             let _ = asker.send(if yes { Ok(()) } else { Err(refusal) });
         }
     }
@@ -82,8 +82,8 @@ struct Bench {
 fn begin(slow: &Arc<Slow>) -> Node {
     let written = slow.0.lock().unwrap();
     let (records, docs) = (written.records.values().cloned().collect(), written.docs.clone());
-    let keeper = Box::new(Arc::clone(slow));
-    Node::new(Arc::new(Config::defaults()), Beginning { keeper, records, docs, ..Beginning::of_memory() })
+    let backend = Box::new(Arc::clone(slow));
+    Node::new(Arc::new(Config::defaults()), Snapshot { backend, records, docs, ..Snapshot::of_memory() })
 }
 
 impl Bench {
@@ -98,7 +98,7 @@ impl Bench {
     fn restart(&mut self) {
         let mut written = self.slow.0.lock().unwrap();
         written.waiting.clear();
-        written.askers.clear();
+        written.waiters.clear();
         drop(written);
         self.node = begin(&self.slow);
     }
@@ -110,7 +110,7 @@ impl Bench {
     }
 
     /// An edit whose write is answered at once.
-    fn edit(&self, edit: Edit, yes: bool) -> Result<(), NotKept> {
+    fn edit(&self, edit: Edit, yes: bool) -> Result<(), WriteError> {
         let mut edit = pin!(self.node.edit(edit));
         if let Poll::Ready(done) = poll(edit.as_mut()) {
             return done;
@@ -131,7 +131,7 @@ impl Bench {
     }
 
     fn used(&self, owner: Option<&Owner>) -> u64 {
-        self.node.lock().shelf.used(owner)
+        self.node.lock().index.used(owner)
     }
 }
 

@@ -13,13 +13,13 @@ use crate::surface::refusal::Refused;
 
 /// Exactly one token; a key given twice is refused (PROMISES.md §4).
 #[derive(serde::Deserialize)]
-struct Asked {
+struct VerifyRequest {
     token: String,
 }
 
 /// Whether a token is valid.
 pub async fn verify(State(app): State<Service>, Attached(body): Attached) -> Response {
-    let Ok(Asked { token }) = serde_json::from_slice(&body) else {
+    let Ok(VerifyRequest { token }) = serde_json::from_slice(&body) else {
         return Invalid::in_body("token", "JSON with one token, a string", Value::Null).into_response();
     };
     let (valid, expires_ms) = match app.authority.verify(&token).await {

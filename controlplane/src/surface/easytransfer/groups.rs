@@ -26,7 +26,7 @@ pub async fn create(
     Attached(body): Attached,
 ) -> Result<Json<Value>, Refused> {
     let people = app.administrated(&caller)?;
-    let asked = Asked::parse(&body)?;
+    let asked = GroupRequest::parse(&body)?;
     let group = people.create_group(&asked.name, &asked.description, asked.quota.as_ref()).await?;
     audit::group(&caller, "create group", group.id);
     Ok(Json(json!({"message": "the group was created", "group": shape(&group)})))
@@ -41,7 +41,7 @@ pub async fn set_quota(
 ) -> Result<Json<Value>, Refused> {
     let people = app.administrated(&caller)?;
     let id = path_number(&path, "id")?;
-    let quota = Asked::parse(&body)?.quota.unwrap_or_default();
+    let quota = GroupRequest::parse(&body)?.quota.unwrap_or_default();
     let group = people.set_group_quota(id, &quota).await?;
     app.node.revoke();
     audit::group(&caller, "set quota", id);
@@ -91,14 +91,14 @@ pub async fn remove_member(
 }
 
 /// The body of a request about a group.
-struct Asked {
+struct GroupRequest {
     name: String,
     description: String,
     /// `None`: no field of a quota is there.
     quota: Option<Quota>,
 }
 
-impl Asked {
+impl GroupRequest {
     fn parse(body: &[u8]) -> Result<Self, Invalid> {
         let wrong = |name: &'static str, expected: &str, value: &Value| Invalid::in_body(name, expected, value.clone());
         let Ok(Value::Object(mut map)) = serde_json::from_slice(body) else {

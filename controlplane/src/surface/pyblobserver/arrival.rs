@@ -9,7 +9,7 @@ use etransfer_contract::step::{Failure, Receive, What};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::asked::Asked;
+use super::context::RequestContext;
 use super::refusal::Refusal;
 use super::user::User;
 use super::{file, room};
@@ -39,14 +39,14 @@ impl Coming {
 
 /// Reserves what the file may be, and the step that lets it come. `announced`: bytes of the body, as far as it says.
 pub async fn receive(
-    asked: &Asked<'_>,
+    context: &RequestContext<'_>,
     user: &str,
     name: String,
     announced: Option<u64>,
 ) -> Result<(Ticket, Coming, What), Refusal> {
-    let (node, max) = (asked.node(), asked.file_bytes_max());
+    let (node, max) = (context.node(), context.file_bytes_max());
     let (ticket, object) = (node.ticket(), node.new_id());
-    let account = asked.account(user);
+    let account = context.account(user);
     node.admit(Some(&Principal::Owner(account.owner.clone())), false)?;
     let promise = room::reserve(node, ticket, announced, max, &account).await?;
     node.expect_bytes(ticket, object, Some(account.owner));
@@ -67,11 +67,11 @@ pub async fn receive(
 }
 
 /// The record of bytes that are there, durable, and what is told about it.
-pub async fn keep(asked: &Asked<'_>, user: &str, coming: &Coming, bytes: u64) -> Result<Value, Refusal> {
-    let node = asked.node();
+pub async fn keep(context: &RequestContext<'_>, user: &str, coming: &Coming, bytes: u64) -> Result<Value, Refusal> {
+    let node = context.node();
     let _alone = User::lock(node, user).await;
     let now = node.clock.now_ms();
-    let (place, _nobody_else) = file::draw_place(node, asked.settings().short_path_length).await;
+    let (place, _nobody_else) = file::draw_place(node, context.settings().short_path_length).await;
     let mut record = file::record(coming.object, place.clone(), user, coming.name.clone(), now);
     record.length = Some(bytes);
     record.completed_ms = Some(now);
@@ -79,13 +79,13 @@ pub async fn keep(asked: &Asked<'_>, user: &str, coming: &Coming, bytes: u64) ->
     kept.count_upload(bytes, now);
     node.edit(kept.write(user, Edit::default().put(record))).await?;
     audit::surface(SurfaceId::PyBlobServer, user, audit::CREATE, coming.object);
-    let url = format!("{}/s/{place}", asked.base());
+    let url = format!("{}/s/{place}", context.base());
     Ok(json!({ "file_id": place, "file_url": url, "show_image": format!("{url}?output=html") }))
 }
 
 /// What content that did not come in is told as.
-pub fn refusal(asked: &Asked<'_>, failure: Failure, coming: Option<&Coming>) -> Refusal {
-    let settings = asked.settings();
+pub fn refusal(context: &RequestContext<'_>, failure: Failure, coming: Option<&Coming>) -> Refusal {
+    let settings = context.settings();
     match failure {
         Failure::TooLong => Refusal::FileTooLarge(settings.file_size_limit_mb),
         Failure::NoRoom if coming.is_some_and(|coming| coming.is_cut) => {

@@ -10,14 +10,14 @@ use axum::response::{IntoResponse, Response};
 use etransfer_contract::grant::{Act, Remove};
 use serde_json::json;
 
-use super::asked::Asked;
+use super::context::RequestContext;
 use super::file::{self, Detail};
 use super::list;
 use super::refusal::Refusal;
 use super::tus::finished;
 use super::user::User;
 use crate::audit;
-use crate::catalogue::{Entry, NotKept};
+use crate::catalogue::{Entry, WriteError};
 use crate::core::SurfaceId;
 use crate::line::decision::Decision;
 use crate::node::Edit;
@@ -28,37 +28,37 @@ const EDIT_MAX: usize = 500;
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
 /// Deletes one file of the caller's.
-pub async fn one(asked: &Asked<'_>, name: &str) -> Result<Decision, Refusal> {
-    let user = asked.user()?;
+pub async fn one(context: &RequestContext<'_>, name: &str) -> Result<Decision, Refusal> {
+    let user = context.user()?;
     let object = {
-        let _alone = User::lock(asked.node(), &user).await;
-        let entry = file::find(asked.node(), name).filter(|entry| file::user_of(&entry.record) == user);
+        let _alone = User::lock(context.node(), &user).await;
+        let entry = file::find(context.node(), name).filter(|entry| file::user_of(&entry.record) == user);
         let object = entry.ok_or(Refusal::FileNotYours)?.record.id;
-        finished::count_alone(asked.node(), &user).await?;
-        asked.node().edit(Edit::default().delete(object)).await?;
+        finished::count_alone(context.node(), &user).await?;
+        context.node().edit(Edit::default().delete(object)).await?;
         object
     };
     audit::surface(SurfaceId::PyBlobServer, &user, audit::DELETE, object);
     let fields = vec![("Content-Type".to_owned(), "application/json".to_owned())];
     let body = json!({"message": "File deleted"}).to_string();
-    Ok(Decision::grant(asked.node(), Act::Remove(Remove { object, status: 200, fields, body })))
+    Ok(Decision::grant(context.node(), Act::Remove(Remove { object, status: 200, fields, body })))
 }
 
 /// Deletes all of the caller's files, or those that expired.
-pub async fn all(asked: &Asked<'_>) -> Result<Response, Refusal> {
-    let user = asked.user()?;
-    let (query, days) = (asked.query(), asked.settings().expire_days);
+pub async fn all(context: &RequestContext<'_>) -> Result<Response, Refusal> {
+    let user = context.user()?;
+    let (query, days) = (context.query(), context.settings().expire_days);
     if !query.get("confirm").is_some_and(|confirm| confirm.eq_ignore_ascii_case("yes")) {
         return Err(Refusal::Unconfirmed);
     }
     let message = match query.get("function").unwrap_or("all") {
         "all" => {
-            remove(asked.app, &user, |_| true).await?;
+            remove(context.app, &user, |_| true).await?;
             "All files deleted".to_owned()
         }
         "expired" => {
-            let now = asked.node().clock.now_ms();
-            remove(asked.app, &user, |entry| is_expired(entry, days, now)).await?;
+            let now = context.node().clock.now_ms();
+            remove(context.app, &user, |entry| is_expired(entry, days, now)).await?;
             format!("All files not been download for {days} days are deleted")
         }
         _ => return Err(Refusal::UnknownFunction),
@@ -67,7 +67,7 @@ pub async fn all(asked: &Asked<'_>) -> Result<Response, Refusal> {
 }
 
 /// Removes the files of a user that `goes` names, and tells how many.
-pub async fn remove(app: &Service, user: &str, goes: impl Fn(&Entry) -> bool) -> Result<usize, NotKept> {
+pub async fn remove(app: &Service, user: &str, goes: impl Fn(&Entry) -> bool) -> Result<usize, WriteError> {
     let node = &app.node;
     let _alone = User::lock(&app.node, user).await;
     finished::count_alone(node, user).await?;

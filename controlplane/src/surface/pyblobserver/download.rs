@@ -8,7 +8,7 @@ use etransfer_contract::ranges::Asked as Range;
 use http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, LAST_MODIFIED};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 
-use super::asked::Asked;
+use super::context::RequestContext;
 use super::refusal::Refusal;
 use super::{file, mime};
 use crate::audit;
@@ -24,33 +24,33 @@ use crate::surface::disposition::{self, Show};
 const PAGE_POLICY: &str = "default-src 'none'; img-src 'self'; style-src 'unsafe-inline'";
 
 /// Answers.
-pub fn download(asked: &Asked<'_>, name: &str) -> Result<Decision, Refusal> {
-    if asked.settings().require_auth_for_download {
-        asked.user()?;
+pub fn download(context: &RequestContext<'_>, name: &str) -> Result<Decision, Refusal> {
+    if context.settings().require_auth_for_download {
+        context.user()?;
     }
-    let query = asked.query();
+    let query = context.query();
     let output = query.get("output").unwrap_or_default();
     if output == "json" {
-        return record(asked, name).map(Decision::from);
+        return record(context, name).map(Decision::from);
     }
-    let entry = file::find(asked.node(), name).ok_or(Refusal::FileNotFound)?;
+    let entry = file::find(context.node(), name).ok_or(Refusal::FileNotFound)?;
     match output {
-        "html" => Ok(page(asked, &entry).into()),
-        "inline" if mime::is_harmless(&entry.record.filename) => content(asked, &entry, Show::Inline),
-        _ => content(asked, &entry, Show::Attachment),
+        "html" => Ok(page(context, &entry).into()),
+        "inline" if mime::is_harmless(&entry.record.filename) => content(context, &entry, Show::Inline),
+        _ => content(context, &entry, Show::Attachment),
     }
 }
 
-fn record(asked: &Asked<'_>, name: &str) -> Result<Response, Refusal> {
-    let found = file::find(asked.node(), name).ok_or(Refusal::FileNotFound)?;
-    let tally = asked.app.downloads.of_file(file::user_of(&found.record), name);
-    let entry = file::find(asked.node(), name).ok_or(Refusal::FileNotFound)?;
-    Ok(Json(file::told(asked, &entry, tally)).into_response())
+fn record(context: &RequestContext<'_>, name: &str) -> Result<Response, Refusal> {
+    let found = file::find(context.node(), name).ok_or(Refusal::FileNotFound)?;
+    let tally = context.app.downloads.of_file(file::user_of(&found.record), name);
+    let entry = file::find(context.node(), name).ok_or(Refusal::FileNotFound)?;
+    Ok(Json(file::told(context, &entry, tally)).into_response())
 }
 
-fn page(asked: &Asked<'_>, entry: &Entry) -> Response {
+fn page(context: &RequestContext<'_>, entry: &Entry) -> Response {
     let name = escaped(&entry.record.filename);
-    let source = escaped(&format!("{}/s/{}", asked.mounted.prefix, entry.record.key));
+    let source = escaped(&format!("{}/s/{}", context.mounted.prefix, entry.record.key));
     let page = format!(
         "<!DOCTYPE html>\n<html>\n<head>\n<meta charset=\"utf-8\">\n<title>Image</title>\n</head>\n<body>\n\
          <h1>Image {name}</h1>\n<img src=\"{source}\" alt=\"{name}\" style=\"max-width: 100%\">\n</body>\n</html>\n"
@@ -61,22 +61,22 @@ fn page(asked: &Asked<'_>, entry: &Entry) -> Response {
 }
 
 /// The content: judged here as far as it decides whether the download counts, sent by the data plane.
-fn content(asked: &Asked<'_>, entry: &Entry, show: Show) -> Result<Decision, Refusal> {
+fn content(context: &RequestContext<'_>, entry: &Entry, show: Show) -> Result<Decision, Refusal> {
     let record = &entry.record;
     let etag = format!("\"{}\"", record.id);
     let changed_ms = file::uploaded_ms(record);
-    let ranges_count = match delivery::judge(&asked.headers, &etag, changed_ms) {
+    let ranges_count = match delivery::judge(&context.headers, &etag, changed_ms) {
         Verdict::Go { ranges } => ranges,
         Verdict::Failed => return Err(Refusal::Precondition),
         Verdict::NotModified => return Ok(not_modified(&etag, changed_ms).into()),
     };
     let length = record.length.unwrap_or(0);
-    if asked.method == Method::GET && counts(&asked.headers, ranges_count, length) {
-        asked.app.downloads.count(asked.node(), entry, asked.node().clock.now_ms());
+    if context.method == Method::GET && counts(&context.headers, ranges_count, length) {
+        context.app.downloads.count(context.node(), entry, context.node().clock.now_ms());
         audit::surface(SurfaceId::PyBlobServer, "anyone", audit::DOWNLOAD, record.id);
     }
     let serve = delivery::complete(record.id, length, etag, changed_ms, fields(&record.filename, show));
-    Ok(Decision::grant(asked.node(), Act::Serve(serve)))
+    Ok(Decision::grant(context.node(), Act::Serve(serve)))
 }
 
 /// What users uploaded is hostile to whoever opens it in a browser (PROMISES.md §5).

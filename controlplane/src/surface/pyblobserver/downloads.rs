@@ -11,7 +11,7 @@ use std::time::Duration;
 use super::Service;
 use super::file::{self, Detail};
 use super::user::User;
-use crate::catalogue::{Entry, NotKept};
+use crate::catalogue::{Entry, WriteError};
 use crate::core::SurfaceId;
 use crate::node::{Edit, Node};
 
@@ -96,7 +96,7 @@ impl Tallies {
 
 impl Service {
     /// Writes down what was counted; what cannot be written stays counted.
-    pub async fn flush(&self) -> Result<(), NotKept> {
+    pub async fn flush(&self) -> Result<(), WriteError> {
         let node = &self.node;
         let users: Vec<String> = self.downloads.lock().users.keys().cloned().collect();
         for user in users {
@@ -107,7 +107,7 @@ impl Service {
     }
 
     /// As [`flush`](Self::flush), of one user, for who holds their lock.
-    pub async fn flush_alone(&self, node: &Node, user: &str) -> Result<(), NotKept> {
+    pub async fn flush_alone(&self, node: &Node, user: &str) -> Result<(), WriteError> {
         let (whole, files) = {
             let tallies = self.downloads.lock();
             let files: Vec<_> = tallies.of(user).map(|((_, place), tally)| (place.clone(), *tally)).collect();

@@ -5,7 +5,7 @@ use etransfer_contract::ObjectId;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::asked::{Asked, owner};
+use super::context::{RequestContext, owner};
 use super::downloads::Tally;
 use super::stamp::stamp;
 use super::{mime, short};
@@ -99,8 +99,8 @@ pub fn uploaded_ms(record: &Record) -> u64 {
 
 /// The record of CONTRACT.md §4. `tally`: what is counted and perhaps not written down yet, asked for before the entry
 /// was.
-pub fn told(asked: &Asked<'_>, entry: &Entry, tally: Option<Tally>) -> Value {
-    let (record, settings) = (&entry.record, asked.settings());
+pub fn told(context: &RequestContext<'_>, entry: &Entry, tally: Option<Tally>) -> Value {
+    let (record, settings) = (&entry.record, context.settings());
     let time = |ms: u64| stamp(ms, settings.datetime_format, &settings.timezone.0);
     let kept = Detail::of(record);
     let times = tally.map_or(kept.downloads, |tally| tally.times.max(kept.downloads));

@@ -4,7 +4,7 @@ use axum::Json;
 use axum::response::{IntoResponse, Response};
 use serde_json::Value;
 
-use super::asked::{Asked, owner};
+use super::context::{RequestContext, owner};
 use super::file;
 use super::refusal::Refusal;
 use crate::catalogue::{Entry, Scope};
@@ -12,12 +12,12 @@ use crate::core::SurfaceId;
 use crate::node::{Node, Want};
 
 /// Lists.
-pub fn list(asked: &Asked<'_>) -> Result<Response, Refusal> {
-    let user = asked.user()?;
-    let tallies = asked.app.downloads.of_files(&user);
-    let files = of_user(asked.node(), &user);
+pub fn list(context: &RequestContext<'_>) -> Result<Response, Refusal> {
+    let user = context.user()?;
+    let tallies = context.app.downloads.of_files(&user);
+    let files = of_user(context.node(), &user);
     let told: Vec<Value> =
-        files.iter().map(|entry| file::told(asked, entry, tallies.get(&entry.record.key).copied())).collect();
+        files.iter().map(|entry| file::told(context, entry, tallies.get(&entry.record.key).copied())).collect();
     Ok(Json(told).into_response())
 }
 

@@ -1,16 +1,16 @@
 //! The pyBlobServer dialect (CONTRACT.md): files behind short public names, a bearer token per user.
 //!
 //! * [`route`] which resource a path names · [`refusal`] everything that is refused, with its words
-//! * [`asked`] what handlers ask of a request · [`tokens`] whose token it is · [`rate`] how often an address may ask
+//! * [`context`] what handlers ask of a request · [`tokens`] whose token it is · [`rate`] how often an address may ask
 //! * [`user`] users · [`arrival`] a file coming in · [`upload`] by a form · [`socket`] by a WebSocket · [`tus`] in parts
 //! * [`download`] `/s/{file_id}` · [`list`], [`delete`]
 //! * [`file`] a file as it is kept and told · [`downloads`] counting · [`room`] limits · [`upkeep`] what happens by itself
 //!
-//! Must stay true: authority is decided in [`asked`] for every request anew, outcomes of steps included; no name that a
+//! Must stay true: authority is decided in [`context`] for every request anew, outcomes of steps included; no name that a
 //! client chose is part of a path; content never passes through here.
 
 mod arrival;
-mod asked;
+mod context;
 mod delete;
 mod download;
 mod downloads;
@@ -42,7 +42,7 @@ use etransfer_contract::tus as tus_words;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use serde_json::json;
 
-use asked::Asked;
+use context::RequestContext;
 use refusal::Refusal;
 use route::Route;
 use upload::Files;
@@ -88,7 +88,7 @@ pub async fn handle(app: &Service, mounted: &Mounted, request: Request) -> Decis
     }
     let fields = pages.fields(request.headers()).unwrap_or_default();
     let meta = *request.extensions().get::<Meta>().expect("the entry puts it there");
-    let mut asked = Asked {
+    let mut context = RequestContext {
         app,
         config: config.clone(),
         mounted,
@@ -100,12 +100,12 @@ pub async fn handle(app: &Service, mounted: &Mounted, request: Request) -> Decis
     let route = Route::of(request.uri().path(), settings.extended);
     let is_tus = route.as_ref().is_ok_and(Route::is_tus);
     let decided = match route {
-        Ok(route) => decide(&mut asked, route, request).await,
-        Err(no_route) => asked.admit().and(Err(Refusal::NoRoute(no_route))),
+        Ok(route) => decide(&mut context, route, request).await,
+        Err(no_route) => context.admit().and(Err(Refusal::NoRoute(no_route))),
     };
     let mut decision = decided.unwrap_or_else(|refusal| refusal.into_response().into());
     decision.add_fields(&fields);
-    decision.add_fields(&safety(asked.is_tls()));
+    decision.add_fields(&safety(context.is_tls()));
     if is_tus {
         let version = HeaderValue::from_static(tus_words::VERSION);
         decision.add_fields(&HeaderMap::from_iter([(HeaderName::from_static("tus-resumable"), version)]));
@@ -128,51 +128,54 @@ pub fn right(app: &Service, request: &Request) -> Right {
     let user = tokens::bearer(request.headers())
         .and_then(|token| tokens::user_of(&app.node, settings, &tokens::digest(token)));
     match user {
-        Some(user) => Right::Holds { rate: None, account: Some(asked::account(settings, &user)) },
+        Some(user) => Right::Holds { rate: None, account: Some(context::account(settings, &user)) },
         None => Right::Ended,
     }
 }
 
 /// Method, rate limit, handler.
-async fn decide(asked: &mut Asked<'_>, route: Route, request: Request) -> Result<Decision, Refusal> {
-    if asked.meta.call != Call::Outcome && route.is_limited() {
-        asked.admit()?;
+async fn decide(context: &mut RequestContext<'_>, route: Route, request: Request) -> Result<Decision, Refusal> {
+    if context.meta.call != Call::Outcome && route.is_limited() {
+        context.admit()?;
     }
     if route.is_tus() {
-        let effective = tus_words::method_override(asked.method.as_str(), &asked.headers)?;
-        let name = effective.name(asked.method.as_str()).to_owned();
-        asked.method = Method::from_bytes(name.as_bytes()).unwrap_or(Method::POST);
+        let effective = tus_words::method_override(context.method.as_str(), &context.headers)?;
+        let name = effective.name(context.method.as_str()).to_owned();
+        context.method = Method::from_bytes(name.as_bytes()).unwrap_or(Method::POST);
     }
-    if !route.methods().contains(&asked.method) {
+    if !route.methods().contains(&context.method) {
         return Err(Refusal::Method(route.methods()));
     }
-    let asked = &*asked;
+    let context = &*context;
     match route {
         Route::Root => Ok(Json(json!({"message": "Hello World"})).into_response().into()),
         Route::Health => Ok(Json(json!({"status": "ok"})).into_response().into()),
-        Route::User(id) => user::show(asked, &id).await.map(Decision::from),
-        Route::Upload => upload::upload(asked, Files::One, told(asked, request).await?).await,
-        Route::UploadBatch => upload::upload(asked, Files::Batch, told(asked, request).await?).await,
-        Route::File(name) => download::download(asked, &name),
-        Route::List => list::list(asked).map(Decision::from),
-        Route::Delete(name) => delete::one(asked, &name).await,
-        Route::DeleteAll => delete::all(asked).await.map(Decision::from),
-        Route::Auth => auth(asked).map(Decision::from),
-        Route::UploadSocket => socket::converse(asked, told(asked, request).await?).await,
-        Route::Tus => tus::collection(asked).await,
-        Route::TusUpload(id) => tus::upload(asked, &id).await,
+        Route::User(id) => user::show(context, &id).await.map(Decision::from),
+        Route::Upload => upload::upload(context, Files::One, told(context, request).await?).await,
+        Route::UploadBatch => upload::upload(context, Files::Batch, told(context, request).await?).await,
+        Route::File(name) => download::download(context, &name),
+        Route::List => list::list(context).map(Decision::from),
+        Route::Delete(name) => delete::one(context, &name).await,
+        Route::DeleteAll => delete::all(context).await.map(Decision::from),
+        Route::Auth => auth(context).map(Decision::from),
+        Route::UploadSocket => socket::converse(context, told(context, request).await?).await,
+        Route::Tus => tus::collection(context).await,
+        Route::TusUpload(id) => tus::upload(context, &id).await,
     }
 }
 
-async fn told(asked: &Asked<'_>, request: Request) -> Result<Option<etransfer_contract::step::Outcome>, Refusal> {
-    let Told(outcome) = Told::from_request(request, asked.app).await.map_err(|_| Refusal::Failed)?;
+async fn told(
+    context: &RequestContext<'_>,
+    request: Request,
+) -> Result<Option<etransfer_contract::step::Outcome>, Refusal> {
+    let Told(outcome) = Told::from_request(request, context.app).await.map_err(|_| Refusal::Failed)?;
     Ok(outcome)
 }
 
 /// `GET /auth` (CONTRACT.md §8).
-fn auth(asked: &Asked<'_>) -> Result<Response, Refusal> {
-    let user = asked.user()?;
-    let token = tokens::bearer(&asked.headers).unwrap_or_default();
+fn auth(context: &RequestContext<'_>) -> Result<Response, Refusal> {
+    let user = context.user()?;
+    let token = tokens::bearer(&context.headers).unwrap_or_default();
     Ok(Json(json!({"user": user, "token": token})).into_response())
 }
 

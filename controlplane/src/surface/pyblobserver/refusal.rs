@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::route::NoRoute;
 use crate::authority::guesses::TooMany;
-use crate::catalogue::NotKept;
+use crate::catalogue::WriteError;
 use crate::catalogue::principal::{Crowded, RETRY_CROWDED_S};
 
 /// A refusal on its way out.
@@ -182,8 +182,8 @@ impl From<Crowded> for Refusal {
     }
 }
 
-impl From<NotKept> for Refusal {
-    fn from(error: NotKept) -> Self {
+impl From<WriteError> for Refusal {
+    fn from(error: WriteError) -> Self {
         if error.is_full { Self::NodeFull } else { Self::Away }
     }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use etransfer_contract::grant::Ticket;
 
-use super::asked::MB;
+use super::context::MB;
 use super::refusal::Refusal;
 use crate::node::{Account, Node, Room, Whose};
 

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::arrival::{self, Coming};
-use super::asked::Asked;
+use super::context::RequestContext;
 use super::name;
 use super::refusal::Refusal;
 use super::tokens::{self, Digest};
@@ -44,65 +44,65 @@ enum Stage {
 }
 
 /// The next step of a conversation.
-pub async fn converse(asked: &Asked<'_>, outcome: Option<Outcome>) -> Result<Decision, Refusal> {
-    let Some(Outcome { memo, told, .. }) = outcome else { return Ok(listen(asked, &Due::Token, None)) };
+pub async fn converse(context: &RequestContext<'_>, outcome: Option<Outcome>) -> Result<Decision, Refusal> {
+    let Some(Outcome { memo, told, .. }) = outcome else { return Ok(listen(context, &Due::Token, None)) };
     let due = serde_json::from_str(&memo).map_err(|error| {
         tracing::error!(%error, "the memo of a conversation cannot be read");
         Refusal::Failed
     })?;
     match (due, told) {
         (Due::Token, Told::Failed(Failure::NoUpgrade)) => Err(Refusal::NoUpgrade),
-        (_, Told::Failed(Failure::FieldTooLong)) => Ok(close(asked, CloseCode::TooLong, "the text is too long")),
-        (Due::Token, told) => greet(asked, &told),
-        (Due::File(token, stage), told) => match tokens::user_of(asked.node(), asked.settings(), &token) {
-            Some(user) => Sender { asked, token, user }.go_on(stage, told).await,
-            None => Ok(invalid_token(asked)),
+        (_, Told::Failed(Failure::FieldTooLong)) => Ok(close(context, CloseCode::TooLong, "the text is too long")),
+        (Due::Token, told) => greet(context, &told),
+        (Due::File(token, stage), told) => match tokens::user_of(context.node(), context.settings(), &token) {
+            Some(user) => Sender { context, token, user }.go_on(stage, told).await,
+            None => Ok(invalid_token(context)),
         },
     }
 }
 
 /// Who has the token is told so.
-fn greet(asked: &Asked<'_>, told: &Told) -> Result<Decision, Refusal> {
+fn greet(context: &RequestContext<'_>, told: &Told) -> Result<Decision, Refusal> {
     match told {
-        Told::Message(Message::Text(token)) => Ok(match asked.user_with(token) {
+        Told::Message(Message::Text(token)) => Ok(match context.user_with(token) {
             Ok(user) => {
                 let due = Due::File(tokens::digest(token), Stage::Name);
-                listen(asked, &due, Some(format!("user is: {user}")))
+                listen(context, &due, Some(format!("user is: {user}")))
             }
-            Err(_) => invalid_token(asked),
+            Err(_) => invalid_token(context),
         }),
-        Told::Message(Message::Binary { .. }) => Ok(invalid_token(asked)),
+        Told::Message(Message::Binary { .. }) => Ok(invalid_token(context)),
         _ => Err(unasked()),
     }
 }
 
 /// Whoever sends files.
 struct Sender<'a> {
-    asked: &'a Asked<'a>,
+    context: &'a RequestContext<'a>,
     token: Digest,
     user: String,
 }
 
 impl Sender<'_> {
     async fn go_on(&self, stage: Stage, told: Told) -> Result<Decision, Refusal> {
-        let asked = self.asked;
+        let context = self.context;
         match (stage, told) {
             (Stage::Name, Told::Message(Message::Text(told))) => {
-                Ok(listen(asked, &self.due(Stage::Content(name::of_text(&told))), None))
+                Ok(listen(context, &self.due(Stage::Content(name::of_text(&told))), None))
             }
             (Stage::Name, Told::Message(Message::Binary { .. })) => {
-                Ok(close(asked, CloseCode::Unsupported, "the name of a file comes before its content"))
+                Ok(close(context, CloseCode::Unsupported, "the name of a file comes before its content"))
             }
             (Stage::Content(_), Told::Message(Message::Text(_))) => {
-                Ok(close(asked, CloseCode::Unsupported, "the content of a file is a binary message"))
+                Ok(close(context, CloseCode::Unsupported, "the content of a file is a binary message"))
             }
             (Stage::Content(name), Told::Message(Message::Binary { bytes })) => Ok(self.receive(name, bytes).await),
             (Stage::End(coming), Told::Received { bytes, .. }) => {
-                let kept = arrival::keep(asked, &self.user, &coming, bytes).await;
+                let kept = arrival::keep(context, &self.user, &coming, bytes).await;
                 Ok(self.answer(kept.unwrap_or_else(|refusal| refusal.in_batch(&coming.name))))
             }
             (Stage::End(coming), Told::Failed(failure)) => {
-                Ok(self.answer(arrival::refusal(asked, failure, Some(&coming)).in_batch(&coming.name)))
+                Ok(self.answer(arrival::refusal(context, failure, Some(&coming)).in_batch(&coming.name)))
             }
             _ => Err(unasked()),
         }
@@ -110,13 +110,13 @@ impl Sender<'_> {
 
     /// Lets the content come, or says why not; then it is read away.
     async fn receive(&self, name: String, bytes: Option<u64>) -> Decision {
-        let promised = match self.asked.admit() {
-            Ok(()) => arrival::receive(self.asked, &self.user, name.clone(), bytes).await,
+        let promised = match self.context.admit() {
+            Ok(()) => arrival::receive(self.context, &self.user, name.clone(), bytes).await,
             Err(refusal) => Err(refusal),
         };
         match promised {
             Ok((ticket, coming, what)) => {
-                Decision::step(self.asked.node(), ticket, memo(&self.due(Stage::End(coming))), what)
+                Decision::step(self.context.node(), ticket, memo(&self.due(Stage::End(coming))), what)
             }
             Err(refusal) => self.answer(refusal.in_batch(&name)),
         }
@@ -124,7 +124,7 @@ impl Sender<'_> {
 
     /// What came of a file; the next one is due.
     fn answer(&self, told: Value) -> Decision {
-        listen(self.asked, &self.due(Stage::Name), Some(told.to_string()))
+        listen(self.context, &self.due(Stage::Name), Some(told.to_string()))
     }
 
     fn due(&self, stage: Stage) -> Due {
@@ -133,18 +133,18 @@ impl Sender<'_> {
 }
 
 /// Says something, and waits for what is due.
-fn listen(asked: &Asked<'_>, due: &Due, say: Option<String>) -> Decision {
+fn listen(context: &RequestContext<'_>, due: &Due, say: Option<String>) -> Decision {
     let what = What::Converse(Converse { say, text_bytes_max: TEXT_BYTES_MAX });
-    Decision::step(asked.node(), asked.node().ticket(), memo(due), what)
+    Decision::step(context.node(), context.node().ticket(), memo(due), what)
 }
 
-fn close(asked: &Asked<'_>, code: CloseCode, reason: &str) -> Decision {
+fn close(context: &RequestContext<'_>, code: CloseCode, reason: &str) -> Decision {
     let what = What::Close(Close { code, reason: reason.to_owned() });
-    Decision::step(asked.node(), asked.node().ticket(), "", what)
+    Decision::step(context.node(), context.node().ticket(), "", what)
 }
 
-fn invalid_token(asked: &Asked<'_>) -> Decision {
-    close(asked, CloseCode::Policy, "Invalid Token")
+fn invalid_token(context: &RequestContext<'_>) -> Decision {
+    close(context, CloseCode::Policy, "Invalid Token")
 }
 
 fn memo(due: &Due) -> String {

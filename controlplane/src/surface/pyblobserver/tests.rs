@@ -15,7 +15,7 @@ use super::file::{self, Detail};
 use super::{Service, downloads, upkeep};
 use crate::app::App;
 use crate::authority::Authority;
-use crate::catalogue::{Beginning, Change, Commit, Keeper, NotKept};
+use crate::catalogue::{Backend, Change, Commit, Snapshot, WriteError};
 use crate::config::Config;
 use crate::config::surfaces::Credential;
 use crate::core::Secret;
@@ -118,10 +118,10 @@ async fn section_5_what_expired_goes_by_itself_unless_that_is_switched_off() {
 #[derive(Default)]
 struct Away(AtomicBool);
 
-impl Keeper for Arc<Away> {
+impl Backend for Arc<Away> {
     fn write(&self, _: Vec<Change>) -> Commit {
         let (tell, told) = tokio::sync::oneshot::channel();
-        let reason = NotKept { reason: "away".into(), is_full: false };
+        let reason = WriteError { reason: "away".into(), is_full: false };
         let _ = tell.send(if self.0.load(Ordering::SeqCst) { Err(reason) } else { Ok(()) });
         Commit::Waiting(told)
     }
@@ -133,7 +133,7 @@ async fn section_4_2_counts_wait_for_a_catalogue_that_is_away() {
     let (mut app, _stop) = App::for_tests(config(), Authority::open(None));
     app.node = Arc::new(Node::new(
         Arc::new(config()),
-        Beginning { keeper: Box::new(Arc::clone(&away)), ..Beginning::of_memory() },
+        Snapshot { backend: Box::new(Arc::clone(&away)), ..Snapshot::of_memory() },
     ));
     let app = Service::of(&app);
     keep(&app.node, "ann", "aaaa", 1, None).await;

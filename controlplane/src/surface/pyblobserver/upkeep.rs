@@ -9,7 +9,7 @@ use super::delete::{is_expired, remove};
 use super::downloads::FLUSH;
 use super::file;
 use super::tus::finished;
-use crate::catalogue::NotKept;
+use crate::catalogue::WriteError;
 use crate::core::SurfaceId;
 use crate::surface::pyblobserver::Service;
 use crate::surface::pyblobserver::settings::PyBlobServer;
@@ -44,7 +44,7 @@ pub async fn run(app: Service) {
 }
 
 /// Removes what expired, of everybody.
-pub(super) async fn sweep(app: &Service) -> Result<(), NotKept> {
+pub(super) async fn sweep(app: &Service) -> Result<(), WriteError> {
     for user in finished::users(&app.node) {
         finished::count(app, &user).await?;
     }

@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::arrival::{self, Coming};
-use super::asked::{Asked, MB};
+use super::context::{MB, RequestContext};
 use super::refusal::Refusal;
 use super::{name, room};
 use crate::line::decision::Decision;
@@ -60,9 +60,9 @@ impl Files {
 }
 
 /// The next step of an upload, or its answer.
-pub async fn upload(asked: &Asked<'_>, files: Files, outcome: Option<Outcome>) -> Result<Decision, Refusal> {
-    let user = asked.user()?;
-    let walk = Walk { asked, files, user };
+pub async fn upload(context: &RequestContext<'_>, files: Files, outcome: Option<Outcome>) -> Result<Decision, Refusal> {
+    let user = context.user()?;
+    let walk = Walk { context, files, user };
     match outcome {
         None => walk.begin(),
         Some(Outcome { memo, told, .. }) => {
@@ -77,40 +77,41 @@ pub async fn upload(asked: &Asked<'_>, files: Files, outcome: Option<Outcome>) -
 
 /// An upload between two steps.
 struct Walk<'a> {
-    asked: &'a Asked<'a>,
+    context: &'a RequestContext<'a>,
     files: Files,
     user: String,
 }
 
 impl Walk<'_> {
     fn begin(&self) -> Result<Decision, Refusal> {
-        if self.files == Files::One && self.body_bytes() > self.asked.file_bytes_max().saturating_add(FIELDS_BYTES_MAX)
+        if self.files == Files::One
+            && self.body_bytes() > self.context.file_bytes_max().saturating_add(FIELDS_BYTES_MAX)
         {
-            return Err(Refusal::FileTooLarge(self.asked.settings().file_size_limit_mb));
+            return Err(Refusal::FileTooLarge(self.context.settings().file_size_limit_mb));
         }
         self.next_part(&Progress::default())
     }
 
     /// Announced bytes of the body; 0 when nobody knows.
     fn body_bytes(&self) -> u64 {
-        self.asked.meta.body.length().unwrap_or(0)
+        self.context.meta.body.length().unwrap_or(0)
     }
 
     /// Asks for the next part.
     fn next_part(&self, progress: &Progress) -> Result<Decision, Refusal> {
-        let boundary = match BodyType::of(&self.asked.headers) {
+        let boundary = match BodyType::of(&self.context.headers) {
             BodyType::Form(boundary) => boundary,
             BodyType::FormWithoutBoundary => return Err(Refusal::Form("Missing boundary in multipart.")),
             BodyType::Plain => return Err(Refusal::Missing(self.files.part())),
         };
         let form = Form { fields_bytes_max: FIELDS_BYTES_MAX, ..form(boundary, &[self.files.part()]) };
         let what = What::Preface(Preface { form: Some(form), prefix_bytes: 0 });
-        Ok(self.step(self.asked.node().ticket(), progress, what))
+        Ok(self.step(self.context.node().ticket(), progress, what))
     }
 
     fn step(&self, ticket: u64, progress: &Progress, what: What) -> Decision {
         let memo = serde_json::to_string(progress).expect("texts, numbers and JSON are always JSON");
-        Decision::step(self.asked.node(), ticket, memo, what)
+        Decision::step(self.context.node(), ticket, memo, what)
     }
 
     async fn go_on(&self, mut progress: Progress, told: Told) -> Result<Decision, Refusal> {
@@ -154,15 +155,15 @@ impl Walk<'_> {
     /// Reserves what the file may be, and lets it come.
     async fn receive(&self, mut progress: Progress, name: String) -> Result<Decision, Refusal> {
         let (ticket, coming, what) =
-            arrival::receive(self.asked, &self.user, name, self.asked.meta.body.length()).await?;
+            arrival::receive(self.context, &self.user, name, self.context.meta.body.length()).await?;
         progress.coming = Some(coming);
         Ok(self.step(ticket, &progress, what))
     }
 
     /// The record of bytes that are there, and what is told about it.
     async fn keep(&self, coming: &Coming, bytes: u64) -> Result<Value, Refusal> {
-        let mut told = arrival::keep(self.asked, &self.user, coming, bytes).await?;
-        told["available_space"] = json!(room::available(self.asked.node(), &self.asked.account(&self.user)));
+        let mut told = arrival::keep(self.context, &self.user, coming, bytes).await?;
+        told["available_space"] = json!(room::available(self.context.node(), &self.context.account(&self.user)));
         Ok(told)
     }
 
@@ -190,7 +191,7 @@ impl Walk<'_> {
         match failure {
             Failure::Malformed => Refusal::Form("There was an error parsing the body"),
             Failure::FieldTooLong => Refusal::Form("A field of the form is too long"),
-            failure => arrival::refusal(self.asked, failure, coming),
+            failure => arrival::refusal(self.context, failure, coming),
         }
     }
 }

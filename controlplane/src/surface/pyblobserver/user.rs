@@ -9,7 +9,7 @@ use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::asked::{Asked, owner};
+use super::context::{RequestContext, owner};
 use super::refusal::Refusal;
 use super::stamp::stamp;
 use super::tokens::{self, Digest};
@@ -90,38 +90,38 @@ impl User {
 }
 
 /// `GET /user/{user_id}` and its `?function=change_token` (CONTRACT.md §3.1, §3.2).
-pub async fn show(asked: &Asked<'_>, id: &str) -> Result<Response, Refusal> {
-    let changes = asked.query().get("function") == Some("change_token");
-    let is_open = match asked.settings().token_bootstrap {
+pub async fn show(context: &RequestContext<'_>, id: &str) -> Result<Response, Refusal> {
+    let changes = context.query().get("function") == Some("change_token");
+    let is_open = match context.settings().token_bootstrap {
         TokenBootstrap::Open => true,
-        TokenBootstrap::Admin => changes && asked.settings().open_token_change,
+        TokenBootstrap::Admin => changes && context.settings().open_token_change,
     };
     // Before anything is said about the id: else whoever asks learns which users there are.
-    let who = if is_open { ANYONE.to_owned() } else { may_change(asked, id).await? };
-    if tokens::allowed(asked.settings(), id).is_none() {
+    let who = if is_open { ANYONE.to_owned() } else { may_change(context, id).await? };
+    if tokens::allowed(context.settings(), id).is_none() {
         return Err(Refusal::UserNotAllowed);
     }
     if changes {
-        return change_token(asked, id, who).await;
+        return change_token(context, id, who).await;
     }
-    finished::count(asked.app, id).await?;
-    let user = match User::read(asked.node(), id) {
+    finished::count(context.app, id).await?;
+    let user = match User::read(context.node(), id) {
         Some(user) if user.created_ms.is_some() => user,
-        Some(_) | None => return first_call(asked, id, &who).await,
+        Some(_) | None => return first_call(context, id, &who).await,
     };
-    Ok(Json(told(asked, id, &user, HIDDEN)).into_response())
+    Ok(Json(told(context, id, &user, HIDDEN)).into_response())
 }
 
 /// The first call ever makes the user and hands out the token, unless one is configured: to an administrator, or to
 /// anybody where the configuration says so.
-async fn first_call(asked: &Asked<'_>, id: &str, who: &str) -> Result<Response, Refusal> {
-    let _alone = User::lock(asked.node(), id).await;
-    let mut user = User::read(asked.node(), id).unwrap_or_default();
+async fn first_call(context: &RequestContext<'_>, id: &str, who: &str) -> Result<Response, Refusal> {
+    let _alone = User::lock(context.node(), id).await;
+    let mut user = User::read(context.node(), id).unwrap_or_default();
     if user.created_ms.is_some() {
-        return Ok(Json(told(asked, id, &user, HIDDEN)).into_response());
+        return Ok(Json(told(context, id, &user, HIDDEN)).into_response());
     }
-    user.created_ms = Some(asked.node().clock.now_ms());
-    let has_preset = tokens::allowed(asked.settings(), id).and_then(tokens::preset).is_some();
+    user.created_ms = Some(context.node().clock.now_ms());
+    let has_preset = tokens::allowed(context.settings(), id).and_then(tokens::preset).is_some();
     let issues = !has_preset && user.token.is_none();
     let mut edit = Edit::default();
     let mut clear = None;
@@ -131,20 +131,20 @@ async fn first_call(asked: &Asked<'_>, id: &str, who: &str) -> Result<Response, 
         edit = edit.write(SurfaceId::PyBlobServer, tokens::issued_key(&digest), id);
         clear = Some(token);
     }
-    asked.node().edit(user.write(id, edit)).await?;
+    context.node().edit(user.write(id, edit)).await?;
     if issues {
         audit::act_on(SurfaceId::PyBlobServer, who, "issue token", id);
     }
-    Ok(Json(told(asked, id, &user, clear.as_deref().unwrap_or(HIDDEN))).into_response())
+    Ok(Json(told(context, id, &user, clear.as_deref().unwrap_or(HIDDEN))).into_response())
 }
 
 /// A new token instead of the old one.
-async fn change_token(asked: &Asked<'_>, id: &str, who: String) -> Result<Response, Refusal> {
-    let is_open = asked.settings().open_token_change;
-    let who = if is_open || who != ANYONE { who } else { may_change(asked, id).await? };
-    let _alone = User::lock(asked.node(), id).await;
-    let preset = tokens::allowed(asked.settings(), id).and_then(tokens::preset);
-    let mut user = match User::read(asked.node(), id) {
+async fn change_token(context: &RequestContext<'_>, id: &str, who: String) -> Result<Response, Refusal> {
+    let is_open = context.settings().open_token_change;
+    let who = if is_open || who != ANYONE { who } else { may_change(context, id).await? };
+    let _alone = User::lock(context.node(), id).await;
+    let preset = tokens::allowed(context.settings(), id).and_then(tokens::preset);
+    let mut user = match User::read(context.node(), id) {
         Some(user) => user,
         None if preset.is_some() => User::default(),
         None => return Err(Refusal::UserNotFound),
@@ -156,24 +156,24 @@ async fn change_token(asked: &Asked<'_>, id: &str, who: String) -> Result<Respon
     }
     user.instead_of = preset;
     edit = edit.write(SurfaceId::PyBlobServer, tokens::issued_key(&digest), id);
-    asked.node().edit(user.write(id, edit)).await?;
+    context.node().edit(user.write(id, edit)).await?;
     audit::act_on(SurfaceId::PyBlobServer, &who, "change token", id);
-    asked.node().revoke();
-    Ok(Json(told(asked, id, &user, &token)).into_response())
+    context.node().revoke();
+    Ok(Json(told(context, id, &user, &token)).into_response())
 }
 
 /// The user, or who administers this node; what the audit log calls them.
-async fn may_change(asked: &Asked<'_>, id: &str) -> Result<String, Refusal> {
-    let refusal = match asked.user() {
+async fn may_change(context: &RequestContext<'_>, id: &str) -> Result<String, Refusal> {
+    let refusal = match context.user() {
         Ok(user) if user == id => return Ok(user),
         Ok(_) => Refusal::UserNotAllowed,
         Err(refusal) => refusal,
     };
-    if asked.config.auth.enabled {
-        let presented = Presented::of(&asked.method, &Uri::from_static("/"), &asked.headers);
-        let peer = asked.meta.peer.map(|peer| peer.ip());
-        let roles = &asked.config.user_system.role_quotas;
-        match asked.app.authority.judge(&presented, peer, roles).await {
+    if context.config.auth.enabled {
+        let presented = Presented::of(&context.method, &Uri::from_static("/"), &context.headers);
+        let peer = context.meta.peer.map(|peer| peer.ip());
+        let roles = &context.config.user_system.role_quotas;
+        match context.app.authority.judge(&presented, peer, roles).await {
             Ok(caller) if caller.may_administer() => return Ok(caller.name()),
             Ok(_) | Err(Denied::Unauthorized) => {}
             Err(Denied::TooMany(too_many)) => return Err(too_many.into()),
@@ -184,19 +184,19 @@ async fn may_change(asked: &Asked<'_>, id: &str) -> Result<String, Refusal> {
 }
 
 /// The record of 3.1.
-fn told(asked: &Asked<'_>, id: &str, user: &User, token: &str) -> Value {
-    let settings = asked.settings();
+fn told(context: &RequestContext<'_>, id: &str, user: &User, token: &str) -> Value {
+    let settings = context.settings();
     let time = |ms: Option<u64>| ms.map(|ms| stamp(ms, settings.datetime_format, &settings.timezone.0));
     let scope = Scope { surface: Some(SurfaceId::PyBlobServer), owner: Some(owner(id)) };
     // What is counted and not written down yet is asked first: the document read here is never older.
-    let live = asked.app.downloads.of_user(id);
-    let kept = User::read(asked.node(), id).unwrap_or_else(|| user.clone());
+    let live = context.app.downloads.of_user(id);
+    let kept = User::read(context.node(), id).unwrap_or_else(|| user.clone());
     let downloads = live.map_or(kept.downloads, |live| live.times.max(kept.downloads));
     let download_bytes = live.map_or(kept.download_bytes, |live| live.bytes.max(kept.download_bytes));
     json!({
         "user": id,
         "token": token,
-        "total_size": asked.node().totals(&scope).file_bytes,
+        "total_size": context.node().totals(&scope).file_bytes,
         "total_upload_times": user.uploads,
         "total_upload_byte": user.upload_bytes,
         "total_download_times": downloads,

@@ -72,7 +72,8 @@ pub enum Place {
     /// Into this object, at their own offset.
     InPlace(ObjectId),
     /// Into an object that is only they.
-    Aside,
+    #[serde(rename = "aside")]
+    Separate,
 }
 
 /// Bytes that arrived.
@@ -149,21 +150,21 @@ impl Name {
         if let Some(upload) = &self.upload {
             upload.check_total(chunk)?;
             if upload.content.touches(span) {
-                return Ok(Place::Aside);
+                return Ok(Place::Separate);
             }
             check_pieces(&upload.content, span, Source::Object(upload.base, span.start()), pieces_max)?;
             return Ok(Place::InPlace(upload.base));
         }
         match (&self.file, total) {
             // A chunk from the start of something of unknown length may be all of it: then it is whole at once.
-            (None, None) if span.start() == 0 => Ok(Place::Aside),
+            (None, None) if span.start() == 0 => Ok(Place::Separate),
             (None, _) => Ok(Place::InPlace(opening)),
             (Some(file), None) if span.start() >= file.length => {
                 check_pieces(&file.content, span, Source::Object(file.base, span.start()), pieces_max)?;
                 Ok(Place::InPlace(file.base))
             }
             (Some(file), Some(total)) if total != file.length => Ok(Place::InPlace(opening)),
-            (Some(_), _) => Ok(Place::Aside),
+            (Some(_), _) => Ok(Place::Separate),
         }
     }
 
@@ -185,7 +186,7 @@ impl Name {
         }
         let mut base = match arrived.place {
             Place::InPlace(base) => base,
-            Place::Aside => arrived.fresh[0],
+            Place::Separate => arrived.fresh[0],
         };
         let (nothing, mut over) = (Content::default(), None);
         if let Some(file) = &self.file {
@@ -221,14 +222,14 @@ impl Name {
         let span = arrived.chunk.span;
         let at = match arrived.place {
             Place::InPlace(_) => span.start(),
-            Place::Aside => 0,
+            Place::Separate => 0,
         };
         let from = Source::Object(arrived.object, at);
         check_pieces(content, span, from, pieces_max)?;
         let replaced: u64 = content.holders(span).map(|extent| extent.span.len()).sum();
         let (bytes, end) = (content.bytes() - replaced + span.len(), content.end().max(span.end()));
         let length = total.unwrap_or(end);
-        let is_whole = arrived.place == Place::Aside && Span::new(0, length) == Some(span);
+        let is_whole = arrived.place == Place::Separate && Span::new(0, length) == Some(span);
         let replaced_ms = self.file.as_ref().map(|file| file.modified_ms);
         let [next_base, version] = arrived.fresh;
         // Extents do not overlap: as many bytes as it is long are all of them.

@@ -6,7 +6,7 @@ use http::header::{ALLOW, CONTENT_RANGE, RETRY_AFTER, WWW_AUTHENTICATE};
 use serde_json::{Value, json};
 
 use crate::authority::guesses::TooMany;
-use crate::catalogue::NotKept;
+use crate::catalogue::WriteError;
 use crate::catalogue::principal::{Crowded, RETRY_CROWDED_S};
 use crate::surface::refusal::Refused;
 
@@ -183,8 +183,8 @@ impl From<Crowded> for Refusal {
     }
 }
 
-impl From<NotKept> for Refusal {
-    fn from(error: NotKept) -> Self {
+impl From<WriteError> for Refusal {
+    fn from(error: WriteError) -> Self {
         if error.is_full { Self::NoSpace } else { Self::Unavailable }
     }
 }

@@ -215,14 +215,14 @@ fn leave(edit: Edit, before: &Name, after: &Name, kept: &BTreeSet<ObjectId>) -> 
 /// The record of bytes that arrived: the file itself, an upload's base, or a piece.
 pub fn record_of(device: &str, name: &str, step: &Step, arrived: &Arrived) -> Record {
     match arrived.place {
-        Place::Aside if step.makes_whole() => Record {
+        Place::Separate if step.makes_whole() => Record {
             kind: Kind::File,
             length: Some(arrived.chunk.span.len()),
             completed_ms: step.published_ms(),
             ..open_record(device, name, arrived.object, step.published_ms().unwrap_or(arrived.now_ms))
         },
         Place::InPlace(_) => Record { kind: Kind::File, ..open_record(device, name, arrived.object, arrived.now_ms) },
-        Place::Aside => piece_record(device, name, arrived),
+        Place::Separate => piece_record(device, name, arrived),
     }
 }
 
@@ -242,7 +242,7 @@ pub fn waiting_record(device: &str, name: &str, arrived: &Arrived) -> Record {
 }
 
 fn piece_record(device: &str, name: &str, arrived: &Arrived) -> Record {
-    let is_whole = arrived.place == Place::Aside;
+    let is_whole = arrived.place == Place::Separate;
     Record {
         length: is_whole.then(|| arrived.chunk.span.len()),
         completed_ms: is_whole.then_some(arrived.now_ms),

@@ -118,14 +118,14 @@ fn receive(
     let key = job.key();
     let name = store::read(app, &key)?;
     let place = name.plan(&chunk, app.openings.base(&key, &app.node), pieces_max(app))?;
-    let place = if is_second_try { Place::Aside } else { place };
+    let place = if is_second_try { Place::Separate } else { place };
     let object = match place {
         Place::InPlace(base) => base,
-        Place::Aside => app.node.new_id(),
+        Place::Separate => app.node.new_id(),
     };
     if !name.refers_to(object) {
         let principal = Principal::Owner(device::owner(&job.device));
-        app.node.admit(Some(&principal), place != Place::Aside)?;
+        app.node.admit(Some(&principal), place != Place::Separate)?;
     }
     let mut expect = vec![(Digest::Sum8, format!("{:02x}", chunk.sum))];
     expect.extend(stronger(headers)?);
@@ -136,9 +136,9 @@ fn receive(
         object,
         at: match place {
             Place::InPlace(_) => chunk.span.start(),
-            Place::Aside => 0,
+            Place::Separate => 0,
         },
-        is_whole: place == Place::Aside,
+        is_whole: place == Place::Separate,
         sync: true,
         exact: Some(bytes),
         min: 0,
@@ -187,7 +187,7 @@ pub async fn data(
     };
     match failure {
         // Somebody was faster: the bytes have not been read, and go aside.
-        Failure::Taken | Failure::Gone if !coming.is_second_try && coming.place != Place::Aside => {
+        Failure::Taken | Failure::Gone if !coming.is_second_try && coming.place != Place::Separate => {
             app.node.unreserve(ticket);
             receive(app, job, headers, coming.chunk, true)
         }
@@ -278,7 +278,7 @@ fn compare(app: &Service, job: &Job, comparing: Comparing) -> Result<Decision, R
         (Some(_), _) => {
             let Coming { chunk, object, place, .. } = comparing.coming;
             let start = first.span.start();
-            (object, if place == Place::Aside { start - chunk.span.start() } else { start })
+            (object, if place == Place::Separate { start - chunk.span.start() } else { start })
         }
     };
     let examine = Examine { object, span: Span::at(at, first.span.len()), digests: vec![COMPARED_BY] };

@@ -139,10 +139,10 @@ impl Chunk<'_> {
             Box::new(Upload::new(head.about.clone(), base, base, 0))
         });
         store::read_page(&app.node, &mut upload, head.index)?;
-        let place = if is_second_try { Place::Aside } else { upload.place(head.index, bytes) };
+        let place = if is_second_try { Place::Separate } else { upload.place(head.index, bytes) };
         let (object, at, is_whole) = match place {
             Place::InPlace { at } => (upload.base, at, false),
-            Place::Aside => (app.node.new_id(), 0, true),
+            Place::Separate => (app.node.new_id(), 0, true),
         };
         if !upload.refers_to(object) {
             app.node.admit(Some(&Principal::Owner(self.user.owner.clone())), !is_whole)?;
@@ -179,7 +179,7 @@ impl Chunk<'_> {
         };
         match failure {
             // Somebody was faster: the bytes have not been read, and go aside.
-            Failure::Taken if !coming.is_second_try && coming.place != Place::Aside => {
+            Failure::Taken if !coming.is_second_try && coming.place != Place::Separate => {
                 self.app.node.unreserve(ticket);
                 self.receive(self.meta.body.length(), true)
             }
@@ -220,7 +220,7 @@ impl Chunk<'_> {
             None => before,
         };
         let mut upload = open.unwrap_or_else(|| {
-            let base = if place == Place::Aside { app.node.new_id() } else { object };
+            let base = if place == Place::Separate { app.node.new_id() } else { object };
             Box::new(Upload::new(head.about.clone(), base, base, now_ms))
         });
         let is_known = upload.refers_to(object);
@@ -228,7 +228,7 @@ impl Chunk<'_> {
         upload.accept(&arrived).map_err(|_| Refusal::OtherSize)?;
         let after = State::Open(upload.clone());
         let edit = store::change(&app.node, &key, before.as_ref(), Some(&after))?;
-        let length = (place == Place::Aside).then_some(bytes);
+        let length = (place == Place::Separate).then_some(bytes);
         let record = store::chunk_record(&self.user, &upload.about, object, length, now_ms);
         app.node.edit(if is_known { edit } else { edit.put(record) }).await?;
         app.openings.close(&key);

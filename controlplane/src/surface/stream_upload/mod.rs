@@ -80,7 +80,7 @@ impl Note {
 }
 
 /// A request, taken apart.
-struct Asked<'r> {
+struct RequestContext<'r> {
     app: &'r Service,
     method: Method,
     uri: Uri,
@@ -115,7 +115,7 @@ pub async fn handle(app: &Service, mounted: &Mounted, request: Request) -> Decis
         };
     }
     let fields = pages.fields(request.headers());
-    let asked = Asked {
+    let context = RequestContext {
         app,
         method: request.method().clone(),
         uri: request.uri().clone(),
@@ -123,14 +123,14 @@ pub async fn handle(app: &Service, mounted: &Mounted, request: Request) -> Decis
         meta: *request.extensions().get::<Meta>().expect("the entry layer put it there"),
         prefix: &mounted.prefix,
     };
-    let mut decision = asked.answer(request).await.unwrap_or_else(|refusal| refusal.into_response().into());
+    let mut decision = context.answer(request).await.unwrap_or_else(|refusal| refusal.into_response().into());
     if let Some(fields) = fields {
         decision.add_fields(&fields);
     }
     decision
 }
 
-impl Asked<'_> {
+impl RequestContext<'_> {
     async fn answer(&self, request: Request) -> Result<Decision, Refusal> {
         let path = self.uri.path().trim_end_matches('/').to_owned();
         let Some(rest) = path.strip_prefix("/api/scratch/") else { return Err(Refusal::NotFound) };

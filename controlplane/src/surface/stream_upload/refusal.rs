@@ -5,7 +5,7 @@ use http::header::{ALLOW, CONTENT_RANGE, HeaderName, RETRY_AFTER};
 use serde_json::json;
 
 use crate::authority::guesses::TooMany;
-use crate::catalogue::NotKept;
+use crate::catalogue::WriteError;
 use crate::catalogue::principal::{Crowded, RETRY_CROWDED_S};
 use crate::surface::refusal::Refused;
 
@@ -158,8 +158,8 @@ impl From<Crowded> for Refusal {
     }
 }
 
-impl From<NotKept> for Refusal {
-    fn from(error: NotKept) -> Self {
+impl From<WriteError> for Refusal {
+    fn from(error: WriteError) -> Self {
         if error.is_full { Self::Full } else { Self::Unavailable }
     }
 }

@@ -62,7 +62,7 @@ pub struct Page {
     /// Chunks that are in place, by index.
     placed: SpanSet,
     /// The others.
-    aside: BTreeMap<u64, Aside>,
+    aside: BTreeMap<u64, SeparateChunk>,
 }
 
 /// An upload as it is written down, without its pages.
@@ -82,7 +82,7 @@ struct Document {
     placed: SpanSet,
     /// The same.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    aside: BTreeMap<u64, Aside>,
+    aside: BTreeMap<u64, SeparateChunk>,
     version: ObjectId,
     last_ms: u64,
 }
@@ -107,7 +107,7 @@ impl From<Document> for Upload {
         let is_placed = upload.pages.values().any(|page| !page.placed.is_empty());
         upload.bases.extend(is_placed.then_some(base));
         let mut alone = BTreeSet::new();
-        let at_offsets = |(_, aside): &(u64, Aside)| aside.from > 0 || !alone.insert(aside.object);
+        let at_offsets = |(_, aside): &(u64, SeparateChunk)| aside.from > 0 || !alone.insert(aside.object);
         let shared: Vec<ObjectId> = upload.asides().filter(at_offsets).map(|(_, aside)| aside.object).collect();
         upload.bases.extend(shared);
         upload.count = upload.pages.values().map(Page::count).sum();
@@ -142,7 +142,7 @@ pub fn page_of(index: u64) -> u64 {
 
 /// A chunk somewhere.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-struct Aside {
+struct SeparateChunk {
     object: ObjectId,
     from: u64,
     bytes: u64,
@@ -158,7 +158,8 @@ pub enum Place {
         at: u64,
     },
     /// Into an object that is only this chunk.
-    Aside,
+    #[serde(rename = "aside")]
+    Separate,
 }
 
 /// A chunk whose bytes are there.
@@ -251,7 +252,7 @@ impl Upload {
         let spot = bytes.and_then(|bytes| self.about.spot(index, bytes));
         let fits =
             spot.filter(|(step, _)| self.step.is_none_or(|known| known == *step) && self.length_of(index).is_none());
-        fits.map_or(Place::Aside, |(_, at)| Place::InPlace { at })
+        fits.map_or(Place::Separate, |(_, at)| Place::InPlace { at })
     }
 
     /// Takes a chunk in, in the place of one with the same index. Needs its page.
@@ -276,13 +277,13 @@ impl Upload {
                 self.step = Some(step);
             }
             (Place::InPlace { at: from }, _) => {
-                page.aside.insert(index, Aside { object, from, bytes });
+                page.aside.insert(index, SeparateChunk { object, from, bytes });
             }
-            (Place::Aside, _) => {
-                page.aside.insert(index, Aside { object, from: 0, bytes });
+            (Place::Separate, _) => {
+                page.aside.insert(index, SeparateChunk { object, from: 0, bytes });
             }
         }
-        if place != Place::Aside {
+        if place != Place::Separate {
             self.bases.insert(object);
         }
         (self.count, self.received, self.version, self.last_ms) = (count, received, version, now_ms);
@@ -322,7 +323,7 @@ impl Upload {
         self.count == self.about.total
     }
 
-    fn asides(&self) -> impl Iterator<Item = (u64, Aside)> + '_ {
+    fn asides(&self) -> impl Iterator<Item = (u64, SeparateChunk)> + '_ {
         self.pages.values().flat_map(|page| page.aside.iter()).map(|(index, aside)| (*index, *aside))
     }
 
@@ -337,12 +338,12 @@ impl Upload {
             Some((_, aside)) if self.about.size == 0 => return Finish::Seal(aside.object),
             Some(_) => {}
         }
-        let asides: BTreeMap<u64, Aside> = self.asides().collect();
+        let asides: BTreeMap<u64, SeparateChunk> = self.asides().collect();
         let placed: SpanSet = self.pages.values().flat_map(|page| page.placed.iter()).collect();
         let mut pieces = Vec::with_capacity(asides.len() * 2 + 1);
         let mut index = 0;
         while index < self.about.total {
-            if let Some(Aside { object, from, bytes }) = asides.get(&index) {
+            if let Some(SeparateChunk { object, from, bytes }) = asides.get(&index) {
                 pieces.extend(Span::at(*from, *bytes).map(|span| Piece::Of(*object, span)));
                 index += 1;
                 continue;

@@ -7,7 +7,7 @@ use http::{HeaderMap, Method, Uri};
 use serde::{Deserialize, Serialize};
 
 use super::refusal::Refusal;
-use crate::authority::{Denied, Presented, Standing, origin};
+use crate::authority::{Denied, Identity, Presented, origin};
 use crate::catalogue::Owner;
 use crate::core::SurfaceId;
 use crate::core::query::Query;
@@ -106,15 +106,15 @@ fn configured(settings: &StreamUpload, token: &str) -> Option<User> {
 async fn known(app: &Service, token: &str) -> Result<User, Refusal> {
     let roles = &app.node.config().user_system.role_quotas;
     match app.authority.judge(&Presented::anywhere(token), None, roles).await {
-        Ok(caller) => match &caller.standing {
-            Standing::Person(person) => Ok(User {
+        Ok(caller) => match &caller.identity {
+            Identity::Person(person) => Ok(User {
                 key: format!("person:{}", person.user.id),
                 owner: Owner::Person(person.user.id),
                 quota: person.quota.max_storage_size,
             }),
-            Standing::Token { .. } => Ok(User::named(format!("token:{}", escaped(caller.who.as_str())), None)),
+            Identity::Token { .. } => Ok(User::named(format!("token:{}", escaped(caller.who.as_str())), None)),
             // An open node asks nobody; this surface does.
-            Standing::Open => Err(Refusal::InvalidToken),
+            Identity::Open => Err(Refusal::InvalidToken),
         },
         Err(Denied::Unauthorized) => Err(Refusal::InvalidToken),
         Err(Denied::TooMany(too_many)) => Err(too_many.into()),

@@ -12,9 +12,9 @@ use rustix::process::Signal;
 
 use super::*;
 use crate::catalogue::tests::{record, told};
-use crate::catalogue::{Held, NotKept};
+use crate::catalogue::{Held, WriteError};
 use crate::core::SurfaceId;
-use mirror::Batch;
+use dirty_set::Batch;
 use server::{Server, until};
 
 /// One attempt, with room for a loaded machine; nobody waits without an end.
@@ -31,7 +31,7 @@ impl Place {
         Self { server, state: tempfile::tempdir().unwrap() }
     }
 
-    fn open(&self) -> Beginning {
+    fn open(&self) -> Snapshot {
         open(&self.server.url(), self.state.path()).unwrap()
     }
 
@@ -41,7 +41,7 @@ impl Place {
     }
 
     fn key(&self, name: &str) -> String {
-        format!("etransfer:2:{{{}}}:{name}", Anchor::load_or_make(self.state.path()).unwrap().name())
+        format!("etransfer:2:{{{}}}:{name}", HighWaterMarkFile::load_or_make(self.state.path()).unwrap().name())
     }
 }
 
@@ -53,15 +53,15 @@ fn put(byte: u8, version: u64) -> Change {
     Change::Put(Box::new(record(id(byte), version)))
 }
 
-fn write(opened: &Beginning, changes: Vec<Change>) -> Result<(), NotKept> {
+fn write(opened: &Snapshot, changes: Vec<Change>) -> Result<(), WriteError> {
     let since = Instant::now();
-    let outcome = told(opened.keeper.write(changes));
+    let outcome = told(opened.backend.write(changes));
     assert!(since.elapsed() < LIMIT, "an asker waited {:?}", since.elapsed());
     outcome
 }
 
 /// Until a change is accepted again, without a restart.
-fn recover(opened: &Beginning) {
+fn recover(opened: &Snapshot) {
     until("the catalogue is written again", || write(opened, Vec::new()).ok());
 }
 
@@ -184,10 +184,10 @@ fn p15_a_paused_server_is_a_slow_one() {
     let opened = place.open();
     let _: () = place.server.ask("CLIENT PAUSE 3500 ALL");
     assert!(write(&opened, vec![put(1, 1)]).is_err());
-    assert!(opened.keeper.fare().is_failing);
+    assert!(opened.backend.health().is_failing);
     recover(&opened);
-    let fare = opened.keeper.fare();
-    assert!(!fare.is_failing && fare.failures > 0 && fare.commits.count() > 0, "{fare:?}");
+    let health = opened.backend.health();
+    assert!(!health.is_failing && health.failures > 0 && health.commits.count() > 0, "{health:?}");
     drop(opened);
     assert_eq!(place.holds(), BTreeMap::from([(1, 1)]));
 }
@@ -197,21 +197,21 @@ fn p15_a_paused_server_is_a_slow_one() {
 fn p15_a_late_attempt_changes_nothing() {
     let place = Place::new(Server::start());
     let mut link = Link::new(&place.server.url(), "node").unwrap();
-    let mut tenure = link.take_over("run", Mark::default()).unwrap();
-    let mut late = tenure.clone();
+    let mut lease = link.take_over("run", HighWaterMark::default()).unwrap();
+    let mut late = lease.clone();
     let batch = |puts: Vec<Change>| {
-        let mut mirror = Mirror::new(&Held::default());
-        mirror.note(puts);
-        mirror.take().unwrap()
+        let mut dirty_set = DirtySet::new(&Held::default());
+        dirty_set.note(puts);
+        dirty_set.take().unwrap()
     };
-    assert_eq!(link.write(&batch(vec![put(1, 2)]), &mut tenure), Ok(true));
+    assert_eq!(link.write(&batch(vec![put(1, 2)]), &mut lease), Ok(true));
     assert_eq!(link.write(&batch(vec![put(1, 1)]), &mut late), Ok(false));
     let found = link.look().unwrap();
     let whole = Batch { is_everything: true, ..batch(vec![put(1, 3)]) };
-    assert_eq!(link.write(&batch(vec![put(2, 1)]), &mut tenure), Ok(true));
-    assert_eq!(link.replace(&whole, &mut tenure.clone(), &found), Ok(false), "something happened since it looked");
+    assert_eq!(link.write(&batch(vec![put(2, 1)]), &mut lease), Ok(true));
+    assert_eq!(link.replace(&whole, &mut lease.clone(), &found), Ok(false), "something happened since it looked");
     let found = link.look().unwrap();
-    assert_eq!(link.replace(&whole, &mut tenure, &found), Ok(true));
+    assert_eq!(link.replace(&whole, &mut lease, &found), Ok(true));
     let held = link.read().unwrap();
     assert_eq!(held.records, [record(id(1), 3)].into_iter().collect());
 }
@@ -269,7 +269,7 @@ fn more_changes_than_one_script_takes_are_written_in_one_step_too() {
         bytes[..8].copy_from_slice(&number.to_le_bytes());
         Change::Put(Box::new(record(ObjectId::from_bytes(bytes), number)))
     });
-    told(opened.keeper.write(many.collect())).unwrap();
+    told(opened.backend.write(many.collect())).unwrap();
     drop(opened);
     let opened = place.open();
     assert_eq!(opened.records.len(), crate::bounds::REDIS_SEPARATE_MAX + 101);
@@ -280,12 +280,12 @@ fn more_changes_than_one_script_takes_are_written_in_one_step_too() {
 
 #[test]
 fn p16_the_queue_is_bounded_and_what_is_refused_is_kept() {
-    let desk = Desk::new(Mirror::new(&Held::default()));
-    let waiting: Vec<Commit> = (0..crate::bounds::REDIS_QUEUE_MAX).map(|_| desk.leave(Vec::new())).collect();
-    assert!(told(desk.leave(vec![put(1, 1)])).is_err());
-    let turn = desk.next(Duration::ZERO);
+    let commit_queue = CommitQueue::new(DirtySet::new(&Held::default()));
+    let waiting: Vec<Commit> = (0..crate::bounds::REDIS_QUEUE_MAX).map(|_| commit_queue.leave(Vec::new())).collect();
+    assert!(told(commit_queue.leave(vec![put(1, 1)])).is_err());
+    let turn = commit_queue.next(Duration::ZERO);
     assert_eq!(turn.batch.as_ref().unwrap().puts.len(), 1);
-    desk.settle(turn, Ok(()));
+    commit_queue.settle(turn, Ok(()));
     assert!(waiting.into_iter().all(|commit| told(commit).is_ok()));
 }
 

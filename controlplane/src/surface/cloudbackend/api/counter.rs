@@ -54,12 +54,12 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::catalogue::Beginning;
+    use crate::catalogue::Snapshot;
     use crate::config::Config;
 
     #[tokio::test]
     async fn no_number_comes_twice() {
-        let node = Node::new(Arc::new(Config::defaults()), Beginning::of_memory());
+        let node = Node::new(Arc::new(Config::defaults()), Snapshot::of_memory());
         let mut given = Vec::new();
         for _ in 0..2 {
             let mut counter = Counter::lock(&node, "a").await;

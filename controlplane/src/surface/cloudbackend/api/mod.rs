@@ -1,13 +1,13 @@
 //! What every call of the JSON API has (CONTRACT.md §A2): a route, an account, a body, fields of its answer.
 //!
-//! * [`route`] what a path and a method name · [`asked`] one request, with what handlers ask of it · [`body`] what it brings
+//! * [`route`] what a path and a method name · [`context`] one request, with what handlers ask of it · [`body`] what it brings
 //! * [`refusal`] everything that is refused, with its words · [`texts`] what is said when it is not
 //! * [`counter`] numbers that are given out once · [`failures`] who guessed wrong how often
 //!
 //! Must stay true: a request is authenticated before its body is asked for; every answer is JSON and every page may read it.
 
-pub mod asked;
 pub mod body;
+pub mod context;
 pub mod counter;
 pub mod failures;
 pub mod refusal;
@@ -20,7 +20,7 @@ use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use serde_json::{Value, json};
 
-pub use self::asked::Asked;
+pub use self::context::RequestContext;
 pub use self::refusal::Refusal;
 use self::route::Route;
 use super::{drive, drop, user};
@@ -55,7 +55,7 @@ pub async fn handle(app: &Service, mounted: &Mounted, request: Request) -> Decis
 }
 
 async fn decide(app: &Service, mounted: &Mounted, route: Route, request: Request) -> Result<Decision, Refusal> {
-    let mut asked = Asked {
+    let mut context = RequestContext {
         app,
         config: app.node.config(),
         mounted,
@@ -65,21 +65,21 @@ async fn decide(app: &Service, mounted: &Mounted, route: Route, request: Request
         body: Value::Null,
     };
     if !route.is_open() {
-        asked.account()?;
+        context.account()?;
     }
-    asked.body = match body::read(app, request).await {
+    context.body = match body::read(app, request).await {
         Ok(body) => body?,
         // A grant: the body comes with the next call.
         Err(decision) => return Ok(decision),
     };
-    let is_fit = asked.body.is_object() || (route.takes_array() && asked.body.is_array());
+    let is_fit = context.body.is_object() || (route.takes_array() && context.body.is_array());
     if !is_fit {
         return Err(Refusal::Shape);
     }
     match route {
-        Route::User(route) => user::handle(&asked, route).await,
-        Route::Drive(route) => drive::handle(&asked, route).await,
-        Route::Drop(route) => drop::handle(&asked, route).await,
+        Route::User(route) => user::handle(&context, route).await,
+        Route::Drive(route) => drive::handle(&context, route).await,
+        Route::Drop(route) => drop::handle(&context, route).await,
     }
     .map(Decision::from)
 }

@@ -10,7 +10,7 @@ use http::{HeaderValue, Method, StatusCode};
 use serde_json::{Map, Value, json};
 
 use crate::authority::guesses::TooMany;
-use crate::catalogue::NotKept;
+use crate::catalogue::WriteError;
 use crate::surface::cloudbackend::settings::Language;
 use crate::surface::cloudbackend::{drive, drop};
 use crate::surface::password::Busy;
@@ -170,8 +170,8 @@ fn invalid_token(message: &str) -> Body {
 }
 
 /// Nothing happened, and it may work in a moment.
-impl From<NotKept> for Refusal {
-    fn from(error: NotKept) -> Self {
+impl From<WriteError> for Refusal {
+    fn from(error: WriteError) -> Self {
         if error.is_full { Self::NodeFull } else { Self::Away }
     }
 }

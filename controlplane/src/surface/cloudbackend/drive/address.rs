@@ -13,7 +13,7 @@ use http::HeaderMap;
 use crate::config::Config;
 use crate::config::surfaces::host::bare;
 use crate::line::meta::Meta;
-use crate::surface::cloudbackend::api::Asked;
+use crate::surface::cloudbackend::api::RequestContext;
 use crate::surface::cloudbackend::oss::key::Key;
 use crate::surface::cloudbackend::settings::CloudBackend;
 use crate::surface::link;
@@ -31,8 +31,8 @@ pub struct Address {
 
 impl Address {
     /// For the client of a request.
-    pub fn of_request(asked: &Asked<'_>) -> Self {
-        Self::of(&asked.config, &asked.meta, &asked.headers, &asked.mounted.prefix)
+    pub fn of_request(context: &RequestContext<'_>) -> Self {
+        Self::of(&context.config, &context.meta, &context.headers, &context.mounted.prefix)
     }
 
     /// For a request that came to `prefix`.

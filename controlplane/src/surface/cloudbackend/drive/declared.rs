@@ -110,7 +110,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::catalogue::Beginning;
+    use crate::catalogue::Snapshot;
     use crate::config::Config;
 
     fn declared(ends_ms: u64) -> Declared {
@@ -125,7 +125,7 @@ mod tests {
 
     #[tokio::test]
     async fn a5_an_id_is_good_once_for_its_user_until_it_ends() {
-        let node = Node::new(Arc::new(Config::defaults()), Beginning::of_memory());
+        let node = Node::new(Arc::new(Config::defaults()), Snapshot::of_memory());
         let later = node.clock.now_ms() + 60_000;
         let (open, ended) = (with(&node, 7, later).await, with(&node, 7, 5).await);
         assert_eq!(open.to_string().len(), 32);
@@ -142,7 +142,7 @@ mod tests {
 
     #[tokio::test]
     async fn p16_one_user_has_so_many_open_ids() {
-        let node = Node::new(Arc::new(Config::defaults()), Beginning::of_memory());
+        let node = Node::new(Arc::new(Config::defaults()), Snapshot::of_memory());
         let later = node.clock.now_ms() + 60_000;
         let other = with(&node, 8, later).await;
         let mut first = None;

@@ -92,11 +92,11 @@ mod tests {
 
     use super::*;
     use crate::catalogue::tests::record;
-    use crate::catalogue::{Beginning, Owner};
+    use crate::catalogue::{Owner, Snapshot};
     use crate::config::Config;
 
     async fn node(keys: &[&Key]) -> Node {
-        let node = Node::new(Arc::new(Config::defaults()), Beginning::of_memory());
+        let node = Node::new(Arc::new(Config::defaults()), Snapshot::of_memory());
         for key in keys {
             let mut record = record(node.new_id(), 5);
             record.surface = SurfaceId::CloudBackend;

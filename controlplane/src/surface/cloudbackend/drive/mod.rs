@@ -37,9 +37,9 @@ pub use self::refusal::Refusal;
 pub use self::route::Route;
 use self::store::Drive;
 pub use self::store::owner_of;
-use super::api::{self, Asked};
+use super::api::{self, RequestContext};
 use super::user::Account;
-use crate::catalogue::NotKept;
+use crate::catalogue::WriteError;
 use crate::node::key_locks::KeyGuard;
 use crate::node::{Edit, Node};
 
@@ -47,20 +47,20 @@ use crate::node::{Edit, Node};
 const COUNTER: &str = "file";
 
 /// One call to its answer.
-pub async fn handle(asked: &Asked<'_>, route: Route) -> Result<Response, api::Refusal> {
+pub async fn handle(context: &RequestContext<'_>, route: Route) -> Result<Response, api::Refusal> {
     match route {
-        Route::All => list::all(asked),
-        Route::One(id) => list::one(asked, id),
-        Route::List => list::list(asked),
-        Route::NewFolder => folder::make(asked).await,
-        Route::Delete(id) => delete::delete(asked, id).await,
-        Route::Update(id) => update::update(asked, id).await,
-        Route::Download(id) => download::download(asked, id).await,
-        Route::StorageInfo => space::info(asked),
-        Route::Recalculate => space::recalculate(asked).await,
-        Route::PlainToken => token::plain(asked),
-        Route::Token => token::announced(asked).await,
-        Route::Uploaded => uploaded::uploaded(asked).await,
+        Route::All => list::all(context),
+        Route::One(id) => list::one(context, id),
+        Route::List => list::list(context),
+        Route::NewFolder => folder::make(context).await,
+        Route::Delete(id) => delete::delete(context, id).await,
+        Route::Update(id) => update::update(context, id).await,
+        Route::Download(id) => download::download(context, id).await,
+        Route::StorageInfo => space::info(context),
+        Route::Recalculate => space::recalculate(context).await,
+        Route::PlainToken => token::plain(context),
+        Route::Token => token::announced(context).await,
+        Route::Uploaded => uploaded::uploaded(context).await,
     }
 }
 
@@ -75,7 +75,7 @@ pub fn record(node: &Node, user: u64, id: u64) -> Option<Item> {
 }
 
 /// Takes everything an account has away.
-pub async fn remove_all(node: &Node, user: u64) -> Result<(), NotKept> {
+pub async fn remove_all(node: &Node, user: u64) -> Result<(), WriteError> {
     let drive = Drive::of(node, user);
     let _alone = drive.lock().await;
     delete::erase(node, drive, &drive.items()).await.map(drop)
@@ -98,7 +98,7 @@ impl<'n> Room<'n> {
 }
 
 /// Forgets upload ids that ended.
-pub async fn sweep(node: &Node) -> Result<(), NotKept> {
+pub async fn sweep(node: &Node) -> Result<(), WriteError> {
     node.edit(declared::erase_ended(node, Edit::default())).await
 }
 

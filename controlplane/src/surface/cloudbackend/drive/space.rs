@@ -8,12 +8,12 @@ use serde_json::json;
 use super::item::Item;
 use super::store::Drive;
 use crate::node::Edit;
-use crate::surface::cloudbackend::api::{self, Asked, told};
+use crate::surface::cloudbackend::api::{self, RequestContext, told};
 
 /// What is used and what is left.
-pub fn info(asked: &Asked<'_>) -> Result<Response, api::Refusal> {
-    let account = asked.account()?;
-    let used = Drive::of(asked.node(), account.id).used();
+pub fn info(context: &RequestContext<'_>) -> Result<Response, api::Refusal> {
+    let account = context.account()?;
+    let used = Drive::of(context.node(), account.id).used();
     let body = json!({
         "quota": account.quota,
         "used_space": used,
@@ -25,12 +25,12 @@ pub fn info(asked: &Asked<'_>) -> Result<Response, api::Refusal> {
 }
 
 /// Adds all files up anew.
-pub async fn recalculate(asked: &Asked<'_>) -> Result<Response, api::Refusal> {
-    let account = asked.account()?;
-    let drive = Drive::of(asked.node(), account.id);
+pub async fn recalculate(context: &RequestContext<'_>) -> Result<Response, api::Refusal> {
+    let account = context.account()?;
+    let drive = Drive::of(context.node(), account.id);
     let _alone = drive.lock().await;
     let (old, new) = (drive.used(), drive.items().iter().map(Item::size).fold(0, u64::saturating_add));
-    asked.node().edit(drive.put_used(Edit::default(), new)).await?;
+    context.node().edit(drive.put_used(Edit::default(), new)).await?;
     let difference = i64::try_from(i128::from(new) - i128::from(old)).unwrap_or(i64::MIN);
     let body = json!({
         "old_used_space": old,

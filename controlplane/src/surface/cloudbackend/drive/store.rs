@@ -115,12 +115,12 @@ mod tests {
     use super::super::item::Content;
     use super::super::path::FolderPath;
     use super::*;
-    use crate::catalogue::Beginning;
+    use crate::catalogue::Snapshot;
     use crate::config::Config;
 
     #[tokio::test]
     async fn a_drive_lists_its_own_items_by_id() {
-        let node = Node::new(Arc::new(Config::defaults()), Beginning::of_memory());
+        let node = Node::new(Arc::new(Config::defaults()), Snapshot::of_memory());
         let folder = |id, name: &str| Item {
             id,
             name: name.into(),
@@ -144,7 +144,7 @@ mod tests {
 
     #[tokio::test]
     async fn p9_bytes_that_cannot_be_read_count_as_full() {
-        let node = Node::new(Arc::new(Config::defaults()), Beginning::of_memory());
+        let node = Node::new(Arc::new(Config::defaults()), Snapshot::of_memory());
         node.edit(Edit::default().write(SURFACE, "u/0000000000000001", "much")).await.unwrap();
         assert_eq!(Drive::of(&node, 1).used(), u64::MAX);
     }

@@ -12,7 +12,7 @@ use super::refusal::Refusal;
 use super::store::Drive;
 use crate::node::Edit;
 use crate::surface::cloudbackend::api::texts::Text;
-use crate::surface::cloudbackend::api::{self, Asked, told};
+use crate::surface::cloudbackend::api::{self, RequestContext, told};
 use crate::surface::cloudbackend::basis::Basis;
 use crate::surface::cloudbackend::oss::policy::{self, Policy};
 use crate::surface::cloudbackend::oss::signature::KeyPair;
@@ -22,16 +22,16 @@ use crate::surface::cloudbackend::user::Account;
 const SLACK_MIN: u64 = 1 << 20;
 
 /// A token for any file up to the configured size.
-pub fn plain(asked: &Asked<'_>) -> Result<Response, api::Refusal> {
-    let account = asked.account()?;
-    let token = token(asked, &account, asked.cloud().max_file_size.0);
-    Ok(told(StatusCode::OK, json!({"token": token, "message": asked.say(Text::TokenMade)})))
+pub fn plain(context: &RequestContext<'_>) -> Result<Response, api::Refusal> {
+    let account = context.account()?;
+    let token = token(context, &account, context.cloud().max_file_size.0);
+    Ok(told(StatusCode::OK, json!({"token": token, "message": context.say(Text::TokenMade)})))
 }
 
 /// A token for one file that is announced, with an upload id.
-pub async fn announced(asked: &Asked<'_>) -> Result<Response, api::Refusal> {
-    let account = asked.account()?;
-    let (name, size) = (asked.member("file_name"), asked.member("file_size"));
+pub async fn announced(context: &RequestContext<'_>) -> Result<Response, api::Refusal> {
+    let account = context.account()?;
+    let (name, size) = (context.member("file_name"), context.member("file_size"));
     let is_there = |value: &&Value| !matches!(value, Value::Bool(false)) && value.as_u64() != Some(0) && *value != "";
     let (Some(name), Some(size)) = (name.filter(is_there), size.filter(is_there)) else {
         return Err(Refusal::NoNameOrSize.into());
@@ -40,16 +40,16 @@ pub async fn announced(asked: &Asked<'_>) -> Result<Response, api::Refusal> {
     let member = |name, value, read: fn(&Value) -> Result<String, Fault>| {
         read(value).map_err(|fault| Refusal::field(name, fault))
     };
-    let drive = Drive::of(asked.node(), account.id);
+    let drive = Drive::of(context.node(), account.id);
     let _alone = drive.lock().await;
     let declared = Declared {
         name: member("file_name", name, fields::text)?,
         size,
-        content_type: match asked.member("content_type").filter(|value| *value != "") {
+        content_type: match context.member("content_type").filter(|value| *value != "") {
             Some(value) => member("content_type", value, fields::text)?,
             None => "application/octet-stream".to_owned(),
         },
-        ends_ms: asked.now_ms().saturating_add(asked.cloud().upload_id_seconds.saturating_mul(1000)),
+        ends_ms: context.now_ms().saturating_add(context.cloud().upload_id_seconds.saturating_mul(1000)),
     };
     if size == 0 {
         return Err(Refusal::NoNameOrSize.into());
@@ -57,18 +57,18 @@ pub async fn announced(asked: &Asked<'_>) -> Result<Response, api::Refusal> {
     if drive.used().saturating_add(size) > account.quota {
         return Err(Refusal::NoSpace.into());
     }
-    let id = UploadId::draw(asked.node(), account.id);
-    asked.node().edit(declared.put(asked.node(), id, Edit::default())).await?;
-    let mut token = token(asked, &account, with_slack(size));
+    let id = UploadId::draw(context.node(), account.id);
+    context.node().edit(declared.put(context.node(), id, Edit::default())).await?;
+    let mut token = token(context, &account, with_slack(size));
     token["declared_file_size"] = size.into();
-    let body = json!({"token": token, "upload_id": id.to_string(), "message": asked.say(Text::TokenMade)});
+    let body = json!({"token": token, "upload_id": id.to_string(), "message": context.say(Text::TokenMade)});
     Ok(told(StatusCode::OK, body))
 }
 
-fn token(asked: &Asked<'_>, account: &Account, max: u64) -> Value {
-    let (cloud, address) = (asked.cloud(), Address::of_request(asked));
+fn token(context: &RequestContext<'_>, account: &Account, max: u64) -> Value {
+    let (cloud, address) = (context.cloud(), Address::of_request(context));
     let (pair, prefix) = (KeyPair::of(cloud), account.prefix());
-    let ends_ms = asked.now_ms().saturating_add(cloud.policy_seconds.saturating_mul(1000));
+    let ends_ms = context.now_ms().saturating_add(cloud.policy_seconds.saturating_mul(1000));
     let policy = Policy::write(ends_ms, &cloud.bucket, &prefix, max, Basis::of_account(account));
     json!({
         "accessid": pair.id,

@@ -19,7 +19,7 @@ use super::tree::{self, Misplaced};
 use super::uploaded::may_register;
 use crate::node::Edit;
 use crate::surface::cloudbackend::api::texts::Text;
-use crate::surface::cloudbackend::api::{self, Asked, told};
+use crate::surface::cloudbackend::api::{self, RequestContext, told};
 use crate::surface::cloudbackend::oss::key::Key;
 
 /// What changes; `None`: it stays.
@@ -39,17 +39,19 @@ struct Object {
 }
 
 /// Changes a record.
-pub async fn update(asked: &Asked<'_>, id: u64) -> Result<Response, api::Refusal> {
-    let account = asked.account()?;
-    let node = asked.node();
-    let drive = own(asked, account.id, id, Doing::Update)?;
+pub async fn update(context: &RequestContext<'_>, id: u64) -> Result<Response, api::Refusal> {
+    let account = context.account()?;
+    let node = context.node();
+    let drive = own(context, account.id, id, Doing::Update)?;
     let _alone = drive.lock().await;
     let before = drive.item(id).ok_or(Refusal::NoFile(Doing::Update))?;
-    let members = asked.body().as_object().ok_or(api::Refusal::Shape)?;
-    let change = Change::read(members, &before, &Address::of_request(asked)).map_err(Refusal::ChangedFields)?;
+    let members = context.body().as_object().ok_or(api::Refusal::Shape)?;
+    let change = Change::read(members, &before, &Address::of_request(context)).map_err(Refusal::ChangedFields)?;
     let mut held = Held::hold(node, change.objects(&before).cloned().collect()).await;
     let size = match &change.object {
-        Some(object) => may_register(asked, &account, &held, &object.key).map_err(|fault| changed("oss_url", fault))?,
+        Some(object) => {
+            may_register(context, &account, &held, &object.key).map_err(|fault| changed("oss_url", fault))?
+        }
         None => before.size(),
     };
     let used = drive.used().saturating_sub(before.size()).saturating_add(size);
@@ -58,7 +60,7 @@ pub async fn update(asked: &Asked<'_>, id: u64) -> Result<Response, api::Refusal
     }
     let objects = (before.key().cloned(), change.object.as_ref().map(|object| object.key.clone()));
     if let (Some(old), Some(new)) = objects {
-        held.release(&old, id, asked.now_ms());
+        held.release(&old, id, context.now_ms());
         held.refer(&new, id);
     }
     let after = change.applied(&before, size);
@@ -66,7 +68,7 @@ pub async fn update(asked: &Asked<'_>, id: u64) -> Result<Response, api::Refusal
     let followed = tree::follow(&before, &after, all).map_err(misplaced)?;
     let edit = followed.iter().chain([&after]).fold(Edit::default(), |edit, item| drive.put(edit, item));
     node.edit(drive.put_used(held.put(edit), used)).await?;
-    Ok(told(StatusCode::OK, json!({"file": after.told(account.id), "message": asked.say(Text::FileUpdated)})))
+    Ok(told(StatusCode::OK, json!({"file": after.told(account.id), "message": context.say(Text::FileUpdated)})))
 }
 
 impl Change {

@@ -27,7 +27,7 @@ use crate::audit;
 use crate::core::SurfaceId;
 use crate::node::Edit;
 use crate::surface::cloudbackend::api::counter::Counter;
-use crate::surface::cloudbackend::api::{self, Asked, told};
+use crate::surface::cloudbackend::api::{self, RequestContext, told};
 use crate::surface::cloudbackend::drop;
 use crate::surface::cloudbackend::oss::key::Key;
 use crate::surface::cloudbackend::user::Account;
@@ -49,17 +49,17 @@ struct Object {
 }
 
 /// Registers what was uploaded.
-pub async fn uploaded(asked: &Asked<'_>) -> Result<Response, api::Refusal> {
-    let node = asked.node();
-    let drive = Drive::of(node, asked.account()?.id);
+pub async fn uploaded(context: &RequestContext<'_>) -> Result<Response, api::Refusal> {
+    let node = context.node();
+    let drive = Drive::of(node, context.account()?.id);
     let _alone = drive.lock().await;
     // Of an account that went while this waited nothing is left behind.
-    let account = asked.account()?;
-    let elements = match asked.body() {
+    let account = context.account()?;
+    let elements = match context.body() {
         Value::Array(elements) => elements.as_slice(),
         one => std::slice::from_ref(one),
     };
-    let (wanted, ids) = read_all(asked, account.id, elements)?;
+    let (wanted, ids) = read_all(context, account.id, elements)?;
     let keys = wanted.iter().filter_map(|wanted| wanted.object.as_ref()).map(|object| object.key.clone());
     let mut held = Held::hold(node, keys.collect()).await;
 
@@ -67,13 +67,13 @@ pub async fn uploaded(asked: &Asked<'_>) -> Result<Response, api::Refusal> {
     let mut items = Vec::with_capacity(wanted.len());
     let mut used = drive.used();
     for wanted in wanted {
-        let item = item(asked, &account, &held, counter.take(), wanted)?;
+        let item = item(context, &account, &held, counter.take(), wanted)?;
         used = used.saturating_add(item.size());
         items.push(item);
     }
     if used > account.quota && used > drive.used() {
         drop(counter);
-        discard(asked, &account, &held).await?;
+        discard(context, &account, &held).await?;
         return Err(Refusal::NoSpaceAfterUpload.into());
     }
     let mut edit = ids.iter().fold(counter.write(Edit::default()), |edit, id| id.erase(edit));
@@ -94,24 +94,24 @@ pub async fn uploaded(asked: &Asked<'_>) -> Result<Response, api::Refusal> {
 }
 
 /// The bytes of an object, when the account may have it as a file. It is held.
-pub fn may_register(asked: &Asked<'_>, account: &Account, held: &Held<'_>, key: &Key) -> Result<u64, Fault> {
+pub fn may_register(context: &RequestContext<'_>, account: &Account, held: &Held<'_>, key: &Key) -> Result<u64, Fault> {
     let size = held.size(key).ok_or(Fault::NoObject)?;
     let is_own = key.as_str().starts_with(&account.prefix());
-    let is_granted = || held.files(key).is_some_and(|files| drop::is_granted(asked, account.id, files));
+    let is_granted = || held.files(key).is_some_and(|files| drop::is_granted(context, account.id, files));
     if is_own || is_granted() { Ok(size) } else { Err(Fault::NoObject) }
 }
 
 /// All elements, and the upload ids that are used up by them.
 fn read_all(
-    asked: &Asked<'_>,
+    context: &RequestContext<'_>,
     user: u64,
     elements: &[Value],
 ) -> Result<(Vec<Wanted>, BTreeSet<UploadId>), api::Refusal> {
-    let address = Address::of_request(asked);
+    let address = Address::of_request(context);
     let mut ids = BTreeSet::new();
     let mut read = |element: &Value| {
         let members = element.as_object().ok_or(api::Refusal::Shape)?;
-        let declared = declared(asked, user, members)?;
+        let declared = declared(context, user, members)?;
         let wanted = Wanted::read(members, declared.as_ref().map(|(_, declared)| declared), &address)?;
         // Good once, also within one call.
         if declared.is_some_and(|(id, _)| !ids.insert(id)) {
@@ -125,12 +125,12 @@ fn read_all(
 
 /// What an `upload_id` stands for.
 fn declared(
-    asked: &Asked<'_>,
+    context: &RequestContext<'_>,
     user: u64,
     members: &Map<String, Value>,
 ) -> Result<Option<(UploadId, Declared)>, Refusal> {
     let Some(id) = members.get("upload_id").filter(|id| !id.is_null() && *id != "") else { return Ok(None) };
-    let found = Declared::find(asked.node(), user, id.as_str().unwrap_or_default());
+    let found = Declared::find(context.node(), user, id.as_str().unwrap_or_default());
     let found = found.map_err(|why| match why {
         NoUploadId::Unknown => Refusal::NoUploadId,
         NoUploadId::Foreign => Refusal::ForeignUploadId,
@@ -183,21 +183,27 @@ fn or_told(members: &mut Members<'_>, name: &'static str, told: Option<String>) 
 }
 
 /// What the element becomes.
-fn item(asked: &Asked<'_>, account: &Account, held: &Held<'_>, id: u64, wanted: Wanted) -> Result<Item, Refusal> {
+fn item(
+    context: &RequestContext<'_>,
+    account: &Account,
+    held: &Held<'_>,
+    id: u64,
+    wanted: Wanted,
+) -> Result<Item, Refusal> {
     let content = match wanted.object {
         None => Content::Folder,
         Some(Object { content_type, url, key }) => {
-            let size = may_register(asked, account, held, &key).map_err(|fault| Refusal::field("oss_url", fault))?;
+            let size = may_register(context, account, held, &key).map_err(|fault| Refusal::field("oss_url", fault))?;
             Content::File { content_type, size, key, oss_url: url }
         }
     };
-    Ok(Item { id, name: wanted.name, path: wanted.path, created_ms: asked.now_ms(), content })
+    Ok(Item { id, name: wanted.name, path: wanted.path, created_ms: context.now_ms(), content })
 }
 
 /// What the account has no room for, and nobody else needs, goes.
-async fn discard(asked: &Asked<'_>, account: &Account, held: &Held<'_>) -> Result<(), api::Refusal> {
+async fn discard(context: &RequestContext<'_>, account: &Account, held: &Held<'_>) -> Result<(), api::Refusal> {
     let objects = held.unused(&account.prefix());
-    asked.node().edit(objects.iter().fold(Edit::default(), |edit, id| edit.delete(*id))).await?;
+    context.node().edit(objects.iter().fold(Edit::default(), |edit, id| edit.delete(*id))).await?;
     for object in objects {
         audit::surface(SurfaceId::CloudBackend, &account.username, audit::DELETE, object);
     }

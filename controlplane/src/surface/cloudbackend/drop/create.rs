@@ -13,7 +13,7 @@ use crate::node::{Edit, Node};
 use crate::surface::cloudbackend::api::body::{boolean, integer};
 use crate::surface::cloudbackend::api::counter::Counter;
 use crate::surface::cloudbackend::api::texts::Text;
-use crate::surface::cloudbackend::api::{self, Asked, told};
+use crate::surface::cloudbackend::api::{self, RequestContext, told};
 use crate::surface::cloudbackend::drive;
 use crate::surface::cloudbackend::settings::CloudBackend;
 use crate::surface::cloudbackend::user::Account;
@@ -37,21 +37,21 @@ struct Wanted<'a> {
 }
 
 /// A share of files of one's own.
-pub async fn create(asked: &Asked<'_>) -> Result<Response, api::Refusal> {
-    let (node, cloud, user) = (asked.node(), asked.cloud(), asked.account()?.id);
-    let files = files(asked.member("files"), cloud.share_max_files)?;
+pub async fn create(context: &RequestContext<'_>) -> Result<Response, api::Refusal> {
+    let (node, cloud, user) = (context.node(), context.cloud(), context.account()?.id);
+    let files = files(context.member("files"), cloud.share_max_files)?;
     if files.iter().any(|id| drive::record(node, user, *id).is_none()) {
         return Err(Refusal::ForeignFiles.into());
     }
-    let wanted = Wanted::read(&asked.body, cloud)?;
+    let wanted = Wanted::read(&context.body, cloud)?;
     let phc = match wanted.password {
-        Some(password) => Some(asked.app.passwords.hash(Purpose::Share, password).await?),
+        Some(password) => Some(context.app.passwords.hash(Purpose::Share, password).await?),
         None => None,
     };
     let _account = Account::lock(node, user).await;
     // Of an account that went while this waited nothing is left behind.
-    asked.account()?;
-    let now_ms = asked.now_ms();
+    context.account()?;
+    let now_ms = context.now_ms();
     let mut share = Share {
         id: 0,
         user,
@@ -69,7 +69,7 @@ pub async fn create(asked: &Asked<'_>) -> Result<Response, api::Refusal> {
         Some(code) => add(node, &mut share, code, phc.as_deref()).await?,
         None => add_drawn(node, &mut share, cloud.share_generated_code_length, phc.as_deref()).await?,
     }
-    let body = json!({"drop": share.told(now_ms), "message": asked.say(Text::ShareMade)});
+    let body = json!({"drop": share.told(now_ms), "message": context.say(Text::ShareMade)});
     Ok(told(StatusCode::CREATED, body))
 }
 

@@ -23,8 +23,8 @@ pub use self::refusal::Refusal;
 pub use self::route::Route;
 use self::share::{Share, Subject};
 pub use self::visit::may_download;
-use super::api::{self, Asked};
-use crate::catalogue::NotKept;
+use super::api::{self, RequestContext};
+use crate::catalogue::WriteError;
 use crate::node::{Edit, Node};
 use crate::surface::cloudbackend::Service;
 
@@ -35,25 +35,25 @@ pub fn gives(node: &Node, share: u64, file: u64, now_ms: Option<u64>) -> bool {
 }
 
 /// One call to its answer.
-pub async fn handle(asked: &Asked<'_>, route: Route) -> Result<Response, api::Refusal> {
+pub async fn handle(context: &RequestContext<'_>, route: Route) -> Result<Response, api::Refusal> {
     match route {
-        Route::List => own::list(asked),
-        Route::Show(id) => own::show(asked, id),
-        Route::Create => create::create(asked).await,
-        Route::Get => visit::get(asked).await,
-        Route::Delete(id) => own::delete(asked, id).await,
+        Route::List => own::list(context),
+        Route::Show(id) => own::show(context, id),
+        Route::Create => create::create(context).await,
+        Route::Get => visit::get(context).await,
+        Route::Delete(id) => own::delete(context, id).await,
     }
 }
 
 /// Whether account `id` had a live share with one of these files: those an object is
 /// ([`Stored::files`](crate::surface::cloudbackend::oss::stored::Stored::files)).
-pub fn is_granted(asked: &Asked<'_>, id: u64, files: &BTreeSet<u64>) -> bool {
-    let shares = Subject::Account(id).shares(asked.node(), asked.now_ms());
+pub fn is_granted(context: &RequestContext<'_>, id: u64, files: &BTreeSet<u64>) -> bool {
+    let shares = Subject::Account(id).shares(context.node(), context.now_ms());
     shares.iter().any(|share| share.files.iter().any(|file| files.contains(file)))
 }
 
 /// Ends all shares of an account.
-pub async fn remove_all(node: &Node, user: u64) -> Result<(), NotKept> {
+pub async fn remove_all(node: &Node, user: u64) -> Result<(), WriteError> {
     for share in Share::all_of(node, user) {
         own::end(node, &share).await?;
     }

@@ -6,23 +6,23 @@ use serde_json::{Map, Value, json};
 
 use super::refusal::Refusal;
 use super::share::Share;
-use crate::catalogue::NotKept;
+use crate::catalogue::WriteError;
 use crate::node::{Edit, Node};
 use crate::surface::cloudbackend::api::texts::Text;
-use crate::surface::cloudbackend::api::{self, Asked, told};
+use crate::surface::cloudbackend::api::{self, RequestContext, told};
 
 /// `GET /drop/`
-pub fn list(asked: &Asked<'_>) -> Result<Response, api::Refusal> {
-    let shares = Share::all_of(asked.node(), asked.account()?.id);
-    Ok(told(StatusCode::OK, shares.iter().map(|share| share.told(asked.now_ms())).collect()))
+pub fn list(context: &RequestContext<'_>) -> Result<Response, api::Refusal> {
+    let shares = Share::all_of(context.node(), context.account()?.id);
+    Ok(told(StatusCode::OK, shares.iter().map(|share| share.told(context.now_ms())).collect()))
 }
 
 /// `GET /drop/{id}/`: its members, and the whole as `drop`. CONTRACT.md §A2: the front end unwraps what has a `code` at
 /// the top.
-pub fn show(asked: &Asked<'_>, id: u64) -> Result<Response, api::Refusal> {
-    let user = asked.account()?.id;
-    let share = Share::read(asked.node(), id).filter(|share| share.user == user).ok_or(api::Refusal::NotFound)?;
-    let drop = share.told(asked.now_ms());
+pub fn show(context: &RequestContext<'_>, id: u64) -> Result<Response, api::Refusal> {
+    let user = context.account()?.id;
+    let share = Share::read(context.node(), id).filter(|share| share.user == user).ok_or(api::Refusal::NotFound)?;
+    let drop = share.told(context.now_ms());
     let mut body: Map<String, Value> = drop.as_object().cloned().unwrap_or_default();
     body.remove("code");
     body.insert("drop".to_owned(), drop);
@@ -30,8 +30,8 @@ pub fn show(asked: &Asked<'_>, id: u64) -> Result<Response, api::Refusal> {
 }
 
 /// `POST /drop/{id}/delete/`
-pub async fn delete(asked: &Asked<'_>, id: u64) -> Result<Response, api::Refusal> {
-    let (node, user) = (asked.node(), asked.account()?.id);
+pub async fn delete(context: &RequestContext<'_>, id: u64) -> Result<Response, api::Refusal> {
+    let (node, user) = (context.node(), context.account()?.id);
     let share = Share::read(node, id).ok_or(Refusal::NothingToDelete)?;
     if share.user != user {
         return Err(Refusal::NotYours.into());
@@ -39,11 +39,11 @@ pub async fn delete(asked: &Asked<'_>, id: u64) -> Result<Response, api::Refusal
     if !end(node, &share).await? {
         return Err(Refusal::NothingToDelete.into());
     }
-    Ok(told(StatusCode::OK, json!({"message": asked.say(Text::ShareDeleted)})))
+    Ok(told(StatusCode::OK, json!({"message": context.say(Text::ShareDeleted)})))
 }
 
 /// Ends a share; `false`: somebody else did.
-pub async fn end(node: &Node, share: &Share) -> Result<bool, NotKept> {
+pub async fn end(node: &Node, share: &Share) -> Result<bool, WriteError> {
     let _code = Share::lock_code(node, &share.code).await;
     let _alone = Share::lock(node, share.id).await;
     let Some(share) = Share::read(node, share.id) else { return Ok(false) };

@@ -236,7 +236,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::catalogue::Beginning;
+    use crate::catalogue::Snapshot;
     use crate::config::Config;
 
     fn share(id: u64, code: &str, ends_ms: u64) -> Share {
@@ -257,7 +257,7 @@ mod tests {
 
     #[tokio::test]
     async fn a7_a_code_belongs_to_the_last_share_that_took_it() {
-        let node = Node::new(Arc::new(Config::defaults()), Beginning::of_memory());
+        let node = Node::new(Arc::new(Config::defaults()), Snapshot::of_memory());
         let later = node.clock.now_ms() + 60_000;
         let (old, new) = (share(1, "x", 5), share(2, "x", later));
         node.edit(old.create(Some("phc"), Edit::default())).await.unwrap();
@@ -275,7 +275,7 @@ mod tests {
 
     #[tokio::test]
     async fn a6_grants_end_with_their_share() {
-        let node = Node::new(Arc::new(Config::defaults()), Beginning::of_memory());
+        let node = Node::new(Arc::new(Config::defaults()), Snapshot::of_memory());
         let now = node.clock.now_ms();
         let (account, address) = (Subject::Account(7), Subject::Address(IpAddr::from([1, 2, 3, 4])));
         let mut edit = Edit::default();

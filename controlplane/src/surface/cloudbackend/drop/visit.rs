@@ -14,7 +14,7 @@ use super::share::{Share, Subject};
 use crate::node::Edit;
 use crate::surface::cloudbackend::api::failures::{Limit, Whose};
 use crate::surface::cloudbackend::api::texts::Text;
-use crate::surface::cloudbackend::api::{self, Asked, told};
+use crate::surface::cloudbackend::api::{self, RequestContext, told};
 use crate::surface::cloudbackend::drive;
 use crate::surface::password::Purpose;
 
@@ -24,47 +24,48 @@ const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3600);
 
 /// `POST /drop/get-drop/`
-pub async fn get(asked: &Asked<'_>) -> Result<Response, api::Refusal> {
-    let code = asked.text("code").filter(|code| !code.is_empty()).ok_or(Refusal::NoCode)?;
-    let (share, subject) = enter(asked, code).await?;
-    let share = count(asked, &share, subject).await?;
-    let files = share.files.iter().filter_map(|id| drive::record(asked.node(), share.user, *id));
+pub async fn get(context: &RequestContext<'_>) -> Result<Response, api::Refusal> {
+    let code = context.text("code").filter(|code| !code.is_empty()).ok_or(Refusal::NoCode)?;
+    let (share, subject) = enter(context, code).await?;
+    let share = count(context, &share, subject).await?;
+    let files = share.files.iter().filter_map(|id| drive::record(context.node(), share.user, *id));
     let files: Vec<Value> = files.map(|file| file.told(share.user)).collect();
-    let body = json!({"drop": share.told(asked.now_ms()), "files": files, "message": asked.say(Text::ShareFound)});
+    let body = json!({"drop": share.told(context.now_ms()), "files": files, "message": context.say(Text::ShareFound)});
     Ok(told(StatusCode::OK, body))
 }
 
 /// The share with `code`, by which whoever asks may download file `file`. Without a grant the access counts.
-pub async fn may_download(asked: &Asked<'_>, code: &str, file: u64) -> Result<u64, api::Refusal> {
-    let (share, subject) = enter(asked, code).await?;
-    let item = drive::record(asked.node(), share.user, file).filter(|_| share.files.contains(&file));
+pub async fn may_download(context: &RequestContext<'_>, code: &str, file: u64) -> Result<u64, api::Refusal> {
+    let (share, subject) = enter(context, code).await?;
+    let item = drive::record(context.node(), share.user, file).filter(|_| share.files.contains(&file));
     if item.ok_or(Refusal::NotInShare)?.is_folder() {
         return Err(drive::Refusal::FolderDownload.into());
     }
-    if !subject.is_some_and(|subject| share.is_granted(asked.node(), subject)) {
-        count(asked, &share, subject).await?;
+    if !subject.is_some_and(|subject| share.is_granted(context.node(), subject)) {
+        count(context, &share, subject).await?;
     }
     Ok(share.id)
 }
 
 /// Checks 2 to 6; who it is, if that can be told.
-async fn enter(asked: &Asked<'_>, code: &str) -> Result<(Share, Option<Subject>), api::Refusal> {
-    let guess = Guess::begin(asked, code)?;
-    let Some(share) = Share::by_code(asked.node(), code) else {
+async fn enter(context: &RequestContext<'_>, code: &str) -> Result<(Share, Option<Subject>), api::Refusal> {
+    let guess = Guess::begin(context, code)?;
+    let Some(share) = Share::by_code(context.node(), code) else {
         guess.count_address();
         return Err(Refusal::Unknown.into());
     };
-    if share.is_expired(asked.now_ms()) {
+    if share.is_expired(context.now_ms()) {
         return Err(Refusal::Expired.into());
     }
-    let account = asked.maybe_account();
+    let account = context.maybe_account();
     if share.require_login && account.is_none() {
         return Err(Refusal::LoginNeeded.into());
     }
     if share.has_password {
-        let password = asked.text("password").filter(|password| !password.is_empty()).ok_or(Refusal::WrongPassword)?;
-        let phc = share.password(asked.node());
-        let is_right = asked.app.passwords.verify(Purpose::Share, password, phc.as_deref()).await?;
+        let password =
+            context.text("password").filter(|password| !password.is_empty()).ok_or(Refusal::WrongPassword)?;
+        let phc = share.password(context.node());
+        let is_right = context.app.passwords.verify(Purpose::Share, password, phc.as_deref()).await?;
         // Of guesses made in parallel no more are judged than of those made one by one.
         guess.check()?;
         if !is_right {
@@ -74,14 +75,14 @@ async fn enter(asked: &Asked<'_>, code: &str) -> Result<(Share, Option<Subject>)
     }
     let subject = match account {
         Some(account) => Some(Subject::Account(account.id)),
-        None => asked.client().map(Subject::Address),
+        None => context.client().map(Subject::Address),
     };
     Ok((share, subject))
 }
 
 /// CONTRACT.md §A6 check 7, and the count.
-async fn count(asked: &Asked<'_>, share: &Share, subject: Option<Subject>) -> Result<Share, api::Refusal> {
-    let node = asked.node();
+async fn count(context: &RequestContext<'_>, share: &Share, subject: Option<Subject>) -> Result<Share, api::Refusal> {
+    let node = context.node();
     let _alone = Share::lock(node, share.id).await;
     let mut share = Share::read(node, share.id).ok_or(Refusal::Unknown)?;
     if share.is_exhausted() {
@@ -94,7 +95,7 @@ async fn count(asked: &Asked<'_>, share: &Share, subject: Option<Subject>) -> Re
 
 /// A code, and maybe a password, that somebody tries.
 struct Guess<'a> {
-    asked: &'a Asked<'a>,
+    context: &'a RequestContext<'a>,
     address: Option<Whose>,
     of_address: Limit,
     share: Whose,
@@ -102,13 +103,13 @@ struct Guess<'a> {
 }
 
 impl<'a> Guess<'a> {
-    fn begin(asked: &'a Asked<'a>, code: &str) -> Result<Self, Refusal> {
-        let cloud = asked.cloud();
+    fn begin(context: &'a RequestContext<'a>, code: &str) -> Result<Self, Refusal> {
+        let cloud = context.cloud();
         let lock = Some(Duration::from_secs(cloud.share_lock_seconds));
         let is_locked = cloud.share_lock_seconds > 0;
         let guess = Self {
-            asked,
-            address: asked.client().map(Whose::Address),
+            context,
+            address: context.client().map(Whose::Address),
             of_address: Limit { max: cloud.share_failures_per_minute, window: MINUTE, lock: None },
             share: Whose::Name(code.to_owned()),
             of_share: Limit {
@@ -122,7 +123,7 @@ impl<'a> Guess<'a> {
     }
 
     fn check(&self) -> Result<(), Refusal> {
-        let failures = &self.asked.app.shares;
+        let failures = &self.context.app.shares;
         let address = self.address.iter().map(|address| (address, self.of_address));
         address
             .chain([(&self.share, self.of_share)])
@@ -131,13 +132,13 @@ impl<'a> Guess<'a> {
 
     fn count_address(&self) {
         if let Some(address) = &self.address {
-            self.asked.app.shares.count(address.clone(), self.of_address);
+            self.context.app.shares.count(address.clone(), self.of_address);
         }
     }
 
     /// The code is one: nobody else's memory is filled with others.
     fn count_both(&self) {
         self.count_address();
-        self.asked.app.shares.count(self.share.clone(), self.of_share);
+        self.context.app.shares.count(self.share.clone(), self.of_share);
     }
 }

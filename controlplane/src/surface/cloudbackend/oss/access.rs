@@ -91,7 +91,7 @@ mod tests {
     /// 2030-01-01T00:00:00Z
     const EXPIRES_MS: u64 = 1_893_456_000_000;
 
-    fn asked(fields: &[(&str, &str)], query: &str, verb: &str, now_ms: u64) -> Result<(), Refusal> {
+    fn requested(fields: &[(&str, &str)], query: &str, verb: &str, now_ms: u64) -> Result<(), Refusal> {
         let field = |(name, value): &(&str, &str)| {
             (HeaderName::try_from(*name).unwrap(), HeaderValue::try_from(*value).unwrap())
         };
@@ -132,12 +132,12 @@ mod tests {
             ("Signature=x", 0, "AccessDenied"),
             ("", 0, "AccessDenied"),
         ] {
-            assert_eq!(code(asked(&[], query, "GET", now_ms)), outcome, "{query} at {now_ms}");
+            assert_eq!(code(requested(&[], query, "GET", now_ms)), outcome, "{query} at {now_ms}");
         }
         for verb in ["HEAD", "PUT", "DELETE"] {
-            assert_eq!(code(asked(&[], good, verb, 0)), "WrongSignature", "{verb}");
+            assert_eq!(code(requested(&[], good, verb, 0)), "WrongSignature", "{verb}");
         }
-        assert_eq!(code(asked(&[("authorization", "OSS id:x")], good, "GET", 0)), "InvalidArgument");
+        assert_eq!(code(requested(&[("authorization", "OSS id:x")], good, "GET", 0)), "InvalidArgument");
     }
 
     #[test]
@@ -166,7 +166,7 @@ mod tests {
             (vec![("authorization", "OSS2 AccessKeyId:id,Signature:x"), ("date", date)], now_ms, "InvalidArgument"),
             (vec![("authorization", "OSS4-HMAC-SHA256 Credential=id"), ("date", date)], now_ms, "InvalidArgument"),
         ] {
-            assert_eq!(code(asked(&fields, "", "GET", now_ms)), outcome, "{fields:?} at {now_ms}");
+            assert_eq!(code(requested(&fields, "", "GET", now_ms)), outcome, "{fields:?} at {now_ms}");
         }
     }
 }

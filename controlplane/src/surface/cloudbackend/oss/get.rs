@@ -7,12 +7,12 @@ use etransfer_contract::grant::{Act, Field, Serve};
 use http::header::{ETAG, LAST_MODIFIED};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 
-use super::asked::{Asked, Version};
 use super::call::Call;
 use super::disposition;
 use super::objects::{self, Object};
 use super::parameters::Parameters;
 use super::refusal::Refusal;
+use super::requested::{Requested, Version};
 use super::stored::{Headers, value};
 use crate::audit;
 use crate::clock::imf;
@@ -36,18 +36,18 @@ pub fn get(call: &Call<'_>) -> Result<Decision, Refusal> {
     let record = entry.record;
     let (size, etag, modified_ms) = (record.length.unwrap_or(0), stored.etag(), record.created_ms);
     let is_head = call.head.method == Method::HEAD;
-    let asked = match Asked::of(&call.head.headers, Version { etag: &etag, modified_ms, size }) {
+    let requested = match Requested::of(&call.head.headers, Version { etag: &etag, modified_ms, size }) {
         // RFC 9110 §14.2: a range means nothing to HEAD.
-        Asked::Part | Asked::Unsatisfiable if is_head => Asked::Whole,
-        asked => asked,
+        Requested::Part | Requested::Unsatisfiable if is_head => Requested::Whole,
+        requested => requested,
     };
     let mut fields = words(stored.headers.clone(), call.parameters())?;
-    match asked {
-        Asked::Failed => return Err(Refusal::PreconditionFailed),
-        Asked::Unsatisfiable => return Err(Refusal::InvalidRange { size }),
-        Asked::NotModified => return Ok(not_modified(&etag, modified_ms).into()),
-        Asked::Part => {}
-        Asked::Whole => fields.push(field("x-oss-hash-crc64ecma", stored.crc64.to_string())),
+    match requested {
+        Requested::Failed => return Err(Refusal::PreconditionFailed),
+        Requested::Unsatisfiable => return Err(Refusal::InvalidRange { size }),
+        Requested::NotModified => return Ok(not_modified(&etag, modified_ms).into()),
+        Requested::Part => {}
+        Requested::Whole => fields.push(field("x-oss-hash-crc64ecma", stored.crc64.to_string())),
     }
     if !is_head {
         audit::surface(SurfaceId::CloudBackend, call.who(call.key()?), audit::DOWNLOAD, record.id);
@@ -56,7 +56,7 @@ pub fn get(call: &Call<'_>) -> Result<Decision, Refusal> {
         }
     }
     // A range that counts as none must not be read by the data plane either.
-    let chunk = Span::new(0, size).filter(|_| asked == Asked::Whole);
+    let chunk = Span::new(0, size).filter(|_| requested == Requested::Whole);
     let serve = Serve { chunk, judged: true, ..delivery::complete(record.id, size, etag, modified_ms, fields) };
     Ok(Decision::grant(&call.app.node, Act::Serve(serve)))
 }

@@ -3,7 +3,7 @@
 //! * [`call`] a request taken apart · [`place`], [`key`], [`parameters`] what its target says · [`operation`]
 //!   what it asks for
 //! * [`access`] who may, [`signature`] what is signed · [`fields`], [`policy`], [`condition`] forms and what they may say
-//! * [`post`], [`put`] content comes in, [`arrival`] and becomes an object · [`get`], [`asked`], [`disposition`] it goes out
+//! * [`post`], [`put`] content comes in, [`arrival`] and becomes an object · [`get`], [`requested`], [`disposition`] it goes out
 //! * [`objects`] the catalogue, [`stored`] what is kept beside the bytes
 //! * [`refusal`] every refusal, [`xml`] how it is written
 //!
@@ -12,7 +12,6 @@
 
 mod access;
 mod arrival;
-mod asked;
 mod call;
 mod condition;
 mod disposition;
@@ -27,6 +26,7 @@ pub mod policy;
 mod post;
 mod put;
 mod refusal;
+mod requested;
 pub mod signature;
 pub mod stored;
 mod xml;

@@ -97,13 +97,13 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::catalogue::Beginning;
+    use crate::catalogue::Snapshot;
     use crate::catalogue::tests::record;
     use crate::config::Config;
 
     /// A node with one object: made long ago, in use by these files, released at that time.
     async fn node(files: &[u64], released_ms: Option<u64>) -> (Node, Key) {
-        let node = Node::new(Arc::new(Config::defaults()), Beginning::of_memory());
+        let node = Node::new(Arc::new(Config::defaults()), Snapshot::of_memory());
         let key = Key::new("alice//a.txt").unwrap();
         let mut record = record(node.new_id(), 5);
         record.surface = SurfaceId::CloudBackend;

@@ -5,7 +5,7 @@ use http::header::{CONTENT_RANGE, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderValue, StatusCode};
 
 use super::xml;
-use crate::catalogue::NotKept;
+use crate::catalogue::WriteError;
 use crate::catalogue::principal::{Crowded, RETRY_CROWDED_S};
 
 /// Why a request is refused.
@@ -179,8 +179,8 @@ impl Refusal {
     }
 }
 
-impl From<NotKept> for Refusal {
-    fn from(error: NotKept) -> Self {
+impl From<WriteError> for Refusal {
+    fn from(error: WriteError) -> Self {
         if error.is_full { Self::NoSpace } else { Self::Unavailable }
     }
 }

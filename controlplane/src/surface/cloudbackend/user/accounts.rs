@@ -9,34 +9,34 @@ use super::{Account, session, settings};
 use crate::audit;
 use crate::core::SurfaceId;
 use crate::node::Edit;
-use crate::surface::cloudbackend::api::{Asked, Refusal, told};
+use crate::surface::cloudbackend::api::{Refusal, RequestContext, told};
 use crate::surface::cloudbackend::{drive, drop};
 
 /// `GET /user/`
-pub fn list(asked: &Asked<'_>) -> Result<Response, Refusal> {
-    check_admin(asked)?;
-    let all = Account::all(asked.node());
-    Ok(told(StatusCode::OK, all.iter().map(|account| account.told(asked.node(), asked.cloud())).collect()))
+pub fn list(context: &RequestContext<'_>) -> Result<Response, Refusal> {
+    check_admin(context)?;
+    let all = Account::all(context.node());
+    Ok(told(StatusCode::OK, all.iter().map(|account| account.told(context.node(), context.cloud())).collect()))
 }
 
 /// `GET /user/{id}/`
-pub fn show(asked: &Asked<'_>, id: u64) -> Result<Response, Refusal> {
-    Ok(told(StatusCode::OK, visible(asked, id)?.told(asked.node(), asked.cloud())))
+pub fn show(context: &RequestContext<'_>, id: u64) -> Result<Response, Refusal> {
+    Ok(told(StatusCode::OK, visible(context, id)?.told(context.node(), context.cloud())))
 }
 
 /// `PUT` and `PATCH /user/{id}/`: what is absent stays.
-pub async fn change(asked: &Asked<'_>, id: u64) -> Result<Response, Refusal> {
-    let account = visible(asked, id)?;
+pub async fn change(context: &RequestContext<'_>, id: u64) -> Result<Response, Refusal> {
+    let account = visible(context, id)?;
     let mut faults = Faults::default();
-    let display_name = asked
+    let display_name = context
         .member("display_name")
-        .and_then(|_| faults.sift("display_name", fit::display_name(&asked.body, &account.username)));
-    let email = match asked.body.get("email") {
+        .and_then(|_| faults.sift("display_name", fit::display_name(&context.body, &account.username)));
+    let email = match context.body.get("email") {
         None => None,
-        Some(_) => faults.sift("email", fit::required(&asked.body, "email").and_then(fit::email)),
+        Some(_) => faults.sift("email", fit::required(&context.body, "email").and_then(fit::email)),
     };
     faults.check()?;
-    settings::change(asked, id, display_name, email).await.map_err(|refusal| match refusal {
+    settings::change(context, id, display_name, email).await.map_err(|refusal| match refusal {
         Refusal::EmailTaken => taken(),
         other => other,
     })
@@ -44,9 +44,9 @@ pub async fn change(asked: &Asked<'_>, id: u64) -> Result<Response, Refusal> {
 
 /// `DELETE /user/{id}/`. In this order, so that one that was cut short is done again: nobody gets in any more; what the
 /// account had goes; it goes itself.
-pub async fn delete(asked: &Asked<'_>, id: u64) -> Result<Response, Refusal> {
-    check_admin(asked)?;
-    let node = asked.node();
+pub async fn delete(context: &RequestContext<'_>, id: u64) -> Result<Response, Refusal> {
+    check_admin(context)?;
+    let node = context.node();
     let _alone = Account::lock(node, id).await;
     let mut account = Account::read(node, id).ok_or(Refusal::NotFound)?;
     {
@@ -57,21 +57,21 @@ pub async fn delete(asked: &Asked<'_>, id: u64) -> Result<Response, Refusal> {
     drop::remove_all(node, id).await?;
     drive::remove_all(node, id).await?;
     node.edit(account.remove(Edit::default())).await?;
-    audit::act_on(SurfaceId::CloudBackend, &asked.account()?.username, "delete account", &account.username);
+    audit::act_on(SurfaceId::CloudBackend, &context.account()?.username, "delete account", &account.username);
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 
-fn visible(asked: &Asked<'_>, id: u64) -> Result<Account, Refusal> {
-    let caller = asked.account()?;
+fn visible(context: &RequestContext<'_>, id: u64) -> Result<Account, Refusal> {
+    let caller = context.account()?;
     if caller.id == id {
         return Ok(caller);
     }
-    let account = Account::read(asked.node(), id).filter(|_| caller.is_admin(asked.cloud()));
+    let account = Account::read(context.node(), id).filter(|_| caller.is_admin(context.cloud()));
     account.ok_or(Refusal::NotFound)
 }
 
-fn check_admin(asked: &Asked<'_>) -> Result<(), Refusal> {
-    if asked.account()?.is_admin(asked.cloud()) { Ok(()) } else { Err(Refusal::Forbidden) }
+fn check_admin(context: &RequestContext<'_>) -> Result<(), Refusal> {
+    if context.account()?.is_admin(context.cloud()) { Ok(()) } else { Err(Refusal::Forbidden) }
 }
 
 /// On this route a taken address is a fault of its member.

@@ -19,7 +19,7 @@ use http::{Method, StatusCode};
 
 pub use self::account::Account;
 use super::api::route::{get, id, is_get, post};
-use super::api::{Asked, Refusal, told};
+use super::api::{Refusal, RequestContext, told};
 
 /// Counter of accounts; its lock is also that of names and addresses.
 const COUNTER: &str = "user";
@@ -99,20 +99,20 @@ impl Route {
 }
 
 /// One call to its answer.
-pub async fn handle(asked: &Asked<'_>, route: Route) -> Result<Response, Refusal> {
+pub async fn handle(context: &RequestContext<'_>, route: Route) -> Result<Response, Refusal> {
     match route {
-        Route::Register => register::register(asked).await,
-        Route::Login => login::login(asked).await,
-        Route::Refresh => login::refresh(asked).await,
-        Route::Logout => login::logout(asked).await,
-        Route::Profile => Ok(told(StatusCode::OK, asked.account()?.told(asked.node(), asked.cloud()))),
-        Route::ChangePassword => settings::change_password(asked).await,
-        Route::UpdateDisplayName => settings::update_display_name(asked).await,
-        Route::UpdateEmail => settings::update_email(asked).await,
-        Route::List => accounts::list(asked),
-        Route::Show(id) => accounts::show(asked, id),
-        Route::Change(id) => accounts::change(asked, id).await,
-        Route::Delete(id) => accounts::delete(asked, id).await,
+        Route::Register => register::register(context).await,
+        Route::Login => login::login(context).await,
+        Route::Refresh => login::refresh(context).await,
+        Route::Logout => login::logout(context).await,
+        Route::Profile => Ok(told(StatusCode::OK, context.account()?.told(context.node(), context.cloud()))),
+        Route::ChangePassword => settings::change_password(context).await,
+        Route::UpdateDisplayName => settings::update_display_name(context).await,
+        Route::UpdateEmail => settings::update_email(context).await,
+        Route::List => accounts::list(context),
+        Route::Show(id) => accounts::show(context, id),
+        Route::Change(id) => accounts::change(context, id).await,
+        Route::Delete(id) => accounts::delete(context, id).await,
     }
 }
 

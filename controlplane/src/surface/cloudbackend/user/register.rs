@@ -12,7 +12,7 @@ use crate::audit;
 use crate::core::SurfaceId;
 use crate::node::{Edit, Node};
 use crate::surface::cloudbackend::api::counter::Counter;
-use crate::surface::cloudbackend::api::{Asked, Refusal, told};
+use crate::surface::cloudbackend::api::{Refusal, RequestContext, told};
 use crate::surface::cloudbackend::settings::CloudBackend;
 use crate::surface::password::Passwords;
 use crate::surface::password::Purpose;
@@ -29,25 +29,25 @@ pub struct Applicant {
 }
 
 /// `POST /user/register/`
-pub async fn register(asked: &Asked<'_>) -> Result<Response, Refusal> {
-    if !asked.cloud().registration {
+pub async fn register(context: &RequestContext<'_>) -> Result<Response, Refusal> {
+    if !context.cloud().registration {
         return Err(Refusal::Forbidden);
     }
-    let (attempts, client) = (&asked.app.registrations, asked.client());
+    let (attempts, client) = (&context.app.registrations, context.client());
     if let Some(seconds) = attempts.wait_s(client) {
         return Err(Refusal::TooManyLogins(seconds));
     }
     attempts.count(client);
     let mut faults = Faults::default();
-    let username = faults.sift("username", fit::required(&asked.body, "username").and_then(fit::username));
-    let password = faults.sift("password", fit::required(&asked.body, "password").and_then(fit::password));
-    let email = faults.sift("email", fit::required(&asked.body, "email").and_then(fit::email));
-    let display_name = faults.sift("display_name", fit::display_name(&asked.body, username.unwrap_or_default()));
+    let username = faults.sift("username", fit::required(&context.body, "username").and_then(fit::username));
+    let password = faults.sift("password", fit::required(&context.body, "password").and_then(fit::password));
+    let email = faults.sift("email", fit::required(&context.body, "email").and_then(fit::email));
+    let display_name = faults.sift("display_name", fit::display_name(&context.body, username.unwrap_or_default()));
     // An administrator's name is made by the operator alone; to anybody else it is as good as taken.
-    if username.is_some_and(|username| asked.cloud().names_admin(username)) {
+    if username.is_some_and(|username| context.cloud().names_admin(username)) {
         faults.note("username", NAME_TAKEN);
     }
-    note_taken(asked.node(), username, email.as_deref(), &mut faults);
+    note_taken(context.node(), username, email.as_deref(), &mut faults);
     faults.check()?;
     let (Some(username), Some(password), Some(email), Some(display_name)) = (username, password, email, display_name)
     else {
@@ -55,7 +55,7 @@ pub async fn register(asked: &Asked<'_>) -> Result<Response, Refusal> {
         return Err(Refusal::Failed);
     };
     let applicant = Applicant { username: username.to_owned(), display_name, email };
-    let (node, cloud) = (asked.node(), asked.cloud());
+    let (node, cloud) = (context.node(), context.cloud());
     let mut tokens = None;
     let with_session = |account: &Account, edit| {
         let (session, first) = session::begin(cloud, account.id, account.created_ms);
@@ -63,7 +63,7 @@ pub async fn register(asked: &Asked<'_>) -> Result<Response, Refusal> {
         session.write(edit)
     };
     let account =
-        create(node, cloud, &asked.app.passwords, (applicant, password, Purpose::Registration), with_session).await?;
+        create(node, cloud, &context.app.passwords, (applicant, password, Purpose::Registration), with_session).await?;
     audit::act(SurfaceId::CloudBackend, &account.username, "register");
     let user = account.told(node, cloud);
     let mut body = user.clone();

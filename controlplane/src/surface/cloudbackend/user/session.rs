@@ -17,7 +17,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::token::{Claims, Kind};
-use crate::catalogue::NotKept;
+use crate::catalogue::WriteError;
 use crate::core::SurfaceId;
 use crate::node::key_locks::KeyGuard;
 use crate::node::{Edit, Node};
@@ -89,7 +89,7 @@ pub fn begin(cloud: &CloudBackend, id: u64, now_ms: u64) -> (Session, Tokens) {
 }
 
 /// The pair for a refresh token that was signed here; `None`: it counts for nothing. The lock is held.
-pub async fn refresh(node: &Node, cloud: &CloudBackend, claims: &Claims) -> Result<Option<Tokens>, NotKept> {
+pub async fn refresh(node: &Node, cloud: &CloudBackend, claims: &Claims) -> Result<Option<Tokens>, WriteError> {
     let Some(mut session) = Session::of(node, claims) else { return Ok(None) };
     let now_ms = node.clock.now_ms();
     let reuse_ms = cloud.refresh_reuse_seconds.saturating_mul(1000);
@@ -112,7 +112,7 @@ pub fn is_open(node: &Node, claims: &Claims) -> bool {
 }
 
 /// Ends the session of a token, whichever of its tokens it is. The lock is held.
-pub async fn end(node: &Node, claims: &Claims) -> Result<(), NotKept> {
+pub async fn end(node: &Node, claims: &Claims) -> Result<(), WriteError> {
     match Session::of(node, claims) {
         Some(session) => node.edit(session.end(Edit::default())).await,
         None => Ok(()),
@@ -126,7 +126,7 @@ pub fn end_all(node: &Node, id: u64, edit: Edit) -> Edit {
 }
 
 /// Forgets sessions whose last token has expired; how many.
-pub async fn sweep(node: &Node) -> Result<usize, NotKept> {
+pub async fn sweep(node: &Node) -> Result<usize, WriteError> {
     let now = node.clock.now_ms() / 1000;
     let is_over = |text: &[u8]| {
         let session: Option<Session> = serde_json::from_slice(text).ok();
@@ -220,7 +220,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::catalogue::Beginning;
+    use crate::catalogue::Snapshot;
     use crate::config::Config;
 
     const REUSE_MS: u64 = 10_000;
@@ -269,7 +269,7 @@ mod tests {
     async fn section_4_a_stale_token_ends_its_session_and_no_other() {
         let config = config();
         let cloud = config.surfaces.of::<CloudBackend>().clone();
-        let node = Node::new(Arc::new(config), Beginning::of_memory());
+        let node = Node::new(Arc::new(config), Snapshot::of_memory());
         let now = node.clock.now_ms();
         let (session, first) = begin(&cloud, 7, now);
         let (other, others) = begin(&cloud, 7, now);
@@ -292,7 +292,7 @@ mod tests {
     async fn a7_sessions_go_when_their_last_token_has_expired() {
         let config = config();
         let cloud = config.surfaces.of::<CloudBackend>().clone();
-        let node = Node::new(Arc::new(config), Beginning::of_memory());
+        let node = Node::new(Arc::new(config), Snapshot::of_memory());
         let (now, week) = (node.clock.now_ms(), 7 * 86_400_000);
         for (issued, swept) in [(now, 0), (now - week + 60_000, 0), (now - week - 60_000, 1)] {
             let (session, _) = begin(&cloud, 7, issued);

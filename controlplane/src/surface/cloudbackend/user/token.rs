@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Account, session};
 use crate::authority::origin;
-use crate::surface::cloudbackend::api::{Asked, Refusal};
+use crate::surface::cloudbackend::api::{Refusal, RequestContext};
 use crate::surface::jwt;
 
 /// What a token is for.
@@ -37,22 +37,22 @@ pub struct Claims {
 }
 
 /// Whose access token this is, now.
-pub fn account(asked: &Asked<'_>, token: &str) -> Result<Account, Refusal> {
-    let claims = claims(asked, token).ok_or(Refusal::BadToken)?;
+pub fn account(context: &RequestContext<'_>, token: &str) -> Result<Account, Refusal> {
+    let claims = claims(context, token).ok_or(Refusal::BadToken)?;
     match claims.token_type {
         Kind::Refresh => return Err(Refusal::WrongTokenType),
         Kind::Access => {}
     }
-    of_claims(asked, &claims)
+    of_claims(context, &claims)
 }
 
 /// Whose session this is, while it lasts.
-fn of_claims(asked: &Asked<'_>, claims: &Claims) -> Result<Account, Refusal> {
-    let account = Account::read(asked.node(), claims.user_id).ok_or(Refusal::UserNotFound)?;
+fn of_claims(context: &RequestContext<'_>, claims: &Claims) -> Result<Account, Refusal> {
+    let account = Account::read(context.node(), claims.user_id).ok_or(Refusal::UserNotFound)?;
     if !account.is_active {
         return Err(Refusal::UserInactive);
     }
-    if !session::is_open(asked.node(), claims) {
+    if !session::is_open(context.node(), claims) {
         return Err(Refusal::BadToken);
     }
     origin::entered(format!("cloud:{}", account.id));
@@ -60,6 +60,6 @@ fn of_claims(asked: &Asked<'_>, claims: &Claims) -> Result<Account, Refusal> {
 }
 
 /// What a token says that was signed here and has not expired.
-pub fn claims(asked: &Asked<'_>, token: &str) -> Option<Claims> {
-    jwt::verify(asked.cloud().jwt_secret.expose().as_bytes(), token)
+pub fn claims(context: &RequestContext<'_>, token: &str) -> Option<Claims> {
+    jwt::verify(context.cloud().jwt_secret.expose().as_bytes(), token)
 }

@@ -6,8 +6,8 @@ use etransfer_contract::SpanSet;
 use etransfer_contract::counters::{AddressBytes, CoreCounters, CountersReport, Kind, Outcome};
 
 use super::*;
-use crate::catalogue::pulse::Fare;
-use crate::catalogue::{Beginning, Change, Commit, Keeper};
+use crate::catalogue::health::BackendHealth;
+use crate::catalogue::{Backend, Change, Commit, Snapshot};
 
 /// A poll of a data plane with two cores.
 fn poll(control_run: u64, degraded: Option<&str>) -> OrdersQuery {
@@ -64,17 +64,17 @@ async fn p14_readiness_names_what_is_missing_and_liveness_does_not_care() {
 #[tokio::test]
 async fn p7_a_catalogue_that_cannot_be_written_is_not_ready() {
     struct Full;
-    impl Keeper for Full {
+    impl Backend for Full {
         fn write(&self, _: Vec<Change>) -> Commit {
             Commit::Done
         }
-        fn fare(&self) -> Fare {
-            Fare { is_failing: true, ..Fare::default() }
+        fn health(&self) -> BackendHealth {
+            BackendHealth { is_failing: true, ..BackendHealth::default() }
         }
     }
     let mut node = Node::new(|_| {});
-    let beginning = Beginning { keeper: Box::new(Full), ..Beginning::of_memory() };
-    node.app.node = Arc::new(crate::node::Node::new(node.app.node.config(), beginning));
+    let snapshot = Snapshot { backend: Box::new(Full), ..Snapshot::of_memory() };
+    node.app.node = Arc::new(crate::node::Node::new(node.app.node.config(), snapshot));
     node.routes = Routes::of(&node.app);
     assert!(missing(&node).await.contains(&"catalogue".into()));
 }

@@ -8,27 +8,27 @@ use http::StatusCode;
 use super::{became, expires_ms, put};
 use crate::catalogue::Entry;
 use crate::line::decision::Decision;
-use crate::surface::pyblobserver::asked::Asked;
+use crate::surface::pyblobserver::context::RequestContext;
 use crate::surface::pyblobserver::refusal::Refusal;
 use crate::surface::pyblobserver::room;
 
 /// Appends.
-pub async fn append(asked: &Asked<'_>, user: &str, entry: &Entry) -> Result<Decision, Refusal> {
-    let head = AppendHead::parse(&asked.headers)?;
+pub async fn append(context: &RequestContext<'_>, user: &str, entry: &Entry) -> Result<Decision, Refusal> {
+    let head = AppendHead::parse(&context.headers)?;
     let record = &entry.record;
     if record.is_complete() {
-        return complete(asked, entry, &head);
+        return complete(context, entry, &head);
     }
-    let (node, settings) = (asked.node(), asked.settings());
-    let end = head.offset.saturating_add(asked.meta.body.length().unwrap_or(0));
-    if record.length.is_none() && head.length.unwrap_or(end).max(end) > asked.file_bytes_max() {
+    let (node, settings) = (context.node(), context.settings());
+    let end = head.offset.saturating_add(context.meta.body.length().unwrap_or(0));
+    if record.length.is_none() && head.length.unwrap_or(end).max(end) > context.file_bytes_max() {
         return Err(Refusal::FileTooLarge(settings.file_size_limit_mb));
     }
-    let length = record.length.or(head.length).unwrap_or_else(|| asked.file_bytes_max());
+    let length = record.length.or(head.length).unwrap_or_else(|| context.file_bytes_max());
     let rest = length.saturating_sub(entry.received());
-    let (ticket, bytes) = (node.ticket(), asked.meta.body.length());
+    let (ticket, bytes) = (node.ticket(), context.meta.body.length());
     // What is more than the upload may take is refused by the data plane, and nothing has to be promised for it.
-    let promise = room::reserve(node, ticket, bytes, rest, &asked.account(user)).await?;
+    let promise = room::reserve(node, ticket, bytes, rest, &context.account(user)).await?;
     if promise.is_cut && (bytes.is_some() || promise.bytes == 0) {
         node.unreserve(ticket);
         return Err(if head.offset == entry.contiguous() {
@@ -40,12 +40,12 @@ pub async fn append(asked: &Asked<'_>, user: &str, entry: &Entry) -> Result<Deci
     let append = Append {
         object: record.id,
         length: record.length,
-        length_max: Some(asked.file_bytes_max()),
+        length_max: Some(context.file_bytes_max()),
         parallel: false,
         budget: Some(promise.bytes),
         expires_after_s: None,
         expires_unix_ms: Some(expires_ms(record)),
-        completed: became(asked, record),
+        completed: became(context, record),
         created: None,
         rate: None,
     };
@@ -53,14 +53,14 @@ pub async fn append(asked: &Asked<'_>, user: &str, entry: &Entry) -> Result<Deci
 }
 
 /// Nothing at the end of a finished upload is what a client sends whose answer was lost.
-fn complete(asked: &Asked<'_>, entry: &Entry, head: &AppendHead) -> Result<Decision, Refusal> {
+fn complete(context: &RequestContext<'_>, entry: &Entry, head: &AppendHead) -> Result<Decision, Refusal> {
     let length = entry.contiguous();
-    if !asked.meta.body.is_empty() || head.offset != length {
+    if !context.meta.body.is_empty() || head.offset != length {
         return Err(misplaced(entry));
     }
     let mut response = StatusCode::NO_CONTENT.into_response();
     put(response.headers_mut(), vec![("Upload-Offset".to_owned(), length.to_string())]);
-    put(response.headers_mut(), became(asked, &entry.record));
+    put(response.headers_mut(), became(context, &entry.record));
     Ok(response.into())
 }
 

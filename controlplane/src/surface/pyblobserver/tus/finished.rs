@@ -5,7 +5,7 @@
 use etransfer_contract::ObjectId;
 
 use super::is_over;
-use crate::catalogue::NotKept;
+use crate::catalogue::WriteError;
 use crate::core::SurfaceId;
 use crate::node::{Edit, Look, Node};
 use crate::surface::pyblobserver::Service;
@@ -32,7 +32,7 @@ pub fn forgotten(user: &str, id: ObjectId, edit: Edit) -> Edit {
 }
 
 /// Counts what `user` finished, and ends what took too long.
-pub async fn count(app: &Service, user: &str) -> Result<(), NotKept> {
+pub async fn count(app: &Service, user: &str) -> Result<(), WriteError> {
     if app.node.docs_under(SurfaceId::PyBlobServer, &prefix(user)).is_empty() {
         return Ok(());
     }
@@ -41,7 +41,7 @@ pub async fn count(app: &Service, user: &str) -> Result<(), NotKept> {
 }
 
 /// As [`count`], for who holds the user's lock.
-pub async fn count_alone(node: &Node, user: &str) -> Result<(), NotKept> {
+pub async fn count_alone(node: &Node, user: &str) -> Result<(), WriteError> {
     let prefix = prefix(user);
     let open = node.docs_under(SurfaceId::PyBlobServer, &prefix);
     let ids: Vec<ObjectId> =

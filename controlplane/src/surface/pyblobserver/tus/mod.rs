@@ -17,7 +17,7 @@ use etransfer_contract::grant::Field;
 use etransfer_contract::{ObjectId, tus};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 
-use super::asked::Asked;
+use super::context::RequestContext;
 use super::file::{self, Detail};
 use super::refusal::Refusal;
 use crate::catalogue::{Entry, Record};
@@ -33,39 +33,39 @@ const AFTERGLOW: Duration = Duration::from_secs(3600);
 const EXTENSIONS: &str = "creation,creation-defer-length,creation-with-upload,expiration,termination";
 
 /// `/upload_tus`
-pub async fn collection(asked: &Asked<'_>) -> Result<Decision, Refusal> {
-    if asked.method == Method::OPTIONS {
-        return Ok(options(asked).into());
+pub async fn collection(context: &RequestContext<'_>) -> Result<Decision, Refusal> {
+    if context.method == Method::OPTIONS {
+        return Ok(options(context).into());
     }
-    create::create(asked).await
+    create::create(context).await
 }
 
 /// `/upload_tus/{id}`
-pub async fn upload(asked: &Asked<'_>, id: &str) -> Result<Decision, Refusal> {
-    if asked.method == Method::OPTIONS {
-        return Ok(options(asked).into());
+pub async fn upload(context: &RequestContext<'_>, id: &str) -> Result<Decision, Refusal> {
+    if context.method == Method::OPTIONS {
+        return Ok(options(context).into());
     }
-    let user = asked.user()?;
-    tus::version(&asked.headers)?;
-    let entry = find(asked.node(), &user, id).ok_or(Refusal::UploadNotFound)?;
-    if asked.method == Method::PATCH {
-        append::append(asked, &user, &entry).await
-    } else if asked.method == Method::DELETE {
-        state::delete(asked, &user, &entry).await
+    let user = context.user()?;
+    tus::version(&context.headers)?;
+    let entry = find(context.node(), &user, id).ok_or(Refusal::UploadNotFound)?;
+    if context.method == Method::PATCH {
+        append::append(context, &user, &entry).await
+    } else if context.method == Method::DELETE {
+        state::delete(context, &user, &entry).await
     } else {
-        Ok(state::head(asked, &entry))
+        Ok(state::head(context, &entry))
     }
 }
 
 /// What the server speaks; no token is needed to ask.
-fn options(asked: &Asked<'_>) -> Response {
+fn options(context: &RequestContext<'_>) -> Response {
     let mut response = StatusCode::NO_CONTENT.into_response();
     put(
         response.headers_mut(),
         vec![
             ("Tus-Version".to_owned(), tus::VERSION.to_owned()),
             ("Tus-Extension".to_owned(), EXTENSIONS.to_owned()),
-            ("Tus-Max-Size".to_owned(), asked.file_bytes_max().to_string()),
+            ("Tus-Max-Size".to_owned(), context.file_bytes_max().to_string()),
         ],
     );
     response
@@ -93,10 +93,10 @@ fn expires_ms(record: &Record) -> u64 {
 }
 
 /// What an upload became, on the answer that completes it.
-fn became(asked: &Asked<'_>, record: &Record) -> Vec<Field> {
+fn became(context: &RequestContext<'_>, record: &Record) -> Vec<Field> {
     vec![
         ("X-File-Id".to_owned(), record.key.clone()),
-        ("X-File-Url".to_owned(), format!("{}/s/{}", asked.base(), record.key)),
+        ("X-File-Url".to_owned(), format!("{}/s/{}", context.base(), record.key)),
     ]
 }
 

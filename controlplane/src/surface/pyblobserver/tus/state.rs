@@ -12,16 +12,16 @@ use crate::catalogue::Entry;
 use crate::core::SurfaceId;
 use crate::line::decision::Decision;
 use crate::node::Edit;
-use crate::surface::pyblobserver::asked::Asked;
+use crate::surface::pyblobserver::context::RequestContext;
 use crate::surface::pyblobserver::refusal::Refusal;
 use crate::surface::pyblobserver::user::User;
 
 /// How far an upload is; the data plane knows.
-pub fn head(asked: &Asked<'_>, entry: &Entry) -> Decision {
+pub fn head(context: &RequestContext<'_>, entry: &Entry) -> Decision {
     let record = &entry.record;
     let mut fields = metadata(record.metadata.as_deref());
     if record.is_complete() {
-        fields.extend(became(asked, record));
+        fields.extend(became(context, record));
     }
     let state = State {
         object: record.id,
@@ -31,7 +31,7 @@ pub fn head(asked: &Asked<'_>, entry: &Entry) -> Decision {
         created_unix_ms: record.created_ms,
         fields,
     };
-    Decision::grant(asked.node(), Act::State(state))
+    Decision::grant(context.node(), Act::State(state))
 }
 
 /// What the client gave, in valid form: some give values that are no base64, which are taken as they are.
@@ -46,16 +46,16 @@ fn metadata(raw: Option<&str>) -> Vec<Field> {
 }
 
 /// Ends an upload, or deletes the file it became. The record is gone, durably, before the bytes are.
-pub async fn delete(asked: &Asked<'_>, user: &str, entry: &Entry) -> Result<Decision, Refusal> {
+pub async fn delete(context: &RequestContext<'_>, user: &str, entry: &Entry) -> Result<Decision, Refusal> {
     let object = entry.record.id;
     {
-        let _alone = User::lock(asked.node(), user).await;
-        finished::count_alone(asked.node(), user).await?;
-        asked.node().edit(finished::forgotten(user, object, Edit::default()).delete(object)).await?;
+        let _alone = User::lock(context.node(), user).await;
+        finished::count_alone(context.node(), user).await?;
+        context.node().edit(finished::forgotten(user, object, Edit::default()).delete(object)).await?;
     }
     audit::surface(SurfaceId::PyBlobServer, user, audit::DELETE, object);
     let status = StatusCode::NO_CONTENT.as_u16();
-    Ok(Decision::grant(asked.node(), Act::Remove(Remove { object, status, fields: Vec::new(), body: String::new() })))
+    Ok(Decision::grant(context.node(), Act::Remove(Remove { object, status, fields: Vec::new(), body: String::new() })))
 }
 
 #[cfg(test)]

@@ -14,7 +14,7 @@ use super::{Job, Memo, Note, Service};
 use crate::app::App;
 use crate::authority::Authority;
 use crate::bounds::PIECES_MAX;
-use crate::catalogue::{Beginning, Docs, Record};
+use crate::catalogue::{Docs, Record, Snapshot};
 use crate::config::Config;
 use crate::core::SurfaceId;
 use crate::golden::{NAME, TIME, check_json, check_json_text, documents, object, put_documents};
@@ -24,8 +24,8 @@ fn golden(name: &str, about: &str) -> etransfer_tests::golden::Golden {
 }
 
 fn app(docs: Docs) -> (Service, watch::Sender<bool>) {
-    let beginning = Beginning { docs, ..Beginning::of_memory() };
-    let (app, stop) = App::for_tests_from(Config::defaults(), Authority::open(None), beginning);
+    let snapshot = Snapshot { docs, ..Snapshot::of_memory() };
+    let (app, stop) = App::for_tests_from(Config::defaults(), Authority::open(None), snapshot);
     (Service::of(&app), stop)
 }
 
@@ -89,7 +89,7 @@ async fn documents_are_stored_as_ever() {
     let key = job(NAME).key();
     for chunk in [
         arrived(0, 10, Some(30), object(0x11), Place::InPlace(object(0x11))),
-        arrived(20, 30, Some(30), object(0x14), Place::Aside),
+        arrived(20, 30, Some(30), object(0x14), Place::Separate),
         arrived(10, 20, Some(30), object(0x11), Place::InPlace(object(0x11))),
     ] {
         let before = store::read(&app, &key).unwrap();
@@ -109,9 +109,9 @@ async fn documents_are_stored_as_ever() {
 
 #[test]
 fn records_are_stored_as_ever() {
-    let whole = arrived(0, 10, None, object(0x11), Place::Aside);
+    let whole = arrived(0, 10, None, object(0x11), Place::Separate);
     let in_place = arrived(0, 10, Some(30), object(0x11), Place::InPlace(object(0x11)));
-    let aside = arrived(5, 10, Some(30), object(0x14), Place::Aside);
+    let aside = arrived(5, 10, Some(30), object(0x14), Place::Separate);
     let step = |arrived: &Arrived| accepted(&Name::default(), arrived);
     let record = |arrived: &Arrived| store::record_of("device1", NAME, &step(arrived), arrived);
     let all: Vec<(&str, Record)> = vec![
@@ -132,7 +132,7 @@ fn memos_are_sent_along_as_ever() {
     };
     let places = examples!(Place:
         Place::InPlace(_) => { "in place": Place::InPlace(object(0x12)) },
-        Place::Aside => { "aside": Place::Aside },
+        Place::Separate => { "aside": Place::Separate },
     );
     let coming: Vec<_> = places.into_iter().map(|(_, place)| coming(place)).collect();
     let building = |after: After| {

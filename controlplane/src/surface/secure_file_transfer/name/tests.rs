@@ -51,7 +51,7 @@ impl World {
         let place = self.name.plan(&chunk, opening, self.pieces_max)?;
         let object = match place {
             Place::InPlace(base) => base,
-            Place::Aside => self.draw(),
+            Place::Separate => self.draw(),
         };
         let at = if matches!(place, Place::InPlace(_)) { start } else { 0 };
         let bytes = self.objects.entry(object).or_default();

@@ -27,7 +27,7 @@ impl Bench {
     }
 
     fn on(disk: Arc<Counting>) -> Self {
-        let (app, stop) = App::for_tests_from(Config::defaults(), Authority::open(None), disk.beginning());
+        let (app, stop) = App::for_tests_from(Config::defaults(), Authority::open(None), disk.snapshot());
         Self { app: Service::of(&app), job: Job { device: "device1".into(), name: "a".into() }, disk, _stop: stop }
     }
 
@@ -55,7 +55,7 @@ impl Bench {
         let place = self.name().plan(&chunk, self.app.openings.base(&self.job.key(), &self.app.node), PIECES_MAX)?;
         let object = match place {
             Place::InPlace(base) => base,
-            Place::Aside => self.app.node.new_id(),
+            Place::Separate => self.app.node.new_id(),
         };
         let coming = Coming { chunk, object, place, is_second_try: false };
         let told = Told::Received { bytes, digests: Vec::new() };

@@ -30,7 +30,7 @@ impl Bench {
     }
 
     fn on(disk: Arc<Counting>) -> Self {
-        let (app, stop) = App::for_tests_from(Config::defaults(), Authority::open(None), disk.beginning());
+        let (app, stop) = App::for_tests_from(Config::defaults(), Authority::open(None), disk.snapshot());
         Self { app: Service::of(&app), disk, headers: HeaderMap::new(), _stop: stop }
     }
 
@@ -87,7 +87,7 @@ async fn b8_a_chunk_costs_what_it_brings_and_not_the_whole_upload() {
         for number in 0..CHUNKS {
             let index = 2 * number;
             let (place, object) = match is_aside {
-                true => (Place::Aside, bench.app.node.new_id()),
+                true => (Place::Separate, bench.app.node.new_id()),
                 false => (Place::InPlace { at: index }, base),
             };
             bench.send(&about, index, 1, place, object).await.unwrap();
@@ -109,7 +109,7 @@ async fn b8_a_kill_after_any_chunk_loses_none_that_was_counted() {
         // Every index once, in no order; some of them in objects of their own.
         let index = number * 7 % total;
         let (place, object) = match number % 3 {
-            0 if number > 0 => (Place::Aside, bench.app.node.new_id()),
+            0 if number > 0 => (Place::Separate, bench.app.node.new_id()),
             _ => (Place::InPlace { at: 2 * index }, base),
         };
         bench.send(&about, index, 2, place, object).await.unwrap();
@@ -137,13 +137,13 @@ async fn b8_an_object_of_several_chunks_stays_when_one_of_them_is_replaced() {
     let about = about(total, total);
     let bench = Bench::new();
     let (first, shared, second) = (bench.app.node.new_id(), bench.app.node.new_id(), bench.app.node.new_id());
-    bench.send(&about, 0, 1, Place::Aside, first).await.unwrap();
+    bench.send(&about, 0, 1, Place::Separate, first).await.unwrap();
     for index in [1, CHUNKS_PER_PAGE + 1] {
         bench.send(&about, index, 1, Place::InPlace { at: index }, shared).await.unwrap();
     }
-    bench.send(&about, 1, 1, Place::Aside, second).await.unwrap();
+    bench.send(&about, 1, 1, Place::Separate, second).await.unwrap();
     assert!(bench.disk.objects().contains(&shared), "the other chunk is in it");
-    bench.send(&about, 0, 1, Place::Aside, bench.app.node.new_id()).await.unwrap();
+    bench.send(&about, 0, 1, Place::Separate, bench.app.node.new_id()).await.unwrap();
     assert!(!bench.disk.objects().contains(&first), "nothing is in it any more");
 }
 
@@ -176,7 +176,7 @@ async fn b8_a_document_of_an_earlier_release_is_read_and_goes_on() {
     let about = about(total, total);
     // One that was in place, one in an object of its own, one in an object with others, and a new one.
     for index in [1, 90, 91, 131] {
-        bench.send(&about, index, 1, Place::Aside, bench.app.node.new_id()).await.unwrap();
+        bench.send(&about, index, 1, Place::Separate, bench.app.node.new_id()).await.unwrap();
     }
     let left = bench.disk.objects();
     assert!(left.contains(&base) && left.contains(&shared) && !left.contains(&alone));

@@ -33,10 +33,10 @@ fn upload() -> Upload {
         (0, 10, Place::InPlace { at: 0 }),
         (1, 10, Place::InPlace { at: 10 }),
         (3, 10, Place::InPlace { at: 30 }),
-        (4, 7, Place::Aside),
-        (last, 5, Place::Aside),
+        (4, 7, Place::Separate),
+        (last, 5, Place::Separate),
     ] {
-        let object = if place == Place::Aside { object(0x20 + index as u8) } else { upload.base };
+        let object = if place == Place::Separate { object(0x20 + index as u8) } else { upload.base };
         let version = crate::golden::object(0x40 + index as u8);
         upload.accept(&Arrived { index, bytes, object, place, version, now_ms: TIME + index }).unwrap();
     }
@@ -107,12 +107,12 @@ fn memos_are_sent_along_as_ever() {
     };
     let places = examples!(Place:
         Place::InPlace { .. } => { "data, in place": Place::InPlace { at: 10 } },
-        Place::Aside => { "data, aside": Place::Aside },
+        Place::Separate => { "data, aside": Place::Separate },
     );
     let building = json!({"id": "id", "version": object(0x12), "object": object(0x13)});
     let mut memos = examples!(Memo:
         Memo::Preface => { "preface": Memo::Preface },
-        Memo::Data(_) => { "data, which begins an upload": coming(Place::Aside, None) },
+        Memo::Data(_) => { "data, which begins an upload": coming(Place::Separate, None) },
         Memo::Build(_) => { "build": Memo::Build(serde_json::from_value(building).unwrap()) },
     );
     memos.extend(places.into_iter().map(|(name, place)| (name, coming(place, Some(object(0x14))))));

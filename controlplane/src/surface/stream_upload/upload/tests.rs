@@ -30,12 +30,12 @@ impl World {
                 (at..at + bytes).any(|at| object.get(at as usize).is_some_and(|byte| byte.is_some()))
             });
             if taken {
-                place = Place::Aside;
+                place = Place::Separate;
             }
         }
         let (object, at) = match place {
             Place::InPlace { at } => (self.upload.base, at as usize),
-            Place::Aside => (fresh, 0),
+            Place::Separate => (fresh, 0),
         };
         let stored = self.objects.entry(object).or_default();
         stored.resize(stored.len().max(at + data.len()), None);
@@ -102,7 +102,7 @@ fn one_chunk_and_none() {
     assert_eq!(world.send(0, &[1; 7], true), Ok(Place::InPlace { at: 0 }));
     assert_eq!(world.upload.finish(), Finish::Seal(world.upload.base));
     let mut world = World::new(0, 1);
-    assert_eq!(world.send(0, &[], true), Ok(Place::Aside));
+    assert_eq!(world.send(0, &[], true), Ok(Place::Separate));
     let chunk = ObjectId::from_bytes([1; 16]);
     assert_eq!((world.upload.finish(), world.file()), (Finish::Seal(chunk), Some(vec![])));
 }

@@ -13,13 +13,13 @@ use crate::bounds::ORDERS_PER_ANSWER_MAX;
 
 /// The book.
 #[derive(Debug, Default)]
-pub struct OrderBook {
+pub struct CommandQueue {
     last: u64,
     waiting: BTreeMap<u64, What>,
     by_object: HashMap<ObjectId, u64>,
 }
 
-impl OrderBook {
+impl CommandQueue {
     /// Orders the removal of an object, unless that is ordered already.
     pub fn remove(&mut self, object: ObjectId, unless_written_since_unix_ms: Option<u64>) {
         if let Some(sequence) = self.by_object.get(&object) {
@@ -77,7 +77,7 @@ mod tests {
 
     #[test]
     fn orders_wait_for_their_confirmation_and_expiry_asks_again() {
-        let mut book = OrderBook::default();
+        let mut book = CommandQueue::default();
         book.remove(id(1), None);
         book.remove(id(2), Some(5));
         book.remove(id(1), None);

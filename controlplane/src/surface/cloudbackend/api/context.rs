@@ -19,7 +19,7 @@ use crate::surface::cloudbackend::settings::CloudBackend;
 use crate::surface::cloudbackend::user::{Account, token};
 
 /// A request.
-pub struct Asked<'a> {
+pub struct RequestContext<'a> {
     /// The shared state.
     pub app: &'a Service,
     /// The configuration of this moment.
@@ -36,7 +36,7 @@ pub struct Asked<'a> {
     pub body: Value,
 }
 
-impl Asked<'_> {
+impl RequestContext<'_> {
     /// The node.
     pub fn node(&self) -> &Node {
         &self.app.node

@@ -14,7 +14,7 @@ use crate::catalogue::Owner;
 
 /// All of them.
 #[derive(Debug, Default)]
-pub struct Expected {
+pub struct PendingObjects {
     by_ticket: HashMap<Ticket, ObjectId>,
     objects: HashMap<ObjectId, Awaited>,
 }
@@ -26,7 +26,7 @@ struct Awaited {
     owner: Option<Owner>,
 }
 
-impl Expected {
+impl PendingObjects {
     /// A grant may bring bytes of an object. May be told twice; a ticket is for one object.
     pub fn open(&mut self, ticket: Ticket, object: ObjectId, owner: Option<Owner>) {
         let former = self.by_ticket.insert(ticket, object);
@@ -86,23 +86,30 @@ mod tests {
     fn an_object_is_awaited_until_its_last_grant_ended() {
         let (a, b) = (ObjectId::from_bytes([1; 16]), ObjectId::from_bytes([2; 16]));
         let ann = Owner::Person(1);
-        let mut expected = Expected::default();
-        expected.open(1, a, Some(ann.clone()));
-        expected.open(1, a, None);
-        expected.open(2, a, None);
-        expected.open(3, b, None);
-        assert_eq!((expected.owner(a), expected.owner(b)), (Some(&ann), None), "told again without, it stays");
-        assert_eq!(expected.settle(1), None);
-        assert!(expected.awaits(a));
-        assert_eq!((expected.settle(2), expected.settle(2)), (Some(a), None));
-        assert!(!expected.awaits(a));
-        expected.open(4, b, None);
-        expected.forget(b);
-        assert_eq!((expected.awaits(b), expected.settle(3), expected.settle(4)), (false, None, None));
-        expected.open(5, a, None);
-        expected.open(5, b, None);
-        assert_eq!((expected.awaits(a), expected.awaits(b)), (false, true), "a ticket is for one object");
-        expected.forget_all();
-        assert_eq!((expected.awaits(b), expected.settle(5)), (false, None));
+        let mut pending_objects = PendingObjects::default();
+        pending_objects.open(1, a, Some(ann.clone()));
+        pending_objects.open(1, a, None);
+        pending_objects.open(2, a, None);
+        pending_objects.open(3, b, None);
+        assert_eq!(
+            (pending_objects.owner(a), pending_objects.owner(b)),
+            (Some(&ann), None),
+            "told again without, it stays"
+        );
+        assert_eq!(pending_objects.settle(1), None);
+        assert!(pending_objects.awaits(a));
+        assert_eq!((pending_objects.settle(2), pending_objects.settle(2)), (Some(a), None));
+        assert!(!pending_objects.awaits(a));
+        pending_objects.open(4, b, None);
+        pending_objects.forget(b);
+        assert_eq!(
+            (pending_objects.awaits(b), pending_objects.settle(3), pending_objects.settle(4)),
+            (false, None, None)
+        );
+        pending_objects.open(5, a, None);
+        pending_objects.open(5, b, None);
+        assert_eq!((pending_objects.awaits(a), pending_objects.awaits(b)), (false, true), "a ticket is for one object");
+        pending_objects.forget_all();
+        assert_eq!((pending_objects.awaits(b), pending_objects.settle(5)), (false, None));
     }
 }

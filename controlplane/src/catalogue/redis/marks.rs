@@ -18,29 +18,29 @@ const NUMBERS_AT: u64 = NAME_LEN as u64 + 1;
 
 /// The file, open.
 #[derive(Debug)]
-pub struct Anchor {
+pub struct HighWaterMarkFile {
     file: File,
     path: PathBuf,
     name: String,
     /// As of the start.
-    remembered: Mark,
+    remembered: HighWaterMark,
 }
 
 /// A term and how far it got.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Mark {
+pub struct HighWaterMark {
     /// Number of the run.
     pub term: u64,
     /// Number of the commit.
     pub generation: u64,
 }
 
-impl Anchor {
+impl HighWaterMarkFile {
     /// Opens the file in `state`, or makes one with a new name.
     pub fn load_or_make(state: &Path) -> io::Result<Self> {
         let path = state.join(FILE);
         if !path.exists() {
-            let line = format!("{}{}", random_name(), Mark::default().text());
+            let line = format!("{}{}", random_name(), HighWaterMark::default().text());
             write_private(&path, line.as_bytes())?;
         }
         let file = File::options().read(true).write(true).open(&path)?;
@@ -59,12 +59,12 @@ impl Anchor {
     }
 
     /// How far the node got before this start.
-    pub fn remembered(&self) -> Mark {
+    pub fn remembered(&self) -> HighWaterMark {
         self.remembered
     }
 
     /// How far it is now.
-    pub fn note(&self, mark: Mark) -> io::Result<()> {
+    pub fn note(&self, mark: HighWaterMark) -> io::Result<()> {
         self.file.write_all_at(mark.text().as_bytes(), NUMBERS_AT - 1)
     }
 
@@ -74,24 +74,24 @@ impl Anchor {
     }
 }
 
-impl Mark {
+impl HighWaterMark {
     /// A space and a number, twice, and the end of the line; always of the same length.
     fn text(self) -> String {
         format!(" {:020} {:020}\n", self.term, self.generation)
     }
 }
 
-fn read(file: &File) -> io::Result<(String, Mark)> {
+fn read(file: &File) -> io::Result<(String, HighWaterMark)> {
     let mut line = [0; NAME_LEN + 43];
     file.read_exact_at(&mut line, 0)?;
     parse(&line).ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "not a name and two numbers"))
 }
 
-fn parse(line: &[u8]) -> Option<(String, Mark)> {
+fn parse(line: &[u8]) -> Option<(String, HighWaterMark)> {
     let mut words = std::str::from_utf8(line).ok()?.split_ascii_whitespace();
     let name = words.next().filter(|name| name.len() == NAME_LEN && name.bytes().all(|b| b.is_ascii_hexdigit()))?;
     let mut number = || words.next()?.parse().ok();
-    Some((name.to_owned(), Mark { term: number()?, generation: number()? }))
+    Some((name.to_owned(), HighWaterMark { term: number()?, generation: number()? }))
 }
 
 /// 32 hex digits that no other node has.
@@ -110,18 +110,18 @@ mod tests {
     #[test]
     fn it_remembers_name_and_numbers_and_is_private() {
         let dir = tempfile::tempdir().unwrap();
-        let anchor = Anchor::load_or_make(dir.path()).unwrap();
-        assert_eq!((anchor.remembered(), anchor.term().unwrap()), (Mark::default(), 0));
-        let mark = Mark { term: 3, generation: u64::MAX };
-        anchor.note(Mark { term: 2, generation: 1 }).unwrap();
-        anchor.note(mark).unwrap();
-        let again = Anchor::load_or_make(dir.path()).unwrap();
-        assert_eq!((again.name(), again.remembered()), (anchor.name(), mark));
+        let marks = HighWaterMarkFile::load_or_make(dir.path()).unwrap();
+        assert_eq!((marks.remembered(), marks.term().unwrap()), (HighWaterMark::default(), 0));
+        let mark = HighWaterMark { term: 3, generation: u64::MAX };
+        marks.note(HighWaterMark { term: 2, generation: 1 }).unwrap();
+        marks.note(mark).unwrap();
+        let again = HighWaterMarkFile::load_or_make(dir.path()).unwrap();
+        assert_eq!((again.name(), again.remembered()), (marks.name(), mark));
         assert_eq!(std::fs::metadata(again.path()).unwrap().permissions().mode() & 0o777, 0o600);
-        again.note(Mark { term: 4, generation: 9 }).unwrap();
-        assert_eq!(anchor.term().unwrap(), 4, "another start is seen");
+        again.note(HighWaterMark { term: 4, generation: 9 }).unwrap();
+        assert_eq!(marks.term().unwrap(), 4, "another start is seen");
         let other = tempfile::tempdir().unwrap();
-        assert_ne!(Anchor::load_or_make(other.path()).unwrap().name(), anchor.name());
+        assert_ne!(HighWaterMarkFile::load_or_make(other.path()).unwrap().name(), marks.name());
     }
 
     #[test]
@@ -129,7 +129,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         for text in ["", "x", "0123456789abcdef0123456789abcdeg 00000000000000000001 00000000000000000001\n"] {
             std::fs::write(dir.path().join(FILE), text).unwrap();
-            assert!(Anchor::load_or_make(dir.path()).is_err(), "{text}");
+            assert!(HighWaterMarkFile::load_or_make(dir.path()).is_err(), "{text}");
             assert_eq!(std::fs::read_to_string(dir.path().join(FILE)).unwrap(), text);
         }
     }

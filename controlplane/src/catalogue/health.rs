@@ -8,11 +8,11 @@ use etransfer_contract::counters::Histogram;
 
 /// Shared by a keeper and its writer.
 #[derive(Debug, Default)]
-pub struct Pulse(Mutex<Fare>);
+pub struct HealthCell(Mutex<BackendHealth>);
 
 /// What was so far.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Fare {
+pub struct BackendHealth {
     /// Commits that came off, by the time they took.
     pub commits: Histogram,
     /// Attempts that did not.
@@ -21,19 +21,19 @@ pub struct Fare {
     pub is_failing: bool,
 }
 
-impl Pulse {
+impl HealthCell {
     /// A commit came off.
     pub fn committed(&self, took: Duration) {
-        let mut fare = self.lock();
-        fare.commits.observe(took);
-        fare.is_failing = false;
+        let mut health = self.lock();
+        health.commits.observe(took);
+        health.is_failing = false;
     }
 
     /// An attempt failed.
     pub fn failed(&self) {
-        let mut fare = self.lock();
-        fare.failures += 1;
-        fare.is_failing = true;
+        let mut health = self.lock();
+        health.failures += 1;
+        health.is_failing = true;
     }
 
     /// The store answered; there was nothing to write.
@@ -42,11 +42,11 @@ impl Pulse {
     }
 
     /// What was so far.
-    pub fn fare(&self) -> Fare {
+    pub fn health(&self) -> BackendHealth {
         self.lock().clone()
     }
 
-    fn lock(&self) -> MutexGuard<'_, Fare> {
+    fn lock(&self) -> MutexGuard<'_, BackendHealth> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

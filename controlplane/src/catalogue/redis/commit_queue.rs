@@ -9,24 +9,24 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
-use super::super::{Change, Commit, NotKept};
-use super::mirror::{Batch, Mirror};
+use super::super::{Change, Commit, WriteError};
+use super::dirty_set::{Batch, DirtySet};
 use crate::bounds::REDIS_QUEUE_MAX;
 
 /// Who waits for a commit.
-type Asker = oneshot::Sender<Result<(), NotKept>>;
+type CommitWaiter = oneshot::Sender<Result<(), WriteError>>;
 
 /// See the head of this file.
-pub struct Desk {
+pub struct CommitQueue {
     inner: Mutex<Inner>,
     news: Condvar,
 }
 
 struct Inner {
-    mirror: Mirror,
-    askers: Vec<Asker>,
+    dirty_set: DirtySet,
+    waiters: Vec<CommitWaiter>,
     /// Why the last turn failed; `None` while Redis is there.
-    refusal: Option<NotKept>,
+    refusal: Option<WriteError>,
     is_closing: bool,
 }
 
@@ -36,13 +36,13 @@ pub struct Turn {
     pub batch: Option<Batch>,
     /// Nothing comes after it.
     pub is_last: bool,
-    askers: Vec<Asker>,
+    waiters: Vec<CommitWaiter>,
 }
 
-impl Desk {
+impl CommitQueue {
     /// With what Redis has now.
-    pub fn new(mirror: Mirror) -> Self {
-        let inner = Inner { mirror, askers: Vec::new(), refusal: None, is_closing: false };
+    pub fn new(dirty_set: DirtySet) -> Self {
+        let inner = Inner { dirty_set, waiters: Vec::new(), refusal: None, is_closing: false };
         Self { inner: Mutex::new(inner), news: Condvar::new() }
     }
 
@@ -50,15 +50,15 @@ impl Desk {
     pub fn leave(&self, changes: Vec<Change>) -> Commit {
         let (tell, told) = oneshot::channel();
         let mut inner = self.lock();
-        inner.mirror.note(changes);
+        inner.dirty_set.note(changes);
         let refusal = match &inner.refusal {
             Some(refusal) if !refusal.is_full => Some(refusal.clone()),
-            _ if inner.askers.len() < REDIS_QUEUE_MAX => None,
-            _ => Some(NotKept { reason: "too many changes wait for Redis".into(), is_full: false }),
+            _ if inner.waiters.len() < REDIS_QUEUE_MAX => None,
+            _ => Some(WriteError { reason: "too many changes wait for Redis".into(), is_full: false }),
         };
         match refusal {
             None => {
-                inner.askers.push(tell);
+                inner.waiters.push(tell);
                 self.news.notify_one();
             }
             // Whoever asked may be gone; the change stands all the same.
@@ -77,33 +77,33 @@ impl Desk {
     pub fn next(&self, pause: Duration) -> Turn {
         let end = Instant::now() + pause;
         let mut inner = self.lock();
-        while inner.askers.is_empty() && !inner.is_closing {
+        while inner.waiters.is_empty() && !inner.is_closing {
             let Some(left) = end.checked_duration_since(Instant::now()).filter(|left| !left.is_zero()) else { break };
             inner = self.news.wait_timeout(inner, left).unwrap_or_else(PoisonError::into_inner).0;
         }
-        Turn { batch: inner.mirror.take(), is_last: inner.is_closing, askers: std::mem::take(&mut inner.askers) }
+        Turn { batch: inner.dirty_set.take(), is_last: inner.is_closing, waiters: std::mem::take(&mut inner.waiters) }
     }
 
     /// Tells the askers of a turn how it went, and everybody after them.
-    pub fn settle(&self, turn: Turn, outcome: Result<(), NotKept>) {
+    pub fn settle(&self, turn: Turn, outcome: Result<(), WriteError>) {
         let mut inner = self.lock();
         if outcome.is_err()
             && let Some(batch) = &turn.batch
         {
-            inner.mirror.put_back(batch);
+            inner.dirty_set.put_back(batch);
         }
         inner.refusal = outcome.clone().err();
         // Those who came while the turn failed learn it now, not after the next one.
-        let late = if outcome.is_err() { std::mem::take(&mut inner.askers) } else { Vec::new() };
+        let late = if outcome.is_err() { std::mem::take(&mut inner.waiters) } else { Vec::new() };
         drop(inner);
-        for asker in turn.askers.into_iter().chain(late) {
+        for asker in turn.waiters.into_iter().chain(late) {
             let _ = asker.send(outcome.clone());
         }
     }
 
     /// Redis lost what it had: everything is to be written again.
     pub fn lose(&self) {
-        self.lock().mirror.lose();
+        self.lock().dirty_set.lose();
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {

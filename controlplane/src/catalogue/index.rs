@@ -3,7 +3,7 @@
 //!
 //! Entries are [`packed`](super::packed): whoever asks gets one of its own. A million of them fit a few hundred megabytes.
 //!
-//! Must stay true: an entry changes only through [`Shelf`], which changes every index that its [`Marks`] stand in with it;
+//! Must stay true: an entry changes only through [`CatalogueIndex`], which changes every index that its [`Marks`] stand in with it;
 //! bytes whose record is gone, or not there yet, are counted as *ghosts* until the data plane says
 //! they are removed, or the record comes (PROMISES.md P9).
 
@@ -57,11 +57,11 @@ pub struct Scope {
 
 /// The index.
 #[derive(Debug)]
-pub struct Shelf {
+pub struct CatalogueIndex {
     expiration_ms: u64,
     entries: Records,
     /// What is in each scope; one with nothing in it is not here.
-    holdings: HashMap<Scope, Holding>,
+    totals_by_scope: HashMap<Scope, ScopeTotals>,
     /// How many records each principal has.
     principals: Principals,
     due: BTreeSet<(u64, ObjectId)>,
@@ -69,20 +69,20 @@ pub struct Shelf {
     open: HashSet<ObjectId>,
     keys: HashMap<String, ObjectId>,
     places: BTreeMap<Place, ObjectId>,
-    ghosts: HashMap<ObjectId, Ghost>,
+    orphans: HashMap<ObjectId, OrphanedBytes>,
 }
 
 /// What is in one scope. Ghosts are of no surface.
 #[derive(Debug, Default, PartialEq, Eq)]
-struct Holding {
+struct ScopeTotals {
     listing: Listing,
     totals: Totals,
-    ghost_bytes: u64,
+    orphan_bytes: u64,
 }
 
 /// Bytes that have no record: it is gone, or not there yet.
 #[derive(Debug)]
-struct Ghost {
+struct OrphanedBytes {
     presence: Presence,
     owner: Option<Owner>,
 }
@@ -127,14 +127,14 @@ impl Scope {
     }
 }
 
-impl Holding {
+impl ScopeTotals {
     /// Bytes on disk that count against a limit.
     fn used(&self) -> u64 {
-        self.totals.file_bytes + self.totals.upload_bytes + self.ghost_bytes
+        self.totals.file_bytes + self.totals.upload_bytes + self.orphan_bytes
     }
 
     fn is_nothing(&self) -> bool {
-        self.totals == Totals::default() && self.ghost_bytes == 0
+        self.totals == Totals::default() && self.orphan_bytes == 0
     }
 }
 
@@ -197,31 +197,31 @@ impl Entry {
     }
 }
 
-impl Shelf {
+impl CatalogueIndex {
     /// Empty; incomplete uploads live `expiration` after their last byte.
     pub fn new(expiration: Duration) -> Self {
         Self {
             expiration_ms: u64::try_from(expiration.as_millis()).unwrap_or(u64::MAX),
             entries: Records::default(),
-            holdings: HashMap::new(),
+            totals_by_scope: HashMap::new(),
             principals: Principals::default(),
             due: BTreeSet::new(),
             open: HashSet::new(),
             keys: HashMap::new(),
             places: BTreeMap::new(),
-            ghosts: HashMap::new(),
+            orphans: HashMap::new(),
         }
     }
 
-    /// As [`Shelf::new`], with records that were there before; nothing is known of their bytes.
+    /// As [`CatalogueIndex::new`], with records that were there before; nothing is known of their bytes.
     pub fn restore(expiration: Duration, records: Records) -> Self {
-        let mut shelf = Self::new(expiration);
+        let mut index = Self::new(expiration);
         // In the order of lists, so that these fill up without a gap.
         let mut order: Vec<Stamp> = records.entries().map(|entry| entry.stamp()).collect();
         order.sort_unstable();
-        order.into_iter().filter_map(|(_, id)| records.get(id)).for_each(|entry| shelf.index(&entry));
-        shelf.entries = records;
-        shelf
+        order.into_iter().filter_map(|(_, id)| records.get(id)).for_each(|entry| index.index(&entry));
+        index.entries = records;
+        index
     }
 
     /// Incomplete entries.
@@ -251,18 +251,18 @@ impl Shelf {
 
     /// Adds a record that is not there. Bytes that came before it are its own from now on.
     pub fn insert(&mut self, record: Record) {
-        let presence = self.lay_ghost(record.id).map(|ghost| ghost.presence);
+        let presence = self.reconcile_orphan(record.id).map(|orphan| orphan.presence);
         let entry = Entry { record, presence };
         self.index(&entry);
         self.entries.put(&entry);
     }
 
-    /// Takes a record away. Its bytes stay counted until [`Shelf::gone`].
+    /// Takes a record away. Its bytes stay counted until [`CatalogueIndex::gone`].
     pub fn remove(&mut self, id: ObjectId) -> Option<Record> {
         let entry = self.entries.remove(id)?;
         self.unindex(&entry);
         if let Some(presence) = entry.presence {
-            self.put_ghost(Ghost { presence, owner: entry.record.owner.clone() });
+            self.put_orphan(OrphanedBytes { presence, owner: entry.record.owner.clone() });
         }
         Some(entry.record)
     }
@@ -281,45 +281,45 @@ impl Shelf {
     }
 
     /// Bytes of an object nobody has a record of; `None`: they stay on the account they are on.
-    pub fn haunt(&mut self, presence: Presence, owner: Option<&Owner>) {
-        let former = self.lay_ghost(presence.object).and_then(|ghost| ghost.owner);
-        self.put_ghost(Ghost { presence, owner: owner.cloned().or(former) });
+    pub fn record_orphan(&mut self, presence: Presence, owner: Option<&Owner>) {
+        let former = self.reconcile_orphan(presence.object).and_then(|orphan| orphan.owner);
+        self.put_orphan(OrphanedBytes { presence, owner: owner.cloned().or(former) });
     }
 
     /// The bytes of an object are gone.
     pub fn gone(&mut self, id: ObjectId) {
-        self.lay_ghost(id);
+        self.reconcile_orphan(id);
         self.update(id, |entry| entry.presence = None);
     }
 
-    fn put_ghost(&mut self, ghost: Ghost) {
-        let bytes = ghost.presence.received;
-        self.account(Scope::around(None, ghost.owner.as_ref()), |holding| holding.ghost_bytes += bytes);
-        self.ghosts.insert(ghost.presence.object, ghost);
+    fn put_orphan(&mut self, orphan: OrphanedBytes) {
+        let bytes = orphan.presence.received;
+        self.account(Scope::around(None, orphan.owner.as_ref()), |scope_totals| scope_totals.orphan_bytes += bytes);
+        self.orphans.insert(orphan.presence.object, orphan);
     }
 
-    fn lay_ghost(&mut self, id: ObjectId) -> Option<Ghost> {
-        let ghost = self.ghosts.remove(&id)?;
-        let bytes = ghost.presence.received;
-        self.account(Scope::around(None, ghost.owner.as_ref()), |holding| holding.ghost_bytes -= bytes);
-        Some(ghost)
+    fn reconcile_orphan(&mut self, id: ObjectId) -> Option<OrphanedBytes> {
+        let orphan = self.orphans.remove(&id)?;
+        let bytes = orphan.presence.received;
+        self.account(Scope::around(None, orphan.owner.as_ref()), |scope_totals| scope_totals.orphan_bytes -= bytes);
+        Some(orphan)
     }
 
     /// Changes what is counted in each of the scopes.
-    fn account(&mut self, scopes: impl Iterator<Item = Scope>, change: impl Fn(&mut Holding)) {
+    fn account(&mut self, scopes: impl Iterator<Item = Scope>, change: impl Fn(&mut ScopeTotals)) {
         for scope in scopes {
-            match self.holdings.entry(scope) {
+            match self.totals_by_scope.entry(scope) {
                 MapEntry::Vacant(vacant) => {
-                    let mut holding = Holding::default();
-                    change(&mut holding);
-                    if !holding.is_nothing() {
-                        vacant.insert(holding);
+                    let mut scope_totals = ScopeTotals::default();
+                    change(&mut scope_totals);
+                    if !scope_totals.is_nothing() {
+                        vacant.insert(scope_totals);
                     }
                 }
-                MapEntry::Occupied(mut holding) => {
-                    change(holding.get_mut());
-                    if holding.get().is_nothing() {
-                        holding.remove();
+                MapEntry::Occupied(mut scope_totals) => {
+                    change(scope_totals.get_mut());
+                    if scope_totals.get().is_nothing() {
+                        scope_totals.remove();
                     }
                 }
             }
@@ -327,24 +327,24 @@ impl Shelf {
     }
 
     /// Objects without a record, and their bytes.
-    pub fn ghosts(&self) -> impl Iterator<Item = (ObjectId, u64)> + '_ {
-        self.ghosts.iter().map(|(id, ghost)| (*id, ghost.presence.received))
+    pub fn orphans(&self) -> impl Iterator<Item = (ObjectId, u64)> + '_ {
+        self.orphans.iter().map(|(id, orphan)| (*id, orphan.presence.received))
     }
 
     /// There is no record of it, it is not whole, and its last byte came before this time.
     pub fn was_left_unfinished(&self, id: ObjectId, before_ms: u64) -> bool {
-        self.ghosts.get(&id).is_some_and(|ghost| !ghost.presence.complete && ghost.presence.at_unix_ms < before_ms)
+        self.orphans.get(&id).is_some_and(|orphan| !orphan.presence.complete && orphan.presence.at_unix_ms < before_ms)
     }
 
     /// There are bytes of it, and no record.
-    pub fn is_ghost(&self, id: ObjectId) -> bool {
-        self.ghosts.contains_key(&id)
+    pub fn is_orphan(&self, id: ObjectId) -> bool {
+        self.orphans.contains_key(&id)
     }
 
     /// Listed entries, newest change first, ties by id, without the first `skip` of them; see [`Listing::page`].
     pub fn page(&self, scope: &Scope, shown: Shown, hidden: &[Stamp], skip: usize) -> impl Iterator<Item = Entry> {
-        let holding = self.holdings.get(scope);
-        let ids = holding.into_iter().flat_map(move |holding| holding.listing.page(shown, hidden, skip));
+        let scope_totals = self.totals_by_scope.get(scope);
+        let ids = scope_totals.into_iter().flat_map(move |scope_totals| scope_totals.listing.page(shown, hidden, skip));
         ids.filter_map(|id| self.get(id))
     }
 
@@ -377,7 +377,7 @@ impl Shelf {
 
     /// Sums over a scope.
     pub fn totals(&self, scope: &Scope) -> Totals {
-        self.holdings.get(scope).map_or_else(Totals::default, |holding| holding.totals)
+        self.totals_by_scope.get(scope).map_or_else(Totals::default, |scope_totals| scope_totals.totals)
     }
 
     /// How many records a principal has.
@@ -388,22 +388,22 @@ impl Shelf {
     /// Bytes on disk that count against the limit of the node, or of one owner.
     pub fn used(&self, owner: Option<&Owner>) -> u64 {
         let scope = Scope { surface: None, owner: owner.cloned() };
-        self.holdings.get(&scope).map_or(0, Holding::used)
+        self.totals_by_scope.get(&scope).map_or(0, ScopeTotals::used)
     }
 
     /// Everybody who has something.
     pub fn owners(&self) -> impl Iterator<Item = &Owner> {
-        let all_surfaces = self.holdings.keys().filter(|scope| scope.surface.is_none());
+        let all_surfaces = self.totals_by_scope.keys().filter(|scope| scope.surface.is_none());
         all_surfaces.filter_map(|scope| scope.owner.as_ref())
     }
 
     fn index(&mut self, entry: &Entry) {
         let id = entry.record.id;
         self.principals.add(&entry.record);
-        self.account(Scope::around(Some(entry.record.surface), entry.record.owner.as_ref()), |holding| {
-            holding.totals.count(entry, |sum, value| *sum += value, |sum, value| *sum += value);
+        self.account(Scope::around(Some(entry.record.surface), entry.record.owner.as_ref()), |scope_totals| {
+            scope_totals.totals.count(entry, |sum, value| *sum += value, |sum, value| *sum += value);
             if entry.record.is_listed() {
-                holding.listing.insert(entry.record.is_complete(), entry.stamp());
+                scope_totals.listing.insert(entry.record.is_complete(), entry.stamp());
             }
         });
         if let Some(due) = entry.due_ms(self.expiration_ms) {
@@ -423,9 +423,9 @@ impl Shelf {
     fn unindex(&mut self, entry: &Entry) {
         let id = entry.record.id;
         self.principals.take(&entry.record);
-        self.account(Scope::around(Some(entry.record.surface), entry.record.owner.as_ref()), |holding| {
-            holding.totals.count(entry, |sum, value| *sum -= value, |sum, value| *sum -= value);
-            holding.listing.remove(entry.record.is_complete(), &entry.stamp());
+        self.account(Scope::around(Some(entry.record.surface), entry.record.owner.as_ref()), |scope_totals| {
+            scope_totals.totals.count(entry, |sum, value| *sum -= value, |sum, value| *sum -= value);
+            scope_totals.listing.remove(entry.record.is_complete(), &entry.stamp());
         });
         if let Some(due) = entry.due_ms(self.expiration_ms) {
             self.due.remove(&(due, id));
@@ -494,9 +494,9 @@ mod tests {
     }
 
     /// Counted afresh.
-    fn recount(shelf: &Shelf, scope: &Scope) -> (Totals, u64) {
+    fn recount(index: &CatalogueIndex, scope: &Scope) -> (Totals, u64) {
         let mut totals = Totals::default();
-        for entry in shelf.entries.entries().filter(|entry| scope.holds(&entry.record)) {
+        for entry in index.entries.entries().filter(|entry| scope.holds(&entry.record)) {
             let listed = usize::from(entry.record.is_listed());
             if entry.record.is_complete() {
                 totals.files += listed;
@@ -507,14 +507,14 @@ mod tests {
                 totals.upload_bytes += entry.received();
             }
         }
-        let ghosts = shelf.ghosts.values().filter(|ghost| scope.owner.is_none() || ghost.owner == scope.owner);
-        (totals, ghosts.map(|ghost| ghost.presence.received).sum())
+        let orphans = index.orphans.values().filter(|orphan| scope.owner.is_none() || orphan.owner == scope.owner);
+        (totals, orphans.map(|orphan| orphan.presence.received).sum())
     }
 
     /// The same of each principal.
-    fn recount_principals(shelf: &Shelf) -> HashMap<Principal, Counts> {
+    fn recount_principals(index: &CatalogueIndex) -> HashMap<Principal, Counts> {
         let mut all: HashMap<Principal, Counts> = HashMap::new();
-        for entry in shelf.entries.entries() {
+        for entry in index.entries.entries() {
             let principal = match (&entry.record.owner, entry.record.maker.as_str()) {
                 (Some(owner), _) => Principal::Owner(owner.clone()),
                 (None, "") => continue,
@@ -531,31 +531,31 @@ mod tests {
         /// PROMISES.md P9: a rebuilt ledger equals the sums that were kept; a page never shows what is not there.
         #[test]
         fn sums_and_orders_agree_with_a_recount(steps in prop::collection::vec((0u8..6, 0u8..12, 0u64..200), 0..60)) {
-            let mut shelf = Shelf::new(Duration::from_secs(1));
+            let mut index = CatalogueIndex::new(Duration::from_secs(1));
             for (step, which, number) in steps {
                 let id = ObjectId::from_bytes([which; 16]);
                 match step {
-                    0 => if shelf.get(id).is_none() {
+                    0 => if index.get(id).is_none() {
                         let owner = owners()[usize::from(which % 3)].clone();
                         let surface = [SurfaceId::EasyTransfer, SurfaceId::StreamUpload][usize::from(which % 2)];
                         let maker = ["", "t1", "p192.0.2.1"][usize::from(which / 3 % 3)].to_owned();
-                        shelf.insert(Record { owner, maker, surface, key: format!("{which}"), ..record(id, number) });
+                        index.insert(Record { owner, maker, surface, key: format!("{which}"), ..record(id, number) });
                     },
-                    1 => { shelf.remove(id); }
-                    2 => { shelf.update(id, |entry| entry.presence = Some(presence(id, number, number))); }
-                    3 => { shelf.update(id, |entry| entry.record.completed_ms = Some(number)); }
-                    4 => shelf.gone(id),
-                    _ => if shelf.get(id).is_none() { shelf.haunt(presence(id, number, number), owners()[usize::from(which % 3)].as_ref()); },
+                    1 => { index.remove(id); }
+                    2 => { index.update(id, |entry| entry.presence = Some(presence(id, number, number))); }
+                    3 => { index.update(id, |entry| entry.record.completed_ms = Some(number)); }
+                    4 => index.gone(id),
+                    _ => if index.get(id).is_none() { index.record_orphan(presence(id, number, number), owners()[usize::from(which % 3)].as_ref()); },
                 }
                 for scope in &scopes() {
-                    let (totals, ghosts) = recount(&shelf, scope);
-                    prop_assert_eq!(shelf.totals(scope), totals);
+                    let (totals, orphans) = recount(&index, scope);
+                    prop_assert_eq!(index.totals(scope), totals);
                     if scope.surface.is_none() {
-                        let used = shelf.used(scope.owner.as_ref());
-                        prop_assert_eq!(used, totals.file_bytes + totals.upload_bytes + ghosts);
+                        let used = index.used(scope.owner.as_ref());
+                        prop_assert_eq!(used, totals.file_bytes + totals.upload_bytes + orphans);
                     }
                     for (complete, incomplete) in [(true, true), (true, false), (false, true)] {
-                        let page: Vec<Entry> = shelf.page(scope, Shown { complete, incomplete }, &[], 0).collect();
+                        let page: Vec<Entry> = index.page(scope, Shown { complete, incomplete }, &[], 0).collect();
                         prop_assert!(page.is_sorted_by_key(Entry::stamp));
                         let is_wanted = |entry: &Entry| if entry.record.is_complete() { complete } else { incomplete };
                         prop_assert!(page.iter().all(|entry| scope.holds(&entry.record) && is_wanted(entry)));
@@ -563,27 +563,27 @@ mod tests {
                         prop_assert_eq!(page.len(), count(complete, totals.files) + count(incomplete, totals.uploads));
                     }
                 }
-                let counted = recount_principals(&shelf);
-                prop_assert_eq!(shelf.principals.len(), counted.len());
-                prop_assert!(counted.iter().all(|(principal, counts)| shelf.counts(principal) == *counts));
+                let counted = recount_principals(&index);
+                prop_assert_eq!(index.principals.len(), counted.len());
+                prop_assert!(counted.iter().all(|(principal, counts)| index.counts(principal) == *counts));
                 let own = Scope::of(SurfaceId::EasyTransfer);
-                prop_assert_eq!(shelf.due(u64::MAX).count(), shelf.totals(&own).open, "nothing else goes by itself");
-                prop_assert!(shelf.holdings.values().all(|holding| !holding.is_nothing()));
+                prop_assert_eq!(index.due(u64::MAX).count(), index.totals(&own).open, "nothing else goes by itself");
+                prop_assert!(index.totals_by_scope.values().all(|scope_totals| !scope_totals.is_nothing()));
                 for surface in [SurfaceId::EasyTransfer, SurfaceId::StreamUpload] {
-                    let under: Vec<_> = shelf.under(surface, "1").map(|entry| entry.record.key.clone()).collect();
+                    let under: Vec<_> = index.under(surface, "1").map(|entry| entry.record.key.clone()).collect();
                     prop_assert!(under.is_sorted() && under.iter().all(|key| key.starts_with('1')));
                     let placed = |entry: &Entry| entry.record.surface == surface && entry.record.key.starts_with('1');
-                    prop_assert_eq!(under.len(), shelf.entries.entries().filter(placed).count());
+                    prop_assert_eq!(under.len(), index.entries.entries().filter(placed).count());
                 }
-                let found = |entry: &Entry| shelf.by_place(entry.record.surface, &entry.record.key).map(|one| one.record.id);
-                prop_assert!(shelf.entries.entries().all(|entry| found(&entry) == Some(entry.record.id)));
-                let restored = Shelf::restore(Duration::from_secs(1), shelf.entries.clone());
-                prop_assert!(scopes().iter().all(|scope| restored.totals(scope) == shelf.totals(scope)));
-                let whole = |shelf: &Shelf| -> Vec<ObjectId> {
+                let found = |entry: &Entry| index.by_place(entry.record.surface, &entry.record.key).map(|one| one.record.id);
+                prop_assert!(index.entries.entries().all(|entry| found(&entry) == Some(entry.record.id)));
+                let restored = CatalogueIndex::restore(Duration::from_secs(1), index.entries.clone());
+                prop_assert!(scopes().iter().all(|scope| restored.totals(scope) == index.totals(scope)));
+                let whole = |index: &CatalogueIndex| -> Vec<ObjectId> {
                     let both = Shown { complete: true, incomplete: true };
-                    shelf.page(&Scope::EVERYTHING, both, &[], 0).map(|entry| entry.record.id).collect()
+                    index.page(&Scope::EVERYTHING, both, &[], 0).map(|entry| entry.record.id).collect()
                 };
-                prop_assert_eq!(whole(&restored), whole(&shelf));
+                prop_assert_eq!(whole(&restored), whole(&index));
             }
         }
     }

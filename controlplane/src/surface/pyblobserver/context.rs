@@ -26,7 +26,7 @@ pub const MB: u64 = 1 << 20;
 const WRONG_TOKEN_COST: u32 = 5;
 
 /// A request.
-pub struct Asked<'a> {
+pub struct RequestContext<'a> {
     /// The shared state.
     pub app: &'a Service,
     /// The configuration of this moment.
@@ -43,7 +43,7 @@ pub struct Asked<'a> {
     pub query: String,
 }
 
-impl Asked<'_> {
+impl RequestContext<'_> {
     /// The node.
     pub fn node(&self) -> &Node {
         &self.app.node

@@ -17,7 +17,7 @@ use crate::bounds::{REDIS_SEPARATE_MAX, STEPS_KEPT_MAX};
 const _: () = assert!(2 * STEPS_KEPT_MAX < REDIS_SEPARATE_MAX);
 
 /// Everything that is kept.
-pub struct Mirror {
+pub struct DirtySet {
     records: Records,
     docs: Docs,
     kept: HashSet<ObjectId>,
@@ -52,7 +52,7 @@ pub struct Batch {
     pub is_everything: bool,
 }
 
-impl Mirror {
+impl DirtySet {
     /// What was read from Redis.
     pub fn new(held: &Held) -> Self {
         let (records, docs, kept) = (held.records.clone(), held.docs.clone(), held.kept.clone());
@@ -198,31 +198,31 @@ mod tests {
         Change::Put(Box::new(record(id(number), created_ms)))
     }
 
-    fn empty() -> Mirror {
-        Mirror::new(&Held::default())
+    fn empty() -> DirtySet {
+        DirtySet::new(&Held::default())
     }
 
     #[test]
     fn a_batch_holds_the_latest_state_and_comes_once() {
-        let mut mirror = empty();
-        assert_eq!(mirror.take(), None);
-        mirror.note(vec![put(1, 1), put(1, 2), put(2, 1), Change::Delete(id(2)), Change::Keep(vec![id(3)])]);
-        let batch = mirror.take().unwrap();
+        let mut dirty_set = empty();
+        assert_eq!(dirty_set.take(), None);
+        dirty_set.note(vec![put(1, 1), put(1, 2), put(2, 1), Change::Delete(id(2)), Change::Keep(vec![id(3)])]);
+        let batch = dirty_set.take().unwrap();
         assert_eq!((batch.puts, batch.deletes), ([record(id(1), 2)].into_iter().collect(), vec![id(2)]));
         assert_eq!((batch.kept, batch.is_trusted, batch.is_everything), (vec![id(3)], false, false));
-        assert_eq!(mirror.take(), None);
-        mirror.note(vec![Change::Trust]);
-        assert!(mirror.take().unwrap().is_trusted);
+        assert_eq!(dirty_set.take(), None);
+        dirty_set.note(vec![Change::Trust]);
+        assert!(dirty_set.take().unwrap().is_trusted);
     }
 
     #[test]
     fn what_failed_is_written_again_as_it_is_then() {
-        let mut mirror = empty();
-        mirror.note(vec![put(1, 1), put(2, 1)]);
-        let failed = mirror.take().unwrap();
-        mirror.note(vec![Change::Delete(id(1))]);
-        mirror.put_back(&failed);
-        let batch = mirror.take().unwrap();
+        let mut dirty_set = empty();
+        dirty_set.note(vec![put(1, 1), put(2, 1)]);
+        let failed = dirty_set.take().unwrap();
+        dirty_set.note(vec![Change::Delete(id(1))]);
+        dirty_set.put_back(&failed);
+        let batch = dirty_set.take().unwrap();
         assert_eq!((batch.puts, batch.deletes), ([record(id(2), 1)].into_iter().collect(), vec![id(1)]));
     }
 
@@ -233,32 +233,32 @@ mod tests {
             let (surface, key) = place(key);
             Change::Doc { surface, key, value: value.map(Arc::from) }
         };
-        let mut mirror = empty();
-        mirror.note(vec![doc("a", Some(b"1")), doc("a", Some(b"2")), doc("b", Some(b"1")), doc("c", None)]);
-        let failed = mirror.take().unwrap();
+        let mut dirty_set = empty();
+        dirty_set.note(vec![doc("a", Some(b"1")), doc("a", Some(b"2")), doc("b", Some(b"1")), doc("c", None)]);
+        let failed = dirty_set.take().unwrap();
         assert_eq!((failed.docs.len(), &failed.doc_deletes), (2, &vec![place("c")]));
-        assert_eq!(mirror.take(), None);
-        mirror.note(vec![doc("b", None)]);
-        mirror.put_back(&failed);
-        let mut batch = mirror.take().unwrap();
+        assert_eq!(dirty_set.take(), None);
+        dirty_set.note(vec![doc("b", None)]);
+        dirty_set.put_back(&failed);
+        let mut batch = dirty_set.take().unwrap();
         batch.doc_deletes.sort();
         assert_eq!(batch.docs, [(place("a"), Arc::from(&b"2"[..]))]);
         assert_eq!(batch.doc_deletes, [place("b"), place("c")]);
-        mirror.lose();
-        assert_eq!(mirror.take().unwrap().docs.len(), 1, "all of it again");
+        dirty_set.lose();
+        assert_eq!(dirty_set.take().unwrap().docs.len(), 1, "all of it again");
     }
 
     #[test]
     fn p16_what_waits_is_bounded_by_what_exists() {
-        let mut mirror = empty();
+        let mut dirty_set = empty();
         for number in 0..=REDIS_SEPARATE_MAX as u32 {
-            mirror.note(vec![put(number, 1), Change::Delete(id(number))]);
+            dirty_set.note(vec![put(number, 1), Change::Delete(id(number))]);
         }
-        mirror.note(vec![put(7, 1), Change::Trust]);
-        let batch = mirror.take().unwrap();
+        dirty_set.note(vec![put(7, 1), Change::Trust]);
+        let batch = dirty_set.take().unwrap();
         assert!(batch.is_everything && batch.is_trusted && batch.deletes.is_empty());
         assert_eq!(batch.puts, [record(id(7), 1)].into_iter().collect());
-        mirror.put_back(&batch);
-        assert!(mirror.take().unwrap().is_everything);
+        dirty_set.put_back(&batch);
+        assert!(dirty_set.take().unwrap().is_everything);
     }
 }

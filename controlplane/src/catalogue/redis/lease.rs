@@ -9,7 +9,7 @@
 /// This run's right to write.
 #[derive(Debug)]
 #[cfg_attr(test, derive(Clone))]
-pub struct Tenure {
+pub struct WriterLease {
     owner: String,
     term: u64,
     /// The generation of the last attempt that is known to have succeeded.
@@ -29,7 +29,7 @@ pub struct Found {
 
 /// What that means for this run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Standing {
+pub enum LeaseStatus {
     /// It goes on.
     Ours,
     /// Redis has lost what it had acknowledged.
@@ -38,7 +38,7 @@ pub enum Standing {
     Lost,
 }
 
-impl Tenure {
+impl WriterLease {
     /// Of the run that just took over.
     pub fn new(run: &str, term: u64, generation: u64) -> Self {
         Self { owner: format!("{term}:{run}"), term, written: generation, tried: generation }
@@ -71,18 +71,18 @@ impl Tenure {
     }
 
     /// What `found` means.
-    pub fn standing(&self, found: &Found) -> Standing {
-        let Some(owner) = &found.owner else { return Standing::Wiped };
+    pub fn status(&self, found: &Found) -> LeaseStatus {
+        let Some(owner) = &found.owner else { return LeaseStatus::Wiped };
         if *owner == self.owner {
             return match found.generation {
-                Some(generation) if generation > self.tried => Standing::Lost,
-                Some(generation) if generation >= self.written => Standing::Ours,
-                Some(_) | None => Standing::Wiped,
+                Some(generation) if generation > self.tried => LeaseStatus::Lost,
+                Some(generation) if generation >= self.written => LeaseStatus::Ours,
+                Some(_) | None => LeaseStatus::Wiped,
             };
         }
         match owner.split_once(':').and_then(|(term, _)| term.parse::<u64>().ok()) {
-            Some(term) if term < self.term => Standing::Wiped,
-            Some(_) | None => Standing::Lost,
+            Some(term) if term < self.term => LeaseStatus::Wiped,
+            Some(_) | None => LeaseStatus::Lost,
         }
     }
 }
@@ -93,26 +93,26 @@ mod tests {
 
     #[test]
     fn p15_what_is_found_says_who_may_write() {
-        let mut tenure = Tenure::new("me", 5, 10);
-        tenure.attempt();
-        tenure.succeed();
-        tenure.attempt();
+        let mut lease = WriterLease::new("me", 5, 10);
+        lease.attempt();
+        lease.succeed();
+        lease.attempt();
         let rows = [
-            (Some("5:me"), Some(11), Standing::Ours, "as it was left"),
-            (Some("5:me"), Some(12), Standing::Ours, "the attempt nobody heard of was made"),
-            (Some("5:me"), Some(10), Standing::Wiped, "an older state came back"),
-            (Some("5:me"), None, Standing::Wiped, "half of it is gone"),
-            (Some("5:me"), Some(13), Standing::Lost, "somebody writes in our name"),
-            (None, None, Standing::Wiped, "empty again"),
-            (None, Some(11), Standing::Wiped, "the owner is gone"),
-            (Some("4:former"), Some(9), Standing::Wiped, "a state from before this run"),
-            (Some("6:next"), Some(11), Standing::Lost, "somebody took over"),
-            (Some("5:other"), Some(11), Standing::Lost, "two took over from the same older state"),
-            (Some("nonsense"), Some(11), Standing::Lost, "not ours to judge"),
+            (Some("5:me"), Some(11), LeaseStatus::Ours, "as it was left"),
+            (Some("5:me"), Some(12), LeaseStatus::Ours, "the attempt nobody heard of was made"),
+            (Some("5:me"), Some(10), LeaseStatus::Wiped, "an older state came back"),
+            (Some("5:me"), None, LeaseStatus::Wiped, "half of it is gone"),
+            (Some("5:me"), Some(13), LeaseStatus::Lost, "somebody writes in our name"),
+            (None, None, LeaseStatus::Wiped, "empty again"),
+            (None, Some(11), LeaseStatus::Wiped, "the owner is gone"),
+            (Some("4:former"), Some(9), LeaseStatus::Wiped, "a state from before this run"),
+            (Some("6:next"), Some(11), LeaseStatus::Lost, "somebody took over"),
+            (Some("5:other"), Some(11), LeaseStatus::Lost, "two took over from the same older state"),
+            (Some("nonsense"), Some(11), LeaseStatus::Lost, "not ours to judge"),
         ];
-        for (owner, generation, standing, why) in rows {
+        for (owner, generation, status, why) in rows {
             let found = Found { owner: owner.map(str::to_owned), generation };
-            assert_eq!(tenure.standing(&found), standing, "{why}");
+            assert_eq!(lease.status(&found), status, "{why}");
         }
     }
 }
