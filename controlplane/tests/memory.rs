@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use etransfer_contract::fact::{Fact, FactBatch, Presence};
-use etransfer_contract::line::VERSION;
+use etransfer_contract::link::VERSION;
 use etransfer_contract::{ObjectId, SpanSet};
 use etransfer_controlplane::catalogue::{Kind, Owner, Record, Snapshot};
 use etransfer_controlplane::config::Config;

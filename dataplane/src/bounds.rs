@@ -43,7 +43,7 @@ pub const PART_HEAD_BYTES_MAX: usize = 16 * KIB;
 pub const BOUNDARY_PADDING_MAX: usize = 64;
 /// Read at a time while a delimiter is looked for.
 pub const FORM_STEP_BYTES: usize = 8 * KIB;
-/// Read at a time of what is told to the control plane, or read away.
+/// Read at a time of what is reported to the control plane, or discarded.
 pub const REPORTED_READ_BYTES: usize = 16 * KIB;
 /// Steps of one request; a batch of files takes three each. Each message of a WebSocket counts as a request.
 pub const STEPS_MAX: usize = 1000;
@@ -58,10 +58,10 @@ const _: () = assert!("\r\n--".len() + 70 + BOUNDARY_PADDING_MAX + "\r\n".len() 
 /// body that would open one more is refused; one that goes on where received bytes end is not.
 pub const SPANS_MAX: usize = 8192;
 
-/// Records of one journal that wait in memory for the disk. Beyond it whoever has another one waits until some are written.
+/// Records of one journal that wait in memory for the disk. Beyond it a request with another record waits until some are written.
 pub const JOURNAL_TAIL_BYTES_MAX: usize = 1 << 20;
-/// How long a record waits there when nobody waits for it: so much of an upload without an answer may be sent again after the
-/// process was killed.
+/// How long a record waits there when no request waits for it: after a kill, the client sends at most this much of an
+/// unanswered upload again.
 pub const JOURNAL_IDLE_WAIT: Duration = Duration::from_millis(50);
 
 // ---- Time of a sender
@@ -89,11 +89,11 @@ pub const CONNECTIONS_MAX: usize = 20_000;
 /// Default of [`Limits::connections_per_source_max`](crate::config::Limits::connections_per_source_max): 200 people behind one
 /// address have ten each.
 pub const CONNECTIONS_PER_SOURCE_MAX: usize = 2_000;
-/// Descriptors that are no connection's: journals, listeners, rings, the catalogue, the line between the planes.
+/// Descriptors that are no connection's: journals, listeners, rings, the catalogue, the control link.
 pub const DESCRIPTORS_OF_THE_NODE: u64 = 256;
 /// A connection, and the file it reads or writes.
 pub const DESCRIPTORS_PER_CONNECTION: u64 = 2;
-/// The last descriptors are for files and for the line between the planes: a connection that would take one is refused. Of a
+/// The last descriptors are for files and for the control link: a connection that would take one is refused. Of a
 /// small limit, a quarter.
 pub const DESCRIPTORS_KEPT: u64 = 32;
 /// Connections that are turned away in one go when no descriptor is left; then the core does something else.
@@ -120,7 +120,7 @@ const _: () = assert!(PEER_TIMEOUT.as_secs() < ANSWER_TIMEOUT.as_secs());
 
 // ---- Rights that end
 
-/// How often a body under way asks whether its right still holds, beside every rise of the epoch.
+/// How often a body under way rechecks its right, beside every rise of the epoch.
 pub const RECHECK_EVERY: Duration = Duration::from_secs(5);
 /// How long a body stands still for that answer.
 pub const RECHECK_ANSWER_WAIT: Duration = Duration::from_secs(2);
@@ -151,20 +151,20 @@ pub const DECISION_WAIT: Duration = Duration::from_secs(10);
 /// Most grants remembered.
 pub const GRANTS_REMEMBERED_MAX: usize = 4096;
 /// Facts per batch. Sending one takes some turns of its core, and each of thousands of busy connections may leave a fact
-/// in every turn: what is taken has to be more than what comes meanwhile, or whoever waits to have all told waits for ever.
+/// in every turn: a batch must take more than arrives meanwhile, or [`Facts::flush`](crate::control::Facts::flush) never ends.
 pub const FACTS_PER_BATCH_MAX: usize = 16_384;
 /// About how many bytes of JSON a batch has: some milliseconds of work on the other side, so that a decision that waits for
 /// it hardly notices. One fact may be larger.
 pub const FACTS_BATCH_BYTES: usize = 4 << 20;
-/// The same for a page of the inventory, which goes along with every batch while it is being told.
+/// The same for a page of the inventory, which travels with every batch until all of it was sent.
 pub const INVENTORY_PAGE_BYTES: usize = 256 << 10;
-/// Counts that wait are told at once when there are so many.
+/// This many waiting counts are sent at once.
 pub const FACT_COUNTS_MAX: usize = 1000;
-/// Deliveries told while the control plane is away are forgotten beyond this; bytes and removals never are.
+/// Deliveries that end while the control plane is away are forgotten beyond this; bytes and removals never are.
 pub const SERVED_FACTS_MAX: usize = 100_000;
 /// How long a report may take; the next one says it all again.
 pub const REPORT_WAIT: Duration = Duration::from_secs(2);
-/// Local addresses told apart. A listener on `0.0.0.0` serves every address of the machine, `127.0.0.0/8` included.
+/// Local addresses counted separately. A listener on `0.0.0.0` serves every address of the machine, `127.0.0.0/8` included.
 pub const REPORTED_ADDRESSES_MAX: usize = 64;
 /// Facts still waiting at the end get this long; the journal keeps what matters.
 pub const LAST_FACTS_WAIT: Duration = Duration::from_secs(1);
@@ -210,11 +210,11 @@ pub const WRITER_CLAIM_WAIT: Duration = Duration::from_secs(5);
 pub const RECEIVER_CLAIM_WAIT: Duration = Duration::from_secs(1);
 /// The block the second claim decides about. What is shorter is claimed once, whole.
 pub const HELD_BACK_BYTES: u64 = 64 * 1024;
-/// How long a slot waits for its client. Whoever takes it within this reads 5 MiB/s or more.
+/// How long a slot waits for its client: one that takes all of it in this time reads at least 5 MiB/s.
 pub const READER_SLOT_WAIT: Duration = Duration::from_millis(200);
 /// How long the control plane may take between two pieces of an answer.
 pub const RELAYED_PIECE_WAIT: Duration = Duration::from_secs(60);
-/// A writer that can not be ended in this time sits on a stuck disk (T-LOCK-4).
+/// A writer that does not end in this time waits for a stuck disk (T-LOCK-4).
 pub const REMOVAL_END_WAIT: Duration = Duration::from_secs(5);
 /// Helper threads per process.
 pub const HELPER_THREADS_MAX: usize = 4;

@@ -8,7 +8,7 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use etransfer_contract::counters::{AddressBytes, CoreCounters, CountersReport};
-use etransfer_contract::line::{self, COUNTERS_PATH};
+use etransfer_contract::link::{self, COUNTERS_PATH};
 
 use crate::bounds::{REPORT_WAIT, REPORTED_ADDRESSES_MAX};
 use crate::core::Core;
@@ -75,13 +75,13 @@ impl Tally {
     }
 }
 
-/// Tells the control plane each second, for ever; one task of every core runs this. While the control plane is away a
-/// report is lost, and nothing with it: the next one has the sums.
+/// Reports to the control plane each second, forever; one task of every core runs this. A report that is lost while the
+/// control plane is away costs nothing: the next one has the sums.
 pub async fn report(core: Rc<Core>) {
     loop {
         let mut counters = core.counters.0.borrow().clone();
         counters.journal_bytes = core.journal().position().bytes();
-        let report = CountersReport { version: line::VERSION, run: core.shared.run, core: core.io.core(), counters };
+        let report = CountersReport { version: link::VERSION, run: core.shared.run, core: core.io.core(), counters };
         match core.control.post(COUNTERS_PATH, &report, REPORT_WAIT).await {
             Ok((200..=299, _)) => {}
             Ok((status, _)) => tracing::debug!(status, "counters were refused"),

@@ -1,11 +1,11 @@
-//! Writing what was appended to the journals, with the engine of this core: nothing here blocks it.
+//! Writes what was appended to the journals, with the driver of this core: nothing here blocks the core.
 //!
 //! ```text
 //! ready ─► append (store) ─► written ─► acknowledge
 //! ```
 //!
-//! Whoever waits for a record writes what is there, for everybody whose records are among it; those that come meanwhile go with
-//! the next write. Segments are made by helper threads, ahead of time.
+//! A request that waits for its record writes everything that was appended by then, the records of other requests included;
+//! records that arrive meanwhile go with the next write. Helper threads make segments ahead of time.
 //!
 //! Must stay true: [`ready`](JournalWriter::ready) comes right before the append, without a wait in between; nothing is
 //! acknowledged before [`written`](JournalWriter::written).
@@ -26,7 +26,7 @@ pub struct JournalWriter {
     store: Arc<Store>,
     /// This core's way to the file that its own journal goes on in.
     own: RefCell<Option<(Arc<OwnedFd>, Fd)>>,
-    /// A write of what nobody waits for is on its way.
+    /// A write of records that no request waits for is on its way.
     is_due: Cell<bool>,
 }
 
@@ -45,7 +45,7 @@ impl JournalWriter {
         self.store.journal(self.io.core())
     }
 
-    /// Waits until records of so many ranges (or of one change) can be appended to this core's journal; `essential`: a change
+    /// Waits until records of `ranges` ranges (or of one change) can be appended to this core's journal; `essential`: a change
     /// that gives space back or ends something.
     pub async fn ready(&self, ranges: usize, essential: bool) -> io::Result<()> {
         let journal = self.own();
@@ -58,8 +58,8 @@ impl JournalWriter {
         }
     }
 
-    /// Waits until everything up to `position` is written: it outlives this process. An error: it is not, and is tried again
-    /// when somebody asks the next time.
+    /// Waits until everything up to `position` is written: it outlives this process. An error: it is not, and the next
+    /// call tries again.
     pub async fn written(&self, position: Position) -> io::Result<()> {
         let journal = self.store.journal(position.core());
         let failures = journal.failures();
@@ -90,7 +90,7 @@ impl JournalWriter {
         Ok(())
     }
 
-    /// Writes what nobody waits for, a little later: what comes until then goes with it. A write for each such record would cost
+    /// Writes records that no request waits for, a little later: what comes until then goes with it. A write for each such record would cost
     /// an upload of many windows as many turns of another thread.
     pub fn soon(self: &Rc<Self>) {
         let journal = self.own();
@@ -113,7 +113,7 @@ impl JournalWriter {
         self.io.spawn(write).detach();
     }
 
-    /// Writes what waits in a journal, whichever core's it is, unless somebody is at it.
+    /// Writes what waits in the journal of `core`, unless another task writes it.
     pub async fn write_waiting(&self, core: usize) {
         let journal = self.store.journal(core);
         if journal.is_written(journal.position()) || journal.is_flushing() || journal.is_refilling() {
@@ -158,7 +158,7 @@ impl JournalWriter {
         Ok(fd)
     }
 
-    /// Another segment, made by a helper; one that somebody else is making is waited for.
+    /// Makes another segment on a helper thread; waits for one that is being made already.
     async fn refill(&self, core: usize) -> io::Result<()> {
         let journal = self.store.journal(core);
         let changed = journal.changed();

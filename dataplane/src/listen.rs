@@ -13,7 +13,7 @@ use crate::start_error::StartError;
 /// Connections the kernel keeps until they are accepted, per listener.
 const BACKLOG: i32 = 4096;
 
-/// How often a free port is chosen anew, because the other addresses have it taken.
+/// How often another free port is chosen when it is taken on one of the other addresses.
 const PORT_TRIES: usize = 16;
 
 /// What is bound: the addresses with their ports, and for each core its listeners in the same order.
@@ -111,15 +111,15 @@ mod tests {
         let expected: Vec<SocketAddr> = configured.iter().map(|at| SocketAddr::new(at.ip(), port)).collect();
         assert_eq!(addresses, expected);
         assert_eq!(listeners.iter().map(Vec::len).collect::<Vec<_>>(), [3, 3]);
-        // The port of somebody else is refused, although both sides would share it.
+        // A port in use is refused, although both sides would share it.
         assert!(matches!(bind_all(&addresses[1..2], &BTreeMap::new(), 1), Err(StartError::Listen { .. })));
     }
 
     #[test]
     fn a_device_that_is_not_there_is_named() {
-        let devices = BTreeMap::from([(IpAddr::from([127, 0, 0, 1]), "nic-of-nobody".to_owned())]);
+        let devices = BTreeMap::from([(IpAddr::from([127, 0, 0, 1]), "no-such-nic".to_owned())]);
         let error = bind_all(&["127.0.0.1:0".parse().unwrap()], &devices, 1).unwrap_err();
-        assert!(error.to_string().starts_with("bind 127.0.0.1:0 to nic-of-nobody: No such device"), "{error}");
+        assert!(error.to_string().starts_with("bind 127.0.0.1:0 to no-such-nic: No such device"), "{error}");
         let StartError::Device { address, device, .. } = error else { panic!("{error}") };
         let refused = StartError::Device { address, device, error: io::ErrorKind::PermissionDenied.into() };
         assert!(refused.to_string().contains("it needs CAP_NET_RAW"), "{refused}");

@@ -8,10 +8,10 @@ use crate::store::OpenError;
 /// Why a data plane does not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    /// The storage directory can not be used.
+    /// The storage directory cannot be used.
     #[error(transparent)]
     Store(#[from] OpenError),
-    /// An address can not be bound.
+    /// An address cannot be bound.
     #[error("listen on {address}: {error}")]
     Listen {
         /// As configured.
@@ -19,7 +19,7 @@ pub enum StartError {
         /// What the kernel said.
         error: io::Error,
     },
-    /// A listener can not be bound to its device.
+    /// A listener cannot be bound to its device.
     #[error("bind {address} to {device}: {error}{}", wanted(error))]
     Device {
         /// As configured.
@@ -29,7 +29,7 @@ pub enum StartError {
         /// What the kernel said.
         error: io::Error,
     },
-    /// A core's engine can not be built.
+    /// The driver of a core cannot be built.
     #[error("start core {core}: {error}")]
     Engine {
         /// Which one.

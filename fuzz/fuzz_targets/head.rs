@@ -1,7 +1,7 @@
 //! A request head: no panic, one verdict for any split, and what is forwarded reads back as the same request.
 #![no_main]
 
-use etransfer_contract::line::METHOD;
+use etransfer_contract::link::METHOD;
 use etransfer_dataplane::testing::http::{Framing, Head, HeadLimits, HeadScan, Method, forwarded_head};
 use libfuzzer_sys::fuzz_target;
 

@@ -2,8 +2,8 @@
 
 use axum::response::IntoResponse;
 use etransfer_contract::Grant;
-use etransfer_contract::grant::{Act, Ahead, Holder};
-use etransfer_contract::line::{GRANT_MEDIA_TYPE, NEXT, VERSION};
+use etransfer_contract::grant::{Act, Holder, PrefetchedGrant};
+use etransfer_contract::link::{GRANT_MEDIA_TYPE, NEXT, VERSION};
 use etransfer_tests::examples;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use http_body_util::BodyExt as _;
@@ -78,7 +78,7 @@ async fn answers_carry_grants_as_ever() {
     let mut granted = Decision::from(grant(1));
     granted.add_fields(&fields);
     granted.count_among(holder);
-    let next = Ahead { method: "PATCH".into(), target: "/tus/files/1".into(), grant: grant(2) };
+    let next = PrefetchedGrant { method: "PATCH".into(), target: "/tus/files/1".into(), grant: grant(2) };
     let mut answered = Decision::from((StatusCode::CREATED, "{}").into_response()).with_next(next);
     answered.add_fields(&fields);
     answered.count_among(holder);
@@ -92,6 +92,6 @@ async fn answers_carry_grants_as_ever() {
     let again: Grant = serde_json::from_str(json).unwrap();
     assert_eq!((again.ticket, again.holder, again.headers.len()), (1, holder(), 1));
     let next = entries[1].text.lines().find_map(|line| line.strip_prefix(&format!("{NEXT}: "))).unwrap();
-    let again: Ahead = serde_json::from_str(next).unwrap();
+    let again: PrefetchedGrant = serde_json::from_str(next).unwrap();
     assert_eq!((again.grant.ticket, again.grant.holder), (2, holder()));
 }

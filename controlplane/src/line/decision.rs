@@ -9,8 +9,8 @@ use std::borrow::Cow;
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use etransfer_contract::Grant;
-use etransfer_contract::grant::{Act, Ahead, Holder, Ticket};
-use etransfer_contract::line::{GRANT_MEDIA_TYPE, NEXT, VERSION};
+use etransfer_contract::grant::{Act, Holder, PrefetchedGrant, Ticket};
+use etransfer_contract::link::{GRANT_MEDIA_TYPE, NEXT, VERSION};
 use etransfer_contract::step::{Step, What};
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
@@ -27,7 +27,7 @@ pub struct Decision {
 #[derive(Debug)]
 enum Outcome {
     /// The answer to relay, and the grant for the client's next request.
-    Answer(Response, Option<Box<Ahead>>),
+    Answer(Response, Option<Box<PrefetchedGrant>>),
     /// What the data plane may do.
     Grant(Box<Grant>),
 }
@@ -36,7 +36,7 @@ enum Outcome {
 #[derive(Debug, Clone, Default)]
 struct Carried {
     grant: Option<Box<Grant>>,
-    next: Option<Box<Ahead>>,
+    next: Option<Box<PrefetchedGrant>>,
     route: Option<Cow<'static, str>>,
 }
 
@@ -48,7 +48,7 @@ impl Decision {
 
     /// One step; its outcome comes back with the memo. `ticket`: what space was reserved under, or a new one.
     pub fn step(node: &Node, ticket: Ticket, memo: impl Into<String>, what: What) -> Self {
-        Self::cached(node, ticket, 0, Act::Step(Step { memo: memo.into(), what }))
+        Self::cached(node, ticket, 0, Act::Step(Step { continuation: memo.into(), what }))
     }
 
     /// Permission that equal requests may reuse for `cache_ms`.
@@ -63,7 +63,7 @@ impl Decision {
 
     /// Adds the grant for the client's next request to an answer.
     #[must_use]
-    pub fn with_next(mut self, ahead: Ahead) -> Self {
+    pub fn with_next(mut self, ahead: PrefetchedGrant) -> Self {
         if let Outcome::Answer(_, next) = &mut self.outcome {
             *next = Some(Box::new(ahead));
         }

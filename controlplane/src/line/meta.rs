@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use etransfer_contract::line;
+use etransfer_contract::link;
 use http::HeaderMap;
 
 /// Which of the line's calls this is.
@@ -73,7 +73,7 @@ impl Meta {
         let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
         let address = |name| text(name).and_then(|text| text.parse().ok());
         Self {
-            call: match text(line::LINE) {
+            call: match text(link::CALL) {
                 Some("decide") => Call::Decide,
                 Some("attached") => Call::Attached,
                 Some("outcome") => Call::Outcome,
@@ -81,14 +81,14 @@ impl Meta {
                 Some("call") => Call::Line,
                 Some(_) | None => Call::Bare,
             },
-            peer: address(line::PEER),
-            listener: address(line::LISTENER),
-            body: match text(line::BODY) {
+            peer: address(link::PEER),
+            listener: address(link::LISTENER),
+            body: match text(link::BODY) {
                 Some("chunked") => BodyKind::Chunked,
                 Some(length) => length.parse().map_or(BodyKind::None, BodyKind::Length),
                 None => BodyKind::None,
             },
-            is_head: text(line::METHOD) == Some("HEAD"),
+            is_head: text(link::METHOD) == Some("HEAD"),
         }
     }
 }

@@ -29,7 +29,7 @@ use std::time::Instant;
 
 use etransfer_contract::fact::Presence;
 use etransfer_contract::grant::Ticket;
-use etransfer_contract::line::VERSION;
+use etransfer_contract::link::VERSION;
 use etransfer_contract::order::{NodeFacts, Orders, OrdersQuery};
 use etransfer_contract::{ObjectId, SpanSet};
 use tokio::sync::watch;

@@ -8,7 +8,7 @@ use axum::routing::post;
 use axum::{Json, Router};
 use etransfer_contract::counters::CountersReport;
 use etransfer_contract::fact::{Claim, FactBatch, Verdict};
-use etransfer_contract::line::{CLAIM_PATH, COUNTERS_PATH, FACTS_PATH, ORDERS_PATH, VERSION};
+use etransfer_contract::link::{CLAIM_PATH, COUNTERS_PATH, FACTS_PATH, ORDERS_PATH, VERSION};
 use etransfer_contract::order::OrdersQuery;
 use http::StatusCode;
 use serde::de::DeserializeOwned;

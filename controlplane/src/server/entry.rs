@@ -14,7 +14,7 @@ use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request};
 use axum::response::{IntoResponse, Response};
 use etransfer_contract::grant::Holder;
-use etransfer_contract::line::FIELD_PREFIX;
+use etransfer_contract::link::FIELD_PREFIX;
 use http::header::HOST;
 use http::uri::{PathAndQuery, Uri};
 use http::{HeaderMap, HeaderName, Method, StatusCode};

@@ -51,7 +51,7 @@ fn a_held_poll_does_not_hold_the_end() {
     let dir = tempfile::tempdir().unwrap();
     let running = start(Arc::new(config(dir.path())), Sources::default()).unwrap();
     let mut socket = UnixStream::connect(running.line()).unwrap();
-    let version = etransfer_contract::line::VERSION;
+    let version = etransfer_contract::link::VERSION;
     let known = |control_run: u64, epoch: u64| {
         format!(
             r#"{{"version":{version},"run":1,"control_run":{control_run},"epoch":{epoch},"after":0,"node":{{"engine":"","cores":1,"addresses":[],"degraded":null,"disk_free":0,"disk_size":0}}}}"#

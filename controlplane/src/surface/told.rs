@@ -2,7 +2,7 @@
 
 use axum::extract::{FromRequest, Request};
 use axum::response::IntoResponse;
-use etransfer_contract::line::VERSION;
+use etransfer_contract::link::VERSION;
 use etransfer_contract::step::Outcome;
 use http_body_util::{BodyExt, Limited};
 

@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 /// Body of `POST /line/counters`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct CountersReport {
-    /// [`line::VERSION`](crate::line::VERSION).
+    /// [`link::VERSION`](crate::link::VERSION).
     pub version: u16,
     /// This run of the data plane.
     pub run: u64,
@@ -47,7 +47,7 @@ pub struct CoreCounters {
     pub granted: u64,
     /// Decisions: the control plane answered itself.
     pub answered: u64,
-    /// Decisions: nobody could make one, because the control plane was away. The client got 503.
+    /// Decisions that were not made, because the control plane was away. The client got 503.
     pub undecided: u64,
     /// Content of files by local address; few, because a core's connections come in by few.
     pub addresses: Vec<AddressBytes>,
@@ -87,7 +87,7 @@ pub enum Kind {
     Concat,
     /// An answer of the control plane.
     Relay,
-    /// Nothing: the head was refused, or nobody could decide.
+    /// Nothing: the head was refused, or no decision could be made.
     None,
 }
 

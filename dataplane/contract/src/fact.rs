@@ -1,4 +1,4 @@
-//! Facts: what happened to bytes, told by the data plane. Delivered at least once and in order per object; every fact is
+//! Facts: what happened to bytes, reported by the data plane. Delivered at least once and in order per object; every fact is
 //! idempotent. `Completed` and `Removed` wait in the journal while the control plane is away.
 
 use serde::{Deserialize, Serialize};
@@ -9,11 +9,11 @@ use crate::{ObjectId, Span};
 /// Body of `POST /line/facts`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct FactBatch {
-    /// [`line::VERSION`](crate::line::VERSION).
+    /// [`link::VERSION`](crate::link::VERSION).
     pub version: u16,
     /// This run of the data plane (random). Reservations of earlier runs are void.
     pub run: u64,
-    /// The run of the control plane that [`Fact::Inventory`] pages in here were asked by: another one drops them. 0: any.
+    /// The run of the control plane that requested the [`Fact::Inventory`] pages in here: another run drops them. 0: any.
     #[serde(default)]
     pub asked_by: u64,
     /// In order.
@@ -26,7 +26,7 @@ pub struct FactBatch {
 pub enum Fact {
     /// Bytes were accepted. Only the newest one of an object matters.
     Progress(Presence),
-    /// All bytes are there, synced per durability, checksums matched. Happens once per object, may be told twice.
+    /// All bytes are there, synced per durability, checksums matched. Happens once per object, may be reported twice.
     Completed(Presence),
     /// A creation-with-upload was refused after its body began: the upload never existed.
     Discarded {
@@ -38,7 +38,7 @@ pub enum Fact {
         /// The object.
         object: ObjectId,
     },
-    /// A grant with a budget is being used; told only to a control plane that started anew, before its inventory ends.
+    /// A grant with a budget is in use; reported only to a control plane that restarted, before its inventory ends.
     Open {
         /// The grant.
         ticket: Ticket,
@@ -56,7 +56,7 @@ pub enum Fact {
     },
     /// Deliveries ended.
     Served {
-        /// Rises within a run: what was told before has a number that is not above the last one.
+        /// Rises within a run: a fact that was reported before has a number not above the last one.
         number: u64,
         /// The object.
         object: ObjectId,
@@ -69,23 +69,23 @@ pub enum Fact {
         /// Every byte of it was handed to the transport and the response ended without error; of a delivery that is held
         /// back ([`Serve::hold_last`](crate::grant::Serve::hold_last)) every byte was also acknowledged.
         whole: bool,
-        /// How far a delivery that is held back got; `None`: not held back, or told by a data plane that does not look.
+        /// How far a delivery that is held back got; `None`: not held back, or reported by a data plane that does not look.
         #[serde(default)]
         reach: Option<Reach>,
         /// How many ended like this, at least 1.
         times: u64,
     },
-    /// Bytes of all objects together; told before the first page, after what [`Orders::first`](crate::order::Orders::first)
+    /// Bytes of all objects together; reported before the first page, after what [`Orders::first`](crate::order::Orders::first)
     /// names: from now on decisions can be made, whatever page is still on its way.
     Stored {
         /// Bytes received.
         bytes: u64,
     },
-    /// Everything the store holds; sent in pages, while the node serves, after the control plane (re)started or asked for it.
+    /// Everything the store holds; sent in pages, while the node serves, after the control plane (re)started or requested it.
     Inventory {
         /// This page.
         objects: Vec<Presence>,
-        /// Nothing follows: whatever the control plane knows and no page named has no bytes.
+        /// Nothing follows: an object that the control plane knows and no page named has no bytes.
         last: bool,
     },
 }
@@ -119,8 +119,8 @@ pub struct Presence {
     pub at_unix_ms: u64,
 }
 
-/// Body of `POST /line/claim`: may these bytes of a held-back delivery leave? Asked before its first byte, with the last
-/// block held back, and again before that block.
+/// Body of `POST /line/claim`: may these bytes of a held-back delivery leave? The data plane sends it before the first
+/// byte, with the last block held back, and again before that block.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Claim {
     /// The grant.
@@ -147,9 +147,9 @@ impl Claim {
 /// Answer to a [`Claim`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Verdict {
-    /// `false`: someone else has it, or is about to; close the connection short of `Content-Length`.
+    /// `false`: another receiver has it, or is about to; close the connection short of `Content-Length`.
     pub go: bool,
-    /// With `false`: the file is another receiver's, whatever happens to the deliveries under way; asking again is of no use.
+    /// With `false`: the file is bound to another receiver, however the deliveries under way end; a repeated claim is refused too.
     #[serde(default)]
     pub bound: bool,
 }

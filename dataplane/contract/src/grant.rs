@@ -17,7 +17,7 @@ pub type Field = (String, String);
 /// What the control plane answers when the data plane shall act itself.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Grant {
-    /// [`line::VERSION`](crate::line::VERSION).
+    /// [`link::VERSION`](crate::link::VERSION).
     pub version: u16,
     /// Carried back in the facts this grant leads to.
     pub ticket: Ticket,
@@ -28,27 +28,27 @@ pub struct Grant {
     /// Put on every reply under this grant, success or refusal (CORS, `Tus-Resumable`).
     #[serde(default)]
     pub headers: Vec<Field>,
-    /// Whose requests this one is counted among while it is under way; `None`: nobody's.
+    /// The holder among whose requests this one is counted while it is under way; `None`: it is not counted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub holder: Option<Holder>,
     /// What to do.
     pub act: Act,
 }
 
-/// Whose requests under way are counted together, on every core and connection of the node, and how many there may be: one
-/// more is 429. The number of each grant counts for the request it is given to.
+/// A token, user, device or account whose requests under way are counted together, on every core and connection of the node,
+/// and how many there may be: one more is 429. The number in each grant counts for the request it is given to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Holder {
-    /// Who; opaque to the data plane, never logged by it, the same in every run of the control plane.
+    /// Names the holder; opaque to the data plane, never logged by it, the same in every run of the control plane.
     pub key: String,
     /// Most requests under way at once.
     pub at_once: u32,
 }
 
-/// What the control plane would decide about the next request of the client it is answering, told with that answer: same
+/// The grant for the request that the client will probably send next, sent with the answer to this one. It holds for the same
 /// host and credentials, without `Range`, `Upload-Length` and `Upload-Concat`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Ahead {
+pub struct PrefetchedGrant {
     /// Method of that request.
     pub method: String,
     /// Its target, as the data plane will read it.
@@ -88,7 +88,7 @@ pub enum Act {
         /// Largest body the handler takes.
         bytes_max: u64,
     },
-    /// Do this, tell what came of it, and go on as that is answered.
+    /// Execute the step, report its outcome, and continue as that is answered.
     Step(Step),
 }
 
@@ -134,7 +134,7 @@ pub struct Append {
     pub rate: Option<Rate>,
 }
 
-/// Permission to tell how far an upload is (TUS HEAD).
+/// Permission to report the offset of an upload (TUS HEAD).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct State {
     /// The upload.
@@ -164,7 +164,7 @@ pub struct Serve {
     /// Strong validator with its quotes; equal for all answers about this object.
     pub etag: String,
     /// When this version of the content came to be, Unix milliseconds: `Last-Modified`, and what conditions on dates compare
-    /// with. A version that takes the place of another is later by a second at least. `None`: no date is told.
+    /// with. A version that replaces another is later by a second at least. `None`: no date is sent.
     #[serde(default)]
     pub modified_ms: Option<u64>,
     /// The control plane judged `If-Match`, `If-None-Match`, `If-Modified-Since` and `If-Unmodified-Since` by itself.
@@ -174,20 +174,20 @@ pub struct Serve {
     pub fields: Vec<Field>,
     /// `?chunk=N`: this span only, answered 200; 404 until all of it is there.
     pub chunk: Option<Span>,
-    /// Bytes nobody may have any more (consumed chunks): a range that touches them is 410.
+    /// Bytes that are served no more (consumed chunks): a range that touches them is 410.
     #[serde(default)]
     pub consumed: Vec<Span>,
-    /// Who receives, for adding up the ranges of one receiver; opaque to the data plane.
+    /// Names the receiver, so that the ranges of one receiver add up; opaque to the data plane.
     pub receiver: String,
     /// `download_once`: send nothing before a [`Claim`](crate::fact::Claim) was answered with yes, keep the last block back
-    /// until a second one was, and tell how far the receiver's kernel acknowledged.
+    /// until a second one was, and report how far the receiver's kernel acknowledged.
     pub hold_last: bool,
     /// `retention.once_mode: exclusive`: a delivery of everything is 409 while another one runs.
     #[serde(default)]
     pub exclusive: bool,
     /// Report the end of each delivery as [`Fact::Served`](crate::Fact::Served).
     pub report: bool,
-    /// Full downloads before this one: the answer says one more in `X-Download-Count`, those added that ended here since.
+    /// Full downloads before this one: `X-Download-Count` is one more, plus those that ended on this node since.
     #[serde(default)]
     pub counted: Option<u64>,
     /// How fast the content may go, whole or in part; `None` = no limit.
@@ -202,7 +202,7 @@ pub struct Serve {
 /// nothing when it is used again, so a control plane that sets another rate also raises the epoch.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Rate {
-    /// Whose limit this is, and in which direction; opaque to the data plane, never logged by it.
+    /// Names the limit's owner and direction; opaque to the data plane, never logged by it.
     pub key: String,
     /// Body bytes per second, at least [`Rate::BYTES_PER_S_MIN`]: less, 0 included, counts as that. `u64::MAX` lifts the
     /// limit from bodies that run under the key; new grants then need none.
@@ -210,8 +210,8 @@ pub struct Rate {
 }
 
 impl Rate {
-    /// The slowest there is. A body that hangs for ever looks like a broken server and holds a connection; who shall move
-    /// no byte at all is refused, not slowed down.
+    /// The slowest rate. A body that never ends looks like a broken server and holds a connection; a client that may move no
+    /// byte at all is refused, not slowed down.
     pub const BYTES_PER_S_MIN: u64 = 1024;
 }
 

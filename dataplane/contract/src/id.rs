@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// Names one object for ever; never reused, unguessable, the only thing a storage path is made from.
+/// Names one object forever: never reused, unguessable, and the only source of a storage path.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ObjectId([u8; 16]);
 

@@ -5,7 +5,7 @@
 //!
 //! Reading order: [`id`] and [`span`] are the nouns; [`grant`] is what the control plane answers to a decision;
 //! [`step`] what it answers when it words the reply itself; [`fact`] is what the data plane reports, [`counters`] what it counts; [`order`] is what the control plane wants done;
-//! [`mod@line`] names the paths and header fields between them; [`tus`], [`ranges`], [`conditions`] and [`list`] parse the heads that both planes judge.
+//! [`link`] names the paths and header fields between them; [`tus`], [`ranges`], [`conditions`] and [`list`] parse the heads that both planes judge.
 #![forbid(unsafe_code)]
 
 pub mod conditions;
@@ -13,7 +13,8 @@ pub mod counters;
 pub mod fact;
 pub mod grant;
 pub mod id;
-pub mod line;
+
+pub mod link;
 pub mod list;
 pub mod order;
 pub mod ranges;

@@ -10,7 +10,7 @@ use crate::grant::Ticket;
 /// Body of `POST /line/orders`: a long poll.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct OrdersQuery {
-    /// [`line::VERSION`](crate::line::VERSION).
+    /// [`link::VERSION`](crate::link::VERSION).
     pub version: u16,
     /// This run of the data plane.
     pub run: u64,

@@ -1,7 +1,7 @@
 //! The `Range` header of a download (RFC 9110 §14, easytransfer/CONTRACT.md §2.8), and the words around it.
 //!
-//! Must stay true: whatever a header says, the outcome lies inside the bytes that are there; parsing costs nothing that
-//! grows with the header beyond one pass over 8 KiB.
+//! Must stay true: whatever a header says, the result lies inside the bytes that are there; parsing is one pass over at most
+//! 8 KiB.
 
 use crate::Span;
 use crate::list::members;
@@ -12,10 +12,10 @@ const HEADER_BYTES_MAX: usize = 8 * 1024;
 /// A start with more digits lies beyond every file.
 const START_DIGITS_MAX: usize = 20;
 
-/// What a `Range` header asks for, before anything is known about the bytes.
+/// What a `Range` header requests, before anything is known about the bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Asked {
-    /// No header, or one with a unit that is not ours: as if it were absent.
+pub enum RequestedRange {
+    /// No header, or one with another unit than `bytes`: the whole file.
     Whole,
     /// Malformed or several ranges: 416.
     Unsatisfiable,
@@ -32,14 +32,14 @@ pub enum Asked {
     Last(u64),
 }
 
-impl Asked {
+impl RequestedRange {
     /// Reads the value of one `Range` field.
     pub fn parse(value: &[u8]) -> Self {
         if value.len() > HEADER_BYTES_MAX {
             return Self::Unsatisfiable;
         }
         let Some(equals) = value.iter().position(|byte| *byte == b'=') else {
-            // Our unit without its range is malformed; anything else is a unit nobody knows.
+            // `bytes` without a range is malformed; anything else is an unknown unit.
             let ours = value.get(..5).is_some_and(|unit| unit.eq_ignore_ascii_case(b"bytes"));
             return if ours { Self::Unsatisfiable } else { Self::Whole };
         };
@@ -132,7 +132,7 @@ mod tests {
 
     fn resolve(header: &str, available: u64) -> Option<(u64, u64)> {
         let run = |at: u64| available.max(at);
-        Asked::parse(header.as_bytes()).resolve(run).map(|span| (span.start(), span.end() - 1))
+        RequestedRange::parse(header.as_bytes()).resolve(run).map(|span| (span.start(), span.end() - 1))
     }
 
     #[test]
@@ -150,7 +150,7 @@ mod tests {
             ("1-99999999999999999999999999999999", "bcde", "bytes 1-4/5"),
             ("-99999999999999999999999999999999", "abcde", "bytes 0-4/5"),
         ] {
-            let span = Asked::parse(format!("bytes={range}").as_bytes()).resolve(|at| at.max(5)).unwrap();
+            let span = RequestedRange::parse(format!("bytes={range}").as_bytes()).resolve(|at| at.max(5)).unwrap();
             assert_eq!(&file[span.start() as usize..span.end() as usize], content, "{range}");
             assert_eq!(content_range(span, Some(5)), text);
         }
@@ -184,11 +184,11 @@ mod tests {
     #[test]
     fn other_units_are_ignored_and_ours_is_known_in_any_case() {
         for header in ["seconds=0-1", "byte=0-1", "=0-1", "bytes =0-1", "x", ""] {
-            assert_eq!(Asked::parse(header.as_bytes()), Asked::Whole, "{header:?}");
+            assert_eq!(RequestedRange::parse(header.as_bytes()), RequestedRange::Whole, "{header:?}");
         }
-        assert_eq!(Asked::parse(b"BYTES=0-1"), Asked::From { start: 0, end_inclusive: Some(1) });
-        assert_eq!(Asked::parse(b"bytes"), Asked::Unsatisfiable);
-        assert_eq!(Asked::parse(b"bytes 0-1"), Asked::Unsatisfiable);
+        assert_eq!(RequestedRange::parse(b"BYTES=0-1"), RequestedRange::From { start: 0, end_inclusive: Some(1) });
+        assert_eq!(RequestedRange::parse(b"bytes"), RequestedRange::Unsatisfiable);
+        assert_eq!(RequestedRange::parse(b"bytes 0-1"), RequestedRange::Unsatisfiable);
     }
 
     #[test]
@@ -197,14 +197,14 @@ mod tests {
         let long = format!("bytes=0-{}", "9".repeat(HEADER_BYTES_MAX));
         let long_other_unit = format!("x={}", "9".repeat(HEADER_BYTES_MAX));
         for header in [members, long, long_other_unit] {
-            assert_eq!(Asked::parse(header.as_bytes()), Asked::Unsatisfiable);
+            assert_eq!(RequestedRange::parse(header.as_bytes()), RequestedRange::Unsatisfiable);
         }
         let mut fields = vec![("Range", b"bytes=0-1"), ("range", b"bytes=0-1")];
-        assert_eq!(Asked::of(&fields), Asked::Unsatisfiable);
+        assert_eq!(RequestedRange::of(&fields), RequestedRange::Unsatisfiable);
         fields.pop();
-        assert_eq!(Asked::of(&fields), Asked::From { start: 0, end_inclusive: Some(1) });
+        assert_eq!(RequestedRange::of(&fields), RequestedRange::From { start: 0, end_inclusive: Some(1) });
         fields.pop();
-        assert_eq!(Asked::of(&fields), Asked::Whole);
+        assert_eq!(RequestedRange::of(&fields), RequestedRange::Whole);
     }
 
     #[test]
@@ -218,7 +218,7 @@ mod tests {
     fn an_unfinished_file_serves_what_it_has() {
         assert_eq!(resolve("bytes=0-", 2), Some((0, 1)));
         assert_eq!(resolve("bytes=2-", 2), None);
-        assert_eq!(Asked::Whole.resolve(|at| at.max(2)), Span::new(0, 2));
+        assert_eq!(RequestedRange::Whole.resolve(|at| at.max(2)), Span::new(0, 2));
         assert_eq!(content_range(Span::new(0, 2).unwrap(), Some(5)), "bytes 0-1/5");
         // Bytes 10..20 beyond a hole: served from there, and the suffix means the prefix that is there.
         let run = |at: u64| match at {
@@ -226,9 +226,9 @@ mod tests {
             10..20 => 20,
             _ => at,
         };
-        assert_eq!(Asked::parse(b"bytes=12-").resolve(run), Span::new(12, 20));
-        assert_eq!(Asked::parse(b"bytes=5-").resolve(run), None);
-        assert_eq!(Asked::parse(b"bytes=-1").resolve(run), Span::new(1, 2));
+        assert_eq!(RequestedRange::parse(b"bytes=12-").resolve(run), Span::new(12, 20));
+        assert_eq!(RequestedRange::parse(b"bytes=5-").resolve(run), None);
+        assert_eq!(RequestedRange::parse(b"bytes=-1").resolve(run), Span::new(1, 2));
     }
 
     proptest! {
@@ -242,13 +242,13 @@ mod tests {
         #[test]
         fn a_written_range_is_read_back(start in any::<u64>(), more in 0..1000_u64) {
             let end = start.saturating_add(more);
-            let asked = Asked::parse(format!("bytes={start}-{end}").as_bytes());
-            prop_assert_eq!(asked, Asked::From { start, end_inclusive: Some(end) });
+            let requested = RequestedRange::parse(format!("bytes={start}-{end}").as_bytes());
+            prop_assert_eq!(requested, RequestedRange::From { start, end_inclusive: Some(end) });
         }
 
         #[test]
         fn no_input_panics(bytes in prop::collection::vec(prop::sample::select(b"bytes=-,0189 \xff".to_vec()), 0..40)) {
-            let _ = Asked::parse(&bytes).resolve(|at| at.max(50));
+            let _ = RequestedRange::parse(&bytes).resolve(|at| at.max(50));
         }
     }
 }

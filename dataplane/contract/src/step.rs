@@ -1,25 +1,25 @@
-//! Steps: how a dialect whose answers the control plane words moves bytes without touching them.
+//! Steps: how the control plane moves bytes for a dialect whose answers it writes itself, without touching the bytes.
 //!
 //! ```text
-//! decide ──► Act::Step(Preface) ──► outcome: form fields, binary prefix ──► Act::Step(Receive) ──► outcome: bytes, digests ──► answer
+//! decide ──► Act::Step(FormFields) ──► outcome: form fields, binary prefix ──► Act::Step(Receive) ──► outcome: bytes, digests ──► answer
 //! ```
 //!
 //! A grant may be a [`Step`]. The data plane executes it and sends the request's head again as
-//! [`outcome`](crate::line::LINE) with an [`Outcome`] as its body; the control plane answers with the next step, with the
+//! [`outcome`](crate::link::CALL) with an [`Outcome`] as its body; the control plane answers with the next step, with the
 //! response for the client, or with [`Act::Serve`](crate::grant::Act::Serve) of what the steps built. So each dialect is a
-//! small state machine that words its own answers, and the data plane knows framings, objects and digests, but no dialect.
+//! small state machine that writes its own answers, and the data plane knows framings, objects and digests, but no dialect.
 //!
-//! What must hold between two steps stands in [`Step::memo`], which comes back in the outcome unread: a control plane
-//! that started anew meanwhile goes on.
+//! What must hold between two steps stands in [`Step::continuation`], which comes back in the outcome unread: a control plane
+//! that restarted meanwhile continues.
 //!
 //! A request may become a conversation in messages of a WebSocket (RFC 6455):
 //!
 //! ```text
-//! decide ──► Converse ──► outcome: text, or binary begins ──► Converse, saying something ──► … ──► Close
-//!                                           └──► Receive ──► outcome: bytes, digests ──► Converse, saying so
+//! decide ──► WebSocketStep ──► outcome: text, or binary begins ──► WebSocketStep, saying something ──► … ──► Close
+//!                                           └──► Receive ──► outcome: bytes, digests ──► WebSocketStep, saying so
 //! ```
 //!
-//! A client that goes away ends its steps: no outcome is told. What [`Receive`] had stored is gone then, and
+//! A client that disconnects ends its steps: no outcome is sent. What [`Receive`] had stored is gone then, and
 //! [`Fact::Settled`](crate::Fact::Settled) with 0 bytes says so.
 
 use serde::{Deserialize, Serialize};
@@ -27,12 +27,12 @@ use serde::{Deserialize, Serialize};
 use crate::grant::{Rate, Ticket};
 use crate::{ObjectId, Span};
 
-/// One thing to do, then to tell.
+/// One action of the data plane, whose outcome it reports.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Step {
     /// Comes back in the [`Outcome`]; the data plane does not read it.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub memo: String,
+    #[serde(rename = "memo", default, skip_serializing_if = "String::is_empty")]
+    pub continuation: String,
     /// What to do.
     pub what: What,
 }
@@ -41,31 +41,34 @@ pub struct Step {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum What {
-    /// Read on to the next content of the body, and tell what stands before it.
-    Preface(Preface),
+    /// Read up to the next content of the body, and report what stands before it.
+    #[serde(rename = "preface")]
+    FormFields(FormFields),
     /// Move the content that follows into an object, all of it or nothing.
     Receive(Receive),
     /// Digest stored bytes.
-    Examine(Examine),
+    #[serde(rename = "examine")]
+    DigestStored(DigestStored),
     /// Build a new object out of pieces of others.
     Compose(Compose),
     /// Set the length of an object whose bytes are all there: it is complete.
     Seal(Seal),
-    /// Say something to a WebSocket, and read on to the next message.
-    Converse(Converse),
+    /// Send a message over a WebSocket, and read the next one.
+    #[serde(rename = "converse")]
+    WebSocket(WebSocketStep),
     /// End a WebSocket.
     Close(Close),
 }
 
-/// Read up to the content, which stays unread. Outcome: [`Told::Preface`], or a [`Failure`] of the framing.
+/// Read up to the content, which stays unread. Outcome: [`StepReport::FormFields`], or a [`Failure`] of the framing.
 ///
-/// With a form this may be repeated: each time what is left of the part before is read away, and the next part is told,
-/// until [`PrefaceTold::is_end`].
+/// With a form this may be repeated: each time the rest of the current part is discarded, and the next part is reported,
+/// until [`FormFieldsReport::is_end`].
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct Preface {
+pub struct FormFields {
     /// The body is `multipart/form-data` (RFC 7578); `None`: all of it is content.
     pub form: Option<Form>,
-    /// This many bytes of the content are told too, and are not content any more; fewer when the content is shorter.
+    /// This many bytes of the content are reported too, and are not content any more; fewer when the content is shorter.
     #[serde(default)]
     pub prefix_bytes: u16,
 }
@@ -78,7 +81,7 @@ pub struct Form {
     /// A part without a file name is content all the same when it has one of these names; any other one is a field.
     #[serde(default)]
     pub content_names: Vec<String>,
-    /// A body that does not begin with the boundary is content as a whole ([`PrefaceTold::is_form`] is `false`).
+    /// A body that does not begin with the boundary is content as a whole ([`FormFieldsReport::is_form`] is `false`).
     #[serde(default)]
     pub or_plain: bool,
     /// Largest value of a field, in bytes: [`Failure::FieldTooLong`].
@@ -87,29 +90,29 @@ pub struct Form {
     pub fields_bytes_max: u64,
 }
 
-/// Move content into an object, from offset `at` on. Outcome: [`Told::Received`] or a [`Failure`]; after a failure
+/// Move content into an object, from offset `at` on. Outcome: [`StepReport::Received`] or a [`Failure`]; after a failure
 /// nothing of it is stored.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Receive {
-    /// Where to; made when it is not there.
+    /// The target object; created if absent.
     pub object: ObjectId,
-    /// Offset of the first byte. The bytes must be nobody's yet, else [`Failure::Taken`].
+    /// Offset of the first byte. The bytes must be neither stored nor owned by a writer, else [`Failure::Taken`].
     pub at: u64,
     /// The object is made by this step and holds nothing else: it is complete afterwards, and removed when this fails.
     pub is_whole: bool,
-    /// The bytes survive a power cut before the outcome is told, also when the object is not complete by then; with
+    /// The bytes survive a power cut before the outcome is sent, also when the object is not complete by then; with
     /// `durability: none` nothing does.
     #[serde(default)]
     pub sync: bool,
-    /// Exactly this many bytes, else [`Failure::Short`] or [`Failure::TooLong`]. `None`: what comes, which only a whole
-    /// object may say.
+    /// Exactly this many bytes, else [`Failure::Short`] or [`Failure::TooLong`]. `None`: as many as arrive, which is allowed for a whole
+    /// object only.
     pub exact: Option<u64>,
     /// At least this many, else [`Failure::Short`].
     #[serde(default)]
     pub min: u64,
     /// At most this many, else [`Failure::TooLong`] as soon as one more came.
     pub max: u64,
-    /// Digests to tell.
+    /// Digests to report.
     #[serde(default)]
     pub digests: Vec<Digest>,
     /// Digests the content must have, in lower hex, else [`Failure::Mismatch`].
@@ -123,9 +126,9 @@ pub struct Receive {
     pub rate: Option<Rate>,
 }
 
-/// Digest bytes that are stored. Outcome: [`Told::Examined`], or [`Failure::Gone`].
+/// Digest bytes that are stored. Outcome: [`StepReport::Digested`], or [`Failure::Gone`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Examine {
+pub struct DigestStored {
     /// Of which object.
     pub object: ObjectId,
     /// Which bytes; `None` = an empty content.
@@ -135,7 +138,7 @@ pub struct Examine {
 }
 
 /// Build `object`, which is not there yet, out of pieces, in order. It is complete afterwards; the pieces stay as they are.
-/// Outcome: [`Told::Composed`], or [`Failure::Gone`] when a piece is not there, [`Failure::Taken`] when the name is or was
+/// Outcome: [`StepReport::Composed`], or [`Failure::Gone`] when a piece is not there, [`Failure::Taken`] when the name is or was
 /// another object's, [`Failure::DiskFull`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Compose {
@@ -143,7 +146,7 @@ pub struct Compose {
     pub object: ObjectId,
     /// Bytes of other objects; [`Piece::Zeros`] fills a gap.
     pub pieces: Vec<Piece>,
-    /// Digests of the whole, to tell.
+    /// Digests of the whole, to report.
     #[serde(default)]
     pub digests: Vec<Digest>,
     /// As [`Receive::budget`].
@@ -170,7 +173,7 @@ impl Piece {
     }
 }
 
-/// Complete an object at `length`, with digests of the whole. Outcome: [`Told::Sealed`]; [`Failure::Short`] when bytes
+/// Complete an object at `length`, with digests of the whole. Outcome: [`StepReport::Sealed`]; [`Failure::Short`] when bytes
 /// are missing, [`Failure::Gone`] when it is not there. Sealing again at the same length is no error.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Seal {
@@ -178,22 +181,22 @@ pub struct Seal {
     pub object: ObjectId,
     /// Its length.
     pub length: u64,
-    /// Digests of the whole, to tell.
+    /// Digests of the whole, to report.
     #[serde(default)]
     pub digests: Vec<Digest>,
 }
 
-/// Say something, then read on to the next message of the client. Outcome: [`Told::Message`]; [`Failure::NoUpgrade`],
+/// Send a message, then read the next one from the client. Outcome: [`StepReport::Message`]; [`Failure::NoUpgrade`],
 /// [`Failure::FieldTooLong`].
 ///
-/// The first one of a request answers `101` before it says anything; from then on the body is messages, and what is left of
-/// the one before is read away each time. After a failure to upgrade the request is an ordinary one and wants an answer;
-/// after the upgrade only steps may follow, and an answer in HTTP's words ends the conversation with 1011. Pings, pongs,
-/// fragments and whatever breaks RFC 6455 are the data plane's business: a client that breaks it is told so in a close frame,
-/// which ends the steps as a client does that goes away.
+/// The first one of a request answers `101` first; from then on the body is messages, and the rest of the current message is
+/// discarded each time. After a failure to upgrade the request is an ordinary one and wants an answer;
+/// after the upgrade only steps may follow, and an HTTP answer ends the conversation with 1011. The data plane handles pings,
+/// pongs, fragments and violations of RFC 6455: it answers a violation with a close frame, which ends the steps as a
+/// disconnect does.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Converse {
-    /// One text message.
+pub struct WebSocketStep {
+    /// A text message to send.
     #[serde(default)]
     pub say: Option<String>,
     /// Longest text message the client may send next, in bytes: [`Failure::FieldTooLong`].
@@ -205,7 +208,7 @@ pub struct Converse {
 pub struct Close {
     /// Why, for programs.
     pub code: CloseCode,
-    /// Why, for people; what is over 123 bytes of it is cut off.
+    /// Why, for people; cut off after 123 bytes.
     pub reason: String,
 }
 
@@ -225,9 +228,9 @@ pub enum CloseCode {
     Policy = 1008,
     /// A message is too long.
     TooLong = 1009,
-    /// This server failed.
+    /// Internal server error.
     Internal = 1011,
-    /// Nobody can decide now.
+    /// No decision can be made now.
     TryAgain = 1013,
 }
 
@@ -250,23 +253,25 @@ pub enum Digest {
 /// Body of an outcome call.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Outcome {
-    /// [`line::VERSION`](crate::line::VERSION).
+    /// [`link::VERSION`](crate::link::VERSION).
     pub version: u16,
     /// The grant whose step this was.
     pub ticket: Ticket,
     /// From the [`Step`].
-    #[serde(default)]
-    pub memo: String,
-    /// What came of it.
-    pub told: Told,
+    #[serde(rename = "memo", default)]
+    pub continuation: String,
+    /// The report on the step.
+    #[serde(rename = "told")]
+    pub report: StepReport,
 }
 
-/// What came of a step.
+/// The report on a step.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Told {
-    /// Of [`Preface`].
-    Preface(PrefaceTold),
+pub enum StepReport {
+    /// Of [`FormFields`].
+    #[serde(rename = "preface")]
+    FormFields(FormFieldsReport),
     /// Of [`Receive`].
     Received {
         /// Content bytes.
@@ -274,8 +279,9 @@ pub enum Told {
         /// In lower hex.
         digests: Vec<(Digest, String)>,
     },
-    /// Of [`Examine`].
-    Examined {
+    /// Of [`DigestStored`].
+    #[serde(rename = "examined")]
+    Digested {
         /// In lower hex.
         digests: Vec<(Digest, String)>,
     },
@@ -291,13 +297,13 @@ pub enum Told {
         /// In lower hex.
         digests: Vec<(Digest, String)>,
     },
-    /// Of [`Converse`].
+    /// Of [`WebSocketStep`].
     Message(Message),
-    /// It failed, and changed nothing.
+    /// The step failed, and changed nothing.
     Failed(Failure),
 }
 
-/// What a client says to a WebSocket.
+/// What a client sends over a WebSocket.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Message {
@@ -305,14 +311,14 @@ pub enum Message {
     Text(String),
     /// A binary message begins. It is the content of the request now, and unread.
     Binary {
-        /// Its bytes, when it is one frame; `None`: nobody knows yet.
+        /// Its bytes, when it is one frame; `None`: not known yet.
         bytes: Option<u64>,
     },
 }
 
-/// What stands before the next content.
+/// What stands before the next content of a body.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct PrefaceTold {
+pub struct FormFieldsReport {
     /// The body is a form; `false` for plain content.
     pub is_form: bool,
     /// Fields between the last content and this one, in order: name and value. A value that is no UTF-8 has U+FFFD in it.
@@ -393,14 +399,14 @@ mod tests {
         };
         let pieces = vec![Piece::Of(object, Span::new(0, 3).unwrap()), Piece::Zeros(2)];
         for what in [
-            What::Preface(Preface { form: None, prefix_bytes: 17 }),
+            What::FormFields(FormFields { form: None, prefix_bytes: 17 }),
             What::Receive(receive),
             What::Compose(Compose { object, pieces, digests: Vec::new(), budget: 5 }),
             What::Seal(Seal { object, length: 5, digests: vec![Digest::Crc64] }),
-            What::Converse(Converse { say: Some("user is: ann".into()), text_bytes_max: 4096 }),
+            What::WebSocket(WebSocketStep { say: Some("user is: ann".into()), text_bytes_max: 4096 }),
             What::Close(Close { code: CloseCode::Policy, reason: "Invalid Token".into() }),
         ] {
-            let step = Step { memo: "m".into(), what };
+            let step = Step { continuation: "m".into(), what };
             assert_eq!(serde_json::from_str::<Step>(&serde_json::to_string(&step).unwrap()).unwrap(), step);
         }
     }

@@ -78,7 +78,7 @@ impl<'b> Content<'b> {
         self.body.remaining().map(|bytes| bytes + self.held.len() as u64)
     }
 
-    /// The sender can not complete the body any more ([`Body::is_lost`]).
+    /// The sender cannot complete the body any more ([`Body::is_lost`]).
     pub fn is_lost(&self, wire: &Wire) -> bool {
         self.body.is_lost(wire)
     }

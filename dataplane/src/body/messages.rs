@@ -1,7 +1,7 @@
 //! The messages of a WebSocket as they come off a [`Wire`]; pings are answered on the way.
 //!
-//! Must stay true: content is unmasked in the buffer it was received into; whoever reads hears of a client that says goodbye,
-//! or breaks the protocol, as of one that closed, and what there is to say to it waits in [`Messages::take_farewell`]; no flood of
+//! Must stay true: content is unmasked in the buffer it was received into; a client that sends a close frame or
+//! breaks the protocol reads as one that closed, and the close frame to answer it with waits in [`Messages::take_farewell`]; no flood of
 //! control frames or empty fragments keeps a reader longer than its tick.
 
 use std::ops::Range;

@@ -45,7 +45,7 @@ pub struct Body {
     /// Body bytes handed out so far.
     taken: u64,
     trailers: Vec<(String, Vec<u8>)>,
-    /// Nobody judges the other plane.
+    /// Judges a client; the other plane is trusted.
     detector: Option<StallDetector>,
 }
 
@@ -127,7 +127,7 @@ impl Body {
         self.taken
     }
 
-    /// The sender can not complete this body any more: the connection is broken, or its side of it has ended and what came
+    /// The sender cannot complete this body any more: the connection is broken, or its side of it has ended and what came
     /// before the end is not enough. Looks without reading; a chunked body does not say how much is enough.
     pub fn is_lost(&self, wire: &Wire) -> bool {
         let ended = || self.remaining().zip(wire.last_bytes()).is_some_and(|(missing, last)| last < missing);

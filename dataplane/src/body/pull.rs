@@ -21,7 +21,7 @@ pub enum Fill {
     Done,
 }
 
-/// The body can not be read to its end.
+/// The body cannot be read to its end.
 #[derive(Debug, thiserror::Error)]
 pub enum BodyError {
     /// The connection failed or ended inside the body.

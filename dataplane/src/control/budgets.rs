@@ -1,7 +1,7 @@
-//! Promises of space that are being used: from the grant that carries one until the fact that ends it. A control plane that
-//! restarted hears of them before its inventory is whole, so it promises nothing twice (PROMISES.md P9).
+//! Promises of space that are being used: from the grant that carries one until the fact that ends it. The data
+//! plane reports them to a restarted control plane before its inventory is whole, so nothing is promised twice (PROMISES.md P9).
 //!
-//! Must stay true: an end is told after its beginning was told, or the beginning is not told at all; so the table is
+//! Must stay true: the end of a promise is reported after its beginning, or the beginning is not reported at all; so the table is
 //! emptied before [`Fact::Settled`] is queued, and [`Budgets::report_open`] queues what it finds while it holds the table.
 #![expect(clippy::disallowed_types, reason = "one table for all cores, held for an entry, never across a wait")]
 
@@ -39,7 +39,7 @@ impl Budgets {
         }
     }
 
-    /// Tells a control plane that started anew.
+    /// Reports the open ones to a control plane that restarted.
     pub fn report_open(&self, facts: &Facts) {
         for (&ticket, &(object, bytes)) in self.lock().iter() {
             facts.push(Fact::Open { ticket, object, bytes });

@@ -10,8 +10,8 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use etransfer_contract::Grant;
-use etransfer_contract::grant::{Act, Ahead};
-use etransfer_contract::line::{self, GRANT_MEDIA_TYPE};
+use etransfer_contract::grant::{Act, PrefetchedGrant};
+use etransfer_contract::link::{self, GRANT_MEDIA_TYPE};
 use etransfer_contract::step::Outcome;
 use etransfer_contract::tus::Fields;
 
@@ -46,7 +46,7 @@ pub enum Decided {
     Grant(Rc<Granted>),
     /// Relay this answer.
     Answer(Box<ControlReply>),
-    /// Nobody can decide now: 503.
+    /// The control plane is away: 503.
     Away,
 }
 
@@ -124,9 +124,9 @@ pub async fn decide(core: &Core, head: &Head, client: &Client) -> Decided {
 
 /// Remembers the grant that came with an answer, for what its client asks next.
 fn remember_prefetched(core: &Core, head: &Head, client: &Client, reply: &ControlReply) {
-    let Some(json) = reply.head.get(line::NEXT) else { return };
-    match serde_json::from_slice::<Ahead>(json) {
-        Ok(Ahead { method, target, grant }) if grant.version == line::VERSION => {
+    let Some(json) = reply.head.get(link::NEXT) else { return };
+    match serde_json::from_slice::<PrefetchedGrant>(json) {
+        Ok(PrefetchedGrant { method, target, grant }) if grant.version == link::VERSION => {
             let fields = DECIDING_FIELDS.into_iter().filter(|name| !ONCE_FIELDS.contains(name));
             let key = key(head, client, &method, &target, &fields.collect::<Vec<_>>());
             if let Some(rate) = grant.act.rate() {
@@ -139,7 +139,7 @@ fn remember_prefetched(core: &Core, head: &Head, client: &Client, reply: &Contro
             );
         }
         Ok(_) => {}
-        Err(error) => tracing::error!(%error, "a grant given ahead can not be read"),
+        Err(error) => tracing::error!(%error, "a prefetched grant cannot be read"),
     }
 }
 
@@ -172,7 +172,7 @@ async fn request_decision(core: &Core, request: &[u8], key: Option<Vec<u8>>) -> 
 /// The head the control plane gets to see.
 pub fn forwarded(head: &Head, client: &Client, call: &str, body: &str, attached: Framing) -> Vec<u8> {
     let (peer, local) = (client.peer.to_string(), client.local.to_string());
-    let own = [(line::LINE, call), (line::PEER, &peer), (line::LISTENER, &local), (line::BODY, body)];
+    let own = [(link::CALL, call), (link::PEER, &peer), (link::LISTENER, &local), (link::BODY, body)];
     forwarded_head(head, &own, attached)
 }
 
@@ -181,7 +181,7 @@ async fn accept(core: &Core, key: Option<Vec<u8>>, mut reply: ControlReply) -> D
     let ControlReply { head, body: rest, wire } = reply;
     core.control.give_back(wire, &head, &rest);
     match serde_json::from_slice::<Grant>(&body) {
-        Ok(grant) if grant.version == line::VERSION => {
+        Ok(grant) if grant.version == link::VERSION => {
             let grant = Rc::new(Granted::new(core, grant));
             if let Some(key) = key {
                 core.grants.borrow_mut().remember(key.into_boxed_slice(), &grant, core.io.now());
@@ -192,11 +192,11 @@ async fn accept(core: &Core, key: Option<Vec<u8>>, mut reply: ControlReply) -> D
             Decided::Grant(grant)
         }
         Ok(grant) => {
-            tracing::error!(theirs = grant.version, ours = line::VERSION, "the planes speak different versions");
+            tracing::error!(theirs = grant.version, ours = link::VERSION, "the planes speak different versions");
             Decided::Away
         }
         Err(error) => {
-            tracing::error!(%error, "a grant can not be read");
+            tracing::error!(%error, "a grant cannot be read");
             Decided::Away
         }
     }

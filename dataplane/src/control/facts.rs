@@ -1,8 +1,8 @@
 //! Facts on their way to the control plane: one queue for all cores, delivered in order and in batches by one task.
 //!
 //! Must stay true: a fact leaves the queue only after the control plane said 204; the newest progress of an object
-//! replaces a waiting older one, so a long outage costs one entry per object; whoever asks for a decision has everything
-//! told first ([`Facts::flush`]). An inventory does not stand in the queue: its pages are read from the store when they are
+//! replaces a waiting older one, so a long outage costs one entry per object; before a decision is requested, everything
+//! queued is delivered ([`Facts::flush`]). An inventory does not stand in the queue: its pages are read from the store when they are
 //! sent. Deliveries that only count wait a moment for others: equal ones are told as one, and a
 //! kill in that moment costs their count.
 #![expect(clippy::disallowed_types, reason = "one queue for all cores, held for a push or a pop")]
@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use etransfer_contract::fact::{Fact, FactBatch, Presence, Reach};
 use etransfer_contract::grant::Ticket;
-use etransfer_contract::line::{self, FACTS_PATH};
+use etransfer_contract::link::{self, FACTS_PATH};
 use etransfer_contract::{ObjectId, Span};
 use event_listener::Event;
 
@@ -134,7 +134,7 @@ impl Facts {
             queue.push_delivery(delivery, binds);
             was_empty || queue.is_urgent
         };
-        // Whoever delivers has not to be woken for a count, only to begin to wait for more.
+        // A count wakes the sender only when the queue was empty.
         if wake {
             self.pushed.notify(1);
         }
@@ -168,7 +168,7 @@ impl Facts {
         self.lock().waiting.len()
     }
 
-    /// Delivers for ever; one task of one core runs this.
+    /// Delivers facts forever; one task of one core runs this.
     pub async fn deliver(core: Rc<Core>) {
         let facts = &core.shared.facts;
         loop {
@@ -186,7 +186,7 @@ impl Facts {
             let mut batch = facts.take_batch();
             let told = batch.len();
             let (page, asked_by) = facts.add_page(&core.shared.store, &mut batch);
-            let batch = FactBatch { version: line::VERSION, run: core.shared.run, asked_by, facts: batch };
+            let batch = FactBatch { version: link::VERSION, run: core.shared.run, asked_by, facts: batch };
             let answer = core.control.post(FACTS_PATH, &batch, CONTROL_ANSWER_WAIT).await;
             match answer {
                 Ok((200..=299, _)) => {

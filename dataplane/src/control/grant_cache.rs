@@ -1,8 +1,8 @@
 //! The grants that one core remembers, by the words of the request they were given for.
 //!
 //! Must stay true: a grant dies at its time, or when the epoch rises above its own; full means forgotten, never wrong. In
-//! the last half of its time one of those who ask for it is sent to have it renewed, so that it does not die under a crowd
-//! which would then ask all at once.
+//! the second half of its time one request that asks for it renews it, so that it does not die under many requests, which
+//! would then all ask the control plane at once.
 
 use std::borrow::Borrow;
 use std::collections::HashMap;
@@ -21,7 +21,7 @@ pub struct GrantCache<G> {
 struct Remembered<G> {
     grant: Rc<G>,
     until: Instant,
-    /// When somebody shall have it renewed; `None`: somebody does.
+    /// When the next request renews it; `None`: one is renewing it.
     renew_at: Option<Instant>,
 }
 
@@ -65,7 +65,7 @@ impl<G: Borrow<Grant>> GrantCache<G> {
 mod tests {
     use super::*;
     use etransfer_contract::grant::Act;
-    use etransfer_contract::line::VERSION;
+    use etransfer_contract::link::VERSION;
 
     fn grant(epoch: u64, cache_ms: u64) -> Rc<Grant> {
         let act = Act::Forward { bytes_max: 1 };

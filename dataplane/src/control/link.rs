@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use etransfer_contract::fact::{Claim, Verdict};
-use etransfer_contract::line::{CLAIM_PATH, LINE};
+use etransfer_contract::link::{CALL, CLAIM_PATH};
 use event_listener::Event;
 use rustix::net::sockopt::socket_peercred;
 
@@ -30,7 +30,7 @@ pub enum ControlLinkError {
     #[error("{0} is another user's socket, not the control plane's")]
     Foreign(PathBuf),
     /// It answered something that is no HTTP, or too much.
-    #[error("the control plane's answer can not be read")]
+    #[error("the control plane's answer cannot be read")]
     Garbled,
     /// Too many requests wait for it.
     #[error("too many requests wait for the control plane")]
@@ -118,7 +118,7 @@ impl ControlLink {
     ) -> Result<(u16, Vec<u8>), ControlLinkError> {
         let body = serde_json::to_vec(json).expect("the line's own types are always JSON");
         let mut request = format!(
-            "POST {path} HTTP/1.1\r\nHost: line\r\n{LINE}: call\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n",
+            "POST {path} HTTP/1.1\r\nHost: line\r\n{CALL}: call\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n",
             body.len()
         )
         .into_bytes();

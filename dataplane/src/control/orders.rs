@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use etransfer_contract::ObjectId;
 use etransfer_contract::fact::Fact;
-use etransfer_contract::line::{self, ORDERS_PATH};
+use etransfer_contract::link::{self, ORDERS_PATH};
 use etransfer_contract::order::{NodeFacts, Order, Orders, OrdersQuery, What};
 use futures_util::StreamExt;
 
@@ -20,7 +20,7 @@ use crate::transfer::remove::remove_object;
 /// Pause after a failed poll.
 const RETRY: Duration = Duration::from_millis(100);
 
-/// Follows the control plane for ever; one task of one core runs this. Orders are carried out beside the polls, so that an
+/// Follows the control plane forever; one task of one core runs this. Orders are carried out beside the polls, so that an
 /// epoch never waits for a removal.
 pub async fn follow_orders(core: Rc<Core>) {
     // Its own connection: a held poll must not occupy a turn of the requests.
@@ -116,7 +116,7 @@ async fn poll(
     busy: bool,
 ) -> Result<Orders, ControlLinkError> {
     let query = OrdersQuery {
-        version: line::VERSION,
+        version: link::VERSION,
         run: core.shared.run,
         control_run,
         epoch: core.shared.epoch.load(Ordering::Relaxed),

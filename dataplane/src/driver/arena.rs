@@ -57,7 +57,7 @@ impl Drop for Mapping {
     }
 }
 
-/// Makes the pieces; nobody needs the arena after that.
+/// Makes the pieces.
 pub struct Arena;
 
 impl Arena {

@@ -2,7 +2,7 @@
 //!
 //! What must stay true: away from home only the bytes are touched, through a pointer that was taken at home; whatever else a
 //! buffer is (the way back to its pool, the mapping it is a piece of) is used and dropped at home alone. A buffer that never
-//! comes home is leaked: nobody else can give it back.
+//! comes home is leaked: no other thread can give it back.
 
 use std::mem::ManuallyDrop;
 use std::ops::DerefMut;

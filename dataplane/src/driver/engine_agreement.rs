@@ -18,7 +18,7 @@ struct State {
     refused: bool,
 }
 
-/// One core's say. Dropped without one, it has no ring: nobody waits for a core that failed to start.
+/// The vote of one core. Dropped without being cast, it says "no ring": the others do not wait for a core that failed to start.
 pub(super) struct EngineVote(Option<Arc<EngineAgreement>>);
 
 /// What came of it, for one core.
@@ -30,7 +30,7 @@ pub(super) struct Agreed {
 }
 
 impl EngineAgreement {
-    /// For so many cores.
+    /// An agreement among `cores` cores.
     pub fn new(cores: usize) -> Arc<Self> {
         Arc::new(Self { state: Mutex::new(State { missing: cores, refused: false }), decided: Condvar::new() })
     }
@@ -39,7 +39,7 @@ impl EngineAgreement {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// So many cores were never started: nobody waits for them.
+    /// `cores` cores were never started: the others do not wait for them.
     pub fn go_without(&self, cores: usize) {
         let mut state = self.state();
         state.missing = state.missing.saturating_sub(cores);

@@ -59,7 +59,7 @@ impl Helpers {
             let mut state = self.state();
             state.threads -= 1;
             if state.threads == 0 {
-                // Nobody will ever come for it: run it here, late rather than never.
+                // No thread will take it: run it here, late rather than never.
                 tracing::error!(%error, "no helper thread can be started; a blocking job runs on its core");
                 let job = state.jobs.pop_back();
                 drop(state);
@@ -90,7 +90,7 @@ impl Helpers {
     }
 }
 
-/// Queues a job of an engine. Not bounded here: each belongs to an operation in running, and those are.
+/// Queues a job of an engine. Not bounded here: each belongs to an operation in flight, and those are.
 pub(crate) fn push_job(job: impl FnOnce() + Send + 'static) {
     let pushed = helpers().push(Box::new(job), usize::MAX);
     assert!(pushed.is_ok(), "a queue without bound is never full");

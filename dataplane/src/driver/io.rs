@@ -78,7 +78,7 @@ impl Io {
     }
 
     /// Starts a task on this core. Dropping the handle cancels it, `detach` lets it go on. A panic in it is logged and
-    /// reaches whoever awaits the handle; the core goes on.
+    /// reaches the task that awaits the handle; the core goes on.
     pub fn spawn<F: Future + 'static>(&self, future: F) -> async_task::Task<F::Output> {
         tasks::spawn(&self.0.active, &self.0.mailbox, future)
     }
@@ -97,12 +97,12 @@ impl Io {
         self.0.slots.take()
     }
 
-    /// A slot, if one is free and nobody waits.
+    /// A slot, if one is free and no task waits for one.
     pub fn try_slot(&self) -> Option<Buf> {
         self.0.slots.try_take()
     }
 
-    /// How many slots nobody holds.
+    /// How many slots are free.
     pub fn slots_free(&self) -> usize {
         self.0.slots.free()
     }

@@ -1,4 +1,4 @@
-//! A table addressed by [`Key`]: an engine's memory of what is in running. A key of an earlier tenant finds nothing.
+//! A table addressed by [`Key`]: an engine's memory of what is in flight. A key of an earlier tenant finds nothing.
 
 use super::Key;
 
@@ -22,7 +22,7 @@ impl<T> KeyedTable<T> {
             self.rows.resize_with(index + 1, || None);
         }
         let before = self.rows[index].replace((key.generation, value));
-        assert!(before.is_none(), "two operations in running under one index");
+        assert!(before.is_none(), "two operations in flight under one index");
     }
 
     /// The value under this very key.

@@ -96,11 +96,11 @@ impl fmt::Display for Engine {
     }
 }
 
-/// Names one operation in running. The generation makes a late completion of an earlier tenant of the same index
+/// Names one operation in flight. The generation makes a late completion of an earlier tenant of the same index
 /// recognisable; it travels through the kernel as `user_data`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Key {
-    /// Place in the table of operations in running.
+    /// Place in the table of operations in flight.
     pub index: u32,
     /// Which tenant of that place.
     pub generation: u32,
@@ -174,7 +174,7 @@ pub enum Completion {
 }
 
 impl Operation {
-    /// Ends the operation with an error; its buffer goes back to whoever asked.
+    /// Ends the operation with an error; its buffer goes back to the task that started it.
     pub fn fail(self, error: std::io::Error) -> Completion {
         match self {
             Self::Accept { .. } => Completion::Accepted(Err(error)),
@@ -227,7 +227,7 @@ impl Operation {
     }
 }
 
-/// What an operation comes to when no engine ever saw it.
+/// Ends an operation that no driver ever saw.
 pub(super) fn refused(op: Operation) -> Completion {
     op.fail(Errno::CANCELED.into())
 }
@@ -240,7 +240,7 @@ pub trait Driver {
     /// The clock that timers follow.
     fn now(&self) -> Instant;
 
-    /// Starts an operation. `key` is unused by any other operation in running.
+    /// Starts an operation. `key` is unused by any other operation in flight.
     fn start(&mut self, key: Key, op: Operation);
 
     /// Asks for an early end. The operation is still reported, once; an unknown or ended key is ignored.

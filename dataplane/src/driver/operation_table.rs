@@ -1,4 +1,4 @@
-//! The slab of operations in running, as the tasks see them: who waits for which outcome. The engine below owns the
+//! The slab of operations in flight, as the tasks see them: who waits for which outcome. The engine below owns the
 //! operations themselves.
 
 use std::task::{Context, Poll, Waker};
@@ -21,9 +21,9 @@ struct Row {
 
 enum State {
     Free,
-    /// In running; the waker of whoever polled last.
+    /// In flight; the waker of the last poll.
     Waiting(Option<Waker>),
-    /// Nobody waits any more; the outcome will be dropped.
+    /// No task waits any more; the completion will be dropped.
     Orphan,
     /// Ended, not yet fetched.
     Ended(Completion),
@@ -82,7 +82,7 @@ impl OperationTable {
         }
     }
 
-    /// Nobody waits any more. `Ok`: it is still in running, cancel it. `Err`: this outcome is to be dropped (if any).
+    /// No task waits any more. `Ok`: it is still in flight, cancel it. `Err`: this outcome is to be dropped (if any).
     pub(super) fn orphan(&mut self, key: Key) -> Result<(), Option<Completion>> {
         let Some(row) = self.get_mut(key) else { return Err(None) };
         match &row.state {
@@ -98,7 +98,7 @@ impl OperationTable {
         }
     }
 
-    /// An operation ended: whom to wake, and what to drop because nobody waits.
+    /// An operation ended: the waker of the task that waits, and the completion to drop when none does.
     pub(super) fn end(&mut self, key: Key, outcome: Completion) -> (Option<Waker>, Option<Completion>) {
         let Some(row) = self.get_mut(key) else { return (None, Some(outcome)) };
         match std::mem::replace(&mut row.state, State::Free) {

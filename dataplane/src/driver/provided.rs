@@ -96,7 +96,7 @@ impl Deref for LentBuf {
 
     fn deref(&self) -> &[u8] {
         // SAFETY: `len` bytes at the start of this buffer were written by the kernel before it reported the completion;
-        // until `drop` publishes the buffer again, nobody writes to it.
+        // until `drop` publishes the buffer again, the kernel does not write to it.
         unsafe { std::slice::from_raw_parts(self.ring.buffer(self.id).as_ptr(), self.len) }
     }
 }

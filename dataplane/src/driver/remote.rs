@@ -1,7 +1,7 @@
 //! What other threads may hold of a core: its inbox and its doorbell. A waker fired elsewhere, and a task sent from
 //! elsewhere, come in here; the core empties the inbox once per turn.
 //!
-//! The race that matters: the core goes to sleep while somebody posts. The core sets `asleep`, *then* looks at `mail`;
+//! The race that matters: the core goes to sleep while another thread posts. The core sets `asleep`, *then* looks at `mail`;
 //! a poster sets `mail`, *then* looks at `asleep`. Both are sequentially consistent, so at least one sees the other: no
 //! wake is lost, and an awake core costs its posters no system call.
 #![expect(clippy::disallowed_types, reason = "the inbox is where threads meet; held for a push or a swap")]

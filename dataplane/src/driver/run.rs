@@ -41,7 +41,7 @@ impl Default for CoreOptions {
     }
 }
 
-/// Makes the calling thread a core: runs `main` to its end, then drops every other task, cancels what is in running and
+/// Makes the calling thread a core: runs `main` to its end, then drops every other task, cancels what is in flight and
 /// waits for all of it. `Err`: no engine could be built, the engine broke, or `main` panicked.
 pub fn run_core<F, Fut>(options: CoreOptions, main: F) -> io::Result<()>
 where
@@ -182,7 +182,7 @@ impl CoreLoop {
         result
     }
 
-    /// Drops all tasks, then waits for everything they left in running.
+    /// Drops all tasks, then waits for everything they left in flight.
     fn close(&mut self) -> io::Result<()> {
         self.io.begin_closing();
         self.io.mailbox().close();

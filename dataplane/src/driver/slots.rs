@@ -1,9 +1,9 @@
 //! The core's pool of slots: 1 MiB pieces of one arena. First come, first served; a memory that comes back goes straight
-//! to the longest waiter, so nobody overtakes. The memory freed last is given out first: it is still in cache, and a
+//! to the longest waiter, so no waiter is overtaken. The memory freed last is given out first: it is still in cache, and a
 //! memory never used costs no memory.
 //!
-//! Must stay true, and is the users' to keep: whoever waits for a slot holds none, not even one whose operation has ended
-//! and was not collected. Else all slots can be held by those who wait for one more. And a slot waits for a client for a
+//! Must stay true, and is the users' to keep: a task that waits for a slot holds none, not even one whose operation has ended
+//! and was not collected. Else tasks that wait for one more could hold all slots. And a slot waits for a client for a
 //! moment only: clients that neither send nor read are never few.
 
 use std::cell::RefCell;
@@ -42,12 +42,12 @@ impl Slots {
         Ok(Rc::new(Self { state: RefCell::new(State { free, waiters: VecDeque::new() }) }))
     }
 
-    /// How many slots nobody holds.
+    /// How many slots are free.
     pub fn free(&self) -> usize {
         self.state.borrow().free.len()
     }
 
-    /// A slot, if one is free and nobody waits for it.
+    /// A slot, if one is free and no task waits for one.
     pub fn try_take(self: &Rc<Self>) -> Option<Buf> {
         let memory = self.state.borrow_mut().free.pop()?;
         Some(Buf::slot(memory, Rc::clone(self)))

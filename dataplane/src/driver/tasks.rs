@@ -130,7 +130,7 @@ where
         drop(member);
         result.unwrap_or_else(|panic| {
             tracing::error!(panic = panic_message(&*panic), "a task panicked; it ends, the core goes on");
-            resume_unwind(panic) // to whoever awaits the task; `async-task` keeps it until then
+            resume_unwind(panic) // to the task that awaits this one; `async-task` keeps it until then
         })
     });
     let mailbox = Arc::clone(mailbox);

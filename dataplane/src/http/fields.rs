@@ -41,7 +41,7 @@ impl Place {
 }
 
 impl FieldTable {
-    /// `headers` point into `head`; `extra` is appended to the owned bytes, for whoever needs to point at it.
+    /// `headers` point into `head`; `extra` is appended to the owned bytes, so that the caller can point at it.
     pub fn new(head: &[u8], extra: &[u8], headers: &[httparse::Header<'_>]) -> Result<Self, Reject> {
         let place = |part: &[u8]| Place::of(part, head).ok_or(Reject::Ambiguous);
         let at = headers

@@ -18,7 +18,7 @@ pub enum Framing {
 }
 
 impl Framing {
-    /// Decides; every refusal closes the connection, since what follows can not be trusted to be a request.
+    /// Decides; every refusal closes the connection, since what follows cannot be trusted to be a request.
     pub(super) fn of(version_minor: u8, fields: &impl Fields) -> Result<Self, Reject> {
         let mut codings = fields.all("transfer-encoding");
         let mut lengths = fields.all("content-length");

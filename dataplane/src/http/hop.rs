@@ -3,7 +3,7 @@
 use etransfer_contract::list::members;
 use etransfer_contract::tus::Fields;
 
-/// Besides these, whatever `Connection` names. `Content-Length` is here because framing is always written anew.
+/// Besides these, whatever `Connection` names. `Content-Length` is here because framing is always written again.
 const HOP_BY_HOP: [&str; 10] = [
     "connection",
     "content-length",

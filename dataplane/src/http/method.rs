@@ -29,7 +29,7 @@ impl Method {
     /// The `Allow` of a refused method: what the server as a whole knows.
     pub const ALLOW: &str = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
 
-    /// The name; of [`Other`](Self::Other) nobody asks.
+    /// The name; never requested of [`Other`](Self::Other).
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Get => "GET",

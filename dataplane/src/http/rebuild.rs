@@ -1,6 +1,6 @@
 //! The head that goes over the line: built from parsed parts, so that nothing ambiguous is passed on.
 
-use etransfer_contract::line::{FIELD_PREFIX, METHOD};
+use etransfer_contract::link::{FIELD_PREFIX, METHOD};
 
 use super::hop::HopByHop;
 use super::{Framing, Head, Method};

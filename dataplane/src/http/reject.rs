@@ -42,7 +42,7 @@ pub enum Reject {
     FieldValue,
     /// The request line is not method, target and version with one space between.
     RequestLine,
-    /// The target is in no form of RFC 9112 §3.2, or has bytes a URI can not have.
+    /// The target is in no form of RFC 9112 §3.2, or has bytes a URI cannot have.
     Target,
     /// The two HTTP parsers do not agree. Never seen; refusing is the safe answer.
     Ambiguous,
@@ -76,7 +76,7 @@ pub enum Reject {
     /// A body too large to be drained, on a route that takes none.
     BodyUnwanted,
 
-    /// A method nobody knows.
+    /// An unknown method.
     MethodUnknown,
     /// CONNECT and TRACE.
     MethodRefused,

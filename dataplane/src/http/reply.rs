@@ -1,7 +1,7 @@
-//! A reply in the making, and its bytes.
+//! A reply under construction, and its bytes.
 //!
-//! Must stay true: framing, `Connection` and `Date` are written here and only here, once each; no value, whoever gave
-//! it, can start a new line.
+//! Must stay true: framing, `Connection` and `Date` are written here and only here, once each; no value, whatever its
+//! source, can start a new line.
 
 use etransfer_contract::grant::Field;
 use etransfer_contract::tus::Refusal;
@@ -10,7 +10,7 @@ use super::date;
 use super::section::{is_token, is_value};
 use super::{Method, Reject, reason};
 
-/// Fields that this file writes itself; given by anybody else they are left out.
+/// Fields that this file writes itself; others' values for them are left out.
 const OWN: [&str; 7] =
     ["connection", "content-length", "date", "keep-alive", "trailer", "transfer-encoding", "upgrade"];
 
@@ -104,13 +104,13 @@ impl Reply {
         self.field("Content-Type", "application/json").body(value.to_string())
     }
 
-    /// The body is sent by somebody else and has so many bytes.
+    /// The caller sends the body itself; it has `bytes` bytes.
     pub fn content_length(mut self, bytes: u64) -> Self {
         self.length = Length::Known(bytes);
         self
     }
 
-    /// The body is sent by somebody else, chunked.
+    /// The caller sends the body itself, chunked.
     pub fn chunked(mut self) -> Self {
         self.length = Length::Chunked;
         self

@@ -1,6 +1,6 @@
 //! The head of a response that came over the line, as strict as that of a request.
 
-use etransfer_contract::line::FIELD_PREFIX;
+use etransfer_contract::link::FIELD_PREFIX;
 use etransfer_contract::tus::Fields;
 
 use super::fields::FieldTable;

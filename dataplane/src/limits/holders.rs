@@ -83,7 +83,7 @@ impl Drop for UnderWay<'_> {
 impl Drop for Holder {
     fn drop(&mut self) {
         let mut all = self.of.lock();
-        // Somebody may have come back under the same key in between.
+        // A new holder may have taken the same key in between.
         if all.get(&self.key).is_some_and(|holder| holder.strong_count() == 0) {
             all.remove(&self.key);
         }

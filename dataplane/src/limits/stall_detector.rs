@@ -44,7 +44,7 @@ impl StallDetector {
         self.bytes > 0 && self.bytes >= self.bytes_min
     }
 
-    /// The node waited this long, and so many bytes moved.
+    /// The node waited this long, and `bytes` moved.
     pub fn count(&mut self, waited: Duration, bytes: u64) -> StallVerdict {
         self.waited += waited;
         self.bytes += bytes;
@@ -70,7 +70,7 @@ mod tests {
         StallDetector::new(WINDOW, 1024)
     }
 
-    /// After how much waiting a sender of so many bytes each tick is too slow.
+    /// After how much waiting a sender of `bytes` each tick is too slow.
     fn slow_after(bytes: u64) -> Option<Duration> {
         let (mut detector, mut waited) = (detector(), Duration::ZERO);
         while waited < 100 * WINDOW {

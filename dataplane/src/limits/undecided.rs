@@ -1,5 +1,5 @@
-//! Memory held for requests that nobody has decided yet: heads, fields of forms, prefixes, messages before a token, bodies
-//! that are relayed. One budget for the node; who finds it spent is told 503 and may come again.
+//! Memory held for requests without a decision: heads, fields of forms, prefixes, messages before a token, bodies
+//! that are relayed. One budget for the node; a request that finds it spent gets 503 and may be repeated.
 //!
 //! Must stay true: what a share holds is given back when it drops; a small head costs no look here.
 

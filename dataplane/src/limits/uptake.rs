@@ -42,7 +42,7 @@ impl<'c> Uptake<'c> {
         Self { core, detector, stalled: None, on_the_way: None }
     }
 
-    /// The client took so many bytes.
+    /// The client took `bytes`.
     pub fn moved(&mut self, bytes: u64) {
         let _judged_with_time = self.detector.count(Duration::ZERO, bytes);
         if self.detector.is_enough() {

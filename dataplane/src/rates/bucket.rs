@@ -46,14 +46,14 @@ impl Bucket {
     /// the burst, so what the horizon holds beyond it is void.
     pub fn set_rate(&self, bytes_per_s: u64, now_ns: u64) {
         if self.bytes_per_s.load(Ordering::Relaxed) != bytes_per_s {
-            // The line first: nobody shall stand behind it at the new rate.
+            // The queue first: no body may wait behind it at the new rate.
             self.horizon_ns.fetch_min(now_ns.saturating_add(BURST_NS), Ordering::Relaxed);
             self.bytes_per_s.store(bytes_per_s, Ordering::Relaxed);
         }
     }
 
     /// How much one of `sharers` bodies should reserve at a time. The smaller for the more, so that the line is short:
-    /// nobody waits long, and a body that goes away leaves a small gap.
+    /// no body waits long, and one that disappears leaves a small gap.
     pub fn piece(&self, sharers: u64) -> u64 {
         let share = self.bytes_per_s.load(Ordering::Relaxed) / PIECES_PER_S / sharers.max(1);
         (share / PIECE_STEP_BYTES * PIECE_STEP_BYTES).clamp(PIECE_STEP_BYTES, PIECE_BYTES_MAX)
@@ -68,7 +68,7 @@ impl Bucket {
     }
 
     /// Gives back what was reserved and not moved: the horizon is where it were, had only the moved part been asked for.
-    /// Time that has passed can not be given back, and what another rate made void is not there any more.
+    /// Time that has passed cannot be given back, nor what another rate made void.
     pub fn give_back(&self, held: &Reservation, now_ns: u64) {
         if self.left(held) > 0 {
             let unmoved = cost_ns(held.bytes, held.bytes_per_s) - cost_ns(held.moved, held.bytes_per_s);

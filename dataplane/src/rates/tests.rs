@@ -117,7 +117,7 @@ proptest! {
         let piece = bucket.piece(waiting);
         let again: Vec<_> = (0..waiting).map(|_| bucket.reserve(piece, now)).collect();
         let mut permits: Vec<_> = again.iter().map(|held| Permit::of(held, piece, now)).collect();
-        let last = permits.last().expect("somebody waits").at_ns - now;
+        let last = permits.last().expect("one body waits").at_ns - now;
         let needed = u128::from(piece * waiting) * u128::from(SECOND_NS) / u128::from(new);
         prop_assert!(u128::from(last) <= needed + u128::from(waiting), "waits {last} ns for {needed} ns worth");
         prop_assert!(excess(&mut permits, new) <= burst(new).max(piece) + 2);

@@ -1,7 +1,7 @@
 //! PATCH (and the body of a creation): from the socket to the disk to the acknowledgement.
 //!
 //! 1. judge the head against the upload: offset, length, checksum name (TUS.md §A12)
-//! 2. claim the bytes nobody has: one writer per byte
+//! 2. claim the bytes that are free: one writer per byte
 //! 3. `100 Continue`, when asked
 //! 4. move: window by window, receive → checksum while hot → write; at most a few writes on their way
 //! 5. commit: a window's record enters the journal after its write ended, never before
@@ -38,7 +38,7 @@ use crate::wire::Wire;
 
 /// From this body length on, whole blocks are written past the page cache (IO.md §1).
 const DIRECT_BODY_BYTES_MIN: u64 = 256 * 1024;
-/// A writer silent for this long is ended by whoever wants its bytes (T-LOCK-2).
+/// A writer silent for this long is ended by a request that wants its bytes (T-LOCK-2).
 pub const SILENT: Duration = Duration::from_secs(1);
 /// How often a waiting request looks again.
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
@@ -259,7 +259,7 @@ async fn no_room(core: &Core, object: &Arc<Object>) -> Failure {
     failed(core, object, Fault::Full).await
 }
 
-/// Opens the file of an object for a body of so many bytes (`None`: nobody knows).
+/// Opens the file of an object for a body of `bytes` bytes (`None`: not announced).
 pub async fn open_for_body(core: &Core, object: &Object, bytes: Option<u64>) -> io::Result<DataFile> {
     let mode = core.shared.config.write_mode;
     let large = match mode {

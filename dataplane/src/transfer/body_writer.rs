@@ -260,7 +260,7 @@ impl<'c> BodyWriter<'c> {
         }
     }
 
-    /// Whoever waits for a slot holds none: else all of them could be held by bodies that wait for one more.
+    /// A body that waits for a slot holds none: else bodies that wait for one more could hold all of them.
     async fn take_slot(&mut self) -> Result<Buf, Stop> {
         if let Some(slot) = self.core.io.try_slot() {
             return Ok(slot);
@@ -424,8 +424,8 @@ impl<'c> BodyWriter<'c> {
     }
 }
 
-/// Waits for the disk, for a slot that comes back from it, or for a digest: that is slow, not the sender, so nobody shall
-/// end this writer for being silent.
+/// Waits for the disk, for a slot that comes back from it, or for a digest: the sender is not slow then, so this
+/// writer must not be ended for being silent.
 async fn on_disk<T>(core: &Core, claim: &Claim, work: impl Future<Output = T>) -> T {
     let mut work = pin!(work);
     loop {

@@ -27,8 +27,8 @@ enum Source {
     Zeros(u64),
 }
 
-/// Builds `id`: its length, and the digests of all of it. After a failure it is gone, but for [`Failure::Taken`]: then it
-/// is somebody's.
+/// Builds `id`: its length, and the digests of all of it. After a failure it is removed, except after
+/// [`Failure::Taken`]: then it belongs to another upload.
 pub async fn compose(
     core: &Core,
     id: ObjectId,
@@ -92,7 +92,7 @@ async fn copy(
 ) -> Result<Vec<Hasher>, Fault> {
     let (file, hashers) = match fill(core, object, sources, length, hashers).await {
         Ok(filled) => filled,
-        // It is removed at once, so what it falls back to matters to nobody; that the disk failed does.
+        // It is removed at once, so what it falls back to does not matter; that the disk failed does.
         Err(broken) => return Err(broken.believe(core, object).await),
     };
     finish(core, object, Some(&file), Stored::Bytes).await?;
@@ -110,7 +110,8 @@ async fn fill(
     let mut file = open.await.map_err(Doing::Open.broken())?;
     file.allocate(&core.io, length, length).await.map_err(Doing::Allocate.broken())?;
     let want = Want { offset: 0, body: Some(length), parallel: false };
-    let busy = |_refused| Doing::Open.broken()(io::Error::other("somebody writes to an object that is being built"));
+    let busy =
+        |_refused| Doing::Open.broken()(io::Error::other("another request writes to an object that is being built"));
     let mut claim = object.claim(want).map_err(busy)?;
     let target = file.to_std().map_err(Doing::Open.broken())?;
     let copied = core.io.off_core(move || copy_blocks(&sources, &target, hashers)).await;

@@ -1,7 +1,7 @@
 //! One object's file, opened twice: whole blocks go past the page cache, partial blocks through it.
 //!
 //! Must stay true: a 4 KiB block that a writer owns only in part is never written directly, so two writers that share a
-//! block (`[0, 5000)` and `[5000, …)`) can not overwrite each other's bytes, and no block is read back before it is
+//! block (`[0, 5000)` and `[5000, …)`) cannot overwrite each other's bytes, and no block is read back before it is
 //! written. The kernel keeps both doors coherent because they never share a page.
 //!
 //! And: no byte goes to or comes from a file that is not the object's own. Each one that was opened is looked at before it
@@ -104,7 +104,7 @@ impl DataFile {
         }
         match outcome {
             Ok(()) => self.allocated = target,
-            // A file system that can not preallocate still stores bytes; writes then extend the file.
+            // A file system that cannot preallocate still stores bytes; writes then extend the file.
             Err(error) if error.raw_os_error() == Some(Errno::OPNOTSUPP.raw_os_error()) => self.allocated = u64::MAX,
             Err(error) => return Err(error),
         }

@@ -15,7 +15,7 @@
 //! | open | anything else | as it is; nothing of the request counts | 500 | degraded |
 //! | journal | anything else | as it is; records that are not written wait in memory, and count when they are written | 500 | degraded |
 //!
-//! *Falls back* (PROMISES.md P6): nothing cached is believed. Its writers are fenced, nobody claims and nothing
+//! *Falls back* (PROMISES.md P6): nothing cached is believed. Its writers are fenced, no claim is granted and nothing
 //! completes, until a helper thread has read every byte that an earlier sync covered from the disk itself and compared
 //! it with the CRC of its record; those bytes count, all others were never received. When the disk cannot be read
 //! either, the object stays in doubt and each request for it asks again ([`prove`]): it is well when the disk is.
@@ -201,7 +201,7 @@ fn failed(core: &Core, object: &Object, doing: Doing, error: &io::Error) -> Faul
 }
 
 impl Fault {
-    /// The answer of the dialects that have no words of their own; `Upload-Offset` is added by whoever knows it.
+    /// The answer of the dialects that have no answer of their own; the caller adds `Upload-Offset` when it knows it.
     pub fn reply(&self) -> Reply {
         match self {
             Self::Removed => Reply::detail(404, "no such upload"),

@@ -8,8 +8,8 @@
 //! 5. publish            — from here on HEAD, GET and the control plane see it complete
 //! 6. tell the fact      — crash before: replay tells it again
 //!
-//! An error in any of them is believed ([`fault`](super::fault)) while the right to complete is still held, so nobody
-//! completes the object in between.
+//! An error in any of them is believed ([`fault`](super::fault)) while the right to complete is still held, so no
+//! other request completes the object in between.
 
 use std::io;
 use std::rc::Rc;
@@ -30,7 +30,7 @@ pub enum Stored {
     Nothing,
     /// Bytes or a length, which the durability level judges.
     Bytes,
-    /// Bytes that somebody is told are safe: synced unless the level is `none`.
+    /// Bytes that are acknowledged as safe: synced unless the level is `none`.
     Promised,
 }
 

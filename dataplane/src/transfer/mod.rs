@@ -27,6 +27,6 @@ pub enum Answered {
     Reply(Reply),
     /// The act sent its own answer with this status, whole; the connection stays usable.
     Sent(u16),
-    /// The answer can not be finished or must not be given: close.
+    /// The answer cannot be finished or must not be given: close.
     Cut,
 }

@@ -22,7 +22,7 @@ pub async fn refuse(core: &Core, grant: &Grant, too_many: &TooManyUnderWay) -> A
         Act::Step(step) => match &step.what {
             What::Receive(wanted) => Some((wanted.object, wanted.budget)),
             What::Compose(wanted) => Some((wanted.object, wanted.budget)),
-            What::Preface(_) | What::Examine(_) | What::Seal(_) | What::Converse(_) | What::Close(_) => None,
+            What::FormFields(_) | What::DigestStored(_) | What::Seal(_) | What::WebSocket(_) | What::Close(_) => None,
         },
         Act::Serve(_) | Act::State(_) | Act::Remove(_) | Act::Concat(_) | Act::Forward { .. } => None,
     };

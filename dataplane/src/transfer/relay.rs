@@ -61,7 +61,7 @@ pub async fn forward(core: &Core, request: ClientRequest<'_>, bytes_max: u64, ke
     }
 }
 
-/// 503: nobody can decide now.
+/// 503: no decision can be made now.
 pub fn away() -> Reply {
     Reply::detail(503, "the control plane is away; try again").field("Retry-After", "1")
 }
@@ -159,7 +159,7 @@ pub async fn relay(core: &Core, wire: &mut Wire, head: &Head, mut reply: Control
     }
 }
 
-/// Server-sent events go on until somebody has enough.
+/// Server-sent events end when either side closes.
 fn is_endless(head: &ResponseHead) -> bool {
     head.get("content-type").is_some_and(|value| value.starts_with(b"text/event-stream"))
 }

@@ -49,7 +49,7 @@ pub async fn remove(core: &Core, permit: &Remove) -> Answered {
     }
 }
 
-/// Removes an object and tells it; an object without a byte gets a tombstone too, so that a late PATCH can not make it.
+/// Removes an object and reports it. An object without a byte gets a tombstone too, so that a late PATCH cannot create it.
 pub async fn remove_object(core: &Core, id: ObjectId) -> io::Result<()> {
     erase(core, id).await?;
     core.shared.facts.push(Fact::Removed { object: id });

@@ -64,7 +64,7 @@ pub fn progress(core: &Core, object: &Object) -> Fact {
     Fact::Progress(object.presence(core.shared.config.durability == Durability::Every))
 }
 
-/// All bytes are there: whoever completes it right now is waited for, else it is done here.
+/// All bytes are there: waits for the request that is completing the object, or completes it here.
 async fn complete(core: &Core, object: &Arc<Object>) -> Result<(), Fault> {
     loop {
         let changed = object.writers_changed();

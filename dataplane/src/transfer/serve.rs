@@ -17,7 +17,7 @@ use etransfer_contract::Span;
 use etransfer_contract::conditions::{self, Tags, Version, judge};
 use etransfer_contract::fact::{Claim, Reach, Verdict};
 use etransfer_contract::grant::{Grant, Serve};
-use etransfer_contract::ranges::{self, Asked};
+use etransfer_contract::ranges::{self, RequestedRange};
 
 use super::fault::{Doing, Fault, believe};
 use super::relay::away;
@@ -69,8 +69,7 @@ pub async fn serve(live_grant: &LiveGrant<'_>, wire: &mut Wire, permit: &Serve, 
         return Answered::Reply(reply);
     }
     let Ok(_sole) = alone(permit, object.as_ref(), length) else {
-        let reply =
-            Reply::detail(409, "somebody is downloading this file, and it is for one; try again when they failed");
+        let reply = Reply::detail(409, "this single-use file is being downloaded; retry if that download fails");
         return Answered::Reply(reply.field("Retry-After", "1"));
     };
     let file = match open(core, object.as_ref(), delivery.span).await {
@@ -109,7 +108,7 @@ pub async fn serve(live_grant: &LiveGrant<'_>, wire: &mut Wire, permit: &Serve, 
     if whole { Answered::Sent(status) } else { Answered::Cut }
 }
 
-/// Somebody else is receiving everything.
+/// Another delivery of the whole object is under way.
 struct Taken;
 
 /// Under `exclusive`, the place of the one delivery that is as long as the object; held until it ends.
@@ -139,12 +138,13 @@ fn choose(head: &Head, permit: &Serve, object: Option<&Object>) -> Result<Delive
         detail.field("Content-Range", ranges::content_range_unsatisfiable(length))
     };
     // On other methods a range is ignored (PROMISES.md §4).
-    let asked = if head.method() == Method::Get && ranges_count { Asked::of(head) } else { Asked::Whole };
-    if complete && matches!(asked, Asked::Whole) {
+    let requested =
+        if head.method() == Method::Get && ranges_count { RequestedRange::of(head) } else { RequestedRange::Whole };
+    if complete && matches!(requested, RequestedRange::Whole) {
         let span = Span::new(0, length.unwrap_or(0));
         return refuse_consumed(permit, span).map(|()| Delivery { reply: reply(200), span });
     }
-    let span = asked.resolve(run).ok_or_else(unsatisfiable)?;
+    let span = requested.resolve(run).ok_or_else(unsatisfiable)?;
     refuse_consumed(permit, Some(span))?;
     let reply = reply(206).field("Content-Range", ranges::content_range(span, length));
     Ok(Delivery { reply, span: Some(span) })

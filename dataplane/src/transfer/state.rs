@@ -25,7 +25,7 @@ pub async fn state(core: &Core, head: &Head, permit: &State) -> Answered {
     let object = core.shared.store.find(permit.object);
     if let Some(object) = &object {
         if !fence_writers(core, object, Some(SILENT)).await {
-            let reply = Reply::detail(423, "a writer that went silent can not be ended yet");
+            let reply = Reply::detail(423, "a writer that went silent cannot be ended yet");
             return Answered::Reply(reply.field("Retry-After", "1").field("Cache-Control", "no-store"));
         }
     } else if core.shared.store.is_removed(permit.object) {

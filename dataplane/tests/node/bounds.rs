@@ -3,7 +3,7 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-use etransfer_contract::step::{Failure, Told};
+use etransfer_contract::step::{Failure, StepReport};
 use etransfer_dataplane::config::{EngineChoice, Limits};
 
 use super::bed::{Bed, content, on_both, path};
@@ -41,9 +41,11 @@ fn dribble(bed: &Bed, head: &str, first: &[u8], again: &[u8]) {
 fn a_form_has_few_fields_however_small_they_are() {
     use etransfer_contract::step::What;
     on_both(&Limits::default(), |bed| {
-        for (fields, end) in
-            [(64, received(5)), (65, Told::Failed(Failure::Malformed)), (6_400, Told::Failed(Failure::Malformed))]
-        {
+        for (fields, end) in [
+            (64, received(5)),
+            (65, StepReport::Failed(Failure::Malformed)),
+            (6_400, StepReport::Failed(Failure::Malformed)),
+        ] {
             let mut parts: Vec<(&str, Option<&str>, &[u8])> = vec![("", None, b""); fields];
             parts.push(("f", Some("name"), b"hello"));
             bed.control.play(vec![form(&[], false, 0), What::Receive(whole(1, 100))]);
@@ -53,7 +55,7 @@ fn a_form_has_few_fields_however_small_they_are() {
             // The answer may come before all of it was taken.
             let _ = client.try_send(&body);
             assert_eq!(client.head().expect("an answer").status, 418);
-            let told = bed.control.told();
+            let told = bed.control.reports();
             assert!(told.contains(&end), "{fields} fields: {told:?}");
         }
         bed.control.play(vec![form(&[], false, 0)]);
@@ -185,7 +187,7 @@ fn the_name_of_a_field_counts_like_its_value() {
             client.ask("POST", "/steps", &format!("Content-Length: {}\r\n", body.len()));
             client.send(&body);
             assert_eq!(client.head().expect("an answer").status, 418);
-            assert_eq!(bed.control.told(), [Told::Failed(Failure::FieldTooLong)]);
+            assert_eq!(bed.control.reports(), [StepReport::Failed(Failure::FieldTooLong)]);
         }
     });
 }
@@ -277,9 +279,9 @@ fn rfc_2046_a_line_that_goes_on_after_the_boundary_is_content() {
                 client.send(early);
                 late.iter().for_each(|byte| client.send(&[*byte]));
                 assert_eq!(client.whole().0.status, 418);
-                let told = bed.control.told();
+                let told = bed.control.reports();
                 assert_eq!(told[1], received(bytes.len() as u64), "{line:?}");
-                let Told::Preface(end) = &told[2] else { panic!("{told:?}") };
+                let StepReport::FormFields(end) = &told[2] else { panic!("{told:?}") };
                 assert!(end.is_end && end.fields == [("b".into(), "2".into())], "{end:?}");
                 assert!(stored(bed, number, bytes.len()) == bytes, "{line:?}");
             }
@@ -297,9 +299,9 @@ fn rfc_2046_a_line_that_goes_on_after_the_boundary_is_content() {
             client.ask("POST", "/steps", &format!("Content-Length: {}\r\n", body.len()));
             client.send(body);
             assert_eq!(client.whole().0.status, 418);
-            let told = bed.control.told();
+            let told = bed.control.reports();
             // A closing delimiter needs no line end.
-            let expected = if cut == "\r\n" { received(5) } else { Told::Failed(Failure::Malformed) };
+            let expected = if cut == "\r\n" { received(5) } else { StepReport::Failed(Failure::Malformed) };
             assert_eq!(told[1], expected, "{cut:?}");
         }
     });

@@ -111,12 +111,12 @@ impl Client {
         (answer, body)
     }
 
-    /// Reads so many bytes.
+    /// Reads `bytes` bytes.
     pub fn exactly(&mut self, bytes: usize) -> Vec<u8> {
         self.try_exactly(bytes).unwrap()
     }
 
-    /// Reads so many bytes, if they come.
+    /// Reads `bytes` bytes, if they come.
     pub fn try_exactly(&mut self, bytes: usize) -> io::Result<Vec<u8>> {
         let mut read = vec![0; bytes];
         self.stream.read_exact(&mut read).map(|()| read)

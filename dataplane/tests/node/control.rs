@@ -13,10 +13,10 @@ use std::time::Duration;
 
 use etransfer_contract::fact::{Fact, FactBatch, Verdict};
 use etransfer_contract::grant::{self, Act, Append, Rate, Recheck, Serve, Ticket};
-use etransfer_contract::line::{self, CLAIM_PATH, COUNTERS_PATH, FACTS_PATH, GRANT_MEDIA_TYPE, ORDERS_PATH};
+use etransfer_contract::link::{self, CLAIM_PATH, COUNTERS_PATH, FACTS_PATH, GRANT_MEDIA_TYPE, ORDERS_PATH};
 use etransfer_contract::order::What as Ordered;
 use etransfer_contract::order::{Order, Orders, OrdersQuery};
-use etransfer_contract::step::{Outcome, Step, Told, What};
+use etransfer_contract::step::{Outcome, Step, StepReport, What};
 use etransfer_contract::{Grant, ObjectId, Span};
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::{Bytes, Incoming};
@@ -37,7 +37,7 @@ const RUN: u64 = 1;
 struct State {
     rate: Mutex<Option<Rate>>,
     script: Mutex<VecDeque<What>>,
-    told: Mutex<Vec<Told>>,
+    reports: Mutex<Vec<StepReport>>,
     facts: Mutex<Vec<Fact>>,
     orders: Mutex<Vec<Order>>,
     polls: Mutex<Vec<OrdersQuery>>,
@@ -76,12 +76,12 @@ impl Control {
     /// What requests for `/steps` shall do, one after the other; then they are answered with 418.
     pub fn play(&self, script: Vec<What>) {
         *self.state.script.lock().unwrap() = script.into();
-        self.state.told.lock().unwrap().clear();
+        self.state.reports.lock().unwrap().clear();
     }
 
     /// What came of the steps so far.
-    pub fn told(&self) -> Vec<Told> {
-        self.state.told.lock().unwrap().clone()
+    pub fn reports(&self) -> Vec<StepReport> {
+        self.state.reports.lock().unwrap().clone()
     }
 
     /// Every fact so far.
@@ -123,7 +123,7 @@ impl Control {
 
     /// The rate of the next grants.
     pub fn set_rate(&self, bytes_per_s: Option<u64>) {
-        let rate = bytes_per_s.map(|bytes_per_s| Rate { key: "somebody".into(), bytes_per_s });
+        let rate = bytes_per_s.map(|bytes_per_s| Rate { key: "holder".into(), bytes_per_s });
         *self.state.rate.lock().unwrap() = rate;
     }
 }
@@ -155,15 +155,15 @@ async fn answer(request: Request<Incoming>, state: Arc<State>) -> Result<Respons
             Response::builder().status(204).body(Full::default())
         }
         "/steps" => {
-            let is_outcome = request.headers().get(line::LINE).is_some_and(|call| call == "outcome");
+            let is_outcome = request.headers().get(link::CALL).is_some_and(|call| call == "outcome");
             let body = request.into_body().collect().await.unwrap().to_bytes();
             if is_outcome {
                 let outcome: Outcome = serde_json::from_slice(&body).unwrap();
-                assert_eq!((outcome.version, outcome.memo.as_str()), (line::VERSION, "memo"));
-                state.told.lock().unwrap().push(outcome.told);
+                assert_eq!((outcome.version, outcome.continuation.as_str()), (link::VERSION, "memo"));
+                state.reports.lock().unwrap().push(outcome.report);
             }
             match state.script.lock().unwrap().pop_front() {
-                Some(what) => granted(Act::Step(Step { memo: "memo".into(), what })),
+                Some(what) => granted(Act::Step(Step { continuation: "memo".into(), what })),
                 None => Response::builder().status(418).body(Full::from("the end")),
             }
         }
@@ -189,11 +189,11 @@ async fn answer(request: Request<Incoming>, state: Arc<State>) -> Result<Respons
                 unheard,
             }))
         }
-        _ if request.headers().get(line::LINE).is_some_and(|call| call == "attached") => {
+        _ if request.headers().get(link::CALL).is_some_and(|call| call == "attached") => {
             let attached = request.into_body().collect().await.unwrap().to_bytes();
             Response::builder().body(Full::from(attached))
         }
-        _ if request.headers().get(line::LINE).is_some_and(|call| call == "recheck") => {
+        _ if request.headers().get(link::CALL).is_some_and(|call| call == "recheck") => {
             match &*state.recheck.lock().unwrap() {
                 Some(recheck) => Response::builder().body(json(recheck)),
                 None => Response::builder().status(503).body(Full::default()),
@@ -208,7 +208,7 @@ async fn answer(request: Request<Incoming>, state: Arc<State>) -> Result<Respons
 }
 
 fn granted(act: Act) -> hyper::http::Result<Response<Full<Bytes>>> {
-    let grant = Grant { version: line::VERSION, ticket: 1, epoch: 0, cache_ms: 0, headers: vec![], holder: None, act };
+    let grant = Grant { version: link::VERSION, ticket: 1, epoch: 0, cache_ms: 0, headers: vec![], holder: None, act };
     Response::builder().header("Content-Type", GRANT_MEDIA_TYPE).body(json(&grant))
 }
 
@@ -266,6 +266,6 @@ fn act(path: &str, rate: Option<Rate>) -> Act {
             created_unix_ms: 0,
             fields: Vec::new(),
         }),
-        other => panic!("nobody asked for {other}"),
+        other => panic!("an unknown route: {other}"),
     }
 }

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use etransfer_contract::fact::Fact;
-use etransfer_contract::step::{Close, CloseCode, Converse, Failure, Message, Receive, Told, What};
+use etransfer_contract::step::{Close, CloseCode, Failure, Message, Receive, StepReport, WebSocketStep, What};
 use etransfer_dataplane::config::Limits;
 
 use super::bed::{Bed, content, on_both};
@@ -21,19 +21,19 @@ const PONG: u8 = FIN | 10;
 const GOODBYE: u8 = FIN | 8;
 
 fn converse(say: Option<&str>) -> What {
-    What::Converse(Converse { say: say.map(str::to_owned), text_bytes_max: 100 })
+    What::WebSocket(WebSocketStep { say: say.map(str::to_owned), text_bytes_max: 100 })
 }
 
 fn receive(number: u8, max: u64) -> What {
     What::Receive(whole(number, max))
 }
 
-fn text(text: &str) -> Told {
-    Told::Message(Message::Text(text.to_owned()))
+fn text(text: &str) -> StepReport {
+    StepReport::Message(Message::Text(text.to_owned()))
 }
 
-fn binary(bytes: Option<u64>) -> Told {
-    Told::Message(Message::Binary { bytes })
+fn binary(bytes: Option<u64>) -> StepReport {
+    StepReport::Message(Message::Binary { bytes })
 }
 
 fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
@@ -130,7 +130,7 @@ fn messages_are_understood_however_they_are_cut() {
                 assert_eq!(goodbye(&mut client), 1011);
                 let announced = pieces.is_empty().then_some(bytes);
                 let told = [text("é"), binary(announced), received(bytes), text("end")];
-                assert_eq!(bed.control.told(), told, "{bytes} bytes, turn {turn}");
+                assert_eq!(bed.control.reports(), told, "{bytes} bytes, turn {turn}");
                 if bytes > 0 {
                     assert!(stored(bed, number, content.len()) == content, "{bytes} bytes, turn {turn}");
                 }
@@ -161,11 +161,11 @@ fn what_is_not_wanted_is_read_away_and_the_next_message_comes() {
         client.send(&frame(BINARY, &large));
         client.send(&frame(FIN, &large));
         assert_eq!(hear(&mut client), (SAID, b"too long again".to_vec()));
-        // Nobody wants this one at all.
+        // This one is not wanted at all.
         client.send(&frame(FIN | BINARY, &large));
         client.send(&[frame(FIN | BINARY, b"123456"), frame(FIN | TEXT, &[b'x'; 101])].concat());
         assert_eq!(goodbye(&mut client), 1008);
-        let failed = Told::Failed;
+        let failed = StepReport::Failed;
         let told = [
             binary(Some(2 << 20)),
             failed(Failure::TooLong),
@@ -176,7 +176,7 @@ fn what_is_not_wanted_is_read_away_and_the_next_message_comes() {
             failed(Failure::NoRoom),
             failed(Failure::FieldTooLong),
         ];
-        assert_eq!(bed.control.told(), told);
+        assert_eq!(bed.control.reports(), told);
         assert!((1..4).all(|number| is_gone(bed, number)));
         let settled = |fact: &Fact| matches!(fact, Fact::Settled { stored: 0, .. });
         assert_eq!(bed.control.facts().iter().filter(|fact| settled(fact)).count(), 3);
@@ -190,7 +190,7 @@ fn no_upgrade_is_told_and_answered_in_http() {
         let mut client = Client::connect(bed.address);
         client.ask("GET", "/steps", "Upgrade: websocket\r\n");
         assert_eq!(client.whole().0.status, 418);
-        assert_eq!(bed.control.told(), [Told::Failed(Failure::NoUpgrade)]);
+        assert_eq!(bed.control.reports(), [StepReport::Failed(Failure::NoUpgrade)]);
         // It is still HTTP.
         bed.control.play(Vec::new());
         client.ask("GET", "/steps", "");
@@ -238,7 +238,7 @@ fn a_client_that_goes_away_in_a_message_leaves_nothing() {
             std::thread::sleep(Duration::from_millis(5));
         }
         assert!(is_gone(bed, 1));
-        assert_eq!(bed.control.told(), [binary(Some(3 << 20))]);
+        assert_eq!(bed.control.reports(), [binary(Some(3 << 20))]);
     });
 }
 

@@ -34,7 +34,7 @@ fn uploads_that_share_all_slots_all_end() {
 
 #[test]
 fn readers_that_stop_reading_leave_uploads_their_slots() {
-    // Nobody is cut for being slow before the uploads have ended.
+    // No reader is cut for being slow before the uploads have ended.
     let limits = Limits { body_idle_timeout: Duration::from_secs(600), ..Limits::default() };
     let bytes = content(BYTES);
     on_both(&limits, |bed| {

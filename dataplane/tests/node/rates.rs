@@ -23,7 +23,7 @@ fn assert_rate(moved: u64, rate: u64, since: Instant) {
     assert!((0.75..=1.10).contains(&share), "{moved} bytes moved where {due:.0} were due: {share:.3}");
 }
 
-/// Moves [`MOVED`] bytes, `one` connection's part each, and judges the sum; nobody may be done long before the others.
+/// Moves [`MOVED`] bytes, `one` connection's part each, and judges the sum; none may be done long before the others.
 #[track_caller]
 fn all_at_rate(bed: &Bed, rate: u64, one: impl Fn(u8, &mut Client) + Sync) {
     bed.control.set_rate(Some(rate));

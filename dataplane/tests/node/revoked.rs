@@ -1,4 +1,4 @@
-//! What the control plane ends: epochs before orders, rights that end without an epoch, promises nobody uses.
+//! What the control plane ends: epochs before orders, rights that end without an epoch, promises that no request uses.
 
 use std::thread;
 use std::time::Duration;

@@ -2,7 +2,8 @@
 
 use etransfer_contract::fact::Fact;
 use etransfer_contract::step::{
-    Compose, Digest, Examine, Failure, Form, Part, Piece, Preface, PrefaceTold, Receive, Seal, Told, What,
+    Compose, Digest, DigestStored, Failure, Form, FormFields, FormFieldsReport, Part, Piece, Receive, Seal, StepReport,
+    What,
 };
 use etransfer_contract::{ObjectId, Span};
 use etransfer_dataplane::config::Limits;
@@ -18,7 +19,7 @@ fn id(number: u8) -> ObjectId {
 }
 
 pub fn form(names: &[&str], or_plain: bool, prefix_bytes: u16) -> What {
-    What::Preface(Preface {
+    What::FormFields(FormFields {
         form: Some(Form {
             boundary: BOUNDARY.into(),
             content_names: names.iter().map(|name| (*name).to_owned()).collect(),
@@ -50,8 +51,8 @@ fn chunk(number: u8, at: u64, exact: u64) -> Receive {
     Receive { at, is_whole: false, sync: true, exact: Some(exact), ..whole(number, exact) }
 }
 
-pub fn received(bytes: u64) -> Told {
-    Told::Received { bytes, digests: Vec::new() }
+pub fn received(bytes: u64) -> StepReport {
+    StepReport::Received { bytes, digests: Vec::new() }
 }
 
 /// One form: fields have no file name.
@@ -154,15 +155,19 @@ fn a_form_is_understood_however_it_is_cut() {
                     assert_eq!(send(bed, &body, &pieces), 418);
                     let part = Part { name: "file".into(), filename: Some("n.txt".into()), content_type: None };
                     let fields = vec![("a".to_owned(), "1".to_owned()), ("b".into(), String::new())];
-                    let before = PrefaceTold { is_form: true, fields, part: Some(part), ..PrefaceTold::default() };
-                    let after = PrefaceTold {
+                    let before =
+                        FormFieldsReport { is_form: true, fields, part: Some(part), ..FormFieldsReport::default() };
+                    let after = FormFieldsReport {
                         is_form: true,
                         fields: vec![("c".into(), "2".into())],
                         is_end: true,
-                        ..PrefaceTold::default()
+                        ..FormFieldsReport::default()
                     };
-                    let told = bed.control.told();
-                    assert_eq!(told, [Told::Preface(before), received(bytes.len() as u64), Told::Preface(after)]);
+                    let told = bed.control.reports();
+                    assert_eq!(
+                        told,
+                        [StepReport::FormFields(before), received(bytes.len() as u64), StepReport::FormFields(after)]
+                    );
                     if bytes.is_empty() {
                         continue;
                     }
@@ -196,13 +201,13 @@ fn a_batch_is_one_part_after_the_other() {
         assert_eq!(post(bed, &body, &[]), 418);
         assert_eq!(stored(bed, 1, one.len()), one);
         assert!(stored(bed, 3, three.len()) == three);
-        let names = |told: &Told| match told {
-            Told::Preface(preface) => preface.part.as_ref().and_then(|part| part.filename.clone()),
+        let names = |told: &StepReport| match told {
+            StepReport::FormFields(preface) => preface.part.as_ref().and_then(|part| part.filename.clone()),
             _ => None,
         };
-        let told = bed.control.told();
+        let told = bed.control.reports();
         assert_eq!(told.iter().filter_map(names).collect::<Vec<_>>(), ["1", "2", "3"]);
-        assert!(matches!(&told[5], Told::Preface(PrefaceTold { is_end: true, .. })));
+        assert!(matches!(&told[5], StepReport::FormFields(FormFieldsReport { is_end: true, .. })));
     });
 }
 
@@ -213,25 +218,25 @@ fn a_prefix_is_told_and_is_no_content() {
         let hex: String = body[..17].iter().map(|byte| format!("{byte:02x}")).collect();
         let sum = body[17..].iter().fold(0u8, |sum, byte| sum.wrapping_add(*byte));
         let receive = Receive { digests: vec![Digest::Sum8], ..whole(1, 1 << 20) };
-        bed.control.play(vec![What::Preface(Preface { form: None, prefix_bytes: 17 }), What::Receive(receive)]);
+        bed.control.play(vec![What::FormFields(FormFields { form: None, prefix_bytes: 17 }), What::Receive(receive)]);
         assert_eq!(post(bed, &body, &[3, 20, 100]), 418);
-        let Told::Preface(told) = &bed.control.told()[0] else { panic!("a preface") };
+        let StepReport::FormFields(told) = &bed.control.reports()[0] else { panic!("a preface") };
         assert_eq!((&told.prefix, told.remaining, told.is_form), (&hex, Some(200_000), false));
         let digests = vec![(Digest::Sum8, format!("{sum:02x}"))];
-        assert_eq!(bed.control.told()[1], Told::Received { bytes: 200_000, digests });
+        assert_eq!(bed.control.reports()[1], StepReport::Received { bytes: 200_000, digests });
         assert!(stored(bed, 1, 200_000) == body[17..]);
 
         let form_body = written(&[("file", None, &body)]);
         bed.control.play(vec![form(&["file"], false, 17), What::Receive(whole(2, 1 << 20))]);
         assert_eq!(post(bed, &form_body, &[]), 418);
-        let Told::Preface(told) = &bed.control.told()[0] else { panic!("a preface") };
+        let StepReport::FormFields(told) = &bed.control.reports()[0] else { panic!("a preface") };
         assert_eq!((&told.prefix, told.is_form), (&hex, true));
         assert!(stored(bed, 2, 200_000) == body[17..]);
 
         // Shorter than its prefix.
-        bed.control.play(vec![What::Preface(Preface { form: None, prefix_bytes: 17 })]);
+        bed.control.play(vec![What::FormFields(FormFields { form: None, prefix_bytes: 17 })]);
         assert_eq!(post(bed, b"\x01\x02", &[]), 418);
-        let Told::Preface(told) = &bed.control.told()[0] else { panic!("a preface") };
+        let StepReport::FormFields(told) = &bed.control.reports()[0] else { panic!("a preface") };
         assert_eq!((told.prefix.as_str(), told.remaining), ("0102", Some(0)));
     });
 }
@@ -249,7 +254,7 @@ fn a_body_that_is_no_form_may_be_plain() {
         ] {
             bed.control.play(vec![form(&[], true, 0), What::Receive(whole(number, 100))]);
             assert_eq!(post(bed, &body, &[]), 418);
-            let Told::Preface(told) = &bed.control.told()[0] else { panic!("a preface") };
+            let StepReport::FormFields(told) = &bed.control.reports()[0] else { panic!("a preface") };
             assert_eq!(told.is_form, is_form, "{number}");
             assert_eq!(stored(bed, number, content.len()), content, "{number}");
         }
@@ -268,8 +273,8 @@ fn whatever_fails_stores_nothing() {
         let poor = Receive { budget: 9, ..whole(1, 100) };
         let ten = content(10);
         let mut number = 0;
-        let failed = |bed: &Bed| match bed.control.told().last() {
-            Some(Told::Failed(failure)) => *failure,
+        let failed = |bed: &Bed| match bed.control.reports().last() {
+            Some(StepReport::Failed(failure)) => *failure,
             other => panic!("{other:?}"),
         };
         for (what, body, script, failure) in [
@@ -328,7 +333,7 @@ fn a_client_that_goes_away_leaves_nothing() {
             std::thread::sleep(std::time::Duration::from_millis(5));
         }
         assert!(is_gone(bed, 1));
-        assert_eq!(bed.control.told().len(), 1);
+        assert_eq!(bed.control.reports().len(), 1);
     });
 }
 
@@ -340,24 +345,27 @@ fn chunks_come_in_any_order_and_make_a_file() {
         let play = |bed: &Bed, script: Vec<What>, body: &[u8]| {
             bed.control.play(script);
             assert_eq!(post(bed, body, &[]), 418);
-            bed.control.told().pop().unwrap()
+            bed.control.reports().pop().unwrap()
         };
         for (start, end) in [(400_001, 700_003), (0, 7), (7, 400_001)] {
             let told = play(bed, vec![What::Receive(chunk(1, start as u64, (end - start) as u64))], at(start, end));
             assert_eq!(told, received((end - start) as u64));
         }
-        // Bytes that are there are nobody's to write again.
+        // Stored bytes cannot be written again.
         let again = What::Receive(chunk(1, 3, 2));
-        assert_eq!(play(bed, vec![again], b"xx"), Told::Failed(Failure::Taken));
+        assert_eq!(play(bed, vec![again], b"xx"), StepReport::Failed(Failure::Taken));
         let short = Seal { object: id(1), length: 700_004, digests: Vec::new() };
-        assert_eq!(play(bed, vec![What::Seal(short)], b""), Told::Failed(Failure::Short));
+        assert_eq!(play(bed, vec![What::Seal(short)], b""), StepReport::Failed(Failure::Short));
 
         let span = |start, end| Span::new(start, end).unwrap();
         let md5 = |bytes: &[u8]| vec![(Digest::Md5, hex(&md5::Md5::digest(bytes)))];
-        let examine = Examine { object: id(1), span: Some(span(5, 500)), digests: vec![Digest::Md5] };
-        assert_eq!(play(bed, vec![What::Examine(examine)], b""), Told::Examined { digests: md5(at(5, 500)) });
+        let examine = DigestStored { object: id(1), span: Some(span(5, 500)), digests: vec![Digest::Md5] };
+        assert_eq!(
+            play(bed, vec![What::DigestStored(examine)], b""),
+            StepReport::Digested { digests: md5(at(5, 500)) }
+        );
         let seal = || What::Seal(Seal { object: id(1), length: 700_003, digests: vec![Digest::Md5] });
-        let sealed = Told::Sealed { digests: md5(&file) };
+        let sealed = StepReport::Sealed { digests: md5(&file) };
         assert_eq!(play(bed, vec![seal()], b""), sealed);
         assert_eq!(play(bed, vec![seal()], b""), sealed, "again is no error");
         assert!(stored(bed, 1, file.len()) == file);
@@ -365,24 +373,24 @@ fn chunks_come_in_any_order_and_make_a_file() {
         let pieces = vec![Piece::Of(id(1), span(600_000, 700_003)), Piece::Zeros(5), Piece::Of(id(1), span(1, 3))];
         let expected = [at(600_000, 700_003), &[0; 5], at(1, 3)].concat();
         let compose = |object| Compose { object, pieces: pieces.clone(), digests: vec![Digest::Md5], budget: 1 << 20 };
-        let composed = Told::Composed { bytes: expected.len() as u64, digests: md5(&expected) };
+        let composed = StepReport::Composed { bytes: expected.len() as u64, digests: md5(&expected) };
         assert_eq!(play(bed, vec![What::Compose(compose(id(2)))], b""), composed);
         assert!(stored(bed, 2, expected.len()) == expected);
-        assert_eq!(play(bed, vec![What::Receive(whole(2, 9))], b"x"), Told::Failed(Failure::Taken));
+        assert_eq!(play(bed, vec![What::Receive(whole(2, 9))], b"x"), StepReport::Failed(Failure::Taken));
         assert!(stored(bed, 2, expected.len()) == expected, "what was there stays");
         for taken in [id(1), id(2)] {
-            assert_eq!(play(bed, vec![What::Compose(compose(taken))], b""), Told::Failed(Failure::Taken));
+            assert_eq!(play(bed, vec![What::Compose(compose(taken))], b""), StepReport::Failed(Failure::Taken));
         }
         assert!(
             stored(bed, 1, file.len()) == file && stored(bed, 2, expected.len()) == expected,
             "what was there stays"
         );
         let gone = Compose { pieces: vec![Piece::Of(id(9), span(0, 1))], ..compose(id(3)) };
-        assert_eq!(play(bed, vec![What::Compose(gone)], b""), Told::Failed(Failure::Gone));
+        assert_eq!(play(bed, vec![What::Compose(gone)], b""), StepReport::Failed(Failure::Gone));
         assert!(is_gone(bed, 3));
 
         let empty = Seal { object: id(4), length: 0, digests: vec![Digest::Md5] };
-        assert_eq!(play(bed, vec![What::Seal(empty)], b""), Told::Sealed { digests: md5(b"") });
+        assert_eq!(play(bed, vec![What::Seal(empty)], b""), StepReport::Sealed { digests: md5(b"") });
     });
 }
 
@@ -407,6 +415,6 @@ fn a_client_that_waits_is_told_to_continue_once() {
         let mut client = Client::connect(bed.address);
         client.ask("POST", "/steps", &fields);
         assert_eq!(client.whole().0.status, 418);
-        assert_eq!(bed.control.told(), [Told::Failed(Failure::TooLong)]);
+        assert_eq!(bed.control.reports(), [StepReport::Failed(Failure::TooLong)]);
     });
 }

@@ -7,7 +7,7 @@ use std::task::{Context, Poll, Waker};
 
 use etransfer_contract::Span;
 use etransfer_contract::fact::{Fact, FactBatch, Presence};
-use etransfer_contract::line::VERSION;
+use etransfer_contract::link::VERSION;
 use etransfer_contract::order::{NodeFacts, Orders, OrdersQuery, What};
 use proptest::prelude::*;
 use tokio::sync::oneshot;

@@ -5,7 +5,7 @@ use axum::Extension;
 use axum::extract::{Path, RawQuery, State};
 use etransfer_contract::Span;
 use etransfer_contract::grant::{Act, Field, Serve};
-use etransfer_contract::ranges::Asked;
+use etransfer_contract::ranges::RequestedRange;
 use http::header::CONTENT_RANGE;
 use http::{HeaderMap, Method};
 
@@ -51,7 +51,7 @@ pub async fn download(
     let record = &entry.record;
     let is_head = method == Method::HEAD;
     let once = record.keep.policy == Policy::DownloadOnce;
-    let asked = Asked::of(&headers);
+    let asked = RequestedRange::of(&headers);
     let receiver = Receiver { who: caller.who.clone(), by_chunk: once && chunk.is_some() };
     let serve = Serve {
         object: record.id,
@@ -103,16 +103,18 @@ fn chunk(entry: &Entry, asked: Option<&str>, chunk_size: u64) -> Result<Option<C
 }
 
 /// Whether this response, received whole, takes something away from everybody else.
-fn consumes(entry: &Entry, chunk: Option<&Chunk>, asked: Asked) -> bool {
+fn consumes(entry: &Entry, chunk: Option<&Chunk>, asked: RequestedRange) -> bool {
     if chunk.is_some() {
         return true;
     }
     let Some(length) = entry.record.length.filter(|_| entry.record.is_complete()) else { return false };
     match asked {
-        Asked::Whole => true,
-        Asked::From { start, end_inclusive } => start == 0 && end_inclusive.is_none_or(|end| end + 1 >= length),
-        Asked::Last(bytes) => bytes >= length,
-        Asked::Unsatisfiable | Asked::Empty => false,
+        RequestedRange::Whole => true,
+        RequestedRange::From { start, end_inclusive } => {
+            start == 0 && end_inclusive.is_none_or(|end| end + 1 >= length)
+        }
+        RequestedRange::Last(bytes) => bytes >= length,
+        RequestedRange::Unsatisfiable | RequestedRange::Empty => false,
     }
 }
 

@@ -7,8 +7,8 @@ use axum::body::Body;
 use axum::extract::Request;
 use axum::response::Response;
 use etransfer_contract::fact::{Claim, Fact, FactBatch, Presence, Verdict};
-use etransfer_contract::grant::{Act, Ahead, Append, Serve};
-use etransfer_contract::line::{self, GRANT_MEDIA_TYPE, VERSION};
+use etransfer_contract::grant::{Act, Append, PrefetchedGrant, Serve};
+use etransfer_contract::link::{self, GRANT_MEDIA_TYPE, VERSION};
 use etransfer_contract::order::{NodeFacts, Orders, OrdersQuery, What};
 use etransfer_contract::{Grant, ObjectId, Span};
 use http_body_util::BodyExt;
@@ -87,12 +87,12 @@ impl Node {
             .method(if method == "HEAD" { "GET" } else { method })
             .uri(path)
             .header("host", "files.test:8765")
-            .header(line::LINE, "decide")
-            .header(line::PEER, "192.0.2.7:4000")
-            .header(line::LISTENER, "192.0.2.1:8765")
-            .header(line::BODY, body);
+            .header(link::CALL, "decide")
+            .header(link::PEER, "192.0.2.7:4000")
+            .header(link::LISTENER, "192.0.2.1:8765")
+            .header(link::BODY, body);
         if method == "HEAD" {
-            request = request.header(line::METHOD, "HEAD");
+            request = request.header(link::METHOD, "HEAD");
         }
         for (name, value) in fields {
             request = request.header(*name, *value);
@@ -106,7 +106,7 @@ impl Node {
             .method(method)
             .uri(path)
             .header("host", "files.test:8765")
-            .header(line::LINE, "attached")
+            .header(link::CALL, "attached")
             .header("x-api-token", token)
             .body(Body::from(body.to_string()));
         self.raw(request.unwrap()).await
@@ -114,14 +114,14 @@ impl Node {
 
     async fn call(&self, path: &str, body: &impl serde::Serialize) -> Answer {
         let request = Request::post(path)
-            .header(line::LINE, "call")
+            .header(link::CALL, "call")
             .header("content-type", "application/json")
             .body(Body::from(serde_json::to_vec(body).unwrap()));
         self.raw(request.unwrap()).await
     }
 
     async fn tell(&self, facts: Vec<Fact>) {
-        let answer = self.call(line::FACTS_PATH, &FactBatch { version: VERSION, run: 1, asked_by: 0, facts }).await;
+        let answer = self.call(link::FACTS_PATH, &FactBatch { version: VERSION, run: 1, asked_by: 0, facts }).await;
         assert_eq!(answer.status, 204, "{}", answer.text());
     }
 
@@ -135,7 +135,7 @@ impl Node {
             busy: false,
             node: NodeFacts { engine: "ring".into(), addresses: vec!["192.0.2.1:8765".into()], ..NodeFacts::default() },
         };
-        serde_json::from_slice(&self.call(line::ORDERS_PATH, &query).await.body).unwrap()
+        serde_json::from_slice(&self.call(link::ORDERS_PATH, &query).await.body).unwrap()
     }
 
     async fn removals(&self) -> Vec<ObjectId> {

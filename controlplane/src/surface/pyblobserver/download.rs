@@ -4,7 +4,7 @@ use axum::Json;
 use axum::response::{IntoResponse, Response};
 use etransfer_contract::conditions::Verdict;
 use etransfer_contract::grant::{Act, Field};
-use etransfer_contract::ranges::Asked as Range;
+use etransfer_contract::ranges::RequestedRange as Range;
 use http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, LAST_MODIFIED};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 

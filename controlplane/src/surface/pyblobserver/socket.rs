@@ -8,7 +8,7 @@
 //! Must stay true: the token is looked up anew for every message, and only its digest stands in the memo; each file counts as
 //! a request of its client; answers come in the order of the files, for nothing is read before the last one was answered.
 
-use etransfer_contract::step::{Close, CloseCode, Converse, Failure, Message, Outcome, Told, What};
+use etransfer_contract::step::{Close, CloseCode, Failure, Message, Outcome, StepReport, WebSocketStep, What};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -45,14 +45,18 @@ enum Stage {
 
 /// The next step of a conversation.
 pub async fn converse(context: &RequestContext<'_>, outcome: Option<Outcome>) -> Result<Decision, Refusal> {
-    let Some(Outcome { memo, told, .. }) = outcome else { return Ok(listen(context, &Due::Token, None)) };
+    let Some(Outcome { continuation: memo, report: told, .. }) = outcome else {
+        return Ok(listen(context, &Due::Token, None));
+    };
     let due = serde_json::from_str(&memo).map_err(|error| {
         tracing::error!(%error, "the memo of a conversation cannot be read");
         Refusal::Failed
     })?;
     match (due, told) {
-        (Due::Token, Told::Failed(Failure::NoUpgrade)) => Err(Refusal::NoUpgrade),
-        (_, Told::Failed(Failure::FieldTooLong)) => Ok(close(context, CloseCode::TooLong, "the text is too long")),
+        (Due::Token, StepReport::Failed(Failure::NoUpgrade)) => Err(Refusal::NoUpgrade),
+        (_, StepReport::Failed(Failure::FieldTooLong)) => {
+            Ok(close(context, CloseCode::TooLong, "the text is too long"))
+        }
         (Due::Token, told) => greet(context, &told),
         (Due::File(token, stage), told) => match tokens::user_of(context.node(), context.settings(), &token) {
             Some(user) => Sender { context, token, user }.go_on(stage, told).await,
@@ -62,16 +66,16 @@ pub async fn converse(context: &RequestContext<'_>, outcome: Option<Outcome>) ->
 }
 
 /// Who has the token is told so.
-fn greet(context: &RequestContext<'_>, told: &Told) -> Result<Decision, Refusal> {
+fn greet(context: &RequestContext<'_>, told: &StepReport) -> Result<Decision, Refusal> {
     match told {
-        Told::Message(Message::Text(token)) => Ok(match context.user_with(token) {
+        StepReport::Message(Message::Text(token)) => Ok(match context.user_with(token) {
             Ok(user) => {
                 let due = Due::File(tokens::digest(token), Stage::Name);
                 listen(context, &due, Some(format!("user is: {user}")))
             }
             Err(_) => invalid_token(context),
         }),
-        Told::Message(Message::Binary { .. }) => Ok(invalid_token(context)),
+        StepReport::Message(Message::Binary { .. }) => Ok(invalid_token(context)),
         _ => Err(unasked()),
     }
 }
@@ -84,24 +88,26 @@ struct Sender<'a> {
 }
 
 impl Sender<'_> {
-    async fn go_on(&self, stage: Stage, told: Told) -> Result<Decision, Refusal> {
+    async fn go_on(&self, stage: Stage, told: StepReport) -> Result<Decision, Refusal> {
         let context = self.context;
         match (stage, told) {
-            (Stage::Name, Told::Message(Message::Text(told))) => {
+            (Stage::Name, StepReport::Message(Message::Text(told))) => {
                 Ok(listen(context, &self.due(Stage::Content(name::of_text(&told))), None))
             }
-            (Stage::Name, Told::Message(Message::Binary { .. })) => {
+            (Stage::Name, StepReport::Message(Message::Binary { .. })) => {
                 Ok(close(context, CloseCode::Unsupported, "the name of a file comes before its content"))
             }
-            (Stage::Content(_), Told::Message(Message::Text(_))) => {
+            (Stage::Content(_), StepReport::Message(Message::Text(_))) => {
                 Ok(close(context, CloseCode::Unsupported, "the content of a file is a binary message"))
             }
-            (Stage::Content(name), Told::Message(Message::Binary { bytes })) => Ok(self.receive(name, bytes).await),
-            (Stage::End(coming), Told::Received { bytes, .. }) => {
+            (Stage::Content(name), StepReport::Message(Message::Binary { bytes })) => {
+                Ok(self.receive(name, bytes).await)
+            }
+            (Stage::End(coming), StepReport::Received { bytes, .. }) => {
                 let kept = arrival::keep(context, &self.user, &coming, bytes).await;
                 Ok(self.answer(kept.unwrap_or_else(|refusal| refusal.in_batch(&coming.name))))
             }
-            (Stage::End(coming), Told::Failed(failure)) => {
+            (Stage::End(coming), StepReport::Failed(failure)) => {
                 Ok(self.answer(arrival::refusal(context, failure, Some(&coming)).in_batch(&coming.name)))
             }
             _ => Err(unasked()),
@@ -134,7 +140,7 @@ impl Sender<'_> {
 
 /// Says something, and waits for what is due.
 fn listen(context: &RequestContext<'_>, due: &Due, say: Option<String>) -> Decision {
-    let what = What::Converse(Converse { say, text_bytes_max: TEXT_BYTES_MAX });
+    let what = What::WebSocket(WebSocketStep { say, text_bytes_max: TEXT_BYTES_MAX });
     Decision::step(context.node(), context.node().ticket(), memo(due), what)
 }
 

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use axum::Router;
 use axum::body::Body;
 use axum::extract::Request;
-use etransfer_contract::line;
+use etransfer_contract::link;
 use http_body_util::BodyExt;
 use serde_json::{Value, json};
 use tokio::sync::watch;
@@ -59,9 +59,9 @@ async fn ask(app: &Service, method: &str, target: &str, user: &str) -> Value {
         .uri(format!("/blob{target}"))
         .header("host", "files.test")
         .header("authorization", format!("Bearer the-token-of-{user}"))
-        .header(line::LINE, "decide")
-        .header(line::PEER, "192.0.2.7:4000")
-        .header(line::BODY, "none");
+        .header(link::CALL, "decide")
+        .header(link::PEER, "192.0.2.7:4000")
+        .header(link::BODY, "none");
     let surfaces: [Box<dyn Surface>; 1] = [Box::new(app.clone())];
     let routes = Routes { line: Router::new(), surfaces: Arc::new(surfaces) };
     let response = handle(app, &routes, request.body(Body::empty()).unwrap()).await;

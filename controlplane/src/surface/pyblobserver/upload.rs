@@ -1,7 +1,7 @@
 //! `POST /upload` and `POST /upload_batch` (CONTRACT.md §4.1, §8): a form, whose file parts become files.
 //!
 //! ```text
-//! Preface ──► another part: Preface ──► …                              end: 422, or the answer of a batch
+//! FormFields ──► another part: FormFields ──► …                              end: 422, or the answer of a batch
 //!    └──► file part ──► reserve ──► Receive ──► record, durable ──► answer, or on to the next part of a batch
 //! ```
 //!
@@ -11,7 +11,7 @@
 
 use axum::Json;
 use axum::response::{IntoResponse, Response};
-use etransfer_contract::step::{Failure, Form, Outcome, Part, Preface, PrefaceTold, Told, What};
+use etransfer_contract::step::{Failure, Form, FormFields, FormFieldsReport, Outcome, Part, StepReport, What};
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -65,7 +65,7 @@ pub async fn upload(context: &RequestContext<'_>, files: Files, outcome: Option<
     let walk = Walk { context, files, user };
     match outcome {
         None => walk.begin(),
-        Some(Outcome { memo, told, .. }) => {
+        Some(Outcome { continuation: memo, report: told, .. }) => {
             let progress: Progress = serde_json::from_str(&memo).map_err(|error| {
                 tracing::error!(%error, "the memo of an upload cannot be read");
                 Refusal::Failed
@@ -105,7 +105,7 @@ impl Walk<'_> {
             BodyType::Plain => return Err(Refusal::Missing(self.files.part())),
         };
         let form = Form { fields_bytes_max: FIELDS_BYTES_MAX, ..form(boundary, &[self.files.part()]) };
-        let what = What::Preface(Preface { form: Some(form), prefix_bytes: 0 });
+        let what = What::FormFields(FormFields { form: Some(form), prefix_bytes: 0 });
         Ok(self.step(self.context.node().ticket(), progress, what))
     }
 
@@ -114,14 +114,14 @@ impl Walk<'_> {
         Decision::step(self.context.node(), ticket, memo, what)
     }
 
-    async fn go_on(&self, mut progress: Progress, told: Told) -> Result<Decision, Refusal> {
+    async fn go_on(&self, mut progress: Progress, told: StepReport) -> Result<Decision, Refusal> {
         match (told, progress.coming.take()) {
-            (Told::Preface(preface), None) => self.part(progress, preface).await,
-            (Told::Received { bytes, .. }, Some(coming)) => {
+            (StepReport::FormFields(preface), None) => self.part(progress, preface).await,
+            (StepReport::Received { bytes, .. }, Some(coming)) => {
                 let told = self.keep(&coming, bytes).await?;
                 self.done(progress, told)
             }
-            (Told::Failed(failure), coming) => {
+            (StepReport::Failed(failure), coming) => {
                 let refusal = self.refusal(failure, coming.as_ref());
                 match (&refusal, coming) {
                     (Refusal::FileTooLarge(_) | Refusal::TotalTooLarge(_), Some(coming)) => {
@@ -138,7 +138,7 @@ impl Walk<'_> {
     }
 
     /// A part of the form, or its end.
-    async fn part(&self, progress: Progress, preface: PrefaceTold) -> Result<Decision, Refusal> {
+    async fn part(&self, progress: Progress, preface: FormFieldsReport) -> Result<Decision, Refusal> {
         let wanted = self.files.part();
         match preface.part {
             None if progress.answered.is_empty() => Err(Refusal::Missing(wanted)),

@@ -2,7 +2,7 @@
 //! first download otherwise. Until then the file is complete all the same, for its document refers to every byte.
 
 use etransfer_contract::ObjectId;
-use etransfer_contract::step::{Compose, Seal, Told, What};
+use etransfer_contract::step::{Compose, Seal, StepReport, What};
 use http::{HeaderMap, Method};
 use serde::{Deserialize, Serialize};
 
@@ -59,12 +59,12 @@ pub async fn built(
     job: &Job,
     (method, headers): (&Method, &HeaderMap),
     building: Building,
-    told: Told,
+    told: StepReport,
 ) -> Result<Decision, Refusal> {
     let Building { version, object, is_sealed, after } = building;
     let key = job.key();
     match told {
-        Told::Sealed { .. } | Told::Composed { .. } => {
+        StepReport::Sealed { .. } | StepReport::Composed { .. } => {
             let _alone = app.node.locks.lock(SurfaceId::SecureFileTransfer, &key).await;
             let before = store::read(app, &key)?;
             let mut name = (*before).clone();

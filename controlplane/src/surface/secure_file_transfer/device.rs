@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use axum::Json;
 use axum::extract::{FromRequest, Request};
 use axum::response::IntoResponse;
-use etransfer_contract::step::{Form, Preface, Told, What};
+use etransfer_contract::step::{Form, FormFields, StepReport, What};
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
 use serde::{Deserialize, Serialize};
@@ -145,12 +145,12 @@ async fn fields(app: &Service, headers: &HeaderMap, request: Request) -> Result<
         field_bytes_max: FIELD_BYTES_MAX,
         fields_bytes_max: 8 * FIELD_BYTES_MAX,
     };
-    match outcome.map(|outcome| outcome.told) {
+    match outcome.map(|outcome| outcome.report) {
         None => {
-            let what = What::Preface(Preface { form: Some(form), prefix_bytes: 0 });
+            let what = What::FormFields(FormFields { form: Some(form), prefix_bytes: 0 });
             Err(Decision::step(&app.node, app.node.ticket(), "", what))
         }
-        Some(Told::Preface(told)) => Ok(Ok(told.fields)),
+        Some(StepReport::FormFields(told)) => Ok(Ok(told.fields)),
         Some(_) => Ok(Err(Refusal::Unreadable)),
     }
 }

@@ -4,7 +4,7 @@
 use etransfer_contract::conditions::Verdict;
 use etransfer_contract::grant::Act;
 use etransfer_contract::list::members;
-use etransfer_contract::ranges::Asked;
+use etransfer_contract::ranges::RequestedRange;
 use http::header::RANGE;
 use http::{HeaderMap, Method};
 
@@ -55,7 +55,7 @@ fn check_range(headers: &HeaderMap, file: &File, etag: &str) -> Result<(), Refus
     if !is_range(range.as_bytes()) {
         return Err(Refusal::RangeFormat);
     }
-    let span = Asked::parse(range.as_bytes()).resolve(|at| length.max(at));
+    let span = RequestedRange::parse(range.as_bytes()).resolve(|at| length.max(at));
     span.map(drop).ok_or(Refusal::OutOfRange(length))
 }
 

@@ -156,7 +156,7 @@ async fn step(app: &Service, request: Request) -> Result<Decision, Refusal> {
         Ok(told) => told,
         Err(response) => return Ok(response),
     };
-    let Some(Outcome { ticket, memo, told, .. }) = outcome else {
+    let Some(Outcome { ticket, continuation: memo, report: told, .. }) = outcome else {
         if method == Method::POST {
             let device = device::authenticate(app, &headers)?;
             let name = filename::in_query(uri.query().unwrap_or_default())?;

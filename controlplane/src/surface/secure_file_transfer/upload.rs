@@ -11,7 +11,9 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use etransfer_contract::step::{Digest, Examine, Failure, Preface, PrefaceTold, Receive, Told, What};
+use etransfer_contract::step::{
+    Digest, DigestStored, Failure, FormFields, FormFieldsReport, Receive, StepReport, What,
+};
 use etransfer_contract::{ObjectId, Span};
 use http::HeaderMap;
 use http::header::CONTENT_RANGE;
@@ -65,13 +67,13 @@ pub fn begin(app: &Service, job: &Job, headers: &HeaderMap) -> Result<Decision, 
         BodyType::Form(boundary) => Some(form(boundary, &[PART])),
         BodyType::FormWithoutBoundary => return Err(Refusal::Unreadable),
     };
-    let what = What::Preface(Preface { form, prefix_bytes: HEADER_BYTES });
+    let what = What::FormFields(FormFields { form, prefix_bytes: HEADER_BYTES });
     Ok(Decision::step(&app.node, app.node.ticket(), job.note(Memo::Header), what))
 }
 
 /// The header is there.
-pub async fn header(app: &Service, job: &Job, headers: &HeaderMap, told: Told) -> Result<Decision, Refusal> {
-    let Told::Preface(told) = told else { return Err(Refusal::Unreadable) };
+pub async fn header(app: &Service, job: &Job, headers: &HeaderMap, told: StepReport) -> Result<Decision, Refusal> {
+    let StepReport::FormFields(told) = told else { return Err(Refusal::Unreadable) };
     if told.is_end {
         return Err(Refusal::Missing("body", PART));
     }
@@ -90,7 +92,7 @@ pub async fn header(app: &Service, job: &Job, headers: &HeaderMap, told: Told) -
 }
 
 /// A plain body tells its length before it is read; a part of a form does not.
-fn check_length(chunk: &Chunk, told: &PrefaceTold) -> Result<(), Refusal> {
+fn check_length(chunk: &Chunk, told: &FormFieldsReport) -> Result<(), Refusal> {
     let is_nothing = chunk.is_of_nothing() && told.remaining == Some(0);
     let fits = is_nothing || told.remaining.is_none_or(|bytes| bytes == chunk.span.len());
     if fits { Ok(()) } else { Err(Refusal::OtherLength) }
@@ -178,11 +180,11 @@ pub async fn data(
     headers: &HeaderMap,
     coming: Coming,
     ticket: u64,
-    told: Told,
+    told: StepReport,
 ) -> Result<Decision, Refusal> {
     let failure = match told {
-        Told::Received { .. } => return accept(app, job, coming, None).await,
-        Told::Failed(failure) => failure,
+        StepReport::Received { .. } => return accept(app, job, coming, None).await,
+        StepReport::Failed(failure) => failure,
         _ => return Err(Refusal::Internal),
     };
     match failure {
@@ -281,15 +283,20 @@ fn compare(app: &Service, job: &Job, comparing: Comparing) -> Result<Decision, R
             (object, if place == Place::Separate { start - chunk.span.start() } else { start })
         }
     };
-    let examine = Examine { object, span: Span::at(at, first.span.len()), digests: vec![COMPARED_BY] };
+    let examine = DigestStored { object, span: Span::at(at, first.span.len()), digests: vec![COMPARED_BY] };
     let memo = job.note(Memo::Compare(comparing));
-    Ok(Decision::step(&app.node, app.node.ticket(), memo, What::Examine(examine)))
+    Ok(Decision::step(&app.node, app.node.ticket(), memo, What::DigestStored(examine)))
 }
 
 /// One side of an extent was looked at.
-pub async fn compared(app: &Service, job: &Job, mut comparing: Comparing, told: Told) -> Result<Decision, Refusal> {
+pub async fn compared(
+    app: &Service,
+    job: &Job,
+    mut comparing: Comparing,
+    told: StepReport,
+) -> Result<Decision, Refusal> {
     let digest = match told {
-        Told::Examined { digests } => digests.into_iter().next().map(|(_, digest)| digest),
+        StepReport::Digested { digests } => digests.into_iter().next().map(|(_, digest)| digest),
         // It went away meanwhile: what is there now is something else.
         _ => None,
     };

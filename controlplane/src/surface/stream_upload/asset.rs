@@ -5,7 +5,7 @@ use axum::response::{IntoResponse, Response};
 use etransfer_contract::ObjectId;
 use etransfer_contract::conditions::Verdict;
 use etransfer_contract::grant::Act;
-use etransfer_contract::ranges::Asked;
+use etransfer_contract::ranges::RequestedRange;
 use http::header::RANGE;
 use http::{HeaderMap, Method};
 use serde_json::json;
@@ -48,8 +48,8 @@ pub fn serve(
     let modified_ms = record.completed_ms.unwrap_or(record.created_ms);
     let ranges_count = delivery::judge(headers, &etag, modified_ms) == Verdict::Go { ranges: true };
     if method == Method::GET && ranges_count && headers.contains_key(RANGE) {
-        let asked = Asked::of(headers);
-        if asked != Asked::Whole && asked.resolve(|at| length.max(at)).is_none() {
+        let asked = RequestedRange::of(headers);
+        if asked != RequestedRange::Whole && asked.resolve(|at| length.max(at)).is_none() {
             return Err(Refusal::OutOfRange(length));
         }
     }

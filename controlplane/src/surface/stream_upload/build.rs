@@ -2,7 +2,7 @@
 //! others are copied once.
 
 use etransfer_contract::ObjectId;
-use etransfer_contract::step::{Compose, Digest, Seal, Told, What};
+use etransfer_contract::step::{Compose, Digest, Seal, StepReport, What};
 use serde::{Deserialize, Serialize};
 
 use super::refusal::Refusal;
@@ -52,9 +52,9 @@ pub enum Built {
 }
 
 /// It is put together, or not.
-pub async fn built(app: &Service, user: &User, building: &Building, told: Told) -> Result<Built, Refusal> {
+pub async fn built(app: &Service, user: &User, building: &Building, told: StepReport) -> Result<Built, Refusal> {
     let digests = match told {
-        Told::Sealed { digests } | Told::Composed { digests, .. } => Some(digests),
+        StepReport::Sealed { digests } | StepReport::Composed { digests, .. } => Some(digests),
         told => {
             tracing::debug!(?told, "an upload could not be put together");
             None

@@ -10,7 +10,7 @@
 //! comes after the file is one durable object.
 
 use etransfer_contract::ObjectId;
-use etransfer_contract::step::{Failure, Preface, Receive, Told, What};
+use etransfer_contract::step::{Failure, FormFields, Receive, StepReport, What};
 use http::HeaderMap;
 use serde::{Deserialize, Serialize};
 
@@ -82,7 +82,7 @@ impl Chunk<'_> {
         match body {
             BodyType::Form(boundary) => {
                 let form = etransfer_contract::step::Form { or_plain: true, ..form(boundary, &PARTS) };
-                let what = What::Preface(Preface { form: Some(form), prefix_bytes: 0 });
+                let what = What::FormFields(FormFields { form: Some(form), prefix_bytes: 0 });
                 Ok(self.step(app.node.ticket(), Memo::Preface, what))
             }
             BodyType::Plain | BodyType::FormWithoutBoundary => self.receive(self.meta.body.length(), false),
@@ -110,10 +110,10 @@ impl Chunk<'_> {
     }
 
     /// The form was read up to the chunk.
-    pub fn preface(&self, told: Told) -> Result<Decision, Refusal> {
+    pub fn preface(&self, told: StepReport) -> Result<Decision, Refusal> {
         match told {
-            Told::Preface(told) if told.is_end => Err(Refusal::NoForm { status: 400 }),
-            Told::Preface(told) => self.receive(told.remaining, false),
+            StepReport::FormFields(told) if told.is_end => Err(Refusal::NoForm { status: 400 }),
+            StepReport::FormFields(told) => self.receive(told.remaining, false),
             _ => Err(Refusal::NoForm { status: 400 }),
         }
     }
@@ -171,10 +171,10 @@ impl Chunk<'_> {
     }
 
     /// The chunk is there, or not.
-    pub async fn data(&self, coming: Coming, ticket: u64, told: Told) -> Result<Decision, Refusal> {
+    pub async fn data(&self, coming: Coming, ticket: u64, told: StepReport) -> Result<Decision, Refusal> {
         let failure = match told {
-            Told::Received { bytes, .. } => return self.accept(coming, bytes).await,
-            Told::Failed(failure) => failure,
+            StepReport::Received { bytes, .. } => return self.accept(coming, bytes).await,
+            StepReport::Failed(failure) => failure,
             _ => return Err(Refusal::Internal),
         };
         match failure {

@@ -190,7 +190,9 @@ impl RequestContext<'_> {
             let head = ChunkHead::read(&self.headers, settings.max_chunks, settings.max_file_bytes.0)?;
             Ok(Chunk { app: self.app, user, head, headers: &self.headers, meta: self.meta, base: self.base() })
         };
-        let Some(Outcome { ticket, memo, told, .. }) = told else { return chunk(self.user().await?)?.begin() };
+        let Some(Outcome { ticket, continuation: memo, report: told, .. }) = told else {
+            return chunk(self.user().await?)?.begin();
+        };
         let Note { user, memo } = read(&memo)?;
         self.still(&user).await?;
         let chunk = chunk(user)?;
@@ -216,7 +218,7 @@ impl RequestContext<'_> {
         };
         let user = match told {
             None => self.user().await?,
-            Some(Outcome { memo, told, .. }) => {
+            Some(Outcome { continuation: memo, report: told, .. }) => {
                 let Note { user, memo: Memo::Build(building) } = read(&memo)? else { return Err(Refusal::Internal) };
                 self.still(&user).await?;
                 if let Built::Again(response) = build::built(self.app, &user, &building, told).await? {

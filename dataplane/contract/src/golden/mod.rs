@@ -14,13 +14,13 @@ use serde::de::DeserializeOwned;
 
 use crate::counters::{self, AddressBytes, CoreCounters, CountersReport, Histogram, Requests};
 use crate::fact::{Claim, Fact, FactBatch, Presence, Reach, Verdict};
-use crate::grant::{Act, Ahead, Append, Concat, Grant, Holder, Rate, Recheck, Remove, Serve, State};
+use crate::grant::{Act, Append, Concat, Grant, Holder, PrefetchedGrant, Rate, Recheck, Remove, Serve, State};
 use crate::order::{self, NodeFacts, OpenTransfers, Order, Orders, OrdersQuery};
 use crate::step::{
-    Close, CloseCode, Compose, Converse, Digest, Examine, Failure, Form, Message, Outcome, Part, Piece, Preface,
-    PrefaceTold, Receive, Seal, Step, Told, What,
+    Close, CloseCode, Compose, Digest, DigestStored, Failure, Form, FormFields, FormFieldsReport, Message, Outcome,
+    Part, Piece, Receive, Seal, Step, StepReport, WebSocketStep, What,
 };
-use crate::{ObjectId, Span, line};
+use crate::{ObjectId, Span, link};
 
 const OBJECT: ObjectId =
     ObjectId::from_bytes([0, 17, 34, 51, 68, 85, 102, 119, 136, 153, 170, 187, 204, 221, 238, 255]);
@@ -65,7 +65,7 @@ fn rate() -> Rate {
 }
 
 fn grant(act: Act) -> Grant {
-    Grant { version: line::VERSION, ticket: 1, epoch: 2, cache_ms: 0, headers: Vec::new(), holder: None, act }
+    Grant { version: link::VERSION, ticket: 1, epoch: 2, cache_ms: 0, headers: Vec::new(), holder: None, act }
 }
 
 fn append() -> Append {
@@ -183,7 +183,7 @@ fn grants() {
         },
         Act::Forward { .. } => { "forward": Act::Forward { bytes_max: 1 << 20 } },
         Act::Step(_) => {
-            "step": Act::Step(Step { memo: "memo".into(), what: What::Preface(Preface::default()) }),
+            "step": Act::Step(Step { continuation: "memo".into(), what: What::FormFields(FormFields::default()) }),
         },
     );
     let mut all: Vec<_> = acts.into_iter().map(|(name, act)| (name, grant(act))).collect();
@@ -204,7 +204,11 @@ fn answers_beside_grants() {
         "The grant for what a client asks next: the field Etransfer-Next.",
         &[(
             "ahead",
-            Ahead { method: "PATCH".into(), target: "/tus/files/1".into(), grant: grant(Act::State(state())) },
+            PrefetchedGrant {
+                method: "PATCH".into(),
+                target: "/tus/files/1".into(),
+                grant: grant(Act::State(state())),
+            },
         )],
     );
     let all = [
@@ -267,32 +271,33 @@ fn steps() {
         ..bare_receive.clone()
     };
     let whats = examples!(What:
-        What::Preface(_) => {
-            "preface of a form": What::Preface(Preface { form: Some(form), prefix_bytes: 17 }),
-            "preface, nothing said": What::Preface(Preface { form: None, prefix_bytes: 0 }),
+        What::FormFields(_) => {
+            "preface of a form": What::FormFields(FormFields { form: Some(form), prefix_bytes: 17 }),
+            "preface, nothing said": What::FormFields(FormFields { form: None, prefix_bytes: 0 }),
         },
         What::Receive(_) => {
             "receive": What::Receive(receive),
             "receive, nothing said": What::Receive(bare_receive),
         },
-        What::Examine(_) => {
-            "examine": What::Examine(Examine { object: OBJECT, span: Some(span(0, 9)), digests: digests.clone() }),
-            "examine nothing": What::Examine(Examine { object: OBJECT, span: None, digests: Vec::new() }),
+        What::DigestStored(_) => {
+            "examine": What::DigestStored(DigestStored { object: OBJECT, span: Some(span(0, 9)), digests: digests.clone() }),
+            "examine nothing": What::DigestStored(DigestStored { object: OBJECT, span: None, digests: Vec::new() }),
         },
         What::Compose(_) => {
             "compose": What::Compose(Compose { object: OBJECT, pieces, digests: digests.clone(), budget: 13 }),
         },
         What::Seal(_) => { "seal": What::Seal(Seal { object: OBJECT, length: 9, digests: digests.clone() }) },
-        What::Converse(_) => {
-            "converse": What::Converse(Converse { say: Some(TEXT.into()), text_bytes_max: 4096 }),
-            "converse, nothing said": What::Converse(Converse { say: None, text_bytes_max: 1 }),
+        What::WebSocket(_) => {
+            "converse": What::WebSocket(WebSocketStep { say: Some(TEXT.into()), text_bytes_max: 4096 }),
+            "converse, nothing said": What::WebSocket(WebSocketStep { say: None, text_bytes_max: 1 }),
         },
         What::Close(_) => {
             "close": What::Close(Close { code: CloseCode::Policy, reason: "Invalid Token".into() }),
         },
     );
-    let mut all: Vec<_> = whats.into_iter().map(|(name, what)| (name, Step { memo: "memo".into(), what })).collect();
-    all.push(("no memo", Step { memo: String::new(), what: What::Preface(Preface::default()) }));
+    let mut all: Vec<_> =
+        whats.into_iter().map(|(name, what)| (name, Step { continuation: "memo".into(), what })).collect();
+    all.push(("no memo", Step { continuation: String::new(), what: What::FormFields(FormFields::default()) }));
     check("step.txt", "Steps: what the data plane does before the control plane words its answer.", &all);
     let codes = examples!(CloseCode:
         CloseCode::GoingAway => { "1001": CloseCode::GoingAway },
@@ -312,7 +317,7 @@ fn steps() {
 fn outcomes() {
     let digests: Vec<_> = digests().into_iter().map(|(_, digest)| (digest, "00ff".to_owned())).collect();
     let part = Part { name: "file".into(), filename: Some(TEXT.into()), content_type: Some("text/plain".into()) };
-    let told = PrefaceTold {
+    let told = FormFieldsReport {
         is_form: true,
         fields: fields(&[("key", TEXT)]),
         part: Some(part),
@@ -321,35 +326,35 @@ fn outcomes() {
         remaining: Some(9),
     };
     let bare_part = Part { name: String::new(), filename: None, content_type: None };
-    let tolds = examples!(Told:
-        Told::Preface(_) => {
-            "preface": Told::Preface(told),
-            "preface, nothing said": Told::Preface(PrefaceTold::default()),
-            "preface of a bare part": Told::Preface(PrefaceTold { part: Some(bare_part), ..PrefaceTold::default() }),
+    let tolds = examples!(StepReport:
+        StepReport::FormFields(_) => {
+            "preface": StepReport::FormFields(told),
+            "preface, nothing said": StepReport::FormFields(FormFieldsReport::default()),
+            "preface of a bare part": StepReport::FormFields(FormFieldsReport { part: Some(bare_part), ..FormFieldsReport::default() }),
         },
-        Told::Received { .. } => { "received": Told::Received { bytes: 9, digests: digests.clone() } },
-        Told::Examined { .. } => { "examined": Told::Examined { digests: digests.clone() } },
-        Told::Composed { .. } => { "composed": Told::Composed { bytes: 9, digests: digests.clone() } },
-        Told::Sealed { .. } => { "sealed": Told::Sealed { digests: Vec::new() } },
-        Told::Message(Message::Text(_)) => { "text": Told::Message(Message::Text(TEXT.into())) },
-        Told::Message(Message::Binary { .. }) => {
-            "binary": Told::Message(Message::Binary { bytes: Some(9) }),
-            "binary in fragments": Told::Message(Message::Binary { bytes: None }),
+        StepReport::Received { .. } => { "received": StepReport::Received { bytes: 9, digests: digests.clone() } },
+        StepReport::Digested { .. } => { "examined": StepReport::Digested { digests: digests.clone() } },
+        StepReport::Composed { .. } => { "composed": StepReport::Composed { bytes: 9, digests: digests.clone() } },
+        StepReport::Sealed { .. } => { "sealed": StepReport::Sealed { digests: Vec::new() } },
+        StepReport::Message(Message::Text(_)) => { "text": StepReport::Message(Message::Text(TEXT.into())) },
+        StepReport::Message(Message::Binary { .. }) => {
+            "binary": StepReport::Message(Message::Binary { bytes: Some(9) }),
+            "binary in fragments": StepReport::Message(Message::Binary { bytes: None }),
         },
-        Told::Failed(Failure::Malformed) => { "malformed": Told::Failed(Failure::Malformed) },
-        Told::Failed(Failure::FieldTooLong) => { "field too long": Told::Failed(Failure::FieldTooLong) },
-        Told::Failed(Failure::TooLong) => { "too long": Told::Failed(Failure::TooLong) },
-        Told::Failed(Failure::Short) => { "short": Told::Failed(Failure::Short) },
-        Told::Failed(Failure::Mismatch) => { "mismatch": Told::Failed(Failure::Mismatch) },
-        Told::Failed(Failure::Taken) => { "taken": Told::Failed(Failure::Taken) },
-        Told::Failed(Failure::Gone) => { "gone": Told::Failed(Failure::Gone) },
-        Told::Failed(Failure::NoRoom) => { "no room": Told::Failed(Failure::NoRoom) },
-        Told::Failed(Failure::DiskFull) => { "disk full": Told::Failed(Failure::DiskFull) },
-        Told::Failed(Failure::Revoked) => { "revoked": Told::Failed(Failure::Revoked) },
-        Told::Failed(Failure::Disk) => { "disk": Told::Failed(Failure::Disk) },
-        Told::Failed(Failure::NoUpgrade) => { "no upgrade": Told::Failed(Failure::NoUpgrade) },
+        StepReport::Failed(Failure::Malformed) => { "malformed": StepReport::Failed(Failure::Malformed) },
+        StepReport::Failed(Failure::FieldTooLong) => { "field too long": StepReport::Failed(Failure::FieldTooLong) },
+        StepReport::Failed(Failure::TooLong) => { "too long": StepReport::Failed(Failure::TooLong) },
+        StepReport::Failed(Failure::Short) => { "short": StepReport::Failed(Failure::Short) },
+        StepReport::Failed(Failure::Mismatch) => { "mismatch": StepReport::Failed(Failure::Mismatch) },
+        StepReport::Failed(Failure::Taken) => { "taken": StepReport::Failed(Failure::Taken) },
+        StepReport::Failed(Failure::Gone) => { "gone": StepReport::Failed(Failure::Gone) },
+        StepReport::Failed(Failure::NoRoom) => { "no room": StepReport::Failed(Failure::NoRoom) },
+        StepReport::Failed(Failure::DiskFull) => { "disk full": StepReport::Failed(Failure::DiskFull) },
+        StepReport::Failed(Failure::Revoked) => { "revoked": StepReport::Failed(Failure::Revoked) },
+        StepReport::Failed(Failure::Disk) => { "disk": StepReport::Failed(Failure::Disk) },
+        StepReport::Failed(Failure::NoUpgrade) => { "no upgrade": StepReport::Failed(Failure::NoUpgrade) },
     );
-    let outcome = |told| Outcome { version: line::VERSION, ticket: 1, memo: "memo".into(), told };
+    let outcome = |told| Outcome { version: link::VERSION, ticket: 1, continuation: "memo".into(), report: told };
     let all: Vec<_> = tolds.into_iter().map(|(name, told)| (name, outcome(told))).collect();
     check("outcome.txt", "Outcomes: what came of a step.", &all);
 }
@@ -405,7 +410,7 @@ fn facts() {
             "inventory, its end": Fact::Inventory { objects: Vec::new(), last: true },
         },
     );
-    let batch = |facts| FactBatch { version: line::VERSION, run: u64::MAX, asked_by: 7, facts };
+    let batch = |facts| FactBatch { version: link::VERSION, run: u64::MAX, asked_by: 7, facts };
     let mut all: Vec<_> = facts.into_iter().map(|(name, fact)| (name, batch(vec![fact]))).collect();
     all.push(("two of them", batch(vec![Fact::Removed { object: OBJECT }, Fact::Stored { bytes: 0 }])));
     check("facts.txt", "Facts: the body of POST /line/facts.", &all);
@@ -455,7 +460,7 @@ fn orders() {
         ],
     };
     let query = |busy, node| OrdersQuery {
-        version: line::VERSION,
+        version: link::VERSION,
         run: 1,
         control_run: u64::MAX,
         epoch: 2,
@@ -520,7 +525,7 @@ fn counters() {
         first_byte,
         decide: Histogram::default(),
     };
-    let report = |counters| CountersReport { version: line::VERSION, run: 1, core: 0, counters };
+    let report = |counters| CountersReport { version: link::VERSION, run: 1, core: 0, counters };
     let all = [("counted", report(counted)), ("nothing counted", report(CoreCounters::default()))];
     check("counters.txt", "Counters: the body of POST /line/counters.", &all);
 }
@@ -529,19 +534,19 @@ fn counters() {
 fn names_of_the_link() {
     let mut golden = Golden::new(path("names.txt"), "The names of the control link, and its version.");
     for (name, text) in [
-        ("version", line::VERSION.to_string().as_str()),
-        ("which call", line::LINE),
-        ("peer", line::PEER),
-        ("listener", line::LISTENER),
-        ("body", line::BODY),
-        ("method", line::METHOD),
-        ("next", line::NEXT),
-        ("prefix of its fields", line::FIELD_PREFIX),
-        ("media type of a grant", line::GRANT_MEDIA_TYPE),
-        ("facts", line::FACTS_PATH),
-        ("orders", line::ORDERS_PATH),
-        ("claims", line::CLAIM_PATH),
-        ("counters", line::COUNTERS_PATH),
+        ("version", link::VERSION.to_string().as_str()),
+        ("which call", link::CALL),
+        ("peer", link::PEER),
+        ("listener", link::LISTENER),
+        ("body", link::BODY),
+        ("method", link::METHOD),
+        ("next", link::NEXT),
+        ("prefix of its fields", link::FIELD_PREFIX),
+        ("media type of a grant", link::GRANT_MEDIA_TYPE),
+        ("facts", link::FACTS_PATH),
+        ("orders", link::ORDERS_PATH),
+        ("claims", link::CLAIM_PATH),
+        ("counters", link::COUNTERS_PATH),
     ] {
         golden.text(name, text);
     }

@@ -29,7 +29,7 @@ pub struct CreateHead {
     /// `Trailer` announces an `Upload-Checksum` after the body (T-SUM-8).
     pub checksum_in_trailer: bool,
     /// The content type makes the body the first bytes of the upload; of any other type it is ignored (T-CWU-4). A
-    /// final upload takes no body at all: whoever knows the framing refuses it (T-CON-3).
+    /// final upload takes no body at all: the data plane, which knows the framing, refuses it (T-CON-3).
     pub body_is_upload: bool,
 }
 

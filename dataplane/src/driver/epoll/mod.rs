@@ -30,7 +30,7 @@ const EVENTS_MAX: usize = 256;
 /// How often a connect to a full Unix listener tries again: there is no event for it.
 const RETRY_INTERVAL: Duration = Duration::from_millis(2);
 
-/// One core's epoll and all it has in running.
+/// One core's epoll and all it has in flight.
 pub struct Epoll {
     epoll: OwnedFd,
     running: KeyedTable<RunningOperation>,
@@ -43,7 +43,7 @@ pub struct Epoll {
     events: Vec<Event>,
 }
 
-/// An operation in running.
+/// An operation in flight.
 struct RunningOperation {
     op: Operation,
     /// Bytes moved so far.
@@ -146,13 +146,13 @@ impl Epoll {
         if let Some(waiters) = self.waiting.get_mut(&number) {
             waiters.of(interest).retain(|waiter| *waiter != key);
             if waiters.is_empty() {
-                // The kernel may still be armed for it; one event to nobody disarms it.
+                // The kernel may still be armed for it; one event without a waiter disarms it.
                 self.waiting.remove(&number);
             }
         }
     }
 
-    /// One descriptor is ready: its waiters try again, in order; who must wait on is armed anew.
+    /// One descriptor is ready: its waiters try again, in order; those that must wait longer are armed again.
     fn ready(&mut self, number: RawFd, events: EventFlags) {
         let broken = events.intersects(EventFlags::ERR | EventFlags::HUP);
         let Some(waiters) = self.waiting.get_mut(&number) else { return };
@@ -168,7 +168,7 @@ impl Epoll {
             None => {
                 self.waiting.remove(&number);
             }
-            // The event disarmed both directions; the other one still has somebody.
+            // The event disarmed both directions; the other one still has waiters.
             Some(other) => {
                 if let Some(fd) = self.running.get_mut(other).and_then(|running| running.op.waits_on().cloned()) {
                     let _same_as_before = self.arm(&fd, left);

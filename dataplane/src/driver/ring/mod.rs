@@ -41,7 +41,7 @@ const OWN_INDEX: u32 = u32::MAX;
 const WAKE: Key = Key { index: OWN_INDEX, generation: 0 };
 const CANCEL: Key = Key { index: OWN_INDEX, generation: 1 };
 
-/// One core's ring and all it has in running.
+/// One core's ring and all it has in flight.
 pub struct Ring {
     ring: IoUring,
     abilities: Abilities,
@@ -58,7 +58,7 @@ pub struct Ring {
     wake: Arc<OwnedFd>,
 }
 
-/// An operation in running.
+/// An operation in flight.
 struct RunningOperation {
     op: Operation,
     /// Bytes moved by earlier rounds of this operation.
@@ -202,7 +202,7 @@ impl Driver for Ring {
 
     fn start(&mut self, key: Key, op: Operation) {
         let scratch = OperationScratch::of(&op);
-        // Else whoever asks anew takes the buffers that others wait for, and in a crowd some of those wait for ever.
+        // Queue behind starved receives; newer ones would overtake them under load.
         let must_queue = matches!(op, Operation::RecvSome { .. }) && !self.starved.is_empty();
         self.running.insert(key, RunningOperation { op, done: 0, cancelled: false, polling: false, scratch });
         if must_queue {
@@ -251,7 +251,7 @@ impl Drop for Ring {
         if !left.is_empty() {
             tracing::error!(
                 operations = left.len(),
-                "a ring ended with operations in running; their memory is given up"
+                "a ring ended with operations in flight; their memory is given up"
             );
             std::mem::forget(left);
             std::mem::forget(self.provided.take());

@@ -31,11 +31,11 @@ fn slots_go_to_the_longest_waiter() {
             })
             .collect();
         io.yield_now().await;
-        // Whoever gives up passes its turn on, also with a slot in hand.
+        // A task that gives up passes its turn on, also with a slot in hand.
         let mut impatient = io.take_slot();
         assert!(Pin::new(&mut impatient).now_or_never().is_none());
         held.truncate(2);
-        assert!(io.try_slot().is_none(), "nobody overtakes");
+        assert!(io.try_slot().is_none(), "no waiter is overtaken");
         drop(impatient);
         for waiter in waiters {
             held.push(waiter.await);
@@ -215,9 +215,9 @@ fn off_core_brings_results_and_panics_back() {
 }
 
 /// Tells when it is dropped.
-struct Told(Rc<Cell<usize>>);
+struct CountedDrop(Rc<Cell<usize>>);
 
-impl Drop for Told {
+impl Drop for CountedDrop {
     fn drop(&mut self) {
         self.0.set(self.0.get() + 1);
     }
@@ -233,7 +233,7 @@ fn the_end_of_main_drops_every_task_and_awaits_every_operation() {
         run_core(options, |io| async move {
             let event = Rc::new(Event::new());
             for _ in 0..20 {
-                let (inside, event, told) = (io.clone(), Rc::clone(&event), Told(Rc::clone(&count)));
+                let (inside, event, told) = (io.clone(), Rc::clone(&event), CountedDrop(Rc::clone(&count)));
                 let (socket, client) = pair(&io).await;
                 io.spawn(async move {
                     let slot = inside.take_slot().await;
@@ -267,7 +267,7 @@ fn what_was_lent_outlives_the_core() {
             let chunk = io.recv_some(&socket).await.expect("bytes");
             let mut slot = io.take_slot().await;
             slot.fill(7);
-            // An operation that nobody will ever poll again: cancelled and awaited by the core's end.
+            // An operation that is never polled again: cancelled and awaited by the core's end.
             let pending = io.recv(&socket, Buf::heap(10), 0..10);
             *keep.borrow_mut() = Some((chunk, slot, pending, client));
         })

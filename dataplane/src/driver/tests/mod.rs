@@ -62,7 +62,7 @@ fn unix_listener(path: &std::path::Path, backlog: i32) -> Fd {
     Rc::new(server)
 }
 
-/// How many descriptors this process has, once nothing is in running but the doorbell.
+/// How many descriptors this process has, once nothing is in flight but the doorbell.
 async fn descriptors_settled(io: &Io) -> usize {
     while io.in_flight() > 0 {
         io.sleep(std::time::Duration::from_millis(1)).await;

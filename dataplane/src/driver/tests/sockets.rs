@@ -155,7 +155,7 @@ fn dropped_receive_gives_its_slot_back_only_after_its_end() {
         let last = io.take_slot().await; // the orphan's, after its completion
         assert_eq!(spare.len() + 1, all);
         client.write_all(&pattern(4096)).expect("written");
-        assert!(last.iter().all(|byte| *byte == 0), "nobody wrote to a slot that was given back");
+        assert!(last.iter().all(|byte| *byte == 0), "a slot that was given back is not written to");
         // The bytes are still in the socket for the next receive.
         let (got, last) = io.recv_all(&socket, last, 0..4096).await;
         assert_eq!(got.expect("bytes"), 4096);
@@ -245,7 +245,7 @@ fn unix_sockets_connect_or_say_why_not() {
     on_both(|io| async move {
         let dir = tempfile::tempdir().expect("a directory");
         let path = dir.path().join("line");
-        assert_eq!(io.connect_unix(&path).await.expect_err("nobody").kind(), std::io::ErrorKind::NotFound);
+        assert_eq!(io.connect_unix(&path).await.expect_err("no listener").kind(), std::io::ErrorKind::NotFound);
         let server = UnixListener::bind(&path).expect("bound");
         let client = io.connect_unix(&path).await.expect("connected");
         let server: Fd = Rc::new(OwnedFd::from(server));
@@ -365,6 +365,6 @@ fn nobody_starves_in_a_crowd_that_never_rests() {
         };
         futures_util::future::join_all(pairs.into_iter().enumerate().map(serve).map(|served| io.spawn(served))).await;
         let least = *turns.borrow().iter().min().expect("connections");
-        assert!(least >= TURNS_EACH / 2, "{}: somebody had {least} turns of {TURNS_EACH}", io.engine());
+        assert!(least >= TURNS_EACH / 2, "{}: one socket had {least} turns of {TURNS_EACH}", io.engine());
     });
 }

@@ -9,7 +9,7 @@ use crate::bounds::{PART_HEAD_BYTES_MAX, STEP_FIELDS_MAX};
 /// What follows a delimiter.
 #[derive(Debug, PartialEq, Eq)]
 pub enum After {
-    /// A part; the first so many bytes are the delimiter and the head.
+    /// A part, and how many bytes its delimiter and head have.
     Part(Part, usize),
     /// The last delimiter.
     End,

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use etransfer_contract::step::{Failure, Form, Part, Preface, PrefaceTold, Told};
+use etransfer_contract::step::{Failure, Form, FormFields, FormFieldsReport, Part, StepReport};
 
 use super::form::{After, after_delimiter};
 use super::{StepResult, StepRunner};
@@ -25,22 +25,22 @@ impl Ended {
     /// What the step came to.
     pub fn did(self) -> StepResult {
         match self {
-            Self::Failed(failure) => Ok(Told::Failed(failure)),
+            Self::Failed(failure) => Ok(StepReport::Failed(failure)),
             Self::Answered(answered) => Err(answered),
         }
     }
 }
 
 /// Reads up to the next content.
-pub async fn read(runner: &mut StepRunner<'_, '_>, wanted: &Preface) -> StepResult {
+pub async fn read(runner: &mut StepRunner<'_, '_>, wanted: &FormFields) -> StepResult {
     match find(runner, wanted).await {
-        Ok(told) => Ok(Told::Preface(told)),
+        Ok(told) => Ok(StepReport::FormFields(told)),
         Err(ended) => ended.did(),
     }
 }
 
-async fn find(runner: &mut StepRunner<'_, '_>, wanted: &Preface) -> Result<PrefaceTold, Ended> {
-    let mut told = PrefaceTold::default();
+async fn find(runner: &mut StepRunner<'_, '_>, wanted: &FormFields) -> Result<FormFieldsReport, Ended> {
+    let mut told = FormFieldsReport::default();
     if let Some(form) = &wanted.form
         && (runner.content.is_form() || begins_form(runner, form).await?)
     {

@@ -21,8 +21,8 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use etransfer_contract::grant::{Act, Ticket};
-use etransfer_contract::line;
-use etransfer_contract::step::{Close, Digest, Failure, Outcome, Step, Told, What};
+use etransfer_contract::link;
+use etransfer_contract::step::{Close, Digest, Failure, Outcome, Step, StepReport, What};
 use etransfer_contract::{Grant, ObjectId};
 
 use super::digest::Hasher;
@@ -40,7 +40,7 @@ use crate::store::{LengthRefused, Object};
 use crate::wire::Wire;
 
 /// What a step came to: its outcome, or the end of the request.
-type StepResult = Result<Told, Answered>;
+type StepResult = Result<StepReport, Answered>;
 
 /// Where the steps of a request led.
 enum StepsEnd {
@@ -116,10 +116,15 @@ impl StepRunner<'_, '_> {
                 return Ok(StepsEnd::Close(close.clone()));
             }
             let told = self.step(&grant, step).await?;
-            if matches!(told, Told::Message(_)) {
+            if matches!(told, StepReport::Message(_)) {
                 left = STEPS_MAX;
             }
-            let outcome = Outcome { version: line::VERSION, ticket: grant.ticket, memo: step.memo.clone(), told };
+            let outcome = Outcome {
+                version: link::VERSION,
+                ticket: grant.ticket,
+                continuation: step.continuation.clone(),
+                report: told,
+            };
             let decided = report_step(self.core, self.head, self.client, &outcome).await;
             drop(outcome);
             // Less than before: it never fails.
@@ -136,7 +141,7 @@ impl StepRunner<'_, '_> {
 
     async fn step(&mut self, grant: &Grant, step: &Step) -> StepResult {
         match &step.what {
-            What::Preface(wanted) => {
+            What::FormFields(wanted) => {
                 self.begin_reading()?;
                 self.let_body_come().await?;
                 form_fields::read(self, wanted).await
@@ -148,33 +153,33 @@ impl StepRunner<'_, '_> {
                 let _under_way =
                     self.core.shared.transfers.enter_step(self.client.local.ip(), self.content.remaining());
                 let told = match receive::early(&self.content, wanted) {
-                    Some(failure) => Told::Failed(failure),
+                    Some(failure) => StepReport::Failed(failure),
                     None => {
                         self.let_body_come().await?;
                         let live_grant = LiveGrant::new(self.core, self.head, self.client, grant);
                         receive::receive(&live_grant, self.wire, &mut self.content, wanted).await?
                     }
                 };
-                if let (Told::Received { bytes, .. }, Some((_, stored))) = (&told, &mut self.promise) {
+                if let (StepReport::Received { bytes, .. }, Some((_, stored))) = (&told, &mut self.promise) {
                     *stored = *bytes;
                 }
                 Ok(told)
             }
-            What::Examine(wanted) => Ok(stored::examine(self.core, wanted).await),
+            What::DigestStored(wanted) => Ok(stored::examine(self.core, wanted).await),
             What::Compose(wanted) => {
                 self.promise(grant, wanted.object, wanted.budget);
                 let digests = hashers(&wanted.digests);
                 let told = match compose::compose(self.core, wanted.object, &wanted.pieces, digests).await {
-                    Ok((bytes, digests)) => Told::Composed { bytes, digests: told(&wanted.digests, digests) },
-                    Err(failure) => Told::Failed(failure),
+                    Ok((bytes, digests)) => StepReport::Composed { bytes, digests: told(&wanted.digests, digests) },
+                    Err(failure) => StepReport::Failed(failure),
                 };
-                if let (Told::Composed { bytes, .. }, Some((_, stored))) = (&told, &mut self.promise) {
+                if let (StepReport::Composed { bytes, .. }, Some((_, stored))) = (&told, &mut self.promise) {
                     *stored = *bytes;
                 }
                 Ok(told)
             }
             What::Seal(wanted) => Ok(stored::seal(self.core, wanted).await),
-            What::Converse(wanted) => {
+            What::WebSocket(wanted) => {
                 self.begin_reading()?;
                 websocket::exchange(self, grant, wanted).await
             }

@@ -1,11 +1,11 @@
 //! Content into an object, all of it or nothing: the body_writer of PATCH, with another beginning and another end.
 //!
-//! A whole object records its bytes as they land, for nobody knows of it before it is complete; a chunk records all of its
-//! bytes at its end, so what others may already read never changes and a chunk that dies leaves nothing.
+//! A whole object records its bytes as they land, for it is not visible before it is complete; a chunk records all of its
+//! bytes at its end, so bytes that are already readable never change and a chunk that fails leaves nothing.
 
 use std::sync::Arc;
 
-use etransfer_contract::step::{Failure, Receive, Told};
+use etransfer_contract::step::{Failure, Receive, StepReport};
 use etransfer_contract::{ObjectId, Span};
 
 use super::{declare, hashers, told};
@@ -44,16 +44,16 @@ pub async fn receive(
     wire: &mut Wire,
     content: &mut Content<'_>,
     wanted: &Receive,
-) -> Result<Told, Answered> {
+) -> Result<StepReport, Answered> {
     let core = live_grant.core;
     let Ok(object) = core.shared.store.find_or_create(wanted.object, None) else {
-        return Ok(Told::Failed(Failure::Gone));
+        return Ok(StepReport::Failed(Failure::Gone));
     };
     if let Err(fault) = prove(core, &object).await {
-        return Ok(Told::Failed(fault.failure()));
+        return Ok(StepReport::Failed(fault.failure()));
     }
-    // Nothing is discarded before it is this step's: what stands under the name already is somebody's.
-    let Some(claim) = claim(&object, wanted) else { return Ok(Told::Failed(Failure::Taken)) };
+    // Claim before discarding: an existing object may belong to another upload.
+    let Some(claim) = claim(&object, wanted) else { return Ok(StepReport::Failed(Failure::Taken)) };
     let ended = match take_in(live_grant, wire, content, wanted, &object, claim).await {
         Ok(told) => return Ok(told),
         Err(ended) => ended,
@@ -62,7 +62,7 @@ pub async fn receive(
         discard(core, wanted.object).await;
     }
     match ended {
-        Ended::Failed(failure) => Ok(Told::Failed(failure)),
+        Ended::Failed(failure) => Ok(StepReport::Failed(failure)),
         Ended::Answered(answered) => Err(answered),
     }
 }
@@ -79,7 +79,7 @@ async fn take_in(
     wanted: &Receive,
     object: &Arc<Object>,
     claim: Claim,
-) -> Result<Told, Ended> {
+) -> Result<StepReport, Ended> {
     let core = live_grant.core;
     let most = wanted.exact.unwrap_or(u64::MAX).min(wanted.max);
     let disk = |fault: Fault| Ended::Failed(fault.failure());
@@ -121,10 +121,10 @@ async fn take_in(
         return Err(disk(Fault::Disk));
     }
     core.shared.facts.push_of(object, progress(core, object));
-    Ok(Told::Received { bytes, digests })
+    Ok(StepReport::Received { bytes, digests })
 }
 
-/// A whole object is nobody else's; a chunk's bytes must all be free.
+/// A whole object must be new; the bytes of a chunk must all be free.
 fn claim(object: &Arc<Object>, wanted: &Receive) -> Option<Claim> {
     if wanted.is_whole {
         return object.claim(Want { offset: 0, body: None, parallel: false }).ok();
@@ -138,7 +138,7 @@ fn stopped(stop: Stop) -> Ended {
         Stop::Surplus | Stop::TooLarge => Failure::TooLong,
         Stop::NoRoom => Failure::NoRoom,
         Stop::Taken => Failure::Taken,
-        // Nobody takes over from a step: its writer is ended by a removal alone.
+        // No request takes over from a step: only a removal ends its writer.
         Stop::Removed | Stop::Ended => Failure::Gone,
         Stop::Revoked => Failure::Revoked,
         Stop::Mismatch => Failure::Mismatch,
@@ -151,7 +151,7 @@ fn stopped(stop: Stop) -> Ended {
     })
 }
 
-/// An object that nobody was told of goes at once.
+/// Removes an object that was not reported to any client.
 async fn discard(core: &Core, object: ObjectId) {
     if let Err(error) = remove_object(core, object).await {
         tracing::error!(%object, %error, "remove what is left of a refused body");

@@ -1,6 +1,6 @@
 //! What is stored already: digests of it, and the end of an upload whose length was not known before.
 
-use etransfer_contract::step::{Examine, Failure, Seal, Told};
+use etransfer_contract::step::{DigestStored, Failure, Seal, StepReport};
 use etransfer_contract::{ObjectId, Span};
 
 use super::{declare, hashers, told};
@@ -10,18 +10,18 @@ use crate::transfer::fault::prove;
 use crate::transfer::finish::{Stored, finish};
 
 /// Digests bytes of an object.
-pub async fn examine(core: &Core, wanted: &Examine) -> Told {
+pub async fn examine(core: &Core, wanted: &DigestStored) -> StepReport {
     match digest(core, wanted.object, wanted.span, hashers(&wanted.digests)).await {
-        Ok(digests) => Told::Examined { digests: told(&wanted.digests, digests) },
-        Err(failure) => Told::Failed(failure),
+        Ok(digests) => StepReport::Digested { digests: told(&wanted.digests, digests) },
+        Err(failure) => StepReport::Failed(failure),
     }
 }
 
 /// Completes an object whose bytes are all there.
-pub async fn seal(core: &Core, wanted: &Seal) -> Told {
+pub async fn seal(core: &Core, wanted: &Seal) -> StepReport {
     match complete(core, wanted).await {
-        Ok(digests) => Told::Sealed { digests: told(&wanted.digests, digests) },
-        Err(failure) => Told::Failed(failure),
+        Ok(digests) => StepReport::Sealed { digests: told(&wanted.digests, digests) },
+        Err(failure) => StepReport::Failed(failure),
     }
 }
 

@@ -6,7 +6,7 @@
 use std::pin::pin;
 
 use etransfer_contract::Grant;
-use etransfer_contract::step::{Close, CloseCode, Converse, Failure, Message, Told};
+use etransfer_contract::step::{Close, CloseCode, Failure, Message, StepReport, WebSocketStep};
 use futures_util::future::{Either, select};
 
 use super::{StepResult, StepRunner, StepsEnd};
@@ -16,9 +16,9 @@ use crate::transfer::Answered;
 use crate::wire::WireError;
 
 /// Says something and reads on to the next message; the first time, becomes a WebSocket before.
-pub async fn exchange(runner: &mut StepRunner<'_, '_>, grant: &Grant, wanted: &Converse) -> StepResult {
+pub async fn exchange(runner: &mut StepRunner<'_, '_>, grant: &Grant, wanted: &WebSocketStep) -> StepResult {
     if runner.content.messages().is_none() {
-        let Some(accept) = websocket::accept(runner.head) else { return Ok(Told::Failed(Failure::NoUpgrade)) };
+        let Some(accept) = websocket::accept(runner.head) else { return Ok(StepReport::Failed(Failure::NoUpgrade)) };
         let reply = Reply::new(101).field("Sec-WebSocket-Accept", accept).fields(&grant.headers).upgrade();
         runner.send(reply.head_bytes(true)).await?;
         runner.content.begin_messages();
@@ -44,7 +44,7 @@ async fn hear(runner: &mut StepRunner<'_, '_>, text_bytes_max: usize) -> StepRes
         return ended.did();
     }
     if runner.next_message().await? == Kind::Binary {
-        return Ok(Told::Message(Message::Binary { bytes: runner.content.remaining() }));
+        return Ok(StepReport::Message(Message::Binary { bytes: runner.content.remaining() }));
     }
     // One byte more than allowed is enough to know.
     let text = match runner.take(text_bytes_max + 1).await {
@@ -52,33 +52,33 @@ async fn hear(runner: &mut StepRunner<'_, '_>, text_bytes_max: usize) -> StepRes
         Err(ended) => return ended.did(),
     };
     if text.len() > text_bytes_max {
-        return Ok(Told::Failed(Failure::FieldTooLong));
+        return Ok(StepReport::Failed(Failure::FieldTooLong));
     }
     String::from_utf8(text)
-        .map(|text| Told::Message(Message::Text(text)))
+        .map(|text| StepReport::Message(Message::Text(text)))
         .map_err(|_| runner.refuse(Violation::NotUtf8))
 }
 
-/// Says why it ends, to whoever is owed that. The connection is of no use afterwards.
+/// Sends the close frame that the client is owed. The connection cannot be used afterwards.
 pub async fn close(runner: &mut StepRunner<'_, '_>, ended: Result<StepsEnd, Answered>) -> Answered {
     let owed = runner.content.messages().and_then(|messages| messages.take_farewell());
     let Some(farewell) = owed.or_else(|| farewell(ended, runner.core.is_stopping())) else { return Answered::Cut };
     runner.send(farewell).await.map_or(Answered::Cut, |()| Answered::Sent(101))
 }
 
-/// What the end of the steps is in a close frame; `None`: whoever is gone is told nothing.
+/// The close frame for an end of the steps; `None`: the client is gone.
 fn farewell(ended: Result<StepsEnd, Answered>, is_stopping: bool) -> Option<Vec<u8>> {
     let status = match ended {
         Ok(StepsEnd::Close(Close { code, reason })) => return Some(websocket::close(code, &reason)),
         _ if is_stopping => return Some(websocket::close(CloseCode::GoingAway, "this server stops")),
         Err(Answered::Cut | Answered::Sent(_)) => return None,
         Err(Answered::Reply(reply)) => reply.status(),
-        // Nobody who speaks WebSocket can hear what the control plane answered in HTTP.
+        // A WebSocket client cannot receive an HTTP answer.
         Ok(StepsEnd::Answer(_) | StepsEnd::Serve(_)) => 500,
     };
     Some(match status {
         408 => websocket::close(CloseCode::GoingAway, "nothing came in time"),
-        503 => websocket::close(CloseCode::TryAgain, "nobody can decide now; try again"),
+        503 => websocket::close(CloseCode::TryAgain, "no decision can be made now; try again"),
         _ => websocket::close(CloseCode::Internal, "this server failed; it is in its log"),
     })
 }

@@ -4,7 +4,7 @@
 use std::fmt;
 
 use axum::extract::{FromRequest, Request};
-use etransfer_contract::step::{Form, Preface, Told as Came, What};
+use etransfer_contract::step::{Form, FormFields, StepReport as Came, What};
 use http::HeaderMap;
 use http::header::CONTENT_TYPE;
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
@@ -70,14 +70,14 @@ async fn form(app: &Service, boundary: String, request: Request) -> Result<Resul
             field_bytes_max: FIELD_BYTES_MAX,
             fields_bytes_max: FIELDS_BYTES_MAX,
         };
-        let what = What::Preface(Preface { form: Some(form), prefix_bytes: 0 });
+        let what = What::FormFields(FormFields { form: Some(form), prefix_bytes: 0 });
         return Err(Decision::step(&app.node, app.node.ticket(), "", what));
     };
-    Ok(match outcome.told {
-        Came::Preface(told) => Ok(flat(told.fields)),
+    Ok(match outcome.report {
+        Came::FormFields(told) => Ok(flat(told.fields)),
         Came::Failed(_)
         | Came::Received { .. }
-        | Came::Examined { .. }
+        | Came::Digested { .. }
         | Came::Composed { .. }
         | Came::Sealed { .. }
         | Came::Message(_) => Err(broken_form()),

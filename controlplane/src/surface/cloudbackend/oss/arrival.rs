@@ -12,7 +12,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use etransfer_contract::ObjectId;
 use etransfer_contract::grant::Ticket;
-use etransfer_contract::step::{Digest, Failure, Receive, Told, What};
+use etransfer_contract::step::{Digest, Failure, Receive, StepReport, What};
 use http::header::{CONTENT_TYPE, ETAG};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use serde::{Deserialize, Serialize};
@@ -172,13 +172,17 @@ pub fn begun(memo: &str) -> Option<(Key, Option<Basis>)> {
 }
 
 /// The content is there, or is not going to be.
-pub async fn arrived(call: &Call<'_>, memo: &str, told: Told) -> Result<Response, Refusal> {
+pub async fn arrived(call: &Call<'_>, memo: &str, told: StepReport) -> Result<Response, Refusal> {
     // A form that is refused before its content has no memo yet.
     let memo: Option<Memo> = serde_json::from_str(memo).ok();
     let (bytes, digests) = match told {
-        Told::Received { bytes, digests } => (bytes, digests),
-        Told::Failed(failure) => return Err(failed(failure, memo.map(|memo| memo.limit))),
-        Told::Preface(_) | Told::Examined { .. } | Told::Composed { .. } | Told::Sealed { .. } | Told::Message(_) => {
+        StepReport::Received { bytes, digests } => (bytes, digests),
+        StepReport::Failed(failure) => return Err(failed(failure, memo.map(|memo| memo.limit))),
+        StepReport::FormFields(_)
+        | StepReport::Digested { .. }
+        | StepReport::Composed { .. }
+        | StepReport::Sealed { .. }
+        | StepReport::Message(_) => {
             return Err(Refusal::Internal);
         }
     };

@@ -1,12 +1,12 @@
 //! PostObject (CONTRACT.md §B4): a form whose policy says what may be posted.
 //!
 //! ```text
-//! 1 is a form ──► Preface ──► 2 names ──► 3 key ──► 4-7 signed ──► 8-10 policy ──► 11 name ──► arrival: 15, 14, Receive
+//! 1 is a form ──► FormFields ──► 2 names ──► 3 key ──► 4-7 signed ──► 8-10 policy ──► 11 name ──► arrival: 15, 14, Receive
 //! ```
 //!
 //! Must stay true: no content byte is stored before the checks; signatures in the URL or the head mean nothing here.
 
-use etransfer_contract::step::{Form, Outcome, Preface, PrefaceTold, Told, What};
+use etransfer_contract::step::{Form, FormFields, FormFieldsReport, Outcome, StepReport, What};
 
 use super::arrival::{self, Arrival, Success};
 use super::call::Call;
@@ -27,12 +27,12 @@ const CONTENT_NAMES: [&str; 3] = ["file", "File", "FILE"];
 pub async fn post(call: &Call<'_>, outcome: Option<Outcome>) -> Result<Decision, Refusal> {
     match outcome {
         None => begin(call),
-        Some(Outcome { told: Told::Preface(told), .. }) => judge(call, told).await,
+        Some(Outcome { report: StepReport::FormFields(told), .. }) => judge(call, told).await,
         Some(outcome) => {
-            if let Some((key, basis)) = arrival::begun(&outcome.memo) {
+            if let Some((key, basis)) = arrival::begun(&outcome.continuation) {
                 call.check_basis(&key, basis, None)?;
             }
-            arrival::arrived(call, &outcome.memo, outcome.told).await.map(Decision::from)
+            arrival::arrived(call, &outcome.continuation, outcome.report).await.map(Decision::from)
         }
     }
 }
@@ -45,11 +45,11 @@ fn begin(call: &Call<'_>) -> Result<Decision, Refusal> {
         ..multipart::form(boundary, &CONTENT_NAMES)
     };
     let node = &call.app.node;
-    Ok(Decision::step(node, node.ticket(), "", What::Preface(Preface { form: Some(form), prefix_bytes: 0 })))
+    Ok(Decision::step(node, node.ticket(), "", What::FormFields(FormFields { form: Some(form), prefix_bytes: 0 })))
 }
 
 /// Everything that can be said before the content comes.
-async fn judge(call: &Call<'_>, told: PrefaceTold) -> Result<Decision, Refusal> {
+async fn judge(call: &Call<'_>, told: FormFieldsReport) -> Result<Decision, Refusal> {
     let file = told.part.filter(|part| part.name.eq_ignore_ascii_case("file")).ok_or(Refusal::MalformedPost)?;
     let fields = Fields::new(told.fields);
     fields.check_names()?;

@@ -13,7 +13,7 @@ use crate::line::decision::Decision;
 /// One object.
 pub async fn put(call: &Call<'_>, outcome: Option<Outcome>) -> Result<Decision, Refusal> {
     if let Some(outcome) = outcome {
-        return arrival::arrived(call, &outcome.memo, outcome.told).await.map(Decision::from);
+        return arrival::arrived(call, &outcome.continuation, outcome.report).await.map(Decision::from);
     }
     let headers = &call.head.headers;
     let content_type = headers.get(CONTENT_TYPE).map(|value| value.as_bytes());

@@ -45,12 +45,12 @@ impl Requested {
             Verdict::Go { ranges: false } => return Self::Whole,
             Verdict::Go { ranges: true } => {}
         }
-        match ranges::Asked::of(headers) {
-            ranges::Asked::Empty => Self::Unsatisfiable,
-            ranges::Asked::Whole | ranges::Asked::Unsatisfiable => Self::Whole,
-            ranges::Asked::From { start, .. } if start >= version.size => Self::Unsatisfiable,
-            ranges::Asked::Last(_) if version.size == 0 => Self::Unsatisfiable,
-            ranges::Asked::From { .. } | ranges::Asked::Last(_) => Self::Part,
+        match ranges::RequestedRange::of(headers) {
+            ranges::RequestedRange::Empty => Self::Unsatisfiable,
+            ranges::RequestedRange::Whole | ranges::RequestedRange::Unsatisfiable => Self::Whole,
+            ranges::RequestedRange::From { start, .. } if start >= version.size => Self::Unsatisfiable,
+            ranges::RequestedRange::Last(_) if version.size == 0 => Self::Unsatisfiable,
+            ranges::RequestedRange::From { .. } | ranges::RequestedRange::Last(_) => Self::Part,
         }
     }
 }

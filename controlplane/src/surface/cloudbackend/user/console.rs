@@ -8,7 +8,7 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use axum::{Json, Router};
-use etransfer_contract::line::LINE;
+use etransfer_contract::link::CALL;
 use http::header::{CONTENT_TYPE, HOST};
 use http::{Request, StatusCode};
 use http_body_util::{BodyExt, Full};
@@ -120,7 +120,7 @@ pub async fn ask(line: &Path, command: &Command) -> Result<Vec<Listed>, ConsoleE
     let body = serde_json::to_vec(command).expect("a command is always JSON");
     let request = Request::post(PATH)
         .header(HOST, "node")
-        .header(LINE, "call")
+        .header(CALL, "call")
         .header(CONTENT_TYPE, "application/json")
         .body(Full::new(bytes::Bytes::from(body)))
         .expect("a path and fields that are written here");

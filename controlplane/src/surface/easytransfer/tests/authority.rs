@@ -108,8 +108,8 @@ async fn section_5_7_verify_gets_its_body_in_a_second_step() {
     assert!(matches!(first.grant().act, Act::Forward { bytes_max } if bytes_max >= 1 << 20));
     let attached = |body: &'static str| {
         Request::post("/api/auth/verify")
-            .header(line::LINE, "attached")
-            .header(line::PEER, "192.0.2.7:1")
+            .header(link::CALL, "attached")
+            .header(link::PEER, "192.0.2.7:1")
             .body(body.into())
     };
     for (body, status, valid) in [
@@ -129,15 +129,15 @@ async fn nobody_but_the_data_plane_speaks_the_line() {
     let node = Node::new(|_| {});
     let batch = FactBatch { version: VERSION, run: 1, asked_by: 0, facts: vec![] };
     for (call, status) in [(None, 404), (Some("decide"), 404), (Some("call"), 204)] {
-        let mut request = Request::post(line::FACTS_PATH).header("x-api-token", "secret");
+        let mut request = Request::post(link::FACTS_PATH).header("x-api-token", "secret");
         if let Some(call) = call {
-            request = request.header(line::LINE, call);
+            request = request.header(link::CALL, call);
         }
         let body = Body::from(serde_json::to_vec(&batch).unwrap());
         assert_eq!(node.raw(request.body(body).unwrap()).await.status, status, "{call:?}");
     }
     let future = FactBatch { version: VERSION + 1, ..batch };
-    assert_eq!(node.call(line::FACTS_PATH, &future).await.status, 400);
+    assert_eq!(node.call(link::FACTS_PATH, &future).await.status, 400);
 }
 
 #[tokio::test]

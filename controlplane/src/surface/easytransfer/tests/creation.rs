@@ -179,7 +179,7 @@ async fn a_creation_grants_the_patch_that_follows_where_nothing_is_counted_down(
     let node = Node::new(|_| {});
     let length = [("upload-length", "5"), ("origin", "http://a.test")];
     let answer = node.ask("POST", "/tus", &length, "none").await;
-    let ahead: Ahead = serde_json::from_str(answer.field(line::NEXT)).unwrap();
+    let ahead: PrefetchedGrant = serde_json::from_str(answer.field(link::NEXT)).unwrap();
     let path = answer.field("location").strip_prefix("http://files.test:8765").unwrap();
     assert_eq!((ahead.method.as_str(), ahead.target.as_str()), ("PATCH", path));
     let fields = [("upload-offset", "0"), ("content-type", TUS), ("origin", "http://a.test")];
@@ -188,7 +188,7 @@ async fn a_creation_grants_the_patch_that_follows_where_nothing_is_counted_down(
     assert!(ahead.grant.cache_ms > 0);
 
     let empty = node.ask("POST", "/tus", &[("upload-length", "0")], "none").await;
-    assert_eq!(empty.field(line::NEXT), "", "it is complete");
+    assert_eq!(empty.field(link::NEXT), "", "it is complete");
     let node = Node::new(|config| config.storage.max_storage_size = Some(Size(50)));
-    assert_eq!(node.ask("POST", "/tus", &length, "none").await.field(line::NEXT), "", "space is reserved per body");
+    assert_eq!(node.ask("POST", "/tus", &length, "none").await.field(link::NEXT), "", "space is reserved per body");
 }

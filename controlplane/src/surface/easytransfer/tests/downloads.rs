@@ -27,7 +27,7 @@ async fn claim(node: &Node, grant: &Grant, span: Option<Span>) -> bool {
     let Act::Serve(serve) = &grant.act else { panic!() };
     let claim =
         Claim { ticket: grant.ticket, object: serve.object, receiver: serve.receiver.clone(), span, held_from: None };
-    let answer = node.call(line::CLAIM_PATH, &claim).await;
+    let answer = node.call(link::CLAIM_PATH, &claim).await;
     serde_json::from_slice::<Verdict>(&answer.body).unwrap().go
 }
 

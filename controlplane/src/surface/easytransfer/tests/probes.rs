@@ -21,7 +21,7 @@ fn report(core: usize, counters: CoreCounters) -> CountersReport {
 }
 
 async fn polled(node: &Node, control_run: u64, degraded: Option<&str>) -> u64 {
-    let answer = node.call(line::ORDERS_PATH, &poll(control_run, degraded)).await;
+    let answer = node.call(link::ORDERS_PATH, &poll(control_run, degraded)).await;
     serde_json::from_slice::<Orders>(&answer.body).unwrap().control_run
 }
 
@@ -43,7 +43,7 @@ async fn p14_readiness_names_what_is_missing_and_liveness_does_not_care() {
     let run = polled(&node, 0, None).await;
     assert_eq!(missing(&node).await, ["data_plane", "inventory"], "it polls, but no core has told anything");
     for core in 0..2 {
-        assert_eq!(node.call(line::COUNTERS_PATH, &report(core, CoreCounters::default())).await.status, 204);
+        assert_eq!(node.call(link::COUNTERS_PATH, &report(core, CoreCounters::default())).await.status, 204);
         assert_eq!(missing(&node).await.contains(&"data_plane".into()), core == 0, "every core counts");
     }
     let whole = || vec![Fact::Inventory { objects: Vec::new(), last: true }];
@@ -56,7 +56,7 @@ async fn p14_readiness_names_what_is_missing_and_liveness_does_not_care() {
     node.tell(whole()).await;
     assert!(missing(&node).await.is_empty());
     let restarted = CountersReport { run: 2, ..report(0, CoreCounters::default()) };
-    node.call(line::COUNTERS_PATH, &restarted).await;
+    node.call(link::COUNTERS_PATH, &restarted).await;
     assert_eq!(missing(&node).await, ["data_plane"], "reports of an earlier run count no more");
     assert_eq!(node.ask_as("GET", "/livez", &[], "none").await.status, 200);
 }
@@ -121,12 +121,12 @@ async fn metrics_add_up_what_the_cores_told() {
     counters.addresses = vec![AddressBytes { address: "192.0.2.1".parse().ok(), received: 1 << 40, sent: 5 }];
     counters.requests.count(Kind::Serve, Outcome::Cut);
     counters.decide.observe(std::time::Duration::from_micros(300));
-    node.call(line::COUNTERS_PATH, &report(0, counters)).await;
+    node.call(link::COUNTERS_PATH, &report(0, counters)).await;
     let rest = CoreCounters {
         addresses: vec![AddressBytes { address: None, received: 1, sent: 2 }],
         ..CoreCounters::default()
     };
-    node.call(line::COUNTERS_PATH, &report(1, rest)).await;
+    node.call(link::COUNTERS_PATH, &report(1, rest)).await;
     let told = samples(&metrics(&node).await);
     for (sample, value) in [
         (r#"et_connections_accepted_total{core="0"}"#, 7.0),

@@ -4,7 +4,7 @@
 use axum::Extension;
 use axum::extract::{Path, State};
 use axum::response::IntoResponse;
-use etransfer_contract::grant::{Act, Ahead, Append};
+use etransfer_contract::grant::{Act, Append, PrefetchedGrant};
 use etransfer_contract::tus::AppendHead;
 use http::{HeaderMap, HeaderName, Method, StatusCode};
 
@@ -71,14 +71,14 @@ fn permit(node: &Node, caller: &Caller, record: &Record, budget: Option<u64>) ->
 }
 
 /// The grant for the PATCH that follows a creation, where no limit has to be counted down: then it may be given ahead.
-pub fn ahead(node: &Node, caller: &Caller, record: &Record, account: Option<Account>) -> Option<Ahead> {
+pub fn ahead(node: &Node, caller: &Caller, record: &Record, account: Option<Account>) -> Option<PrefetchedGrant> {
     let config = node.config();
     if config.storage.max_storage_size.is_some() || account.is_some_and(|account| account.max.is_some()) {
         return None;
     }
     let cache_ms = caller.cache_ms(CACHE_MS.min(config.uploads.expiration.as_millis() as u64));
     let grant = Decision::permission(node, node.ticket(), cache_ms, Act::Append(permit(node, caller, record, None)));
-    Some(Ahead { method: Method::PATCH.to_string(), target: format!("/tus/{}", record.id), grant })
+    Some(PrefetchedGrant { method: Method::PATCH.to_string(), target: format!("/tus/{}", record.id), grant })
 }
 
 /// Largest length of one upload.

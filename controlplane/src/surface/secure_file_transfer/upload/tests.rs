@@ -58,7 +58,7 @@ impl Bench {
             Place::Separate => self.app.node.new_id(),
         };
         let coming = Coming { chunk, object, place, is_second_try: false };
-        let told = Told::Received { bytes, digests: Vec::new() };
+        let told = StepReport::Received { bytes, digests: Vec::new() };
         data(&self.app, &self.job, &HeaderMap::new(), coming, 0, told).await.map(drop)
     }
 }
