@@ -2,7 +2,7 @@
 //! (the log of the node writes them as JSON lines). Refusals of strangers are folded ([`Denials`]).
 //!
 //! Must stay true: no event holds a secret; a token is named by its digest, an object by its id, never by its name; a
-//! name that nobody here has is not written down, for it may be a password in the wrong field; whoever is refused fills
+//! name that no account has is not written down, for it may be a password in the wrong field; a refused client fills
 //! the log no faster than [`AUDIT_ROWS_MAX`] rows a minute.
 
 use std::fmt;
@@ -27,40 +27,40 @@ pub const DOWNLOAD: &str = "download";
 /// An upload or file was taken away.
 pub const DELETE: &str = "delete";
 
-/// Somebody did something to an object.
+/// A caller acted on an object.
 pub fn object(caller: &Caller, action: &'static str, object: ObjectId) {
     tracing::info!(target: TARGET, who = %caller.name(), from = %From, action, %object, result = "ok");
 }
 
-/// Somebody whom only a surface knows did something to an object.
+/// A user that only a dialect knows acted on an object.
 pub fn surface(surface: SurfaceId, who: &str, action: &'static str, object: ObjectId) {
     let who = Named(surface, who);
     tracing::info!(target: TARGET, %who, from = %From, action, %object, result = "ok");
 }
 
-/// Somebody whom only a surface knows did something that is about no object: signed in, changed a token or an account.
+/// A user that only a dialect knows did something that is about no object: signed in, changed a token or an account.
 pub fn act(surface: SurfaceId, who: &str, action: &'static str) {
     let who = Named(surface, who);
     tracing::info!(target: TARGET, %who, from = %From, action, result = "ok");
 }
 
-/// The same, done to somebody else.
+/// The same, done to another user.
 pub fn act_on(surface: SurfaceId, who: &str, action: &'static str, whom: &str) {
     let who = Named(surface, who);
     tracing::info!(target: TARGET, %who, from = %From, action, whom, result = "ok");
 }
 
-/// Somebody did something to the node.
+/// A caller acted on the node.
 pub fn node(caller: &Caller, action: &'static str) {
     tracing::info!(target: TARGET, who = %caller.name(), from = %From, action, result = "ok");
 }
 
-/// Somebody did something to a person.
+/// A caller acted on a person.
 pub fn person(caller: &Caller, action: &'static str, user: UserId) {
     tracing::info!(target: TARGET, who = %caller.name(), from = %From, action, user, result = "ok");
 }
 
-/// Somebody did something to a group.
+/// A caller acted on a group.
 pub fn group(caller: &Caller, action: &'static str, group: i64) {
     tracing::info!(target: TARGET, who = %caller.name(), from = %From, action, group, result = "ok");
 }
@@ -70,7 +70,7 @@ pub fn login(user: UserId, username: &str, action: &'static str) {
     tracing::info!(target: TARGET, who = %format_args!("user {user} {username}"), from = %From, action, result = "ok");
 }
 
-/// Somebody of a surface.
+/// A user of a dialect.
 struct Named<'a>(SurfaceId, &'a str);
 
 impl fmt::Display for Named<'_> {
@@ -144,7 +144,7 @@ impl Denials {
 
     /// A login of the request under way failed; `whom`: whose it would have been, when there is such a one.
     pub fn note_login(&self, whom: Option<&str>) {
-        self.note_at(401, Some(whom.map_or("nobody known", cut)));
+        self.note_at(401, Some(whom.map_or("nobody known", cut))); // word: ok
     }
 
     fn note_at(&self, status: u16, whom: Option<&str>) {

@@ -71,10 +71,10 @@ pub const PIECES_MAX: usize = 8192;
 pub const PIECES_COMPARED_MAX: usize = 64;
 /// Steps of one request at the data plane (`STEPS_MAX` there).
 const REQUEST_STEPS_MAX: usize = 1000;
-/// Changes of one file of a device that are kept as such, at least, before all of it is written anew; it is as many as the file
-/// has pieces.
+/// Changes of one file of a device that are kept as such, at least, before all of it is written again; it is as many as
+/// the file has pieces.
 pub const STEPS_KEPT_MIN: usize = 32;
-/// The same, at most: so many are read after a start, and erased at once.
+/// The same, at most: this many are read after a start, and erased at once.
 pub const STEPS_KEPT_MAX: usize = 1024;
 /// Files of devices that are remembered as they were read last, up to 1 MiB each.
 pub const NAMES_REMEMBERED_MAX: usize = 64;
@@ -83,7 +83,7 @@ pub const CHUNKS_PER_PAGE: u64 = 64;
 
 const _: () = assert!(2 * PIECES_COMPARED_MAX + 16 <= REQUEST_STEPS_MAX, "a chunk that is compared gets its answer");
 const _: () = assert!(STEPS_KEPT_MIN <= STEPS_KEPT_MAX);
-// All of an upload that is written anew is no more, for each chunk since, than this many pieces.
+// All of an upload that is written again is no more, for each chunk since, than this many pieces.
 const _: () = assert!(PIECES_MAX / STEPS_KEPT_MAX <= 8);
 
 /// Refusals of the same kind within this time are one row of the audit log.
@@ -146,7 +146,7 @@ pub const TALLY_PARTS_MAX: usize = 8192;
 pub const ONCE_RECEIVERS_MAX: usize = 256;
 /// Separate spans per receiver; what is more is remembered more roughly, so that a record stays small.
 pub const ONCE_SPANS_MAX: usize = 256;
-/// Longer ones are nobody's, and are not looked for.
+/// Longer ones are no credentials, and are not looked up.
 pub const CREDENTIAL_BYTES_MAX: usize = 255;
 /// Readers at the same time; the next one gets 503. Each costs a connection of a client and one of the line.
 pub const LIVE_AUDIENCE_MAX: usize = 64;
@@ -164,7 +164,7 @@ pub const CLAIMED_GROUPS_MAX: usize = 1000;
 pub const ID_TOKEN_BYTES_MAX: usize = 8 << 10;
 /// Keys tried for a token that does not name one.
 pub const ID_TOKEN_KEYS_MAX: usize = 16;
-/// Longer ones are nobody's (PROMISES.md §4).
+/// Longer ones are no credentials (PROMISES.md §4).
 pub const JWT_BYTES_MAX: usize = 8 * 1024;
 /// Ids one user may have open; a new one takes the place of the one that ends first.
 pub const DECLARED_OPEN_MAX: usize = 1000;
@@ -197,8 +197,8 @@ pub const REDIS_CONNECT_WAIT: Duration = Duration::from_secs(2);
 pub const REDIS_ANSWER_WAIT: Duration = Duration::from_secs(2);
 /// For a connection, old or new.
 pub const PEOPLE_CONNECT_WAIT: Duration = Duration::from_secs(3);
-/// For a lock somebody else holds: below the limit of an operation, so that the database itself gives up first and the
-/// connection stays good.
+/// For a lock that another process holds: below the limit of an operation, so that the database itself gives up first
+/// and the connection stays good.
 pub const PEOPLE_LOCK_WAIT: Duration = Duration::from_secs(4);
 /// Within this time every operation has an answer.
 pub const PEOPLE_ANSWER_WAIT: Duration = Duration::from_secs(5);

@@ -1,7 +1,7 @@
 //! What one person may use (easytransfer/CONTRACT.md §4, §6.2): four limits, and the retention that a role chooses for
 //! uploads that do not say.
 //!
-//! Must stay true: `None` is unlimited and beats any number; a group nobody gave a quota says nothing
+//! Must stay true: `None` is unlimited and beats any number; a group without a quota says nothing
 //! (easytransfer/CONTRACT.md §4).
 
 use std::collections::BTreeMap;
@@ -47,7 +47,7 @@ impl Quota {
     ];
 
     /// The effective quota, field by field: without a group quota the role's; else the most generous of role and groups.
-    /// `role` is `None` for a role nobody configured: unlimited. Retention comes from the role alone.
+    /// `role` is `None` for a role that is not configured: unlimited. Retention comes from the role alone.
     pub fn effective<'q>(role: Option<&Self>, groups: impl IntoIterator<Item = &'q Self>) -> Self {
         let role = role.cloned().unwrap_or_default();
         groups.into_iter().fold(role, |sum, group| Self {

@@ -1,7 +1,7 @@
 //! The Unix socket of the line and the directories around it: private, and one owner at a time.
 //!
-//! A stale socket (its control plane was killed) is replaced; a live one is not: whoever holds the kernel lock beside it
-//! is the owner. The lock ends with the process, whatever way that goes.
+//! A stale socket (its control plane was killed) is replaced; a live one is not: the process that holds the kernel lock
+//! beside it is the owner. The lock ends with the process, whatever way that goes.
 
 use std::fs::{DirBuilder, File};
 use std::io;
@@ -27,7 +27,7 @@ pub enum SocketError {
     /// Another control plane answers there.
     #[error("another control plane listens on {0}")]
     Taken(PathBuf),
-    /// The directory belongs to somebody else, who could replace the socket.
+    /// The directory belongs to another user, who could replace the socket.
     #[error("{0} belongs to another user")]
     Foreign(PathBuf),
     /// Others can write to the directory, and could replace the socket.
@@ -56,7 +56,7 @@ pub fn bind(path: &Path) -> Result<(UnixListener, Guard), SocketError> {
     };
     let directory = path.parent().unwrap_or_else(|| Path::new("."));
     make_private_dir(directory).map_err(failed("make", directory))?;
-    // Not through a link: in a directory that everybody can write to it would be somebody else's.
+    // Not through a link: in a directory that everybody can write to it would be another user's.
     let found = std::fs::symlink_metadata(directory).map_err(failed("look at", directory))?;
     if found.is_symlink() && is_shared(directory)
         || owner_of(directory).map_err(failed("look at", directory))? != own_id()
@@ -74,7 +74,7 @@ pub fn bind(path: &Path) -> Result<(UnixListener, Guard), SocketError> {
     }
     let listener = UnixListener::bind(path).map_err(failed("listen on", path))?;
     let guard = Guard { path: path.to_owned(), _lock: lock };
-    // The directory keeps everybody out already; the mode says so to whoever looks.
+    // The directory keeps every other user out already; the mode says so again.
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).map_err(failed("restrict", path))?;
     listener.set_nonblocking(true).map_err(failed("listen on", path))?;
     Ok((listener, guard))
@@ -114,7 +114,7 @@ pub fn make_private_dir(path: &Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(path)
 }
 
-/// Takes the kernel lock of a file; `None`: somebody else has it.
+/// Takes the kernel lock of a file; `None`: another process has it.
 pub fn lock(path: &Path) -> io::Result<Option<File>> {
     let file = File::options().read(true).write(true).create(true).truncate(false).mode(0o600).open(path)?;
     match flock(&file, FlockOperation::NonBlockingLockExclusive) {

@@ -15,7 +15,7 @@ use crate::people::People;
 /// How far the column may lag behind.
 const PERIOD: Duration = Duration::from_secs(5);
 
-/// Follows the node for ever.
+/// Follows the node until the runtime ends.
 pub async fn write_down(node: Arc<Node>, people: People) {
     let mut tick = tokio::time::interval(PERIOD);
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -32,7 +32,7 @@ pub async fn write_down(node: Arc<Node>, people: People) {
     }
 }
 
-/// Who uses something else than was written down; whoever has nothing any more uses 0.
+/// Users whose use differs from what was written down; one that has nothing any more uses 0.
 fn changes(written: &HashMap<UserId, u64>, used: &HashMap<UserId, u64>) -> Vec<(UserId, u64)> {
     let gone = written.iter().filter(|(owner, bytes)| **bytes != 0 && !used.contains_key(*owner));
     let changed = used.iter().filter(|(owner, bytes)| written.get(*owner) != Some(*bytes));

@@ -30,7 +30,7 @@ fn id(number: u64) -> ObjectId {
     ObjectId::from_bytes(scattered.to_be_bytes())
 }
 
-/// As somebody who is signed in leaves it: it stands in four lists.
+/// As a signed-in person leaves it: it stands in four lists.
 fn file(number: u64) -> Record {
     let at = 1_700_000_000_000 + number * 7_919 % FILES;
     Record {

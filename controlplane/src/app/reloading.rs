@@ -86,7 +86,7 @@ fn keys(config: &Config) -> io::Result<Keys> {
     Ok(Keys::of(config, first.as_ref().map(|first| &first.token)))
 }
 
-/// Looks at the file's modification time for ever; does nothing unless `config_watch` is on.
+/// Looks at the file's modification time until the runtime ends; does nothing unless `config_watch` is on.
 pub async fn watch(app: App) {
     let config = app.node.config();
     let Some(file) = app.reloading.file().filter(|_| config.server.config_watch) else { return };

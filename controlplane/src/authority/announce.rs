@@ -27,7 +27,7 @@ impl Announcement {
         Self { token, told: OnceCell::new() }
     }
 
-    /// Tells nobody anything.
+    /// Announces nothing.
     #[cfg(test)]
     pub(crate) fn silent() -> Self {
         Self { token: None, told: OnceCell::new_with(Some(())) }
@@ -60,7 +60,7 @@ fn announce(bound: &[SocketAddr], token: Option<&FirstToken>) {
     }
     if let Some(token) = token.filter(|token| token.is_new) {
         let text = words(token, bound, &local);
-        // Nobody listens any more: the token stays in its file.
+        // No terminal reads any more: the token stays in its file.
         let _ = io::stdout().lock().write_all(text.as_bytes());
     }
 }
@@ -68,7 +68,7 @@ fn announce(bound: &[SocketAddr], token: Option<&FirstToken>) {
 /// Printed on standard output, not logged: logs are kept and read by others.
 fn words(token: &FirstToken, bound: &[SocketAddr], local: &[String]) -> String {
     let (path, shown) = (token.path.display(), token.token.expose());
-    // Not as an argument: whoever pastes it would show it to every user of that machine.
+    // Not as an argument: a pasted argument is visible to every user of that machine.
     let head = format!("\n  This node made itself a token. It is shown once, and kept in {path}\n\n      {shown}\n\n");
     let port = bound.first().map_or(8765, SocketAddr::port);
     match (local.first(), bound.first()) {

@@ -1,4 +1,4 @@
-//! Somebody who came in, and what that allows (easytransfer/CONTRACT.md §6.3, §7, §8.6). Every right is a question to
+//! A caller that was let in, and what it may do (easytransfer/CONTRACT.md §6.3, §7, §8.6). Every right is a question to
 //! [`Caller`].
 
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use crate::people::{Session, User};
 use crate::quota::Quota;
 use crate::retention::receiver::Who;
 
-/// A grant for somebody who signed in is asked for again after this: a session that another program ended, or a person
+/// A grant for a signed-in person is asked for again after this: a session that another program ended, or a person
 /// it disabled, is out within a second.
 const PERSON_CACHE_MS: u64 = 1_000;
 
@@ -25,10 +25,10 @@ pub struct Caller {
     pub identity: Identity,
 }
 
-/// How somebody came in.
+/// How a caller was let in.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Identity {
-    /// Nobody is asked for credentials here: everybody is privileged (easytransfer/CONTRACT.md §1.3).
+    /// The node asks for no credentials: every caller is privileged (easytransfer/CONTRACT.md §1.3).
     Open,
     /// With a static token; no person stands behind it.
     Token {
@@ -39,7 +39,7 @@ pub enum Identity {
     Person(Arc<Person>),
 }
 
-/// Somebody who is signed in.
+/// A person who is signed in.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Person {
     /// Who.
@@ -51,7 +51,7 @@ pub struct Person {
 }
 
 impl Caller {
-    /// Somebody with a session.
+    /// A person with a session.
     pub fn person(session: Session, quota: Quota) -> Self {
         let Session { user, expires_ms } = session;
         let who = Who::user(user.id);
@@ -109,7 +109,7 @@ impl Caller {
         }
     }
 
-    /// May keep files for ever although `retention.allow_permanent` is off (easytransfer/CONTRACT.md §8.6).
+    /// May keep files forever although `retention.allow_permanent` is off (easytransfer/CONTRACT.md §8.6).
     pub fn is_privileged(&self) -> bool {
         self.scope().is_none()
     }

@@ -1,4 +1,4 @@
-//! The token a node makes for itself when nobody configured one: secure by default (easytransfer/CONTRACT.md §1.3).
+//! The token a node makes for itself when none is configured: secure by default (easytransfer/CONTRACT.md §1.3).
 //!
 //! Kept 0600 in the state directory and the same after a restart; a crash or a power cut leaves no
 //! half a token.
@@ -13,7 +13,7 @@ use crate::config::Config;
 use crate::core::Secret;
 use crate::private_file::write_private;
 
-/// 192 bits: nobody guesses it, and it still fits a line.
+/// 192 bits: it cannot be guessed, and it still fits a line.
 const RANDOM_BYTES: usize = 24;
 
 /// The node's own token.
@@ -27,7 +27,7 @@ pub struct FirstToken {
     pub path: PathBuf,
 }
 
-/// The node's own token, when `config` names none and nobody can sign in: otherwise nobody could use the node.
+/// The node's own token, when `config` names none and no person can sign in: otherwise the node could not be used.
 pub fn needed(config: &Config) -> io::Result<Option<FirstToken>> {
     let is_needed = config.auth.enabled && config.auth.tokens.is_empty() && !config.user_system.enabled;
     is_needed.then(|| load_or_make(&config.state_path())).transpose()

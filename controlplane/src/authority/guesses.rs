@@ -28,7 +28,7 @@ const GOOD_AGAIN: Duration = Duration::from_secs(60);
 
 type Digest = [u8; 32];
 
-/// Too many were wrong: 429, again in so many seconds.
+/// Too many were wrong: 429, retry after this many seconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("too many wrong credentials; try again in {retry_after_s} s")]
 pub struct TooMany {
@@ -200,7 +200,7 @@ impl Tables {
     }
 }
 
-/// Without an address nobody is counted: then no data plane asks, but the operator on the socket.
+/// Without an address nothing is counted: then the operator asks on the socket, not the data plane.
 fn whose() -> Option<(IpAddr, SurfaceId)> {
     let surface = origin::now()?.surface;
     origin::client().map(|client| (client, surface))

@@ -1,5 +1,5 @@
-//! Looking sessions up, so that whoever has none takes nothing from those who have one, nor from requests that need no
-//! lookup at all.
+//! Looking sessions up, so that a client without one takes nothing from clients that have one, nor from requests that
+//! need no lookup at all.
 //!
 //! Must stay true: unknown credentials never take all connections to the database; no decision waits for its turn longer
 //! than [`LOOKUP_WAIT`]; what was no session a moment ago is not asked for again.
@@ -28,7 +28,7 @@ pub struct Lookups {
     none: Mutex<Table<[u8; 32], Instant>>,
 }
 
-/// Nobody looked.
+/// It was not looked up.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NotLooked {
     /// Too many wait.

@@ -2,7 +2,7 @@
 //!
 //! * [`presented`] what a request brings · [`keys`] static tokens · sessions are asked of [`People`]
 //! * [`first_token`] the token a node makes for itself · [`announce`] telling it
-//! * [`caller`] what somebody who came in may do
+//! * [`caller`] what a caller that was let in may do
 //! * [`open`] paths that answer everybody
 //! * [`origin`] where a request comes from · [`guesses`] who was wrong too often, in bounded [`table`]s · [`lookups`] sessions
 //!
@@ -46,7 +46,7 @@ pub struct Authority {
     lookups: Lookups,
 }
 
-/// Why somebody does not come in.
+/// Why a caller is not let in.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Denied {
     /// No credential, or none that is known: 401, the same words for both.
@@ -69,7 +69,7 @@ impl Authority {
         Self { is_open: true, ..Self::of(Keys::default(), people) }
     }
 
-    /// Only the holders of `keys`, and whoever is signed in.
+    /// Only the holders of `keys`, and persons who are signed in.
     pub fn of(keys: Keys, people: Option<People>) -> Self {
         Self {
             keys: ArcSwap::from_pointee(keys),

@@ -14,7 +14,8 @@ tokio::task_local! {
 /// Of one request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Origin {
-    /// The client's address, behind a trusted proxy the one that tells; `None`: nobody's over the network.
+    /// The client's address, behind a trusted proxy the one that tells; `None`: the request did not come over the
+    /// network.
     pub address: Option<IpAddr>,
     /// Which dialect it speaks.
     pub surface: SurfaceId,

@@ -20,7 +20,7 @@ pub struct Presented {
     pub tokens: Vec<String>,
     /// What may be a session.
     pub sessions: Vec<String>,
-    /// One carrier came with several values: whoever sends that is no client, and none of them counts.
+    /// One carrier came with several values: no client sends that, and none of them counts.
     pub is_ambiguous: bool,
 }
 

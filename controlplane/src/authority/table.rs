@@ -1,5 +1,5 @@
-//! A map with a bound: one more entry than fits takes the place of the oldest. It never forgets all at once, so nobody who
-//! fills it frees themselves and everybody else.
+//! A map with a bound: one more entry than fits takes the place of the oldest. It never forgets all at once, so no
+//! client that fills it frees themselves and everybody else.
 
 use std::collections::{BTreeMap, HashMap};
 use std::hash::Hash;

@@ -99,7 +99,7 @@ fn it_is_new_until_it_is_trusted<P: Place>(place: impl Fn() -> P) {
     told(opened.backend.write(vec![put(id(1), 1)])).unwrap();
     drop(opened);
     let opened = place.open();
-    assert!(opened.is_new_file, "nobody compared it with the disk yet");
+    assert!(opened.is_new_file, "it was not compared with the disk yet");
     told(opened.backend.write(vec![Change::Trust])).unwrap();
     drop(opened);
     let opened = place.open();
@@ -129,7 +129,7 @@ fn documents_are_kept_by_surface_and_name<P: Place>(place: impl Fn() -> P) {
         put(id(1), 1),
     ];
     told(opened.backend.write(first)).unwrap();
-    let second = vec![doc(cloud, "a", None), doc(cloud, "nobody's", None), doc(blob, "a", Some(b"[1]"))];
+    let second = vec![doc(cloud, "a", None), doc(cloud, "not-there", None), doc(blob, "a", Some(b"[1]"))];
     told(opened.backend.write(second)).unwrap();
     drop(opened);
     let contents: [(SurfaceId, &str, &[u8]); 3] =

@@ -1,16 +1,16 @@
 //! The durable catalogue: one redb file, one writer thread, one commit for everything that waits (group commit).
 //!
-//! What nobody waits for goes along with what somebody waits for, or a moment later; while many wait at once, a commit
-//! begins a moment after the first of them, because it costs much the same for one as for ten.
+//! A change without a waiter goes along with one that has a waiter, or a moment later; while many wait at once, a
+//! commit begins a moment after the first of them, because it costs much the same for one as for ten.
 //!
 //! Order: the change enters the index in memory, the writer commits it together with whatever else waits, then its asker
-//! is told. A crash before the commit loses a change nobody was told of; redb's own pages are checksummed and its commit
-//! is one switch of the root, so a torn commit is the previous state.
+//! is told. A crash before the commit loses a change that was not acknowledged; redb's own pages are checksummed and
+//! its commit is one switch of the root, so a torn commit is the previous state.
 //!
 //! Every commit ends with a sync, also for a creation at level `complete`: a completion that was acknowledged is worth
-//! nothing when the name of the file is gone. At `durability: none` nobody waits for a commit: changes are appended to
-//! [`recent`] without a sync and told, and committed within [`CATALOGUE_SETTLE`]. A killed process loses nothing, since the pages are the
-//! kernel's; a power cut loses what was recent, never the catalogue.
+//! nothing when the name of the file is gone. At `durability: none` no caller waits for a commit: changes are appended
+//! to [`recent`] without a sync and told, and committed within [`CATALOGUE_SETTLE`]. A killed process loses nothing,
+//! since the pages are the kernel's; a power cut loses what was recent, never the catalogue.
 //!
 //! The file appears complete or not at all: it is made under another name, synced, and renamed.
 //!
@@ -46,7 +46,7 @@ const META: TableDefinition<'_, &str, u64> = TableDefinition::new("meta.1");
 const TRUSTED: &str = "trusted";
 /// Sequence number of the last of the recent changes that are committed.
 const SEQUENCE: &str = "recent";
-/// How late a commit of what nobody waits for begins.
+/// How late a commit of changes without a waiter begins.
 const NOTES_WAIT: Duration = Duration::from_millis(20);
 /// How late any begins, when as many as this waited for the last one.
 const CROWD_WAIT: Duration = Duration::from_millis(1);
@@ -106,7 +106,7 @@ struct Waiting {
 }
 
 impl Waiting {
-    /// Somebody waits for it; nobody begins to later.
+    /// A caller waits for it; no other one begins to wait later.
     fn is_awaited(&self) -> bool {
         !self.tell.is_closed()
     }
@@ -215,7 +215,7 @@ impl Writer {
             self.unkept_since = self.unkept_since.or((!self.unkept.is_empty()).then(Instant::now));
             self.complain(&outcome);
             for waiting in batch {
-                // Whoever asked may be gone; the change stands all the same.
+                // The caller may be gone; the change stands all the same.
                 let _ = waiting.tell.send(outcome.clone());
             }
             if outcome.is_ok() && self.unkept_since.is_some_and(|since| since.elapsed() >= CATALOGUE_SETTLE) {
@@ -599,7 +599,7 @@ mod tests {
         let opened = open(&path, true).unwrap();
         let try_write = |changes| told(opened.backend.write(changes));
         write(&opened, (0..200).map(|byte| Change::Put(Box::new(record(id(byte), 1)))).collect());
-        // Somebody else takes all that is left.
+        // Another process takes all that is left.
         let mut filler = File::create(dir.path().join("filler")).unwrap();
         while io::Write::write_all(&mut filler, &[1; 4096]).is_ok() {}
         for byte in 0..100 {

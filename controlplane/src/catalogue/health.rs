@@ -1,5 +1,5 @@
 //! How the writer of a catalogue fares: how long its commits take, and whether the last one came off. Written by the
-//! writer's thread, read by whoever tells it (`/readyz`, `/metrics`).
+//! writer's thread, read by the pages that tell it (`/readyz`, `/metrics`).
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;

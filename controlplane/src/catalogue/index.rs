@@ -1,10 +1,11 @@
 //! Everything that is known about all objects, in memory, with the orders in which it is asked for: by id, by place,
 //! newest first, next to expire; and the sums that would be slow to count: over all, per owner and per surface.
 //!
-//! Entries are [`packed`](super::packed): whoever asks gets one of its own. A million of them fit a few hundred megabytes.
+//! Entries are [`packed`](super::packed): each reader gets a copy of its own. A million of them fit a few hundred
+//! megabytes.
 //!
 //! Must stay true: an entry changes only through [`CatalogueIndex`], which changes every index that its [`Marks`] stand in with it;
-//! bytes whose record is gone, or not there yet, are counted as *ghosts* until the data plane says
+//! bytes whose record is gone, or not there yet, are counted as *orphans* until the data plane says
 //! they are removed, or the record comes (PROMISES.md P9).
 
 use std::cmp::Reverse;
@@ -280,7 +281,7 @@ impl CatalogueIndex {
         Some(outcome)
     }
 
-    /// Bytes of an object nobody has a record of; `None`: they stay on the account they are on.
+    /// Bytes of an object without a record; `None`: they stay on the account they are on.
     pub fn record_orphan(&mut self, presence: Presence, owner: Option<&Owner>) {
         let former = self.reconcile_orphan(presence.object).and_then(|orphan| orphan.owner);
         self.put_orphan(OrphanedBytes { presence, owner: owner.cloned().or(former) });

@@ -10,8 +10,8 @@
 //!
 //! Beside records there are documents: a few bytes under a name that a dialect chose. A change of both is one [`Backend::write`].
 //!
-//! Must stay true: nobody is told of a change before [`Commit::wait`] returned; after that it survives SIGKILL at every
-//! durability level, and a power cut unless `durability` is `none` (with Redis: as Redis itself survives one).
+//! Must stay true: no caller is told of a change before [`Commit::wait`] returned; after that it survives SIGKILL at
+//! every durability level, and a power cut unless `durability` is `none` (with Redis: as Redis itself survives one).
 
 mod backing;
 pub mod codec;
@@ -136,7 +136,7 @@ pub enum Commit {
     Waiting(oneshot::Receiver<Result<(), WriteError>>),
 }
 
-/// The change could not be written down; it is tried again, and counts as not made for whoever asked.
+/// The change could not be written down; it is tried again, and counts as not made for the caller.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("the catalogue cannot be written: {reason}")]
 pub struct WriteError {
@@ -228,7 +228,7 @@ pub(crate) mod tests {
             self.0.lock().unwrap().is_away = true;
         }
 
-        /// Whoever asked meanwhile is refused; from now on everything is written.
+        /// Callers that asked meanwhile are refused; from now on everything is written.
         pub(crate) fn come_back(&self) {
             let mut counted = self.0.lock().unwrap();
             counted.is_away = false;

@@ -38,19 +38,19 @@ impl<T> Order<T> {
         self.blocks.is_empty()
     }
 
-    /// The key that has so many before it.
+    /// The key that has `position` keys before it.
     pub fn get(&self, position: usize) -> Option<&T> {
         let (block, within) = self.find(position);
         self.blocks.get(block)?.get(within)
     }
 
-    /// All keys but the first so many, in order.
+    /// All keys but the first `position`, in order.
     pub fn after(&self, position: usize) -> impl Iterator<Item = &T> {
         let (block, within) = self.find(position);
         self.blocks[block..].iter().flatten().skip(within)
     }
 
-    /// Block and place in it of a position; behind the last block when there are not so many keys.
+    /// Block and place in it of a position; behind the last block when there are fewer keys.
     fn find(&self, position: usize) -> (usize, usize) {
         let mut left = position;
         for (block, keys) in self.blocks.iter().enumerate() {

@@ -45,7 +45,7 @@ impl Packed {
         Self(out.0.as_slice().into())
     }
 
-    /// Of an entry anew, in the same place if it takes as much room as it did.
+    /// Of a changed entry, in the same place if it takes as much room as it did.
     pub fn rewrite(&mut self, entry: &Entry) {
         let mut out = Out(Vec::with_capacity(256));
         out.entry(entry);

@@ -211,7 +211,7 @@ fn decode_change(kind: u8, content: &[u8]) -> Result<Change, Damaged> {
     })
 }
 
-/// Length, then so many bytes; and the rest.
+/// Length, then that many bytes; and the rest.
 fn take(bytes: &[u8]) -> Result<(&[u8], &[u8]), Damaged> {
     let (length, rest) = bytes.split_first_chunk::<4>().ok_or(Damaged::Short(bytes.len()))?;
     rest.split_at_checked(u32::from_le_bytes(*length) as usize).ok_or(Damaged::Short(rest.len()))

@@ -15,7 +15,7 @@ use crate::retention::policy::Keep;
 /// One upload or file.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Record {
-    /// Its name for ever.
+    /// Its name; it never changes.
     pub id: ObjectId,
     /// Unix milliseconds.
     pub created_ms: u64,

@@ -14,7 +14,7 @@ use super::record::Record;
 pub struct Records(HashMap<ObjectId, Packed>);
 
 impl Records {
-    /// None, with room for so many.
+    /// None, with room for `count`.
     pub fn with_capacity(count: usize) -> Self {
         Self(HashMap::with_capacity(count))
     }
@@ -54,7 +54,7 @@ impl Records {
         self.0.get(&id).map(|packed| packed.entry(id))
     }
 
-    /// Adds one, or writes it anew.
+    /// Adds one, or replaces it.
     pub fn put(&mut self, entry: &Entry) {
         match self.0.entry(entry.record.id) {
             MapEntry::Occupied(mut packed) => packed.get_mut().rewrite(entry),

@@ -11,9 +11,9 @@ pub type Place = (SurfaceId, String);
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum Owner {
-    /// Somebody in the user database; a plain number in records.
+    /// A person in the user database; a plain number in records.
     Person(UserId),
-    /// Somebody a surface knows by a name of its own.
+    /// A user whom a dialect knows by a name of its own.
     Member(SurfaceId, String),
 }
 

@@ -42,7 +42,7 @@ pub struct Loaded {
     pub config: Config,
     /// Every value with its source, in reading order.
     pub shown: Vec<Shown>,
-    /// Keys nobody knows.
+    /// Unknown keys.
     pub unknown: Vec<String>,
 }
 

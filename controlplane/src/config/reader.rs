@@ -18,7 +18,7 @@ use crate::core::setting::{Expected, Hidden, Setting};
 /// Where a value came from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Source {
-    /// Nobody said anything.
+    /// No layer says anything.
     Default,
     /// The configuration file.
     File(PathBuf),
@@ -177,7 +177,7 @@ impl Reader {
         self.faults.truncate(count);
     }
 
-    /// Everything handed out, in the order asked; what went wrong; what the layers hold that nobody asked for.
+    /// Everything handed out, in the order asked; what went wrong; what the layers hold that was not asked for.
     pub fn finish(self) -> (Vec<Shown>, Vec<Fault>, Vec<String>) {
         let mut unknown = Vec::new();
         if let Some((_, file)) = &self.layers.file {

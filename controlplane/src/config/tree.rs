@@ -43,7 +43,7 @@ pub struct Config {
     pub reject_impossible: bool,
     /// `quota.user_check`: when a person's limit is looked at (easytransfer/CONTRACT.md §4, §17.8).
     pub user_check: UserCheck,
-    /// `cors.origins`; `*` echoes whoever asks.
+    /// `cors.origins`; `*` echoes the origin of the request.
     pub cors_origins: Vec<String>,
     /// Which interfaces there are for clients.
     pub nics: Nics,
@@ -219,7 +219,7 @@ pub struct Retention {
     pub default_ttl: Option<u64>,
     /// Defaults per static token.
     pub token_policies: BTreeMap<Secret, TokenPolicy>,
-    /// Whether people without administrator's rights may keep files for ever (easytransfer/CONTRACT.md §8.6).
+    /// Whether people without administrator's rights may keep files forever (easytransfer/CONTRACT.md §8.6).
     pub allow_permanent: bool,
     /// What a second receiver of a whole `download_once` file meets (easytransfer/CONTRACT.md §17.6).
     pub once_mode: OnceMode,

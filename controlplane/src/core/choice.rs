@@ -95,7 +95,7 @@ words!(
     OnceMode {
         /// Both are served, and the first to finish has it.
         FirstComplete = "first_complete",
-        /// 409 while somebody else receives it.
+        /// 409 while another client receives it.
         Exclusive = "exclusive",
     }
 );

@@ -18,7 +18,7 @@ pub enum Call {
     Recheck,
     /// The line's own paths.
     Line,
-    /// No data plane at all: somebody drives the socket by hand.
+    /// No data plane at all: the socket is driven by hand.
     Bare,
 }
 

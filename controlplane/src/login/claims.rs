@@ -15,7 +15,7 @@ const TEXT_CHARS_MAX: usize = 255;
 /// Longest avatar address, in characters.
 const URL_CHARS_MAX: usize = 2048;
 
-/// Claims that describe nobody.
+/// Claims that describe no person.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum ProfileFault {
     /// Neither `sub` nor `id`.
@@ -170,8 +170,8 @@ mod tests {
         for sub in [json!(long), json!("a\0b")] {
             assert_eq!(read(json!({"sub": sub})), Err(ProfileFault::Subject));
         }
-        for nobody in [json!({}), json!({"sub": null}), json!({"sub": []}), json!({"sub": 1.5}), json!({"sub": ""})] {
-            assert_eq!(read(nobody), Err(ProfileFault::NoSubject));
+        for unknown in [json!({}), json!({"sub": null}), json!({"sub": []}), json!({"sub": 1.5}), json!({"sub": ""})] {
+            assert_eq!(read(unknown), Err(ProfileFault::NoSubject));
         }
         let profile = read(json!({"sub": "s", "name": long, "email": long, "groups": [long, "kept"],
             "picture": format!("https://{long}{}", "x".repeat(2048))}))

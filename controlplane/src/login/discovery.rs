@@ -219,7 +219,7 @@ impl Discovery {
     }
 
     /// Where browsers are sent: the endpoints, and while the provider is away those that were known last, or the fixed
-    /// ones (easytransfer/CONTRACT.md §6.1). Nobody is signed in through a guess: a login is finished with what the
+    /// ones (easytransfer/CONTRACT.md §6.1). No person is signed in through a guess: a login is finished with what the
     /// provider says.
     pub async fn for_browsers(&self, fetch: &Fetch) -> Result<Arc<Endpoints>, Fault> {
         match self.endpoints(fetch).await {
@@ -240,7 +240,7 @@ impl Discovery {
             return known;
         }
         let _turn = self.turn.acquire().await.expect("this semaphore is never closed");
-        // Whoever had the turn before has asked already.
+        // The holder of the previous turn has asked already.
         if let Some(known) = self.known(Instant::now()) {
             return known;
         }

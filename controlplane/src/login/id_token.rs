@@ -20,7 +20,7 @@ use crate::bounds::{ID_TOKEN_BYTES_MAX, ID_TOKEN_KEYS_MAX};
 /// How far the provider's clock may be from ours, seconds.
 const SKEW_S: f64 = 60.0;
 
-/// Header fields that bring their own key, or ask for rules nobody here knows.
+/// Header fields that bring their own key, or ask for rules that are unknown here.
 const HEADER_REFUSED: [&str; 5] = ["jku", "x5u", "jwk", "x5c", "crit"];
 
 /// What a token must say.
@@ -145,7 +145,7 @@ fn time(claims: &Map<String, Value>, name: &'static str) -> Result<f64, IdTokenF
     seconds.filter(|seconds| seconds.is_finite() && *seconds >= 0.0).ok_or(IdTokenFault::Claim(name))
 }
 
-/// `None`: it is not for `client_id`; else whether it is for nobody besides.
+/// `None`: it is not for `client_id`; else whether it is for no other one.
 fn is_for(audience: Option<&Value>, client_id: &str) -> Option<bool> {
     match audience? {
         Value::String(one) => (one == client_id).then_some(true),

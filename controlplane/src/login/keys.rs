@@ -118,7 +118,7 @@ impl Keys {
     /// Other keys than `seen`; `None` when there are none and it is too early to ask.
     pub async fn newer_than(&self, seen: &Arc<KeySet>, fetch: &Fetch) -> Result<Option<Arc<KeySet>>, Fault> {
         let _turn = self.turn.acquire().await.expect("this semaphore is never closed");
-        // Whoever had the turn before may have fetched what is missing.
+        // The holder of the previous turn may have fetched what is missing.
         if let Some(keys) = self.with(|known| known.keys.clone()).filter(|keys| !Arc::ptr_eq(keys, seen)) {
             return Ok(Some(keys));
         }

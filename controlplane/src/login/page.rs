@@ -25,8 +25,8 @@ pub fn confirm(name: &str, confirmation: &str) -> String {
         "Confirm the login",
         &format!(
             "<p>A command line wants to be signed in as <strong>{name}</strong>.</p>\n\
-             <p>Confirm only if you started this login yourself, just now. If somebody sent you the link, close this \
-             page: whoever did would act in your name.</p>\n\
+             <p>Confirm only if you started this login yourself, just now. If you were sent the link, close this \
+             page: the sender would act in your name.</p>\n\
              <form method=\"post\" action=\"{CONFIRM_ACTION}\">\n\
              <input type=\"hidden\" name=\"{CONFIRMATION_FIELD}\" value=\"{confirmation}\">\n\
              <button type=\"submit\">Yes, sign me in</button>\n</form>"
@@ -49,13 +49,13 @@ pub fn signed_in(name: &str, token: &str) -> String {
     page(
         "Signed in",
         &format!(
-            "<p>Signed in as <strong>{name}</strong>.</p>\n<p>Your token, shown this once. Whoever has it acts in your \
+            "<p>Signed in as <strong>{name}</strong>.</p>\n<p>Your token, shown this once. Anyone who has it acts in your \
              name:</p>\n<p><code>{token}</code></p>"
         ),
     )
 }
 
-/// Nobody was signed in; `reason` says what to do.
+/// No person was signed in; `reason` says what to do.
 pub fn failed(reason: &str) -> String {
     page("Not signed in", &format!("<p>{}</p>", escaped(reason)))
 }

@@ -11,7 +11,7 @@
 //! * a state works once, and a browser's only with that browser's cookie: else a link could sign a person in as another;
 //! * the poll id is neither the state nor in the short link: who sees an authorize URL or a link cannot collect the token;
 //! * nothing is ready before the browser that came back from the provider confirmed: else a link sent to a person would
-//!   hand their session to whoever started the login;
+//!   hand their session to the person who started the login;
 //! * a session is handed out once.
 //!
 //! *Absent on purpose:* no clock, no lock, no waiting. The caller keeps it behind a mutex and passes the time. What a

@@ -124,7 +124,7 @@ pub enum ProviderError {
     /// The claims are another person's than the ID token (400).
     #[error("the login provider's claims are not about the person of the ID token")]
     OtherSubject,
-    /// The claims describe nobody (400).
+    /// The claims describe no person (400).
     #[error(transparent)]
     Profile(#[from] ProfileFault),
 }

@@ -41,7 +41,7 @@ pub struct Configured {
     pub user_info: Url,
 }
 
-/// Settings nobody can sign in with.
+/// Settings that no person can sign in with.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum SettingsError {
     /// The issuer cannot be asked.
@@ -119,7 +119,7 @@ impl Configured {
     }
 }
 
-/// Without `openid` a provider gives no ID token, and then nobody could sign in.
+/// Without `openid` a provider gives no ID token, and then no person could sign in.
 fn scope(configured: &str) -> String {
     let mut words: Vec<&str> = configured.split_whitespace().collect();
     if !words.contains(&"openid") {

@@ -12,7 +12,8 @@
 //! share    = headroom / (promised + open + 1): what one more client may hope for
 //! ```
 //!
-//! * Nothing is promised, so nobody else asked just now: the strictly lowest load wins (easytransfer/CONTRACT.md §5.3).
+//! * Nothing is promised, so no other client asked just now: the strictly lowest load wins (easytransfer/CONTRACT.md
+//!   §5.3).
 //! * Something is: the largest share wins. An answer lowers its endpoint's share until the counters show what came of
 //!   it, so those who ask at the same moment spread in proportion to the headroom (these are the highest quotients of
 //!   d'Hondt's method for seats).
@@ -34,7 +35,7 @@ const PROMISE: Duration = Duration::from_secs(3);
 const STEP: Duration = Duration::from_millis(500);
 /// The speed of a NIC of which nothing is known, nor of any other.
 const SPEED_MBPS: u64 = 1000;
-/// Of its capacity, what a full NIC is still worth: somebody may have to use it.
+/// Of its capacity, what a full NIC is still worth: a client may have to use it.
 const HEADROOM_MIN: f64 = 0.01;
 
 /// Where a client's bytes go.
@@ -219,7 +220,7 @@ mod tests {
         assert!(Advice::default().best(Upload, idle(&[])).is_none());
     }
 
-    /// How often each is the answer when so many ask at once.
+    /// How often each is the answer when `askers` clients ask at once.
     fn spread(figures: &[(u64, f64, f64)], askers: usize) -> Vec<usize> {
         spread_beside(&[], figures, askers)
     }

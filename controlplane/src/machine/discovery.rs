@@ -9,7 +9,7 @@ use super::netlink::{Address, Link};
 use crate::config::Nics;
 
 /// Up, counting, not loopback unless named, and with an address others can reach: a port of a bridge or a bond has none,
-/// and its bytes are counted there. Rates are 0; whoever saw the counters before knows them.
+/// and its bytes are counted there. Rates are 0; a reader that saw the counters before knows them.
 pub fn interfaces(
     links: &[Link],
     addresses: &[Address],

@@ -37,7 +37,7 @@ pub fn endpoints(advertised: &[String], bound: &[SocketAddr], port: u16, interfa
     found
 }
 
-/// What one listener serves now; an address that went away with its interface is served by nobody.
+/// What one listener serves now; an address that went away with its interface is served by no listener.
 fn served(bound: SocketAddr, interfaces: &[Interface]) -> Vec<Endpoint> {
     let ip = bound.ip();
     if ip.is_unspecified() {

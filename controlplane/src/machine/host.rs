@@ -35,7 +35,7 @@ impl Host {
         *self.usage.borrow()
     }
 
-    /// Looks for ever.
+    /// Looks until the runtime ends.
     pub async fn follow(self: Arc<Self>) {
         let processors = CpuRefreshKind::nothing().with_usage();
         let kind = RefreshKind::nothing().with_cpu(processors).with_memory(MemoryRefreshKind::nothing().with_ram());

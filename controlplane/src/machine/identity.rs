@@ -1,7 +1,7 @@
 //! Which node this is, to a client that meets it at several addresses: 32 hex digits kept in the state directory.
 //!
 //! Public and no secret: it tells a client that an advertised address leads to the node it knows and not to some other
-//! one; it proves nothing to somebody who distrusts the network.
+//! one; it proves nothing to a client that distrusts the network.
 
 use std::io;
 use std::path::Path;
@@ -15,7 +15,7 @@ pub fn load_or_make(state: &Path) -> io::Result<String> {
     let path = state.join("node_id");
     match std::fs::read_to_string(&path) {
         Ok(text) if is_identity(text.trim()) => return Ok(text.trim().to_owned()),
-        Ok(_) => tracing::warn!(path = %path.display(), "no identity of a node stands there; it is made anew"),
+        Ok(_) => tracing::warn!(path = %path.display(), "no identity of a node stands there; a new one is made"),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
         Err(error) => return Err(error),
     }
@@ -42,7 +42,7 @@ mod tests {
         assert_eq!(load_or_make(one.path()).unwrap(), first);
         assert_ne!(load_or_make(other.path()).unwrap(), first);
         std::fs::write(one.path().join("node_id"), "X: y\r\n").unwrap();
-        let anew = load_or_make(one.path()).unwrap();
-        assert!(is_identity(&anew) && anew != first);
+        let renewed = load_or_make(one.path()).unwrap();
+        assert!(is_identity(&renewed) && renewed != first);
     }
 }

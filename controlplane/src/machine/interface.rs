@@ -42,7 +42,7 @@ impl Interface {
     }
 }
 
-/// Bytes a second that fit through so many Mbit/s, as the contract counts them (easytransfer/CONTRACT.md §5.3).
+/// Bytes a second that fit through `speed_mbps` Mbit/s, as the contract counts them (easytransfer/CONTRACT.md §5.3).
 pub fn bytes_per_second(speed_mbps: u64) -> f64 {
     speed_mbps as f64 * 1024.0 * 1024.0 / 8.0
 }

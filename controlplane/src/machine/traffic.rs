@@ -30,7 +30,7 @@ impl Traffic {
         Arc::clone(&self.interfaces.borrow())
     }
 
-    /// Samples for ever, as the node's settings say.
+    /// Samples until the runtime ends, as the node's settings say.
     pub async fn follow(self: Arc<Self>, node: Arc<Node>) {
         let mut is_told = false;
         loop {
@@ -88,7 +88,7 @@ async fn speeds(links: &[Link]) -> HashMap<String, u64> {
     tokio::task::spawn_blocking(look).await.unwrap_or_default()
 }
 
-/// Rates from the counters of two moments, by link: a link made anew under an old name begins anew.
+/// Rates from the counters of two moments, by link: a new link under an old name begins at zero.
 #[derive(Debug, Default)]
 struct Meter {
     read: Option<(Instant, HashMap<u32, Counters>)>,

@@ -41,7 +41,7 @@ impl Cores {
         all.fold((0, 0), |(received, sent), bytes| (received + bytes.received, sent + bytes.sent))
     }
 
-    /// Whether each of so many cores told something lately.
+    /// Whether each of `cores` cores reported lately.
     pub fn are_there(&self, cores: usize) -> bool {
         let told = self.lock();
         let is_there = |core| told.by_core.get(&core).is_some_and(|(at, _)| at.elapsed() < SILENT);
@@ -110,7 +110,7 @@ fn requests(page: &mut Page<'_>, cores: &[(String, CoreCounters)]) -> Result<(),
         ]
     });
     let help = "How requests came to their decision: a grant the core remembered, a new grant, an answer of the control \
-                plane, or nobody to ask (503)";
+                plane, or nobody to ask (503)"; // word: ok
     page.counters(Family::count("grants", help), rows)
 }
 

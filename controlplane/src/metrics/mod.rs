@@ -4,7 +4,7 @@
 //! * [`node`] what is read at the moment of asking · [`page`] how that is written
 //!
 //! Must stay true (PROMISES.md P16, P22): labels are bounded (cores, interfaces, addresses of this machine, declared
-//! routes, words of ours), and none ever holds a token, a name somebody gave, or an id.
+//! routes, words of ours), and none ever holds a token, a name that a user gave, or an id.
 
 pub mod cores;
 pub mod decisions;
@@ -66,7 +66,7 @@ impl Metrics {
         Self { registry, cores, decisions, sweeps, swept, reloads }
     }
 
-    /// A sweep sent so many away.
+    /// A sweep removed this many.
     pub fn count_sweep(&self, cleaned: usize) {
         self.sweeps.inc();
         self.swept.inc_by(cleaned as u64);

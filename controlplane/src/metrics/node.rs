@@ -1,4 +1,4 @@
-//! What the node, its catalogue and its machine are like at the moment somebody asks.
+//! What the node, its catalogue and its machine are like at the moment of asking.
 
 use std::fmt::Error;
 
@@ -58,7 +58,7 @@ pub fn data_plane(page: &mut Page<'_>, node: &Node, is_there: bool) -> Result<()
     page.gauge(Family::bytes("disk_size", "Size of the file system of the objects"), plane.disk_size as f64)
 }
 
-/// The interfaces of the machine, whoever uses them.
+/// The interfaces of the machine, used by this node or not.
 pub fn network(page: &mut Page<'_>, interfaces: &[Interface]) -> Result<(), Error> {
     let label = |interface: &Interface| [("interface", interface.name.clone())];
     let counters = |value: fn(&Interface) -> u64| interfaces.iter().map(move |one| (label(one), value(one)));

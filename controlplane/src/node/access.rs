@@ -100,7 +100,7 @@ impl Node {
         if self.clock.agrees() {
             let changes = state.expire(id);
             self.tell_news();
-            // Nobody is told of the removal: whether the write succeeds changes no answer.
+            // No client is told of the removal: whether the write succeeds changes no answer.
             drop(self.keep(&state, changes));
         }
         if complete { Look::Unknown } else { Look::Expired }
@@ -133,7 +133,7 @@ impl Node {
         outcome
     }
 
-    /// Takes a record away for good. `None`: somebody else did, or there was none.
+    /// Takes a record away for good. `None`: another caller did, or there was none.
     pub async fn delete(&self, id: ObjectId) -> Result<Option<Record>, WriteError> {
         let (record, commit) = {
             let mut state = self.lock();
@@ -145,7 +145,7 @@ impl Node {
         Ok(Some(record))
     }
 
-    /// Orders the bytes of an object away, for whoever cannot wait for a grant to do it.
+    /// Orders the bytes of an object away, for a caller that cannot wait for a grant to do it.
     pub fn order_removal(&self, id: ObjectId) {
         let mut state = self.lock();
         state.orders.remove(id, None);
@@ -230,7 +230,7 @@ impl Node {
         state.index.owners().filter_map(|owner| Some((owner.person()?, state.used_by(owner)))).collect()
     }
 
-    /// Bytes that belong to nobody.
+    /// Bytes without an owner.
     pub fn used_by_nobody(&self) -> u64 {
         let state = self.lock();
         let all = state.index.totals(&Scope::EVERYTHING).bytes();

@@ -2,13 +2,14 @@
 //!
 //! Order: the change enters the index and the queue of the writer under one lock; when it is written, the bytes of deleted
 //! records are ordered away. When it cannot be written, everything is put back as it was and the reverse is queued: what a
-//! catalogue that is away still gets is both, in order. Whoever drops the wait leaves the change as it stands; the sweep
-//! orders the bytes away then.
+//! catalogue that is away still gets is both, in order. A caller that drops the wait leaves the change as it stands;
+//! the sweep orders the bytes away then.
 //!
 //! Must stay true: bytes of a record that may have to be put back are not ordered away; what facts decided about a record
-//! is not undone by a dialect that read it before. Two edits of one place do not overlap: whoever reads and then edits holds
-//! the place's [`KeyLocks`](super::key_locks::KeyLocks) until the edit is answered. An object without a record belongs to no place,
-//! whatever documents say of it: pieces have records too ([`Kind::Partial`](crate::catalogue::Kind)).
+//! is not undone by a dialect that read it before. Two edits of one place do not overlap: a dialect that reads and then
+//! edits holds the place's [`KeyLocks`](super::key_locks::KeyLocks) until the edit is answered. An object without a
+//! record belongs to no place, whatever documents say of it: pieces have records too
+//! ([`Kind::Partial`](crate::catalogue::Kind)).
 
 use std::sync::Arc;
 
@@ -46,7 +47,7 @@ struct Leaving<'n> {
 }
 
 impl Edit {
-    /// Adds a record, or writes one anew. Another record that has its place is deleted. Of a record that is there already
+    /// Adds a record, or replaces one. Another record that has its place is deleted. Of a record that is there already
     /// stay its deliveries and downloads, and once complete it stays complete, of the same length.
     pub fn put(mut self, record: Record) -> Self {
         self.put.push(record);
@@ -209,7 +210,7 @@ impl State {
         }
     }
 
-    /// The deletion is on disk: now the bytes may go, unless the same edit put the record anew.
+    /// The deletion is on disk: now the bytes may go, unless the same edit put the record again.
     fn dismiss(&mut self, id: ObjectId) {
         if self.leaving.remove(&id) && !self.index.contains(id) {
             self.orders.remove(id, None);

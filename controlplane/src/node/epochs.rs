@@ -35,7 +35,7 @@ impl Epochs {
         self.0.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Continues above what somebody heard of.
+    /// Continues above what the data plane heard of.
     pub fn continue_above(&self, heard: u64) {
         self.0.fetch_max(heard.saturating_add(1), Ordering::Relaxed);
     }

@@ -161,7 +161,7 @@ impl State {
         }
     }
 
-    /// A complete `download_once` file that somebody has is gone from this instant (easytransfer/CONTRACT.md §3 rule
+    /// A complete `download_once` file that a client has is gone from this instant (easytransfer/CONTRACT.md §3 rule
     /// 4).
     fn consume_if_used_up(&mut self, id: ObjectId, effects: &mut Effects) {
         let Some(entry) = self.index.get(id) else { return };
@@ -175,7 +175,7 @@ impl State {
         }
     }
 
-    /// The data plane has nothing of it any more; `true` when it was an upload nobody finished.
+    /// The data plane has nothing of it any more; `true` when it was an upload that was not finished.
     fn drop_record(&mut self, id: ObjectId, effects: &mut Effects) -> bool {
         let Some(entry) = self.index.get(id) else { return false };
         let incomplete = !entry.record.is_complete();

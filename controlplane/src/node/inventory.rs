@@ -56,7 +56,7 @@ impl Inventory {
         self.unlisted = Some(bytes.saturating_sub(accounted));
     }
 
-    /// It was asked for: pages follow, of about so many objects.
+    /// It was asked for: pages follow, of about this many objects.
     pub fn ask(&mut self, objects: usize) {
         self.coming = true;
         self.unlisted = None;
@@ -128,7 +128,7 @@ impl State {
             }
         }
         if missing > NAMED_MAX {
-            tracing::error!(files = missing, "so many complete files have no bytes on disk; their records are kept");
+            tracing::error!(files = missing, "complete files have no bytes on disk; their records are kept");
         }
         let gone: Vec<ObjectId> = self.index.orphans().map(|(id, _)| id).filter(|id| !seen.contains(id)).collect();
         for id in gone {

@@ -1,7 +1,7 @@
 //! One lock per place: what a dialect holds while it reads a record or a document, and changes it by an edit.
 //!
-//! Must stay true: a lock nobody holds or waits for takes no room, also when who waited went away. Whoever takes several
-//! takes them in the order of their keys.
+//! Must stay true: a lock that is neither held nor waited for takes no room, also when a waiter went away. A caller
+//! that takes several takes them in the order of their keys.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -31,7 +31,7 @@ pub struct KeyGuard<'l> {
 }
 
 impl KeyLocks {
-    /// Waits until nobody else holds the place; first come, first served.
+    /// Waits until no other caller holds the key; first come, first served.
     pub async fn lock(&self, surface: SurfaceId, key: &str) -> KeyGuard<'_> {
         let place = (surface, key.to_owned());
         let lock = {
@@ -80,7 +80,7 @@ mod tests {
     #[test]
     fn one_at_a_time_for_each_place_and_nothing_is_left() {
         let locks = KeyLocks::default();
-        let Poll::Ready(first) = poll(pin!(locks.lock(SURFACE, "a"))) else { panic!("nobody has it") };
+        let Poll::Ready(first) = poll(pin!(locks.lock(SURFACE, "a"))) else { panic!("it is free") };
         for (surface, key) in [(SURFACE, "b"), (SurfaceId::CloudBackend, "a")] {
             assert!(poll(pin!(locks.lock(surface, key))).is_ready(), "another place");
         }

@@ -2,8 +2,8 @@
 //! them (PROMISES.md P9).
 //!
 //! What is stored is the shelf's sums; here stand the promises: bytes a grant may still store. A promise ends when the data
-//! plane settles it, or when the data plane that held it is gone. One whose answer was lost nobody would settle, so the data
-//! plane is asked about each from time to time ([`Ledger::unheard`]).
+//! plane settles it, or when the data plane that held it is gone. One whose answer was lost would never be settled, so
+//! the data plane is asked about each from time to time ([`Ledger::unheard`]).
 
 use std::collections::HashMap;
 use std::time::Instant;
@@ -85,7 +85,7 @@ impl Ledger {
         old.map(ask).collect()
     }
 
-    /// The data plane started anew: nothing of what it was promised is in flight any more.
+    /// The data plane restarted: nothing of what it was promised is in flight any more.
     pub fn forget_all(&mut self) {
         *self = Self::default();
     }

@@ -1,14 +1,15 @@
 //! What the control plane knows, and what may be done to it: the one shared state behind every route.
 //!
 //! * [`access`] looking, creating, deleting; time limits are enforced here, at each access
-//! * [`edit`] what a dialect changes at once, [`key_locks`] while nobody else does, [`expected`] bytes before their record
+//! * [`edit`] what a dialect changes at once, [`key_locks`] while no other caller does, [`pending_objects`] bytes
+//!   before their record
 //! * [`facts`] what the data plane reports, applied idempotently
 //! * [`inventory`] making up with the data plane after a restart of either
 //! * [`removals`] which bytes go, as decided; [`sweep`] what expires without being asked for
 //! * [`ledger`], [`command_queue`] promises of space, and orders · [`epochs`] what ends them
 //!
 //! Must stay true: one lock guards it all, held for memory work only and never across an await; a change is told to
-//! nobody before its [`Commit`] is there; a fact about something unknown creates nothing (T-TER-5).
+//! no caller before its [`Commit`] is there; a fact about something unknown creates nothing (T-TER-5).
 
 mod access;
 pub mod command_queue;
@@ -278,7 +279,7 @@ impl State {
         decision
     }
 
-    /// Bytes nobody has a record of.
+    /// Bytes without a record.
     fn orphan(&mut self, presence: Presence) {
         let object = presence.object;
         self.index.record_orphan(presence, self.pending_objects.owner(object));

@@ -1,8 +1,8 @@
 //! Objects whose bytes come before their record: a dialect puts the record when it has seen that the bytes are right.
-//! While a grant for such an object is open nobody takes it for an orphan, and what is there of it is put on the account of
-//! its owner to be.
+//! While a grant for such an object is open it is not taken for an orphan, and what is there of it is put on the
+//! account of its owner to be.
 //!
-//! In memory alone: a data plane that starts anew has no grants, and a control plane that does is told of the open ones
+//! In memory alone: a restarted data plane has no grants, and a control plane that does is told of the open ones
 //! ([`Fact::Open`](etransfer_contract::Fact::Open)), then without their owners.
 
 use std::collections::HashMap;
@@ -38,7 +38,7 @@ impl PendingObjects {
         }
     }
 
-    /// The grant ended; tells the object that nobody brings bytes of any more.
+    /// The grant ended; tells the object that no grant brings bytes of any more.
     pub fn settle(&mut self, ticket: Ticket) -> Option<ObjectId> {
         let object = self.by_ticket.remove(&ticket)?;
         self.leave(object).then_some(object)

@@ -1,4 +1,5 @@
-//! What expires without being asked for: `ttl` files past their time, uploads nobody continued, bytes nobody knows.
+//! What expires without being asked for: `ttl` files past their time, uploads that were not continued, bytes without a
+//! record.
 
 use etransfer_contract::ObjectId;
 

@@ -156,7 +156,7 @@ async fn p15_a_consumption_is_not_forgotten_before_it_is_written_however_often_i
     for _ in 0..2 {
         assert!(told().await.is_err(), "the data plane keeps the fact");
     }
-    assert!(matches!(node.look(SurfaceId::EasyTransfer, id(1)), Look::Unknown), "and nobody else gets the file");
+    assert!(matches!(node.look(SurfaceId::EasyTransfer, id(1)), Look::Unknown), "and no other client gets the file");
     away.is_away.store(false, Ordering::SeqCst);
     told().await.unwrap();
     let writes = away.writes.load(Ordering::SeqCst);
@@ -195,7 +195,7 @@ async fn section_3_rule_7_an_upload_expires_after_its_last_byte_and_only_when_th
     node.create(record(id(1), now - 60_000)).await.unwrap();
     assert!(
         matches!(node.look(SurfaceId::EasyTransfer, id(1)), Look::There(_)),
-        "no inventory yet: nobody knows its last byte"
+        "no inventory yet: its last byte is not known"
     );
     tell(&node, vec![inventory(vec![presence(id(1), 5, now - 5_000)])]).await;
     assert!(matches!(node.look(SurfaceId::EasyTransfer, id(1)), Look::There(_)));

@@ -46,7 +46,7 @@ pub enum Why {
     /// The text is no record.
     #[error("its record cannot be read: {0}")]
     Unreadable(String),
-    /// An upload nobody finished in time.
+    /// An upload that was not finished in time.
     #[error("the upload expired before it was complete")]
     Expired,
     /// The record says complete, the files say otherwise.

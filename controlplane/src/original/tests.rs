@@ -91,7 +91,7 @@ fn section_10_a_file_in_chunks() {
     assert_eq!(one.pieces, expected);
     assert_eq!(one.record.keep.policy, Policy::DownloadOnce);
 
-    // One chunk was downloaded and is gone: nobody can have the whole any more.
+    // One chunk was downloaded and is gone: no client can have the whole any more.
     std::fs::remove_file(dir.path().join(&names[1])).unwrap();
     assert_eq!(read(&dir).left, [LeftAlone { id: C.parse().unwrap(), why: Why::Short { present: 6, size: 10 } }]);
 }

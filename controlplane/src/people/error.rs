@@ -11,7 +11,7 @@ pub enum PeopleError {
         /// What it said.
         reason: String,
     },
-    /// The database answers, with something that makes no sense: 500, and somebody has to look at it.
+    /// The database answers, with something that makes no sense: 500, and the operator has to look at it.
     #[error("the database of people is damaged: {reason}")]
     Damaged {
         /// What was found.

@@ -12,7 +12,7 @@
 //!   original's, no more.
 //! * A token made here is stored as its digest; only the answer of a sign-in holds the token itself.
 //! * A change is one transaction, and who changes a user's groups or sessions writes the user's row first. That row is
-//!   the lock: nobody signs in while being disabled, and nobody is in a group twice.
+//!   the lock: no person signs in while being disabled, and none is in a group twice.
 //! * Every call answers within [`PEOPLE_ANSWER_WAIT`]. A database that is away at the start, stops, hangs or comes back empty is
 //!   [`PeopleError::Away`] for as long as it lasts, and then works again without a restart (PROMISES.md P15).
 //!

@@ -24,7 +24,7 @@ impl Role {
         }
     }
 
-    /// `None` for a word nobody knows.
+    /// `None` for an unknown word.
     pub fn from_word(word: &str) -> Option<Self> {
         [Self::Guest, Self::User, Self::Admin].into_iter().find(|role| role.word() == word)
     }
@@ -99,7 +99,7 @@ pub struct Group {
     pub member_count: u64,
 }
 
-/// Somebody who is signed in.
+/// A person who is signed in.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Session {
     /// Who.

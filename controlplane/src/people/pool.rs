@@ -1,4 +1,4 @@
-//! Connections to the database of people: made when first needed, few, never waited for without a limit, and made anew
+//! Connections to the database of people: made when first needed, few, never waited for without a limit, and made again
 //! after a failure.
 
 use std::path::{Path, PathBuf};

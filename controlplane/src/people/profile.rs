@@ -24,7 +24,7 @@ pub struct Profile {
 
 impl Profile {
     /// The same with texts that every database takes. A subject or a group is what it is or nothing: cut short it would
-    /// be somebody else's.
+    /// be another person's.
     pub(super) fn fitted(&self) -> Result<Self, PeopleError> {
         let mut groups: Vec<String> = self.groups.iter().filter(|name| name_fits(name)).cloned().collect();
         // One order for all, so that two logins with the same new groups do not wait for each other.

@@ -78,8 +78,8 @@ impl People {
         .await
     }
 
-    /// Removes sessions that are over at `now_ms` and logins nobody finished. Who sweeps decides whether to believe the
-    /// clock (PROMISES.md P11).
+    /// Removes sessions that are over at `now_ms` and logins that were not finished. Who sweeps decides whether to
+    /// believe the clock (PROMISES.md P11).
     pub async fn prune(&self, now_ms: u64) -> Result<(), PeopleError> {
         let abandoned_ms = now_ms.saturating_sub(LOGIN_LIFE.as_millis() as u64);
         self.work(|| async move {

@@ -29,7 +29,7 @@ pub(super) fn digest(token: &str) -> String {
     format!("{DIGEST_MARK}{hex}")
 }
 
-/// Whether somebody can hold this token. Else it is not asked for: above all not what was read in the database itself.
+/// Whether a person can hold this token. Else it is not asked for: above all not what was read in the database itself.
 pub(super) fn is_possible(presented: &str) -> bool {
     (1..=LENGTH_MAX).contains(&presented.len())
         && presented.bytes().all(|byte| byte.is_ascii_graphic())

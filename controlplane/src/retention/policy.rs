@@ -31,7 +31,7 @@ pub enum Unclear {
     /// `retention_ttl` is no number of seconds.
     #[error("retention_ttl is not a number of seconds")]
     NotSeconds,
-    /// `ttl` without seconds, and nobody else says how many.
+    /// `ttl` without seconds, and nothing else says how many.
     #[error("retention ttl needs retention_ttl")]
     NoSeconds,
 }

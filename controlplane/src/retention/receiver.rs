@@ -25,7 +25,7 @@ impl Who {
         Self(format!("u{id}"))
     }
 
-    /// Whoever sits at an address.
+    /// The client at an address.
     pub fn address(address: IpAddr) -> Self {
         Self(format!("p{}", address.to_canonical()))
     }

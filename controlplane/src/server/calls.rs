@@ -37,7 +37,7 @@ async fn orders(State(app): State<App>, body: Bytes) -> Result<Response, Refused
     let query: OrdersQuery = read(&body)?;
     check_version(query.version)?;
     app.mounts.hear(&query.node.separate);
-    // The data plane asks for decisions after this answer: whoever gets one could have read the token before.
+    // The data plane asks for decisions after this answer: a client that gets one could have read the token before.
     app.announcement.tell(&query.node.addresses).await;
     let mut news = app.node.follow_news();
     let deadline = tokio::time::Instant::now() + if query.busy { POLL_WAIT_BUSY } else { POLL_WAIT };

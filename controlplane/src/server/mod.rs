@@ -311,7 +311,7 @@ async fn sweep_for_ever(app: App, surfaces: Arc<[Box<dyn Surface>]>) {
         if cleaned > 0 {
             tracing::info!(cleaned, "swept");
         }
-        // PROMISES.md P11: right after a step of the clock nobody's session has ended.
+        // PROMISES.md P11: right after a step of the clock no session has ended.
         if app.node.clock.agrees()
             && let Some(people) = &app.people
             && let Err(error) = people.prune(app.node.clock.now_ms()).await

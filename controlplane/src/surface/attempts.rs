@@ -27,7 +27,7 @@ pub struct Attempts {
 }
 
 impl Attempts {
-    /// Nobody tried yet; `max` a minute.
+    /// No attempts yet; `max` a minute.
     pub fn new(max: u32) -> Self {
         Self::within(max, WINDOW)
     }
@@ -37,8 +37,8 @@ impl Attempts {
         Self { max, window, counts: Mutex::new(Table::new(ADDRESSES_MAX)) }
     }
 
-    /// 429 once `client` has tried often enough. Counts nothing. Without an address nobody is counted: then no data plane
-    /// asks, but somebody on the socket.
+    /// 429 once `client` has tried often enough. Counts nothing. Without an address nothing is counted: then no data
+    /// plane asks, but the operator on the socket.
     pub fn check(&self, client: Option<IpAddr>) -> Result<(), Refused> {
         self.wait_s(client).map_or(Ok(()), |left| {
             Err(Refused::new(429, "too many attempts from this address").with(RETRY_AFTER, left))

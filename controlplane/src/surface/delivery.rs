@@ -27,7 +27,8 @@ pub fn complete(object: ObjectId, length: u64, etag: String, modified_ms: u64, f
     }
 }
 
-/// What stands around the content. What users uploaded is hostile to whoever opens it in a browser (PROMISES.md §5).
+/// What stands around the content. What users uploaded is hostile to a person who opens it in a browser (PROMISES.md
+/// §5).
 pub fn fields(content_type: &str, disposition: String) -> Vec<Field> {
     let field = |name: &str, value: String| (name.to_owned(), value);
     vec![

@@ -34,11 +34,11 @@ fn read<T: DeserializeOwned>(key: &[u8], token: &str, must_last: bool) -> Option
     validation.leeway = 0;
     validation.validate_exp = must_last;
     validation.validate_nbf = true;
-    // These dialects name no audience: one that a foreign program wrote down excludes nobody.
+    // These dialects name no audience: one that a foreign program wrote down excludes no caller.
     validation.validate_aud = false;
     let token = jsonwebtoken::decode::<Value>(token, &DecodingKey::from_secret(key), &validation).ok()?;
     let Header { jku, jwk, x5u, x5c, crit, .. } = &token.header;
-    // A key that the token brings along, and (RFC 7515 §4.1.11) an extension nobody here knows.
+    // A key that the token brings along, and (RFC 7515 §4.1.11) an extension that is unknown here.
     let brings_a_key = jku.is_some() || jwk.is_some() || x5u.is_some() || x5c.is_some();
     if brings_a_key || crit.is_some() {
         return None;

@@ -1,6 +1,6 @@
 //! Passwords: argon2id, computed off the async threads, few at a time.
 //!
-//! Must stay true: a name that nobody has costs the same time as a wrong password; what is hashed for one [`Purpose`]
+//! Must stay true: an unknown name costs the same time as a wrong password; what is hashed for one [`Purpose`]
 //! takes neither a seat nor a place in the queue from another, and one address never fills a queue; each hash takes
 //! 19 MiB, kept for the next one.
 
@@ -20,9 +20,9 @@ const SALT_BYTES: usize = 16;
 /// What a hash that was made elsewhere may cost: 1 GiB of memory and this many passes over it.
 const MEMORY_KIB_MAX: u32 = 1 << 20;
 const PASSES_MAX: u32 = 16;
-/// What a password is compared with when there is nobody it could belong to: argon2id with the parameters of [`hash`]; no
+/// What a password is compared with when no account has the name: argon2id with the parameters of [`hash`]; no
 /// password is known to fit.
-const NOBODYS: &str =
+const NO_ACCOUNT: &str =
     "$argon2id$v=19$m=19456,t=2,p=1$AAECAwQFBgcICQoLDA0ODw$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
 
 /// What a hash is for.
@@ -32,7 +32,7 @@ pub enum Purpose {
     Login,
     /// Of a share, made or visited.
     Share,
-    /// Of an account that somebody makes for themselves.
+    /// Of an account that a user registers.
     Registration,
     /// A new password for an account, or of an account the operator makes.
     Change,
@@ -41,7 +41,7 @@ pub enum Purpose {
 impl Purpose {
     const ALL: [Self; 4] = [Self::Login, Self::Share, Self::Registration, Self::Change];
 
-    /// Hashes computed at the same time: people who log in wait for nobody else.
+    /// Hashes computed at the same time: people who log in wait for no other purpose.
     const fn at_once(self) -> usize {
         match self {
             Self::Login => 2,
@@ -169,13 +169,13 @@ impl Memories {
         done
     }
 
-    /// Those that nobody uses; each is whole between two hashes, so a poisoned lock is as good as any.
+    /// Those that are free; each is whole between two hashes, so a poisoned lock is as good as any.
     fn free(&self) -> MutexGuard<'_, Vec<Vec<Block>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// The blocks are of somebody's password.
+/// The blocks are of a user's password.
 impl std::fmt::Debug for Memories {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Memories").finish_non_exhaustive()
@@ -221,11 +221,11 @@ fn hash(password: &str, memory: &mut Vec<Block>) -> String {
 }
 
 fn is_right(password: &str, phc: Option<&str>, memory: &mut Vec<Block>) -> bool {
-    let somebodys = phc.and_then(Known::read);
-    let is_somebodys = somebodys.is_some();
-    let known = somebodys.unwrap_or_else(|| Known::read(NOBODYS).expect("it is well-formed; a test reads it"));
+    let its_hash = phc.and_then(Known::read);
+    let is_its_hash = its_hash.is_some();
+    let known = its_hash.unwrap_or_else(|| Known::read(NO_ACCOUNT).expect("it is well-formed; a test reads it"));
     let output = compute(&known.argon2, &known.salt, password, memory);
-    output.is_some_and(|output| output.as_bytes().ct_eq(known.output.as_bytes()).into()) && is_somebodys
+    output.is_some_and(|output| output.as_bytes().ct_eq(known.output.as_bytes()).into()) && is_its_hash
 }
 
 /// What argon2 makes of a password; `None` for a salt that is too short.
@@ -251,7 +251,7 @@ mod tests {
         let passwords = Passwords::default();
         let phc = passwords.hash(Purpose::Login, "hunter2").await.unwrap();
         let parameters = |phc: &str| phc.rsplitn(3, '$').last().unwrap().to_owned();
-        assert_eq!(parameters(&phc), parameters(NOBODYS), "a name nobody has costs as much");
+        assert_eq!(parameters(&phc), parameters(NO_ACCOUNT), "an unknown name costs as much");
         for (password, phc, fits) in [
             ("hunter2", Some(phc.as_str()), true),
             ("hunter3", Some(&phc), false),
@@ -286,15 +286,15 @@ mod tests {
     #[test]
     fn a_hash_has_a_price_that_can_be_paid() {
         for (phc, usable) in [
-            (NOBODYS.to_owned(), true),
-            (NOBODYS.replace("m=19456,t=2", "m=1048576,t=16"), true),
-            (NOBODYS.replace("m=19456", "m=1048577"), false),
-            (NOBODYS.replace("t=2", "t=17"), false),
-            (NOBODYS.replace("t=2", "t=0"), false),
-            (NOBODYS.replace("p=1", "p=2433"), false),
-            (NOBODYS.replace("argon2id", "argon2i"), false),
-            (NOBODYS.replace("v=19", "v=18"), false),
-            (NOBODYS.rsplit_once('$').unwrap().0.to_owned(), false),
+            (NO_ACCOUNT.to_owned(), true),
+            (NO_ACCOUNT.replace("m=19456,t=2", "m=1048576,t=16"), true),
+            (NO_ACCOUNT.replace("m=19456", "m=1048577"), false),
+            (NO_ACCOUNT.replace("t=2", "t=17"), false),
+            (NO_ACCOUNT.replace("t=2", "t=0"), false),
+            (NO_ACCOUNT.replace("p=1", "p=2433"), false),
+            (NO_ACCOUNT.replace("argon2id", "argon2i"), false),
+            (NO_ACCOUNT.replace("v=19", "v=18"), false),
+            (NO_ACCOUNT.rsplit_once('$').unwrap().0.to_owned(), false),
             ("$argon2id$nonsense".to_owned(), false),
         ] {
             assert_eq!(is_usable(&phc), usable, "{phc}");
@@ -315,7 +315,7 @@ mod tests {
         );
         verify(None).await.unwrap();
         assert_eq!(kept(), first);
-        let large = NOBODYS.replace("m=19456", "m=30000");
+        let large = NO_ACCOUNT.replace("m=19456", "m=30000");
         for _each in &first {
             verify(Some(&large)).await.unwrap();
         }

@@ -24,7 +24,7 @@ impl<S: Sync> FromRequest<S> for Told {
             return Ok(Self(None));
         }
         let refuse = |reason: &str| -> Decision {
-            tracing::error!(reason, "an outcome can not be read");
+            tracing::error!(reason, "an outcome cannot be read");
             Refused::new(500, "the planes of this server do not understand each other").into_response().into()
         };
         let body = Limited::new(request.into_body(), OUTCOME_BYTES_MAX).collect().await;

@@ -2,7 +2,7 @@
 //!
 //! Must stay true: leaving a change never waits for Redis, only for memory work; what was left is never dropped, also when
 //! its asker is refused (the node's memory has it already); while Redis is known to be away, or is being given everything
-//! again, nobody is kept waiting: they are refused at once. One that is full is asked all the same: it takes deletes.
+//! again, no caller is kept waiting: it is refused at once. One that is full is asked all the same: it takes deletes.
 
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -61,7 +61,7 @@ impl CommitQueue {
                 inner.waiters.push(tell);
                 self.news.notify_one();
             }
-            // Whoever asked may be gone; the change stands all the same.
+            // The caller may be gone; the change stands all the same.
             Some(refusal) => drop(tell.send(Err(refusal))),
         }
         Commit::Waiting(told)
@@ -73,7 +73,7 @@ impl CommitQueue {
         self.news.notify_one();
     }
 
-    /// Waits until somebody asks, or `pause` is over.
+    /// Waits until a change is queued, or `pause` is over.
     pub fn next(&self, pause: Duration) -> Turn {
         let end = Instant::now() + pause;
         let mut inner = self.lock();

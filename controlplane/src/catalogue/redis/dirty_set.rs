@@ -2,7 +2,7 @@
 //!
 //! It costs the records once more in memory (packed; documents are shared with the node), and buys three things: a Redis that lost its data
 //! gets everything back, an outage needs no log of changes (the latest state of an object or document is all there is to write), and
-//! what waits is bounded by what exists: past [`REDIS_SEPARATE_MAX`] objects everything is written anew instead.
+//! what waits is bounded by what exists: past [`REDIS_SEPARATE_MAX`] objects everything is written again instead.
 
 use std::collections::HashSet;
 use std::sync::Arc;

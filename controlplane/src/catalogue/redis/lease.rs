@@ -2,7 +2,7 @@
 //!
 //! Each start is a *term*, above every earlier one; each attempt to write has a *generation*, above every earlier one. A
 //! script acts only when Redis holds this term, a generation that was acknowledged or tried, and none as new as its own:
-//! * a paused holder wakes up after somebody took over: the owner is another, nothing is written (PROMISES.md P15);
+//! * a paused holder wakes up after another one took over: the owner is another, nothing is written (PROMISES.md P15);
 //! * an attempt that timed out is executed late, after a newer one: its generation is not above the one found;
 //! * Redis came back with older data, or none: the generation is below what was acknowledged.
 
@@ -99,14 +99,14 @@ mod tests {
         lease.attempt();
         let rows = [
             (Some("5:me"), Some(11), LeaseStatus::Ours, "as it was left"),
-            (Some("5:me"), Some(12), LeaseStatus::Ours, "the attempt nobody heard of was made"),
+            (Some("5:me"), Some(12), LeaseStatus::Ours, "the attempt without an answer was made"),
             (Some("5:me"), Some(10), LeaseStatus::Wiped, "an older state came back"),
             (Some("5:me"), None, LeaseStatus::Wiped, "half of it is gone"),
-            (Some("5:me"), Some(13), LeaseStatus::Lost, "somebody writes in our name"),
+            (Some("5:me"), Some(13), LeaseStatus::Lost, "another process writes in our name"),
             (None, None, LeaseStatus::Wiped, "empty again"),
             (None, Some(11), LeaseStatus::Wiped, "the owner is gone"),
             (Some("4:former"), Some(9), LeaseStatus::Wiped, "a state from before this run"),
-            (Some("6:next"), Some(11), LeaseStatus::Lost, "somebody took over"),
+            (Some("6:next"), Some(11), LeaseStatus::Lost, "another process took over"),
             (Some("5:other"), Some(11), LeaseStatus::Lost, "two took over from the same older state"),
             (Some("nonsense"), Some(11), LeaseStatus::Lost, "not ours to judge"),
         ];

@@ -20,7 +20,7 @@ use super::marks::HighWaterMark;
 use crate::bounds::{REDIS_ANSWER_WAIT, REDIS_CONNECT_WAIT};
 use crate::core::Secret;
 
-/// Entries of one request where many are read, or written anew.
+/// Entries of one request where many are read, or written again.
 const PAGE: usize = 1000;
 /// What was written beside the catalogue and never put into place goes by itself.
 const BESIDE_LIFE_S: u32 = 3600;
@@ -204,11 +204,11 @@ impl Link {
         Ok(is_written)
     }
 
-    /// Writes everything anew beside what is there, then puts it into its place in one step; `false`: something happened
-    /// since `found` was looked at, and nothing was done.
+    /// Writes everything again beside what is there, then puts it into its place in one step; `false`: something
+    /// happened since `found` was looked at, and nothing was done.
     pub fn replace(&mut self, batch: &Batch, lease: &mut WriterLease, found: &Found) -> Result<bool, Fault> {
         let attempt = lease.attempt();
-        // A name of its own for each attempt: what a late request still adds to an abandoned one is nobody's.
+        // A name of its own for each attempt: what a late request still adds to an abandoned one is read by no one.
         let beside = |key: &str| self.key(&format!("{key}:{}:{attempt}", lease.owner()));
         let (records, docs, kept) = (beside("records"), beside("docs"), beside("kept"));
         let mut puts = batch.puts.iter().map(|record| (record.id.to_string(), codec::encode(&record)));

@@ -15,7 +15,7 @@
 //!
 //! Order: the change enters the index and the [`dirty_set`], the [`writer`] commits it together with whatever else waits in
 //! one script that checks owner and generation first, the number is noted in the state directory, then its asker is told.
-//! A crash before the script loses a change nobody was told of; after it, the change is there.
+//! A crash before the script loses a change that was not acknowledged; after it, the change is there.
 //!
 //! Must stay true (PROMISES.md P15): a caller never waits for Redis longer than one attempt (2 s to connect, 2 s for an
 //! answer); what was refused is written later all the same, so it may take effect although its asker heard "no"; what

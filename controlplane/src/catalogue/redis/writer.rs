@@ -1,7 +1,7 @@
 //! The thread that writes: one step for everything that waits (group commit), then its askers are told.
 //!
 //! What can go wrong, and what then happens:
-//! * Redis is away, slow, full, or refuses: whoever asks is refused, and once a second it is tried again;
+//! * Redis is away, slow, full, or refuses: callers are refused, and once a second it is tried again;
 //! * Redis lost what it had acknowledged: everything is written again before anybody is told anything good;
 //! * another control plane took over: nothing is written any more, until a restart.
 

@@ -122,7 +122,7 @@ fn every_key_is_as_ever() {
     for name in SETTINGS.iter().flat_map(|dialect| dialect.original_names).copied() {
         let key = key_of(&Source::Original(name), |text| Layers {
             originals: [(name, text.to_owned())].into(),
-            // What is wrong with a surface that nobody named is not told.
+            // What is wrong with a dialect that is not named is not told.
             environment: ["SECURE_FILE_TRANSFER", "CLOUDBACKEND", "PYBLOBSERVER"]
                 .map(|surface| (format!("SURFACES__{surface}__ENABLED"), "true".to_owned()))
                 .into(),

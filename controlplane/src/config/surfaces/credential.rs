@@ -1,4 +1,4 @@
-//! A token that is configured for somebody: as it is, or as its SHA-256.
+//! A token that is configured for a user: as it is, or as its SHA-256.
 
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
@@ -6,7 +6,7 @@ use subtle::ConstantTimeEq;
 
 use crate::core::setting::{Expected, Secret, Setting};
 
-/// What somebody has to present.
+/// What the client has to present.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Credential {
     /// `token`

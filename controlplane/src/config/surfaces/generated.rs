@@ -1,4 +1,4 @@
-//! Secrets the node makes for itself when nobody configured them (SURFACES.md §1): from the operating
+//! Secrets the node makes for itself when they are not configured (SURFACES.md §1): from the operating
 //! system's random source, kept 0600 in the state directory, the same after a restart.
 
 use std::collections::BTreeMap;
@@ -30,7 +30,7 @@ impl Generated {
         self.0.as_ref().expect("missing secrets are made before anything is served").expose()
     }
 
-    /// The text, if somebody configured it.
+    /// The text, if it is configured.
     pub fn configured(&self) -> Option<&str> {
         self.0.as_ref().map(Secret::expose)
     }
@@ -49,7 +49,7 @@ impl Setting for Generated {
 }
 
 impl Surfaces {
-    /// Fills what nobody configured with what `state` keeps, and makes and keeps the rest.
+    /// Fills what is not configured with what `state` keeps, and makes and keeps the rest.
     pub fn make_secrets(&mut self, state: &Path) -> io::Result<()> {
         let path = state.join(FILE);
         let mut kept: BTreeMap<String, String> = match std::fs::read(&path) {

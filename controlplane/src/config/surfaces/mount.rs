@@ -27,9 +27,10 @@ pub struct Mount {
 pub struct Prefix(pub Option<String>);
 
 impl Mount {
-    /// Asks for the keys below `section`. Whoever has a place of its own leaves the main listener, unless it says so.
+    /// Asks for the keys below `section`. A dialect with a host or listener of its own leaves the main listener, unless
+    /// `prefix` says otherwise.
     pub fn read(reader: &mut Reader, section: &str, prefix: &str, origins: &[&'static str]) -> Self {
-        // A surface is there when somebody names it: nothing unknown listens.
+        // A dialect is there when the configuration names it: nothing unknown listens.
         let is_named =
             reader.names_below("surfaces").iter().any(|(name, _)| section.strip_prefix("surfaces.") == Some(name));
         let enabled = reader.get_in(section, "enabled", &[], is_named);

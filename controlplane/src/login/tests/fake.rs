@@ -25,7 +25,7 @@ pub enum Reply {
     Hang,
     /// More than a MiB, of JSON whitespace.
     Big,
-    /// What is left of a list; its last for ever.
+    /// What is left of a list; its last one again and again.
     Then(Vec<Reply>),
 }
 

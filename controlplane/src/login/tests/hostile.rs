@@ -200,9 +200,9 @@ async fn section_6_1_without_a_discovery_document_the_fixed_paths_are_used() {
         assert_eq!(form.get(name).map(String::as_str), Some(value), "{name}");
     }
 
-    fake.set("/api/userinfo", Reply::Json(200, json!({"name": "nobody"})));
-    let nobody = provider.finish(&begun.proof, REDIRECT, "c0de").await;
-    assert_eq!(nobody, Err(ProviderError::Profile(ProfileFault::NoSubject)));
+    fake.set("/api/userinfo", Reply::Json(200, json!({"name": "unknown"})));
+    let unknown = provider.finish(&begun.proof, REDIRECT, "c0de").await;
+    assert_eq!(unknown, Err(ProviderError::Profile(ProfileFault::NoSubject)));
 }
 
 #[tokio::test]

@@ -18,7 +18,7 @@ use crate::core::{Password, Secret};
 const CLIENT: &str = "node";
 /// With characters that a form and a header each write differently.
 const SECRET: &str = "s3cret:&/+% canary";
-/// Nobody listens there: the browser of these tests stops in front of it.
+/// Nothing listens there: the browser of these tests stops in front of it.
 const REDIRECT: &str = "http://127.0.0.1:1/api/users/callback";
 
 fn oidc(issuer: &str, secret: &str) -> Oidc {

@@ -94,7 +94,7 @@ impl Bench {
         bench
     }
 
-    /// Killed and started anew: what was not written is lost. It knows nothing of the disk yet.
+    /// Killed and started again: what was not written is lost. It knows nothing of the disk yet.
     fn restart(&mut self) {
         let mut written = self.slow.0.lock().unwrap();
         written.waiting.clear();
@@ -212,7 +212,7 @@ fn a_control_plane_that_starts_anew_is_told_what_is_awaited_before_it_judges() {
     bench.restart();
     bench.tell(vec![Fact::Completed(whole(1, 10)), Fact::Progress(whole(2, 10))]);
     bench.node.sweep();
-    assert_eq!(bench.ordered(), [], "nobody knows yet who waits for what");
+    assert_eq!(bench.ordered(), [], "it is not known yet who waits for what");
     let pages = vec![whole(1, 10), whole(2, 10)];
     bench
         .tell(vec![Fact::Open { ticket: 1, object: id(1), bytes: 10 }, Fact::Inventory { objects: pages, last: true }]);
@@ -446,7 +446,7 @@ impl Model {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(200))]
     /// Edits that succeed, fail and are interrupted, bytes that come before their records, restarts of either side: what is
-    /// known is what the model says, sums are sums of the disk, and what nobody needs goes in the end.
+    /// known is what the model says, sums are sums of the disk, and what is not needed is deleted in the end.
     #[test]
     fn what_is_known_and_counted_is_what_was_done(
         steps in prop::collection::vec((0u8..8, any::<(u8, u8, u8)>(), any::<bool>(), 0u8..4), 0..40),

@@ -14,7 +14,7 @@ async fn is_away(people: &People, when: &str) {
     let before = Instant::now();
     let calls = (0..12).map(|_| {
         let people = people.clone();
-        tokio::spawn(async move { people.session("nobody's").await })
+        tokio::spawn(async move { people.session("no-session").await })
     });
     // All at once: more than there are connections.
     for call in calls.collect::<Vec<_>>() {

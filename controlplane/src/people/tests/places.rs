@@ -11,7 +11,7 @@ use super::servers::{Kind, PASSWORD, Server, USER};
 use crate::config::{Config, Database};
 use crate::core::{Password, PeopleBackend, Secret};
 
-/// A database nobody else uses.
+/// A database that no other test uses.
 pub struct Place {
     pub database: Database,
     /// Where SQLite's file is.
@@ -45,7 +45,7 @@ impl Place {
         People::open(&self.database, &self.path)
     }
 
-    /// The same as somebody who may read and write, and no more; a file knows no such thing. Once per server.
+    /// The same as a user that may read and write, and no more; a file knows no such thing. Once per server.
     pub async fn limited(&self) -> Option<People> {
         let statements: &[&str] = match self.other.dialect() {
             Dialect::Sqlite => return None,
@@ -96,7 +96,7 @@ fn settings(server: &Server, name: &str) -> Database {
     }
 }
 
-/// Somebody who signs in.
+/// A person who signs in.
 pub fn profile(subject: &str, groups: &[&str]) -> Profile {
     Profile {
         subject: subject.into(),

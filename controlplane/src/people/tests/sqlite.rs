@@ -60,7 +60,7 @@ async fn p15_k7_a_locked_file_is_away_for_writers_and_readers_go_on() {
     assert!(matches!(told, PeopleError::Away { .. }), "{told}");
     assert!(before.elapsed() < 2 * PEOPLE_ANSWER_WAIT, "{:?}", before.elapsed());
     assert!(people.session(token.expose()).await.unwrap().is_some());
-    // A lock that ends while somebody waits for it costs nothing but time.
+    // A lock that ends while a caller waits for it costs nothing but time.
     let waiting = tokio::spawn({
         let people = people.clone();
         async move { people.sign_in(&profile("bob", &[])).await }

@@ -79,7 +79,7 @@ pub async fn section_6_1_groups_are_those_the_provider_names(place: &Place) {
     let groups = people.groups().await.unwrap();
     let counts: Vec<_> = groups.iter().map(|group| (group.name.as_str(), group.member_count)).collect();
     assert_eq!(counts, [("new", 1), ("own", 0), ("staff", 0), ("third", 1)]);
-    assert_eq!(groups[2].id, staff.id, "a group nobody is in stays");
+    assert_eq!(groups[2].id, staff.id, "a group without members stays");
     assert_eq!(names(&people.sign_in(&profile("ann", &[])).await.unwrap().session.user), [""; 0]);
 }
 
@@ -295,7 +295,7 @@ pub async fn section_15_22_rows_of_other_programs_count_at_once(place: &Place) {
     assert_eq!(people.session("plain").await, Ok(None));
     place.run("UPDATE users SET is_active = TRUE").await;
     let user = people.session("plain").await.unwrap().unwrap().user;
-    assert_eq!(user.role, Role::Guest, "a role nobody knows has the least rights");
+    assert_eq!(user.role, Role::Guest, "an unknown role has the least rights");
     // A second handle has connections of its own.
     place.people().sign_out("plain").await.unwrap();
     assert_eq!(people.session("plain").await, Ok(None));

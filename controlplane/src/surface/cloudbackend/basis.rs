@@ -36,7 +36,7 @@ impl Basis {
         Self { file, share: share.unwrap_or(0), ..Self::of_account(account) }
     }
 
-    /// Whose it is; of a share nobody's: whoever has its link.
+    /// Whose it is; of a share: any client that has its link.
     pub fn account(self) -> Option<u64> {
         (self.share == 0).then_some(self.account)
     }

@@ -5,8 +5,8 @@
 //!   folders, [`mod@drop`] shares
 //! * [`basis`] what links and form policies rest on
 //!
-//! Must stay true: who is asking is decided for every request anew; what a restart would need stands in documents, and only
-//! [`Memory`] is forgotten.
+//! Must stay true: the caller is determined for every request again; what a restart would need stands in documents, and
+//! only [`Memory`] is forgotten.
 
 pub mod api;
 pub mod basis;

@@ -43,7 +43,7 @@ pub async fn status(State(app): State<Service>, Extension(caller): Extension<Cal
     })))
 }
 
-/// `/api/migrations`: not built (CONTRACT.md §8.5), which is nobody's business who may not use it.
+/// `/api/migrations`: not built (CONTRACT.md §8.5), which callers without the right do not learn.
 pub async fn migrations(Extension(caller): Extension<Caller>) -> Refused {
     match check(&caller) {
         Ok(()) => Refused::new(501, "not available on this server"),

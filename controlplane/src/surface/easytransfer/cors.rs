@@ -64,7 +64,7 @@ enum Allowed<'h> {
 
 fn allowed<'h>(origins: &[String], headers: &'h HeaderMap) -> Option<Allowed<'h>> {
     let origin = headers.get(ORIGIN)?;
-    // An origin that is spelled `*` is nobody's.
+    // An origin that is spelled `*` is no origin.
     let is_listed = |listed: &String| listed != ANY && listed.as_bytes().eq_ignore_ascii_case(origin.as_bytes());
     if origins.iter().any(is_listed) {
         return Some(Allowed::Listed(origin));

@@ -123,7 +123,7 @@ fn fields(entry: &Entry, chunk: Option<&Chunk>, consumes: bool) -> Vec<Field> {
     let mut fields = vec![
         field("Content-Type", record.mime.as_deref().unwrap_or(OCTETS)),
         field("Content-Disposition", attachment(&record.filename)),
-        // What users uploaded is hostile to whoever opens it in a browser (PROMISES.md §5).
+        // What users uploaded is hostile to a person who opens it in a browser (PROMISES.md §5).
         field("X-Content-Type-Options", "nosniff"),
         field("Content-Security-Policy", "sandbox"),
         field("X-Retention-Policy", record.keep.policy.word()),

@@ -1,7 +1,7 @@
 //! What happens to every request of this dialect, in this order (TUS.md §A12):
 //!
 //! 1. `/tus/` becomes `/tus`: clients write both, and not all of them follow a redirect
-//! 2. pages of strangers are kept off a node that asks nobody for credentials; a CORS preflight is answered
+//! 2. pages of strangers are kept off a node that asks for no credentials; a CORS preflight is answered
 //! 3. on `/tus`, `X-HTTP-Method-Override` becomes the method (T-OVR-1, T-OVR-2)
 //! 4. the router: 404 for a path, 405 for a method that does not exist; below `/api` a path that does not exist asks for a
 //!    credential too

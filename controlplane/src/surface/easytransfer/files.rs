@@ -116,7 +116,8 @@ pub async fn cleanup(State(app): State<Service>, Extension(caller): Extension<Ca
     Ok(Json(json!({"status": "ok", "cleaned": cleaned})))
 }
 
-/// The listed entry an id names. Partials and unfinished finals are nobody's files (T-CON-11); another's is as unknown.
+/// The listed entry an id names. Partials and unfinished finals are no files (T-CON-11); another user's file is as
+/// unknown.
 pub fn find(node: &Node, caller: &Caller, id: &str) -> Result<Box<Entry>, Refused> {
     match node.look(SurfaceId::EasyTransfer, id.parse::<ObjectId>().map_err(|_| Refused::unknown())?) {
         Look::There(entry) if entry.record.is_listed() && caller.sees(&entry.record) => Ok(entry),

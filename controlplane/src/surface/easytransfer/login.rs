@@ -239,7 +239,7 @@ pub async fn logout(
     let people = app.known_people()?;
     let mut has_ended = false;
     for session in &presented.sessions {
-        // What is no session ends none: grants stay, and nobody empties caches with made-up tokens.
+        // What is no session ends none: grants stay, and no client empties caches with made-up tokens.
         if caller.signed_in().is_some() && people.session(session).await?.is_some() {
             people.sign_out(session).await?;
             has_ended = true;
@@ -262,15 +262,15 @@ async fn sign_in(people: &People, profile: &Profile) -> Result<NewSession, Respo
         }
         Err(error @ PeopleError::Inactive) => Err(failed(403, &error.to_string())),
         Err(error) => {
-            tracing::error!(%error, "sign somebody in");
-            Err(failed(503, "Nobody can be signed in now. Try again in a moment."))
+            tracing::error!(%error, "sign a person in");
+            Err(failed(503, "Signing in is not possible now. Try again in a moment."))
         }
     }
 }
 
 impl Service {
     fn login(&self) -> Result<&Login, Refused> {
-        self.login.as_deref().ok_or_else(|| Refused::new(501, "nobody needs to sign in on this server"))
+        self.login.as_deref().ok_or_else(|| Refused::new(501, "this server has no login: use a token"))
     }
 }
 

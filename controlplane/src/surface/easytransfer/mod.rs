@@ -2,10 +2,10 @@
 //!
 //! * [`entry`] what happens to every request: CORS, effective method, the gate, the fields every reply has
 //! * [`tus`] uploads · [`files`] listing and deleting · [`download`] getting them back
-//! * [`facts`] what the server tells about itself, [`live`] as it changes, [`probes`] to whoever runs it · [`auth`]
+//! * [`facts`] what the server tells about itself, [`live`] as it changes, [`probes`] to the operator · [`auth`]
 //!   credentials · [`admin`] reload
 //! * [`openapi`] the description of all of it
-//! * [`strangers`] web pages on a node that asks nobody for credentials
+//! * [`strangers`] web pages on a node that asks for no credentials
 //! * [`shape`] the JSON both client generations can read
 //!
 //! Must stay true: authority is decided in [`entry`] and nowhere else; a route that is in CONTRACT.md §8 and not built
@@ -138,7 +138,7 @@ async fn unbuilt() -> Response {
     Refused::new(501, "not available on this server").into_response()
 }
 
-/// Below `/api` whoever has no right does not learn which paths there are (CONTRACT.md §1.3).
+/// Below `/api` a caller without a right does not learn which paths there are (CONTRACT.md §1.3).
 async fn unknown(State(app): State<Service>, mut request: Request) -> Response {
     let is_api = request.uri().path().split('/').nth(1) == Some("api");
     if is_api && let Err(refused) = entry::admit(&app, &mut request).await {

@@ -1,4 +1,4 @@
-//! For whoever runs the node: does it live (`/livez`), may it get work (`/readyz`), what does it do (`/metrics`). The first
+//! For the operator: does it live (`/livez`), may it get work (`/readyz`), what does it do (`/metrics`). The first
 //! two are open, read memory only, and tell nothing but words of ours.
 
 use axum::extract::State;

@@ -31,7 +31,7 @@ pub fn download_rate(caller: &Caller) -> Option<Rate> {
 }
 
 impl Service {
-    /// What a person may use at this moment; somebody who is no more has no limits left to keep.
+    /// What a person may use at this moment; a person who no longer exists has no limits left to keep.
     pub async fn quota_of(&self, id: UserId, caller: &Caller) -> Result<Quota, Refused> {
         if let Some(person) = caller.signed_in().filter(|person| person.user.id == id) {
             return Ok(person.quota.clone());

@@ -10,7 +10,7 @@ use crate::surface::easytransfer::Service;
 use crate::surface::refusal::Refused;
 
 impl Service {
-    /// Somebody who is signed in; a static token passes the gate but is nobody: 401.
+    /// A person who is signed in; a static token passes the gate but is no person: 401.
     pub fn person<'c>(&self, caller: &'c Caller) -> Result<&'c Person, Refused> {
         self.known_people()?;
         caller.signed_in().ok_or_else(|| Refused::new(401, "this needs a session; sign in first"))
@@ -26,7 +26,7 @@ impl Service {
         Err(Refused::new(403, "only administrators may do this"))
     }
 
-    /// People, for whoever is signed in or may administer them.
+    /// People, for persons who are signed in or callers that may administer them.
     pub fn looked_at(&self, caller: &Caller) -> Result<&People, Refused> {
         if !caller.may_administer() {
             self.person(caller)?;
@@ -34,7 +34,7 @@ impl Service {
         self.known_people()
     }
 
-    /// People, for whoever: 404 on a node without any.
+    /// People, for any caller: 404 on a node without any.
     pub fn known_people(&self) -> Result<&People, Refused> {
         self.people.as_ref().ok_or_else(|| Refused::new(404, "this node has no users"))
     }

@@ -1,4 +1,4 @@
-//! Web pages of strangers, on a node that asks nobody for credentials (`auth.enabled: false`): a browser inside reaches it,
+//! Web pages of strangers, on a node that asks for no credentials (`auth.enabled: false`): a browser inside reaches it,
 //! so whatever page is open there could use it in its reader's place.
 //!
 //! Must stay true, on such a node: `*` in `cors.origins` stands for no page at all, only pages that are listed may read
@@ -47,7 +47,7 @@ fn check_host(config: &Config, meta: &Meta, headers: &HeaderMap) -> Result<(), R
     Err(Refused::new(421, told))
 }
 
-/// A number is nobody's to point elsewhere; a name is the node's when the operator or the standard says so.
+/// An address cannot be pointed elsewhere; a name is the node's when the operator or the standard says so.
 fn is_own(config: &Config, host: &str) -> bool {
     let number = host.trim_start_matches('[').trim_end_matches(']');
     let public = config.server.public_url.as_deref().and_then(|url| url.split_once("://")).map(|(_, rest)| rest);

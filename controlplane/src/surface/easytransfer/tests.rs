@@ -62,7 +62,7 @@ impl Node {
         node
     }
 
-    /// Signs somebody in; tells their token and id.
+    /// Signs a person in; returns their token and id.
     async fn sign_in(&self, name: &str, is_admin: bool) -> (String, i64) {
         let profile = Profile { subject: name.into(), username: name.into(), is_admin, ..Profile::default() };
         let session = self.app.people.as_ref().unwrap().sign_in(&profile).await.unwrap();

@@ -1,7 +1,7 @@
 //! One file on its way in, whatever it came in: room for it, its content, its record (CONTRACT.md §4.1).
 //!
-//! Must stay true: nothing refers to the bytes before the record is durable, and nobody is told of a file before that; so a
-//! crash or a client that goes away leaves neither a record nor used space.
+//! Must stay true: nothing refers to the bytes before the record is durable, and no client is told of a file before
+//! that; so a crash or a client that goes away leaves neither a record nor used space.
 
 use etransfer_contract::ObjectId;
 use etransfer_contract::grant::Ticket;

@@ -80,7 +80,7 @@ pub async fn remove(app: &Service, user: &str, goes: impl Fn(&Entry) -> bool) ->
     Ok(gone.len())
 }
 
-/// Nobody downloaded it, or uploaded it, within so many days (CONTRACT.md §4.5).
+/// It was neither downloaded nor uploaded within `days` days (CONTRACT.md §4.5).
 pub fn is_expired(entry: &Entry, days: u64, now_ms: u64) -> bool {
     let last = Detail::of(&entry.record).last_download_ms.unwrap_or_else(|| file::uploaded_ms(&entry.record));
     let life = days.saturating_mul(DAY.as_millis() as u64);

@@ -79,7 +79,7 @@ fn content(context: &RequestContext<'_>, entry: &Entry, show: Show) -> Result<De
     Ok(Decision::grant(context.node(), Act::Serve(serve)))
 }
 
-/// What users uploaded is hostile to whoever opens it in a browser (PROMISES.md §5).
+/// What users uploaded is hostile to a person who opens it in a browser (PROMISES.md §5).
 fn fields(name: &str, show: Show) -> Vec<Field> {
     let field = |name: &str, value: String| (name.to_owned(), value);
     vec![

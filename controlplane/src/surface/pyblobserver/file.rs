@@ -73,7 +73,8 @@ pub fn find(node: &Node, name: &str) -> Option<Entry> {
     entry.record.is_complete().then_some(entry)
 }
 
-/// Draws a short name that nobody has, and that nobody else draws until the guard is dropped: a name is never given twice.
+/// Draws a short name that is free, and that no other request draws until the guard is dropped: a name is never given
+/// twice.
 pub async fn draw_place(node: &Node, length: usize) -> (String, KeyGuard<'_>) {
     loop {
         let place = short::draw(length);

@@ -6,8 +6,8 @@
 //! * [`download`] `/s/{file_id}` · [`list`], [`delete`]
 //! * [`file`] a file as it is kept and told · [`downloads`] counting · [`room`] limits · [`upkeep`] what happens by itself
 //!
-//! Must stay true: authority is decided in [`context`] for every request anew, outcomes of steps included; no name that a
-//! client chose is part of a path; content never passes through here.
+//! Must stay true: authority is decided in [`context`] for every request again, outcomes of steps included; no name
+//! that a client chose is part of a path; content never passes through here.
 
 mod arrival;
 mod context;

@@ -35,8 +35,9 @@ impl Default for Limiter {
 }
 
 impl Limiter {
-    /// Counts one request. `Err`: this address has made `max` already, and may ask again in so many seconds. Nobody is
-    /// counted when `max` is 0, nor without an address (then no data plane asks, but somebody on the socket).
+    /// Counts one request. `Err`: this address has made `max` already, and may ask again after this many seconds.
+    /// Nothing is counted when `max` is 0, nor without an address (then no data plane asks, but the operator on the
+    /// socket).
     pub fn admit(&self, client: Option<IpAddr>, max: u64) -> Result<(), u64> {
         let Some(client) = client.filter(|_| max > 0) else { return Ok(()) };
         self.with(client, |minute| match minute.wait_s(max) {

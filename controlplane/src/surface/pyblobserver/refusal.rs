@@ -19,7 +19,7 @@ use crate::catalogue::principal::{Crowded, RETRY_CROWDED_S};
 pub enum Refusal {
     /// No bearer token (CONTRACT.md §2.1).
     NotAuthenticated,
-    /// A token nobody has.
+    /// An unknown token.
     InvalidToken,
     /// The id is not in the list, or the token is another user's (CONTRACT.md §3.1, §3.2).
     UserNotAllowed,
@@ -29,11 +29,11 @@ pub enum Refusal {
     NoRoute(NoRoute),
     /// Not on this path.
     Method(&'static [Method]),
-    /// Asked too often: again in so many seconds (CONTRACT.md §2.4).
+    /// Asked too often: retry after this many seconds (CONTRACT.md §2.4).
     TooMany(u64),
     /// As many files or uploads as a user may have.
     Crowded(Crowded),
-    /// No such file, for whoever may see any (CONTRACT.md §4.2).
+    /// No such file, for callers that may see any (CONTRACT.md §4.2).
     FileNotFound,
     /// No such file of the caller's (CONTRACT.md §4.4).
     FileNotYours,

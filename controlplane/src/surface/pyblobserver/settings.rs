@@ -16,7 +16,7 @@ use crate::core::setting::{Expected, Secret, Setting};
 pub enum TokenBootstrap {
     /// An administrator of this node; the user itself once it has a token.
     Admin,
-    /// Whoever asks first; anybody may look, as at the original.
+    /// The first caller; any caller may look, as at the original.
     Open,
 }
 

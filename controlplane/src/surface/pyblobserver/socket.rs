@@ -5,8 +5,9 @@
 //!            └ wrong: 1008              └ over a limit: its refusal, and the content is read away ──► name ──► …
 //! ```
 //!
-//! Must stay true: the token is looked up anew for every message, and only its digest stands in the memo; each file counts as
-//! a request of its client; answers come in the order of the files, for nothing is read before the last one was answered.
+//! Must stay true: the token is looked up again for every message, and only its digest stands in the memo; each file
+//! counts as a request of its client; answers come in the order of the files, for nothing is read before the last one
+//! was answered.
 
 use etransfer_contract::step::{Close, CloseCode, Failure, Message, Outcome, StepReport, WebSocketStep, What};
 use serde::{Deserialize, Serialize};
@@ -28,7 +29,7 @@ const TEXT_BYTES_MAX: u16 = 8 * 1024;
 enum Due {
     /// The token.
     Token,
-    /// Something of a file, from whoever has the token with this digest.
+    /// Something of a file, from the holder of the token with this digest.
     File(Digest, Stage),
 }
 
@@ -80,7 +81,7 @@ fn greet(context: &RequestContext<'_>, told: &StepReport) -> Result<Decision, Re
     }
 }
 
-/// Whoever sends files.
+/// The sender of files.
 struct Sender<'a> {
     context: &'a RequestContext<'a>,
     token: Digest,

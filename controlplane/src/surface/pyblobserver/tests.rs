@@ -43,7 +43,7 @@ fn app() -> (Service, watch::Sender<bool>) {
     (Service::of(&app), stop)
 }
 
-/// A file, uploaded and perhaps downloaded so many days ago.
+/// A file, uploaded and perhaps downloaded this many days ago.
 async fn keep(node: &Node, user: &str, place: &str, uploaded: u64, downloaded: Option<u64>) {
     let before = |days: u64| node.clock.now_ms() - days * DAY_MS - 60_000;
     let mut record = file::record(node.new_id(), place.to_owned(), user, String::new(), before(uploaded));

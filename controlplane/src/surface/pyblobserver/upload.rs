@@ -5,9 +5,9 @@
 //!    └──► file part ──► reserve ──► Receive ──► record, durable ──► answer, or on to the next part of a batch
 //! ```
 //!
-//! Must stay true: nothing refers to the bytes before the record is durable, and nobody is told of a file before that; so a
-//! crash or a client that goes away leaves neither a record nor used space. What must hold between steps stands in the
-//! memo: a control plane that started anew goes on.
+//! Must stay true: nothing refers to the bytes before the record is durable, and no client is told of a file before
+//! that; so a crash or a client that goes away leaves neither a record nor used space. What must hold between steps
+//! stands in the memo: a restarted control plane goes on.
 
 use axum::Json;
 use axum::response::{IntoResponse, Response};
@@ -92,7 +92,7 @@ impl Walk<'_> {
         self.next_part(&Progress::default())
     }
 
-    /// Announced bytes of the body; 0 when nobody knows.
+    /// Announced bytes of the body; 0 when it is not known.
     fn body_bytes(&self) -> u64 {
         self.context.meta.body.length().unwrap_or(0)
     }

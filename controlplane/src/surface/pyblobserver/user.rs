@@ -1,8 +1,8 @@
 //! Users (CONTRACT.md §3): one small document each, `user/<hex of the id>`; what their files add up to is counted from
 //! the records.
 //!
-//! Must stay true: whoever changes a user's document, or takes a record of theirs away, holds the user's lock over the edit;
-//! a token leaves the server in clear once, in the answer to who may have it.
+//! Must stay true: a request that changes a user's document, or takes a record of theirs away, holds the user's lock
+//! over the edit; a token leaves the server in clear once, in the answer to who may have it.
 
 use axum::Json;
 use axum::response::{IntoResponse, Response};
@@ -24,7 +24,7 @@ use crate::surface::pyblobserver::settings::TokenBootstrap;
 use http::Uri;
 
 const HIDDEN: &str = "[hidden...]";
-/// Who acts where nobody is asked who they are.
+/// The actor where no credential is asked for.
 const ANYONE: &str = "anyone";
 
 /// What is kept about a user.
@@ -57,7 +57,7 @@ impl User {
         format!("user/{}", tokens::hex(user.as_bytes()))
     }
 
-    /// Nobody else changes what is kept of this user, or takes their records away, until the guard is dropped.
+    /// No other request changes what is kept of this user, or takes their records away, until the guard is dropped.
     pub async fn lock<'n>(node: &'n Node, user: &str) -> KeyGuard<'n> {
         node.locks.lock(SurfaceId::PyBlobServer, &Self::key(user)).await
     }
@@ -96,7 +96,7 @@ pub async fn show(context: &RequestContext<'_>, id: &str) -> Result<Response, Re
         TokenBootstrap::Open => true,
         TokenBootstrap::Admin => changes && context.settings().open_token_change,
     };
-    // Before anything is said about the id: else whoever asks learns which users there are.
+    // Before anything is said about the id: otherwise the caller learns which users there are.
     let who = if is_open { ANYONE.to_owned() } else { may_change(context, id).await? };
     if tokens::allowed(context.settings(), id).is_none() {
         return Err(Refusal::UserNotAllowed);

@@ -1,4 +1,4 @@
-//! What nobody goes on with (CONTRACT.md §7), looked for every `cleanup_interval_seconds`.
+//! Uploads that are not continued (CONTRACT.md §7), looked for every `cleanup_interval_seconds`.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -51,7 +51,7 @@ async fn once(app: &Service, config: &SecureFileTransfer) {
     let stale = waiting.iter().map(|entry| &entry.record).filter(|record| record.created_ms < before);
     let edit = stale.fold(Edit::default(), |edit, record| edit.delete(record.id));
     if let Err(error) = app.node.edit(edit).await {
-        tracing::error!(%error, "remove bytes that nobody asks for any more");
+        tracing::error!(%error, "remove bytes that are no longer asked for");
     }
 }
 

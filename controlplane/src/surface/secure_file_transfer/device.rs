@@ -66,7 +66,7 @@ impl Hashes {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).retain(|key, _| keys.contains(key));
         for secret in &secrets {
             if self.of(secret.expose(), passwords).await.is_err() {
-                // Whoever logs in makes it then.
+                // The next login makes it then.
                 return;
             }
         }

@@ -3,7 +3,7 @@
 //! * [`device`] who asks · [`filename`] for what · [`refusal`] every refusal, its status and its words
 //! * [`chunk`] what a chunk says about itself · [`upload`] a chunk's way in · [`build`] one object of all of them
 //! * [`name`] what a chunk does to a file, on [`content`]: which object holds which bytes · [`store`] where that is kept
-//! * [`status`], [`download`] what comes back · [`cleanup`] what nobody goes on with
+//! * [`status`], [`download`] what comes back · [`cleanup`] uploads that are not continued
 //!
 //! Must stay true: a request is authenticated before anything else of it is looked at; a device's files are found through
 //! its own id alone. What a request must know between two steps stands in their memo ([`Memo`]).

@@ -6,9 +6,9 @@
 //! ```
 //!
 //! Must stay true: the file changes in one step, from one whole content to another; what a chunk's place was planned on may
-//! have changed when its bytes are there, so [`Name::judge`] decides anew and never trusts a plan. What was decided is a
-//! [`Step`], which is written down: [`Name::take`] carries steps out that any earlier release decided, and refuses none of them
-//! for a bound.
+//! have changed when its bytes are there, so [`Name::judge`] decides again and never trusts a plan. What was decided is
+//! a [`Step`], which is written down: [`Name::take`] carries steps out that any earlier release decided, and refuses
+//! none of them for a bound.
 
 use std::collections::BTreeSet;
 
@@ -47,7 +47,7 @@ pub struct File {
     pub version: ObjectId,
     /// Unix milliseconds.
     pub modified_ms: u64,
-    /// What an upload left that nobody finished (CONTRACT.md §7).
+    /// What an unfinished upload left (CONTRACT.md §7).
     #[serde(default)]
     pub is_partial: bool,
 }
@@ -85,11 +85,11 @@ pub struct Arrived {
     pub object: ObjectId,
     /// Where they went.
     pub place: Place,
-    /// Whether they are what was there before, as far as both reach; `None`: nobody looked.
+    /// Whether they are what was there before, as far as both reach; `None`: they were not compared.
     pub is_same: Option<bool>,
     /// Unix milliseconds.
     pub now_ms: u64,
-    /// Two names nobody has yet: for the next base and for the next version.
+    /// Two new names: for the next base and for the next version.
     pub fresh: [ObjectId; 2],
 }
 

@@ -28,7 +28,7 @@ table! {
     hot cleanup_interval_seconds: u64 = 3600, ["CLEANUP_INTERVAL_SECONDS"];
     /// When an upload without a chunk has gone stale.
     hot stale_upload_timeout_seconds: u64 = 86_400, ["STALE_UPLOAD_TIMEOUT_SECONDS"];
-    /// How long `.partial` files are kept; 0 = for ever.
+    /// How long `.partial` files are kept; 0 = forever.
     hot partial_retention_seconds: u64 = 604_800, [];
 }
 
@@ -94,7 +94,7 @@ pub struct Device {
 /// What a device proves itself with.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum DeviceSecret {
-    /// `secret`: the password itself; whoever keeps it longer than reading takes hashes it.
+    /// `secret`: the password itself; code that keeps it beyond reading hashes it.
     Plain(Secret),
     /// `secret_hash`: its argon2id PHC string.
     Hash(Secret),

@@ -6,11 +6,11 @@
 //! /steps/{device}/{name}/{number}      what chunks changed since, in order
 //! ```
 //!
-//! A change that is no chunk's, or one step too many ([`steps_max`]), writes all of it anew and erases the steps.
+//! A change that is no chunk's, or one step too many ([`steps_max`]), writes all of it again and erases the steps.
 //!
 //! Must stay true: what is written, what is erased and the records of what it refers to change in one edit, so that a kill
-//! leaves either the steps or the document that has them; whoever changes a name holds its lock, so numbers have no gap. A
-//! name without steps is a document of earlier releases.
+//! leaves either the steps or the document that has them; a request that changes a name holds its lock, so numbers have
+//! no gap. A name without steps is a document of earlier releases.
 
 use std::collections::BTreeSet;
 use std::ops::Deref;
@@ -200,7 +200,8 @@ pub fn add(key: &str, before: &Kept, step: &Step) -> Result<Edit, Refusal> {
     Ok(edit.write(SURFACE, step_key(key, before.first + before.steps), written(step)))
 }
 
-/// Steps before all of a name is written anew: about as many as it has pieces, so that each chunk pays for a few of them.
+/// Steps before all of a name is written again: about as many as it has pieces, so that each chunk pays for a few of
+/// them.
 fn steps_max(name: &Name) -> u64 {
     name.pieces().clamp(STEPS_KEPT_MIN, STEPS_KEPT_MAX) as u64
 }

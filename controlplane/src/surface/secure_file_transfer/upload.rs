@@ -188,7 +188,7 @@ pub async fn data(
         _ => return Err(Refusal::Internal),
     };
     match failure {
-        // Somebody was faster: the bytes have not been read, and go aside.
+        // Another request was faster: the bytes have not been read, and go aside.
         Failure::Taken | Failure::Gone if !coming.is_second_try && coming.place != Place::Separate => {
             app.node.unreserve(ticket);
             receive(app, job, headers, coming.chunk, true)
@@ -253,7 +253,7 @@ pub(super) async fn accept(
     let after = store::read(app, &key)?;
     match &after.file {
         Some(file) if after.upload.is_none() && !file.is_built() && chunk.total.is_some() => {
-            // It is complete whatever comes of this: built now, it is ready when somebody downloads it.
+            // It is complete whatever comes of this: built now, it is ready when a client downloads it.
             build::begin(app, job, file, After::Status).or_else(|_later| Ok(status::of(&job.name, &after).into()))
         }
         Some(_) | None => Ok(status::of(&job.name, &after).into()),

@@ -178,7 +178,7 @@ impl Chunk<'_> {
             _ => return Err(Refusal::Internal),
         };
         match failure {
-            // Somebody was faster: the bytes have not been read, and go aside.
+            // Another request was faster: the bytes have not been read, and go aside.
             Failure::Taken if !coming.is_second_try && coming.place != Place::Separate => {
                 self.app.node.unreserve(ticket);
                 self.receive(self.meta.body.length(), true)

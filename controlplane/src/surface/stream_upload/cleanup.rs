@@ -1,4 +1,4 @@
-//! Uploads nobody goes on with, and what is remembered of finished and cancelled ones (CONTRACT.md §1).
+//! Uploads that are not continued, and what is remembered of finished and cancelled ones (CONTRACT.md §1).
 
 use std::time::Duration;
 

@@ -3,7 +3,7 @@
 //! * [`user`] who asks · [`head`] for which chunk · [`refusal`] every refusal, its status and its words
 //! * [`chunk`] a chunk's way in · [`build`] an asset of all of them · [`answer`] what is told
 //! * [`upload`] which chunks are there, and where · [`store`] where that is kept
-//! * [`asset`] what comes back · [`cleanup`] what nobody goes on with
+//! * [`asset`] what comes back · [`cleanup`] uploads that are not continued
 //!
 //! Must stay true: a request is authenticated before anything else of it is looked at; a user's uploads are found through
 //! their own key alone. What a request must know between two steps stands in their memo ([`Note`]).
@@ -209,7 +209,7 @@ impl RequestContext<'_> {
         }
     }
 
-    /// CONTRACT.md §5. An upload whose chunks are all there becomes an asset first: whoever asks has nothing left to
+    /// CONTRACT.md §5. An upload whose chunks are all there becomes an asset first: the client has nothing left to
     /// send.
     async fn status(&self, request: Request, id: &[&str]) -> Result<Decision, Refusal> {
         let told = match Told::from_request(request, self.app).await {

@@ -14,9 +14,9 @@ use crate::surface::refusal::Refused;
 pub enum Refusal {
     /// No token.
     NeedLogin,
-    /// A token nobody has.
+    /// An unknown token.
     InvalidToken,
-    /// Too many were wrong from there; again in so many seconds.
+    /// Too many were wrong from there; retry after this many seconds.
     TooMany(u64),
     /// As many files or uploads as a user may have.
     Crowded(Crowded),

@@ -7,8 +7,8 @@
 //! ```
 //!
 //! Must stay true: an upload's document, its pages and the records of what they refer to change in one edit, so that a kill
-//! leaves all of a chunk or nothing; whoever changes an upload holds its lock. A base is one upload's alone, so nobody finds
-//! pages of an earlier upload of the same id.
+//! leaves all of a chunk or nothing; a request that changes an upload holds its lock. A base is one upload's alone, so
+//! no request finds pages of an earlier upload of the same id.
 
 use etransfer_contract::ObjectId;
 use etransfer_contract::grant::Ticket;
@@ -62,7 +62,7 @@ pub struct Digests {
 }
 
 impl State {
-    /// Nobody went on with it for so long that it counts as gone.
+    /// It was not continued for so long that it counts as gone.
     pub fn is_over(&self, settings: &StreamUpload, now_ms: u64) -> bool {
         let (since_ms, seconds) = match self {
             Self::Open(upload) => (upload.last_ms, settings.upload_ttl_seconds),
@@ -108,7 +108,7 @@ fn page_key(upload: &Upload, number: u64) -> String {
     format!("{}{number:016x}", pages_of(upload))
 }
 
-/// Reads the page of a chunk. Whoever changes the upload after it has held its lock since before it was read.
+/// Reads the page of a chunk. A request that changes the upload after it has held its lock since before it was read.
 pub fn read_page(node: &Node, upload: &mut Upload, index: u64) -> Result<(), Refusal> {
     let number = upload::page_of(index);
     if let Some(text) = node.doc(SURFACE, &page_key(upload, number)) {
@@ -117,7 +117,7 @@ pub fn read_page(node: &Node, upload: &mut Upload, index: u64) -> Result<(), Ref
     Ok(())
 }
 
-/// Reads all pages. Whoever does holds the lock of the upload since before it was read.
+/// Reads all pages. The caller holds the lock of the upload since before it was read.
 pub fn read_pages(node: &Node, upload: &mut Upload) -> Result<(), Refusal> {
     for (key, text) in node.docs_under(SURFACE, &pages_of(upload)) {
         upload.add_page(number_of(&key)?, parse_page(&text)?);
@@ -228,7 +228,7 @@ pub fn digests(entry: &Entry) -> Digests {
     serde_json::from_value(entry.record.detail.clone()).unwrap_or_default()
 }
 
-/// Promises room for bytes that go into `object`: so many, or up to `most` when their number is not known.
+/// Promises room for bytes that go into `object`: their number, or up to `most` when their number is not known.
 pub fn reserve(
     app: &Service,
     user: &User,

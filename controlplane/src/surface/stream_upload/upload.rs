@@ -7,8 +7,8 @@
 //! index needs its page alone; what is asked of all chunks needs all pages, and says so.
 //!
 //! Must stay true: no byte of an object is ever overwritten; what a chunk's place was planned on may have changed when its
-//! bytes are there, so [`Upload::accept`] decides anew. An upload that was written down before there were pages has all of
-//! them at once.
+//! bytes are there, so [`Upload::accept`] decides again. An upload that was written down before there were pages has
+//! all of them at once.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -173,7 +173,7 @@ pub struct Arrived {
     pub object: ObjectId,
     /// Where they went.
     pub place: Place,
-    /// A name nobody has yet: the next version.
+    /// A new name: the next version.
     pub version: ObjectId,
     /// Unix milliseconds.
     pub now_ms: u64,

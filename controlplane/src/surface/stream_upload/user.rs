@@ -1,4 +1,4 @@
-//! Who uploads (CONTRACT.md §2): whoever has a token of this surface, or one the server knows.
+//! Who uploads (CONTRACT.md §2): a client with a token of this dialect, or with one the server knows.
 //!
 //! Must stay true: the first place that holds a token decides; a cookie alone lets no page of a foreign origin change a thing.
 
@@ -16,7 +16,7 @@ use crate::surface::cross_origin::CrossOrigin;
 use crate::surface::stream_upload::Service;
 use crate::surface::stream_upload::settings::StreamUpload;
 
-/// Somebody with a token.
+/// A client with a token.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct User {
     /// In keys and in the audit log; without a slash.
@@ -113,7 +113,7 @@ async fn known(app: &Service, token: &str) -> Result<User, Refusal> {
                 quota: person.quota.max_storage_size,
             }),
             Identity::Token { .. } => Ok(User::named(format!("token:{}", escaped(caller.who.as_str())), None)),
-            // An open node asks nobody; this surface does.
+            // An open node asks for no credential; this dialect does.
             Identity::Open => Err(Refusal::InvalidToken),
         },
         Err(Denied::Unauthorized) => Err(Refusal::InvalidToken),

@@ -17,7 +17,7 @@ use crate::core::SurfaceId;
 use dirty_set::Batch;
 use server::{Server, until};
 
-/// One attempt, with room for a loaded machine; nobody waits without an end.
+/// One attempt, with room for a loaded machine; no caller waits without an end.
 const LIMIT: Duration = Duration::from_secs(10);
 
 /// A node's part of a server.
@@ -100,7 +100,7 @@ fn p15_empty_again_everything_acknowledged_is_written_again() {
             place.server.kill();
             place.server.run();
         }
-        // Nobody writes: the catalogue looks after itself.
+        // No caller writes: the catalogue looks after itself.
         let key = format!("HLEN {}", place.key("records"));
         until("it is all there again", || (place.server.ask::<usize>(&key) == 9).then_some(()));
         recover(&opened);
@@ -320,7 +320,7 @@ fn p22_what_stops_the_start_is_named_and_the_password_never() {
         (format!("redis://:{CANARY}@{free}/0"), format!("{free}: Connection refused")),
         (format!("unix:///nowhere/redis.sock?pass={CANARY}"), "/nowhere/redis.sock".into()),
         (format!("{socket}?pass={CANARY}"), "refuses the user or password".into()),
-        (format!("{socket}?user=somebody&pass={CANARY}"), "refuses the user or password".into()),
+        (format!("{socket}?user=another&pass={CANARY}"), "refuses the user or password".into()),
         (socket.clone(), "wants a password".into()),
         (format!("{socket}?pass=right&db=999"), "database".into()),
         (format!("rediss://:{CANARY}@localhost/0"), "TLS".into()),

@@ -7,7 +7,7 @@ const PHC: &str = "$argon2id$v=19$m=19456,t=2,p=1$c29tZXNhbHRzb21lc2FsdA$CTFhFdX
 /// The lines of the refusal of `surfaces: {<yaml>}`.
 fn refused(yaml: &str) -> Vec<String> {
     let file = parse_yaml(&format!("server: {{port: 8765}}\nsurfaces: {{{yaml}}}")).unwrap();
-    // All are there: a surface that nobody names has no faults.
+    // All are there: a dialect that is not named has no faults.
     let all = ["SECURE_FILE_TRANSFER", "CLOUDBACKEND", "STREAM_UPLOAD", "PYBLOBSERVER"];
     let environment = all.map(|name| (format!("SURFACES__{name}"), "{}".to_owned())).into();
     match from_layers(Layers { file: Some(("test.yaml".into(), file)), environment, ..Layers::all() }) {

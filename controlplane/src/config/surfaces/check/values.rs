@@ -42,7 +42,7 @@ pub fn check_key(path: String, key: &Generated, report: &mut Report<'_>) {
     }
 }
 
-/// A token says who somebody is: two users cannot have the same one.
+/// A token identifies a user: two users cannot have the same one.
 pub fn check_holders<'h>(
     path: String,
     holders: impl Iterator<Item = (&'h Credential, &'h str)>,

@@ -1,4 +1,5 @@
-//! Numbers that are given out once, for ever: of accounts, files and shares. Document `next/<kind>` holds the next one.
+//! Numbers that are given out once and never again: of accounts, files and shares. Document `next/<kind>` holds the
+//! next one.
 //!
 //! Must stay true: a number is given out and written down in one edit under the counter's lock, so none comes twice, also
 //! when its bearer is gone.
@@ -7,7 +8,7 @@ use crate::core::SurfaceId;
 use crate::node::key_locks::KeyGuard;
 use crate::node::{Edit, Node};
 
-/// A counter nobody else counts with until it is dropped; keep it until the edit is answered.
+/// A counter that no other request counts with until it is dropped; keep it until the edit is answered.
 pub struct Counter<'n> {
     key: String,
     next: u64,

@@ -43,12 +43,12 @@ impl Default for Failures {
 #[derive(Debug)]
 struct Count {
     failures: u64,
-    /// Nobody gets through before; also keeps the entry.
+    /// No request gets through before; also keeps the entry.
     until: Instant,
 }
 
 impl Failures {
-    /// `Err`: too many; again in so many seconds. Counts nothing.
+    /// `Err`: too many; retry after this many seconds. Counts nothing.
     pub fn check(&self, whose: &Whose, limit: Limit) -> Result<(), u64> {
         let counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let now = Instant::now();

@@ -35,7 +35,7 @@ pub enum Refusal {
     NotFound,
     /// The method is none here; those there are.
     Method(Method, &'static str),
-    /// A body of a type nobody reads here.
+    /// A body of a type that is not read here.
     MediaType(String),
     /// A body that is not what it says it is, and why.
     Json(String),
@@ -44,9 +44,9 @@ pub enum Refusal {
     /// Members that do not fit, each with its texts.
     Fields(Map<String, Value>),
     // Accounts (CONTRACT.md §A3).
-    /// Nobody, or not their password.
+    /// No such account, or not its password.
     WrongLogin,
-    /// Failed logins, or tries of anything else; again in so many seconds.
+    /// Failed logins, or tries of anything else; retry after this many seconds.
     TooManyLogins(u64),
     /// `refresh` is missing.
     NoRefreshToken,
@@ -58,7 +58,7 @@ pub enum Refusal {
     UnfitPassword,
     /// `email` is missing.
     NoEmail,
-    /// Somebody else's.
+    /// Another account's.
     EmailTaken,
     /// Not an address.
     UnfitEmail,

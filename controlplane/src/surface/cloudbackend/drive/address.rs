@@ -72,7 +72,7 @@ impl Address {
 }
 
 /// Host without port, and path with what follows it, of a URL or of what begins with a host. A host with a user in front of
-/// it is nobody's here, so it is left whole.
+/// it is no prefix here, so it is left whole.
 fn split(url: &str) -> (String, String) {
     let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
     let (authority, path) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));

@@ -1,4 +1,4 @@
-//! `POST /file/{id}/delete/` (CONTRACT.md §A4): the records go at once, their objects when nobody misses them for a
+//! `POST /file/{id}/delete/` (CONTRACT.md §A4): the records go at once, their objects when they are not missed for a
 //! while (CONTRACT.md §B8).
 
 use std::collections::BTreeSet;

@@ -29,7 +29,7 @@ pub enum Fault {
     NoInteger,
     /// It is no URL.
     NoUrl,
-    /// Nobody may have this path, or not for this.
+    /// No item may have this path, or not for this.
     NoPath,
     /// No folder may be called so.
     NoFolderName,

@@ -1,8 +1,8 @@
 //! Objects of the bucket while files become them, or cease to be: an object knows the files that are it (CONTRACT.md
 //! §B8).
 //!
-//! Must stay true: an object and the files that are it change in one edit, under the object's lock. Whoever also holds a
-//! drive took that first; several objects are taken in the order of their keys.
+//! Must stay true: an object and the files that are it change in one edit, under the object's lock. A request that also
+//! holds a drive took that first; several objects are taken in the order of their keys.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,7 +14,7 @@ use crate::node::{Edit, Node};
 use crate::surface::cloudbackend::oss::key::Key;
 use crate::surface::cloudbackend::oss::objects::{self, Object};
 
-/// Objects nobody else changes until this is dropped. Those that are not there are held too.
+/// Objects that no other request changes until this is dropped. Those that are not there are held too.
 pub struct Held<'n> {
     _alone: Vec<KeyGuard<'n>>,
     objects: BTreeMap<Key, Object>,

@@ -13,7 +13,7 @@ use crate::surface::cloudbackend::oss::key::Key;
 /// The type that makes a record a folder.
 pub const FOLDER: &str = "folder";
 
-/// A file or a folder of somebody's.
+/// A file or a folder of an account.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Item {
     /// Unique over all users; stands in the key of its document.

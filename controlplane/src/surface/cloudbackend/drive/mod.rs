@@ -81,7 +81,7 @@ pub async fn remove_all(node: &Node, user: u64) -> Result<(), WriteError> {
     delete::erase(node, drive, &drive.items()).await.map(drop)
 }
 
-/// What an account may store, and nobody else of it meanwhile.
+/// What an account may store; no other request of it stores meanwhile.
 pub struct Room<'n> {
     /// Bytes beside those of its files.
     pub bytes: u64,

@@ -16,7 +16,7 @@ pub struct FolderPath(String);
 /// Why a text is no path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NoPath {
-    /// A segment nobody may have.
+    /// A forbidden segment.
     Invalid,
     /// More than [`CHARS_MAX`] characters.
     TooLong,

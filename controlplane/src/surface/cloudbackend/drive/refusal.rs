@@ -15,7 +15,7 @@ pub enum Refusal {
     ChangedFields(Vec<Faulty>),
     /// There is no such file, any more or ever.
     NoFile(Doing),
-    /// It is somebody else's.
+    /// It is another account's.
     NotYours(Doing),
     /// `folder_name` is missing.
     NoFolderName,
@@ -31,7 +31,7 @@ pub enum Refusal {
     NoSpace,
     /// What was uploaded is more than the account may have.
     NoSpaceAfterUpload,
-    /// An upload id nobody has.
+    /// An unknown upload id.
     NoUploadId,
     /// Another user's.
     ForeignUploadId,

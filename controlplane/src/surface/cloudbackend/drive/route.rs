@@ -72,7 +72,7 @@ impl Route {
         }
     }
 
-    /// Whoever has a share's code may download without an account.
+    /// A client with a share's code may download without an account.
     pub fn is_open(&self) -> bool {
         matches!(self, Self::Download(_))
     }

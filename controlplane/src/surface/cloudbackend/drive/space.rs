@@ -24,7 +24,7 @@ pub fn info(context: &RequestContext<'_>) -> Result<Response, api::Refusal> {
     Ok(told(StatusCode::OK, body))
 }
 
-/// Adds all files up anew.
+/// Adds all files up again.
 pub async fn recalculate(context: &RequestContext<'_>) -> Result<Response, api::Refusal> {
     let account = context.account()?;
     let drive = Drive::of(context.node(), account.id);

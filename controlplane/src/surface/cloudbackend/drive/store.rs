@@ -5,8 +5,8 @@
 //! u/<user>          bytes of all its files   s/…        what is about to be uploaded (declared)
 //! ```
 //!
-//! Must stay true: whoever changes one of them holds the drive over the edit, and changes the bytes in the same edit as the
-//! items (CONTRACT.md §A8).
+//! Must stay true: a request that changes one of them holds the drive over the edit, and changes the bytes in the same
+//! edit as the items (CONTRACT.md §A8).
 
 use super::item::Item;
 use crate::core::SurfaceId;
@@ -30,7 +30,7 @@ impl<'n> Drive<'n> {
         Self { node, user }
     }
 
-    /// Nobody else changes it until the guard is dropped.
+    /// No other request changes it until the guard is dropped.
     pub async fn lock(&self) -> KeyGuard<'n> {
         self.node.locks.lock(SURFACE, &self.used_key()).await
     }
@@ -59,7 +59,7 @@ impl<'n> Drive<'n> {
         })
     }
 
-    /// Adds an item to an edit, or writes it anew.
+    /// Adds an item to an edit, or replaces it.
     pub fn put(&self, edit: Edit, item: &Item) -> Edit {
         let text = serde_json::to_vec(item).expect("an item has only string keys");
         let owner = self.user.to_string();

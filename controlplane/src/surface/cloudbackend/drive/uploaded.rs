@@ -4,8 +4,8 @@
 //! drive held ──► members read ──► objects held ──► theirs? there? ──► quota ──► one durable edit
 //! ```
 //!
-//! Must stay true: nobody registers an object that is neither below their prefix nor shared with them; what all files of an
-//! account are together never passes its quota, however many calls there are at once.
+//! Must stay true: no account registers an object that is neither below its prefix nor shared with it; what all files
+//! of an account are together never passes its quota, however many calls there are at once.
 
 use std::collections::BTreeSet;
 
@@ -200,7 +200,7 @@ fn item(
     Ok(Item { id, name: wanted.name, path: wanted.path, created_ms: context.now_ms(), content })
 }
 
-/// What the account has no room for, and nobody else needs, goes.
+/// What the account has no room for, and no other account needs, is deleted.
 async fn discard(context: &RequestContext<'_>, account: &Account, held: &Held<'_>) -> Result<(), api::Refusal> {
     let objects = held.unused(&account.prefix());
     context.node().edit(objects.iter().fold(Edit::default(), |edit, id| edit.delete(*id))).await?;

@@ -3,13 +3,13 @@
 /// Letters and digits, none of which needs to be escaped anywhere.
 const LETTERS: &[u8; 62] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
 
-/// Whether somebody may choose it.
+/// Whether an account may choose it.
 pub fn is_fit(text: &str, chars_max: usize) -> bool {
     let is_visible = |letter: char| !letter.is_whitespace() && !letter.is_control();
     (1..=chars_max).contains(&text.chars().count()) && text.chars().all(is_visible)
 }
 
-/// A code nobody guesses: each letter as likely as any other.
+/// A code that cannot be guessed: each letter as likely as any other.
 pub fn draw(chars: usize) -> String {
     let mut code = String::with_capacity(chars);
     while code.len() < chars {

@@ -21,7 +21,7 @@ use crate::surface::password::Purpose;
 
 /// Numbers shares.
 const COUNTER: &str = "drop";
-/// Drawing a code that somebody has is as good as impossible, at the usual length.
+/// Drawing a code that is taken is as good as impossible, at the usual length.
 const DRAWS_MAX: usize = 8;
 const PASSWORD_CHARS_MAX: usize = 255;
 const DAY_MS: u64 = 86_400_000;

@@ -1,4 +1,4 @@
-//! Shares (CONTRACT.md §A6): files of somebody's, for whoever has the code.
+//! Shares (CONTRACT.md §A6): files of an account, for any client that has the code.
 //!
 //! * [`route`] which call · [`refusal`] what is refused, with its words
 //! * [`share`] a share as it is kept and told, and who had it · [`code`] what it is found by

@@ -42,7 +42,7 @@ pub async fn delete(context: &RequestContext<'_>, id: u64) -> Result<Response, a
     Ok(told(StatusCode::OK, json!({"message": context.say(Text::ShareDeleted)})))
 }
 
-/// Ends a share; `false`: somebody else did.
+/// Ends a share; `false`: another request did.
 pub async fn end(node: &Node, share: &Share) -> Result<bool, WriteError> {
     let _code = Share::lock_code(node, &share.code).await;
     let _alone = Share::lock(node, share.id).await;

@@ -10,7 +10,7 @@ use crate::surface::cloudbackend::settings::Language;
 pub enum Refusal {
     /// `files` is missing, empty or no array.
     NoFiles,
-    /// One of them is not there, or somebody else's.
+    /// One of them is not there, or another account's.
     ForeignFiles,
     /// More than a share may have.
     TooManyFiles,
@@ -28,7 +28,7 @@ pub enum Refusal {
     UnfitPassword,
     /// `code` is missing.
     NoCode,
-    /// Wrong codes or passwords; again in so many seconds.
+    /// Wrong codes or passwords; retry after this many seconds.
     TooMany(u64),
     /// No share has the code, or this number.
     Unknown,
@@ -44,7 +44,7 @@ pub enum Refusal {
     NotInShare,
     /// Nothing to delete.
     NothingToDelete,
-    /// Somebody else's.
+    /// Another account's.
     NotYours,
 }
 

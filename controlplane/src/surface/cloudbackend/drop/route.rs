@@ -44,7 +44,7 @@ impl Route {
         }
     }
 
-    /// Whoever has a code may have what it is for.
+    /// A client with a code may have what it is for.
     pub fn is_open(&self) -> bool {
         matches!(self, Self::Get)
     }

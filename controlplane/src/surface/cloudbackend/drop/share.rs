@@ -3,7 +3,7 @@
 //! ```text
 //! d/<user>/<share>  a share                 e/<share>          whose it is
 //! c/<hex code>      the share that has it   w/<share>          hash of its password
-//! g/<subject>/<share>   somebody had it: may download its files, uncounted, until it ends
+//! g/<subject>/<share>   the subject had it: it may download its files, uncounted, until it ends
 //! ```
 //!
 //! Must stay true: who changes a share holds its lock, who changes whose a code is holds the code's, taken first. A code
@@ -23,7 +23,7 @@ use crate::surface::cloudbackend::api::counter::{hex, number, part};
 const SURFACE: SurfaceId = SurfaceId::CloudBackend;
 const GRANTS: &str = "g/";
 
-/// Files of somebody's that whoever has the code may have.
+/// Files of an account that any client with the code may have.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Share {
     /// Given out once; stands in the key of its document.
@@ -57,17 +57,17 @@ pub struct Share {
 pub enum Subject {
     /// An account.
     Account(u64),
-    /// Somebody without one.
+    /// A client without one.
     Address(IpAddr),
 }
 
 impl Share {
-    /// Nobody else changes the share until the guard is dropped.
+    /// No other request changes the share until the guard is dropped.
     pub async fn lock(node: &Node, id: u64) -> KeyGuard<'_> {
         node.locks.lock(SURFACE, &owner_key(id)).await
     }
 
-    /// Nobody else gives this code to a share, or takes it away, until the guard is dropped.
+    /// No other request gives this code to a share, or takes it away, until the guard is dropped.
     pub async fn lock_code<'n>(node: &'n Node, code: &str) -> KeyGuard<'n> {
         node.locks.lock(SURFACE, &code_key(code)).await
     }

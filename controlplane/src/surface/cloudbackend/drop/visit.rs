@@ -1,4 +1,4 @@
-//! Whoever comes with a code (CONTRACT.md §A6): `POST /drop/get-drop/`, and downloads of what is in a share.
+//! Clients that bring a code (CONTRACT.md §A6): `POST /drop/get-drop/`, and downloads of what is in a share.
 //!
 //! Must stay true: the checks come in the order of CONTRACT.md §A6; a count is taken, and the grant given, in one edit
 //! under the share's lock, so no more get through than may.
@@ -34,7 +34,7 @@ pub async fn get(context: &RequestContext<'_>) -> Result<Response, api::Refusal>
     Ok(told(StatusCode::OK, body))
 }
 
-/// The share with `code`, by which whoever asks may download file `file`. Without a grant the access counts.
+/// The share with `code`, by which the client may download file `file`. Without a grant the access counts.
 pub async fn may_download(context: &RequestContext<'_>, code: &str, file: u64) -> Result<u64, api::Refusal> {
     let (share, subject) = enter(context, code).await?;
     let item = drive::record(context.node(), share.user, file).filter(|_| share.files.contains(&file));
@@ -93,7 +93,7 @@ async fn count(context: &RequestContext<'_>, share: &Share, subject: Option<Subj
     Ok(share)
 }
 
-/// A code, and maybe a password, that somebody tries.
+/// A code, and maybe a password, that a client tries.
 struct Guess<'a> {
     context: &'a RequestContext<'a>,
     address: Option<Whose>,
@@ -136,7 +136,7 @@ impl<'a> Guess<'a> {
         }
     }
 
-    /// The code is one: nobody else's memory is filled with others.
+    /// The code is one: no memory is filled with others.
     fn count_both(&self) {
         self.count_address();
         self.context.app.shares.count(self.share.clone(), self.of_share);

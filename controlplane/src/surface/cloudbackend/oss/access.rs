@@ -1,4 +1,4 @@
-//! Who may do what to the bucket (CONTRACT.md §B5, §B6): whoever signed the request with the one key pair, everything;
+//! Who may do what to the bucket (CONTRACT.md §B5, §B6): a request signed with the one key pair, everything;
 //! anybody else, nothing. The bucket is private.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};

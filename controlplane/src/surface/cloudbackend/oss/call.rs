@@ -147,7 +147,7 @@ impl<'a> Call<'a> {
         Err(refusal)
     }
 
-    /// Who acts on an object, for the audit log: whose prefix it is in, else whoever has the key pair.
+    /// Who acts on an object, for the audit log: the account whose prefix it is in, else the holder of the key pair.
     pub fn who<'k>(&'k self, key: &'k Key) -> &'k str {
         key.owner().unwrap_or_else(|| self.key_pair().id)
     }

@@ -41,7 +41,7 @@ impl Key {
         percent::encode(&self.0, b"/")
     }
 
-    /// Name of the user whose prefix this is in; `None`: in nobody's.
+    /// Name of the user whose prefix this is in; `None`: it is in no prefix.
     pub fn owner(&self) -> Option<&str> {
         self.0.split_once('/').map(|(owner, _)| owner)
     }

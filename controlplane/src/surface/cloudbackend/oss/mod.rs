@@ -140,14 +140,14 @@ async fn delete(call: &Call<'_>) -> Result<Decision, Refusal> {
     Ok(StatusCode::NO_CONTENT.into_response().into())
 }
 
-/// Removes objects nobody needs any more. PROMISES.md P11: a clock that was stepped removes nothing.
+/// Removes objects that are no longer needed. PROMISES.md P11: a clock that was stepped removes nothing.
 pub async fn sweep(app: &Service) {
     if !app.node.clock.agrees() {
         return;
     }
     let removed = objects::remove_orphans(&app.node, app.node.config().surfaces.of::<CloudBackend>()).await;
     if removed > 0 {
-        tracing::info!(removed, "objects of the bucket that nobody needs any more are removed");
+        tracing::info!(removed, "removed objects of the bucket that are no longer needed");
     }
 }
 

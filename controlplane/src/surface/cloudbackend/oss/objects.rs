@@ -1,6 +1,6 @@
 //! The objects of the bucket in the catalogue: records of this surface whose key is `o/` and the object's.
 //!
-//! Must stay true: an object that a file of somebody's drive is, is neither replaced nor removed; of two requests to one
+//! Must stay true: an object that is a file of a drive is neither replaced nor removed; of two requests to one
 //! key, one is decided after the other.
 
 use crate::catalogue::Entry;
@@ -65,14 +65,14 @@ pub async fn remove_orphans(node: &Node, settings: &CloudBackend) -> usize {
     for entry in node.records_under(SurfaceId::CloudBackend, PREFIX) {
         let place = entry.record.key.clone();
         let _alone = node.locks.lock(SurfaceId::CloudBackend, &place).await;
-        // Somebody may have registered or replaced it meanwhile.
+        // It may have been registered or replaced meanwhile.
         let Some(object) = node.by_place(SurfaceId::CloudBackend, &place).and_then(read).filter(is_over) else {
             continue;
         };
         match node.edit(Edit::default().delete(object.entry.record.id)).await {
             Ok(()) => removed += 1,
             Err(error) => {
-                tracing::error!(%error, "remove an object nobody needs any more");
+                tracing::error!(%error, "remove an object that is no longer needed");
                 break;
             }
         }
@@ -84,7 +84,7 @@ fn read(entry: Entry) -> Option<Object> {
     match serde_json::from_value(entry.record.detail.clone()) {
         Ok(stored) => Some(Object { entry, stored }),
         Err(error) => {
-            tracing::error!(object = %entry.record.id, %error, "what is kept about an object can not be read");
+            tracing::error!(object = %entry.record.id, %error, "what is kept about an object cannot be read");
             None
         }
     }

@@ -35,7 +35,7 @@ impl Parameters {
 }
 
 fn decode(text: &str) -> Result<String, Refusal> {
-    const BROKEN: Refusal = Refusal::InvalidArgument("A query parameter can not be decoded.");
+    const BROKEN: Refusal = Refusal::InvalidArgument("A query parameter cannot be decoded.");
     percent::decode(&text.replace('+', " ")).map_err(|_undecodable| BROKEN)
 }
 

@@ -1,4 +1,4 @@
-//! The policy of a form (CONTRACT.md §B3, §B4): what whoever holds it may post, until when.
+//! The policy of a form (CONTRACT.md §B3, §B4): what its holder may post, until when.
 //!
 //! Must stay true: a policy is read only after its signature was found right; what is not understood is refused.
 

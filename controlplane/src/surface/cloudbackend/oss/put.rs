@@ -1,4 +1,4 @@
-//! PUT of an object (CONTRACT.md §B7): whoever signed the request writes what they like.
+//! PUT of an object (CONTRACT.md §B7): the signer of the request writes any key.
 
 use etransfer_contract::step::Outcome;
 use http::header::CONTENT_TYPE;

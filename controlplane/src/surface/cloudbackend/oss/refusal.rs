@@ -23,7 +23,7 @@ pub enum Refusal {
     /// Something is not as it has to be.
     #[error("{0}")]
     InvalidArgument(&'static str),
-    /// Nobody signed, or not for this.
+    /// Not signed, or not for this.
     #[error("{0}")]
     AccessDenied(&'static str),
     /// Not the key id of this bucket.
@@ -43,7 +43,7 @@ pub enum Refusal {
     /// Signed at another time.
     #[error("The difference between the request time and the current time is too large.")]
     TimeTooSkewed,
-    /// A policy that can not be read.
+    /// A policy that cannot be read.
     #[error("Invalid Policy: {0}")]
     InvalidPolicy(&'static str),
     /// Its time is over.
@@ -68,10 +68,10 @@ pub enum Refusal {
     #[error("This server has no space left.")]
     NoSpace,
     /// The key is taken, and may not be taken over.
-    #[error("The object you specified already exists and can not be overwritten.")]
+    #[error("The object you specified already exists and can not be overwritten.")] // word: ok
     AlreadyExists,
-    /// A file of somebody's drive is this object.
-    #[error("The object is in use and can not be deleted.")]
+    /// The object is a file of a drive.
+    #[error("The object is in use and cannot be deleted.")]
     Immutable,
     /// Not the content that was announced.
     #[error("The Content-MD5 you specified is not valid, or not that of the content.")]
@@ -97,14 +97,14 @@ pub enum Refusal {
     /// An operation of the provider that is not part of this one.
     #[error("A header, a parameter or a method you provided implies functionality that is not implemented.")]
     NotImplemented,
-    /// Too many requests from there were signed wrong; again in so many seconds.
+    /// Too many requests from there were signed wrong; retry after this many seconds.
     #[error("Too many requests from your address were not signed right; try again later.")]
     TooMany(u64),
     /// As many objects as the owner of the prefix may have.
     #[error(transparent)]
     Crowded(#[from] Crowded),
-    /// The node can not do it now.
-    #[error("The server can not do this now; try again.")]
+    /// The node cannot do it now.
+    #[error("The server cannot do this now; try again.")]
     Unavailable,
     /// The node failed; its log says how.
     #[error("We encountered an internal error. Please try again.")]

@@ -18,7 +18,7 @@ use crate::surface::cloudbackend::settings::CloudBackend;
 
 const SURFACE: SurfaceId = SurfaceId::CloudBackend;
 
-/// Somebody who may log in.
+/// A user who may log in.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Account {
     /// Given out once.
@@ -42,7 +42,7 @@ pub struct Account {
 }
 
 impl Account {
-    /// Nobody else changes the account until the guard is dropped.
+    /// No other request changes the account until the guard is dropped.
     pub async fn lock(node: &Node, id: u64) -> KeyGuard<'_> {
         node.locks.lock(SURFACE, &key(id)).await
     }
@@ -70,7 +70,7 @@ impl Account {
         docs.iter().filter_map(|(_, text)| serde_json::from_slice(text).ok()).collect()
     }
 
-    /// Whether somebody has this name, or had it.
+    /// Whether the name is taken, or was.
     pub fn is_name_taken(node: &Node, username: &str) -> bool {
         node.doc(SURFACE, &name_key(username)).is_some()
     }

@@ -42,7 +42,7 @@ pub async fn change(context: &RequestContext<'_>, id: u64) -> Result<Response, R
     })
 }
 
-/// `DELETE /user/{id}/`. In this order, so that one that was cut short is done again: nobody gets in any more; what the
+/// `DELETE /user/{id}/`. In this order, so that one that was cut short is done again: no login works any more; what the
 /// account had goes; it goes itself.
 pub async fn delete(context: &RequestContext<'_>, id: u64) -> Result<Response, Refusal> {
     check_admin(context)?;

@@ -1,5 +1,5 @@
 //! What the operator does to accounts of a running node (`et server user`): over the node's own socket, which only its owner
-//! can open, so nobody else is asked who they are.
+//! can open, so no other caller is asked for a credential.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -52,7 +52,7 @@ pub enum Command {
     List,
     /// Neither its password nor its tokens count any more.
     Disable(String),
-    /// They do again; it has to log in anew.
+    /// It may log in again, with a new session.
     Enable(String),
     /// Another password; every session ends.
     SetPassword {
@@ -85,10 +85,10 @@ pub struct Listed {
 /// The node did not do it.
 #[derive(Debug, thiserror::Error)]
 pub enum ConsoleError {
-    /// Nobody answers on the socket.
+    /// No node answers on the socket.
     #[error("no node runs on this storage directory; start it with `et server start`")]
     NotRunning,
-    /// Somebody else's program answers there; it is told nothing.
+    /// Another user's program answers there; it is told nothing.
     #[error("{0} is another user's socket, not the node's")]
     Foreign(PathBuf),
     /// The socket, or what came over it.

@@ -29,7 +29,7 @@ pub struct Guess<'a> {
 impl<'a> Guess<'a> {
     /// `Err`: there were too many.
     pub fn begin(context: &'a RequestContext<'a>, username: &'a str, password: &str) -> Result<Self, Refusal> {
-        // What nobody can be called is not remembered.
+        // Impossible names are not remembered.
         let name = fit::username(username).ok();
         let account = name.filter(|name| Account::by_name(context.node(), name).is_some());
         let guess = Self { context, name, account, credential: format!("{username}\n{password}") };
@@ -74,7 +74,8 @@ pub async fn login(context: &RequestContext<'_>) -> Result<Response, Refusal> {
     let is_right = guess.judge(password, phc.as_deref()).await?;
     let account = account.filter(|_| is_right).ok_or(Refusal::WrongLogin)?;
     let _alone = session::lock(node, account.id).await;
-    // Whoever changed the password or disabled the account meanwhile ended the sessions there were: no other comes after.
+    // A request that changed the password or disabled the account meanwhile ended the sessions there were: no other
+    // comes after.
     let is_still = Account::password(node, account.id) == phc;
     let account = Account::read(node, account.id).filter(|account| account.is_active && is_still);
     let account = account.ok_or(Refusal::WrongLogin)?;

@@ -75,7 +75,7 @@ pub async fn register(context: &RequestContext<'_>) -> Result<Response, Refusal>
     Ok(told(StatusCode::CREATED, body))
 }
 
-/// Adds the account, and what `also` adds to the edit. `Err`: somebody was faster.
+/// Adds the account, and what `also` adds to the edit. `Err`: another request was faster.
 pub async fn create(
     node: &Node,
     cloud: &CloudBackend,

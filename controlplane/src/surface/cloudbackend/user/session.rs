@@ -7,7 +7,7 @@
 //! ─────────────────────────────────────────────┼───────────────────────────────────────────────
 //! the refresh token that counts                │ a new pair takes its place
 //! one that was replaced a moment ago           │ the pair that replaced it, again (parallel tabs)
-//! an older one of this session                 │ the session ends: somebody has a copy
+//! an older one of this session                 │ the session ends: there is a copy of it
 //! one of a session that ended, or of no session│ nothing
 //! ```
 //!
@@ -75,7 +75,7 @@ enum Presented {
     Stale,
 }
 
-/// Nobody else changes the account's sessions until the guard is dropped.
+/// No other request changes the account's sessions until the guard is dropped.
 pub async fn lock(node: &Node, id: u64) -> KeyGuard<'_> {
     node.locks.lock(SURFACE, &prefix(id)).await
 }
@@ -259,7 +259,7 @@ mod tests {
         }
         assert_eq!(session.presented(&jti(&second), now + 2, 0), Presented::Stale, "0 = never");
         session.replace(cloud, 7, now + 50_000, REUSE_MS);
-        assert_eq!(session.pairs.len(), 2, "what nobody may present again is forgotten");
+        assert_eq!(session.pairs.len(), 2, "what may not be presented again is forgotten");
         assert_eq!(session.presented(&jti(&first), now + 50_000, REUSE_MS), Presented::Stale);
         (0..100).for_each(|_| drop(session.replace(cloud, 7, now + 50_000, REUSE_MS)));
         assert_eq!(session.pairs.len(), REPLACED_MAX + 1);

@@ -2,7 +2,7 @@
 //! looked up at every request.
 //!
 //! Must stay true: a token counts no longer than its session, so it ends with a logout, another password, and an account that
-//! is disabled, and stays ended when that is enabled again; one of a catalogue that is gone is nobody's.
+//! is disabled, and stays ended when that is enabled again; one of a catalogue that is gone is unknown.
 
 use serde::{Deserialize, Serialize};
 

@@ -107,8 +107,8 @@ fn shape(schema: &Value) -> String {
 /// The words of `x-access`, spelled out.
 fn who(access: &Value) -> &str {
     match access.as_str().unwrap_or_default() {
-        "credential" => "whoever has a credential",
-        "session" => "whoever is signed in",
+        "credential" => "any caller with a credential",
+        "session" => "any person who is signed in",
         "operator" => "tokens of the configuration, and administrators",
         "administrator" => "administrators",
         other => other,

@@ -85,7 +85,7 @@ async fn section_3_rules_1_to_5_download_once() {
     served(&node, &first, Span::new(0, 5), false).await;
     assert_eq!(node.ask("GET", &path, &[], "none").await.grant().cache_ms, 0, "rule 2: an abort consumes nothing");
     let head = node.ask("HEAD", &format!("/tus/{id}"), &[], "none").await.grant();
-    assert_eq!(head.cache_ms, 0, "nobody may hear 200 after rule 4");
+    assert_eq!(head.cache_ms, 0, "no client may get 200 after rule 4");
     let third = node.ask("GET", &path, &[], "none").await.grant();
     assert!(claim(&node, &third, Span::new(0, 5)).await);
     served(&node, &third, Span::new(0, 5), true).await;

@@ -80,7 +80,7 @@ async fn what_is_of_another_surface_is_told_only_when_all_are_asked_for() {
     assert_eq!((node.json("/api/storage").await["used"].as_u64(), node.app.node.used_by_nobody()), (Some(6), 0));
     assert_eq!((node.app.node.used_by(&hers), node.app.node.used_by(&members)), (3, 3));
     assert_eq!(node.app.node.used_by_all(), std::collections::HashMap::from([(ann_id, 3)]), "people only");
-    assert_eq!(node.app.node.sweep().0, 0, "what nobody continued is for its dialect to end");
+    assert_eq!(node.app.node.sweep().0, 0, "an upload that is not continued is for its dialect to end");
     node.tell(vec![Fact::Removed { object: ObjectId::from_bytes([3; 16]) }]).await;
     assert_eq!(node.json("/api/files?surfaces=all").await["total"], 3, "as is one without bytes");
 }

@@ -32,7 +32,7 @@ fn operations(document: &Value) -> impl Iterator<Item = (&str, &str, &Value)> {
     })
 }
 
-/// A path that exists in form: nobody and nothing has these names.
+/// A path that exists in form: no person and no object has these names.
 fn filled(path: &str) -> String {
     let id = if path.starts_with("/api/users") || path.starts_with("/api/groups") {
         "7"
@@ -93,19 +93,19 @@ async fn section_17_7_the_document_says_who_may() {
         // Afresh each time: one of the routes ends the session.
         let (person, _) = node.sign_in("bob", false).await;
         let (url, name) = (filled(path), method.to_uppercase());
-        let nobody = node.ask_as(&name, &url, &[], "none").await.status;
-        let somebody = node.ask_as(&name, &url, &[("x-session-token", person.as_str())], "none").await.status;
+        let stranger = node.ask_as(&name, &url, &[], "none").await.status;
+        let member = node.ask_as(&name, &url, &[("x-session-token", person.as_str())], "none").await.status;
         let token = node.ask(&name, &url, &[], "none").await.status;
         let access = operation["x-access"].as_str().unwrap();
         let expected = match access {
-            "anyone" => nobody != 401,
-            "credential" => nobody == 401 && token != 401 && somebody != 401 && somebody != 403,
-            "session" => nobody == 401 && token == 401 && somebody == 200,
-            "operator" => nobody == 401 && token != 401 && token != 403 && somebody == 403,
-            "administrator" => nobody == 401 && token == 401 && somebody == 403,
+            "anyone" => stranger != 401,
+            "credential" => stranger == 401 && token != 401 && member != 401 && member != 403,
+            "session" => stranger == 401 && token == 401 && member == 200,
+            "operator" => stranger == 401 && token != 401 && token != 403 && member == 403,
+            "administrator" => stranger == 401 && token == 401 && member == 403,
             other => panic!("{method} {path}: what is {other}?"),
         };
-        assert!(expected, "{method} {path} is for {access}: {nobody} {token} {somebody}");
+        assert!(expected, "{method} {path} is for {access}: {stranger} {token} {member}");
         assert_eq!(operation["security"] == json!([]), access == "anyone", "{method} {path}");
     }
 }
@@ -142,7 +142,7 @@ async fn section_17_7_the_document_is_whole() {
     }
     for kind in ["schemas", "responses", "headers", "parameters"] {
         for name in document["components"][kind].as_object().unwrap().keys() {
-            assert!(targets.contains(format!("#/components/{kind}/{name}").as_str()), "nobody names {kind}/{name}");
+            assert!(targets.contains(format!("#/components/{kind}/{name}").as_str()), "nothing names {kind}/{name}");
         }
     }
     let tags: Vec<&Value> = document["tags"].as_array().unwrap().iter().map(|tag| &tag["name"]).collect();

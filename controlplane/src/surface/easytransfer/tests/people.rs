@@ -111,7 +111,7 @@ async fn section_1_2_carriers_of_a_session() {
         (&[("x-session-token", &ann)], 200),
         (&[("x-api-token", &ann), ("authorization", &bearer)], 200),
         (&[("x-api-token", "wrong"), ("authorization", &bearer)], 200),
-        // CONTRACT.md §1.2: a static token wins, and then nobody is signed in.
+        // CONTRACT.md §1.2: a static token wins, and then no person is signed in.
         (&[("x-api-token", "secret"), ("authorization", &bearer)], 401),
         (&[("x-session-token", "secret")], 401),
         (&[("x-api-token", "wrong")], 401),
@@ -173,7 +173,7 @@ async fn section_4_a_persons_limits() {
         assert_eq!((full.status, full.field(name)), (507, value), "{name}");
     }
     let by_token = node.patch(&second, "0", "8").await;
-    assert_eq!(by_token.status, 507, "whoever brings the bytes, they are the owner's");
+    assert_eq!(by_token.status, 507, "whichever client brings the bytes, they are the owner's");
     node.tell(vec![Fact::Completed(presence(id, 8, 8)), Fact::Settled { ticket: grant.ticket, stored: 8 }]).await;
     assert_eq!(node.app.node.used_by(&Owner::Person(ann_id)), 8);
     let mine: Value =
@@ -271,7 +271,7 @@ async fn section_6_3_administration_table() {
             ("keeper", "keeper", *status),
             ("ann", &ann, 403),
             ("token", "secret", 401),
-            ("nobody", "wrong", 401),
+            ("stranger", "wrong", 401),
         ] {
             let answer = node.send(method, path, token, body.clone()).await;
             assert_eq!(answer.status, expected, "{who} {method} {path}: {}", answer.text());

@@ -52,7 +52,7 @@ async fn p14_readiness_names_what_is_missing_and_liveness_does_not_care() {
     polled(&node, run, Some("sync of object 1 failed")).await;
     assert_eq!(missing(&node).await, ["disk"]);
     polled(&node, 0, None).await;
-    assert_eq!(missing(&node).await, ["inventory"], "a data plane that is new to us tells it anew");
+    assert_eq!(missing(&node).await, ["inventory"], "a data plane that is new to us tells it again");
     node.tell(whole()).await;
     assert!(missing(&node).await.is_empty());
     let restarted = CountersReport { run: 2, ..report(0, CoreCounters::default()) };

@@ -158,7 +158,7 @@ fn describe(node: &Node, head: &CreateHead, caller: &Caller) -> Result<Record, R
     let keep =
         choose(wish, caller.policy, role, retention).map_err(|unclear| Refused::new(400, unclear.to_string()))?;
     if keep.policy == Policy::Permanent && !retention.allow_permanent && !caller.is_privileged() {
-        return Err(Refused::new(403, "files may not be kept for ever on this node; choose download_once or ttl"));
+        return Err(Refused::new(403, "files may not be kept forever on this node; choose download_once or ttl"));
     }
     Ok(Record {
         id,

@@ -52,8 +52,8 @@ pub async fn head(
         created_unix_ms: entry.record.created_ms,
         fields,
     };
-    // A delivery may end a download_once upload at any moment, and then nobody hears 200 any more (CONTRACT.md §3 rule
-    // 4).
+    // A delivery may end a download_once upload at any moment, and then no client gets 200 any more (CONTRACT.md §3
+    // rule 4).
     let may_vanish = entry.record.keep.policy == Policy::DownloadOnce;
     let cache_ms = if may_vanish { 0 } else { cache_ms(&app.node, &caller, &entry) };
     Ok(Decision::cached(&app.node, app.node.ticket(), cache_ms, Act::State(state)))

@@ -17,7 +17,7 @@ use crate::surface::pyblobserver::file::{self, Detail};
 use crate::surface::pyblobserver::refusal::Refusal;
 use crate::surface::pyblobserver::{name, room};
 
-/// How soon whoever has too many uploads open may ask again, in seconds.
+/// How soon a user with too many open uploads may ask again, in seconds.
 const RETRY_OPEN_S: u64 = 60;
 
 /// Creates an upload, with its first bytes when there are some.

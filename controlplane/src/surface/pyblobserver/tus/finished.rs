@@ -1,6 +1,6 @@
 //! Uploads in parts that were not counted yet: a document `open/<hex of the user>/<id>` for each, made with the record and
-//! gone once the upload is counted as the user's, or ended. The data plane tells of a completion as a fact, to nobody in
-//! particular; whoever needs the counts, or takes records away, asks here first.
+//! gone once the upload is counted as the user's, or ended. The data plane tells of a completion as a fact, to no
+//! request in particular; a request that needs the counts, or takes records away, asks here first.
 
 use etransfer_contract::ObjectId;
 

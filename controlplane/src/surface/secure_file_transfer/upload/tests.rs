@@ -80,7 +80,7 @@ async fn b8_a_chunk_costs_what_it_brings_and_not_the_whole_upload() {
     assert!(bytes - half <= half * 5 / 2, "{half} for the first half, {} for the second", bytes - half);
 }
 
-/// After every chunk, across documents that are written anew.
+/// After every chunk, across documents that are written again.
 #[tokio::test]
 async fn b8_a_kill_after_any_chunk_loses_none_that_was_acknowledged() {
     let chunks = 3 * STEPS_KEPT_MIN as u64;
@@ -160,7 +160,7 @@ async fn b8_what_could_not_be_written_is_not_remembered() {
         _ = &mut third => panic!("it is not written"),
         () = std::future::ready(()) => {}
     }
-    assert_eq!(bytes(), 3, "whoever reads now remembers it");
+    assert_eq!(bytes(), 3, "the next reader remembers it");
     bench.disk.come_back();
     assert!(third.await.is_err());
     assert_eq!(bytes(), 2);

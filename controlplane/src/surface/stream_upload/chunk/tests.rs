@@ -46,7 +46,7 @@ impl Bench {
         }
     }
 
-    /// A chunk of so many bytes that were stored.
+    /// A chunk whose bytes were stored.
     async fn send(&self, about: &About, index: u64, bytes: u64, place: Place, object: ObjectId) -> Result<(), Refusal> {
         let coming = Coming { object, place, upload: None, is_second_try: false };
         let told = StepReport::Received { bytes, digests: Vec::new() };

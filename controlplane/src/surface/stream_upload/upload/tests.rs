@@ -19,7 +19,7 @@ impl World {
         Self { upload: Upload::new(about, base, base, 0), objects: HashMap::new(), drawn: 0 }
     }
 
-    /// As the handler does it: plan, store (aside where somebody was faster), accept.
+    /// As the handler does it: plan, store (separately where another request was faster), accept.
     fn send(&mut self, index: u64, data: &[u8], is_length_known: bool) -> Result<Place, OtherSize> {
         let bytes = data.len() as u64;
         self.drawn += 1;
