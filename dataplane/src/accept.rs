@@ -1,4 +1,10 @@
-//! The life of one core: accept until told to stop, then drain.
+//! The life of one core: it accepts connections until it is told to stop, then drains. Core 0 also runs the tasks that a node
+//! has once: facts, orders, compaction, removals, the quarantine, the health of the disk, freed memory.
+//!
+//! A connection beyond a limit, or without a descriptor to spare, gets 503 and is closed; what it sent is read first, for
+//! unread bytes would reset the answer.
+//!
+//! Next on the way of an upload: [`connection`](crate::connection).
 
 use std::cell::{Cell, RefCell};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
@@ -11,14 +17,16 @@ use crate::bounds::{DESCRIPTORS_KEPT, LAST_FACTS_WAIT, TURNED_AWAY_BYTES_MAX, TU
 use crate::config::Durability;
 use crate::connection::Connection;
 use crate::control::decide::Client;
-use crate::control::{ControlLink, Facts, follow_orders};
+use crate::control::orders::follow_orders;
+use crate::control::report;
 use crate::core::{Core, Shared};
-use crate::counters::{Tally, report};
+use crate::counters::Tally;
 use crate::driver::{Fd, Io};
 use crate::health;
 use crate::heap;
 use crate::journal_writer::JournalWriter;
 use crate::limits::sources::is_among;
+use crate::link::ControlLink;
 use crate::transfer::finish::sync_journal;
 use crate::transfer::remove;
 use crate::wire::Wire;
@@ -58,8 +66,8 @@ pub async fn run(io: Io, shared: Arc<Shared>, listeners: Vec<Fd>) {
     let accepting: Vec<_> =
         listeners.into_iter().map(|listener| core.io.spawn(accept(Rc::clone(&core), listener))).collect();
     if core.io.core() == 0 {
-        core.io.spawn(Facts::deliver(Rc::clone(&core))).detach();
-        core.io.spawn(follow_orders(Rc::clone(&core))).detach();
+        core.io.spawn(report::facts(Rc::clone(&core))).detach();
+        core.io.spawn(follow_orders(Rc::clone(&core), remove::carry_out)).detach();
         core.io.spawn(compact(Rc::clone(&core))).detach();
         core.io.spawn(remove::retry(Rc::clone(&core))).detach();
         core.io.spawn(remove::sweep_quarantine(Rc::clone(&core))).detach();
@@ -67,7 +75,7 @@ pub async fn run(io: Io, shared: Arc<Shared>, listeners: Vec<Fd>) {
         core.io.spawn(heap::watch(Rc::clone(&core))).detach();
     }
     core.io.spawn(trim(Rc::clone(&core))).detach();
-    core.io.spawn(report(Rc::clone(&core))).detach();
+    core.io.spawn(report::counters(Rc::clone(&core))).detach();
     stopped(&core).await;
     drop(accepting);
     drain(&core).await;

@@ -1,4 +1,4 @@
-//! One client connection: read a head, decide, act, answer; again, until either side has enough.
+//! One client connection: read a head, decide, act, answer; again, until either side closes.
 //!
 //! ```text
 //! idle ──first byte──► head ──► framing ──► decide ──► act ──► answer ──► idle
@@ -6,6 +6,9 @@
 //! ```
 //!
 //! Must stay true: what follows a body that was not read to its end is never parsed as a request.
+//!
+//! Next on the way of an upload: [`control::decide`](crate::control::decide), then the file of the act that was granted, for
+//! PATCH [`transfer::append`](crate::transfer::append).
 
 use std::rc::Rc;
 use std::time::Duration;
@@ -21,7 +24,6 @@ use crate::core::Core;
 use crate::driver::Buf;
 use crate::http::{Framing, Head, HeadLimits, HeadScan, Method, Reject, Reply};
 use crate::limits::undecided::MemoryShare;
-use crate::limits::uptake::Uptake;
 use crate::transfer::over_limit::refuse;
 use crate::transfer::{Answered, append, concat, relay, remove, serve, state, step};
 use crate::wire::{Wire, WireError};
@@ -31,7 +33,7 @@ pub struct Connection {
     core: Rc<Core>,
     wire: Wire,
     client: Client,
-    /// Memory of a request that is not decided yet.
+    /// Memory of the request until it is decided.
     share: MemoryShare,
 }
 
@@ -73,7 +75,7 @@ impl Connection {
         }
     }
 
-    /// The next request head; `None` when the connection ends quietly.
+    /// The next request head; `None` when the connection ends without a request.
     async fn next_head(&mut self) -> Result<Option<Head>, Reject> {
         let limits = &self.core.shared.config.limits;
         let head_limits = HeadLimits::default();
@@ -183,7 +185,7 @@ impl Connection {
 
     async fn answer(&mut self, reply: Reply, method: Method, keep_alive: bool) -> Result<(), WireError> {
         let bytes = reply.bytes(keep_alive, method == Method::Head);
-        self.wire.answer(Buf::from(bytes), false, &mut Uptake::new(&self.core)).await.1
+        self.wire.answer(Buf::from(bytes), false, &mut self.core.uptake()).await.1
     }
 
     /// A chunked body may bring trailers, and they are kept until it ends.
@@ -194,7 +196,7 @@ impl Connection {
         }
     }
 
-    /// Reads the rest of a small body away; `false` when it is not small or does not come within `limit`.
+    /// Discards the rest of a small body; `false` when it is not small or does not arrive within `limit`.
     async fn drain(&mut self, body: &mut Body, limit: Duration) -> bool {
         let deadline = self.core.io.now() + limit;
         let most = body.taken() + DRAIN_BYTES_MAX;
@@ -210,8 +212,8 @@ impl Connection {
         true
     }
 
-    /// Methods whose routes never take a body: a small one is read away first, in the time a head has; any other refuses the
-    /// request.
+    /// For methods that take no body: discards a small one, in the time that a head has. `true`: the body is not small, so the
+    /// request is refused.
     async fn has_unwanted_body(&mut self, head: &Head, body: &mut Body) -> bool {
         let takes_none = matches!(head.method(), Method::Get | Method::Head | Method::Delete | Method::Options);
         if !takes_none || body.is_done() || head.expects_continue() {
@@ -221,7 +223,7 @@ impl Connection {
         body.remaining().is_some_and(|bytes| bytes > DRAIN_BYTES_MAX) || !self.drain(body, limit).await
     }
 
-    /// Half-closes and reads on for a moment: an answer must be readable although its request was not read whole.
+    /// Half-closes and reads on for a moment, so that the client can read an answer although its request was not read whole.
     async fn linger(&mut self) {
         if rustix::net::shutdown(&*self.wire.socket, rustix::net::Shutdown::Write).is_err() {
             return;
@@ -243,7 +245,7 @@ impl Connection {
     }
 }
 
-/// What a request with this live_grant is counted as.
+/// What a request with this grant is counted as.
 fn kind(act: &Act) -> Kind {
     match act {
         Act::Append(_) => Kind::Append,

@@ -1,5 +1,5 @@
-//! What one core owns: its engine, its way to the control plane, its grants. Plain data of one thread; what cores share
-//! is [`Shared`], touched per request and never per buffer.
+//! What one core owns: its driver, its link to the control plane, its cached grants. Plain data of one thread. What cores
+//! share is [`Shared`], touched per request and never per buffer.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -10,10 +10,6 @@ use std::time::UNIX_EPOCH;
 use event_listener::Event;
 
 use crate::config::Config;
-use crate::control::decide::Granted;
-use crate::control::grant_cache::GrantCache;
-use crate::control::open_transfers::Transfers;
-use crate::control::{Budgets, ControlLink, Facts};
 use crate::counters::Counters;
 use crate::driver::{Fd, Io};
 use crate::journal_writer::JournalWriter;
@@ -21,30 +17,35 @@ use crate::limits::holders::Holders;
 use crate::limits::sources::Sources;
 use crate::limits::stalled::Stalled;
 use crate::limits::undecided::UndecidedMemory;
+use crate::limits::uptake::Uptake;
+use crate::link::GrantCache;
+use crate::link::Granted;
+use crate::link::open_transfers::Transfers;
+use crate::link::{Budgets, ControlLink, Facts};
 use crate::rates::Rates;
 use crate::store::{Journal, Store};
 
 /// What all cores share. Every field is either immutable, a counter, or has its own short lock inside.
 pub struct Shared {
-    /// As told at start.
+    /// The configuration, unchanged since the start.
     pub config: Config,
     /// Bytes at rest.
     pub store: Arc<Store>,
-    /// What the control plane has to hear.
+    /// Facts on their way to the control plane.
     pub facts: Facts,
-    /// Promises of space in use.
+    /// Reserved space that requests are using.
     pub budgets: Budgets,
     /// Speed limits, by key.
     pub rates: Rates,
     /// Large bodies under way.
     pub transfers: Transfers,
-    /// Open client connections by where they come from.
+    /// Open client connections, by source address.
     pub sources: Arc<Sources>,
-    /// Requests under way by whose they are.
+    /// Requests under way, by holder.
     pub holders: Arc<Holders>,
     /// Clients that take their answers too slowly.
     pub stalled: Arc<Stalled>,
-    /// Memory of requests that are not decided yet.
+    /// Memory of requests without a decision.
     pub undecided: Arc<UndecidedMemory>,
     /// Grants with a smaller epoch are void. Written by the orders task only.
     pub epoch: AtomicU64,
@@ -72,13 +73,13 @@ pub struct Shared {
 
 /// One core at work.
 pub struct Core {
-    /// The engine.
+    /// The driver, as tasks see it.
     pub io: Io,
     /// What all cores share.
     pub shared: Arc<Shared>,
-    /// The way to the control plane.
+    /// The link to the control plane.
     pub control: ControlLink,
-    /// What the control plane permitted recently.
+    /// Grants that may be used again.
     pub grants: RefCell<GrantCache<Granted>>,
     /// The `objects/` directory.
     pub objects: Fd,
@@ -100,6 +101,11 @@ impl Core {
     pub fn enter(self: &Rc<Self>) -> Active {
         self.active.set(self.active.get() + 1);
         Active(Rc::clone(self))
+    }
+
+    /// Judges how a client takes an answer that begins now.
+    pub fn uptake(&self) -> Uptake<'_> {
+        Uptake::new(&self.io, &self.shared.config.limits, &self.shared.stalled)
     }
 
     /// No new work is taken.

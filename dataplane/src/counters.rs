@@ -5,16 +5,11 @@
 use std::cell::{Cell, RefCell};
 use std::net::IpAddr;
 use std::rc::Rc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use etransfer_contract::counters::{AddressBytes, CoreCounters, CountersReport};
-use etransfer_contract::link::{self, COUNTERS_PATH};
+use etransfer_contract::counters::{AddressBytes, CoreCounters};
 
-use crate::bounds::{REPORT_WAIT, REPORTED_ADDRESSES_MAX};
-use crate::core::Core;
-
-/// How often the control plane is told.
-const REPORT: Duration = Duration::from_secs(1);
+use crate::bounds::REPORTED_ADDRESSES_MAX;
 
 /// The numbers of one core.
 #[derive(Default)]
@@ -30,6 +25,11 @@ pub struct Tally {
 }
 
 impl Counters {
+    /// A copy of the numbers.
+    pub fn copy(&self) -> CoreCounters {
+        self.0.borrow().clone()
+    }
+
     /// Changes the numbers.
     pub fn update(&self, change: impl FnOnce(&mut CoreCounters)) {
         change(&mut self.0.borrow_mut());
@@ -75,24 +75,10 @@ impl Tally {
     }
 }
 
-/// Reports to the control plane each second, forever; one task of every core runs this. A report that is lost while the
-/// control plane is away costs nothing: the next one has the sums.
-pub async fn report(core: Rc<Core>) {
-    loop {
-        let mut counters = core.counters.0.borrow().clone();
-        counters.journal_bytes = core.journal().position().bytes();
-        let report = CountersReport { version: link::VERSION, run: core.shared.run, core: core.io.core(), counters };
-        match core.control.post(COUNTERS_PATH, &report, REPORT_WAIT).await {
-            Ok((200..=299, _)) => {}
-            Ok((status, _)) => tracing::debug!(status, "counters were refused"),
-            Err(error) => tracing::debug!(%error, "counters were not told"),
-        }
-        core.io.sleep(REPORT).await;
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     #[test]

@@ -26,6 +26,7 @@ mod heap;
 mod http;
 mod journal_writer;
 mod limits;
+mod link;
 mod listen;
 mod rates;
 mod recover;
@@ -44,9 +45,9 @@ pub use start_error::StartError;
 #[doc(hidden)]
 pub mod testing {
     pub use crate::bounds::GRANTS_REMEMBERED_MAX;
-    pub use crate::control::grant_cache::GrantCache;
     #[cfg(debug_assertions)]
     pub use crate::driver::faults;
+    pub use crate::link::GrantCache;
 
     /// Heads and framing of HTTP/1.1.
     pub mod http {

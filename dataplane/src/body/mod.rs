@@ -13,6 +13,8 @@
 //!
 //! `pull` has what they share. A prefix that a step asks for is pulled like any other content.
 //!
+//! Next on the way of an upload: what is pulled here goes to [`data_file`](crate::transfer::data_file).
+//!
 //! Must stay true: after [`Fill::Done`] the next byte of the wire belongs to the next message; after an error the wire is
 //! never parsed again. A body may turn into messages, each of which is then a body, and never back. The time that a client
 //! takes for its body is judged here ([`StallDetector`]), whatever the body is read for; so is what it sends beside the

@@ -1,27 +1,25 @@
-//! Decide once, then move bytes: what the control plane permitted, kept per core for equal requests.
+//! Decide once, then move bytes: the grant for a request, from the cache of this core or from the control plane.
 //!
-//! Must stay true: two requests share a grant only when everything a decision may depend on is equal: method, target,
-//! `Host`, every credential field, `Origin`, the override, the forwarding fields, and whether a `Range` is asked.
+//! Must stay true: two requests share a grant only when everything that a decision may depend on is equal: method, target,
+//! `Host`, every credential field, `Origin`, the override, the forwarding fields, and the presence of a `Range`.
+//!
+//! Next on the way of an upload: [`transfer::append`](crate::transfer::append).
 
-use std::borrow::Borrow;
-use std::ops::Deref;
 use std::rc::Rc;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use etransfer_contract::Grant;
-use etransfer_contract::grant::{Act, PrefetchedGrant};
+use etransfer_contract::grant::PrefetchedGrant;
 use etransfer_contract::link::{self, GRANT_MEDIA_TYPE};
 use etransfer_contract::step::Outcome;
 use etransfer_contract::tus::Fields;
 
 use crate::bounds::{CONTROL_CONNECT_WAIT, DECISION_WAIT};
-use crate::control::ControlReply;
 use crate::core::Core;
 use crate::http::{Framing, Head, forwarded_head};
-use crate::limits::holders::{Holder, TooManyUnderWay, UnderWay};
+use crate::link::{ControlReply, Granted};
 
-/// Fields a decision may depend on beside method, target and `Host`.
+/// Fields that a decision may depend on, beside method, target and `Host`.
 const DECIDING_FIELDS: [&str; 12] = [
     "authorization",
     "cookie",
@@ -37,7 +35,7 @@ const DECIDING_FIELDS: [&str; 12] = [
     "tus-resumable",
 ];
 
-/// Of these, what belongs to a creation and not to the request that follows it.
+/// Those of them that belong to a creation, and not to the request that follows it.
 const ONCE_FIELDS: [&str; 2] = ["upload-concat", "upload-length"];
 
 /// What the control plane decided.
@@ -50,44 +48,7 @@ pub enum Decided {
     Away,
 }
 
-/// A grant, and whose requests it is counted among.
-pub struct Granted {
-    grant: Grant,
-    holder: Option<Arc<Holder>>,
-}
-
-impl Granted {
-    fn new(core: &Core, grant: Grant) -> Self {
-        let holder = grant.holder.as_ref().map(|holder| core.shared.holders.find(&holder.key));
-        Self { grant, holder }
-    }
-
-    /// Counts a request under this grant while it is under way, if it waits for its client: what only looks at an object, or
-    /// removes or joins what is there, is decided and done.
-    pub fn enter(&self) -> Result<Option<UnderWay<'_>>, TooManyUnderWay> {
-        if matches!(self.grant.act, Act::State(_) | Act::Remove(_) | Act::Concat(_)) {
-            return Ok(None);
-        }
-        let counted = self.holder.as_ref().zip(self.grant.holder.as_ref());
-        counted.map(|(holder, permitted)| holder.enter(permitted)).transpose()
-    }
-}
-
-impl Deref for Granted {
-    type Target = Grant;
-
-    fn deref(&self) -> &Grant {
-        &self.grant
-    }
-}
-
-impl Borrow<Grant> for Granted {
-    fn borrow(&self) -> &Grant {
-        &self.grant
-    }
-}
-
-/// Who asks, for the control plane.
+/// The client of a request, as the control plane sees it.
 pub struct Client {
     /// The client's address.
     pub peer: std::net::SocketAddr,
@@ -95,7 +56,7 @@ pub struct Client {
     pub local: std::net::SocketAddr,
 }
 
-/// Finds the grant for a request or asks the control plane.
+/// The grant for a request, cached or requested from the control plane.
 pub async fn decide(core: &Core, head: &Head, client: &Client) -> Decided {
     let key = key(head, client, head.method_name(), head.target(), &DECIDING_FIELDS);
     let epoch = core.shared.epoch.load(Ordering::Relaxed);
@@ -122,7 +83,7 @@ pub async fn decide(core: &Core, head: &Head, client: &Client) -> Decided {
     decided
 }
 
-/// Remembers the grant that came with an answer, for what its client asks next.
+/// Remembers the grant that came with an answer, for the client's next request.
 fn remember_prefetched(core: &Core, head: &Head, client: &Client, reply: &ControlReply) {
     let Some(json) = reply.head.get(link::NEXT) else { return };
     match serde_json::from_slice::<PrefetchedGrant>(json) {
@@ -134,7 +95,7 @@ fn remember_prefetched(core: &Core, head: &Head, client: &Client, reply: &Contro
             }
             core.grants.borrow_mut().remember(
                 key.into_boxed_slice(),
-                &Rc::new(Granted::new(core, grant)),
+                &Rc::new(Granted::new(&core.shared.holders, grant)),
                 core.io.now(),
             );
         }
@@ -143,16 +104,16 @@ fn remember_prefetched(core: &Core, head: &Head, client: &Client, reply: &Contro
     }
 }
 
-/// Tells what came of a step, and hears how to go on.
+/// Reports the outcome of a step; the answer says how to continue.
 pub async fn report_step(core: &Core, head: &Head, client: &Client, outcome: &Outcome) -> Decided {
-    let json = serde_json::to_vec(outcome).expect("the line's own types are always JSON");
+    let json = serde_json::to_vec(outcome).expect("the types of the link are always JSON");
     let attached = Framing::Length(json.len() as u64);
     let mut request = forwarded(head, client, "outcome", &head.framing().announcement(), attached);
     request.extend_from_slice(&json);
     request_decision(core, &request, None).await
 }
 
-/// `key`: what the answer may be remembered under.
+/// Requests a decision. `key`: what a grant is remembered under.
 async fn request_decision(core: &Core, request: &[u8], key: Option<Vec<u8>>) -> Decided {
     if !wait_for_line(core).await || !core.shared.facts.flush(&core.io, CONTROL_CONNECT_WAIT).await {
         return Decided::Away;
@@ -169,7 +130,7 @@ async fn request_decision(core: &Core, request: &[u8], key: Option<Vec<u8>>) -> 
     }
 }
 
-/// The head the control plane gets to see.
+/// The head as it is sent to the control plane.
 pub fn forwarded(head: &Head, client: &Client, call: &str, body: &str, attached: Framing) -> Vec<u8> {
     let (peer, local) = (client.peer.to_string(), client.local.to_string());
     let own = [(link::CALL, call), (link::PEER, &peer), (link::LISTENER, &local), (link::BODY, body)];
@@ -182,7 +143,7 @@ async fn accept(core: &Core, key: Option<Vec<u8>>, mut reply: ControlReply) -> D
     core.control.give_back(wire, &head, &rest);
     match serde_json::from_slice::<Grant>(&body) {
         Ok(grant) if grant.version == link::VERSION => {
-            let grant = Rc::new(Granted::new(core, grant));
+            let grant = Rc::new(Granted::new(&core.shared.holders, grant));
             if let Some(key) = key {
                 core.grants.borrow_mut().remember(key.into_boxed_slice(), &grant, core.io.now());
             }
@@ -202,7 +163,7 @@ async fn accept(core: &Core, key: Option<Vec<u8>>, mut reply: ControlReply) -> D
     }
 }
 
-/// The control plane answered the last poll, or does within a moment.
+/// Whether the control plane answered the last poll, or does within [`CONTROL_CONNECT_WAIT`].
 async fn wait_for_line(core: &Core) -> bool {
     let deadline = core.io.now() + CONTROL_CONNECT_WAIT;
     loop {
@@ -218,7 +179,7 @@ async fn wait_for_line(core: &Core) -> bool {
     }
 }
 
-/// What a grant is remembered under: the question `method target` with the deciding `fields` of `head`.
+/// The key that a grant is remembered under: `method target` with the deciding `fields` of `head`.
 fn key(head: &Head, client: &Client, method: &str, target: &str, fields: &[&str]) -> Vec<u8> {
     let mut key = Vec::with_capacity(256);
     let mut add = |part: &[u8]| {
@@ -230,7 +191,7 @@ fn key(head: &Head, client: &Client, method: &str, target: &str, fields: &[&str]
     add(head.host().unwrap_or_default().as_bytes());
     add(&[u8::from(head.get("range").is_some())]);
     add(client.peer.ip().to_string().as_bytes());
-    // A listener may belong to a surface of its own: the same target means something else there.
+    // A listener may belong to one dialect: the same target means something else there.
     add(client.local.to_string().as_bytes());
     for name in fields {
         for value in head.all(name) {

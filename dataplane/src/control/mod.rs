@@ -1,20 +1,12 @@
-//! The data plane's end of the line to the control plane (contract crate, `line`): decisions asked per request, facts
-//! delivered in batches, orders fetched by a long poll.
+//! What a core says over the control link ([`etransfer_contract::link`]), with the types of [`link`](crate::link).
+//!
+//! * [`decide`] one decision per request · [`live_grant`] whether a grant still holds for a body under way
+//! * [`report`] facts and counters · [`orders`] what the control plane wants done, fetched by a long poll
 
-mod budgets;
 pub mod decide;
-mod facts;
-#[doc(hidden)] // Public for bench/micro alone.
-pub mod grant_cache;
-mod link;
 pub mod live_grant;
-pub mod open_transfers;
-mod orders;
-
-pub use budgets::Budgets;
-pub use facts::{EndedDelivery, Facts};
-pub use link::{ControlLink, ControlReply};
-pub use orders::follow_orders;
+pub mod orders;
+pub mod report;
 
 #[cfg(test)]
 mod golden;

@@ -12,17 +12,19 @@ use etransfer_contract::link::{self, ORDERS_PATH};
 use etransfer_contract::order::{NodeFacts, Order, Orders, OrdersQuery, What};
 use futures_util::StreamExt;
 
-use super::link::{ControlLink, ControlLinkError};
 use crate::bounds::{ORDERS_AT_ONCE, ORDERS_POLL_WAIT};
 use crate::core::Core;
-use crate::transfer::remove::remove_object;
+use crate::link::{ControlLink, ControlLinkError};
 
 /// Pause after a failed poll.
 const RETRY: Duration = Duration::from_millis(100);
 
-/// Follows the control plane forever; one task of one core runs this. Orders are carried out beside the polls, so that an
-/// epoch never waits for a removal.
-pub async fn follow_orders(core: Rc<Core>) {
+/// Follows the control plane forever; one task of one core runs this. `carry_out` executes an order beside the polls, so
+/// that an epoch never waits for a removal; it returns the object whose removal was not recorded.
+pub async fn follow_orders<F>(core: Rc<Core>, carry_out: impl Fn(Rc<Core>, What) -> F + Clone + 'static)
+where
+    F: Future<Output = Option<ObjectId>> + 'static,
+{
     // Its own connection: a held poll must not occupy a turn of the requests.
     let link = ControlLink::new(core.io.clone(), core.shared.config.control_socket.clone());
     let mut control_run = 0;
@@ -54,8 +56,13 @@ pub async fn follow_orders(core: Rc<Core>) {
                 core.shared.budgets.settle_unused(&core.shared.facts, &orders.unheard);
                 set_ready(&core, true);
                 if work.is_none() && !(orders.orders.is_empty() && undone.is_empty()) {
-                    let batch =
-                        carry_out_all(Rc::clone(&core), control_run, orders.orders, std::mem::take(&mut undone));
+                    let batch = carry_out_all(
+                        Rc::clone(&core),
+                        control_run,
+                        orders.orders,
+                        std::mem::take(&mut undone),
+                        carry_out.clone(),
+                    );
                     work = Some(Box::pin(batch));
                 }
             }
@@ -99,11 +106,21 @@ async fn poll_beside<T>(mut poll: Pin<&mut impl Future<Output = T>>, work: &mut 
 }
 
 /// Carries out orders, a few at a time: what an earlier answer left undone, then these.
-async fn carry_out_all(core: Rc<Core>, control_run: u64, orders: Vec<Order>, undone: Vec<ObjectId>) -> Done {
+async fn carry_out_all<F>(
+    core: Rc<Core>,
+    control_run: u64,
+    orders: Vec<Order>,
+    undone: Vec<ObjectId>,
+    carry_out: impl Fn(Rc<Core>, What) -> F,
+) -> Done
+where
+    F: Future<Output = Option<ObjectId>>,
+{
     let after = orders.last().map_or(0, |order| order.sequence);
     let again = undone.into_iter().map(|object| What::Remove { object, unless_written_since_unix_ms: None });
     let all = again.chain(orders.into_iter().map(|order| order.what));
-    let done = futures_util::stream::iter(all.map(|what| carry_out(&core, what))).buffer_unordered(ORDERS_AT_ONCE);
+    let done =
+        futures_util::stream::iter(all.map(|what| carry_out(Rc::clone(&core), what))).buffer_unordered(ORDERS_AT_ONCE);
     let undone = done.filter_map(std::future::ready).collect().await;
     Done { control_run, after, undone }
 }
@@ -172,23 +189,4 @@ fn set_ready(core: &Core, ready: bool) {
     if ready {
         core.shared.control_event.notify(usize::MAX);
     }
-}
-
-/// Tells the object when its removal is not even recorded.
-async fn carry_out(core: &Rc<Core>, what: What) -> Option<ObjectId> {
-    let What::Remove { object: id, unless_written_since_unix_ms } = what;
-    if let (Some(since), Some(object)) = (unless_written_since_unix_ms, core.shared.store.find(id)) {
-        let look = object.look();
-        if look.writers > 0 || look.written_unix_ms > since {
-            return None;
-        }
-    }
-    // A conditional one that fails is ordered again by the next sweep, with its condition.
-    remove(core, id).await.filter(|_| unless_written_since_unix_ms.is_none())
-}
-
-async fn remove(core: &Core, id: ObjectId) -> Option<ObjectId> {
-    let error = remove_object(core, id).await.err()?;
-    tracing::error!(object = %id, %error, "carry out a removal");
-    (!core.shared.store.is_removed(id)).then_some(id)
 }

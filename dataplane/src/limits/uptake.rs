@@ -14,20 +14,23 @@
 //! Must stay true: an answer that leaves at once looks at no clock and takes no lock.
 
 use std::pin::pin;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures_util::FutureExt as _;
 use futures_util::future::{Either, pending, select};
 
-use crate::core::Core;
+use crate::config::Limits;
 use crate::driver::outgoing::{Unacknowledged, unacknowledged};
-use crate::driver::{Fd, Pending};
+use crate::driver::{Fd, Io, Pending};
 use crate::limits::stall_detector::{StallDetector, StallVerdict};
-use crate::limits::stalled::StalledReader;
+use crate::limits::stalled::{Stalled, StalledReader};
 
 /// One client over one answer.
 pub struct Uptake<'c> {
-    core: &'c Core,
+    io: &'c Io,
+    limits: &'c Limits,
+    readers: &'c Arc<Stalled>,
     detector: StallDetector,
     stalled: Option<(StalledReader, Instant)>,
     /// What was on its way when the last window ended, and since when.
@@ -36,10 +39,9 @@ pub struct Uptake<'c> {
 
 impl<'c> Uptake<'c> {
     /// Begins with the answer.
-    pub fn new(core: &'c Core) -> Self {
-        let limits = &core.shared.config.limits;
+    pub fn new(io: &'c Io, limits: &'c Limits, readers: &'c Arc<Stalled>) -> Self {
         let detector = StallDetector::new(limits.body_idle_timeout, limits.body_rate_min);
-        Self { core, detector, stalled: None, on_the_way: None }
+        Self { io, limits, readers, detector, stalled: None, on_the_way: None }
     }
 
     /// The client took `bytes`.
@@ -57,8 +59,8 @@ impl<'c> Uptake<'c> {
             return (sent, false);
         }
         loop {
-            let since = self.core.io.now();
-            let window_ends = self.core.io.sleep(self.detector.left());
+            let since = self.io.now();
+            let window_ends = self.io.sleep(self.detector.left());
             let cut = async {
                 match &self.stalled {
                     Some((reader, _)) => reader.until_cut().await,
@@ -69,7 +71,7 @@ impl<'c> Uptake<'c> {
                 Either::Left((sent, _)) => Some(sent),
                 Either::Right(_) => None,
             };
-            let verdict = self.detector.count(self.core.io.now() - since, 0);
+            let verdict = self.detector.count(self.io.now() - since, 0);
             match sent {
                 Some(sent) => return (sent, false),
                 None if self.goes_on(verdict, socket) => {}
@@ -87,13 +89,13 @@ impl<'c> Uptake<'c> {
             StallVerdict::Open => {}
             StallVerdict::Kept => (self.stalled, self.on_the_way) = (None, None),
             StallVerdict::Slow => {
-                let (core, now) = (self.core, self.core.io.now());
-                self.stalled.get_or_insert_with(|| (core.shared.stalled.enter(), now));
+                let (readers, now) = (self.readers, self.io.now());
+                self.stalled.get_or_insert_with(|| (readers.enter(), now));
                 self.look(socket, now);
             }
         }
-        let limits = &self.core.shared.config.limits;
-        let lasts = |since: &Instant, limit| self.core.io.now() - *since >= limit;
+        let limits = self.limits;
+        let lasts = |since: &Instant, limit| self.io.now() - *since >= limit;
         let is_over =
             self.stalled.as_ref().is_some_and(|(reader, since)| reader.is_cut() || lasts(since, limits.answer_timeout));
         let is_dead = self.on_the_way.as_ref().is_some_and(|(_, since)| lasts(since, limits.peer_timeout));

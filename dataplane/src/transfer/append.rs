@@ -1,14 +1,16 @@
-//! PATCH (and the body of a creation): from the socket to the disk to the acknowledgement.
+//! PATCH, and the body of a creation: from the grant to the acknowledgement.
 //!
 //! 1. judge the head against the upload: offset, length, checksum name (TUS.md §A12)
 //! 2. claim the bytes that are free: one writer per byte
-//! 3. `100 Continue`, when asked
-//! 4. move: window by window, receive → checksum while hot → write; at most a few writes on their way
-//! 5. commit: a window's record enters the journal after its write ended, never before
+//! 3. `100 Continue`, when the client waits for it
+//! 4. move: window by window, pull → checksum while hot → write; at most a few writes in flight
+//! 5. commit: a window's record enters the journal after its write has ended, never before
 //! 6. sync as `durability` says, complete the object when nothing is missing
 //! 7. acknowledge
 //!
-//! A body that dies keeps its committed windows (no checksum) or nothing (checksum).
+//! A body that breaks off keeps its committed windows (without a checksum) or nothing (with one).
+//!
+//! Next on the way of an upload: [`body_writer`](super::body_writer) (4 and 5), then [`finish`](super::finish) (6); 7 is here.
 
 use std::io;
 use std::sync::Arc;
@@ -43,7 +45,7 @@ pub const SILENT: Duration = Duration::from_secs(1);
 /// How often a waiting request looks again.
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
 
-/// What the head asks for, whichever method carried it.
+/// What the head requests, whichever method carried it.
 struct AppendRequest {
     offset: u64,
     length: Option<u64>,
@@ -74,7 +76,7 @@ pub async fn append(live_grant: &LiveGrant<'_>, wire: &mut Wire, body: &mut Body
 }
 
 enum Failure {
-    /// Answer with this.
+    /// Answer with this reply.
     Refused(Reply),
     /// The client is gone or must not be answered.
     Cut,
@@ -174,7 +176,7 @@ async fn declare(
     }
 }
 
-/// T-PAT-6: at the right offset nothing changes and 204 is said; it may complete an upload whose length just came.
+/// T-PAT-6: at the right offset nothing changes and the answer is 204; it may complete an upload whose length just came.
 async fn empty_body(
     core: &Core,
     object: &Arc<Object>,
@@ -240,12 +242,12 @@ async fn claim(
     }
 }
 
-/// What was recorded of it is not in its file: no offset is true.
+/// What was recorded of it is not in its file, so no offset would be true.
 fn damaged(object: &Object) -> Failure {
     Failure::Refused(Reply::damaged(object.damage().unwrap_or_default()))
 }
 
-/// T-PAT-1, T-PAT-2: 409 tells the true offset.
+/// T-PAT-1, T-PAT-2: 409 with the true offset.
 async fn mismatch(core: &Core, object: &Arc<Object>) -> Failure {
     let contiguous = match reportable(core, object).await {
         Ok(now) => now.look.contiguous,
@@ -325,7 +327,7 @@ async fn settle(
     }
 }
 
-/// A creation that was refused never happened (T-CWU-4): no file, no record, no promise; also when the disk is full.
+/// Undoes a refused creation (T-CWU-4): no file, no record, no reserved space stays; also when the disk is full.
 pub(super) async fn discard(core: &Core, object: ObjectId) {
     match erase(core, object).await {
         Ok(()) => core.shared.facts.push(Fact::Discarded { object }),
@@ -359,7 +361,7 @@ async fn failed(core: &Core, object: &Arc<Object>, fault: Fault) -> Failure {
     }
 }
 
-/// With the offset to go on at, when it can be told.
+/// Adds the offset to continue at, when it may be reported.
 async fn with_offset(core: &Core, object: &Arc<Object>, reply: Reply) -> Failure {
     Failure::Refused(match reportable(core, object).await {
         Ok(now) => reply.field("Upload-Offset", now.look.contiguous.to_string()),
@@ -388,7 +390,7 @@ async fn acknowledgement(core: &Core, object: &Arc<Object>, permit: &Append) -> 
     Ok(reply)
 }
 
-/// The text of `Upload-Expires` (T-EXP-2): the fixed moment, else so long after the last byte.
+/// The text of `Upload-Expires` (T-EXP-2): the fixed moment, else `after_s` after the last byte.
 pub fn expires(fixed_unix_ms: Option<u64>, after_s: Option<u64>, since_unix_ms: u64) -> Option<String> {
     let after = |after_s: u64| since_unix_ms.saturating_add(after_s.saturating_mul(1000));
     fixed_unix_ms.or(after_s.map(after)).map(http_date)

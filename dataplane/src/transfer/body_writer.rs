@@ -1,8 +1,11 @@
-//! The inner loop of an upload: receive a window, checksum it while it is hot, write it, record it.
+//! The inner loop of an upload: pull a window, checksum it while it is hot, write it, record it.
 //!
 //! Must stay true: a record is appended only after the write of its bytes ended without error; every started write is
-//! awaited before the claim is given up, so nothing of an ended writer lands later (T-LOCK-3); a buffer that the kernel
-//! has comes back through its completion only.
+//! awaited before the claim is given up, so nothing of an ended writer lands later (T-LOCK-3); a buffer that the kernel has
+//! comes back through its completion only.
+//!
+//! Next on the way of an upload: windows are pulled from [`body`](crate::body) and written by [`data_file`](super::data_file);
+//! after the last one, [`finish`](super::finish).
 
 use std::collections::VecDeque;
 use std::io;
@@ -31,24 +34,24 @@ use crate::store::{Claim, CommitError, Object};
 use crate::transfer::data_file::{DataFile, Write};
 use crate::wire::{Wire, WireError};
 
-/// A window that is worth a registered slot: less is left, less is taken.
+/// A body with less than this left gets heap memory, not a slot.
 const SLOT_REST_BYTES_MIN: usize = 256 * 1024;
-/// Writes on their way per body while many upload, and while few do.
+/// Writes in flight per body while many bodies upload, and while few do.
 const DEPTH_CROWDED: usize = 2;
 const DEPTH_ALONE: usize = 4;
-/// Progress of a long body is told this often.
+/// Progress of a long body is reported this often.
 const PROGRESS: Duration = Duration::from_secs(1);
 
 /// Why a body was not taken to its end.
 #[derive(Debug)]
 pub enum Stop {
-    /// The client is gone.
+    /// The client has disconnected.
     Gone,
     /// Too slow or silent (T-PAT-13).
     Slow,
     /// Another request ended this writer (T-LOCK-2).
     Ended,
-    /// The right to do this ended meanwhile.
+    /// The right to this transfer has ended.
     Revoked,
     /// The upload was removed.
     Removed,
@@ -70,9 +73,9 @@ pub enum Stop {
     Framing(Reject),
     /// The form ends inside the part.
     Form,
-    /// The disk failed, and that was believed.
+    /// The disk failed, and the consequences were drawn ([`fault`](super::fault)).
     Disk(Fault),
-    /// The disk failed just now. Never leaves the body_writer: [`BodyWriter::run`] believes it while the claim is held.
+    /// The disk failed just now. Never returned: [`BodyWriter::run`] draws the consequences while the claim is held.
     Broken(Broken),
 }
 
@@ -158,23 +161,23 @@ impl<'c> BodyWriter<'c> {
         }
     }
 
-    /// Nothing becomes visible before the checksum matched; `None`: the algorithm is in the trailer.
+    /// Nothing becomes visible before the checksum matches; `None`: the trailer names the algorithm.
     pub fn verify(&mut self, algorithm: Option<Algorithm>) {
         self.verified = true;
         self.digests = Digests::new(algorithm.map(Hasher::new).into_iter().collect());
     }
 
-    /// Digests the body as it comes.
+    /// Digests the body as it arrives.
     pub fn digest(&mut self, hashers: Vec<Hasher>) {
         self.digests = Digests::new(hashers);
     }
 
-    /// Takes no more than the meter lets in.
+    /// Limits the body to the rate of the meter.
     pub fn limit(&mut self, meter: Meter) {
         self.meter = Some(meter);
     }
 
-    /// Takes the body to its end, or as far as it goes.
+    /// Stores the body to its end, or as far as possible.
     pub async fn run(mut self, wire: &mut Wire, body: &mut Content<'_>) -> WrittenBody {
         let end = self.move_all(wire, body).await;
         let landed = self.land_all().await;
@@ -224,8 +227,8 @@ impl<'c> BodyWriter<'c> {
         }
     }
 
-    /// How many bytes may be received next: what is left of the body, or as much of it as its rate lets in now. While the
-    /// body waits nothing is read, so TCP slows its sender down; what was read lands, so its buffers go back.
+    /// How many bytes may be received next: the rest of the body, or what its rate permits now. While the body waits nothing is
+    /// read, so TCP slows the sender down; what was read lands, so its buffers go back.
     async fn await_turn(&mut self, wire: &Wire, body: &Content<'_>) -> Result<usize, Stop> {
         let rest = body.remaining().unwrap_or(u64::MAX);
         let whole = usize::try_from(rest).unwrap_or(usize::MAX);
@@ -270,7 +273,7 @@ impl<'c> BodyWriter<'c> {
         Ok(slot)
     }
 
-    /// Writes the part of the window that this writer owns and puts it in line for its record.
+    /// Starts to write the part of the window that this writer owns; its record follows when the write has ended.
     async fn store(&mut self, window: Buf, at: usize, bytes: u64) -> Result<(), Stop> {
         let Some(span) = Span::at(self.at, bytes) else { return Err(Stop::Surplus) };
         let content = &window[at..at + bytes as usize];
@@ -300,7 +303,7 @@ impl<'c> BodyWriter<'c> {
         self.judge_end(span.end(), short)
     }
 
-    /// Whether the body may go on past `end`; what was over it is not stored.
+    /// Whether the body may continue past `end`; bytes beyond a limit are not stored.
     fn judge_end(&self, end: u64, short: bool) -> Result<(), Stop> {
         let length = self.object.look().length.unwrap_or(u64::MAX);
         if end > length {
@@ -316,7 +319,7 @@ impl<'c> BodyWriter<'c> {
         }
     }
 
-    /// What of `span` this writer stores, each with its CRC; `true` when the budget cut it short.
+    /// The parts of `span` that this writer stores, each with its CRC; `true` when the budget cut them short.
     fn pieces(&mut self, span: Span, content: &[u8]) -> (Vec<(Span, u32)>, bool) {
         let mut pieces = Vec::with_capacity(1);
         let Some(storable) = Span::new(0, self.end.min(self.length_max)).and_then(|most| most.intersect(span)) else {
@@ -390,7 +393,7 @@ impl<'c> BodyWriter<'c> {
         Ok(())
     }
 
-    /// What is told is written first.
+    /// Reports progress; the records of what is reported are written first.
     async fn report_progress(&mut self) -> Result<(), Stop> {
         if self.is_unreported && self.core.io.now() - self.reported >= PROGRESS {
             (self.is_unreported, self.reported) = (false, self.core.io.now());
@@ -467,9 +470,9 @@ impl From<BodyError> for Stop {
     }
 }
 
-/// A body after its last byte: its writes ended, its claim still held.
+/// A body after its last byte: its writes have ended, its claim is still held.
 pub struct WrittenBody {
-    /// How it went.
+    /// How the body ended.
     pub end: Result<(), Stop>,
     /// The file, for the sync.
     pub file: Option<DataFile>,
@@ -484,7 +487,7 @@ pub struct WrittenBody {
 }
 
 impl WrittenBody {
-    /// Nothing was moved.
+    /// No byte was stored.
     pub fn failed(stop: Stop) -> Self {
         Self {
             end: Err(stop),
@@ -543,24 +546,24 @@ impl WrittenBody {
         }
     }
 
-    /// Bytes of the body that came.
+    /// Bytes of the body that arrived.
     pub fn received(&self) -> u64 {
         self.span.map_or(0, Span::len)
     }
 
-    /// The digests of what came.
+    /// The digests of what arrived.
     pub fn take_hashers(&mut self) -> Vec<Hasher> {
         std::mem::take(&mut self.hashers)
     }
 
-    /// What of the body was recorded still counts: no error of the disk took it back meanwhile.
+    /// Whether what was recorded of the body still counts: no error of the disk took it back meanwhile.
     pub fn is_held(&self, object: &Object) -> bool {
         self.span.is_none_or(|span| {
             self.taken.iter().filter_map(|owned| owned.intersect(span)).all(|piece| object.holds(piece))
         })
     }
 
-    /// Gives up what of its bytes was not stored: others may have them.
+    /// Gives up the bytes that were not stored, so that other requests may claim them.
     pub fn let_go(&mut self) {
         self.taken = self.claim.take().map_or_else(Vec::new, |claim| claim.owned().to_vec());
     }

@@ -1,12 +1,15 @@
-//! One object's file, opened twice: whole blocks go past the page cache, partial blocks through it.
+//! One object's file, opened twice: whole blocks are written past the page cache (direct), partial blocks through it
+//! (buffered).
 //!
 //! Must stay true: a 4 KiB block that a writer owns only in part is never written directly, so two writers that share a
-//! block (`[0, 5000)` and `[5000, …)`) cannot overwrite each other's bytes, and no block is read back before it is
-//! written. The kernel keeps both doors coherent because they never share a page.
+//! block (`[0, 5000)` and `[5000, …)`) cannot overwrite each other's bytes, and no block is read back before it is written.
+//! The kernel keeps both modes coherent because they never share a page.
 //!
-//! And: no byte goes to or comes from a file that is not the object's own. Each one that was opened is looked at before it
-//! is used: a regular file, the same inode as ever, no shorter than the records say; and a file is made only for an object
-//! that has no byte yet, so one that was removed under the node is missed, not made again full of zeros.
+//! Must stay true: no byte goes to or comes from a file that is not the object's own. Each opened file is checked before it
+//! is used: a regular file, the same inode as before, no shorter than the records say. A file is created only for an object
+//! without bytes, so one that was deleted behind the node's back is missed, not created again full of zeros.
+//!
+//! Next on the way of an upload, after the last window: [`finish`](super::finish).
 
 use std::io;
 use std::os::fd::AsFd;
@@ -31,11 +34,11 @@ pub struct DataFile {
     allocated: u64,
 }
 
-/// What stands under an object's name is not its file.
+/// What is stored under an object's name is not its file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum NotItsFile {
     /// A directory, a pipe, a socket, a device.
-    #[error("what stands in the place of its file is no regular file")]
+    #[error("in the place of its file is something that is not a regular file")]
     Type,
     /// See [`Strange`].
     #[error(transparent)]
@@ -62,7 +65,7 @@ pub struct Write {
 }
 
 impl DataFile {
-    /// Opens the file of `object`, making it when it is not there; `large`: also the direct door, where it exists.
+    /// Opens the file of `object`, making it when it is not there; `large`: also in direct mode, where the file system supports it.
     pub async fn open(io: &Io, dir: &Fd, object: &Object, mode: WriteMode, large: bool) -> io::Result<Self> {
         let path = object.path();
         let path = path.as_str();
@@ -138,7 +141,7 @@ impl DataFile {
         Write::of(parts.map(start).collect())
     }
 
-    /// A second handle on the buffered door, for work off the core.
+    /// A second handle on the buffered file, for work off the core.
     pub fn to_std(&self) -> io::Result<std::fs::File> {
         Ok(self.buffered.try_clone()?.into())
     }
@@ -185,7 +188,7 @@ impl Write {
     }
 }
 
-/// Opens an object for reading. What stands there instead of its file is not waited for.
+/// Opens an object for reading. Does not wait for a pipe or the like in the place of its file.
 pub async fn open_for_reading(io: &Io, dir: &Fd, object: &Object) -> io::Result<Fd> {
     let flags = OFlags::RDONLY | OFlags::NONBLOCK;
     let file = io.open_at(dir, object.path().as_str(), flags, Mode::empty()).await?;
@@ -195,7 +198,7 @@ pub async fn open_for_reading(io: &Io, dir: &Fd, object: &Object) -> io::Result<
     Ok(file)
 }
 
-/// The size of the object's own file; an error when this is another one ([`NotItsFile`]). Asks the inode in memory.
+/// The size of the object's own file; an error when this is another one ([`NotItsFile`]). Reads the inode in memory.
 fn check(file: impl AsFd, object: &Object) -> io::Result<u64> {
     let recorded = object.end();
     let found = rustix::fs::fstat(file)?;

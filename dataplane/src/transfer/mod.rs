@@ -1,4 +1,11 @@
-//! What a grant permits, one file per act. Each takes the request and the permit, moves the bytes and says what to answer.
+//! What a grant permits, one file per act: [`append`], [`serve`], [`state`], [`remove`], [`concat`]; [`step`] for dialects
+//! whose answers the control plane writes; [`relay`] for answers of the control plane itself. Each act takes the request and
+//! its grant, moves the bytes and returns an answer.
+//!
+//! Below them: [`body_writer`] and [`data_file`] write an upload, [`finish`] makes it durable and complete, [`reportable`] says what
+//! may be acknowledged; [`sender`] sends content, [`acknowledged`] says how much of it arrived; [`compose`] and [`digest`] read
+//! what is stored; [`fence`] ends writers; [`over_limit`] refuses what is one too many. [`fault`] is the one place that decides
+//! what follows from an error of the disk.
 
 pub mod acknowledged;
 pub mod append;
@@ -21,11 +28,11 @@ pub mod step;
 
 use crate::http::Reply;
 
-/// How an act ended for the client.
+/// What the client gets from an act.
 pub enum Answered {
     /// Send this.
     Reply(Reply),
-    /// The act sent its own answer with this status, whole; the connection stays usable.
+    /// The act sent its own answer, whole, with this status; the connection stays usable.
     Sent(u16),
     /// The answer cannot be finished or must not be given: close.
     Cut,

@@ -8,13 +8,12 @@ use std::time::Duration;
 use super::Answered;
 use crate::body::{Body, BodyError, Fill};
 use crate::bounds::{READ_AHEAD_CHARGE, RELAYED_PIECE_WAIT, REPORTED_READ_BYTES};
-use crate::control::ControlReply;
 use crate::control::decide::{Client, forwarded};
 use crate::core::Core;
 use crate::driver::Buf;
 use crate::http::{Framing, Head, LAST_CHUNK, Method, Reject, Reply, ResponseHead, encode_chunk};
 use crate::limits::undecided::MemoryShare;
-use crate::limits::uptake::Uptake;
+use crate::link::ControlReply;
 use crate::wire::Wire;
 
 /// A client whose request the control plane has the last word on.
@@ -95,7 +94,7 @@ async fn collect(
 
 /// Relays an answer: its head rebuilt, its body piece by piece.
 pub async fn relay(core: &Core, wire: &mut Wire, head: &Head, mut reply: ControlReply, keep_alive: bool) -> Answered {
-    let (link, mut uptake) = (&core.control, Uptake::new(core));
+    let (link, mut uptake) = (&core.control, core.uptake());
     let status = reply.head.status();
     let bodiless = head.method() == Method::Head || matches!(status, 204 | 304);
     let mut length = reply.body.remaining();

@@ -15,6 +15,7 @@ use std::time::Duration;
 use etransfer_contract::ObjectId;
 use etransfer_contract::fact::Fact;
 use etransfer_contract::grant::Remove;
+use etransfer_contract::order::What;
 
 use super::Answered;
 use super::fence::fence_writers;
@@ -63,6 +64,25 @@ pub async fn erase(core: &Core, id: ObjectId) -> io::Result<()> {
         Some(condemned) => bury(core, &condemned).await,
         None => Ok(()),
     }
+}
+
+/// Executes an order of the control plane. `Some`: the object whose removal is not even recorded.
+pub async fn carry_out(core: Rc<Core>, what: What) -> Option<ObjectId> {
+    let What::Remove { object: id, unless_written_since_unix_ms } = what;
+    if let (Some(since), Some(object)) = (unless_written_since_unix_ms, core.shared.store.find(id)) {
+        let look = object.look();
+        if look.writers > 0 || look.written_unix_ms > since {
+            return None;
+        }
+    }
+    // A conditional one that fails is ordered again by the next sweep, with its condition.
+    try_remove(&core, id).await.filter(|_| unless_written_since_unix_ms.is_none())
+}
+
+async fn try_remove(core: &Core, id: ObjectId) -> Option<ObjectId> {
+    let error = remove_object(core, id).await.err()?;
+    tracing::error!(object = %id, %error, "carry out a removal");
+    (!core.shared.store.is_removed(id)).then_some(id)
 }
 
 /// Unlinks the file of an object whose removal is recorded; one that is not there is fine.

@@ -58,7 +58,7 @@ impl<'c> Sender<'c> {
         meter: Option<Meter>,
     ) -> Self {
         let core = live_grant.core;
-        Self { core, live_grant, wire, file, guard, meter, uptake: Uptake::new(core), may_begin: true, taken: 0 }
+        Self { core, live_grant, wire, file, guard, meter, uptake: core.uptake(), may_begin: true, taken: 0 }
     }
 
     /// How many bytes of content the kernel took so far.

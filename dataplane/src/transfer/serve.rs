@@ -24,12 +24,11 @@ use super::relay::away;
 use super::sender::Sender;
 use super::{Answered, acknowledged};
 use crate::bounds::{HELD_BACK_BYTES, RECEIVER_CLAIM_WAIT};
-use crate::control::EndedDelivery;
 use crate::control::live_grant::{LiveGrant, revoked};
 use crate::core::{Core, http_date};
 use crate::driver::{Buf, Fd};
 use crate::http::{Head, Method, Reply};
-use crate::limits::uptake::Uptake;
+use crate::link::EndedDelivery;
 use crate::rates::Meter;
 use crate::store::{Object, SoleDelivery};
 use crate::transfer::data_file::open_for_reading;
@@ -239,7 +238,7 @@ async fn send(
     let core = live_grant.core;
     let head = outgoing.reply.head_bytes(outgoing.keep_alive);
     let Some(span) = outgoing.span else {
-        return (wire.answer(Buf::from(head), false, &mut Uptake::new(core)).await.1.is_ok(), 0);
+        return (wire.answer(Buf::from(head), false, &mut core.uptake()).await.1.is_ok(), 0);
     };
     let Some((object, file)) = object else { return (false, 0) };
     let Some(guard) = object.read() else { return (false, 0) };

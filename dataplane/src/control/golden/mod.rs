@@ -8,11 +8,11 @@ use etransfer_contract::ObjectId;
 use etransfer_contract::fact::{Claim, Verdict};
 use etransfer_tests::golden::Golden;
 
-use super::ControlLink;
 use crate::config::EngineChoice;
 use crate::control::decide::{Client, forwarded};
 use crate::driver::{CoreOptions, run_core};
 use crate::http::{Framing, Head, HeadLimits};
+use crate::link::ControlLink;
 
 fn golden(name: &str, about: &str) -> Golden {
     Golden::new(Path::new(env!("CARGO_MANIFEST_DIR")).join("src/control/golden").join(name), about)

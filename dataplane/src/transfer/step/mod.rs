@@ -30,12 +30,13 @@ use super::fault::{Doing, believe};
 use super::{Answered, compose, relay, serve};
 use crate::body::Content;
 use crate::bounds::{READ_AHEAD_CHARGE, STEPS_MAX};
-use crate::control::ControlReply;
-use crate::control::decide::{Client, Decided, Granted, report_step};
+use crate::control::decide::{Client, Decided, report_step};
 use crate::control::live_grant::LiveGrant;
 use crate::core::Core;
 use crate::http::{Head, Reply};
 use crate::limits::undecided::MemoryShare;
+use crate::link::ControlReply;
+use crate::link::Granted;
 use crate::store::{LengthRefused, Object};
 use crate::wire::Wire;
 

@@ -9,31 +9,20 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::pin::pin;
-use std::rc::Rc;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use etransfer_contract::fact::{Fact, FactBatch, Presence, Reach};
+use etransfer_contract::fact::{Fact, Presence, Reach};
 use etransfer_contract::grant::Ticket;
-use etransfer_contract::link::{self, FACTS_PATH};
 use etransfer_contract::{ObjectId, Span};
-use event_listener::Event;
+use event_listener::{Event, EventListener};
 
-use crate::bounds::{
-    CONTROL_ANSWER_WAIT, FACT_COUNTS_MAX, FACTS_BATCH_BYTES, FACTS_PER_BATCH_MAX, INVENTORY_PAGE_BYTES,
-    SERVED_FACTS_MAX,
-};
-use crate::core::Core;
+use crate::bounds::{FACT_COUNTS_MAX, FACTS_BATCH_BYTES, FACTS_PER_BATCH_MAX, INVENTORY_PAGE_BYTES, SERVED_FACTS_MAX};
 use crate::driver::Io;
 use crate::store::{Object, Store};
 
 /// A batch that was refused is halved down to this: one fact, or one object of a page.
 const BATCH_BYTES_MIN: usize = 1;
-/// How long deliveries that only count may wait to be told.
-const COUNT_WAIT: Duration = Duration::from_millis(10);
-/// Pause after a failed delivery.
-const RETRY: Duration = Duration::from_millis(200);
-
 /// The queue.
 #[derive(Default)]
 pub struct Facts {
@@ -76,7 +65,7 @@ struct InventoryProgress {
 }
 
 /// A page of the inventory that goes along with a batch.
-struct NextPage {
+pub struct NextPage {
     /// What is left to tell when it was delivered.
     then: Option<InventoryProgress>,
     request: u64,
@@ -99,7 +88,7 @@ pub struct EndedDelivery<'a> {
 }
 
 /// What waits.
-enum Urgency {
+pub enum Urgency {
     Empty,
     /// Nothing but counts.
     Relaxed,
@@ -168,52 +157,7 @@ impl Facts {
         self.lock().waiting.len()
     }
 
-    /// Delivers facts forever; one task of one core runs this.
-    pub async fn deliver(core: Rc<Core>) {
-        let facts = &core.shared.facts;
-        loop {
-            let listener = facts.pushed.listen();
-            match facts.urgency() {
-                Urgency::Empty => {
-                    listener.await;
-                    continue;
-                }
-                Urgency::Relaxed => {
-                    futures_util::future::select(pin!(listener), pin!(core.io.sleep(COUNT_WAIT))).await;
-                }
-                Urgency::Urgent => {}
-            }
-            let mut batch = facts.take_batch();
-            let told = batch.len();
-            let (page, asked_by) = facts.add_page(&core.shared.store, &mut batch);
-            let batch = FactBatch { version: link::VERSION, run: core.shared.run, asked_by, facts: batch };
-            let answer = core.control.post(FACTS_PATH, &batch, CONTROL_ANSWER_WAIT).await;
-            match answer {
-                Ok((200..=299, _)) => {
-                    facts.confirm(&core, &batch.facts[..told]);
-                    facts.page_delivered(page);
-                }
-                Ok((status @ 400..=499, body)) => {
-                    let body = String::from_utf8_lossy(&body);
-                    tracing::error!(status, %body, facts = batch.facts.len(), "a batch of facts was refused; half of it is sent");
-                    facts.halve();
-                    core.io.sleep(RETRY).await;
-                }
-                Ok((status, body)) => {
-                    tracing::error!(status, body = %String::from_utf8_lossy(&body), "facts were refused");
-                    facts.put_back();
-                    core.io.sleep(RETRY).await;
-                }
-                Err(error) => {
-                    tracing::debug!(%error, "facts wait");
-                    facts.put_back();
-                    core.io.sleep(RETRY).await;
-                }
-            }
-        }
-    }
-
-    fn urgency(&self) -> Urgency {
+    pub fn urgency(&self) -> Urgency {
         let queue = self.lock();
         match (queue.waiting.is_empty(), queue.is_urgent || queue.inventory.is_some()) {
             (true, _) if queue.inventory.is_some() => Urgency::Urgent,
@@ -223,7 +167,7 @@ impl Facts {
         }
     }
 
-    fn take_batch(&self) -> Vec<Fact> {
+    pub fn take_batch(&self) -> Vec<Fact> {
         let mut queue = self.lock();
         let (mut bytes, limit) = (0, queue.limit(FACTS_BATCH_BYTES));
         let fits = |fact: &&Fact| {
@@ -238,14 +182,14 @@ impl Facts {
         queue.waiting.iter().take(taken).cloned().collect()
     }
 
-    fn put_back(&self) {
+    pub fn put_back(&self) {
         let mut queue = self.lock();
         queue.taken = 0;
         queue.is_urgent = true;
     }
 
     /// As [`put_back`](Self::put_back), and the next batch is half as large.
-    fn halve(&self) {
+    pub fn halve(&self) {
         self.put_back();
         let mut queue = self.lock();
         if queue.limit(FACTS_BATCH_BYTES) > BATCH_BYTES_MIN {
@@ -264,7 +208,7 @@ impl Facts {
 
     /// Adds the next page to what is sent; tells also whom it is for. Called right after the batch was taken: a page is then
     /// not older than the facts before it, and facts that come later are told later.
-    fn add_page(&self, store: &Store, batch: &mut Vec<Fact>) -> (Option<NextPage>, u64) {
+    pub fn add_page(&self, store: &Store, batch: &mut Vec<Fact>) -> (Option<NextPage>, u64) {
         let (progress_now, limit) = {
             let queue = self.lock();
             let Some(progress_now) = queue.inventory else { return (None, 0) };
@@ -282,7 +226,7 @@ impl Facts {
     }
 
     /// The page was delivered. When the inventory was asked for again meanwhile, it was for nothing.
-    fn page_delivered(&self, page: Option<NextPage>) {
+    pub fn page_delivered(&self, page: Option<NextPage>) {
         let mut queue = self.lock();
         queue.halved = 0;
         if let Some(NextPage { then, request }) = page
@@ -292,16 +236,19 @@ impl Facts {
         }
     }
 
-    fn confirm(&self, core: &Core, batch: &[Fact]) {
-        {
-            let mut queue = self.lock();
-            queue.drop_front(batch.len());
-        }
-        for fact in batch {
-            core.shared.store.confirm(core.io.core(), fact);
-        }
-        core.writer.soon();
+    /// The first `facts` of the queue were delivered.
+    pub fn remove_delivered(&self, facts: usize) {
+        self.lock().drop_front(facts);
+    }
+
+    /// Wakes what waits in [`flush`](Self::flush).
+    pub fn wake_flushed(&self) {
         self.delivered.notify(usize::MAX);
+    }
+
+    /// Fires when something is queued.
+    pub fn pushed(&self) -> EventListener {
+        self.pushed.listen()
     }
 
     fn lock(&self) -> MutexGuard<'_, Queue> {
