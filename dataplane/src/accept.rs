@@ -118,18 +118,18 @@ async fn drain(core: &Rc<Core>) {
 
 async fn accept(core: Rc<Core>, listener: Fd) {
     let mut spare = spare(&core);
-    let mut is_told = false;
+    let mut is_reported = false;
     loop {
         match core.io.accept(&listener).await {
             Ok((socket, peer)) => {
-                is_told = false;
+                is_reported = false;
                 admit(&core, Rc::new(socket), peer);
             }
             Err(error) if is_out_of_descriptors(&error) => {
                 drop(spare.take());
                 let turned_away = turn_away(&core, &listener);
                 spare = self::spare(&core);
-                if !std::mem::replace(&mut is_told, true) {
+                if !std::mem::replace(&mut is_reported, true) {
                     tracing::warn!(turned_away, "no descriptor is left: raise the limit of open files");
                 }
                 core.io.sleep(ACCEPT_PAUSE).await;
@@ -142,7 +142,7 @@ async fn accept(core: Rc<Core>, listener: Fd) {
     }
 }
 
-/// A descriptor that is given up for a moment when no other is left, so that clients can be told.
+/// A descriptor that is given up for a moment when no other is left, so that clients get an answer.
 fn spare(core: &Core) -> Option<OwnedFd> {
     core.objects.as_fd().try_clone_to_owned().ok()
 }
@@ -152,7 +152,7 @@ fn is_out_of_descriptors(error: &std::io::Error) -> bool {
     matches!(Errno::from_io_error(error), Some(Errno::MFILE | Errno::NFILE))
 }
 
-/// The kernel gives the lowest free number, so a high one tells that few are left.
+/// The kernel gives the lowest free number, so a high one means that few are left.
 fn takes_a_kept_descriptor(socket: &OwnedFd) -> bool {
     use rustix::process::{Resource, getrlimit};
     let Some(descriptors) = getrlimit(Resource::Nofile).current else { return false };
@@ -160,7 +160,7 @@ fn takes_a_kept_descriptor(socket: &OwnedFd) -> bool {
     u64::try_from(socket.as_raw_fd()).is_ok_and(|number| number >= descriptors - kept)
 }
 
-/// Answers those who wait to be accepted, one descriptor after the other; says how many.
+/// Refuses the clients that wait to be accepted, one descriptor after the other; returns how many.
 fn turn_away(core: &Core, listener: &Fd) -> usize {
     use rustix::net::{SocketFlags, accept_with};
     let next = || accept_with(&**listener, SocketFlags::NONBLOCK | SocketFlags::CLOEXEC).ok();
@@ -175,8 +175,8 @@ fn turn_away(core: &Core, listener: &Fd) -> usize {
         .count()
 }
 
-/// Says 503 to a connection that is not served; the kernel has room for one line in a fresh socket, and if not, the close says
-/// enough. What the client sent already is read away, for unread bytes would reset the answer.
+/// Answers 503 to a connection that is not served. A fresh socket has room for one reply. What the client sent already is read
+/// first, for unread bytes would reset the answer.
 fn refuse(socket: &OwnedFd) {
     use rustix::net::{RecvFlags, SendFlags, Shutdown, recv, send, shutdown};
     let mut sent = [0; 4096];

@@ -3,7 +3,7 @@
 //! nonce, the digits of a number), which stands in its parser, and how often something is looked at.
 //!
 //! Must stay true: nothing of the data plane waits, grows or repeats beyond one of these; a bound that leans on another one
-//! says so in an assertion, so that a change of one of them which breaks the other does not compile.
+//! states it in an assertion, so that a change of one of them which breaks the other does not compile.
 
 use std::time::Duration;
 
@@ -162,7 +162,7 @@ pub const INVENTORY_PAGE_BYTES: usize = 256 << 10;
 pub const FACT_COUNTS_MAX: usize = 1000;
 /// Deliveries that end while the control plane is away are forgotten beyond this; bytes and removals never are.
 pub const SERVED_FACTS_MAX: usize = 100_000;
-/// How long a report may take; the next one says it all again.
+/// How long a report may take; the next one has the same sums.
 pub const REPORT_WAIT: Duration = Duration::from_secs(2);
 /// Local addresses counted separately. A listener on `0.0.0.0` serves every address of the machine, `127.0.0.0/8` included.
 pub const REPORTED_ADDRESSES_MAX: usize = 64;

@@ -1,4 +1,4 @@
-//! What the data plane is told at start. Filled by `et` from the one configuration tree; nothing here is re-read.
+//! The configuration of the data plane, read once. `et` fills it from the one configuration tree.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
@@ -13,10 +13,10 @@ pub struct Config {
     /// Addresses to listen on, one `SO_REUSEPORT` listener per core each. Port 0: any free port, the same for
     /// all of them.
     pub addresses: Vec<SocketAddr>,
-    /// Listeners beside those, each with a port of its own. Port 0: any free one. Who is served there is the control
-    /// plane's business: it hears with each request which listener it came to.
+    /// Listeners beside those, each with a port of its own. Port 0: any free one. The control plane decides what is served there: it
+    /// learns with each request which listener it came to.
     pub separate: Vec<SocketAddr>,
-    /// The device a listener is bound to as well, by its address; connections it accepts answer through that device.
+    /// The device that a listener is bound to as well, by its address; its connections answer through that device.
     pub devices: BTreeMap<IpAddr, String>,
     /// How many cores; `None` = every CPU in the allowed mask.
     pub cores: Option<usize>,
@@ -28,7 +28,7 @@ pub struct Config {
     pub proxies: Vec<(IpAddr, u32)>,
     /// When acknowledged bytes are synced.
     pub durability: Durability,
-    /// Which door bytes take to the disk.
+    /// How the files of objects are opened for writing.
     pub write_mode: WriteMode,
     /// A damaged store is served read-only instead of not at all (PROMISES.md P18).
     pub serve_damaged: bool,
@@ -54,7 +54,7 @@ pub enum Durability {
     Every,
 }
 
-/// Which door bytes take to the disk (IO.md §1).
+/// How the files of objects are opened for writing (IO.md §1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum WriteMode {
     /// Direct for bodies of 256 KiB and more, buffered below.

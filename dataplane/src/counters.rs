@@ -1,6 +1,6 @@
 //! What this core counts (contract crate, `counters`): plain numbers of one thread, nothing shared, nothing atomic.
 //!
-//! Must stay true: the path of a byte adds to a number and goes on; telling is one task that takes a copy each second.
+//! Must stay true: the path of a byte adds to a number and goes on; reporting is one task that takes a copy each second.
 
 use std::cell::{Cell, RefCell};
 use std::net::IpAddr;
@@ -20,7 +20,7 @@ pub struct Tally {
     counters: Rc<Counters>,
     /// Index of its local address.
     address: usize,
-    /// When the request came whose first content has not left yet.
+    /// When the request arrived whose first content byte has not left yet.
     asked: Cell<Option<Instant>>,
 }
 
@@ -53,7 +53,7 @@ impl Tally {
         Self { counters: Rc::clone(counters), address, asked: Cell::new(None) }
     }
 
-    /// A request is there, whole.
+    /// The head of a request is complete.
     pub fn asked(&self, now: Instant) {
         self.asked.set(Some(now));
     }

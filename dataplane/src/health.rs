@@ -1,5 +1,5 @@
-//! Is the disk well? One task of one core asks, on a helper thread: a degraded node becomes well by itself when the disk is,
-//! and a file system that became read-only is noticed without a request.
+//! The state of the disk. One task of one core probes it on a helper thread, so a degraded node recovers by itself when the
+//! disk does, and a file system that became read-only is noticed without a request.
 
 use std::fs::File;
 use std::io;
@@ -42,7 +42,7 @@ pub async fn watch(core: Rc<Core>) {
                             tracing::warn!("the disk works again: the node is no longer degraded");
                         }
                         Ok(()) => {}
-                        Err(error) => tracing::warn!(%error, "a degraded node looked at its disk: not well yet"),
+                        Err(error) => tracing::warn!(%error, "the disk of a degraded node does not work yet"),
                     }
                 }
             })
@@ -54,7 +54,7 @@ fn is_read_only(objects: impl AsFd) -> bool {
     rustix::fs::fstatvfs(objects).is_ok_and(|disk| disk.f_flag.contains(StatVfsMountFlags::RDONLY))
 }
 
-/// Writes, syncs and reads back a file that has no name, or is gone at once. A full disk is a well one.
+/// Writes, syncs and reads back a file without a name, or one that is deleted at once. A full disk counts as working.
 fn probe(objects: impl AsFd) -> io::Result<()> {
     match try_probe(objects) {
         Err(error) if matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) => Ok(()),

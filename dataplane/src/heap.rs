@@ -23,7 +23,7 @@ pub async fn watch(core: Rc<Core>) {
     }
 }
 
-/// Gives back what is surplus; says what is resident and not in use all the same: buffers that are no allocation, and what no
+/// Gives surplus memory back; returns what stays resident without being in use: buffers that are no allocation, and what no
 /// trim gives back.
 fn look(kept: u64) -> u64 {
     let Some(before) = resident() else { return kept };
@@ -47,7 +47,7 @@ fn resident() -> Option<u64> {
     Some(kib << 10)
 }
 
-/// What of the allocator's memory is in use; another allocator says nothing, and then nothing is surplus.
+/// How much of the allocator's memory is in use; with another allocator unknown, and then nothing is surplus.
 #[cfg(target_env = "gnu")]
 fn in_use() -> u64 {
     // SAFETY: it takes nothing, returns numbers by value, and may be called from any thread at any time.

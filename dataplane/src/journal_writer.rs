@@ -24,14 +24,14 @@ use crate::store::{Flush, Flushing, Journal, Object, Position, Room, Store};
 pub struct JournalWriter {
     io: Io,
     store: Arc<Store>,
-    /// This core's way to the file that its own journal goes on in.
+    /// The file that this core's journal continues in.
     own: RefCell<Option<(Arc<OwnedFd>, Fd)>>,
     /// A write of records that no request waits for is on its way.
     is_due: Cell<bool>,
 }
 
 impl JournalWriter {
-    /// Of this core. The descriptor it needs is taken now: later there may be none, and what gives some back is recorded too.
+    /// The writer of this core. It takes its descriptor now: later there may be none, and freeing one needs a record too.
     pub fn new(io: Io, store: Arc<Store>) -> Self {
         let this = Self { io, store, own: RefCell::default(), is_due: Cell::new(false) };
         let file = this.own().file().map(|file| this.file(this.io.core(), &file));
@@ -100,7 +100,7 @@ impl JournalWriter {
         let this = Rc::clone(self);
         let write = async move {
             let journal = this.own();
-            // Again for what came during the write: who appended it found this on its way.
+            // Again for what was appended during the write: its appender found this task running.
             while !journal.is_written(journal.position()) {
                 this.io.sleep(JOURNAL_IDLE_WAIT).await;
                 if let Err(error) = this.written(journal.position()).await {

@@ -69,7 +69,7 @@ fn try_bind_all(
     Ok((addresses, listeners))
 }
 
-/// `SO_REUSEPORT` lets two nodes of one user share a port without a word; a bind without it tells.
+/// `SO_REUSEPORT` lets two nodes of one user share a port silently; a bind without it fails when the port is taken.
 fn refuse_taken(address: SocketAddr) -> io::Result<()> {
     if address.port() == 0 {
         return Ok(());
@@ -79,7 +79,7 @@ fn refuse_taken(address: SocketAddr) -> io::Result<()> {
     socket.bind(&address.into())
 }
 
-/// Tells where: a port 0 has become a real one.
+/// Returns the bound address, with a real port in place of 0.
 fn listen(socket: &Socket, address: SocketAddr) -> io::Result<SocketAddr> {
     socket.set_reuse_address(true)?;
     socket.set_reuse_port(true)?;

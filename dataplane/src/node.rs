@@ -39,7 +39,7 @@ pub struct Node {
     engine: Engine,
 }
 
-/// A data plane whose store is open and checked, and that does not listen yet.
+/// A data plane with an open and checked store, before it listens.
 pub struct Opened {
     config: Config,
     store: Arc<Store>,
@@ -162,7 +162,7 @@ impl Starting {
     fn started(self) -> io::Result<(Engine, JoinHandle<io::Result<()>>)> {
         match self.is_ready.recv() {
             Ok(engine) => Ok((engine, self.thread)),
-            // The thread ended before it had an engine: its own error says why.
+            // The thread ended before it had a driver: its own error is the reason.
             Err(_) => match self.thread.join() {
                 Ok(Err(error)) => Err(error),
                 Ok(Ok(())) | Err(_) => Err(io::Error::other("the core ended while starting")),
@@ -211,12 +211,12 @@ impl Node {
         &self.shared.separate
     }
 
-    /// Which engine runs.
+    /// Which driver the cores run on.
     pub fn engine(&self) -> Engine {
         self.engine
     }
 
-    /// Takes no new work; running bodies end with their prefix kept. Returns at once; [`join`](Self::join) waits.
+    /// Stops the node: it takes no new work, and bodies under way end with their prefix kept. Returns at once; [`join`](Self::join) waits.
     pub fn stop(&self) {
         self.shared.stopping.store(true, Ordering::Release);
         self.shared.stop_event.notify(usize::MAX);

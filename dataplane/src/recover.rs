@@ -1,7 +1,7 @@
-//! Before the first connection: uploads whose last byte was recorded when the process ended are completed (T-PAT-14).
+//! Before the first connection: uploads whose last byte was recorded when the last process ended are completed (T-PAT-14).
 //!
-//! The same order as [`finish`](crate::transfer::finish), blocking, since no core runs yet. What one upload suffers stays with
-//! it: it is reported, and the node starts.
+//! The same order as [`finish`](crate::transfer::finish), blocking, since no core runs yet. An error concerns one upload: it is
+//! reported, and the node starts.
 
 use std::fs::File;
 use std::io;
@@ -13,7 +13,7 @@ use rustix::fs::{Mode, OFlags};
 use crate::config::Durability;
 use crate::store::{Object, ObjectPath, Store};
 
-/// Completes what is whole; the control plane hears of it when it asks for the inventory. A read-only store completes
+/// Completes uploads of which no byte is missing; the inventory reports them to the control plane. A read-only store completes
 /// nothing: its uploads are read as they are.
 pub fn complete_what_is_whole(store: &Store, durability: Durability) {
     if store.is_read_only() {
@@ -70,7 +70,7 @@ fn complete(store: &Store, object: &Arc<Object>, durability: Durability) -> io::
     Ok(true)
 }
 
-/// No client has seen one of the completions yet: they are told of when they are written, and synced as the level says.
+/// Writes the completions, and syncs them as the level demands, before any client can see one.
 fn keep(store: &Store, durability: Durability) {
     let journal = store.journal(0);
     let kept = match durability {

@@ -1,5 +1,5 @@
-//! Stored bytes read in order, on a helper thread: past the page cache unless they are in it, so that a look at a large
-//! file costs no memory and takes none from what others read.
+//! Stored bytes read in order, on a helper thread: past the page cache unless they are in it, so that reading a large
+//! file costs no memory and evicts nothing that is being read.
 //!
 //! Must stay true: the file given has an open file description of its own, for its flags are changed here.
 
@@ -47,8 +47,8 @@ impl Scan {
         Ok(&window[..len])
     }
 
-    /// As [`read`](Self::read), but what the page cache holds is not asked: it may hold what a failed write left there. Only
-    /// a file system that does not read directly is read through it.
+    /// As [`read`](Self::read), but past the page cache, which may hold what a failed write left there. Only a file system
+    /// that cannot read directly is read through it.
     pub fn read_disk(&mut self, file: &File, at: u64, len: usize) -> io::Result<&[u8]> {
         let skip = (at % BLOCK_BYTES) as usize;
         let window = &mut self.buf[self.first..][..(skip + len).next_multiple_of(BLOCK)];

@@ -14,19 +14,19 @@ pub enum StartError {
     /// An address cannot be bound.
     #[error("listen on {address}: {error}")]
     Listen {
-        /// As configured.
+        /// The configured address.
         address: SocketAddr,
-        /// What the kernel said.
+        /// The error of the kernel.
         error: io::Error,
     },
     /// A listener cannot be bound to its device.
     #[error("bind {address} to {device}: {error}{}", wanted(error))]
     Device {
-        /// As configured.
+        /// The configured address.
         address: SocketAddr,
         /// The one that has the address.
         device: String,
-        /// What the kernel said.
+        /// The error of the kernel.
         error: io::Error,
     },
     /// The driver of a core cannot be built.
@@ -34,7 +34,7 @@ pub enum StartError {
     Engine {
         /// Which one.
         core: usize,
-        /// What the kernel said.
+        /// The error of the kernel.
         error: io::Error,
     },
     /// No randomness for the run id.

@@ -1,4 +1,4 @@
-//! One socket and what was read from it too early.
+//! One socket, with what was read ahead of its consumer.
 //!
 //! Must stay true: bytes leave in the order they came; an empty inbox owns no memory, so an idle connection costs none.
 
@@ -15,11 +15,11 @@ use crate::limits::uptake::Uptake;
 
 /// A stream socket with its read-ahead.
 pub struct Wire {
-    /// The core's engine.
+    /// The core it belongs to.
     pub io: Io,
     /// The socket.
     pub socket: Fd,
-    /// Where a client's content is counted; nothing between the planes.
+    /// Counts a client's content; `None` on the control link.
     pub tally: Option<Tally>,
     inbox: Vec<u8>,
     taken: usize,
@@ -73,7 +73,7 @@ impl Wire {
         bytes
     }
 
-    /// Waits for at least one byte and adds what came to the read-ahead; says how many.
+    /// Waits for at least one byte and adds what arrived to the read-ahead; returns how many bytes.
     pub async fn more(&mut self, limit: Duration) -> Result<usize, WireError> {
         let (chunk, late) = within(&self.io, limit, self.io.recv_some(&self.socket)).await;
         let chunk = match chunk {
@@ -123,7 +123,7 @@ impl Wire {
         self.send_counted(buf, more, limit).await.1
     }
 
-    /// Sends all of an owned buffer, and says how many bytes of it the kernel took.
+    /// Sends all of an owned buffer; returns how many bytes of it the kernel took.
     pub async fn send_counted(&self, buf: Buf, more: bool, limit: Duration) -> (usize, Result<(), WireError>) {
         let len = buf.len();
         let ((sent, _buf), late) = within(&self.io, limit, self.io.send(&self.socket, buf, 0..len, more)).await;
@@ -146,7 +146,7 @@ impl Wire {
         unacknowledged(&*self.socket).ok()
     }
 
-    /// Sends of `at` what the socket takes within `wait`, and says how much that was; the buffer is free again then.
+    /// Sends what the socket takes of `at` within `wait`; returns how much that was, and frees the buffer.
     pub async fn send_some(&self, buf: Buf, at: Range<usize>, more: bool, wait: Duration) -> Result<usize, WireError> {
         let ((sent, _buf), late) = within(&self.io, wait, self.io.send(&self.socket, buf, at, more)).await;
         match sent {
@@ -157,7 +157,7 @@ impl Wire {
     }
 }
 
-/// How many bytes the kernel took, and why not all of them.
+/// How many bytes the kernel took, and the error when not all of them.
 fn counted(sent: io::Result<usize>, len: usize, late: bool) -> (usize, Result<(), WireError>) {
     match sent {
         Ok(bytes) if bytes == len => (bytes, Ok(())),

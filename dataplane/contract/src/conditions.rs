@@ -1,5 +1,5 @@
 //! Conditional requests (RFC 9110 §13): may this version of a file answer this request? The one place for every dialect:
-//! the data plane asks here before it sends, the control plane where a dialect has words of its own for the refusals.
+//! the data plane judges by it before it sends, the control plane where a dialect has its own refusals.
 //!
 //! RFC 9110 §13.2.2, in its order, for GET and HEAD:
 //!

@@ -1,4 +1,4 @@
-//! What one core counts, and how it is told: about once a second and core, as `POST /line/counters`.
+//! What one core counts, and how it is reported: about once a second and core, as `POST /line/counters`.
 //!
 //! Every number only grows within one run of the data plane and begins at 0 with the next. A count that is read is as old
 //! as the last report: 2 s at most while both planes are well.
@@ -57,14 +57,14 @@ pub struct CoreCounters {
     pub journal_syncs: u64,
     /// Downloads: from the whole request head to the first content given to the kernel.
     pub first_byte: Histogram,
-    /// Decisions the core did not remember: from the whole request head to the verdict, waiting for the line included.
+    /// Decisions the core did not remember: from the whole request head to the verdict, waiting for the link included.
     pub decide: Histogram,
 }
 
 /// Content that came and went by one local address. Heads, framing and the control plane's own answers do not count.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct AddressBytes {
-    /// The local address; `None` gathers what is beyond the number of addresses a core tells apart.
+    /// The local address; `None` gathers all addresses beyond the number that a core counts separately.
     pub address: Option<IpAddr>,
     /// Bodies of uploads, whether they were kept or not.
     pub received: u64,

@@ -1,10 +1,10 @@
-//! The words both planes share.
+//! The words that both planes share.
 //!
 //! *Absent on purpose:* no I/O, no runtime, no clock, no policy. The data plane and the control plane both depend on
-//! this crate and never on each other; whatever they must agree on stands here and nothing else does.
+//! this crate and never on each other; what they must agree on is here, and nothing else.
 //!
-//! Reading order: [`id`] and [`span`] are the nouns; [`grant`] is what the control plane answers to a decision;
-//! [`step`] what it answers when it words the reply itself; [`fact`] is what the data plane reports, [`counters`] what it counts; [`order`] is what the control plane wants done;
+//! Reading order: [`id`] and [`span`] are the nouns; [`grant`] is the control plane's answer to a decision;
+//! [`step`] its answer when it writes the reply itself; [`fact`] is what the data plane reports, [`counters`] what it counts; [`order`] is what the control plane wants done;
 //! [`link`] names the paths and header fields between them; [`tus`], [`ranges`], [`conditions`] and [`list`] parse the heads that both planes judge.
 #![forbid(unsafe_code)]
 

@@ -15,21 +15,21 @@ pub struct OrdersQuery {
     /// This run of the data plane.
     pub run: u64,
     /// `control_run` of the last answer seen; 0 at first. When it differs from the control plane's own, the answer comes
-    /// at once and asks for the inventory.
+    /// at once and requests the inventory.
     pub control_run: u64,
-    /// The highest epoch the data plane heard of, whichever run of the control plane told it; an answer comes at once when
-    /// it is old. A control plane that is asked with a higher one than its own continues above it.
+    /// The highest epoch that the data plane knows, from any run of the control plane; the answer comes at once when it is old.
+    /// A control plane that gets a higher one than its own continues above it.
     pub epoch: u64,
     /// Sequence number of the last order carried out.
     pub after: u64,
-    /// Orders of an earlier answer are still being carried out: tell none now, the epoch alone.
+    /// Orders of an earlier answer are still being carried out: answer with the epoch, without orders.
     #[serde(default)]
     pub busy: bool,
     /// How the data plane is.
     pub node: NodeFacts,
 }
 
-/// What the data plane tells about itself; shown by `/api/info` and the advertisement of endpoints.
+/// What the data plane reports about itself; shown by `/api/info` and the advertisement of endpoints.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct NodeFacts {
     /// `ring` or `readiness`.
@@ -81,8 +81,8 @@ pub struct Orders {
     pub epoch: u64,
     /// Send [`Fact::Inventory`](crate::Fact::Inventory), all pages.
     pub inventory: bool,
-    /// With `inventory`: tell these before anything else. They are what the control plane has incomplete records of, so what it
-    /// cannot answer for before it heard; everything else in the inventory may come while it decides.
+    /// With `inventory`: report these first. The control plane has incomplete records of them, so it cannot decide about them
+    /// before; everything else in the inventory may come while it decides.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub first: Vec<ObjectId>,
     /// In sequence.

@@ -329,10 +329,10 @@ pub struct FormFieldsReport {
     /// The form ended: no content follows.
     #[serde(default)]
     pub is_end: bool,
-    /// The first bytes of the content, as many as asked for, in lower hex.
+    /// The first bytes of the content, as many as the step wants, in lower hex.
     #[serde(default)]
     pub prefix: String,
-    /// Content bytes that follow, as far as the head of the request says.
+    /// Content bytes that follow, when the head of the request announced them.
     pub remaining: Option<u64>,
 }
 
@@ -373,7 +373,7 @@ pub enum Failure {
     Revoked,
     /// The disk failed.
     Disk,
-    /// The client did not ask for a WebSocket of version 13, or not as RFC 6455 §4.1 says.
+    /// The client did not request a WebSocket of version 13 as RFC 6455 §4.1 requires.
     NoUpgrade,
 }
 

@@ -63,7 +63,7 @@ impl<'b> Content<'b> {
         self.body.messages()
     }
 
-    /// Parts are told apart.
+    /// The body is read as a form.
     pub fn is_form(&self) -> bool {
         self.delimiter.is_some()
     }
@@ -73,7 +73,7 @@ impl<'b> Content<'b> {
         if self.is_form() { self.at_delimiter } else { self.held.is_empty() && self.body.is_done() }
     }
 
-    /// Bytes still to come: exact for plain content, at most this many for a part; `None` when the sender has not said.
+    /// Bytes still to come: exact for plain content, at most this many for a part; `None` when the sender has not announced them.
     pub fn remaining(&self) -> Option<u64> {
         self.body.remaining().map(|bytes| bytes + self.held.len() as u64)
     }

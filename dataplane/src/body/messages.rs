@@ -13,7 +13,7 @@ use crate::bounds::PONG_WAIT;
 use crate::driver::Buf;
 use crate::wire::{Wire, WireError};
 
-/// What a client says.
+/// The messages of one client.
 #[derive(Debug, Default)]
 pub struct Messages {
     reader: Reader,
@@ -24,7 +24,7 @@ pub struct Messages {
 enum Next {
     Begin(Kind),
     Content(usize),
-    /// It was no content, and is done with.
+    /// A control frame or an empty fragment, which was handled.
     Handled,
     NeedMore,
 }
@@ -40,12 +40,12 @@ impl Messages {
         self.reader.remaining()
     }
 
-    /// The close frame owed to a client that ended this, or broke the protocol.
+    /// The close frame that the client is owed, after it sent one or broke the protocol.
     pub fn take_farewell(&mut self) -> Option<Vec<u8>> {
         self.farewell.take()
     }
 
-    /// Ends it: what is read from now on is nothing.
+    /// Ends the conversation with a close frame.
     pub fn refuse(&mut self, violation: Violation) {
         self.farewell = Some(websocket::close(violation.code(), &violation.to_string()));
     }
@@ -121,7 +121,7 @@ impl Messages {
         }
     }
 
-    /// What stands next in the read-ahead; what is no content is dealt with.
+    /// What comes next in the read-ahead; handles control frames.
     async fn look(&mut self, wire: &mut Wire) -> Result<Next, WireError> {
         match self.reader.step(wire.ahead()) {
             Ok(Step::Begin { consumed, kind }) => {

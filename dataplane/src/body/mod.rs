@@ -11,7 +11,7 @@
 //!      └── messages         one WebSocket message after the other, over websocket (pure framing)
 //! ```
 //!
-//! `pull` has what they share. A prefix that a step asks for is pulled like any other content.
+//! `pull` has what they share. A prefix that a step wants is pulled like any other content.
 //!
 //! Next on the way of an upload: what is pulled here goes to [`data_file`](crate::transfer::data_file).
 //!
@@ -105,7 +105,7 @@ impl Body {
         matches!(self.state, State::Messages(_))
     }
 
-    /// Bytes still to come; `None` when the sender has not said.
+    /// Bytes still to come; `None` when the sender has not announced them.
     pub fn remaining(&self) -> Option<u64> {
         match &self.state {
             State::Done => Some(0),

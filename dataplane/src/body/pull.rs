@@ -41,8 +41,8 @@ pub enum BodyError {
 /// How many bytes came, why it ended, and the buffer.
 pub type Filled = (usize, Result<Fill, BodyError>, Buf);
 
-/// One receive of the whole range, cut short by the tick. Fewer bytes than asked without a tick: the next call will see
-/// the end of the stream, so it is told as a tick here.
+/// One receive of the whole range, cut short by the tick. Fewer bytes than the range without a tick: the next call will see
+/// the end of the stream, so this one counts as a tick.
 pub async fn receive(wire: &Wire, buf: Buf, at: Range<usize>, tick: Duration) -> (std::io::Result<usize>, bool, Buf) {
     let ((got, buf), late) = within(&wire.io, tick, wire.io.recv_all(&wire.socket, buf, at)).await;
     match got {

@@ -1,9 +1,9 @@
-//! What one body under way was permitted, and whether that still holds: asked again when the epoch rises, so that a right
-//! that ends, ends transfers too, and a new speed limit counts for them (PROMISES.md §5); and every [`RECHECK_EVERY`],
-//! for what ends without an epoch: a session whose time is over, or that another program deleted.
+//! The grant of one body under way, and whether it still holds. It is rechecked when the epoch rises, so that a right that
+//! ends also ends transfers, and a new speed limit counts for them (PROMISES.md §5); and every [`RECHECK_EVERY`], for rights
+//! that end without an epoch: a session that expired, or that another program deleted.
 //!
-//! Must stay true: no answer means "go on" (PROMISES.md P14: the authority may be away); a body that is over before the
-//! first check costs one load and one comparison per window.
+//! Must stay true: no answer means "continue" (PROMISES.md P14: the authority may be away); a body that ends before the first
+//! recheck costs one load and one comparison per window.
 
 use std::cell::Cell;
 use std::sync::atomic::Ordering;
@@ -18,10 +18,10 @@ use crate::core::Core;
 use crate::http::{Framing, Head, Reply};
 use crate::rates::Meter;
 
-/// Why a body ends before its end.
+/// Why a body is cut.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum GrantEnd {
-    /// The right to it has ended.
+    /// The right to the transfer has ended.
     Revoked,
     /// A limit was lowered below what is stored.
     Full,
@@ -35,11 +35,11 @@ pub fn revoked() -> Reply {
 
 /// One request at work under a grant.
 pub struct LiveGrant<'c> {
-    /// Where.
+    /// The core that serves it.
     pub core: &'c Core,
-    /// What was asked.
+    /// Its head.
     pub head: &'c Head,
-    /// What was granted.
+    /// Its grant.
     pub grant: &'c Grant,
     client: &'c Client,
     epoch: Cell<u64>,
@@ -48,7 +48,7 @@ pub struct LiveGrant<'c> {
 }
 
 impl<'c> LiveGrant<'c> {
-    /// As just granted.
+    /// A grant that was just given.
     pub fn new(core: &'c Core, head: &'c Head, client: &'c Client, grant: &'c Grant) -> Self {
         let now = core.io.now();
         let recheck_due = Cell::new(now + RECHECK_EVERY);
@@ -63,7 +63,7 @@ impl<'c> LiveGrant<'c> {
         }
     }
 
-    /// Whether bytes may still move; then `meter` is the limit of this moment.
+    /// Whether bytes may still move; sets `meter` to the current speed limit.
     pub async fn check(&self, meter: &mut Option<Meter>) -> Result<(), GrantEnd> {
         let epoch = self.core.shared.epoch.load(Ordering::Relaxed);
         let now = self.core.io.now();
@@ -94,7 +94,7 @@ impl<'c> LiveGrant<'c> {
         }
     }
 
-    /// The same for who only wants to know whether to go on.
+    /// As [`check`](Self::check), without the reason.
     pub async fn holds(&self, meter: &mut Option<Meter>) -> bool {
         self.check(meter).await.is_ok()
     }

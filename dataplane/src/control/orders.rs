@@ -1,4 +1,4 @@
-//! Orders: a long poll that brings the epoch, asks for the inventory after a restart, and removes what has expired.
+//! Orders: a long poll that brings the epoch, requests the inventory after a restart, and orders removals.
 
 use std::pin::{Pin, pin};
 use std::rc::Rc;
@@ -29,7 +29,7 @@ where
     let link = ControlLink::new(core.io.clone(), core.shared.config.control_socket.clone());
     let mut control_run = 0;
     let mut after = 0;
-    // Removals whose record could not be written: told once, so this side tries them again.
+    // Removals whose record could not be written: each is ordered once, so this side tries them again.
     let mut undone: Vec<ObjectId> = Vec::new();
     let mut work: Option<Work> = None;
     loop {
@@ -44,11 +44,11 @@ where
         match answer {
             Ok(orders) => {
                 if orders.control_run != control_run {
-                    tracing::info!(control_run = orders.control_run, "the control plane is there");
+                    tracing::info!(control_run = orders.control_run, "connected to the control plane");
                     control_run = orders.control_run;
                     after = 0;
                 }
-                // A control plane that restarted may not have heard of it yet; it continues above it with the next poll.
+                // A restarted control plane may not know it yet; it continues above it with the next poll.
                 core.shared.epoch.fetch_max(orders.epoch, Ordering::Relaxed);
                 if orders.inventory {
                     begin_inventory(&core, orders.control_run, &orders.first);
@@ -68,7 +68,7 @@ where
             }
             Err(error) => {
                 if core.shared.control_ready.load(Ordering::Relaxed) {
-                    tracing::warn!(%error, "the control plane is away; transfers with a grant go on");
+                    tracing::warn!(%error, "the control plane is away; transfers with a grant continue");
                 }
                 set_ready(&core, false);
                 core.io.sleep(RETRY).await;
@@ -80,7 +80,7 @@ where
 /// Orders of one answer, being carried out.
 type Work = Pin<Box<dyn Future<Output = Done>>>;
 
-/// What came of the orders of one answer.
+/// The result of the orders of one answer.
 struct Done {
     /// The run of the control plane that gave them.
     control_run: u64,
@@ -168,9 +168,8 @@ fn node_facts(core: &Core) -> NodeFacts {
     }
 }
 
-/// The control plane (re)started: it hears of every promise that is being used, of what it cannot decide without, of every
-/// completion and removal it has not confirmed, and of how much there is. The pages about everything follow while the node
-/// serves.
+/// The control plane (re)started: queues every reservation in use, the objects it cannot decide without, every completion and
+/// removal it has not confirmed, and the sum of all bytes. The pages of the inventory follow while the node serves.
 fn begin_inventory(core: &Core, control_run: u64, first: &[ObjectId]) {
     let (store, facts) = (&core.shared.store, &core.shared.facts);
     core.shared.budgets.report_open(facts);

@@ -1,10 +1,10 @@
-//! One engine for all cores: each tries the ring, and only when every one of them has it do they run on it. Else a node would
-//! be half of one and half of the other, and whatever it says of its engine would be wrong for some of its connections.
+//! One driver for all cores of a node: each core tries the ring, and the node runs on it only when every core has it. Else
+//! whatever the node reports about its engine would be wrong for some of its connections.
 #![expect(clippy::disallowed_types, reason = "cores wait for each other once, before any of them is a core")]
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
-/// What the cores of a node agree on while they start.
+/// The agreement of the cores of a node while they start.
 #[derive(Debug)]
 pub struct EngineAgreement {
     state: Mutex<State>,
@@ -13,19 +13,19 @@ pub struct EngineAgreement {
 
 #[derive(Debug)]
 struct State {
-    /// Cores that have not said whether they have the ring.
+    /// Cores that have not voted.
     missing: usize,
     refused: bool,
 }
 
-/// The vote of one core. Dropped without being cast, it says "no ring": the others do not wait for a core that failed to start.
+/// The vote of one core. Dropped without being cast, it counts as "no ring": the others do not wait for a core that failed to start.
 pub(super) struct EngineVote(Option<Arc<EngineAgreement>>);
 
-/// What came of it, for one core.
+/// The result, for one core.
 pub(super) struct Agreed {
     /// All have the ring.
     pub(super) on_ring: bool,
-    /// This core was the first without: it says so in the log.
+    /// This core was the first without a ring, and writes that to the log.
     pub(super) is_first_without: bool,
 }
 
@@ -61,12 +61,12 @@ impl EngineAgreement {
 }
 
 impl EngineVote {
-    /// Of a core that starts with others, or alone.
+    /// The vote of a core that starts with others, or alone.
     pub(super) fn of(agreement: Option<&Arc<EngineAgreement>>) -> Self {
         Self(Some(agreement.cloned().unwrap_or_else(|| EngineAgreement::new(1))))
     }
 
-    /// Says it, and waits for the others.
+    /// Casts it, and waits for the others.
     pub(super) fn cast(mut self, has_ring: bool) -> Agreed {
         let agreement = self.0.take().expect("a vote is cast once");
         let is_first_without = agreement.cast(has_ring);

@@ -1,4 +1,4 @@
-//! The face of files.
+//! [`Io`] for files.
 
 use std::ffi::CString;
 use std::io;
@@ -43,7 +43,7 @@ impl Io {
         self.begin(Operation::WriteAt { file: Fd::clone(file), buf, at, pos }, take)
     }
 
-    /// As [`Io::write_at`], of records to a journal: told apart by tests that make one of the two fail.
+    /// As [`Io::write_at`], for records of a journal: tests can make one of the two fail.
     pub fn write_record(&self, file: &Fd, buf: Buf, at: Range<usize>, pos: u64) -> Pending<(io::Result<()>, Buf)> {
         assert!(at.start < at.end && at.end <= buf.len(), "{at:?} is not inside a buffer of {} bytes", buf.len());
         let take = |outcome| match outcome {
@@ -58,7 +58,7 @@ impl Io {
         self.launch(op, take)
     }
 
-    /// Writes all of `bytes` at `pos`, now, through the page cache: the door for small bodies (IO.md §1).
+    /// Writes all of `bytes` at `pos`, now, through the page cache: for small bodies (IO.md §1).
     pub fn write_now(&self, file: &Fd, bytes: &[u8], pos: u64) -> io::Result<()> {
         self.0.driver.borrow_mut().write_now(file, bytes, pos)
     }

@@ -1,5 +1,5 @@
-//! [`Io`]: what tasks ask of their core. An operation starts when its method is called; the [`Pending`] that the method
-//! returns awaits its end. The methods for sockets are in `sockets`, those for files in `files`.
+//! [`Io`]: a core as its tasks use it. An operation starts when its method is called; the returned [`Pending`] awaits its
+//! end. The methods for sockets are in `sockets`, those for files in `files`.
 use std::cell::{Cell, RefCell};
 use std::future::Future;
 use std::io;
@@ -47,12 +47,12 @@ impl From<Inner> for Io {
 
 /// Time, tasks, buffers, other cores.
 impl Io {
-    /// This core's number.
+    /// The number of this core.
     pub fn core(&self) -> usize {
         self.0.core
     }
 
-    /// Which engine it runs on.
+    /// Which driver it runs on.
     pub fn engine(&self) -> Engine {
         self.0.engine
     }
@@ -72,7 +72,7 @@ impl Io {
         Sleep::new(self.clone(), at)
     }
 
-    /// Lets one turn of the core pass: what is ready elsewhere runs, sockets and disks are served.
+    /// Lets one turn of the core pass: other ready tasks run, sockets and disks are served.
     pub fn yield_now(&self) -> impl Future<Output = ()> + use<> {
         YieldNow { io: self.clone(), passed: false }
     }
@@ -92,7 +92,7 @@ impl Io {
         helpers::off_core(work)
     }
 
-    /// A slot, in the order of asking; it goes back to the pool on drop.
+    /// A slot, first come, first served; it returns to the pool on drop.
     pub fn take_slot(&self) -> TakeSlot {
         self.0.slots.take()
     }
@@ -135,7 +135,7 @@ impl Io {
         Pending::new(self.clone(), key, take)
     }
 
-    /// An operation that ended before any engine saw it.
+    /// An operation that ended before the driver saw it.
     pub(super) fn ended<T>(&self, outcome: Completion, take: fn(Completion) -> T) -> Pending<T> {
         let key = self.0.operations.borrow_mut().ended(outcome);
         Pending::new(self.clone(), key, take)
@@ -191,7 +191,7 @@ impl Io {
         !self.0.yielded.borrow().is_empty()
     }
 
-    /// Wakes whose time has come, and who only let a turn pass.
+    /// Wakes tasks whose timers are due, and those that let a turn pass.
     pub(super) fn fire_due(&self) {
         loop {
             let due = self.0.timers.borrow_mut().pop_due(self.now());

@@ -2,7 +2,7 @@
 
 use super::Key;
 
-/// Values by key. Places are given out by the slab above the seam; this table only follows it.
+/// Values by key. The [`OperationTable`](super::operation_table) hands out the rows; this table only follows it.
 #[derive(Debug)]
 pub struct KeyedTable<T> {
     rows: Vec<Option<(u32, T)>>,

@@ -1,16 +1,16 @@
-//! The slab of operations in flight, as the tasks see them: who waits for which outcome. The engine below owns the
-//! operations themselves.
+//! The operations in flight as tasks see them: which task waits for which completion. The driver below owns the operations
+//! themselves.
 
 use std::task::{Context, Poll, Waker};
 
 use super::{Completion, Key};
 
-/// Waiters and outcomes by key.
+/// Waiting tasks and completions, by key.
 #[derive(Default)]
 pub(super) struct OperationTable {
     rows: Vec<Row>,
     free: Vec<u32>,
-    /// Places whose outcome has not come yet.
+    /// Rows without a completion yet.
     open: usize,
 }
 
@@ -30,13 +30,13 @@ enum State {
 }
 
 impl OperationTable {
-    /// A row for an operation about to start.
+    /// A row for an operation that is about to start.
     pub(super) fn open(&mut self) -> Key {
         self.open += 1;
         self.row(State::Waiting(None))
     }
 
-    /// A row for something that ended before it started.
+    /// A row for an operation that ended before it started.
     pub(super) fn ended(&mut self, outcome: Completion) -> Key {
         self.row(State::Ended(outcome))
     }
@@ -62,7 +62,7 @@ impl OperationTable {
         std::mem::replace(&mut row.state, State::Free)
     }
 
-    /// The outcome of a waiting operation, or its waker is noted.
+    /// The completion of an operation; keeps the waker when there is none yet.
     pub(super) fn poll(&mut self, key: Key, cx: &mut Context<'_>) -> Poll<Completion> {
         let row = self.get_mut(key).expect("a pending operation keeps its row");
         match &mut row.state {
@@ -119,12 +119,12 @@ impl OperationTable {
         }
     }
 
-    /// How many operations the engine has not reported yet.
+    /// How many operations the driver has not reported yet.
     pub(super) fn in_flight(&self) -> usize {
         self.open
     }
 
-    /// Every operation the engine has not reported yet.
+    /// Every operation that the driver has not reported yet.
     pub(super) fn keys_in_flight(&self) -> Vec<Key> {
         let open = |(index, row): (usize, &Row)| {
             let key = Key { index: index as u32, generation: row.generation };

@@ -1,5 +1,5 @@
-//! What a TCP socket still owes its peer, as the kernel counts it (`tcp(7)`, `linux/sockios.h`). Looks without waiting, and
-//! also at a connection that was reset: the counters stay as they were.
+//! What the peer of a TCP socket has not acknowledged, as the kernel counts it (`tcp(7)`, `linux/sockios.h`). Never waits, and
+//! works on a connection that was reset too: its counters stay as they were.
 
 use std::ffi::c_int;
 use std::io;
@@ -15,13 +15,13 @@ const SIOCOUTQNSD: Opcode = 0x894B;
 /// The end of what was written into a socket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Unacknowledged {
-    /// The peer's kernel did not say that it has these last bytes.
+    /// The peer's kernel has not acknowledged these last bytes.
     pub bytes: u64,
     /// Of them, the last ones that were never put on the network.
     pub unsent: u64,
 }
 
-/// Asks the kernel.
+/// Reads the counters of the kernel.
 pub fn unacknowledged(socket: impl AsFd) -> io::Result<Unacknowledged> {
     let bytes = look::<SIOCOUTQ>(&socket)?;
     // Second: a segment that leaves between the two calls counts as one that left.

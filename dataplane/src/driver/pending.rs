@@ -1,4 +1,4 @@
-//! An operation that has started: a future for its outcome.
+//! An operation that has started, as a future of its result.
 
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
@@ -8,11 +8,11 @@ use std::time::Duration;
 use super::{Completion, Io, Key};
 
 /// A started operation. Dropping it orphans the operation: it is cancelled, and keeps its buffer and descriptors until
-/// the kernel's last word; what it brings is released, not leaked. To lose nothing, [`cancel`](Self::cancel) and await.
+/// the kernel reports its end; what it brings is released, not leaked. To lose nothing, [`cancel`](Self::cancel) and await.
 #[must_use = "dropping it cancels the operation"]
 pub struct Pending<T> {
     io: Io,
-    /// `None` once the outcome was taken.
+    /// `None` once the completion was taken.
     key: Option<Key>,
     take: fn(Completion) -> T,
 }
@@ -22,7 +22,7 @@ impl<T> Pending<T> {
         Self { io, key: Some(key), take }
     }
 
-    /// Asks for an early end. Await the result all the same: it says what the operation still achieved.
+    /// Requests an early end. The result must still be awaited: it has what the operation achieved.
     pub fn cancel(&mut self) {
         if let Some(key) = self.key {
             self.io.cancel(key);
@@ -50,9 +50,9 @@ impl<T> Drop for Pending<T> {
 }
 
 /// Awaits an operation for at most `limit` from the first poll; then cancels it and awaits its end, so that nothing that arrived is lost.
-/// The flag says whether the limit was reached.
+/// The flag: the limit was reached.
 pub async fn within<T>(io: &Io, limit: Duration, mut op: Pending<T>) -> (T, bool) {
-    let mut sleep = None; // most operations end before anybody needs to look at the clock
+    let mut sleep = None; // most operations end before the clock matters
     let mut late = false;
     let outcome = poll_fn(|cx| {
         if let Poll::Ready(outcome) = Pin::new(&mut op).poll(cx) {

@@ -1,9 +1,9 @@
-//! What other threads may hold of a core: its inbox and its doorbell. A waker fired elsewhere, and a task sent from
-//! elsewhere, come in here; the core empties the inbox once per turn.
+//! What other threads may hold of a core: its inbox and its doorbell. A waker fired on another thread, and a task sent from
+//! one, arrive here; the core empties the inbox once per turn.
 //!
 //! The race that matters: the core goes to sleep while another thread posts. The core sets `asleep`, *then* looks at `mail`;
-//! a poster sets `mail`, *then* looks at `asleep`. Both are sequentially consistent, so at least one sees the other: no
-//! wake is lost, and an awake core costs its posters no system call.
+//! a poster sets `mail`, *then* looks at `asleep`. Both are sequentially consistent, so at least one sees the other: no wake
+//! is lost, and an awake core costs its posters no system call.
 #![expect(clippy::disallowed_types, reason = "the inbox is where threads meet; held for a push or a swap")]
 
 use std::collections::VecDeque;
@@ -68,8 +68,8 @@ impl Mailbox {
     /// Takes a runnable task to where it belongs: the local queue on its own thread, else the inbox.
     pub(super) fn schedule(&self, runnable: Runnable) {
         if let Err(runnable) = tasks::push_local(self.id, runnable) {
-            // A closed core has no tasks left, so nothing it could still be told matters; it goes into the inbox all
-            // the same, for a task must never be dropped on a foreign thread.
+            // A closed core has no tasks left, so this changes nothing; it goes into the inbox all the same, for a task
+            // must never be dropped on a foreign thread.
             self.post(Mail::Run(runnable));
         }
     }

@@ -1,4 +1,5 @@
-//! The loop of a core: run what is ready, fire what is due, one turn of the driver, wake who waited; and its orderly end.
+//! The loop of a core: run ready tasks, take one turn of the driver, wake the tasks whose operations or timers ended; and
+//! its orderly end.
 
 use std::cell::{Cell, RefCell};
 use std::future::Future;

@@ -1,10 +1,10 @@
-//! The core's pool of slots: 1 MiB pieces of one arena. First come, first served; a memory that comes back goes straight
-//! to the longest waiter, so no waiter is overtaken. The memory freed last is given out first: it is still in cache, and a
-//! memory never used costs no memory.
+//! The core's pool of slots: 1 MiB pieces of one arena. First come, first served: a slot that comes back goes straight to
+//! the longest waiter, so no waiter is overtaken. The slot freed last is given out first: it is still in cache, and a slot
+//! that was never used costs no memory.
 //!
-//! Must stay true, and is the users' to keep: a task that waits for a slot holds none, not even one whose operation has ended
-//! and was not collected. Else tasks that wait for one more could hold all slots. And a slot waits for a client for a
-//! moment only: clients that neither send nor read are never few.
+//! Must stay true, and is up to the callers: a task that waits for a slot holds none, not even one whose operation has ended
+//! and was not collected. Else tasks that wait for one more could hold all slots. A slot waits for a client only briefly:
+//! slow clients are always many.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -27,7 +27,7 @@ struct State {
     waiters: VecDeque<Weak<RefCell<Waiter>>>,
 }
 
-/// One waiter's place in the queue.
+/// One task in the queue.
 #[derive(Default)]
 struct Waiter {
     granted: Option<Buf>,
@@ -53,12 +53,12 @@ impl Slots {
         Some(Buf::slot(memory, Rc::clone(self)))
     }
 
-    /// A slot, in the order of asking (that is: of the first poll).
+    /// A slot, in the order of the first polls.
     pub fn take(self: &Rc<Self>) -> TakeSlot {
         TakeSlot { pool: Rc::clone(self), ticket: None }
     }
 
-    /// The way home, from `Buf::drop`.
+    /// Takes a slot back, from `Buf::drop`.
     pub(super) fn give_back(pool: &Rc<Self>, memory: SlotMemory) {
         let waiter = {
             let mut state = pool.state.borrow_mut();

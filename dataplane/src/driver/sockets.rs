@@ -1,4 +1,4 @@
-//! The face of sockets. Options (`TCP_NODELAY` and the like) are the caller's.
+//! [`Io`] for sockets. Options (`TCP_NODELAY` and the like) are the caller's.
 
 use std::io;
 use std::net::SocketAddr;
@@ -104,7 +104,7 @@ impl Io {
     }
 }
 
-/// The outcome of what merely succeeds.
+/// The result of an operation without a value.
 pub(super) fn unit(outcome: Completion) -> io::Result<()> {
     match outcome {
         Completion::Unit(result) => result,
@@ -112,9 +112,9 @@ pub(super) fn unit(outcome: Completion) -> io::Result<()> {
     }
 }
 
-/// An engine answered one operation with the outcome of another: our bug.
+/// The driver answered one operation with the completion of another: our bug.
 pub(super) fn mismatch(outcome: &Completion) -> ! {
-    unreachable!("an outcome of another operation: {outcome:?}")
+    unreachable!("a completion of another operation: {outcome:?}")
 }
 
 /// Receives without waiting and without a buffer of the caller's.

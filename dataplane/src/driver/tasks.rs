@@ -42,7 +42,7 @@ pub(super) fn push_local(core: u64, runnable: Runnable) -> Result<(), Runnable> 
 pub(super) struct RunQueueGuard;
 
 impl RunQueueGuard {
-    /// Takes the run_queue. Panics if this thread is a core already: cores do not nest.
+    /// Makes this thread a core. Panics if it is one already: cores do not nest.
     pub(super) fn take(core: u64) -> Self {
         LOCAL.with(|local| {
             let before = local.borrow_mut().replace(Local { core, queue: VecDeque::new() });
@@ -57,7 +57,7 @@ impl RunQueueGuard {
 
     pub(super) fn push(&self, runnable: Runnable) {
         LOCAL.with(|local| {
-            local.borrow_mut().as_mut().expect("the run_queue is taken").queue.push_back(runnable);
+            local.borrow_mut().as_mut().expect("this thread is a core").queue.push_back(runnable);
         });
     }
 

@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use super::Io;
 
-/// Deadlines and whom to wake. A dropped sleep takes its timer with it, so none outlives its task.
+/// Deadlines, and the tasks to wake at them. A dropped sleep takes its timer with it, so none outlives its task.
 #[derive(Default)]
 pub(super) struct Timers {
     armed: BTreeMap<(Instant, u64), Waker>,

@@ -1,4 +1,4 @@
-//! Where a message ends: the one place that decides it (RFC 9112 §6, stricter as PROMISES.md §4 says).
+//! Where a message ends: the one place that decides it (RFC 9112 §6, stricter as PROMISES.md §4 demands).
 
 use etransfer_contract::span::OFFSET_MAX;
 use etransfer_contract::tus::Fields;

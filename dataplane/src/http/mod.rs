@@ -3,7 +3,7 @@
 //! ```text
 //! bytes ─► scan ─► head ─► framing ─► chunked ─► body bytes, trailers
 //!                   │
-//!                   └► rebuild ─► the line ─► response ─► reply ─► bytes
+//!                   └► rebuild ─► control link ─► response ─► reply ─► bytes
 //! ```
 //!
 //! Must stay true: one parser and one place that decides framing, for clients and for what is forwarded; the verdict on

@@ -1,11 +1,11 @@
-//! The head that goes over the line: built from parsed parts, so that nothing ambiguous is passed on.
+//! The head that travels over the control link: built from parsed parts, so that nothing ambiguous is passed on.
 
 use etransfer_contract::link::{FIELD_PREFIX, METHOD};
 
 use super::hop::HopByHop;
 use super::{Framing, Head, Method};
 
-/// Fields of the client that never reach the control plane, besides those of one connection: the line's own words
+/// Fields of the client that never reach the control plane, besides those of one connection: the link's own fields
 /// ([`FIELD_PREFIX`]), the expectation (the data plane meets it), and `Host`, which is written once as it was judged.
 const DROPPED: [&str; 2] = ["expect", "host"];
 

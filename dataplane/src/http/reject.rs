@@ -1,4 +1,4 @@
-//! Why a message is refused before anybody asks what it wants: one table of PROMISES.md §4.
+//! Why a message is refused before its request is looked at: the table of PROMISES.md §4.
 
 /// What is wrong with the bytes of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, thiserror::Error)]

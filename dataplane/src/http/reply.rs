@@ -54,7 +54,7 @@ impl Reply {
         Self::new(status).json(&serde_json::json!({ "detail": detail.into() }))
     }
 
-    /// What the file of an object holds is not what was recorded: nothing of it is told or served.
+    /// What the file of an object holds is not what was recorded: nothing of it is reported or served.
     pub fn damaged(what: impl std::fmt::Display) -> Self {
         Self::detail(500, format!("this file is damaged on this node and is not served: {what}"))
     }

@@ -1,4 +1,4 @@
-//! The head of a response that came over the line, as strict as that of a request.
+//! The head of a response from the control link, as strict as that of a request.
 
 use etransfer_contract::link::FIELD_PREFIX;
 use etransfer_contract::tus::Fields;
@@ -18,7 +18,7 @@ const LIMITS: SectionLimits = SectionLimits {
     field_reject: Reject::FieldTooLarge,
 };
 
-/// What came over the line is no HTTP/1.1 response with a framing of its own. The connection is of no use any more.
+/// What came over the link is no HTTP/1.1 response with a framing of its own. The connection cannot be used any more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum BadResponse {
     /// The status line is malformed.
@@ -60,7 +60,7 @@ impl ResponseHead {
         let bodiless = to_head || matches!(status, 100..200 | 204 | 304);
         let framing = if bodiless { Framing::None } else { Framing::of(1, &fields)? };
         let keep_alive = !fields.all("connection").any(|value| value.eq_ignore_ascii_case(b"close"));
-        // Without a framing the body would last until the end of the connection: the line always says a length.
+        // Without a framing the body would last until the end of the connection: the link always has a length.
         if framing == Framing::None && !bodiless {
             return Err(Reject::LengthMalformed.into());
         }

@@ -1,4 +1,4 @@
-//! Finding the end of a request head, and refusing what can never become one, as early as the bytes tell.
+//! Finds the end of a request head, and refuses what can never become one, as early as the bytes permit.
 //!
 //! Must stay true: a refusal depends on the bytes up to the one refused, so every split into reads gets the same one; a
 //! connection that keeps its [`HeadScan`] looks at each byte once, however slowly they drip.

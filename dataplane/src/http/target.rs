@@ -13,7 +13,7 @@ pub(super) struct Target {
     pub origin: Range<usize>,
 }
 
-/// A byte a target may have: visible ASCII but for what no URI has and hyper, at the other end of the line, refuses
+/// A byte a target may have: visible ASCII but for what no URI has and hyper, at the other end of the link, refuses
 /// too.
 pub(super) const fn is_target(byte: u8) -> bool {
     byte.is_ascii_graphic() && !matches!(byte, b'<' | b'>' | b'"' | b'`' | b'#')

@@ -67,7 +67,7 @@ impl Default for Trailers {
 }
 
 impl Trailers {
-    /// Takes what it can of `input`; says how much, and whether that was the end.
+    /// Takes what it can of `input`; returns how much, and whether that was the end.
     pub fn take(&mut self, input: &[u8]) -> Result<(usize, bool), Reject> {
         // One byte above the limit is enough for the scan to see that it is passed.
         let room = (TRAILER_BYTES_MAX + 1).saturating_sub(self.bytes.len());

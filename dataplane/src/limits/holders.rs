@@ -1,6 +1,5 @@
-//! Requests under way by whose they are: one token, user, device or account does not take all there are. The control plane
-//! says with a grant whose request it is and how many may be under way at once ([`GrantHolder`]); the count is here, where
-//! requests begin and end.
+//! Requests under way by holder, so that one token, user, device or account does not take them all. A grant names the holder
+//! of its request and how many may be under way at once ([`GrantHolder`]); the count is here, where requests begin and end.
 //!
 //! | how a request ends | what it held |
 //! |---|---|
@@ -11,10 +10,10 @@
 //! | the disk fails, an object is removed under it | with the answer that says so |
 //! | the messages of a WebSocket | with the last of them: all are one request |
 //! | the data plane stops | with the task, which is dropped after the grace |
-//! | the control plane restarts or reloads | stays: nothing of this is told there |
+//! | the control plane restarts or reloads | stays: the control plane does not know the count |
 //!
 //! Must stay true: an [`UnderWay`] is the only thing that counts, and gives back when it drops; a remembered grant finds its
-//! count without a lock; a holder whom no grant and no request names takes no room.
+//! count without a lock; a holder that no grant and no request names takes no room.
 #![expect(clippy::disallowed_types, reason = "shared by the cores, held for one entry of a map, once per grant")]
 
 use std::collections::HashMap;
@@ -25,7 +24,7 @@ use etransfer_contract::grant::Holder as GrantHolder;
 
 use crate::http::Reply;
 
-/// All of whom a grant is remembered or a request is under way.
+/// All holders of a remembered grant or a request under way.
 #[derive(Debug, Default)]
 pub struct Holders(Mutex<HashMap<Box<str>, Weak<Holder>>>);
 
@@ -41,14 +40,14 @@ pub struct Holder {
 #[derive(Debug)]
 pub struct UnderWay<'h>(&'h Holder);
 
-/// As many are under way as may be.
+/// The holder has as many requests under way as it may.
 #[derive(Debug, PartialEq, Eq)]
 pub struct TooManyUnderWay {
     at_once: u32,
 }
 
 impl Holders {
-    /// Whom the control plane calls `key`.
+    /// The holder that the control plane names `key`.
     pub fn find(self: &Arc<Self>, key: &str) -> Arc<Holder> {
         let mut all = self.lock();
         if let Some(holder) = all.get(key).and_then(Weak::upgrade) {

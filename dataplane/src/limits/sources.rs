@@ -1,4 +1,4 @@
-//! Open connections by where they come from: one address, or one /64 of IPv6, does not take them all.
+//! Open connections by source, so that one address, or one /64 of IPv6, does not take them all.
 //!
 //! Must stay true: an address without a connection takes no room; the lock is taken at the beginning and at the end of a
 //! connection, never by a request.
@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// Bits of an IPv6 address that its owner was given: what is behind them is free to choose.
+/// Bits of an IPv6 address that identify its owner, who chooses the others freely.
 const PREFIX_BITS_V6: u32 = 64;
 
 /// The connections of all cores.
@@ -70,7 +70,7 @@ pub fn is_among(networks: &[(IpAddr, u32)], address: IpAddr) -> bool {
     })
 }
 
-/// Whose connection it is.
+/// The source that an address belongs to.
 fn source(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V4(address) => address.into(),

@@ -1,11 +1,11 @@
-//! How fast the other side is, over whole windows of the time the node waited for it. What the node makes it wait (a disk, a
-//! rate, a slot) is no such time, so nothing has to be taken out.
+//! How fast a peer is, over whole windows of the time that the node waited for it. Time in which the node kept the peer waiting
+//! (a disk, a rate, a slot) is not counted.
 //!
 //! Must stay true: a window is judged as a whole, whatever trickles inside it; no wait is longer than what is left of it.
 
 use std::time::Duration;
 
-/// One side of a connection, over one body or one answer.
+/// The peer of a connection, during one body or one answer.
 #[derive(Debug)]
 pub struct StallDetector {
     window: Duration,

@@ -1,5 +1,5 @@
-//! Readers that take their answers too slowly, over all cores. A closed window of a living client is no dead client: a paused
-//! player or a proxy with a full buffer keeps its place here, until there are more of them than the node keeps for.
+//! Clients that take their answers too slowly, over all cores. A closed window does not mean a dead client: a paused player or
+//! a proxy with a full buffer stays here until there are more of them than `max`.
 //!
 //! Must stay true: when one more than `max` stalls, the one that stalled first is cut; a reader that is fast again, or gone,
 //! has no place.

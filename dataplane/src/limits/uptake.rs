@@ -1,15 +1,15 @@
-//! How a client takes its answer. It may be slow, and may stop for hours; what it may not is to be one of too many of those
-//! ([`Stalled`](crate::limits::stalled::Stalled)), or dead.
+//! How a client takes its answer. It may be slow, and may stop for hours; it is cut when too many clients are slow
+//! ([`Stalled`]), or when it is dead.
 //!
 //! | in a window of waiting for it | then |
 //! |---|---|
-//! | it takes enough | nothing, or it has stalled no longer |
-//! | it takes less | it has stalled: one of few, for `answer_timeout` at most |
-//! | it acknowledges nothing of what is on its way | as above, and after `peer_timeout` it is dead |
+//! | it takes enough | nothing, or it is no longer stalled |
+//! | it takes less | it is stalled: one of few, for `answer_timeout` at most |
+//! | it acknowledges nothing of what is in flight | as above, and after `peer_timeout` it is dead |
 //!
 //! `TCP_USER_TIMEOUT` is no help here: since Linux 5.11 it ends connections whose window stays closed although the peer
-//! answers every probe, which is just what a paused reader does. A dead one leaves bytes on their way that nothing
-//! acknowledges; where nothing is on its way, the kernel's own probes end it.
+//! answers every probe, which is just what a paused reader does. A dead peer leaves bytes in flight that nothing
+//! acknowledges; where nothing is in flight, the kernel's own probes end it.
 //!
 //! Must stay true: an answer that leaves at once looks at no clock and takes no lock.
 
@@ -26,14 +26,14 @@ use crate::driver::{Fd, Io, Pending};
 use crate::limits::stall_detector::{StallDetector, StallVerdict};
 use crate::limits::stalled::{Stalled, StalledReader};
 
-/// One client over one answer.
+/// One client during one answer.
 pub struct Uptake<'c> {
     io: &'c Io,
     limits: &'c Limits,
     readers: &'c Arc<Stalled>,
     detector: StallDetector,
     stalled: Option<(StalledReader, Instant)>,
-    /// What was on its way when the last window ended, and since when.
+    /// What was in flight when the last window ended, and since when.
     on_the_way: Option<(Unacknowledged, Instant)>,
 }
 
@@ -52,8 +52,8 @@ impl<'c> Uptake<'c> {
         }
     }
 
-    /// Awaits an operation that sends to the client, as long as it may last; then cancels it and awaits its end. The flag says
-    /// whether it was cut.
+    /// Awaits an operation that sends to the client, as long as it may last; then cancels it and awaits its end. The flag:
+    /// it was cut.
     pub async fn within<T>(&mut self, socket: &Fd, mut send: Pending<T>) -> (T, bool) {
         if let Some(sent) = (&mut send).now_or_never() {
             return (sent, false);
@@ -83,7 +83,7 @@ impl<'c> Uptake<'c> {
         }
     }
 
-    /// Whether the client is waited for any longer.
+    /// Whether to wait for the client any longer.
     fn goes_on(&mut self, verdict: StallVerdict, socket: &Fd) -> bool {
         match verdict {
             StallVerdict::Open => {}
@@ -105,7 +105,7 @@ impl<'c> Uptake<'c> {
         !is_over && !is_dead
     }
 
-    /// What is on its way, and was at the last look; nothing while the client's window is closed.
+    /// Compares what is in flight with the last look; nothing is while the client's window is closed.
     fn look(&mut self, socket: &Fd, now: Instant) {
         let found = unacknowledged(&**socket).ok().filter(|found| found.bytes > found.unsent);
         self.on_the_way = found.map(|found| match self.on_the_way {

@@ -1,7 +1,7 @@
-//! Promises of space that are being used: from the grant that carries one until the fact that ends it. The data
+//! Reservations of space that are in use: from the grant that carries one until the fact that ends it. The data
 //! plane reports them to a restarted control plane before its inventory is whole, so nothing is promised twice (PROMISES.md P9).
 //!
-//! Must stay true: the end of a promise is reported after its beginning, or the beginning is not reported at all; so the table is
+//! Must stay true: the end of a reservation is reported after its beginning, or the beginning is not reported at all; so the table is
 //! emptied before [`Fact::Settled`] is queued, and [`Budgets::report_open`] queues what it finds while it holds the table.
 #![expect(clippy::disallowed_types, reason = "one table for all cores, held for an entry, never across a wait")]
 
@@ -14,12 +14,12 @@ use etransfer_contract::grant::Ticket;
 
 use super::Facts;
 
-/// The open ones of all cores.
+/// The open reservations of all cores.
 #[derive(Default)]
 pub struct Budgets(Mutex<HashMap<Ticket, (ObjectId, u64)>>);
 
 impl Budgets {
-    /// A grant that may store `bytes` is put to use.
+    /// A request begins to use a grant that may store `bytes`.
     pub fn open(&self, ticket: Ticket, object: ObjectId, bytes: u64) {
         self.lock().insert(ticket, (object, bytes));
     }
@@ -30,8 +30,8 @@ impl Budgets {
         facts.push(Fact::Settled { ticket, stored });
     }
 
-    /// Ends those of `tickets` that no request uses: their grants never arrived. The control plane asks about a promise only
-    /// when it is older than any answer that is still waited for.
+    /// Ends those of `tickets` that no request uses: their grants never arrived. The control plane names a reservation here
+    /// only when it is older than any answer that is still awaited.
     pub fn settle_unused(&self, facts: &Facts, tickets: &[Ticket]) {
         let open = self.lock();
         for &ticket in tickets.iter().filter(|ticket| !open.contains_key(ticket)) {

@@ -26,7 +26,7 @@ pub enum ControlLinkError {
     /// The control plane is away or does not answer.
     #[error("the control plane is away: {0}")]
     Away(#[from] WireError),
-    /// Another user's program listens there; it is asked nothing.
+    /// Another user's program listens there; nothing is sent to it.
     #[error("{0} is another user's socket, not the control plane's")]
     Foreign(PathBuf),
     /// It answered something that is no HTTP, or too much.
@@ -37,7 +37,7 @@ pub enum ControlLinkError {
     Crowded,
 }
 
-/// One core's way to the control plane.
+/// The link of one core.
 pub struct ControlLink {
     io: Io,
     path: PathBuf,
@@ -71,7 +71,7 @@ fn is_own(socket: &Fd, path: &Path) -> bool {
 struct Turn<'c>(&'c ControlLink);
 
 impl ControlLink {
-    /// Talks to the socket at `path`; connects when first asked.
+    /// Uses the socket at `path`; connects with the first request.
     pub fn new(io: Io, path: PathBuf) -> Self {
         Self { io, path, idle: RefCell::default(), open: Cell::new(0), turn: Event::new() }
     }
@@ -109,14 +109,14 @@ impl ControlLink {
         Ok((head, body))
     }
 
-    /// Posts JSON to one of the line's own paths.
+    /// Posts JSON to one of the link's own paths.
     pub async fn post(
         &self,
         path: &str,
         json: &impl serde::Serialize,
         limit: Duration,
     ) -> Result<(u16, Vec<u8>), ControlLinkError> {
-        let body = serde_json::to_vec(json).expect("the line's own types are always JSON");
+        let body = serde_json::to_vec(json).expect("the types of the link are always JSON");
         let mut request = format!(
             "POST {path} HTTP/1.1\r\nHost: line\r\n{CALL}: call\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n",
             body.len()
@@ -199,7 +199,7 @@ impl Drop for Turn<'_> {
     }
 }
 
-/// Asking twice is asking once (RFC 9110 §9.2.1).
+/// The request may be sent twice (RFC 9110 §9.2.1: safe methods).
 fn is_safe(request: &[u8]) -> bool {
     [&b"GET "[..], b"HEAD ", b"OPTIONS "].iter().any(|method| request.starts_with(method))
 }

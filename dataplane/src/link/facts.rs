@@ -1,10 +1,11 @@
-//! Facts on their way to the control plane: one queue for all cores, delivered in order and in batches by one task.
+//! Facts on their way to the control plane: one queue for all cores, delivered in order and in batches by one task
+//! (`control::report`).
 //!
-//! Must stay true: a fact leaves the queue only after the control plane said 204; the newest progress of an object
+//! Must stay true: a fact leaves the queue only after the control plane answered 204; the newest progress of an object
 //! replaces a waiting older one, so a long outage costs one entry per object; before a decision is requested, everything
-//! queued is delivered ([`Facts::flush`]). An inventory does not stand in the queue: its pages are read from the store when they are
-//! sent. Deliveries that only count wait a moment for others: equal ones are told as one, and a
-//! kill in that moment costs their count.
+//! queued is delivered ([`Facts::flush`]). The inventory is not in the queue: its pages are read from the store when they are
+//! sent. Deliveries that only count wait a moment for others: equal ones become one fact, and a kill in that moment costs
+//! their count.
 #![expect(clippy::disallowed_types, reason = "one queue for all cores, held for a push or a pop")]
 
 use std::collections::{HashMap, VecDeque};
@@ -43,19 +44,19 @@ struct Queue {
     served: usize,
     /// Where a delivery waits that equal ones are added to.
     counting: HashMap<(Ticket, Option<Span>), u64>,
-    /// Facts before this place were sent once, perhaps heard: nothing is added to them.
+    /// Facts before this position were sent once, and perhaps arrived: nothing is added to them.
     sent: u64,
-    /// Something that waits must be told now.
+    /// A waiting fact must be sent now.
     is_urgent: bool,
-    /// Everything there is, as far as it was told; `None`: all of it was.
+    /// Progress of the inventory; `None`: all of it was delivered.
     inventory: Option<InventoryProgress>,
-    /// How often it was asked for.
+    /// How often the inventory was requested.
     inventories_requested: u64,
     /// Bytes of the next batch and page are divided by two this many times: larger ones were refused.
     halved: u32,
 }
 
-/// How far the inventory was told.
+/// How much of the inventory was delivered.
 #[derive(Clone, Copy)]
 struct InventoryProgress {
     /// Which request this answers.
@@ -66,7 +67,7 @@ struct InventoryProgress {
 
 /// A page of the inventory that goes along with a batch.
 pub struct NextPage {
-    /// What is left to tell when it was delivered.
+    /// The progress once the page is delivered.
     then: Option<InventoryProgress>,
     request: u64,
 }
@@ -102,8 +103,8 @@ impl Facts {
         self.pushed.notify(1);
     }
 
-    /// Queues what is there of an object, unless it is removed: its removal is the last that is told of it, or the control
-    /// plane would count its bytes for as long as this process runs. A removal marks the object before it is queued, so the
+    /// Queues a fact about an object, unless it is removed: its removal must be the last fact about it, or the control plane
+    /// would count its bytes for as long as this process runs. A removal marks the object before it is queued, so the
     /// look at the mark and the queueing are one step.
     pub fn push_of(&self, object: &Object, fact: Fact) {
         let mut queue = self.lock();
@@ -115,7 +116,7 @@ impl Facts {
         self.pushed.notify(1);
     }
 
-    /// Queues the end of a delivery; `binds`: something is decided by it, so it is told at once.
+    /// Queues the end of a delivery; `binds`: a decision depends on it, so it is sent at once.
     pub fn push_delivery(&self, delivery: &EndedDelivery<'_>, binds: bool) {
         let wake = {
             let mut queue = self.lock();
@@ -197,7 +198,7 @@ impl Facts {
         }
     }
 
-    /// Everything there is will be told, in pages, to this run of the control plane.
+    /// Starts the inventory, in pages, for this run of the control plane.
     pub fn begin_inventory(&self, control_run: u64) {
         let mut queue = self.lock();
         queue.inventories_requested += 1;
@@ -206,8 +207,8 @@ impl Facts {
         self.pushed.notify(1);
     }
 
-    /// Adds the next page to what is sent; tells also whom it is for. Called right after the batch was taken: a page is then
-    /// not older than the facts before it, and facts that come later are told later.
+    /// Adds the next page to a batch, and returns the run it is for. Called right after the batch was taken: a page is then not
+    /// older than the facts before it, and later facts are sent later.
     pub fn add_page(&self, store: &Store, batch: &mut Vec<Fact>) -> (Option<NextPage>, u64) {
         let (progress_now, limit) = {
             let queue = self.lock();
@@ -215,7 +216,7 @@ impl Facts {
             (progress_now, queue.limit(INVENTORY_PAGE_BYTES))
         };
         if limit < INVENTORY_PAGE_BYTES && !batch.is_empty() {
-            // Something was refused: one thing at a time.
+            // A batch was refused: the page goes alone.
             return (None, 0);
         }
         let (objects, last) = store.inventory_page(progress_now.after, limit, weight_of);
@@ -225,7 +226,7 @@ impl Facts {
         (Some(NextPage { then, request: progress_now.request }), progress_now.control_run)
     }
 
-    /// The page was delivered. When the inventory was asked for again meanwhile, it was for nothing.
+    /// The page was delivered. When the inventory was requested again meanwhile, the page does not count.
     pub fn page_delivered(&self, page: Option<NextPage>) {
         let mut queue = self.lock();
         queue.halved = 0;
@@ -267,7 +268,7 @@ fn weight(fact: &Fact) -> usize {
     }
 }
 
-/// The same for what is told of one object.
+/// The same for one object.
 fn weight_of(presence: &Presence) -> usize {
     const PRESENCE_BYTES: usize = 200;
     const SPAN_BYTES: usize = 32;
@@ -320,7 +321,7 @@ impl Queue {
                 return;
             }
         }
-        // What binds is never forgotten: it decides who may have a file.
+        // A delivery that binds is never forgotten: it decides which receiver may have a file.
         if self.served >= SERVED_FACTS_MAX && !binds {
             tracing::warn!("the control plane is away for long: a delivery goes uncounted");
             return;

@@ -1,4 +1,4 @@
-//! The grants that one core remembers, by the words of the request they were given for.
+//! The grants that one core remembers, by the key of the request they were given for.
 //!
 //! Must stay true: a grant dies at its time, or when the epoch rises above its own; full means forgotten, never wrong. In
 //! the second half of its time one request that asks for it renews it, so that it does not die under many requests, which
@@ -32,8 +32,8 @@ impl<G> Default for GrantCache<G> {
 }
 
 impl<G: Borrow<Grant>> GrantCache<G> {
-    /// The grant that an equal request was given, while it holds. `None`: ask, and [`remember`](Self::remember). Unless one
-    /// `can_renew`, it is not renewed but used to its end.
+    /// The grant that an equal request was given, while it holds. `None`: request one, and [`remember`](Self::remember) it.
+    /// Without `can_renew` it is used to its end and not renewed.
     pub fn find(&mut self, key: &[u8], now: Instant, epoch: u64, can_renew: bool) -> Option<Rc<G>> {
         let found = self.remembered.get_mut(key)?;
         if found.until <= now || (*found.grant).borrow().epoch < epoch {
@@ -43,7 +43,7 @@ impl<G: Borrow<Grant>> GrantCache<G> {
         (!renews).then(|| Rc::clone(&found.grant))
     }
 
-    /// Keeps it for as long as it says; those that have died make room, and when none has, all do.
+    /// Keeps it for as long as it says. In a full cache expired grants make room, or else all do.
     pub fn remember(&mut self, key: Box<[u8]>, grant: &Rc<G>, now: Instant) {
         let cache_ms = (**grant).borrow().cache_ms;
         if cache_ms == 0 {

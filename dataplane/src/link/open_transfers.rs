@@ -1,4 +1,4 @@
-//! Bodies under way, by the local address of their connection: what the control plane weighs NICs by.
+//! Bodies under way, by the local address of their connection: the control plane weighs NICs by them.
 //!
 //! Must stay true: small bodies do not come here, so the lock is taken twice for a body that takes longer than that by
 //! far; an address without a body takes no room.
@@ -11,7 +11,7 @@ use std::sync::{Mutex, PoisonError};
 use etransfer_contract::grant::Act;
 use etransfer_contract::order::OpenTransfers;
 
-/// Files smaller than this are gone before anybody could weigh them.
+/// Smaller files have ended before a report could matter.
 const COUNTED_BYTES_MIN: u64 = 1 << 20;
 
 /// What is under way on all cores.

@@ -2,7 +2,7 @@
 //!
 //! The word is the *horizon*: the moment when all that was reserved so far is paid for. A reservation moves the horizon
 //! on by its bytes' time at the rate and is due once its own end is less than [`BURST_NS`] ahead. So bodies that wait
-//! stand in line in the order of asking, and what falls due in any span of time `t` is at most `rate × t` and the burst
+//! queue in the order of their requests, and what falls due in any span of time `t` is at most `rate × t` and the burst
 //! (or one piece, where that is more).
 //!
 //! Time is nanoseconds since a start of the caller's choice; nothing here reads a clock.
@@ -52,7 +52,7 @@ impl Bucket {
         }
     }
 
-    /// How much one of `sharers` bodies should reserve at a time. The smaller for the more, so that the line is short:
+    /// How much one of `sharers` bodies should reserve at a time. The smaller for the more, so that the queue is short:
     /// no body waits long, and one that disappears leaves a small gap.
     pub fn piece(&self, sharers: u64) -> u64 {
         let share = self.bytes_per_s.load(Ordering::Relaxed) / PIECES_PER_S / sharers.max(1);
@@ -67,7 +67,7 @@ impl Bucket {
         Reservation { bytes, moved: 0, bytes_per_s, end_ns }
     }
 
-    /// Gives back what was reserved and not moved: the horizon is where it were, had only the moved part been asked for.
+    /// Gives back what was reserved and not moved: the horizon is where it were, had only the moved part been reserved.
     /// Time that has passed cannot be given back, nor what another rate made void.
     pub fn give_back(&self, held: &Reservation, now_ns: u64) {
         if self.left(held) > 0 {

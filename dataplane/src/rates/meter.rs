@@ -21,7 +21,7 @@ pub struct Meter {
 /// What a body may do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Turn {
-    /// Move up to this many bytes and say how many it were ([`Meter::moved`]).
+    /// Move up to this many bytes and report the number ([`Meter::moved`]).
     Now(u64),
     /// Ask again after this long.
     Later(Duration),

@@ -4,7 +4,7 @@
 //! ```text
 //!   grant ──learn──► Rates: key → Bucket ◄──turn, moved── Meter, one per body
 //!   act   ──join───►                                        │
-//!                                                           └─ Turn::Later: the body sleeps, looks around, asks again
+//!                                                           └─ Turn::Later: the body sleeps, rechecks, tries again
 //! ```
 //!
 //! What must stay true:

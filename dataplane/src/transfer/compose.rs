@@ -1,7 +1,7 @@
-//! A new object out of pieces of others: bytes are copied once, off the core, with the CRC of every block.
+//! A new object out of pieces of existing ones: bytes are copied once, off the core, with the CRC of every block.
 //!
-//! Must stay true: the new object is visible only when it is whole; a piece that went away meanwhile leaves nothing behind;
-//! what stands under the name already stays as it is.
+//! Must stay true: the new object is visible only when it is whole; when a piece was removed meanwhile, nothing is left behind;
+//! an existing object of the same name stays as it is.
 
 use std::fs::File;
 use std::io;

@@ -38,7 +38,7 @@ pub struct DataFile {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum NotItsFile {
     /// A directory, a pipe, a socket, a device.
-    #[error("in the place of its file is something that is not a regular file")]
+    #[error("what is in the place of its file is no regular file")]
     Type,
     /// See [`Strange`].
     #[error(transparent)]

@@ -1,7 +1,7 @@
 //! Digests of upload bodies (`Upload-Checksum`, TUS.md §A9; `etransfer_contract::step::Digest`).
 //!
-//! Must stay true: no core computes a cryptographic digest of more than [`ON_CORE_BYTES_MAX`] at once, for MD5 of a slot
-//! takes it 1.5 ms.
+//! Must stay true: no core computes a cryptographic digest of more than [`ON_CORE_BYTES_MAX`] at once: MD5 of a slot would take
+//! 1.5 ms.
 
 use std::sync::Arc;
 
@@ -18,7 +18,7 @@ use crate::scan::{SCAN_BYTES, Scan};
 use crate::store::Object;
 use crate::transfer::data_file::open_for_reading;
 
-/// Less than this is digested sooner than another thread is told of it.
+/// Less than this is digested faster than it is handed to another thread.
 const ON_CORE_BYTES_MAX: usize = 32 * 1024;
 
 /// A digest in the making.
@@ -51,7 +51,7 @@ impl Hasher {
         }
     }
 
-    /// Starts the one a step asks for.
+    /// Starts the digest that a step wants.
     pub fn of(digest: step::Digest) -> Self {
         match digest {
             step::Digest::Md5 => Self::Md5(Box::default()),
@@ -99,7 +99,7 @@ type Digested = (Vec<Hasher>, Vec<u8>);
 /// The digests of content that comes window by window.
 #[derive(Default)]
 pub struct Digests {
-    /// Elsewhere while a window is digested.
+    /// On a helper thread while a window is digested.
     hashers: Vec<Hasher>,
     /// Costly digests work on a copy, for the disk gets the window at the same time.
     copy: Vec<u8>,

@@ -1,5 +1,5 @@
-//! An error of the disk, and what follows from it. **The one place** that turns an error into what happens: to the object,
-//! to the client, to the node. Everything that asks the disk for an object brings its errors here ([`believe`]).
+//! An error of the disk, and its consequences. **The one place** that decides them: for the object, for the client, for the
+//! node. Every access to the file of an object brings its errors here ([`believe`]).
 //!
 //! | what was done | the error | the object | the client | the node |
 //! |---|---|---|---|---|
@@ -15,10 +15,10 @@
 //! | open | anything else | as it is; nothing of the request counts | 500 | degraded |
 //! | journal | anything else | as it is; records that are not written wait in memory, and count when they are written | 500 | degraded |
 //!
-//! *Falls back* (PROMISES.md P6): nothing cached is believed. Its writers are fenced, no claim is granted and nothing
+//! *Falls back* (PROMISES.md P6): nothing cached is trusted. Its writers are fenced, no claim is granted and nothing
 //! completes, until a helper thread has read every byte that an earlier sync covered from the disk itself and compared
 //! it with the CRC of its record; those bytes count, all others were never received. When the disk cannot be read
-//! either, the object stays in doubt and each request for it asks again ([`prove`]): it is well when the disk is.
+//! either, the object stays in doubt, and each request for it reads the disk again ([`prove`]) until that works.
 //!
 //! *Degraded* ends by itself: `health.rs` writes, syncs and reads back a file of its own until that works.
 
@@ -33,7 +33,7 @@ use crate::journal_writer::is_no_space;
 use crate::store::{Fallen, Object};
 use crate::transfer::data_file::NotItsFile;
 
-/// What was asked of the disk.
+/// An access to the disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Doing {
     /// Finding and opening the file.
@@ -81,12 +81,12 @@ pub enum Fault {
     Disk,
 }
 
-/// An error that was not believed yet: what was done, and what the kernel said.
+/// An error whose consequences were not drawn yet.
 #[derive(Debug)]
 pub struct Broken {
     /// What was done.
     pub doing: Doing,
-    /// What the kernel said.
+    /// The error of the kernel.
     pub error: io::Error,
 }
 
@@ -115,7 +115,7 @@ pub async fn believe(core: &Core, object: &Arc<Object>, doing: Doing, error: io:
         return Fault::Disk;
     }
     let is_full = is_no_space(&error);
-    // Whatever was done: this process lacks a descriptor, and the disk was not asked.
+    // For any access: this process lacks a descriptor, and the disk was not reached.
     let is_crowded = matches!(errno, Some(libc::EMFILE | libc::ENFILE));
     if is_crowded || (doing == Doing::Open && errno == Some(libc::ENOMEM)) {
         tracing::warn!(object = %object.id(), %error, "{} an object", doing.text());
@@ -142,7 +142,7 @@ pub async fn believe(core: &Core, object: &Arc<Object>, doing: Doing, error: io:
 }
 
 /// An object in doubt falls back to what is proven on the disk; every other one is as it was. `Err`: the disk cannot be
-/// asked.
+/// read.
 pub async fn prove(core: &Core, object: &Arc<Object>) -> Result<(), Fault> {
     if !object.is_in_doubt() {
         return Ok(());
@@ -195,7 +195,7 @@ fn damaged(object: &Object, why: String) -> Fault {
 
 fn failed(core: &Core, object: &Object, doing: Doing, error: &io::Error) -> Fault {
     tracing::error!(object = %object.id(), %error, "{} an object", doing.text());
-    // Open to everybody in /readyz: it names no object.
+    // Public in /readyz: it names no object.
     core.shared.store.degrade(format!("{} an object: {error}", doing.text()));
     Fault::Disk
 }

@@ -1,4 +1,4 @@
-//! The end of an append: make durable what the level asks for, complete the object when nothing is missing.
+//! The end of an append: make durable what the level demands, complete the object when nothing is missing.
 //!
 //! Order, and what a crash between two steps leaves behind:
 //! 1. trim the file      — crash: the file is longer than the object; size proves nothing
@@ -6,10 +6,12 @@
 //! 3. append `Complete`  — crash before: all bytes are there, the next request or the replay completes it
 //! 4. write the records, sync the journals — crash before: as 3
 //! 5. publish            — from here on HEAD, GET and the control plane see it complete
-//! 6. tell the fact      — crash before: replay tells it again
+//! 6. report the fact    — crash before: replay reports it again
 //!
-//! An error in any of them is believed ([`fault`](super::fault)) while the right to complete is still held, so no
-//! other request completes the object in between.
+//! The consequences of an error in any of them are drawn ([`fault`](super::fault)) while the right to complete is still held,
+//! so no other request completes the object in between.
+//!
+//! The last file on the way of an upload; [`append`](super::append) then answers with what [`reportable`](super::reportable) permits.
 
 use std::io;
 use std::rc::Rc;
@@ -74,7 +76,7 @@ impl From<Broken> for NotDone {
     }
 }
 
-/// What is recorded of the object outlives this process.
+/// Writes the records of the object: they then outlive this process.
 pub async fn record(core: &Core, object: &Arc<Object>) -> Result<(), Fault> {
     match core.writer.written_all(object).await {
         Ok(()) => Ok(()),
@@ -82,7 +84,7 @@ pub async fn record(core: &Core, object: &Arc<Object>) -> Result<(), Fault> {
     }
 }
 
-/// Bytes that a later sync covers: the kernel shall not forget meanwhile that it could not write them.
+/// Keeps the file of bytes that a later sync covers open, so that the kernel does not forget a failed writeback meanwhile.
 fn keep_open(core: &Core, object: &Arc<Object>, file: &DataFile) {
     if object.is_kept_or_lapsed() {
         return;
@@ -94,8 +96,8 @@ fn keep_open(core: &Core, object: &Arc<Object>, file: &DataFile) {
     core.shared.store.keep_open(object, file.to_std().map(Into::into));
 }
 
-/// Makes everything in the file durable. Through the descriptor that is kept, for it hears of every failed writeback; when
-/// one may have been missed, what the disk holds is compared with the CRCs.
+/// Makes everything in the file durable, through the descriptor that is kept: it reports every failed writeback. When one may
+/// have been missed, what the disk holds is compared with the CRCs.
 async fn sync_file(core: &Core, object: &Arc<Object>, file: &DataFile) -> Result<(), Broken> {
     match object.kept() {
         Some(kept) => {
@@ -163,8 +165,8 @@ async fn make_durable(
     Ok(())
 }
 
-/// Group commit: one sync covers every record appended before it started; who waited meanwhile is mostly covered by it, and
-/// learns of its failure, whichever core ran it.
+/// Group commit: one sync covers every record appended before it started. It mostly covers the requests that waited meanwhile
+/// too, and they learn of its failure, whichever core ran it.
 pub async fn sync_journal(core: &Core, position: Position) -> io::Result<()> {
     let journal = core.shared.store.journal(position.core());
     core.writer.written(position).await?;

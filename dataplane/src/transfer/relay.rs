@@ -1,7 +1,7 @@
-//! Answers the control plane words itself: relayed whole, the request's body sent along when it asked for it.
+//! Answers of the control plane itself, relayed whole; the request's body is attached when the control plane wants it.
 //!
 //! Must stay true: one piece of an answer is in memory, and the next is read when the client took it; so a slow reader of
-//! an event stream holds the control plane's end back, and is one of few like any other slow reader.
+//! an event stream slows the control plane down, and counts as a stalled reader like any other.
 
 use std::time::Duration;
 
@@ -16,17 +16,17 @@ use crate::limits::undecided::MemoryShare;
 use crate::link::ControlReply;
 use crate::wire::Wire;
 
-/// A client whose request the control plane has the last word on.
+/// A request that the control plane answers.
 pub struct ClientRequest<'c> {
     /// Its connection.
     pub wire: &'c mut Wire,
-    /// What it asks.
+    /// The head of the request.
     pub head: &'c Head,
-    /// What it sends with it.
+    /// Its body.
     pub body: &'c mut Body,
-    /// Who it is.
+    /// The client.
     pub client: &'c Client,
-    /// Memory of what is not decided yet.
+    /// Memory of the request until it is decided.
     pub share: &'c mut MemoryShare,
 }
 
@@ -54,7 +54,7 @@ pub async fn forward(core: &Core, request: ClientRequest<'_>, bytes_max: u64, ke
     match asked {
         Ok(reply) => relay(core, wire, head, reply, keep_alive).await,
         Err(error) => {
-            tracing::warn!(%error, "forward a request");
+            tracing::warn!(%error, "a request could not be forwarded");
             Answered::Reply(away())
         }
     }
@@ -109,7 +109,7 @@ pub async fn relay(core: &Core, wire: &mut Wire, head: &Head, mut reply: Control
         length = Some(whole.len() as u64);
         early = Some(whole);
     }
-    // Which protocol is wanted instead is a matter of the connection, so it does not travel over the line (RFC 9110 §7.8).
+    // Which protocol is wanted instead is a matter of the connection, so it does not travel over the control link (RFC 9110 §7.8).
     let answer = if status == 426 { Reply::new(status).upgrade() } else { Reply::new(status) };
     let answer = reply.head.relayed_fields().fold(answer, |answer, (name, value)| answer.field(name, value));
     let answer = match length {
@@ -118,7 +118,7 @@ pub async fn relay(core: &Core, wire: &mut Wire, head: &Head, mut reply: Control
     };
     let mut out = answer.head_bytes(keep_alive);
     if bodiless {
-        // The line asks for HEAD by GET: the body that came along is not the client's.
+        // HEAD travels over the link as GET: the body that came along is not for the client.
         let sent = wire.answer(Buf::from(out), false, &mut uptake).await.1.is_ok();
         if reply.take_whole(RELAYED_PIECE_WAIT).await.is_ok() {
             let ControlReply { head, body, wire } = reply;

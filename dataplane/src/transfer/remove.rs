@@ -1,12 +1,12 @@
 //! DELETE, expiry, consumption: the tombstone first, then the bytes.
 //!
 //! Order: append the removal to the journal (from here on no request finds the object) → write and sync that record, at every
-//! durability level (a power loss must not keep the unlinking and forget the removal) → writers end → unlink → tell.
+//! durability level (a power loss must not keep the unlinking and forget the removal) → writers end → unlink → report.
 //! Readers that are under way keep their open file; new ones find nothing (PROMISES.md P8, P12, T-TER-4).
 //!
 //! Must stay true: [`bury`] is the only code of the data plane that unlinks an object's file, and it takes the proof that the
 //! removal is recorded. What it cannot unlink stays counted and is tried again, also by later runs, until it is gone; only then
-//! is the control plane told.
+//! is it reported to the control plane.
 
 use std::io;
 use std::rc::Rc;
@@ -29,7 +29,7 @@ const RETRY: Duration = Duration::from_secs(1);
 const RETRY_MAX: Duration = Duration::from_secs(60);
 /// How often the quarantine is looked at, at most: also how long a start leaves its clock time to be set right.
 const QUARANTINE_LOOK: Duration = Duration::from_secs(3600);
-/// The wall clock and the monotonic one disagree by so much: the wall clock was set, and ages are not believed
+/// When the wall clock and the monotonic one disagree by this much, the wall clock was set, and ages are not trusted
 /// (PROMISES.md P11).
 const CLOCK_STEP: Duration = Duration::from_secs(3600);
 
@@ -57,7 +57,7 @@ pub async fn remove_object(core: &Core, id: ObjectId) -> io::Result<()> {
     Ok(())
 }
 
-/// As [`remove_object`], and tells nothing.
+/// As [`remove_object`], without a report.
 pub async fn erase(core: &Core, id: ObjectId) -> io::Result<()> {
     core.writer.ready(1, true).await?;
     match core.shared.store.condemn(id, core.journal())? {
@@ -85,7 +85,7 @@ async fn try_remove(core: &Core, id: ObjectId) -> Option<ObjectId> {
     (!core.shared.store.is_removed(id)).then_some(id)
 }
 
-/// Unlinks the file of an object whose removal is recorded; one that is not there is fine.
+/// Unlinks the file of an object whose removal is recorded; a missing file is no error.
 async fn bury(core: &Core, condemned: &Condemned) -> io::Result<()> {
     if let Some(position) = condemned.recorded_at() {
         sync_journal(core, position).await?;
@@ -102,7 +102,7 @@ async fn bury(core: &Core, condemned: &Condemned) -> io::Result<()> {
     Ok(())
 }
 
-/// Tries what could not be unlinked again; one task of one core runs this.
+/// Retries what could not be unlinked; one task of one core runs this.
 pub async fn retry(core: Rc<Core>) {
     let mut pause = RETRY;
     loop {
@@ -111,7 +111,7 @@ pub async fn retry(core: Rc<Core>) {
         for condemned in core.shared.store.condemned() {
             match bury(&core, &condemned).await {
                 Ok(()) => {
-                    tracing::info!(object = %condemned.id(), "the bytes of a removed object are gone at last");
+                    tracing::info!(object = %condemned.id(), "the bytes of a removed object were unlinked by a retry");
                     core.shared.facts.push(Fact::Removed { object: condemned.id() });
                 }
                 Err(error) => failed = Some((condemned.id(), error)),
@@ -146,7 +146,7 @@ pub async fn sweep_quarantine(core: Rc<Core>) {
         match swept.await {
             Ok(gone) => {
                 for file in gone {
-                    tracing::info!(object = %file.object, bytes = file.bytes, "a file left the quarantine: its time was over");
+                    tracing::info!(object = %file.object, bytes = file.bytes, "a file left the quarantine: its time has expired");
                 }
             }
             Err(error) => tracing::error!(%error, "sweep the quarantine"),

@@ -1,8 +1,8 @@
-//! What a client is told of an upload, by whatever answer: HEAD, 204, 409, 507.
+//! What may be reported of an upload, by any answer: HEAD, 204, 409, 507.
 //!
-//! Must stay true: told is as good as acknowledged. An offset that equals the length says "complete", so it is told only of
-//! an upload that is; nothing is told whose record is not written yet; at `durability: every` no byte and no length is told
-//! that a sync did not cover before.
+//! Must stay true: what is reported counts as acknowledged. An offset that equals the length means "complete", so it is
+//! reported only of a complete upload; nothing is reported whose record is not written; at `durability: every` no byte and no
+//! length is reported that a sync did not cover.
 
 use std::sync::Arc;
 
@@ -15,15 +15,15 @@ use crate::config::Durability;
 use crate::core::Core;
 use crate::store::{Look, Object};
 
-/// How an upload is, as far as it may be told.
+/// The state of an upload, as far as it may be reported.
 pub struct Reportable {
     /// Offset, length, completeness.
     pub look: Look,
-    /// The received bytes that may be told, when they were asked for.
+    /// The received bytes, when they were requested.
     pub spans: SpanSet,
 }
 
-/// What may be told of `object` now, written first, and synced where the level asks for that.
+/// What may be reported of `object` now; it is written first, and synced where the level demands it.
 pub async fn reportable(core: &Core, object: &Arc<Object>) -> Result<Reportable, Fault> {
     look(core, object, false).await
 }
@@ -41,7 +41,7 @@ async fn look(core: &Core, object: &Arc<Object>, with_spans: bool) -> Result<Rep
         complete(core, object).await?;
     }
     if durability != Durability::Every {
-        // Looked at first: what is recorded while this waits is not told.
+        // Looked at first: what is recorded while this waits is not reported.
         let look = object.look();
         let spans = if with_spans { object.spans() } else { SpanSet::new() };
         record(core, object).await?;
@@ -59,7 +59,7 @@ async fn look(core: &Core, object: &Arc<Object>, with_spans: bool) -> Result<Rep
     Ok(Reportable { look, spans })
 }
 
-/// What the control plane hears of an upload that goes on: it lists, and answers, what it heard.
+/// The progress of an upload for the control plane, which lists it and answers with it.
 pub fn progress(core: &Core, object: &Object) -> Fact {
     Fact::Progress(object.presence(core.shared.config.durability == Durability::Every))
 }

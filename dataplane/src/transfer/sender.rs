@@ -10,7 +10,7 @@
 //!
 //! Must stay true: no page is waited for on the core (residency is probed first, or the page was just read); a cut reader
 //! stops at a window; nothing is read from the disk before it may leave; no client holds a slot for longer than
-//! [`READER_SLOT_WAIT`], for who reads slowly would take it from everybody else.
+//! [`READER_SLOT_WAIT`], so that slow readers do not take the slots from all others.
 
 use etransfer_contract::Span;
 use rustix::io::{IoSliceMut, ReadWriteFlags};
@@ -175,7 +175,7 @@ impl<'c> Sender<'c> {
         true
     }
 
-    /// Sends from the page cache; says how much the client took.
+    /// Sends from the page cache; returns how much the client took.
     async fn send_cached(&mut self, at: u64, bytes: u64) -> Option<u64> {
         let send = self.core.io.send_file(&self.wire.socket, &self.file, at, bytes as usize);
         match self.uptake.within(&self.wire.socket, send).await {
@@ -185,7 +185,7 @@ impl<'c> Sender<'c> {
         }
     }
 
-    /// Reads up to `read_to` and sends what the client takes soon; says how much that was, perhaps nothing. `end` is that of
+    /// Reads up to `read_to` and sends what the client takes soon; returns how much that was, perhaps nothing. `end` is the end of
     /// the whole content.
     async fn send_read(&self, at: u64, bytes: u64, end: u64, read_to: &mut u64) -> Option<u64> {
         let slot = self.core.io.take_slot().await;

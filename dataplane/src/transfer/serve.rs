@@ -1,11 +1,11 @@
 //! GET and HEAD of content (easytransfer/CONTRACT.md §2.8, RFC 9110 §14).
 //!
-//! 1. what is there: a complete object, or the run of bytes an unfinished upload has at the asked place
-//! 2. what is asked: validators, `Range`, `?chunk=N` → one span and a status
-//! 3. where one delivery excludes others: 409 while another one of everything runs
-//! 4. where a claim decides who gets it: claim the span, its last block held back; a no cuts the connection
+//! 1. what is there: a complete object, or the run of bytes that an unfinished upload has at the requested offset
+//! 2. what is requested: validators, `Range`, `?chunk=N` → one span and a status
+//! 3. for exclusive deliveries: 409 while another delivery of the whole object runs
+//! 4. for single-use files: claim the span, its last block held back; a refusal cuts the connection
 //! 5. send the head and the span (`sender`), the last block after a second claim
-//! 6. tell the end of the delivery, a claimed one's with what the receiver's kernel acknowledged (`acknowledged`)
+//! 6. report the end of the delivery; of a claimed one, with what the receiver's kernel acknowledged (`acknowledged`)
 //!
 //! Must stay true: exactly `Content-Length` bytes of one object, or a closed connection (PROMISES.md P12); a reader
 //! never waits for a writer and never sees an unrecorded byte.
@@ -58,7 +58,7 @@ pub async fn serve(live_grant: &LiveGrant<'_>, wire: &mut Wire, permit: &Serve, 
         Err(reply) => return Answered::Reply(reply),
     };
     let length = delivery.span.map_or(0, Span::len);
-    let downloads = permit.counted.map(|told| object.as_ref().map_or(told, |object| object.downloads(told)) + 1);
+    let downloads = permit.counted.map(|known| object.as_ref().map_or(known, |object| object.downloads(known)) + 1);
     let reply = delivery.reply.fields(&permit.fields).content_length(length);
     let reply = match downloads {
         Some(downloads) => reply.field("X-Download-Count", downloads.to_string()),
@@ -76,7 +76,7 @@ pub async fn serve(live_grant: &LiveGrant<'_>, wire: &mut Wire, permit: &Serve, 
         Err(fault) => return Answered::Reply(fault.reply()),
     };
     let mut meter = permit.rate.as_ref().map(|rate| core.shared.rates.join(rate, &core.io));
-    // A right that ended meanwhile is an answer as long as nothing is claimed and no byte has left; later it can only be a cut.
+    // A right that ended meanwhile gets an answer while nothing is claimed and no byte has left; later only a cut is possible.
     if !live_grant.holds(&mut meter).await {
         return Answered::Reply(revoked());
     }
@@ -92,11 +92,11 @@ pub async fn serve(live_grant: &LiveGrant<'_>, wire: &mut Wire, permit: &Serve, 
     let held = held.filter(|_| permit.hold_last);
     let outgoing = Outgoing { reply, span: delivery.span, held, keep_alive, meter };
     let Delivered { whole, reach } = deliver(live_grant, wire, object.as_ref().zip(file), permit, outgoing).await;
-    if let (Some(object), Some(told)) = (&object, permit.counted)
+    if let (Some(object), Some(known)) = (&object, permit.counted)
         && whole
         && object.look().length == Some(length)
     {
-        object.count_download(told);
+        object.count_download(known);
     }
     if permit.report {
         let Serve { object, receiver, .. } = permit;
@@ -182,7 +182,7 @@ fn refuse_consumed(permit: &Serve, span: Option<Span>) -> Result<(), Reply> {
     if span.is_some_and(touches) { Err(Reply::detail(410, "these bytes were consumed")) } else { Ok(()) }
 }
 
-/// The file of what is sent, before a word is said.
+/// Opens the file of what is sent, before the reply begins.
 async fn open(core: &Core, object: Option<&Arc<Object>>, span: Option<Span>) -> Result<Option<Fd>, Fault> {
     let (Some(object), Some(_)) = (object, span) else { return Ok(None) };
     match open_for_reading(&core.io, &core.objects, object).await {

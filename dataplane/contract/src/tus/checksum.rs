@@ -82,7 +82,7 @@ impl Checksum {
         Ok(Self(named))
     }
 
-    /// The algorithm; 400 when it is none of ours (T-SUM-2). To be asked after offset and length (A12).
+    /// The algorithm; 400 when it is not supported (T-SUM-2). Judged after offset and length (A12).
     pub fn algorithm(&self) -> Result<Algorithm, Refusal> {
         match &self.0 {
             Named::Known(algorithm, _) => Ok(*algorithm),

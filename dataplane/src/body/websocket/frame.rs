@@ -127,7 +127,7 @@ pub fn close(code: CloseCode, reason: &str) -> Vec<u8> {
     frame(0x8, &[&(code as u16).to_be_bytes(), &reason.as_bytes()[..fits]].concat())
 }
 
-/// The answer to a client's close frame: its own code, if it said one (RFC 6455 §5.5.1).
+/// The answer to a client's close frame: its own code, if it sent one (RFC 6455 §5.5.1).
 pub fn close_back(code: Option<u16>) -> Vec<u8> {
     frame(0x8, code.map(u16::to_be_bytes).as_ref().map_or(&[], <[u8; CODE_BYTES]>::as_slice))
 }

@@ -13,8 +13,8 @@ const GUID: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 const VERSION: &[u8] = b"13";
 const NONCE_BYTES: usize = 16;
 
-/// `Sec-WebSocket-Accept` of the answer; `None`: the client did not ask for a WebSocket of version 13 as RFC 6455 §4.1
-/// says.
+/// `Sec-WebSocket-Accept` of the answer; `None`: the client did not request a WebSocket of version 13 as RFC 6455 §4.1
+/// requires.
 pub fn accept(head: &Head) -> Option<String> {
     let names = |field: &'static str, wanted: &str| lists(head.all_values(field), wanted);
     let asked = head.method() == Method::Get && head.version_minor() == 1 && !head.framing().has_body();

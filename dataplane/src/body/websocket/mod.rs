@@ -5,8 +5,8 @@
 //! head ─► handshake ─► 101          bytes ─► frame head ─► reader ─► messages, content in place, control frames
 //! ```
 //!
-//! * [`handshake`] who asked properly · [`frame`] heads of frames, and the frames this server sends
-//! * [`mask`] what clients' bytes are hidden behind · [`reader`] where the next byte belongs · [`violation`] what ends it all
+//! * [`handshake`] the upgrade of a request · [`frame`] heads of frames, and the frames this server sends
+//! * [`mask`] the masking of clients' bytes · [`reader`] what the next byte belongs to · [`violation`] breaches of the protocol
 //!
 //! Must stay true: the verdict on a client's bytes depends on them alone, never on how they were split into reads.
 

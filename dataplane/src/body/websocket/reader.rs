@@ -51,7 +51,7 @@ pub enum Step {
         /// Of the input.
         consumed: usize,
     },
-    /// The client has enough; its code, when it says one.
+    /// The client ends the conversation; its code, if it sent one.
     Close(Option<u16>),
     /// More input is needed; nothing of this one is done with.
     NeedMore,

@@ -61,7 +61,7 @@ impl Epoll {
         }
     }
 
-    /// Ends an operation whose outcome is made already.
+    /// Ends an operation with a completion that is already made.
     pub(super) fn end_with(&mut self, key: Key, outcome: Completion) {
         self.running.remove(key);
         self.ended.push((key, outcome));

@@ -1,10 +1,10 @@
-//! The readiness engine: epoll and calls that do not wait. It takes over where io_uring is refused; same promises, more
-//! system calls. Of files, what the page cache holds is read inline; what may wait for the disk (other reads, every write, sync,
-//! open, allocate, truncate, unlink) goes to the helper threads, so a disk that hangs stalls who needs it and no core.
+//! The driver on epoll and calls that do not wait. It takes over where io_uring is refused: same promises, more system
+//! calls. Reads that the page cache can answer run inline; what may wait for the disk (other reads, every write, sync, open,
+//! allocate, truncate, unlink) goes to the helper threads, so a disk that hangs stalls the requests that need it and no core.
 //!
-//! What must stay true: an operation is in exactly one of three places besides `running`: waiting on a descriptor, in
-//! `retry`, or away with a helper; so a cancel knows where to look. Descriptors that are waited on are owned by their
-//! waiters, so a number in `waiting` is never reused by a stranger.
+//! Must stay true: an operation is in exactly one of three places besides `running`: waiting on a descriptor, in `retry`, or
+//! offloaded to a helper thread, so a cancel knows where to look. Waiters own the descriptors that are waited on, so a number
+//! in `waiting` is never reused by another file.
 mod attempt;
 mod offload;
 
@@ -230,8 +230,8 @@ impl Driver for Epoll {
         let Some(running) = self.running.get_mut(key) else { return };
         running.cancelled = true;
         match running.stage {
-            Stage::Trying => unreachable!("an attempt ends before anybody can cancel"),
-            Stage::Offloaded => return, // a helper cannot be stopped; its result comes
+            Stage::Trying => unreachable!("an attempt ends before a cancel can come"),
+            Stage::Offloaded => return, // a helper thread cannot be stopped; its result comes
             Stage::Waiting(number, interest) => self.forget_waiter(key, number, interest),
             Stage::Retry => self.retry.retain(|waiter| *waiter != key),
         }

@@ -162,7 +162,7 @@ impl Part {
         let mut done = self.done;
         while done < bytes.len() {
             match rustix::io::pwrite(file, &bytes[done..], self.pos + done as u64) {
-                // A write that takes nothing and says no error: there is no room.
+                // A write that takes nothing without an error: there is no room.
                 Ok(0) => return Err(Errno::NOSPC),
                 Ok(count) => done += count,
                 Err(Errno::INTR) => {}
@@ -174,7 +174,7 @@ impl Part {
 }
 
 impl Epoll {
-    /// Gives the operation under `key` to a helper.
+    /// Gives the operation under `key` to a helper thread.
     pub(super) fn offload(&mut self, key: Key) {
         let Some(running) = self.running.get_mut(key) else { return };
         match Job::of(&mut running.op, running.done) {
@@ -186,7 +186,7 @@ impl Epoll {
         }
     }
 
-    /// A helper's result.
+    /// Takes the result of a helper thread.
     pub(super) fn take_offloaded(&mut self, key: Key, result: Result) {
         match result {
             Result::WrittenBody(moved, detached) => {

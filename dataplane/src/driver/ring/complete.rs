@@ -1,5 +1,5 @@
-//! Completion → what happens next: another round, a wait for readiness, or the outcome. All the ordinary troubles end
-//! here: short I/O, `EINTR`, `EAGAIN`, `ECANCELED`, no provided buffer, a completion that no task waits for.
+//! A completion, and what follows: another round, a wait for readiness, or the end. The ordinary troubles end here: short
+//! I/O, `EINTR`, `EAGAIN`, `ECANCELED`, no provided buffer, a completion that no task waits for.
 
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};

@@ -1,18 +1,16 @@
-//! The ring engine: io_uring, one per core. *The only place with `unsafe`.*
+//! The driver on io_uring, one ring per core.
 //!
-//! Who keeps what alive: `running` owns every operation, with its buffer, descriptors and side memory, from `start` until
+//! Who keeps what alive: `running` owns every operation, with its buffer, descriptors and scratch memory, from `start` until
 //! its terminal completion. Submission entries hold raw pointers into those; they stay valid because `running` gives an
-//! operation back only when the kernel has said its last word about it. Should the engine die early, what is still
-//! running is leaked, not freed.
+//! operation back only after the kernel has reported its end. Should the ring break early, what is still running is leaked,
+//! not freed.
 //!
 //! | file | what it knows |
 //! |---|---|
 //! | `setup` | flags, needed operations, bounds |
-//! | `arena`, `provided` | memory: slots, provided buffers |
 //! | `fixed` | which slots are registered |
 //! | `submit` | operation → submission entry |
-//! | `complete` | completion → again, wait, or outcome |
-//! | `outgoing` | what a socket still owes its peer; here because it needs `unsafe`, used with both engines |
+//! | `complete` | completion → again, wait, or the end |
 mod complete;
 mod fixed;
 mod setup;
@@ -36,12 +34,12 @@ use crate::driver::keyed_table::KeyedTable;
 use crate::driver::provided::{self, Provided};
 use crate::driver::{Completion, Driver, Engine, Fd, Key, Operation};
 
-/// `user_data` of what the engine asks for itself; no key has this index.
+/// `user_data` of the ring's own entries; no key has this index.
 const OWN_INDEX: u32 = u32::MAX;
 const WAKE: Key = Key { index: OWN_INDEX, generation: 0 };
 const CANCEL: Key = Key { index: OWN_INDEX, generation: 1 };
 
-/// One core's ring and all it has in flight.
+/// The ring of one core, and its operations in flight.
 pub struct Ring {
     ring: IoUring,
     abilities: Abilities,
@@ -64,7 +62,7 @@ struct RunningOperation {
     /// Bytes moved by earlier rounds of this operation.
     done: usize,
     cancelled: bool,
-    /// Waiting for readiness (a poll), the operation itself comes after it.
+    /// A poll is in the kernel; the operation itself follows it.
     polling: bool,
     scratch: OperationScratch,
 }
@@ -109,7 +107,7 @@ impl Ring {
             if self.try_push(&entry) {
                 return;
             }
-            // Full: hand over what is there. A refusal (no memory, completions overflowing) waits for the next turn.
+            // Full: submit what is there. A refusal (no memory, completions overflowing) waits for the next turn.
             let _refused = self.ring.submit();
             if self.try_push(&entry) {
                 return;
@@ -143,7 +141,7 @@ impl Ring {
         }
     }
 
-    /// One `io_uring_enter`: submit everything, wait if asked to.
+    /// One `io_uring_enter`: submits everything, and waits for `wait`.
     fn enter(&mut self, wait: Option<Duration>) -> io::Result<()> {
         let result = match wait {
             Some(Duration::ZERO) => {
@@ -245,8 +243,8 @@ impl Driver for Ring {
 
 impl Drop for Ring {
     fn drop(&mut self) {
-        // The core waits for every completion before it lets go of its engine. If it could not (the engine itself
-        // failed), the kernel may still write to these buffers: losing them is the only safe end.
+        // The core waits for every completion before it drops its driver. If it could not (the ring itself failed), the
+        // kernel may still write to these buffers: leaking them is the only safe end.
         let left = self.running.drain();
         if !left.is_empty() {
             tracing::error!(

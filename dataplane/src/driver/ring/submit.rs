@@ -12,13 +12,13 @@ use crate::driver::files::{OPEN_RESOLVE, open_how_mode};
 use crate::driver::provided::PROVIDED_GROUP;
 use crate::driver::{Fd, Interest, Key, Operation};
 
-/// Memory an operation needs beside its own fields, at a stable address.
+/// Memory that an operation needs beside its own fields, at a stable address.
 pub enum OperationScratch {
     /// Nothing.
     None,
     /// Where the kernel writes the peer's address.
     Peer(Box<Peer>),
-    /// What `openat2` is asked.
+    /// The arguments of `openat2`.
     How(Box<types::OpenHow>),
     /// Where to connect to.
     Unix(Box<libc::sockaddr_un>),
@@ -52,7 +52,7 @@ impl OperationScratch {
                 let mut address: libc::sockaddr_un = unsafe { std::mem::zeroed() };
                 address.sun_family = libc::AF_UNIX as libc::sa_family_t;
                 let path = path.as_os_str().as_bytes();
-                assert!(path.len() < address.sun_path.len(), "the length of the path is checked before the seam");
+                assert!(path.len() < address.sun_path.len(), "the length of the path is checked before the driver");
                 for (place, byte) in address.sun_path.iter_mut().zip(path) {
                     *place = *byte as libc::c_char;
                 }

@@ -1,7 +1,7 @@
 //! What stands before the content: the small fields of a form, the head of the part, the first bytes.
 //!
-//! Must stay true: fields are few, bounded by the step, and paid for out of the memory for what is not decided; nothing of
-//! the content is read that the step does not ask for; how long all of it may take is the body's own business.
+//! Must stay true: fields are few, bounded by the step, and paid for out of the memory for what is not decided; no more of
+//! the content is read than the step wants; the body judges how long all of it may take.
 
 use std::time::Duration;
 
@@ -105,7 +105,7 @@ async fn next_content(
 }
 
 impl StepRunner<'_, '_> {
-    /// Reads what is left of a part, of the preamble, or of a message, away.
+    /// Discards the rest of a part, of the preamble, or of a message.
     pub(super) async fn skip(&mut self) -> Result<(), Ended> {
         while !self.content.is_done() {
             self.read_some(REPORTED_READ_BYTES).await?;
@@ -146,7 +146,7 @@ impl StepRunner<'_, '_> {
         Ok(taken)
     }
 
-    /// What comes next, perhaps nothing yet.
+    /// Reads what comes next, perhaps nothing yet.
     async fn read_some(&mut self, most: usize) -> Result<Vec<u8>, Ended> {
         let (bytes, fill, buf) = self.content.fill(self.wire, Buf::heap(most), 0..most, Duration::MAX).await;
         fill?;

@@ -1,15 +1,15 @@
-//! Steps (`etransfer_contract::step`): do one thing, tell what came of it, go on as that is answered.
+//! Steps ([`etransfer_contract::step`]): execute one action, report its outcome, continue as the control plane answers.
 //!
 //! ```text
 //! grant ──► step ──► outcome ──► grant ──► step ──► … ──► the control plane's own answer, relayed; or content, served
 //! ```
 //!
-//! * [`preface`] what stands before the content, [`form`] the heads of its parts · [`receive`] content into an object
-//! * [`converse`] messages of a WebSocket, and its end
-//! * [`stored`] digests of what is there, and completing it · building out of pieces is [`compose`](super::compose)
+//! * [`form_fields`] what stands before the content, [`form`] the heads of its parts · [`receive`] content into an object
+//! * [`websocket`] messages of a WebSocket, and its end
+//! * [`stored`] digests of stored bytes, and completing an object · building out of pieces is [`compose`](super::compose)
 //!
-//! Must stay true: space that was promised to a step is settled after its outcome was answered, so the control plane has
-//! the record of the bytes before their promise ends; after a failure nothing of the step is stored.
+//! Must stay true: space that was reserved for a step is settled after its outcome was answered, so the control plane has
+//! the record of the bytes before the reservation ends; after a failure nothing of the step is stored.
 
 mod form;
 mod form_fields;
@@ -40,14 +40,14 @@ use crate::link::Granted;
 use crate::store::{LengthRefused, Object};
 use crate::wire::Wire;
 
-/// What a step came to: its outcome, or the end of the request.
+/// The result of a step: its report, or the end of the request.
 type StepResult = Result<StepReport, Answered>;
 
-/// Where the steps of a request led.
+/// How the steps of a request end.
 enum StepsEnd {
-    /// The control plane's own words.
+    /// An answer of the control plane.
     Answer(Box<ControlReply>),
-    /// Content: what was asked for had to be built first.
+    /// Content, which the steps built.
     Serve(Rc<Granted>),
     /// The last frame of a WebSocket.
     Close(Close),
@@ -62,13 +62,13 @@ struct StepRunner<'c, 'w> {
     content: Content<'w>,
     /// The client waits for `100 Continue`.
     awaits_continue: bool,
-    /// Memory of what is told, until it was.
+    /// Memory of what is being reported.
     share: &'w mut MemoryShare,
-    /// Of that, what the head of the request holds.
+    /// The part of it that the head of the request holds.
     head_bytes: usize,
     /// Fields of forms so far.
     fields: usize,
-    /// Space promised to the last step, and how much of it is in use.
+    /// Space reserved for the last step, and how much of it is in use.
     promise: Option<(Ticket, u64)>,
 }
 
@@ -100,7 +100,7 @@ pub async fn steps(core: &Core, request: relay::ClientRequest<'_>, grant: Rc<Gra
 }
 
 impl StepRunner<'_, '_> {
-    /// To the answer, or to an end without one.
+    /// Executes steps until the answer, or an end without one.
     async fn run(&mut self, mut grant: Rc<Granted>) -> Result<StepsEnd, Answered> {
         let mut left = STEPS_MAX;
         while left > 0 {
@@ -188,7 +188,7 @@ impl StepRunner<'_, '_> {
         }
     }
 
-    /// What follows is read into memory before anybody has decided about it.
+    /// What follows is read into memory before it is decided.
     fn begin_reading(&mut self) -> Result<(), Answered> {
         self.share.add(READ_AHEAD_CHARGE).map_err(|crowded| Answered::Reply(Reply::reject(crowded)))
     }
@@ -198,14 +198,14 @@ impl StepRunner<'_, '_> {
         self.promise = Some((grant.ticket, 0));
     }
 
-    /// Whatever was promised and not used is free again.
+    /// Frees what was reserved and not used.
     fn settle(&mut self) {
         if let Some((ticket, stored)) = self.promise.take() {
             self.core.shared.budgets.settle(&self.core.shared.facts, ticket, stored);
         }
     }
 
-    /// Says `100 Continue`, once, to a client that waits for it.
+    /// Sends `100 Continue`, once, to a client that waits for it.
     async fn let_body_come(&mut self) -> Result<(), Answered> {
         if !std::mem::take(&mut self.awaits_continue) {
             return Ok(());
@@ -218,14 +218,14 @@ impl StepRunner<'_, '_> {
 
 fn failed(what: &str) -> Reply {
     tracing::error!("{what}");
-    Reply::detail(500, "this server failed; it is in its log")
+    Reply::detail(500, "internal server error; see the server log")
 }
 
 fn hashers(digests: &[Digest]) -> Vec<Hasher> {
     digests.iter().map(|digest| Hasher::of(*digest)).collect()
 }
 
-/// Digests as the outcome tells them.
+/// Digests as the outcome has them.
 fn told(wanted: &[Digest], hashers: Vec<Hasher>) -> Vec<(Digest, String)> {
     let hex = |bytes: Vec<u8>| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
     wanted.iter().copied().zip(hashers.into_iter().map(|hasher| hex(hasher.finish()))).collect()

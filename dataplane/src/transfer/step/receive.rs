@@ -1,4 +1,4 @@
-//! Content into an object, all of it or nothing: the body_writer of PATCH, with another beginning and another end.
+//! Content into an object, all of it or nothing: the body writer of PATCH, with another beginning and another end.
 //!
 //! A whole object records its bytes as they land, for it is not visible before it is complete; a chunk records all of its
 //! bytes at its end, so bytes that are already readable never change and a chunk that fails leaves nothing.
@@ -23,7 +23,7 @@ use crate::transfer::remove::remove_object;
 use crate::transfer::reportable::progress;
 use crate::wire::Wire;
 
-/// What is known before a byte is read: a body that is announced too long or too short is not asked for.
+/// Refuses a body that is announced too long or too short, before it is requested from the client.
 pub fn early(content: &Content<'_>, wanted: &Receive) -> Option<Failure> {
     let bytes = content.remaining().filter(|_| !content.is_form())?;
     let exact = wanted.exact.unwrap_or(bytes);
@@ -38,7 +38,7 @@ pub fn early(content: &Content<'_>, wanted: &Receive) -> Option<Failure> {
     }
 }
 
-/// Moves the content; the end of the connection is no outcome.
+/// Stores the content; a disconnect has no outcome.
 pub async fn receive(
     live_grant: &LiveGrant<'_>,
     wire: &mut Wire,

@@ -1,4 +1,4 @@
-//! What is stored already: digests of it, and the end of an upload whose length was not known before.
+//! Steps on stored bytes: digests, and the completion of an upload whose length was not known before.
 
 use etransfer_contract::step::{DigestStored, Failure, Seal, StepReport};
 use etransfer_contract::{ObjectId, Span};

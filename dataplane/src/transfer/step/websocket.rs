@@ -1,7 +1,7 @@
 //! A conversation over a WebSocket: the upgrade, one message after the other, the end.
 //!
-//! Must stay true: after the 101 nothing but frames goes out, and the connection ends with them; while a client is waited for,
-//! the node may stop.
+//! Must stay true: after the 101 nothing but frames is sent, and the connection ends with them; the node may stop while it
+//! waits for the client.
 
 use std::pin::pin;
 
@@ -15,7 +15,7 @@ use crate::http::Reply;
 use crate::transfer::Answered;
 use crate::wire::WireError;
 
-/// Says something and reads on to the next message; the first time, becomes a WebSocket before.
+/// Sends a message and reads the next one; the first call upgrades the connection.
 pub async fn exchange(runner: &mut StepRunner<'_, '_>, grant: &Grant, wanted: &WebSocketStep) -> StepResult {
     if runner.content.messages().is_none() {
         let Some(accept) = websocket::accept(runner.head) else { return Ok(StepReport::Failed(Failure::NoUpgrade)) };
@@ -79,7 +79,7 @@ fn farewell(ended: Result<StepsEnd, Answered>, is_stopping: bool) -> Option<Vec<
     Some(match status {
         408 => websocket::close(CloseCode::GoingAway, "nothing came in time"),
         503 => websocket::close(CloseCode::TryAgain, "no decision can be made now; try again"),
-        _ => websocket::close(CloseCode::Internal, "this server failed; it is in its log"),
+        _ => websocket::close(CloseCode::Internal, "internal server error; see the server log"),
     })
 }
 
