@@ -36,7 +36,7 @@ use anyhow::{Context as _, Result, ensure};
 use serde::{Deserialize, Serialize};
 
 use crate::load::failure::Failures;
-use crate::load::lanes::ConnectionFacts;
+use crate::load::slots::ConnectionFacts;
 use crate::load::latency::Latency;
 use crate::machine::Machine;
 use crate::nic::Nics;

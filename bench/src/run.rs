@@ -63,9 +63,9 @@ impl Run {
     fn check(&self) -> Result<()> {
         self.workload.check()?;
         self.target.check(&self.workload)?;
-        let lanes = self.workload.connections / self.workload.lane_width();
+        let slots = self.workload.connections / self.workload.lane_width();
         let workers = self.launch.workers();
-        ensure!(lanes >= workers, "{workers} workers need at least as many connections; raise `connections`");
+        ensure!(slots >= workers, "{workers} workers need at least as many connections; raise `connections`");
         Ok(())
     }
 

@@ -11,8 +11,8 @@ use crate::content::Content;
 use crate::load::failure::Failures;
 use crate::load::idle::Idle;
 use crate::load::interval::Interval;
-use crate::load::lanes::ConnectionFacts;
-use crate::load::schedule::{Arrivals, Pace};
+use crate::load::slots::ConnectionFacts;
+use crate::load::schedule::{Arrivals, StartRule};
 use crate::load::worker::{Left, Shared, Worker};
 use crate::server_process::own_cpu_seconds;
 use crate::target::{Stored, Target};
@@ -68,8 +68,8 @@ pub struct ReadBack {
 
 /// Works off `plan`; `start` returns when the load is to begin.
 pub fn work(plan: Plan, start: impl FnOnce() -> Result<()>, say: &(dyn Fn(Said) + Sync)) -> Result<()> {
-    let lanes = plan.workload.connections / plan.workload.lane_width();
-    let threads = plan.threads.min(lanes).max(1);
+    let slots = plan.workload.connections / plan.workload.lane_width();
+    let threads = plan.threads.min(slots).max(1);
     let mut shared = Shared {
         content: Arc::new(Content::new(plan.workload.seed)),
         files: vec![Vec::new(); plan.workload.operations.len()],
@@ -79,7 +79,7 @@ pub fn work(plan: Plan, start: impl FnOnce() -> Result<()>, say: &(dyn Fn(Said) 
     // Worker and thread make up the file numbers; number 0 of each worker prepares and cleans up.
     let first_thread = u64::from(plan.worker) << 16;
     let mut helper = Worker::new(&Arc::new(shared.without_files()), shared.workload.connections, first_thread)?;
-    if lanes > 0 {
+    if slots > 0 {
         for (row, operation) in shared.workload.operations.iter().enumerate() {
             if operation.action == Action::Download {
                 shared.files[row] = helper.prepare(row).context("prepare the files to download")?;
@@ -89,9 +89,9 @@ pub fn work(plan: Plan, start: impl FnOnce() -> Result<()>, say: &(dyn Fn(Said) 
     let prepared: Vec<Stored> = shared.files.concat();
     let shared = Arc::new(shared);
     let idle = Idle::open(&shared.target, &shared.workload)?;
-    let workers = deal(lanes, threads)
+    let workers = deal(slots, threads)
         .zip(1..)
-        .map(|(lanes, thread)| Worker::new(&shared, lanes * shared.workload.lane_width(), first_thread + thread));
+        .map(|(slots, thread)| Worker::new(&shared, slots * shared.workload.lane_width(), first_thread + thread));
     let workers = workers.collect::<Result<Vec<_>>>()?;
     say(Said::Ready { threads });
     start()?;
@@ -126,8 +126,8 @@ fn load(
     std::thread::scope(|scope| {
         let spawn = |(thread, one): (u64, Worker)| {
             let pace = match shared.workload.rate {
-                None => Pace::Closed,
-                Some(rate) => Pace::Open(Arrivals::new(rate, thread * workers_all + worker, threads * workers_all)),
+                None => StartRule::Closed,
+                Some(rate) => StartRule::Open(Arrivals::new(rate, thread * workers_all + worker, threads * workers_all)),
             };
             scope.spawn(move || one.run(began, pace, room, &|interval| say(Said::Interval(interval))))
         };

@@ -214,7 +214,7 @@ impl Workload {
         Ok(())
     }
 
-    /// The most connections one operation uses: what a lane of the load consists of.
+    /// The most connections one operation uses: what a slot of the load consists of.
     pub fn lane_width(&self) -> u32 {
         self.operations.iter().map(|operation| operation.parallel).max().unwrap_or(1)
     }
@@ -335,9 +335,9 @@ mod tests {
         }
 
         #[test]
-        fn shares_add_up(lanes in 1_u32..200, width in 1_u32..5, idle in 0_u32..1000, workers in 1_u32..9) {
+        fn shares_add_up(slots in 1_u32..200, width in 1_u32..5, idle in 0_u32..1000, workers in 1_u32..9) {
             let operations = vec![operation(|o| o.parallel = width)];
-            let whole = Workload { connections: lanes * width, idle, operations, ..Workload::default() };
+            let whole = Workload { connections: slots * width, idle, operations, ..Workload::default() };
             let shares: Vec<_> = (0..workers).map(|index| whole.share(index, workers)).collect();
             prop_assert_eq!(shares.iter().map(|share| share.connections).sum::<u32>(), whole.connections);
             prop_assert_eq!(shares.iter().map(|share| share.idle).sum::<u32>(), idle);

@@ -124,7 +124,7 @@ pub const EXPIRY_TICK: Duration = Duration::from_secs(1);
 const _: () = assert!(POLL_WAIT_BUSY.as_millis() < POLL_WAIT.as_millis());
 // Nothing is asked about while its grant may still arrive.
 const _: () = assert!(PROMISE_UNHEARD.as_secs() >= 2 * PROMISE_ANSWER_WAIT.as_secs());
-// Asked twice, it ends within a minute.
+// If it is asked twice, it ends within a minute.
 const _: () = assert!(2 * PROMISE_UNHEARD.as_secs() + POLL_WAIT.as_secs() < 60);
 
 // ---- The control link, and what is remembered

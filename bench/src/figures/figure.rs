@@ -126,7 +126,8 @@ pub enum Verdict {
     /// Missed, while the server had CPU to spare: the load or the disk was the limit.
     Undecided,
     /// There was no goal.
-    Told,
+    #[serde(rename = "told")]
+    NoGoal,
     /// A window is missing.
     NotMeasured,
 }
@@ -192,7 +193,7 @@ impl Figure {
         let met = match self.goal {
             Goal::AtLeast(bound) => value >= bound,
             Goal::AtMost(bound) => value <= bound,
-            Goal::None => return Verdict::Told,
+            Goal::None => return Verdict::NoGoal,
         };
         let spare = self.limit.is_some_and(|(window, cpus)| {
             let rounds = samples.get(window).into_iter().flatten().flatten();
@@ -243,7 +244,7 @@ impl Verdict {
             Self::Met => "yes",
             Self::Missed => "NO",
             Self::Undecided => "undecided: the server had CPU to spare",
-            Self::Told => "",
+            Self::NoGoal => "",
             Self::NotMeasured => "not measured",
         }
     }
@@ -307,7 +308,7 @@ mod tests {
             (Goal::AtLeast(1.01), None, Verdict::Missed),
             (Goal::AtMost(1.0), None, Verdict::Met),
             (Goal::AtMost(0.99), None, Verdict::Missed),
-            (Goal::None, None, Verdict::Told),
+            (Goal::None, None, Verdict::NoGoal),
             (Goal::AtLeast(2.0), Some(("et", 1.0)), Verdict::Undecided),
             (Goal::AtLeast(2.0), Some(("et", 0.5)), Verdict::Missed),
             (Goal::AtLeast(0.5), Some(("et", 1.0)), Verdict::Met),

@@ -1,4 +1,4 @@
-//! One operation under way on a lane of connections: what each connection asks next, and what its answers mean.
+//! One operation under way on a slot of connections: what each connection asks next, and what its answers mean.
 //!
 //! ```text
 //! upload   create on connection 0, then every connection its slice, part by part

@@ -10,8 +10,8 @@ use serde::{Deserialize, Serialize};
 
 /// How the next operation starts.
 #[derive(Debug, Clone)]
-pub enum Pace {
-    /// When a lane is free.
+pub enum StartRule {
+    /// When a slot is free.
     Closed,
     /// At fixed times.
     Open(Arrivals),
@@ -45,8 +45,8 @@ impl Arrivals {
     }
 }
 
-impl Pace {
-    /// The intended start of the operation that a free lane may begin now.
+impl StartRule {
+    /// The intended start of the operation that a free slot may begin now.
     pub fn due(&mut self, now: Duration) -> Option<Duration> {
         match self {
             Self::Closed => Some(now),
@@ -172,7 +172,7 @@ mod tests {
         fn threads_share_one_schedule(rate in 1.0_f64..100_000.0, threads in 1_u64..9) {
             let mut all: Vec<Duration> = (0..threads)
                 .flat_map(|thread| {
-                    let mut pace = Pace::Open(Arrivals::new(rate, thread, threads));
+                    let mut pace = StartRule::Open(Arrivals::new(rate, thread, threads));
                     std::iter::from_fn(move || pace.due(milliseconds(100))).collect::<Vec<_>>()
                 })
                 .collect();
@@ -189,7 +189,7 @@ mod tests {
     /// slow operation, the open loop sees the hundred that waited.
     #[test]
     fn a_stall_is_seen_by_everybody_who_waited() {
-        let mut pace = Pace::Open(Arrivals::new(100.0, 0, 1));
+        let mut pace = StartRule::Open(Arrivals::new(100.0, 0, 1));
         let mut latency = super::super::latency::Latency::default();
         let (mut now, quick) = (Duration::ZERO, milliseconds(1));
         while now < milliseconds(3_000) {
@@ -211,10 +211,10 @@ mod tests {
 
     #[test]
     fn arrivals_that_nobody_began_are_known() {
-        let mut pace = Pace::Open(Arrivals::new(10.0, 0, 1));
+        let mut pace = StartRule::Open(Arrivals::new(10.0, 0, 1));
         assert_eq!(pace.due(Duration::ZERO), Some(Duration::ZERO));
         assert_eq!(pace.due(milliseconds(50)), None);
         assert_eq!(pace.missed(milliseconds(300)).collect::<Vec<_>>(), [100, 200].map(milliseconds));
-        assert_eq!(Pace::Closed.missed(milliseconds(300)).count(), 0);
+        assert_eq!(StartRule::Closed.missed(milliseconds(300)).count(), 0);
     }
 }

@@ -1,6 +1,6 @@
-//! One thread of the load: it chooses what to do, gives it to its lanes, and counts what came of it, by the clock.
+//! One thread of the load: it chooses what to do, gives it to its slots, and counts what came of it, by the clock.
 //!
-//! Must stay true: an operation's latency begins at its intended start; removal of old files is done by lanes between
+//! Must stay true: an operation's latency begins at its intended start; removal of old files is done by slots between
 //! operations and is in no latency.
 
 use std::collections::VecDeque;
@@ -13,8 +13,8 @@ use super::connection::Meter;
 use super::failure::Failures;
 use super::interval::Interval;
 use super::job::Job;
-use super::lanes::{ConnectionFacts, Finished, Lanes, Seen};
-use super::schedule::{Pace, Timeline};
+use super::slots::{ConnectionFacts, Finished, Slots, Seen};
+use super::schedule::{StartRule, Timeline};
 use crate::content::Content;
 use crate::target::{Stored, Target};
 use crate::units::Bytes;
@@ -32,7 +32,7 @@ pub struct Shared {
 /// The thread.
 pub struct Worker {
     shared: Arc<Shared>,
-    lanes: Lanes,
+    slots: Slots,
     random: fastrand::Rng,
     next_number: u64,
 }
@@ -44,11 +44,11 @@ pub struct Left {
 }
 
 impl Worker {
-    /// `connections` in lanes; `thread` must differ from every other thread's of the run, for its file numbers.
+    /// `connections` in slots; `thread` must differ from every other thread's of the run, for its file numbers.
     pub fn new(shared: &Arc<Shared>, connections: u32, thread: u64) -> Result<Self> {
         Ok(Self {
             shared: Arc::clone(shared),
-            lanes: Lanes::new(shared, connections, thread as usize)?,
+            slots: Slots::new(shared, connections, thread as usize)?,
             random: fastrand::Rng::with_seed(shared.workload.seed ^ thread),
             next_number: thread << 40,
         })
@@ -57,7 +57,7 @@ impl Worker {
     // ---- the load
 
     /// Runs the whole timeline; an interval goes to `seen` at the end of every slot.
-    pub fn run(mut self, start: Instant, mut pace: Pace, room: u64, seen: &dyn Fn(Interval)) -> Result<Left> {
+    pub fn run(mut self, start: Instant, mut pace: StartRule, room: u64, seen: &dyn Fn(Interval)) -> Result<Left> {
         let shared = Arc::clone(&self.shared);
         let workload = &shared.workload;
         let timeline = Timeline { warm_up: workload.warm_up.0, duration: workload.duration.0 };
@@ -67,35 +67,35 @@ impl Worker {
         loop {
             let now = start.elapsed();
             while let Some(end) = timeline.end_of(interval.slot).filter(|end| now >= *end) {
-                self.lanes.expire();
+                self.slots.expire();
                 self.tally(&mut interval);
                 seen(std::mem::replace(&mut interval, Interval::new(timeline.slot(end), rows)));
             }
             let over = now >= timeline.end();
-            if over && self.lanes.is_quiet() {
+            if over && self.slots.is_quiet() {
                 break;
             }
-            self.lanes.wake_rested();
-            while !over && rows > 0 && self.lanes.has_free() {
+            self.slots.wake_rested();
+            while !over && rows > 0 && self.slots.has_free() {
                 if held_bytes > room
                     && let Some(file) = held.pop_front()
                 {
                     held_bytes -= file.size;
-                    self.lanes.begin(Job::remove(file), Instant::now());
+                    self.slots.begin(Job::remove(file), Instant::now());
                     continue;
                 }
                 let Some(intended) = pace.due(start.elapsed()) else { break };
                 let job = self.choose();
-                self.lanes.begin(job, start + intended);
+                self.slots.begin(job, start + intended);
             }
             let slot_end = timeline.end_of(interval.slot).unwrap_or(now + Duration::from_millis(100));
-            let next = pace.next_at().filter(|_| !over && rows > 0 && self.lanes.has_free());
+            let next = pace.next_at().filter(|_| !over && rows > 0 && self.slots.has_free());
             let wake = next.map_or(slot_end, |next| next.min(slot_end));
-            self.lanes.turn(start + wake)?;
+            self.slots.turn(start + wake)?;
             if over {
-                self.lanes.expire();
+                self.slots.expire();
             }
-            for done in self.lanes.take_finished() {
+            for done in self.slots.take_finished() {
                 count(&mut interval, &done, start + timeline.warm_up);
                 if let Some(file) = done.job.stored() {
                     held_bytes += file.size;
@@ -111,12 +111,12 @@ impl Worker {
         }
         self.tally(&mut interval);
         seen(interval);
-        Ok(Left { stored: held.into(), connections: self.lanes.connection_facts() })
+        Ok(Left { stored: held.into(), connections: self.slots.connection_facts() })
     }
 
     /// Moves what was metered since the last slot into it.
     fn tally(&mut self, interval: &mut Interval) {
-        let Seen { meter, stored, opened } = self.lanes.take_seen();
+        let Seen { meter, stored, opened } = self.slots.take_seen();
         interval.sent += meter.sent;
         interval.received += meter.received;
         interval.verified += meter.verified;
@@ -179,9 +179,9 @@ impl Worker {
 
     /// Reads the files whole, comparing when the workload says so; bytes compared, the time that took alone, and failures.
     pub fn read_back(&mut self, files: &[Stored]) -> Result<(Meter, Failures)> {
-        self.lanes.take_seen();
+        self.slots.take_seen();
         let done = self.work_off(files.iter().cloned().map(Job::read_back).collect())?;
-        Ok((self.lanes.take_seen().meter, failures(done)))
+        Ok((self.slots.take_seen().meter, failures(done)))
     }
 
     pub fn remove(&mut self, files: Vec<Stored>) -> Result<Failures> {
@@ -190,15 +190,15 @@ impl Worker {
 
     fn work_off(&mut self, mut jobs: VecDeque<Job>) -> Result<Vec<Finished>> {
         let mut done = Vec::new();
-        while !jobs.is_empty() || !self.lanes.is_quiet() {
-            self.lanes.wake_rested();
-            while !jobs.is_empty() && self.lanes.has_free() {
+        while !jobs.is_empty() || !self.slots.is_quiet() {
+            self.slots.wake_rested();
+            while !jobs.is_empty() && self.slots.has_free() {
                 let job = jobs.pop_front().expect("not empty");
-                self.lanes.begin(job, Instant::now());
+                self.slots.begin(job, Instant::now());
             }
-            self.lanes.turn(Instant::now() + Duration::from_millis(100))?;
-            self.lanes.expire();
-            done.append(&mut self.lanes.take_finished());
+            self.slots.turn(Instant::now() + Duration::from_millis(100))?;
+            self.slots.expire();
+            done.append(&mut self.slots.take_finished());
         }
         Ok(done)
     }

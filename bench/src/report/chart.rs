@@ -8,7 +8,7 @@ const LEFT: f64 = 78.0;
 const RIGHT: f64 = 16.0;
 const TOP: f64 = 12.0;
 const BOTTOM: f64 = 44.0;
-/// Told apart by people who see colours differently; readable on white and on black.
+/// Distinguishable for people who see colours differently; readable on white and on black.
 const COLOURS: [&str; 8] = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#999999", "#b8a800"];
 
 /// Named points, ascending in x.

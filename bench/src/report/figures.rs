@@ -31,7 +31,7 @@ pub fn page(file: &File, output: &Path) -> String {
         let class = match figure.verdict {
             Verdict::Met => "met",
             Verdict::Missed => "missed",
-            Verdict::Undecided | Verdict::Told | Verdict::NotMeasured => "",
+            Verdict::Undecided | Verdict::NoGoal | Verdict::NotMeasured => "",
         };
         let cells = [figure.what.clone(), figure.goal_text(), figure.value_text()];
         let cells: Vec<String> = cells.iter().map(|cell| format!("<td>{}</td>", escape(cell))).collect();

@@ -8,7 +8,7 @@ use super::part::Part;
 use super::window;
 use crate::http1::{Connection, Framing, Request, ResponseHead, WireError};
 use crate::progress::Meter;
-use crate::spread::{Job, Seat};
+use crate::spread::{Job, Worker};
 use crate::{Client, Error, Result};
 
 const WHAT: &str = "a range of the file";
@@ -25,21 +25,21 @@ pub(super) struct Fetch<'a> {
 
 impl Fetch<'_> {
     /// Fetches `span`; `reached` is moved along with what is in the file, also when this fails.
-    pub fn range(&self, span: Span, job: &Job, seat: &mut Seat<'_>, reached: &mut u64) -> Result<()> {
-        let mut connection = match seat.connection.take().filter(Connection::is_reusable) {
+    pub fn range(&self, span: Span, job: &Job, worker: &mut Worker<'_>, reached: &mut u64) -> Result<()> {
+        let mut connection = match worker.connection.take().filter(Connection::is_reusable) {
             Some(connection) => connection,
-            None => seat.client.connect()?,
+            None => worker.client.connect()?,
         };
-        let broken = |error| seat.client.unreachable(error);
-        let head = self.ask(&mut connection, &seat.client, span).map_err(broken)?;
+        let broken = |error| worker.client.unreachable(error);
+        let head = self.ask(&mut connection, &worker.client, span).map_err(broken)?;
         if !matches!(head.status, 200 | 206) {
             let body = connection.read_body(&head, ANSWER_BYTES_MAX).map_err(broken)?;
-            return Err(seat.client.refusal(&head, &body, WHAT, self.id));
+            return Err(worker.client.refusal(&head, &body, WHAT, self.id));
         }
         let granted = self.granted(&head, span)?;
-        self.receive(&mut connection, granted, job, seat, reached)?;
+        self.receive(&mut connection, granted, job, worker, reached)?;
         connection.answer_read(&head);
-        seat.connection = Some(connection);
+        worker.connection = Some(connection);
         Ok(())
     }
 
@@ -89,14 +89,14 @@ impl Fetch<'_> {
         connection: &mut Connection,
         span: Span,
         job: &Job,
-        seat: &mut Seat<'_>,
+        worker: &mut Worker<'_>,
         reached: &mut u64,
     ) -> Result<()> {
         // What came with the head goes in front of what follows it.
         let mut early = connection.take_buffered(span.len());
         let mut at = span.start();
         while at < span.end() {
-            let window = window::at(&mut seat.block, at, span.end());
+            let window = window::at(&mut worker.block, at, span.end());
             let given = early.len().min(window.len());
             window[..given].copy_from_slice(&early[..given]);
             early.drain(..given);
@@ -106,10 +106,10 @@ impl Fetch<'_> {
                 Err((count, error)) => (given + count, Some(error)),
             };
             self.store(&window[..count], at, reached)?;
-            seat.count(job, count as u64);
+            worker.count(job, count as u64);
             at += count as u64;
             if let Some(error) = end {
-                return Err(seat.client.unreachable(error));
+                return Err(worker.client.unreachable(error));
             }
         }
         Ok(())

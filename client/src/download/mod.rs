@@ -6,13 +6,13 @@
 //! 1. `GET /api/files/{id}/info/download`: size, and a name that is only ever a suggestion ([`name`]).
 //! 2. `part`: `<target>.part` takes the bytes at their offsets, `<target>.part.json` the ranges that are in it. A range
 //!    is recorded after it was written, so a kill at any instant costs at most the last moments.
-//! 3. `crew`: what is missing is fetched in ranges (`fetch`), over one address of the node or several (`spread`), each
+//! 3. `workers`: what is missing is fetched in ranges (`fetch`), over one address of the node or several (`spread`), each
 //!    guarded by the `ETag` so that no two versions mix. While the upload itself still runs, its bytes are fetched as
 //!    they arrive.
 //! 4. All there: sync, a record of what is whole (`past`), rename, sync of the directory. Only then is there a file of
 //!    the final name.
 
-mod crew;
+mod workers;
 mod fetch;
 pub mod name;
 mod part;

@@ -1,4 +1,4 @@
-//! How many connections of one lane carry: climbed up and down by the measured rate, one step at a time. Pure.
+//! How many connections of one path carry: climbed up and down by the measured rate, one step at a time. Pure.
 
 /// One more connection stays when the rate grew by this much.
 const GAIN_MIN: f64 = 1.10;
@@ -16,7 +16,7 @@ enum Step {
     Trial { up: bool, before: f64 },
 }
 
-/// The width of one lane.
+/// The width of one path.
 #[derive(Debug, Clone)]
 pub(super) struct Width {
     now: usize,
@@ -80,7 +80,7 @@ mod tests {
     fn connections_that_help_are_kept_and_others_are_not() {
         for (start, each, limit, wanted) in [
             (2, 100.0, 1e9, 8),   // every one helps: all that are allowed
-            (2, 100.0, 100.0, 1), // one fills the lane
+            (2, 100.0, 100.0, 1), // one fills the path
             (8, 100.0, 300.0, 3),
             (1, 100.0, 500.0, 5),
             (1, 0.0, 0.0, 1),

@@ -6,13 +6,13 @@
 //! 2. `record`: `<records>/<hash>.json` remembers which upload on the server belongs to it. It is written *after* the
 //!    server created the upload and *before* the first byte travels, so a kill at any instant leaves either nothing to
 //!    continue or everything needed to.
-//! 3. `crew`: `HEAD` tells what the server has; what is missing is cut into slices, sent by threads with a
+//! 3. `pool`: `HEAD` tells what the server has; what is missing is cut into slices, sent by threads with a
 //!    keep-alive connection each, over one address of the node or several (`spread`). After any failure the truth is
 //!    asked for again, never assumed.
 //! 4. `HEAD` once more and `GET /api/files/{id}`: only the server's word "complete" makes an upload a success.
 
 mod confirm;
-mod crew;
+mod workers;
 mod record;
 mod room;
 mod source;
@@ -27,7 +27,7 @@ use std::time::Duration;
 use crate::endpoints::{Direction, Nics};
 use crate::patience::{Failures, Patience};
 use crate::progress::{Meter, Note, Why};
-use crate::spread::{Lanes, Share};
+use crate::spread::{NicPaths, Share};
 use crate::{Cancel, Client, Error, NewUpload, Progress, Result, Retention, Transfer};
 use record::RecordFile;
 use room::Room;
@@ -130,7 +130,7 @@ impl Uploader {
                 Ok(()) => {
                     record.forget()?;
                     let (id, name) = (id_of(&remote), run.name().to_owned());
-                    return Ok(Uploaded { id, name, size: source.size(), shares: run.lanes.shares() });
+                    return Ok(Uploaded { id, name, size: source.size(), shares: run.paths.shares() });
                 }
                 Err(error @ Error::NotFound { .. }) => {
                     record.forget()?;
@@ -138,7 +138,7 @@ impl Uploader {
                     lost = Some(error);
                 }
                 Err(error @ Error::SourceChanged { .. }) => {
-                    let _ = run.lanes.call(|client| client.terminate_upload(&remote)); // a mixture of two files is of use to nobody
+                    let _ = run.paths.call(|client| client.terminate_upload(&remote)); // a mixture of two files is of use to nobody
                     record.forget()?;
                     return Err(error);
                 }
@@ -151,7 +151,7 @@ impl Uploader {
 
 /// What the steps of one upload share.
 struct Run<'a> {
-    lanes: Lanes,
+    paths: NicPaths,
     options: &'a UploadOptions,
     source: &'a Source,
     cancel: &'a Cancel,
@@ -165,7 +165,7 @@ impl<'a> Run<'a> {
         let options = &uploader.options;
         let (client, size) = (uploader.client.under(cancel), source.size());
         Self {
-            lanes: Lanes::find(&client, options.nics, Direction::Upload, size, options.connections),
+            paths: NicPaths::find(&client, options.nics, Direction::Upload, size, options.connections),
             options,
             source,
             cancel,
@@ -197,9 +197,9 @@ impl<'a> Run<'a> {
     fn persist<T>(&self, call: impl Fn(&Client) -> Result<T>) -> Result<T> {
         let mut failures = Failures::default();
         loop {
-            match self.lanes.call(&call) {
+            match self.paths.call(&call) {
                 Ok(answer) => return Ok(answer),
-                Err(error) => self.pause(error, &mut failures, self.lanes.client())?,
+                Err(error) => self.pause(error, &mut failures, self.paths.client())?,
             }
         }
     }

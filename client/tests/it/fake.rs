@@ -588,7 +588,7 @@ fn reply(reader: &mut BufReader<TcpStream>, status: u16, fields: &[(&str, String
 }
 
 fn head(reader: &mut BufReader<TcpStream>, status: u16, fields: &[(&str, String)]) -> Served {
-    let mut text = format!("HTTP/1.1 {status} Told\r\n");
+    let mut text = format!("HTTP/1.1 {status} Fake\r\n");
     for (name, value) in fields {
         text.push_str(&format!("{name}: {value}\r\n"));
     }

@@ -12,7 +12,7 @@ pub enum Call {
     Decide,
     /// With its body, after [`Act::Forward`](etransfer_contract::grant::Act::Forward).
     Attached,
-    /// What came of a step, in its body ([`Told`](super::told::Told)).
+    /// What came of a step, in its body ([`Reported`](super::reported::Reported)).
     Outcome,
     /// A transfer under way asks whether it may go on.
     Recheck,

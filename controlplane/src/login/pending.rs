@@ -3,7 +3,7 @@
 //!
 //! ```text
 //! browser:       Browser ──arrive(state, cookie)──▶ Over
-//! command line:  Started ──arrive(state)──▶ Arrived ──ask──▶ Asked ──confirm(value, cookie)──▶ Confirmed
+//! command line:  Started ──arrive(state)──▶ Arrived ──ask──▶ Unconfirmed ──confirm(value, cookie)──▶ Confirmed
 //!                                                                      ──complete──▶ Ready ──collect(poll id)──▶ gone
 //! ```
 //!
@@ -98,7 +98,7 @@ enum Stage<S> {
     Browser { sent: Sent, cookie: Secret },
     Started { sent: Sent, authorize_url: String },
     Arrived,
-    Asked { profile: Profile, cookie: Secret },
+    Unconfirmed { profile: Profile, cookie: Secret },
     Confirmed,
     Ready(S),
     Over,
@@ -195,7 +195,7 @@ impl<S> Pending<S> {
             return Err(PendingError::Used);
         }
         let question = Question { confirmation: Secret::new(random()), cookie: Secret::new(random()) };
-        login.stage = Stage::Asked { profile, cookie: question.cookie.clone() };
+        login.stage = Stage::Unconfirmed { profile, cookie: question.cookie.clone() };
         let key = Key::Confirmation(question.confirmation.expose().to_owned());
         login.keys.push(key.clone());
         self.index.insert(key, id);
@@ -211,9 +211,9 @@ impl<S> Pending<S> {
     ) -> Result<(LoginId, Profile), PendingError> {
         let (id, login) = self.live(Key::Confirmation(confirmation.to_owned()), now)?;
         match mem::replace(&mut login.stage, Stage::Confirmed) {
-            Stage::Asked { profile, cookie: ours } if is_same(&ours, cookie) => Ok((id, profile)),
+            Stage::Unconfirmed { profile, cookie: ours } if is_same(&ours, cookie) => Ok((id, profile)),
             other => {
-                let is_foreign = matches!(other, Stage::Asked { .. });
+                let is_foreign = matches!(other, Stage::Unconfirmed { .. });
                 login.stage = other;
                 Err(if is_foreign { PendingError::Foreign } else { PendingError::Used })
             }

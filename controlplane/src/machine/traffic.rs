@@ -73,7 +73,7 @@ impl Traffic {
     }
 }
 
-/// What the drivers say, in Mbit/s, of those that know: a virtual one has -1 or an error. Asked when something changed,
+/// What the drivers say, in Mbit/s, of those that know: a virtual one has -1 or an error. They are read when something changed,
 /// because a new speed comes with a new carrier; off the runtime, because a driver may take its time.
 async fn speeds(links: &[Link]) -> HashMap<String, u64> {
     let names: Vec<String> = links.iter().map(|link| link.name.clone()).collect();

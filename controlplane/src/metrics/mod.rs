@@ -34,7 +34,7 @@ pub const MEDIA_TYPE: &str = "application/openmetrics-text; version=1.0.0; chars
 #[derive(Debug)]
 pub struct Metrics {
     registry: Registry,
-    /// Told by the data plane.
+    /// From the data plane.
     pub cores: Arc<Cores>,
     /// Counted by the surfaces.
     pub decisions: Decisions,

@@ -106,7 +106,7 @@ impl Node {
         if complete { Look::Unknown } else { Look::Expired }
     }
 
-    /// Whether one more record of `principal` is within its limits; `opens`: it is not complete at once. Asked before its
+    /// Whether one more record of `principal` is within its limits; `opens`: it is not complete at once. Checked before its
     /// bytes come: requests that are under way at the same time may each be let in.
     pub fn admit(&self, principal: Option<&Principal>, opens: bool) -> Result<(), Crowded> {
         let Some(principal) = principal else { return Ok(()) };

@@ -1,4 +1,4 @@
-//! What the data plane reports. Told at least once and in order per object; everything here may be applied twice.
+//! What the data plane reports. Reported at least once and in order per object; everything here may be applied twice.
 //!
 //! Every decision waits for the facts before it, so facts must not wait for a disk without need: what the next inventory
 //! tells again (a completion, a length) or what only counts is written down in the background; what would be lost for

@@ -21,7 +21,7 @@ const NAMED_MAX: usize = 20;
 #[derive(Debug)]
 pub struct Inventory {
     known: bool,
-    /// Asked for, and the last page is not here.
+    /// Requested, and the last page is not here.
     coming: bool,
     seen: HashSet<ObjectId>,
     /// Bytes that no page named yet and no record accounts for; `None`: not told.

@@ -89,7 +89,7 @@ impl State {
         over.into_iter().filter_map(|id| self.decide_removal(id)).collect()
     }
 
-    /// Told with every inventory, until it is put right.
+    /// Reported with every inventory, until it is put right.
     pub(super) fn tell_unclaimed(&self) {
         let objects = self.unclaimed().count();
         if objects > 0 {

@@ -298,7 +298,7 @@ async fn a_removal_is_a_decision_that_survives_the_control_plane_until_the_bytes
     assert_eq!(ordered(&node), []);
     let node = Node::new(Arc::new(Config::defaults()), written.snapshot());
     assert!(node.lock().removals.is_empty(), "what is done is forgotten");
-    // Told of what is not there any more, a decision ends too.
+    // A report of what is not there any more ends a decision too.
     node.delete(id(4)).await.unwrap();
     assert_eq!(node.lock().removals.len(), 1);
     tell(&node, vec![inventory(vec![])]).await;

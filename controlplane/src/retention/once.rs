@@ -163,7 +163,7 @@ impl Once {
         self.is_used_up(length)
     }
 
-    /// A receiver has everything, or no chunk is left. Asked again when the upload completes.
+    /// A receiver has everything, or no chunk is left. Checked again when the upload completes.
     pub fn is_used_up(&self, length: Option<u64>) -> bool {
         let is_all = |set: &SpanSet| is_all(set, length);
         length.is_some() && (self.delivered.values().any(is_all) || (length > Some(0) && is_all(&self.consumed)))

@@ -2,7 +2,7 @@
 //! there is one node.
 //!
 //! * [`Surface`] what the server asks of a dialect · [`all`] the one list of them
-//! * [`attached`] how a handler gets a body, [`told`] how it hears what came of a step · [`recheck`] whether a transfer under
+//! * [`attached`] how a handler gets a body, [`reported`] how it hears what came of a step · [`recheck`] whether a transfer under
 //!   way may go on · [`cross_origin`] pages of other origins
 //! * [`query`], [`multipart`] what requests are written in · [`link`] addresses of this node ·
 //!   [`disposition`], [`delivery`] files on their way out
@@ -29,7 +29,7 @@ pub mod recheck;
 pub mod refusal;
 pub mod secure_file_transfer;
 pub mod stream_upload;
-pub mod told;
+pub mod reported;
 
 use std::path::Path;
 use std::pin::Pin;

@@ -26,7 +26,7 @@ pub fn number(query: &Query<'_>, name: &'static str, default: u64, range: RangeI
     number.ok_or_else(|| Invalid::query(name, &format!("an integer from {} to {}", range.start(), range.end()), text))
 }
 
-/// The number that stands for `{name}` in the path. Asked for after the caller's rights: who may not do it learns no more.
+/// The number that stands for `{name}` in the path. Read after the caller's rights are checked: a caller without them learns no more.
 pub fn path_number(path: &RawPathParams, name: &'static str) -> Result<i64, Invalid> {
     let text = path.iter().find(|(other, _)| *other == name).map_or("", |(_, text)| text);
     let wrong = || Invalid { place: "path", name, expected: "an integer".to_owned(), input: text.into() };

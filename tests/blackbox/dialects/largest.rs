@@ -21,7 +21,7 @@ fn start(limited: bool) -> Node {
     if limited { setup.env("MAX_STORAGE_SIZE", i64::MAX) } else { setup }.start()
 }
 
-/// Asked twice: the second time what the first one left is looked at. Every answer is one that a client can act on.
+/// Sent twice: the second time what the first one left is looked at. Every answer is one that a client can act on.
 #[track_caller]
 fn answered(node: &Node, what: &str, request: &Request) {
     for _again in 0..2 {

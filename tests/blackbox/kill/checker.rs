@@ -9,7 +9,7 @@ use super::load::Log;
 
 /// What the log says about one upload.
 #[derive(Default)]
-struct Told {
+struct Observed {
     seed: u64,
     length: u64,
     offset: u64,
@@ -18,9 +18,9 @@ struct Told {
     gone: bool,
 }
 
-fn read(log: &Log) -> BTreeMap<String, Told> {
+fn read(log: &Log) -> BTreeMap<String, Observed> {
     let text = std::fs::read_to_string(log.path()).expect("read the log");
-    let mut all: BTreeMap<String, Told> = BTreeMap::new();
+    let mut all: BTreeMap<String, Observed> = BTreeMap::new();
     for line in text.lines() {
         let word: Vec<&str> = line.split(' ').collect();
         let number = |at: usize| word[at].parse::<u64>().expect("a number");
@@ -79,7 +79,7 @@ fn list(node: &Node) -> HashMap<String, Vec<serde_json::Value>> {
     all
 }
 
-fn check_one(node: &Node, id: &str, told: &Told, listed: &[serde_json::Value]) -> Option<String> {
+fn check_one(node: &Node, id: &str, told: &Observed, listed: &[serde_json::Value]) -> Option<String> {
     let upload = Upload::at(&format!("/tus/{id}"));
     let head = node.head(&upload);
     if told.gone {
@@ -119,7 +119,7 @@ fn check_one(node: &Node, id: &str, told: &Told, listed: &[serde_json::Value]) -
 }
 
 /// The bytes that the offset claims are the bytes that were sent.
-fn content(node: &Node, upload: &Upload, told: &Told, offset: u64) -> Option<String> {
+fn content(node: &Node, upload: &Upload, told: &Observed, offset: u64) -> Option<String> {
     if offset < 2 {
         // One byte cannot be shared by two receivers.
         return None;

@@ -53,7 +53,7 @@ use crate::mounts::Mounted;
 use crate::surface::cross_origin::{CrossOrigin, is_preflight};
 use crate::surface::pyblobserver::settings::PyBlobServer;
 use crate::surface::recheck::Right;
-use crate::surface::told::Told;
+use crate::surface::reported::Reported;
 
 const METHODS: &str = "GET, POST, PUT, DELETE";
 const METHODS_EXTENDED: &str = "GET, POST, PUT, DELETE, PATCH, HEAD, OPTIONS";
@@ -168,7 +168,7 @@ async fn told(
     context: &RequestContext<'_>,
     request: Request,
 ) -> Result<Option<etransfer_contract::step::Outcome>, Refusal> {
-    let Told(outcome) = Told::from_request(request, context.app).await.map_err(|_| Refusal::Failed)?;
+    let Reported(outcome) = Reported::from_request(request, context.app).await.map_err(|_| Refusal::Failed)?;
     Ok(outcome)
 }
 

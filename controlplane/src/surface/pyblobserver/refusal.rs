@@ -29,7 +29,7 @@ pub enum Refusal {
     NoRoute(NoRoute),
     /// Not on this path.
     Method(&'static [Method]),
-    /// Asked too often: retry after this many seconds (CONTRACT.md §2.4).
+    /// Too many requests: retry after this many seconds (CONTRACT.md §2.4).
     TooMany(u64),
     /// As many files or uploads as a user may have.
     Crowded(Crowded),

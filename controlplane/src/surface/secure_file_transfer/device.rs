@@ -31,7 +31,7 @@ use crate::surface::multipart::BodyType;
 use crate::surface::password::{Busy, Passwords, Purpose};
 use crate::surface::secure_file_transfer::Service;
 use crate::surface::secure_file_transfer::settings::{Device, DeviceSecret, SecureFileTransfer};
-use crate::surface::told;
+use crate::surface::reported;
 
 const DEVICE_BYTES_MAX: usize = 128;
 /// Largest field of a login.
@@ -137,7 +137,7 @@ async fn fields(app: &Service, headers: &HeaderMap, request: Request) -> Result<
         }
         BodyType::Form(boundary) => boundary,
     };
-    let told::Told(outcome) = told::Told::from_request(request, app).await?;
+    let reported::Reported(outcome) = reported::Reported::from_request(request, app).await?;
     let form = Form {
         boundary,
         content_names: Vec::new(),

@@ -36,7 +36,7 @@ use super::cross_origin::{CrossOrigin, is_preflight};
 use super::recheck::Right;
 use crate::line::decision::Decision;
 use crate::surface::secure_file_transfer::settings::SecureFileTransfer;
-use crate::surface::told::Told;
+use crate::surface::reported::Reported;
 
 /// This dialect in messages and metrics.
 pub const NAME: &str = "secure_file_transfer";
@@ -152,7 +152,7 @@ fn job(app: &Service, headers: &HeaderMap, segment: &str) -> Result<Job, Refusal
 /// An upload or a download, at the step it has come to.
 async fn step(app: &Service, request: Request) -> Result<Decision, Refusal> {
     let (method, headers, uri) = (request.method().clone(), request.headers().clone(), request.uri().clone());
-    let Told(outcome) = match Told::from_request(request, app).await {
+    let Reported(outcome) = match Reported::from_request(request, app).await {
         Ok(told) => told,
         Err(response) => return Ok(response),
     };

@@ -83,7 +83,7 @@ impl Chunk<'_> {
             BodyType::Form(boundary) => {
                 let form = etransfer_contract::step::Form { or_plain: true, ..form(boundary, &PARTS) };
                 let what = What::FormFields(FormFields { form: Some(form), prefix_bytes: 0 });
-                Ok(self.step(app.node.ticket(), Memo::Preface, what))
+                Ok(self.step(app.node.ticket(), Memo::FormFields, what))
             }
             BodyType::Plain | BodyType::FormWithoutBoundary => self.receive(self.meta.body.length(), false),
         }

@@ -46,7 +46,7 @@ use crate::line::decision::Decision;
 use crate::line::meta::Meta;
 use crate::mounts::Mounted;
 use crate::surface::stream_upload::settings::StreamUpload;
-use crate::surface::told::Told;
+use crate::surface::reported::Reported;
 
 /// This dialect in messages and metrics.
 pub const NAME: &str = "stream_upload";
@@ -56,7 +56,8 @@ pub const NAME: &str = "stream_upload";
 #[serde(rename_all = "snake_case")]
 pub enum Memo {
     /// The beginning of a form.
-    Preface,
+    #[serde(rename = "preface")]
+    FormFields,
     /// A chunk.
     Data(chunk::Coming),
     /// The whole file.
@@ -180,8 +181,8 @@ impl RequestContext<'_> {
 
     /// A chunk, at the step it has come to.
     async fn upload(&self, request: Request) -> Result<Decision, Refusal> {
-        let told = match Told::from_request(request, self.app).await {
-            Ok(Told(told)) => told,
+        let told = match Reported::from_request(request, self.app).await {
+            Ok(Reported(told)) => told,
             Err(response) => return Ok(response),
         };
         let chunk = |user| -> Result<Chunk<'_>, Refusal> {
@@ -197,7 +198,7 @@ impl RequestContext<'_> {
         self.still(&user).await?;
         let chunk = chunk(user)?;
         match memo {
-            Memo::Preface => chunk.preface(told),
+            Memo::FormFields => chunk.preface(told),
             Memo::Data(coming) => chunk.data(coming, ticket, told).await,
             Memo::Build(building) => match build::built(self.app, &chunk.user, &building, told).await? {
                 Built::Again(response) => Ok(response),
@@ -212,8 +213,8 @@ impl RequestContext<'_> {
     /// CONTRACT.md §5. An upload whose chunks are all there becomes an asset first: the client has nothing left to
     /// send.
     async fn status(&self, request: Request, id: &[&str]) -> Result<Decision, Refusal> {
-        let told = match Told::from_request(request, self.app).await {
-            Ok(Told(told)) => told,
+        let told = match Reported::from_request(request, self.app).await {
+            Ok(Reported(told)) => told,
             Err(response) => return Ok(response),
         };
         let user = match told {

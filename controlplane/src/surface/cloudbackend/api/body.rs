@@ -18,7 +18,7 @@ use crate::line::meta::{Call, Meta};
 use crate::surface::attached::Attached;
 use crate::surface::cloudbackend::Service;
 use crate::surface::multipart::BodyType;
-use crate::surface::told::Told;
+use crate::surface::reported::Reported;
 
 /// Largest value of a form's field, and all of them.
 const FIELD_BYTES_MAX: u64 = 64 << 10;
@@ -61,7 +61,7 @@ async fn plain(app: &Service, headers: &HeaderMap, request: Request) -> Result<R
 }
 
 async fn form(app: &Service, boundary: String, request: Request) -> Result<Result<Value, Refusal>, Decision> {
-    let Told(outcome) = Told::from_request(request, app).await?;
+    let Reported(outcome) = Reported::from_request(request, app).await?;
     let Some(outcome) = outcome else {
         let form = Form {
             boundary,

@@ -50,7 +50,7 @@ use crate::mounts::Mounted;
 use crate::surface::cloudbackend::Service;
 use crate::surface::cloudbackend::settings::CloudBackend;
 use crate::surface::cross_origin::CrossOrigin;
-use crate::surface::told::Told;
+use crate::surface::reported::Reported;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-oss-request-id");
 
@@ -91,13 +91,13 @@ pub async fn handle(app: &Service, mounted: &Mounted, request: Request) -> Decis
 
 async fn decide(app: &Service, mounted: &Mounted, style: Style, request: Request) -> Result<Decision, Refusal> {
     let (head, body) = request.into_parts();
-    let told = Told::from_request(Request::from_parts(head.clone(), body), app).await;
+    let told = Reported::from_request(Request::from_parts(head.clone(), body), app).await;
     let is_unsigned = access::is_unsigned(&head.headers, head.uri.query()) && head.method != Method::POST;
     // Who has no right learns nothing about what a name or a query must look like.
     let call =
         Call::new(app, mounted, style, head).map_err(|refusal| if is_unsigned { access::UNSIGNED } else { refusal })?;
     let operation = call.operation();
-    let Told(outcome) = match told {
+    let Reported(outcome) = match told {
         Ok(told) => told,
         Err(response) => return Ok(response),
     };

@@ -111,14 +111,14 @@ fn memos_are_sent_along_as_ever() {
     );
     let building = json!({"id": "id", "version": object(0x12), "object": object(0x13)});
     let mut memos = examples!(Memo:
-        Memo::Preface => { "preface": Memo::Preface },
+        Memo::FormFields => { "preface": Memo::FormFields },
         Memo::Data(_) => { "data, which begins an upload": coming(Place::Separate, None) },
         Memo::Build(_) => { "build": Memo::Build(serde_json::from_value(building).unwrap()) },
     );
     memos.extend(places.into_iter().map(|(name, place)| (name, coming(place, Some(object(0x14))))));
     let of_person = User { key: "u7".into(), owner: Owner::Person(7), quota: None };
     let mut all: Vec<_> = memos.into_iter().map(|(name, memo)| (name, Note { user: user(), memo })).collect();
-    all.push(("of a person", Note { user: of_person, memo: Memo::Preface }));
+    all.push(("of a person", Note { user: of_person, memo: Memo::FormFields }));
     assert_eq!(all[0].1.text(), json(&all[0].1));
     check_json_text(
         golden("memos.txt", "Memos of steps: what must hold between two requests of the data plane."),

@@ -1,4 +1,4 @@
-//! How a handler hears what came of the step it asked for: it takes [`Told`], which is empty when the request is new.
+//! How a handler hears what came of the step it asked for: it takes [`Reported`], which is empty when the request is new.
 
 use axum::extract::{FromRequest, Request};
 use axum::response::IntoResponse;
@@ -13,9 +13,9 @@ use crate::line::meta::{Call, Meta};
 
 /// What came of the last step of this request; `None`: there was none.
 #[derive(Debug)]
-pub struct Told(pub Option<Outcome>);
+pub struct Reported(pub Option<Outcome>);
 
-impl<S: Sync> FromRequest<S> for Told {
+impl<S: Sync> FromRequest<S> for Reported {
     type Rejection = Decision;
 
     async fn from_request(request: Request, _: &S) -> Result<Self, Decision> {

@@ -1,7 +1,7 @@
-//! Fetching what a part lacks: ranges that are carried by a crew, and a board of them that may still grow while the
+//! Fetching what a part lacks: ranges that are carried by a pool, and a queue of them that may still grow while the
 //! upload runs.
 //!
-//! What must stay true: the board is completed or closed on every way out, so nobody waits for ever; the journal is
+//! What must stay true: the queue is completed or closed on every way out, so nobody waits for ever; the journal is
 //! written a last time after the last byte.
 
 use std::time::Instant;
@@ -15,7 +15,7 @@ use crate::endpoints::Direction;
 use crate::patience::{Failures, Patience};
 use crate::progress::{Meter, Note};
 use crate::slices::{cut, slice_bytes, spread_slice_bytes};
-use crate::spread::{Board, Carry, Crew, Job, Lanes, Piece, Seat, Share, first_cause, join};
+use crate::spread::{WorkQueue, SliceMover, WorkerPool, Job, NicPaths, Piece, Worker, Share, first_cause, join};
 use crate::{Cancel, Client, DownloadInfo, Error, Result};
 
 impl Downloader {
@@ -39,25 +39,25 @@ impl Downloader {
         let cancel = cancel.child();
         let lacks = size - part.bytes();
         let options = &self.options;
-        let lanes = Lanes::find(&client.under(&cancel), options.nics, Direction::Download, lacks, options.connections);
-        let slice = if lanes.are_several() { spread_slice_bytes } else { slice_bytes };
+        let paths = NicPaths::find(&client.under(&cancel), options.nics, Direction::Download, lacks, options.connections);
+        let slice = if paths.are_several() { spread_slice_bytes } else { slice_bytes };
         let ranges = Ranges {
             downloader: self,
-            lanes: &lanes,
-            slice: slice(size, lanes.connections(), options.slice_bytes),
+            paths: &paths,
+            slice: slice(size, paths.connections(), options.slice_bytes),
             patience: Patience::new(options.patience),
             fetch: Fetch { id: &info.file_id, part, size, meter: &meter },
             cancel,
         };
         ranges.fetch_all(info)?;
-        Ok(lanes.shares())
+        Ok(paths.shares())
     }
 }
 
 /// Carries ranges down.
 struct Ranges<'a> {
     downloader: &'a Downloader,
-    lanes: &'a Lanes,
+    paths: &'a NicPaths,
     slice: u64,
     patience: Patience,
     fetch: Fetch<'a>,
@@ -66,17 +66,17 @@ struct Ranges<'a> {
 
 impl Ranges<'_> {
     fn fetch_all(&self, info: &DownloadInfo) -> Result<()> {
-        let seats = match info.is_upload_complete() {
+        let workers = match info.is_upload_complete() {
             true => self.cut(0, self.fetch.size).len(),
             false => usize::MAX,
         };
-        let board = Board::new(self.lanes, false, 0);
-        let crew = Crew::new(&board, self, &self.cancel, &self.patience, self.fetch.meter);
+        let queue = WorkQueue::new(self.paths, false, 0);
+        let pool = WorkerPool::new(&queue, self, &self.cancel, &self.patience, self.fetch.meter);
         let journal_done = Cancel::new();
         std::thread::scope(|scope| {
-            let journal = scope.spawn(|| crew.ending_all(self.fetch.part.keep_journal(&journal_done)));
-            let feed = scope.spawn(|| crew.ending_all(self.feed(&board, info)));
-            let carried = crew.run(seats);
+            let journal = scope.spawn(|| pool.ending_all(self.fetch.part.keep_journal(&journal_done)));
+            let feed = scope.spawn(|| pool.ending_all(self.feed(&queue, info)));
+            let carried = pool.run(workers);
             let fed = join(feed);
             journal_done.cancel();
             first_cause(vec![fed, carried, join(journal)])
@@ -88,30 +88,30 @@ impl Ranges<'_> {
         Span::new(from, to).map(|span| cut(span, &have, self.slice)).unwrap_or_default()
     }
 
-    /// Puts all ranges on the board, at once or as the upload brings them.
-    fn feed(&self, board: &Board<'_>, info: &DownloadInfo) -> Result<()> {
+    /// Puts all ranges on the queue, at once or as the upload brings them.
+    fn feed(&self, queue: &WorkQueue<'_>, info: &DownloadInfo) -> Result<()> {
         let size = self.fetch.size;
         let mut info = info.clone();
         let (mut fed, mut grown_at, mut failures) = (0, Instant::now(), Failures::default());
         loop {
             let available = info.available_prefix(size);
             if available > fed {
-                board.push(self.cut(fed, available));
+                queue.push(self.cut(fed, available));
                 (fed, grown_at) = (available, Instant::now());
             }
             if info.is_upload_complete() {
-                board.complete();
+                queue.complete();
                 return Ok(());
             }
             self.fetch.meter.note(Note::Following { available });
             let options = &self.downloader.options;
             let idle = info.upload_active == Some(false) || grown_at.elapsed() >= options.follow_idle_max;
-            if idle && board.is_empty() {
+            if idle && queue.is_empty() {
                 return Err(Error::UploadIdle { available, size });
             }
             self.cancel.sleep(options.follow_poll)?;
             info = loop {
-                match self.lanes.call(|client| client.download_info(self.fetch.id)) {
+                match self.paths.call(|client| client.download_info(self.fetch.id)) {
                     Ok(info) => break info,
                     Err(error) => failures.pause(error, &self.patience, &self.cancel, self.fetch.meter)?,
                 }
@@ -122,25 +122,25 @@ impl Ranges<'_> {
     }
 }
 
-impl Carry for Ranges<'_> {
-    fn carry(&self, job: &Job, seat: &mut Seat<'_>, rest: &mut Vec<Piece>) -> Result<()> {
+impl SliceMover for Ranges<'_> {
+    fn carry(&self, job: &Job, worker: &mut Worker<'_>, rest: &mut Vec<Piece>) -> Result<()> {
         let span = job.piece.span;
         let mut reached = span.start();
         let mut result = Ok(());
         while result.is_ok() && reached < span.end() {
             let wanted = Span::new(reached, span.end()).expect("not all of it was reached");
-            result = seat.client.cancel().check();
-            result = result.and_then(|()| self.fetch.range(wanted, job, seat, &mut reached));
+            result = worker.client.cancel().check();
+            result = result.and_then(|()| self.fetch.range(wanted, job, worker, &mut reached));
             if reached > wanted.start() {
                 self.patience.progressed();
-                seat.moved_on();
+                worker.moved_on();
             }
         }
         rest.extend(Span::new(reached, span.end()).map(Piece::new));
         result
     }
 
-    fn refused(&self, error: Error, seat: &mut Seat<'_>) -> Result<()> {
-        seat.failures.pause(error, &self.patience, &self.cancel, self.fetch.meter)
+    fn refused(&self, error: Error, worker: &mut Worker<'_>) -> Result<()> {
+        worker.failures.pause(error, &self.patience, &self.cancel, self.fetch.meter)
     }
 }

@@ -1,8 +1,8 @@
-//! Lanes of connections and the epoll set they live in. A lane works on one job at a time; most have one connection, those
+//! Slots of connections and the epoll set they live in. A slot works on one job at a time; most have one connection, those
 //! of parallel operations several.
 //!
 //! ```text
-//! free lane ─► job ─► asks ─► answers ─► finished, lane free again (after a failure: later)
+//! free slot ─► job ─► asks ─► answers ─► finished, slot free again (after a failure: later)
 //! ```
 //!
 //! Must stay true: nothing here waits but for the epoll set.
@@ -26,10 +26,10 @@ use super::worker::Shared;
 const TIMER: u64 = u64::MAX;
 const SCRATCH_BYTES: usize = 256 << 10;
 const EVENTS: usize = 1024;
-/// After a failure a lane rests this long, twice as long after each further one in a row, up to 64 times.
+/// After a failure a slot rests this long, twice as long after each further one in a row, up to 64 times.
 const REST: Duration = Duration::from_millis(10);
 
-struct Lane {
+struct Slot {
     connections: Vec<Connection>,
     work: Option<(Job, Instant)>,
     failures: u32,
@@ -67,10 +67,10 @@ pub struct ConnectionFacts {
     pub opened: u64,
 }
 
-/// All lanes of one thread.
-pub struct Lanes {
+/// All slots of one thread.
+pub struct Slots {
     shared: Arc<Shared>,
-    lanes: Vec<Lane>,
+    slots: Vec<Slot>,
     free: Vec<usize>,
     resting: usize,
     poll: OwnedFd,
@@ -82,8 +82,8 @@ pub struct Lanes {
     finished: Vec<Finished>,
 }
 
-impl Lanes {
-    /// `connections` in lanes; the addresses begin with number `turn`, so that threads begin with different ones.
+impl Slots {
+    /// `connections` in slots; the addresses begin with number `turn`, so that threads begin with different ones.
     pub fn new(shared: &Arc<Shared>, connections: u32, turn: usize) -> Result<Self> {
         let width = shared.workload.lane_width() as usize;
         let target = &shared.target;
@@ -91,21 +91,21 @@ impl Lanes {
             to: target.addresses[turn % target.addresses.len()],
             from: (!target.from.is_empty()).then(|| target.from[turn % target.from.len()]),
         });
-        let mut lane = || Lane {
+        let mut slot = || Slot {
             connections: routes.by_ref().take(width).map(Connection::new).collect(),
             work: None,
             failures: 0,
             rests_until: None,
         };
-        let lanes: Vec<Lane> = (0..connections as usize / width).map(|_| lane()).collect();
+        let slots: Vec<Slot> = (0..connections as usize / width).map(|_| slot()).collect();
         let poll = epoll::create(epoll::CreateFlags::CLOEXEC).context("make an epoll set")?;
         let flags = TimerfdFlags::CLOEXEC | TimerfdFlags::NONBLOCK;
         let timer = timerfd_create(TimerfdClockId::Monotonic, flags).context("make a timer")?;
         epoll::add(&poll, &timer, epoll::EventData::new_u64(TIMER), epoll::EventFlags::IN)?;
         Ok(Self {
             shared: Arc::clone(shared),
-            free: (0..lanes.len()).rev().collect(),
-            lanes,
+            free: (0..slots.len()).rev().collect(),
+            slots,
             resting: 0,
             poll,
             timer,
@@ -130,27 +130,27 @@ impl Lanes {
 
     /// Nothing is under way or to be taken.
     pub fn is_quiet(&self) -> bool {
-        self.free.len() + self.resting == self.lanes.len() && self.finished.is_empty()
+        self.free.len() + self.resting == self.slots.len() && self.finished.is_empty()
     }
 
-    /// Gives `job` to a free lane; its latency counts from `intended`.
+    /// Gives `job` to a free slot; its latency counts from `intended`.
     pub fn begin(&mut self, job: Job, intended: Instant) {
         let at = self.free.pop().expect("a free lane was seen");
-        let lane = &mut self.lanes[at];
+        let slot = &mut self.slots[at];
         if job.fresh {
-            lane.connections.iter_mut().for_each(Connection::close);
+            slot.connections.iter_mut().for_each(Connection::close);
         }
-        lane.work = Some((job, intended));
+        slot.work = Some((job, intended));
         self.drive(at);
     }
 
-    /// Gives every connection of the lane that has nothing to do its next request; ends the job when none is left.
+    /// Gives every connection of the slot that has nothing to do its next request; ends the job when none is left.
     fn drive(&mut self, at: usize) {
         let mut waiting = false;
-        for index in 0..self.lanes[at].connections.len() {
-            let lane = &mut self.lanes[at];
-            let Some((job, _)) = &lane.work else { return };
-            let connection = &mut lane.connections[index];
+        for index in 0..self.slots[at].connections.len() {
+            let slot = &mut self.slots[at];
+            let Some((job, _)) = &slot.work else { return };
+            let connection = &mut slot.connections[index];
             if connection.is_busy() {
                 waiting = true;
                 continue;
@@ -174,21 +174,21 @@ impl Lanes {
                 }
             }
         }
-        if !waiting && self.lanes[at].work.is_some() {
+        if !waiting && self.slots[at].work.is_some() {
             self.end(at, Ok(()));
         }
     }
 
     fn advance(&mut self, at: usize, index: usize) {
-        let lane = &mut self.lanes[at];
-        let connection = &mut lane.connections[index];
+        let slot = &mut self.slots[at];
+        let connection = &mut slot.connections[index];
         let shared = &self.shared;
         let verify = shared.workload.verify;
         match connection.advance(&shared.content, verify, &mut self.scratch, &mut self.seen.meter) {
             Ok(None) => watch_room(&self.poll, connection, (at as u64) << 32 | index as u64),
             Ok(Some(answer)) => {
                 watch_room(&self.poll, connection, (at as u64) << 32 | index as u64);
-                let Some((job, _)) = &mut lane.work else { return };
+                let Some((job, _)) = &mut slot.work else { return };
                 match job.answered(index, &answer) {
                     Ok(stored) => {
                         self.seen.stored += stored;
@@ -202,15 +202,15 @@ impl Lanes {
     }
 
     fn end(&mut self, at: usize, outcome: Result<(), Failure>) {
-        let lane = &mut self.lanes[at];
-        let Some((job, intended)) = lane.work.take() else { return };
+        let slot = &mut self.slots[at];
+        let Some((job, intended)) = slot.work.take() else { return };
         if outcome.is_ok() {
-            lane.failures = 0;
+            slot.failures = 0;
             self.free.push(at);
         } else {
-            lane.connections.iter_mut().filter(|connection| connection.is_busy()).for_each(Connection::close);
-            lane.rests_until = Some(Instant::now() + REST * (1 << lane.failures.min(6)));
-            lane.failures += 1;
+            slot.connections.iter_mut().filter(|connection| connection.is_busy()).for_each(Connection::close);
+            slot.rests_until = Some(Instant::now() + REST * (1 << slot.failures.min(6)));
+            slot.failures += 1;
             self.resting += 1;
         }
         self.finished.push(Finished { job, intended, ended: Instant::now(), outcome });
@@ -222,9 +222,9 @@ impl Lanes {
             return;
         }
         let now = Instant::now();
-        for (at, lane) in self.lanes.iter_mut().enumerate() {
-            if lane.rests_until.is_some_and(|until| until <= now) {
-                lane.rests_until = None;
+        for (at, slot) in self.slots.iter_mut().enumerate() {
+            if slot.rests_until.is_some_and(|until| until <= now) {
+                slot.rests_until = None;
                 self.resting -= 1;
                 self.free.push(at);
             }
@@ -234,17 +234,17 @@ impl Lanes {
     /// Ends the jobs whose exchange takes longer than the workload allows.
     pub fn expire(&mut self) {
         let limit = self.shared.workload.timeout.0;
-        for at in 0..self.lanes.len() {
+        for at in 0..self.slots.len() {
             let late = |connection: &Connection| connection.busy_since().is_some_and(|since| since.elapsed() > limit);
-            if self.lanes[at].connections.iter().any(late) {
+            if self.slots[at].connections.iter().any(late) {
                 self.end(at, Err(Failure::Timeout));
             }
         }
     }
 
-    /// Waits for the sockets, at most until `wake` (or until a lane has rested), and moves what they offer.
+    /// Waits for the sockets, at most until `wake` (or until a slot has rested), and moves what they offer.
     pub fn turn(&mut self, wake: Instant) -> Result<()> {
-        let rested = self.lanes.iter().filter(|_| self.resting > 0).filter_map(|lane| lane.rests_until).min();
+        let rested = self.slots.iter().filter(|_| self.resting > 0).filter_map(|slot| slot.rests_until).min();
         let wake = rested.map_or(wake, |rested| rested.min(wake));
         let wake = if self.finished.is_empty() { wake } else { Instant::now() };
         self.arm(wake)?;
@@ -260,11 +260,11 @@ impl Lanes {
                 continue;
             }
             let (at, index) = ((token >> 32) as usize, (token & 0xffff_ffff) as usize);
-            if self.lanes[at].connections[index].is_busy() {
+            if self.slots[at].connections[index].is_busy() {
                 self.advance(at, index);
             } else {
                 // Nothing was asked: the server has closed it. The next request opens it anew.
-                self.lanes[at].connections[index].close();
+                self.slots[at].connections[index].close();
             }
         }
         Ok(())
@@ -285,7 +285,7 @@ impl Lanes {
     }
 
     pub fn connection_facts(&self) -> Vec<ConnectionFacts> {
-        let all = self.lanes.iter().flat_map(|lane| &lane.connections);
+        let all = self.slots.iter().flat_map(|slot| &slot.connections);
         let facts = |connection: &Connection| ConnectionFacts {
             local: connection.local().map(|local| local.to_string()),
             remote: connection.remote().to_string(),

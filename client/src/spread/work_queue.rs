@@ -1,11 +1,11 @@
 //! Which pieces nobody carries yet, and who carries the others.
 //!
-//! What must stay true: a piece is on the board, or in one seat's hands, or done; never two of these. Whoever takes a
-//! piece ends it ([`Board::end`]), with what is left of it. On every way out the board is closed, so nobody waits for
+//! What must stay true: a piece is on the queue, or in one worker's hands, or done; never two of these. Whoever takes a
+//! piece ends it ([`WorkQueue::end`]), with what is left of it. On every way out the queue is closed, so nobody waits for
 //! ever.
 //!
-//! Over several lanes a seat takes no more of a piece than half of what its speed would be due of all that waits: pieces
-//! get smaller towards the end, and the lanes end together however much their speeds differ.
+//! Over several paths a worker takes no more of a piece than half of what its speed would be due of all that waits: pieces
+//! get smaller towards the end, and the paths end together however much their speeds differ.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use etransfer_contract::Span;
 
-use super::Lanes;
+use super::NicPaths;
 use crate::Cancel;
 use crate::slices::ALIGNMENT;
 
@@ -23,11 +23,11 @@ use crate::slices::ALIGNMENT;
 const RELIEF_MIN: Duration = Duration::from_secs(1);
 /// Bytes are told in steps of about this size (a receiver's block, one `sendfile`), so up to this many more have moved.
 const GRAIN: u64 = 1024 * 1024;
-/// Relief is worth the break when the other lane needs less than this part of the time.
+/// Relief is worth the break when the other path needs less than this part of the time.
 const RELIEF_GAIN: f64 = 0.5;
-/// A piece of a lane whose speed nobody knows yet: enough to tell it, and not much to wait for should it crawl.
+/// A piece of a path whose speed nobody knows yet: enough to tell it, and not much to wait for should it crawl.
 const FIRST_BYTES: u64 = 1024 * 1024;
-/// Below this a request costs more than the lanes gain by ending together.
+/// Below this a request costs more than the paths gain by ending together.
 const PART_BYTES_MIN: u64 = 256 * 1024;
 
 const _: () = assert!(FIRST_BYTES.is_multiple_of(ALIGNMENT) && PART_BYTES_MIN.is_multiple_of(ALIGNMENT));
@@ -40,7 +40,7 @@ pub(crate) struct Piece {
     pub unsure: bool,
     /// Attempts that ended in a conflict while nothing was stored.
     pub conflicts: usize,
-    /// How often it was taken from a carrier that was slow ([`Board::relieve`]).
+    /// How often it was taken from a carrier that was slow ([`WorkQueue::relieve`]).
     reliefs: u32,
 }
 
@@ -69,9 +69,9 @@ impl Job {
     }
 }
 
-/// The board of one file.
-pub(crate) struct Board<'a> {
-    pub(super) lanes: &'a Lanes,
+/// The queue of one file.
+pub(crate) struct WorkQueue<'a> {
+    pub(super) paths: &'a NicPaths,
     /// One piece at a time, in order.
     in_order: bool,
     /// Bytes that may still be on the way although they left our hands: what the kernel buffers for sending.
@@ -89,7 +89,7 @@ struct State {
     /// More pieces may come.
     growing: bool,
     closed: bool,
-    lanes: Vec<LaneState>,
+    paths: Vec<LaneState>,
 }
 
 struct LaneState {
@@ -101,7 +101,7 @@ struct LaneState {
 }
 
 struct Carried {
-    lane: usize,
+    path: usize,
     length: u64,
     moved: Arc<AtomicU64>,
     reliefs: u32,
@@ -126,10 +126,10 @@ impl Carried {
     }
 }
 
-impl<'a> Board<'a> {
+impl<'a> WorkQueue<'a> {
     /// Empty. `hidden`: bytes a kernel may hold back of what was sent; 0 for receivers.
-    pub fn new(lanes: &'a Lanes, in_order: bool, hidden: u64) -> Self {
-        let lane = |_| LaneState { width: lanes.seats().0, idle: 0, pace: 0.0 };
+    pub fn new(paths: &'a NicPaths, in_order: bool, hidden: u64) -> Self {
+        let path = |_| LaneState { width: paths.workers().0, idle: 0, pace: 0.0 };
         let state = State {
             queued: VecDeque::new(),
             waiting: 0,
@@ -137,9 +137,9 @@ impl<'a> Board<'a> {
             key_next: 0,
             growing: true,
             closed: false,
-            lanes: (0..lanes.list.len()).map(lane).collect(),
+            paths: (0..paths.list.len()).map(path).collect(),
         };
-        Self { lanes, in_order, hidden, state: Mutex::new(state), bell: Condvar::new() }
+        Self { paths, in_order, hidden, state: Mutex::new(state), bell: Condvar::new() }
     }
 
     /// More to carry.
@@ -168,34 +168,34 @@ impl<'a> Board<'a> {
     }
 
     /// Waits for a piece; `None` when there will be none. `cancel` breaks the connection the piece is carried over.
-    pub(super) fn take(&self, lane: usize, seat: usize, cancel: &Cancel) -> Option<Job> {
+    pub(super) fn take(&self, path: usize, worker: usize, cancel: &Cancel) -> Option<Job> {
         let mut state = self.state();
         loop {
             if state.closed || (!state.growing && state.queued.is_empty() && state.carried.is_empty()) {
                 return None;
             }
-            let is_free = seat < state.lanes[lane].width && self.lanes.may_carry(lane);
+            let is_free = worker < state.paths[path].width && self.paths.may_carry(path);
             let is_turn = !self.in_order || state.carried.is_empty();
             if is_free
                 && is_turn
-                && let Some(piece) = self.next(&mut state, lane)
+                && let Some(piece) = self.next(&mut state, path)
             {
-                return Some(state.carry(piece, lane, cancel));
+                return Some(state.carry(piece, path, cancel));
             }
-            state.lanes[lane].idle += usize::from(is_free);
+            state.paths[path].idle += usize::from(is_free);
             state = self.bell.wait(state).unwrap_or_else(PoisonError::into_inner);
-            state.lanes[lane].idle -= usize::from(is_free);
+            state.paths[path].idle -= usize::from(is_free);
         }
     }
 
-    /// The first piece, or what of it a seat of this lane should take.
-    fn next(&self, state: &mut State, lane: usize) -> Option<Piece> {
+    /// The first piece, or what of it a worker of this path should take.
+    fn next(&self, state: &mut State, path: usize) -> Option<Piece> {
         let piece = state.pop_front()?;
-        // One lane ends with itself; in order, the others wait anyway; and of what grows nobody knows the end.
-        if !self.lanes.are_several() || self.in_order || state.growing {
+        // One path ends with itself; in order, the others wait anyway; and of what grows nobody knows the end.
+        if !self.paths.are_several() || self.in_order || state.growing {
             return Some(piece);
         }
-        let part = part_bytes(piece.span.len() + state.waiting, state.lanes[lane].pace, self.pace_of_all(state));
+        let part = part_bytes(piece.span.len() + state.waiting, state.paths[path].pace, self.pace_of_all(state));
         let Some((part, rest)) = split(&piece.span, part) else { return Some(piece) };
         state.push_front(Piece { span: rest, ..piece.clone() });
         Some(Piece { span: part, ..piece })
@@ -203,8 +203,8 @@ impl<'a> Board<'a> {
 
     /// Bytes per second of everybody who may carry, as far as known.
     fn pace_of_all(&self, state: &State) -> f64 {
-        let carrying = state.lanes.iter().enumerate().filter(|(at, _)| self.lanes.may_carry(*at));
-        carrying.map(|(_, lane)| lane.width as f64 * lane.pace).sum()
+        let carrying = state.paths.iter().enumerate().filter(|(at, _)| self.paths.may_carry(*at));
+        carrying.map(|(_, path)| path.width as f64 * path.pace).sum()
     }
 
     /// A piece is carried no more; `rest` is what is left of it.
@@ -217,50 +217,50 @@ impl<'a> Board<'a> {
         self.bell.notify_all();
     }
 
-    /// The lane carries nothing until it is trusted again. `true` for the first who says so.
-    pub(super) fn suspect(&self, lane: usize) -> bool {
-        let first = self.lanes.list[lane].trusted.swap(false, Ordering::Relaxed);
+    /// The path carries nothing until it is trusted again. `true` for the first who says so.
+    pub(super) fn suspect(&self, path: usize) -> bool {
+        let first = self.paths.list[path].trusted.swap(false, Ordering::Relaxed);
         self.ring();
         first
     }
 
-    pub(super) fn trust(&self, lane: usize) {
-        self.lanes.list[lane].trusted.store(true, Ordering::Relaxed);
+    pub(super) fn trust(&self, path: usize) {
+        self.paths.list[path].trusted.store(true, Ordering::Relaxed);
         self.ring();
     }
 
     /// Whether somebody else keeps the transfer going.
-    pub(super) fn others_carry(&self, lane: usize) -> bool {
-        self.lanes.list.iter().enumerate().any(|(at, other)| at != lane && other.is_trusted())
+    pub(super) fn others_carry(&self, path: usize) -> bool {
+        self.paths.list.iter().enumerate().any(|(at, other)| at != path && other.is_trusted())
     }
 
-    /// How many seats of the lane may carry from now on; not told while there is too little to do to tell the rate.
-    pub(super) fn set_width(&self, lane: usize, width: usize) {
-        self.state().lanes[lane].width = width;
+    /// How many workers of the path may carry from now on; not told while there is too little to do to tell the rate.
+    pub(super) fn set_width(&self, path: usize, width: usize) {
+        self.state().paths[path].width = width;
         self.ring();
     }
 
-    /// Whether the lane had all the work it could take.
-    pub(super) fn is_busy(&self, lane: usize) -> bool {
+    /// Whether the path had all the work it could take.
+    pub(super) fn is_busy(&self, path: usize) -> bool {
         let state = self.state();
-        !state.queued.is_empty() && state.lanes[lane].idle == 0 && self.lanes.may_carry(lane)
+        !state.queued.is_empty() && state.paths[path].idle == 0 && self.paths.may_carry(path)
     }
 
-    /// Breaks the connection of the piece that would be last, when an idle lane would bring the rest of it much sooner.
+    /// Breaks the connection of the piece that would be last, when an idle path would bring the rest of it much sooner.
     pub(super) fn relieve(&self) {
         let state = self.state();
         if !state.queued.is_empty() {
             return;
         }
-        let known = state.lanes.iter().map(|lane| lane.pace).fold(0.0, f64::max);
-        let pace = |lane: &LaneState| if lane.pace > 0.0 { lane.pace } else { known };
-        let idle = state.lanes.iter().enumerate().filter(|(at, lane)| lane.idle > 0 && self.lanes.may_carry(*at));
-        let Some((helper, lane)) = idle.max_by(|a, b| pace(a.1).total_cmp(&pace(b.1))) else { return };
-        let others = state.carried.values().filter(|carried| carried.lane != helper && !carried.cancel.is_cancelled());
+        let known = state.paths.iter().map(|path| path.pace).fold(0.0, f64::max);
+        let pace = |path: &LaneState| if path.pace > 0.0 { path.pace } else { known };
+        let idle = state.paths.iter().enumerate().filter(|(at, path)| path.idle > 0 && self.paths.may_carry(*at));
+        let Some((helper, path)) = idle.max_by(|a, b| pace(a.1).total_cmp(&pace(b.1))) else { return };
+        let others = state.carried.values().filter(|carried| carried.path != helper && !carried.cancel.is_cancelled());
         let old = others.filter(|carried| carried.since.elapsed() >= RELIEF_MIN * (1 << carried.reliefs.min(6)));
         let last = old.max_by(|a, b| a.time_left(self.hidden).total_cmp(&b.time_left(self.hidden)));
         let Some(last) = last else { return };
-        let (slow, quick) = (last.time_left(self.hidden), last.left(self.hidden) as f64 / pace(lane).max(1.0));
+        let (slow, quick) = (last.time_left(self.hidden), last.left(self.hidden) as f64 / pace(path).max(1.0));
         if slow > RELIEF_MIN.as_secs_f64() && quick < slow * RELIEF_GAIN {
             last.cancel.cancel();
         }
@@ -277,7 +277,7 @@ impl<'a> Board<'a> {
     }
 }
 
-/// How much a seat takes while `waiting` bytes wait: half of its due, as the next ones take half of what is left then.
+/// How much a worker takes while `waiting` bytes wait: half of its due, as the next ones take half of what is left then.
 fn part_bytes(waiting: u64, pace: f64, of_all: f64) -> u64 {
     match pace > 0.0 {
         true => ((waiting as f64 * pace / of_all.max(pace) / 2.0) as u64).max(PART_BYTES_MIN),
@@ -310,11 +310,11 @@ impl State {
         Some(piece)
     }
 
-    fn carry(&mut self, piece: Piece, lane: usize, cancel: &Cancel) -> Job {
+    fn carry(&mut self, piece: Piece, path: usize, cancel: &Cancel) -> Job {
         let (key, moved) = (self.key_next, Arc::new(AtomicU64::new(0)));
         self.key_next += 1;
         let carried = Carried {
-            lane,
+            path,
             length: piece.span.len(),
             moved: Arc::clone(&moved),
             reliefs: piece.reliefs,
@@ -329,7 +329,7 @@ impl State {
         let carried = self.carried.remove(&job.key).expect("a job ends once");
         let moved = carried.moved.load(Ordering::Relaxed) as f64;
         if moved > 0.0 {
-            let (pace, rate) = (&mut self.lanes[carried.lane].pace, moved / carried.since.elapsed().as_secs_f64());
+            let (pace, rate) = (&mut self.paths[carried.path].pace, moved / carried.since.elapsed().as_secs_f64());
             *pace = if *pace > 0.0 { (*pace + rate) / 2.0 } else { rate };
         }
     }
@@ -337,7 +337,7 @@ impl State {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::lanes;
+    use super::super::tests::paths;
     use super::*;
 
     fn span(start: u64, end: u64) -> Span {
@@ -346,42 +346,42 @@ mod tests {
 
     #[test]
     fn what_is_left_of_a_piece_goes_first_and_the_last_one_out_ends_it() {
-        let lanes = lanes(2, 2, 4);
-        let board = Board::new(&lanes, false, 0);
+        let paths = paths(2, 2, 4);
+        let queue = WorkQueue::new(&paths, false, 0);
         let cancel = Cancel::new();
-        board.push([span(0, 10), span(10, 20)]);
-        board.complete();
-        let first = board.take(0, 0, &cancel).unwrap();
+        queue.push([span(0, 10), span(10, 20)]);
+        queue.complete();
+        let first = queue.take(0, 0, &cancel).unwrap();
         assert_eq!(first.piece.span, span(0, 10));
-        board.end(&first, vec![Piece::unsure(span(4, 6), 1), Piece::new(span(8, 10))], false);
-        let order: Vec<Job> = (0..3).map(|_| board.take(1, 0, &cancel).unwrap()).collect();
+        queue.end(&first, vec![Piece::unsure(span(4, 6), 1), Piece::new(span(8, 10))], false);
+        let order: Vec<Job> = (0..3).map(|_| queue.take(1, 0, &cancel).unwrap()).collect();
         let spans: Vec<Span> = order.iter().map(|job| job.piece.span).collect();
         assert_eq!(spans, [span(4, 6), span(8, 10), span(10, 20)]);
         assert!(order[0].piece.unsure && order[0].piece.conflicts == 1 && !order[1].piece.unsure);
-        order.iter().for_each(|job| board.end(job, Vec::new(), false));
-        assert!(board.take(0, 0, &cancel).is_none());
+        order.iter().for_each(|job| queue.end(job, Vec::new(), false));
+        assert!(queue.take(0, 0, &cancel).is_none());
     }
 
     #[test]
     fn lanes_of_any_speed_end_together() {
         const SIZE: u64 = 256 << 20;
         for (paces, is_over) in [([1e6, 2e6, 4e6], 0.03), ([1e6, 1e6, 1e8], 0.3), ([1e7, 1e7, 1e7], 0.03)] {
-            let lanes = lanes(3, 3, 3); // one connection each
-            let board = Board::new(&lanes, false, 0);
+            let paths = paths(3, 3, 3); // one connection each
+            let queue = WorkQueue::new(&paths, false, 0);
             let cancel = Cancel::new();
-            board.push((0..64).map(|at| span(at * (SIZE / 64), (at + 1) * (SIZE / 64))));
-            board.complete();
+            queue.push((0..64).map(|at| span(at * (SIZE / 64), (at + 1) * (SIZE / 64))));
+            queue.complete();
             let (mut ends, mut covered) = ([0.0; 3], etransfer_contract::SpanSet::new());
-            while !board.is_empty() {
-                let lane = (0..3).min_by(|a, b| f64::total_cmp(&ends[*a], &ends[*b])).unwrap();
-                let job = board.take(lane, 0, &cancel).unwrap();
+            while !queue.is_empty() {
+                let path = (0..3).min_by(|a, b| f64::total_cmp(&ends[*a], &ends[*b])).unwrap();
+                let job = queue.take(path, 0, &cancel).unwrap();
                 assert!(job.piece.span.start().is_multiple_of(ALIGNMENT) && !covered.contains(job.piece.span));
                 covered.insert(job.piece.span);
-                ends[lane] += job.piece.span.len() as f64 / paces[lane];
-                board.end(&job, Vec::new(), false);
-                board.state().lanes[lane].pace = paces[lane];
+                ends[path] += job.piece.span.len() as f64 / paces[path];
+                queue.end(&job, Vec::new(), false);
+                queue.state().paths[path].pace = paces[path];
             }
-            assert!(covered.contains(span(0, SIZE)) && board.state().waiting == 0);
+            assert!(covered.contains(span(0, SIZE)) && queue.state().waiting == 0);
             let (least, most) =
                 (ends.iter().copied().fold(f64::MAX, f64::min), ends.iter().copied().fold(0.0, f64::max));
             assert!(most - least <= most * is_over, "{paces:?}: {ends:?}");
@@ -390,36 +390,36 @@ mod tests {
 
     #[test]
     fn one_lane_takes_pieces_as_they_are() {
-        let (one, three) = (lanes(1, 1, 3), lanes(3, 3, 3));
-        for (lanes, in_order, expected) in
+        let (one, three) = (paths(1, 1, 3), paths(3, 3, 3));
+        for (paths, in_order, expected) in
             [(&one, false, 8 << 20), (&three, true, 8 << 20), (&three, false, FIRST_BYTES)]
         {
-            let board = Board::new(lanes, in_order, 0);
-            board.push([span(0, 8 << 20)]);
-            board.complete();
-            let job = board.take(0, 0, &Cancel::new()).unwrap();
+            let queue = WorkQueue::new(paths, in_order, 0);
+            queue.push([span(0, 8 << 20)]);
+            queue.complete();
+            let job = queue.take(0, 0, &Cancel::new()).unwrap();
             assert_eq!(job.piece.span.len(), expected, "{in_order}");
         }
     }
 
     #[test]
     fn seats_beyond_the_width_and_lanes_under_suspicion_wait() {
-        let lanes = lanes(2, 2, 2);
-        let board = Board::new(&lanes, true, 0);
+        let paths = paths(2, 2, 2);
+        let queue = WorkQueue::new(&paths, true, 0);
         let cancel = Cancel::new();
-        board.push([span(0, 10), span(10, 20)]);
-        board.complete();
-        assert!(board.suspect(0) && !board.suspect(0), "the first who says so sees to it");
-        let take = |lane, seat| board.take(lane, seat, &cancel).map(|job| job.piece.span);
-        // Nothing is asserted before the board is closed: a failure would leave the others waiting.
+        queue.push([span(0, 10), span(10, 20)]);
+        queue.complete();
+        assert!(queue.suspect(0) && !queue.suspect(0), "the first who says so sees to it");
+        let take = |path, worker| queue.take(path, worker, &cancel).map(|job| job.piece.span);
+        // Nothing is asserted before the queue is closed: a failure would leave the others waiting.
         let (first, waiting, second, rest) = std::thread::scope(|scope| {
             let others = [scope.spawn(|| take(0, 0)), scope.spawn(|| take(1, 1))];
-            let job = board.take(1, 0, &cancel).unwrap();
+            let job = queue.take(1, 0, &cancel).unwrap();
             let waiting = others.iter().all(|thread| !thread.is_finished());
             let second = scope.spawn(|| take(1, 0));
-            board.end(&job, Vec::new(), false); // in order: only now may the next one go
+            queue.end(&job, Vec::new(), false); // in order: only now may the next one go
             let second = second.join().unwrap();
-            board.close();
+            queue.close();
             (job.piece.span, waiting, second, others.map(|thread| thread.join().unwrap()))
         });
         assert_eq!((first, waiting), (span(0, 10), true));
@@ -429,23 +429,23 @@ mod tests {
     #[test]
     fn the_last_piece_of_a_slow_lane_is_freed_for_an_idle_quick_one() {
         for (pace, is_relieved) in [(1e9, true), (1e3, false)] {
-            let lanes = lanes(2, 2, 2);
-            let board = Board::new(&lanes, false, 0);
+            let paths = paths(2, 2, 2);
+            let queue = WorkQueue::new(&paths, false, 0);
             let (slow, quick) = (Cancel::new(), Cancel::new());
-            board.push([span(0, FIRST_BYTES)]); // what a lane takes at first: nothing is left for the other
-            board.complete();
-            let job = board.take(0, 0, &slow).unwrap();
-            board.state().lanes[1].pace = pace;
+            queue.push([span(0, FIRST_BYTES)]); // what a path takes at first: nothing is left for the other
+            queue.complete();
+            let job = queue.take(0, 0, &slow).unwrap();
+            queue.state().paths[1].pace = pace;
             let (at_once, later) = std::thread::scope(|scope| {
-                scope.spawn(|| board.take(1, 0, &quick).is_none());
-                while board.state().lanes[1].idle == 0 {
+                scope.spawn(|| queue.take(1, 0, &quick).is_none());
+                while queue.state().paths[1].idle == 0 {
                     std::thread::yield_now();
                 }
-                board.relieve();
+                queue.relieve();
                 let at_once = slow.is_cancelled();
-                board.state().carried.get_mut(&job.key).unwrap().since -= Duration::from_secs(4);
-                board.relieve();
-                board.close();
+                queue.state().carried.get_mut(&job.key).unwrap().since -= Duration::from_secs(4);
+                queue.relieve();
+                queue.close();
                 (at_once, slow.is_cancelled())
             });
             assert_eq!((at_once, later), (false, is_relieved), "{pace}");

@@ -12,7 +12,7 @@ use super::Run;
 use crate::http1::{Connection, Request, Sent, WireError};
 use crate::progress::Note;
 use crate::slices::{ALIGNMENT, cut, slice_bytes, spread_slice_bytes, widen};
-use crate::spread::{Board, Carry, Crew, Job, Piece, Seat};
+use crate::spread::{WorkQueue, SliceMover, WorkerPool, Job, Piece, Worker};
 use crate::{Client, Error, Result};
 
 /// Announced by servers that take slices in any order.
@@ -61,8 +61,8 @@ impl Run<'_> {
     }
 
     fn slice_bytes(&self) -> u64 {
-        let bytes = if self.lanes.are_several() { spread_slice_bytes } else { slice_bytes };
-        bytes(self.source.size(), self.lanes.connections(), self.options.slice_bytes)
+        let bytes = if self.paths.are_several() { spread_slice_bytes } else { slice_bytes };
+        bytes(self.source.size(), self.paths.connections(), self.options.slice_bytes)
     }
 
     /// Whether slices may go out of order, and whether the file goes away with its first download.
@@ -79,12 +79,12 @@ impl Run<'_> {
     }
 
     fn send(&self, remote: &str, slices: Vec<Span>, parallel: bool) -> Result<Order> {
-        let board = Board::new(&self.lanes, !parallel, SEND_BUFFER_BYTES);
-        let seats = if parallel { slices.len() } else { 1 };
-        board.push(slices);
-        board.complete();
+        let queue = WorkQueue::new(&self.paths, !parallel, SEND_BUFFER_BYTES);
+        let workers = if parallel { slices.len() } else { 1 };
+        queue.push(slices);
+        queue.complete();
         let patches = Patches { run: self, remote, parallel, refused: AtomicBool::new(false) };
-        let sent = Crew::new(&board, &patches, &self.cancel.child(), &self.patience, &self.meter).run(seats);
+        let sent = WorkerPool::new(&queue, &patches, &self.cancel.child(), &self.patience, &self.meter).run(workers);
         match patches.refused.into_inner() {
             true => self.cancel.check().map(|()| Order::Refused),
             false => sent.map(|()| Order::Taken),
@@ -105,20 +105,20 @@ struct Patches<'a> {
     run: &'a Run<'a>,
     remote: &'a str,
     parallel: bool,
-    /// See [`Order::Refused`]; then the crew was ended.
+    /// See [`Order::Refused`]; then the pool was ended.
     refused: AtomicBool,
 }
 
-impl Carry for Patches<'_> {
-    fn carry(&self, job: &Job, seat: &mut Seat<'_>, rest: &mut Vec<Piece>) -> Result<()> {
+impl SliceMover for Patches<'_> {
+    fn carry(&self, job: &Job, worker: &mut Worker<'_>, rest: &mut Vec<Piece>) -> Result<()> {
         let mut left = match job.piece.unsure {
-            true => self.ask(&job.piece, seat, rest)?,
+            true => self.ask(&job.piece, worker, rest)?,
             false => VecDeque::from([job.piece.span]),
         };
         while let Some(part) = left.pop_front() {
             let mut counted = 0;
-            let Err(error) = self.attempt(part, job, seat, &mut counted) else {
-                self.moved_on(seat);
+            let Err(error) = self.attempt(part, job, worker, &mut counted) else {
+                self.moved_on(worker);
                 continue;
             };
             self.run.meter.take_back(counted);
@@ -130,21 +130,21 @@ impl Carry for Patches<'_> {
         Ok(())
     }
 
-    fn refused(&self, error: Error, seat: &mut Seat<'_>) -> Result<()> {
-        self.run.pause(error, &mut seat.failures, &seat.client)
+    fn refused(&self, error: Error, worker: &mut Worker<'_>) -> Result<()> {
+        self.run.pause(error, &mut worker.failures, &worker.client)
     }
 }
 
 impl Patches<'_> {
-    fn moved_on(&self, seat: &mut Seat<'_>) {
-        seat.moved_on();
+    fn moved_on(&self, worker: &mut Worker<'_>) {
+        worker.moved_on();
         self.run.patience.progressed();
         self.run.room.found();
     }
 
     /// What the server lacks of a piece that failed, by its own word.
-    fn ask(&self, piece: &Piece, seat: &mut Seat<'_>, rest: &mut Vec<Piece>) -> Result<VecDeque<Span>> {
-        let state = match seat.client.upload_state(self.remote) {
+    fn ask(&self, piece: &Piece, worker: &mut Worker<'_>, rest: &mut Vec<Piece>) -> Result<VecDeque<Span>> {
+        let state = match worker.client.upload_state(self.remote) {
             Ok(state) => state,
             Err(error) => {
                 rest.push(piece.clone());
@@ -161,7 +161,7 @@ impl Patches<'_> {
         let stored = span.len() - remaining.iter().map(|span| span.len()).sum::<u64>();
         self.run.meter.add(stored);
         if stored > 0 {
-            self.moved_on(seat);
+            self.moved_on(worker);
         } else if piece.conflicts >= CONFLICTS_MAX && self.parallel {
             return self.order_refused();
         }
@@ -174,15 +174,15 @@ impl Patches<'_> {
     }
 
     /// One PATCH. `counted` is what the meter was told about it.
-    fn attempt(&self, part: Span, job: &Job, seat: &mut Seat<'_>, counted: &mut u64) -> Result<()> {
-        seat.client.cancel().check()?;
+    fn attempt(&self, part: Span, job: &Job, worker: &mut Worker<'_>, counted: &mut u64) -> Result<()> {
+        worker.client.cancel().check()?;
         self.run.source.check_unchanged()?;
-        let mut connection = match seat.connection.take().filter(Connection::is_reusable) {
+        let mut connection = match worker.connection.take().filter(Connection::is_reusable) {
             Some(connection) => connection,
-            None => seat.client.connect()?,
+            None => worker.client.connect()?,
         };
         let offset = part.start().to_string();
-        let fields = seat.client.signed(&[
+        let fields = worker.client.signed(&[
             ("Tus-Resumable", "1.0.0"),
             ("Content-Type", "application/offset+octet-stream"),
             ("Upload-Offset", &offset),
@@ -190,22 +190,22 @@ impl Patches<'_> {
         let request = Request { method: "PATCH", target: self.remote, fields: &fields, body_bytes: Some(part.len()) };
         let moved = |bytes| {
             *counted += bytes;
-            seat.count(job, bytes);
+            worker.count(job, bytes);
             self.run.meter.add(bytes);
         };
-        let broken = |error| self.broken(error, &seat.client);
+        let broken = |error| self.broken(error, &worker.client);
         connection.send_head(&request, true).map_err(broken)?;
         let sent = connection.send_file(&self.run.source.file, part, moved).map_err(broken)?;
         let head = connection.read_head(false).map_err(broken)?;
         let body = connection.read_body(&head, ANSWER_BYTES_MAX).map_err(broken)?;
         match (head.status, sent) {
             (200..=299, Sent::Whole) => {
-                seat.connection = Some(connection);
+                worker.connection = Some(connection);
                 Ok(())
             }
             // Success for a body that was not sent whole: believe `HEAD` instead.
-            (200..=299, Sent::AnsweredEarly) => Err(seat.client.unreachable(WireError::Closed)),
-            _ => Err(seat.client.refusal(&head, &body, "a PATCH", self.remote)),
+            (200..=299, Sent::AnsweredEarly) => Err(worker.client.unreachable(WireError::Closed)),
+            _ => Err(worker.client.refusal(&head, &body, "a PATCH", self.remote)),
         }
     }
 

@@ -1,13 +1,13 @@
-//! The threads of one transfer: seats that carry, and one that watches over them when there are several lanes.
+//! The threads of one transfer: workers that carry, and one that watches over them when there are several paths.
 //!
-//! What must stay true: the first fatal error ends everybody; a lane's failure is nobody's fatal error while another
-//! lane is left; nobody waits for a lane that is asked about once the work is done.
+//! What must stay true: the first fatal error ends everybody; a path's failure is nobody's fatal error while another
+//! path is left; nobody waits for a path that is asked about once the work is done.
 
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use super::width::Width;
-use super::{Board, Job, Lane, Piece};
+use super::{WorkQueue, Job, NicPath, Piece};
 use crate::endpoints::PROBE_TIMEOUT;
 use crate::http1::{Connection, WireError};
 use crate::patience::{Failures, Patience};
@@ -16,54 +16,54 @@ use crate::{Cancel, Client, Error, Result};
 
 /// Between two looks at who is slow.
 const TICK: Duration = Duration::from_millis(200);
-/// So many looks make one observation of a lane's rate.
+/// So many looks make one observation of a path's rate.
 const TICKS_PER_STEP: u32 = 5;
 
 /// Moves one piece.
-pub(crate) trait Carry: Sync {
-    /// Moves the piece of `job` over `seat`. What is left of it goes to `rest`, also when this fails.
-    /// [`Error::Unreachable`] is about the lane, any other error about the transfer.
-    fn carry(&self, job: &Job, seat: &mut Seat<'_>, rest: &mut Vec<Piece>) -> Result<()>;
+pub(crate) trait SliceMover: Sync {
+    /// Moves the piece of `job` over `worker`. What is left of it goes to `rest`, also when this fails.
+    /// [`Error::Unreachable`] is about the path, any other error about the transfer.
+    fn carry(&self, job: &Job, worker: &mut Worker<'_>, rest: &mut Vec<Piece>) -> Result<()>;
 
     /// Waits out a refusal; gives it back when that is hopeless.
-    fn refused(&self, error: Error, seat: &mut Seat<'_>) -> Result<()>;
+    fn refused(&self, error: Error, worker: &mut Worker<'_>) -> Result<()>;
 }
 
-/// One connection of a lane.
-pub(crate) struct Seat<'a> {
-    /// Ends when this seat's piece is taken away.
+/// One connection of a path.
+pub(crate) struct Worker<'a> {
+    /// Ends when this worker's piece is taken away.
     pub client: Client,
     pub connection: Option<Connection>,
     /// Memory to receive into, made at the first use.
     pub block: Vec<u8>,
     /// Refusals in a row.
     pub failures: Failures,
-    lane: &'a Lane,
+    path: &'a NicPath,
 }
 
-impl Seat<'_> {
+impl Worker<'_> {
     /// Something arrived: whatever failed before is over.
     pub fn moved_on(&mut self) {
         self.failures.forget();
-        self.lane.failures().forget();
+        self.path.failures().forget();
     }
 
     /// Bytes went over the wire.
     pub fn count(&self, job: &Job, bytes: u64) {
         job.count(bytes);
-        self.lane.moved.fetch_add(bytes, Ordering::Relaxed);
+        self.path.moved.fetch_add(bytes, Ordering::Relaxed);
     }
 
     /// The connection was broken on purpose: new ones shall not be.
-    fn renew(&mut self, crew: &Cancel) {
+    fn renew(&mut self, pool: &Cancel) {
         self.connection = None;
-        self.client = self.lane.client.under(&crew.child());
+        self.client = self.path.client.under(&pool.child());
     }
 }
 
 /// Everybody who carries for one transfer.
-pub(crate) struct Crew<'a, C> {
-    pub board: &'a Board<'a>,
+pub(crate) struct WorkerPool<'a, C> {
+    pub queue: &'a WorkQueue<'a>,
     pub carrier: &'a C,
     pub cancel: Cancel,
     pub patience: &'a Patience,
@@ -71,31 +71,31 @@ pub(crate) struct Crew<'a, C> {
     over: Cancel,
 }
 
-impl<'a, C: Carry> Crew<'a, C> {
+impl<'a, C: SliceMover> WorkerPool<'a, C> {
     /// All of them end with `cancel`, and end it when one of them fails.
     pub fn new(
-        board: &'a Board<'a>,
+        queue: &'a WorkQueue<'a>,
         carrier: &'a C,
         cancel: &Cancel,
         patience: &'a Patience,
         meter: &'a Meter<'a>,
     ) -> Self {
-        Self { board, carrier, cancel: cancel.clone(), patience, meter, over: cancel.child() }
+        Self { queue, carrier, cancel: cancel.clone(), patience, meter, over: cancel.child() }
     }
 
-    /// Carries until the board is complete and empty, with at most `pieces` seats per lane.
+    /// Carries until the queue is complete and empty, with at most `pieces` workers per path.
     pub fn run(&self, pieces: usize) -> Result<()> {
-        let lanes = self.board.lanes;
-        if lanes.are_several() {
-            self.meter.note(Note::Spread { over: lanes.active() });
+        let paths = self.queue.paths;
+        if paths.are_several() {
+            self.meter.note(Note::Spread { over: paths.active() });
         }
-        lanes.list.iter().for_each(|lane| lane.trusted.store(true, Ordering::Relaxed)); // an earlier crew's worries
-        let seats = lanes.seats().1.min(pieces);
+        paths.list.iter().for_each(|path| path.trusted.store(true, Ordering::Relaxed)); // an earlier pool's worries
+        let workers = paths.workers().1.min(pieces);
         std::thread::scope(|scope| {
-            let places = (0..lanes.list.len()).flat_map(|lane| (0..seats).map(move |seat| (lane, seat)));
+            let places = (0..paths.list.len()).flat_map(|path| (0..workers).map(move |worker| (path, worker)));
             let threads: Vec<_> =
-                places.map(|(lane, seat)| scope.spawn(move || self.ending_all(self.sit(lane, seat)))).collect();
-            let watch = lanes.are_several().then(|| scope.spawn(|| self.watch()));
+                places.map(|(path, worker)| scope.spawn(move || self.ending_all(self.sit(path, worker)))).collect();
+            let watch = paths.are_several().then(|| scope.spawn(|| self.watch()));
             let ends = threads.into_iter().map(join).collect();
             self.over.cancel();
             watch.into_iter().for_each(join);
@@ -107,40 +107,40 @@ impl<'a, C: Carry> Crew<'a, C> {
     pub fn ending_all(&self, result: Result<()>) -> Result<()> {
         if result.is_err() {
             self.cancel.cancel();
-            self.board.close();
+            self.queue.close();
         }
         result
     }
 
-    fn sit(&self, lane: usize, number: usize) -> Result<()> {
-        let place = &self.board.lanes.list[lane];
+    fn sit(&self, path: usize, number: usize) -> Result<()> {
+        let place = &self.queue.paths.list[path];
         let client = place.client.under(&self.cancel.child());
-        let mut seat = Seat { client, connection: None, block: Vec::new(), failures: Failures::default(), lane: place };
-        while let Some(job) = self.board.take(lane, number, seat.client.cancel()) {
+        let mut worker = Worker { client, connection: None, block: Vec::new(), failures: Failures::default(), path: place };
+        while let Some(job) = self.queue.take(path, number, worker.client.cancel()) {
             let mut rest = Vec::new();
-            let carried = self.carrier.carry(&job, &mut seat, &mut rest);
+            let carried = self.carrier.carry(&job, &mut worker, &mut rest);
             let waited = match carried {
                 // With the piece in hand: whoever took it now would be refused as well.
                 Err(error) if !matches!(error, Error::Unreachable { .. } | Error::Interrupted) => {
-                    self.carrier.refused(error, &mut seat)
+                    self.carrier.refused(error, &mut worker)
                 }
                 other => other,
             };
-            let was_relieved = seat.client.cancel().is_cancelled() && !self.cancel.is_cancelled();
+            let was_relieved = worker.client.cancel().is_cancelled() && !self.cancel.is_cancelled();
             let failure = match waited {
-                Err(Error::Interrupted) if was_relieved => Err(seat.lane.too_slow()),
+                Err(Error::Interrupted) if was_relieved => Err(worker.path.too_slow()),
                 other => other,
             };
-            // Before its piece is on the board again, so that no other seat of the lane takes that.
-            let is_ours = matches!(failure, Err(Error::Unreachable { .. })) && self.board.suspect(lane);
-            self.board.end(&job, rest, was_relieved);
+            // Before its piece is on the queue again, so that no other worker of the path takes that.
+            let is_ours = matches!(failure, Err(Error::Unreachable { .. })) && self.queue.suspect(path);
+            self.queue.end(&job, rest, was_relieved);
             if was_relieved {
-                seat.renew(&self.cancel);
+                worker.renew(&self.cancel);
             }
             match failure {
                 Ok(()) => {}
-                Err(error @ Error::Unreachable { .. }) if is_ours => self.recover(lane, error)?,
-                Err(Error::Unreachable { .. }) => {} // another seat of the lane sees to it
+                Err(error @ Error::Unreachable { .. }) if is_ours => self.recover(path, error)?,
+                Err(Error::Unreachable { .. }) => {} // another worker of the path sees to it
                 Err(error) => return Err(error),
             }
         }
@@ -148,18 +148,18 @@ impl<'a, C: Carry> Crew<'a, C> {
         Ok(())
     }
 
-    /// Waits until the lane can be trusted again, or the work is done.
-    fn recover(&self, lane: usize, error: Error) -> Result<()> {
-        let place = &self.board.lanes.list[lane];
+    /// Waits until the path can be trusted again, or the work is done.
+    fn recover(&self, path: usize, error: Error) -> Result<()> {
+        let place = &self.queue.paths.list[path];
         let endpoint = || place.client.address().to_string();
-        let is_one_of_several = self.board.lanes.are_several();
+        let is_one_of_several = self.queue.paths.are_several();
         if is_one_of_several {
             self.meter.note(Note::EndpointLost { endpoint: endpoint() });
         }
         let mut failures = std::mem::take(&mut *place.failures());
         let mut error = error;
         loop {
-            let waited = match self.board.others_carry(lane) {
+            let waited = match self.queue.others_carry(path) {
                 true => {
                     self.patience.progressed(); // theirs is progress enough
                     self.over.sleep(failures.next_pause(&error)).map(|()| error)
@@ -175,28 +175,28 @@ impl<'a, C: Carry> Crew<'a, C> {
             }
         }
         *place.failures() = failures;
-        self.board.trust(lane);
+        self.queue.trust(path);
         if is_one_of_several {
             self.meter.note(Note::EndpointBack { endpoint: endpoint() });
         }
         Ok(())
     }
 
-    fn is_there(&self, lane: &Lane) -> bool {
-        let Some(identity) = &self.board.lanes.identity else { return false };
-        identity.meets(&lane.client.probing(lane.client.address().clone(), PROBE_TIMEOUT, &self.over)).is_ok()
+    fn is_there(&self, path: &NicPath) -> bool {
+        let Some(identity) = &self.queue.paths.identity else { return false };
+        identity.meets(&path.client.probing(path.client.address().clone(), PROBE_TIMEOUT, &self.over)).is_ok()
     }
 
     /// Relieves, and sets how many connections carry; until the work is done.
     fn watch(&self) {
-        let lanes = &self.board.lanes;
-        let (first, most) = lanes.seats();
-        let rate_of = |lane: &Lane| lane.moved.load(Ordering::Relaxed);
+        let paths = &self.queue.paths;
+        let (first, most) = paths.workers();
+        let rate_of = |path: &NicPath| path.moved.load(Ordering::Relaxed);
         let mut widths: Vec<(Width, u64)> =
-            lanes.list.iter().map(|lane| (Width::new(first, most), rate_of(lane))).collect();
+            paths.list.iter().map(|path| (Width::new(first, most), rate_of(path))).collect();
         let (mut stepped_at, mut tick) = (Instant::now(), 0);
         while self.over.sleep(TICK).is_ok() {
-            self.board.relieve();
+            self.queue.relieve();
             tick += 1;
             if tick % TICKS_PER_STEP != 0 {
                 continue;
@@ -204,16 +204,16 @@ impl<'a, C: Carry> Crew<'a, C> {
             let time = stepped_at.elapsed().as_secs_f64();
             stepped_at = Instant::now();
             for (at, (width, moved)) in widths.iter_mut().enumerate() {
-                let before = std::mem::replace(moved, rate_of(&lanes.list[at]));
-                if self.board.is_busy(at) {
-                    self.board.set_width(at, width.observe((*moved - before) as f64 / time));
+                let before = std::mem::replace(moved, rate_of(&paths.list[at]));
+                if self.queue.is_busy(at) {
+                    self.queue.set_width(at, width.observe((*moved - before) as f64 / time));
                 }
             }
         }
     }
 }
 
-impl Lane {
+impl NicPath {
     fn too_slow(&self) -> Error {
         Error::Unreachable { server: self.client.address().to_string(), source: WireError::TimedOut }
     }
