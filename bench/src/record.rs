@@ -36,8 +36,8 @@ use anyhow::{Context as _, Result, ensure};
 use serde::{Deserialize, Serialize};
 
 use crate::load::failure::Failures;
-use crate::load::slots::ConnectionFacts;
 use crate::load::latency::Latency;
+use crate::load::slots::ConnectionFacts;
 use crate::machine::Machine;
 use crate::nic::Nics;
 use crate::server_process::Usage;

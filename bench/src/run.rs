@@ -248,7 +248,7 @@ impl Seen {
         self.timeline.end_of(slot)
     }
 
-    /// The next second that everybody has reported and nobody has been shown.
+    /// The next second that every thread has reported and that has not been shown.
     fn take_whole_second(&mut self) -> Option<Second> {
         let (_, threads) = self.window.get(&self.shown)?;
         if *threads < self.threads || self.looks.len() < self.shown as usize + 2 {

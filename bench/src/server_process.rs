@@ -1,7 +1,7 @@
 //! What the server's processes use, when they run on this machine: CPU time and resident memory from `/proc`.
 //!
 //! Threads that have ended and io_uring's kernel workers are counted with their process. Writeback by kernel threads is
-//! nobody's.
+//! no process's.
 
 use serde::{Deserialize, Serialize};
 

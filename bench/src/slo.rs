@@ -3,10 +3,10 @@
 //! | written | kept when |
 //! |---|---|
 //! | `p50=2ms`, `p99.9=20ms`, `max=1s` | the percentile is at most that |
-//! | `errors=0`, `errors=0.1%` | so many operations failed or were missed at most, or that share of all |
-//! | `rate=1000` | so many operations per second at least |
-//! | `throughput=1GiB` | so many file bytes per second at least |
-//! | `cpu=0.13` | so many CPU seconds of the server per GiB at most |
+//! | `errors=0`, `errors=0.1%` | at most this many operations failed or were missed, or that share of all |
+//! | `rate=1000` | at least this many operations per second |
+//! | `throughput=1GiB` | at least this many file bytes per second |
+//! | `cpu=0.13` | at most this many CPU seconds of the server per GiB |
 //!
 //! `small:p99=5ms` looks at the operation `small` alone (percentiles only). What was not measured is not kept.
 

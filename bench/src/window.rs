@@ -18,7 +18,7 @@ use crate::workload::Workload;
 pub struct Window<'a> {
     peer: &'a Peer,
     pub server: Running,
-    // Behind the server: removed when nobody writes there any more.
+    // Behind the server: removed when nothing writes there any more.
     pub scratch: Scratch,
 }
 

@@ -11,8 +11,8 @@ use crate::content::Content;
 use crate::load::failure::Failures;
 use crate::load::idle::Idle;
 use crate::load::interval::Interval;
-use crate::load::slots::ConnectionFacts;
 use crate::load::schedule::{Arrivals, StartRule};
+use crate::load::slots::ConnectionFacts;
 use crate::load::worker::{Left, Shared, Worker};
 use crate::server_process::own_cpu_seconds;
 use crate::target::{Stored, Target};
@@ -127,7 +127,9 @@ fn load(
         let spawn = |(thread, one): (u64, Worker)| {
             let pace = match shared.workload.rate {
                 None => StartRule::Closed,
-                Some(rate) => StartRule::Open(Arrivals::new(rate, thread * workers_all + worker, threads * workers_all)),
+                Some(rate) => {
+                    StartRule::Open(Arrivals::new(rate, thread * workers_all + worker, threads * workers_all))
+                }
             };
             scope.spawn(move || one.run(began, pace, room, &|interval| say(Said::Interval(interval))))
         };
@@ -168,7 +170,7 @@ pub fn work_on_pipes() -> Result<()> {
     let plan: Plan = serde_json::from_str(&orders).context("the first line of standard input is a plan")?;
     let say = |said: Said| {
         let line = serde_json::to_string(&said).expect("what a worker says is JSON");
-        // A coordinator that is gone is noticed by the next read of standard input, or by nobody.
+        // A coordinator that is gone is noticed by the next read of standard input, or not at all.
         let _ = writeln!(std::io::stdout().lock(), "{line}");
     };
     let start = || {

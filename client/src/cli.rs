@@ -98,7 +98,7 @@ pub struct TransferArgs {
     /// Give up after this many seconds without any progress
     #[arg(long, default_value_t = 60, value_name = "SECONDS")]
     pub patience: u64,
-    /// NICs of the server to use: all that answer, the best (least loaded), or so many
+    /// NICs of the server to use: all that answer, the best (least loaded), or this number
     #[arg(long, default_value = "all", value_name = "all|best|N")]
     pub nics: Nics,
     /// Go out through this local interface only, e.g. eth1

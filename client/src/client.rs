@@ -103,7 +103,7 @@ impl Client {
         Self { address, ..self.clone() }
     }
 
-    /// Nobody in particular, and no patience: for the question whether and who somebody is there.
+    /// No credential and no patience: for the question which node is there, if any.
     pub(crate) fn probing(&self, address: Address, limit: Duration, cancel: &Cancel) -> Self {
         let dial = Dial { connect: limit, idle: limit, ..self.dial.clone() };
         Self { address, credential: None, dial, ..self.under(cancel) }

@@ -4,8 +4,8 @@
 //! * A candidate is used only after it proved to be *the same node* ([`crate::proof`]). A server that does not say which
 //!   one it is, or gives no key for the proof, gets its configured address alone.
 //! * The question goes out without a token, and no redirect is followed; so nothing but the node ever sees the token.
-//! * Whoever reaches the server through a loopback address stays on loopback: it is this very machine, or the end of a
-//!   tunnel, and what was meant to go through a tunnel must not go beside it.
+//! * A client that reaches the server through a loopback address stays on loopback: it is this very machine, or the end
+//!   of a tunnel, and what was meant to go through a tunnel must not go beside it.
 //! * All candidates together cost one [`PROBE_TIMEOUT`] at most, and one that did not answer is not asked again by this
 //!   client or its clones.
 
@@ -117,7 +117,8 @@ impl Endpoint {
 pub struct EndpointList {
     /// Where the node says it can be reached.
     pub endpoints: Vec<Endpoint>,
-    /// Its advice to whoever asks now. It knows who else asked, so that not all who ask at once choose the same.
+    /// Its advice to the next client. It knows which clients asked before, so that not all that ask at once choose the
+    /// same.
     #[serde(default)]
     pub best_for_upload: Option<String>,
     /// The same for downloads.
@@ -151,8 +152,8 @@ pub enum Found {
     Node(Duration),
     /// Some other server, or one that does not say who it is.
     Stranger,
-    /// Nobody within [`PROBE_TIMEOUT`], now or earlier.
-    Nobody,
+    /// No answer within [`PROBE_TIMEOUT`], now or earlier.
+    Silent,
 }
 
 impl fmt::Display for Found {
@@ -160,7 +161,7 @@ impl fmt::Display for Found {
         match self {
             Self::Node(latency) => write!(f, "{:.1} ms", latency.as_secs_f64() * 1e3),
             Self::Stranger => f.write_str("another server"),
-            Self::Nobody => f.write_str("no answer"),
+            Self::Silent => f.write_str("no answer"),
         }
     }
 }
@@ -277,22 +278,22 @@ impl Client {
         let (tell, told) = mpsc::channel();
         let mut waiting = 0;
         for (at, candidate) in list.iter_mut().enumerate().filter(|(_, candidate)| !candidate.is_configured) {
-            candidate.found = Found::Nobody;
+            candidate.found = Found::Silent;
             if self.silent().contains(&candidate.address.to_string()) {
                 continue;
             }
             waiting += 1;
             let prober = self.probing(candidate.address.clone(), PROBE_TIMEOUT, &cancel);
             let (tell, identity) = (tell.clone(), identity.clone());
-            // Left alone when it takes too long: a name that does not resolve can not be interrupted.
+            // Left alone when it takes too long: a name that does not resolve cannot be interrupted.
             std::thread::spawn(move || {
                 let asked = Instant::now();
                 let found = match identity.meets(&prober) {
                     Ok(()) => Found::Node(asked.elapsed()),
-                    Err(Error::Unreachable { .. } | Error::Interrupted) => Found::Nobody,
+                    Err(Error::Unreachable { .. } | Error::Interrupted) => Found::Silent,
                     Err(_) => Found::Stranger,
                 };
-                let _ = tell.send((at, found)); // nobody listens any more: it took too long
+                let _ = tell.send((at, found)); // the receiver is gone: it took too long
             });
         }
         let end = Instant::now() + PROBE_TIMEOUT;
@@ -301,7 +302,7 @@ impl Client {
             list[at].found = found;
         }
         cancel.cancel();
-        let silent = list.iter().filter(|candidate| candidate.found == Found::Nobody);
+        let silent = list.iter().filter(|candidate| candidate.found == Found::Silent);
         self.silent().extend(silent.map(|candidate| candidate.address.to_string()));
     }
 }
@@ -373,7 +374,7 @@ mod tests {
         };
         let near = |millis| Found::Node(Duration::from_millis(millis));
         let mut list = [
-            candidate("silent", 0.0, 0.0, Found::Nobody),
+            candidate("silent", 0.0, 0.0, Found::Silent),
             candidate("sends", 90.0, 1.0, near(2)),
             candidate("receives", 1.0, 90.0, near(2)),
             candidate("far", 1.2, 1.2, near(9)),

@@ -196,7 +196,7 @@ pub enum Error {
     /// The server knows a login no more, or never did.
     #[error("the login has expired")]
     LoginGone,
-    /// Nobody finished the login in the browser.
+    /// The login in the browser was not finished.
     #[error("the login was not finished within {} s", waited.as_secs())]
     LoginUnfinished {
         /// How long.

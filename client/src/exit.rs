@@ -66,7 +66,7 @@ pub enum CliError {
         server: String,
     },
     /// A server without users.
-    #[error("{server} has no users; nobody needs to log in there")]
+    #[error("{server} has no users; use a token instead of a login")]
     NoUsers {
         /// Which server.
         server: String,
@@ -98,7 +98,7 @@ pub enum CliError {
     /// `--name` with several files.
     #[error("--name is for one file")]
     OneName,
-    /// Nobody there to ask, and not told to go ahead.
+    /// No terminal to ask at, and not told to go ahead.
     #[error("nothing deleted")]
     NotConfirmed,
     /// Some of several files failed; each was reported when it did.
@@ -186,7 +186,9 @@ fn hint_for_reload(error: &Error) -> Option<&'static str> {
             Some("give -t a token the server runs with; a new one in the file counts afterwards")
         }
         Error::Forbidden { .. } => Some("take a token of the server, or log in as an administrator"),
-        Error::Refused { status: 400, .. } => Some("mend the file; until then the server keeps the settings it has"),
+        Error::Refused { status: 400, .. } => {
+            Some("fix the configuration file; until then the server keeps the settings it has")
+        }
         other => hint_for_transfer(other),
     }
 }

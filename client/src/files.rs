@@ -40,7 +40,7 @@ impl Identity {
 /// Opens a file of our own for exclusive use: made when absent (0600), never through a symlink, locked against other
 /// processes until closed.
 ///
-/// The lock is taken on what the name means *after* locking: whoever held it may have removed or renamed the file.
+/// The lock is taken on what the name means *after* locking: the holder before may have removed or renamed the file.
 pub(crate) fn open_locked(path: &Path) -> Result<File> {
     let end = Instant::now() + LOCK_WAIT;
     loop {

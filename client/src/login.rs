@@ -114,7 +114,7 @@ impl<'a> SignIn<'a> {
     }
 
     /// As [`Client::start_login`]. A server that answers and cannot yet (its provider is away) is asked again; one that
-    /// does not answer is not: nobody waits for a person yet.
+    /// does not answer is not: no person is waited for yet.
     pub fn begin(&self) -> Result<Option<PendingLogin>> {
         loop {
             match self.client.start_login() {

@@ -20,7 +20,7 @@ fn main() -> ExitCode {
     let cli = cli::Cli::parse(); // ends by itself with 2 on bad usage, 0 on --help
     match command::run(cli.command) {
         Ok(code) => code,
-        // Whoever read our output has had enough: a normal end.
+        // The reader of our output has closed it: a normal end.
         Err(error) if exit::is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
             printer::report(&error);

@@ -59,7 +59,7 @@ impl Failures {
         self.wait_out(error, patience, cancel, meter).map(drop)
     }
 
-    /// The same; `Ok` holds the error, for whoever has no newer one next time.
+    /// The same; `Ok` holds the error, for a caller that has no newer one next time.
     pub fn wait_out(&mut self, error: Error, patience: &Patience, cancel: &Cancel, meter: &Meter<'_>) -> Result<Error> {
         cancel.check()?;
         if !error.is_transient() {

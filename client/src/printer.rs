@@ -71,7 +71,7 @@ pub fn report(error: &anyhow::Error) {
     }
 }
 
-/// A line on stderr; when nobody listens there, so be it.
+/// A line on stderr; errors of writing it are ignored.
 pub fn complain(line: impl Display) {
     let _ = writeln!(io::stderr().lock(), "{line}");
 }

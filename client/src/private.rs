@@ -1,7 +1,7 @@
 //! Small JSON files that only the user may read: replaced whole, never half-written.
 //!
 //! Order of a write: new file 0600 beside the old one → bytes → sync → rename → sync of the directory. A crash between
-//! any two leaves the old file, or the new one; a leftover temporary name is overwritten by nobody and harmless.
+//! any two leaves the old file, or the new one; a leftover temporary name is never read and harmless.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Write};

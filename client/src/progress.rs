@@ -1,4 +1,4 @@
-//! What a transfer tells while it runs. The library never prints; whoever starts a transfer may listen.
+//! What a transfer tells while it runs. The library never prints; the caller that starts a transfer may listen.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;

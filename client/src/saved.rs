@@ -1,6 +1,6 @@
 //! client.json: the server and what lets us in there (easytransfer/CONTRACT.md §11.1), shared with the Python client.
 //!
-//! Must stay true: a token goes to the server it was saved for and to no other; a session that is over goes to nobody;
+//! Must stay true: a token goes to the server it was saved for and to no other; a session that is over is never sent;
 //! fields of other programs are kept.
 
 use etransfer_client::{Address, Secret, Session};

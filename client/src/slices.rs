@@ -29,7 +29,7 @@ pub fn slice_bytes(size: u64, connections: u64, asked: Option<u64>) -> u64 {
     size.div_ceil(count).next_multiple_of(MIB).clamp(SLICE_BYTES_MIN, SLICE_BYTES)
 }
 
-/// The same over several addresses of a node: so many slices that no address decides when all of it is done.
+/// The same over several addresses of a node: enough slices that no address decides when all of it is done.
 pub fn spread_slice_bytes(size: u64, connections: u64, asked: Option<u64>) -> u64 {
     if asked.is_some() {
         return slice_bytes(size, connections, asked);

@@ -36,7 +36,7 @@ impl<T> Drop for Transfer<T> {
     fn drop(&mut self) {
         if let Some(thread) = self.thread.take() {
             self.cancel.cancel();
-            let _ = thread.join(); // its result interests nobody any more
+            let _ = thread.join(); // its result is no longer needed
         }
     }
 }

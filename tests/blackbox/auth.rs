@@ -112,7 +112,7 @@ fn without_a_configured_token_one_is_made() {
     assert!(refused.json()["message"].is_string());
     let said = node.said().join("\n");
     assert!(said.contains("et setup"), "the line to paste is printed: {said}");
-    // Nobody else may read it.
+    // No other user may read it.
     let secrets = wait::until("the token is kept", || {
         let found: Vec<_> = crate::support::audit::files_below(&node.storage().join("state"))
             .into_iter()

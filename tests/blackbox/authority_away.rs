@@ -158,7 +158,7 @@ fn nothing_is_consumed_without_the_authority() {
     conn.read_head(std::time::Instant::now() + DEADLINE).expect("a head");
     let mut got = conn.read_some(1);
     node.kill_one(Role::Control);
-    // The last block waits for a claim that nobody can decide: cut short, or held until the authority is back.
+    // The last block waits for a claim that cannot be decided: cut short, or held until the authority is back.
     let (rest, ended) = conn.drain(Duration::from_secs(3));
     got.extend(rest);
     assert!(got.len() < content.len(), "the last block was sent without a claim");

@@ -453,7 +453,7 @@ fn a_refused_sender_that_never_stops_is_closed() {
     let mut sent = 0u64;
     while conn.try_send(&block).is_ok() {
         sent += block.len() as u64;
-        assert!(sent < 256 << 20, "a refused body is read for ever");
+        assert!(sent < 256 << 20, "a refused body is read forever");
     }
 }
 

@@ -153,7 +153,8 @@ fn the_servers_cpu_is_that_of_the_whole_window() {
     let node = Node::start();
     let pid = node.pid(crate::support::Role::Both).expect("it runs");
     let workload = "{connections: 16, operations: [{name: a, action: download, size: 1KiB, files: 1}]}";
-    // Nothing is left to do behind the window, so the workers end with it: a race with whoever looks at the server.
+    // Nothing is left to do behind the window, so the workers end with it: a race with the thread that looks at the
+    // server.
     for _run in 0..4 {
         let record = record(&node, workload, &format!("--pid {pid} --keep --warm-up 0s --duration 200ms"));
         assert!(record["seconds"][0]["server"].is_object(), "{record:#}");
@@ -196,7 +197,7 @@ fn the_knee_is_found_and_written_down() {
     assert_eq!(sweep["steps"][0]["at"], 20.0, "{sweep}");
     assert!(sweep["knee"]["at"].as_f64().is_some_and(|at| (20.0..=40.0).contains(&at)), "{sweep}");
     let ran = wait::run(command(&node, &format!("{words} --slo p50=1us")));
-    assert_eq!(ran.code, Some(3), "no step keeps what nobody can keep: {ran:?}");
+    assert_eq!(ran.code, Some(3), "no step keeps an impossible promise: {ran:?}");
 }
 
 #[test]

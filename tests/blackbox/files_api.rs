@@ -348,7 +348,7 @@ fn the_catalogue_in_memory_forgets_and_says_so() {
     node.kill_and_start_again();
     node.get(&upload.file()).is(404);
     assert_eq!(node.listed(), 0);
-    wait::until("bytes nobody knows are removed", || {
+    wait::until("bytes without a record are removed", || {
         let swept = Request::new("POST", "/api/files/cleanup").header("X-API-Token", TOKEN);
         node.send(&swept).is(200);
         crate::support::audit::objects_below(node.storage()).is_empty().then_some(())

@@ -1,4 +1,4 @@
-//! Wrong credentials (one limiter for all dialects), what nobody named, and what a stranger learns.
+//! Wrong credentials (one limiter for all dialects), what is not configured, and what a stranger learns.
 
 use std::time::Duration;
 
@@ -44,7 +44,7 @@ fn object(signature: &str) -> Request {
     Request::get(&format!("/cloud/u/x?{id}&Expires={ends}&Signature={signature}"))
 }
 
-/// Every way to be wrong, each with a credential nobody has.
+/// Every way to be wrong, each with an unknown credential.
 fn wrong() -> Vec<(&'static str, Request, u16)> {
     let verify = Request::new("POST", "/api/auth/verify").body(r#"{"token": "wrong-1"}"#);
     vec![
@@ -54,7 +54,7 @@ fn wrong() -> Vec<(&'static str, Request, u16)> {
         ("device token", bearer("/sft/api/files", "wrong-3"), 401),
         ("stream", bearer("/api/scratch/assets", "wrong-4"), 401),
         ("blob", bearer("/blob/list", "wrong-5"), 401),
-        ("account", account_login("nobody", "wrong-6"), 401),
+        ("account", account_login("stranger", "wrong-6"), 401),
         ("account token", bearer("/user/profile/", "wrong-7"), 401),
         ("bucket", object("wrong-8"), 403),
     ]
@@ -257,7 +257,7 @@ fn every_decision_about_a_person_is_a_row() {
     let expected = [
         ("cloudbackend \"ann\"", "register", "ok"),
         ("cloudbackend \"ann\"", "sign in", "denied"),
-        ("cloudbackend \"nobody known\"", "sign in", "denied"),
+        ("cloudbackend \"nobody known\"", "sign in", "denied"), // word: ok
         ("cloudbackend \"ann\"", "sign in", "ok"),
         ("cloudbackend \"ann\"", "change password", "ok"),
         ("secure_file_transfer \"cam\"", "sign in", "ok"),

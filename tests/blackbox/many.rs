@@ -13,7 +13,7 @@ fn planted(setup: Setup) -> Node {
     node
 }
 
-/// Restarts the node with so many more files.
+/// Restarts the node with this many more files.
 fn plant(node: &mut Node, files: u64) {
     node.stop();
     let planted = wait::run(node.et(&["server", "plant", "--objects", &files.to_string(), "--bytes", "3"])).ok().stdout;

@@ -1,4 +1,4 @@
-//! What the node tells whoever runs it: counters that are exact, readiness that is true, and no secret in either.
+//! What the node tells its operator: counters that are exact, readiness that is true, and no secret in either.
 
 use std::io::{Read as _, Write as _};
 use std::os::unix::net::UnixStream;

@@ -58,7 +58,7 @@ impl Drop for Nginx {
     }
 }
 
-/// Senders are cut after a second of silence: so many of them, one after the other.
+/// Senders are cut after a second of silence: several of them, one after the other.
 fn windows_pass(node: &Node, windows: usize) {
     for _ in 0..windows {
         let upload = node.create(5);

@@ -166,7 +166,7 @@ fn b6_a_node_without_credentials_counts_by_address() {
     until_let_in(&node, &from("192.0.2.1", &again)).is(204);
 }
 
-/// Two requests of somebody, and one of somebody else.
+/// Two requests of one user, and one of another user.
 type Ask = fn(&Node) -> [Request; 3];
 
 fn devices(node: &Node) -> [Request; 3] {

@@ -20,7 +20,7 @@ const { values: options } = parseArgs({
   },
 })
 
-// Its notices go to stderr: whoever started this reads one line from stdout and may close it then.
+// Its notices go to stderr: the test that started this reads one line from stdout and may close it then.
 console.info = console.error
 
 function signingKey() {

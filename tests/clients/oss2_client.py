@@ -42,7 +42,7 @@ for call, status, code in [
     (lambda: bucket.put_object("sdk/out.bin", b"x", headers={"x-oss-forbid-overwrite": "true"}), 409, "FileAlreadyExists"),
     (lambda: oss2.Bucket(oss2.Auth(key_id, "wrong"), url, "cloud").get_object("sdk/out.bin"), 403, "SignatureDoesNotMatch"),
     (lambda: oss2.Bucket(oss2.Auth(key_id, "wrong"), url, "cloud").put_object("sdk/x", b"x"), 403, "SignatureDoesNotMatch"),
-    (lambda: oss2.Bucket(oss2.Auth("nobody", secret), url, "cloud").get_object("sdk/out.bin"), 403, "InvalidAccessKeyId"),
+    (lambda: oss2.Bucket(oss2.Auth("unknown", secret), url, "cloud").get_object("sdk/out.bin"), 403, "InvalidAccessKeyId"),
 ]:
     try:
         call()

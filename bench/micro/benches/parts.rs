@@ -57,7 +57,7 @@ fn journal(criterion: &mut Criterion) {
             &mut object,
             |object| {
                 let want = Want { offset: 0, body: Some(4096), parallel: false };
-                let mut claim = object.claim(want).expect("nobody else writes it");
+                let mut claim = object.claim(want).expect("no other writer has it");
                 let span = Span::new(0, 4096).expect("not empty");
                 claim.commit(journal, span, 0).expect("the journal takes it")
             },

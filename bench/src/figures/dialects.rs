@@ -69,7 +69,7 @@ pub const ALL: [Dialect; 6] = [
     },
 ];
 
-/// The server with somebody in each dialect, and without limits.
+/// The server with a user in each dialect, and without limits.
 pub fn with_everybody(et: &Peer) -> Peer {
     const SETTINGS: [(&str, &str); 9] = [
         ("ETRANSFER_SURFACES__STREAM_UPLOAD__TOKENS", r#"[{"token": "token-of-the-bench", "user": "bench"}]"#),

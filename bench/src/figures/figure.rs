@@ -325,7 +325,7 @@ mod tests {
         assert_eq!(said[&Metric::OperationsPerSecond], 100.0);
         assert_eq!(said[&Metric::ServerCpus], 2.5, "5 s of CPU in 2 s");
         assert_eq!(said[&Metric::CpuPerOperation], 0.025);
-        assert!(!said.contains_key(&Metric::IdleBytes), "nobody was idle");
+        assert!(!said.contains_key(&Metric::IdleBytes), "no connection was idle");
     }
 
     #[test]

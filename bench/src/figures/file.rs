@@ -53,7 +53,7 @@ impl Facts {
         Self {
             machine: Machine::here(),
             commit: machine::commit(),
-            // Where the program lies is nobody's business.
+            // The program's path is not reported.
             command: std::iter::once("et-bench".to_owned()).chain(std::env::args().skip(1)).collect(),
             rounds,
             window_seconds: options.duration.0.as_secs_f64(),

@@ -97,7 +97,7 @@ impl Scene {
                 }
             }
         }
-        // By name, whoever came first in the last round.
+        // By name, also when another one came first in the last round.
         let place = |record: &Record| self.entrants.iter().position(|entrant| entrant.name == record.label);
         outcome.records.sort_by_key(place);
         outcome

@@ -201,7 +201,7 @@ impl<'a> Bench<'a> {
             ),
             ratio_to(what("CPU/GiB of nginx to et"), Metric::CpuPerGib, "nginx", Goal::None),
         ];
-        let how = "as the direct upload, through the page cache, et with durability none (nobody else syncs)";
+        let how = "as the direct upload, through the page cache, et with durability none (no other server syncs)";
         Ok(scene(&format!("buffered-{}", disk.name), how, dir, entrants, figures))
     }
 
@@ -384,7 +384,7 @@ impl<'a> Bench<'a> {
                 Goal::None,
             ),
         ];
-        let how = "32 connections; et with durability none (nobody else syncs), et-complete with its default; PUT is one request";
+        let how = "32 connections; et with durability none (no other server syncs), et-complete with its default; PUT is one request";
         Ok(Scene { removes_late: true, ..scene("small", how, self.dir(), entrants, figures) })
     }
 

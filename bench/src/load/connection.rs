@@ -1,7 +1,7 @@
 //! One keep-alive connection: non-blocking, one exchange at a time, nothing allocated per byte.
 //!
 //! Must stay true: [`Connection::advance`] moves a bounded amount, so that one connection cannot keep the others of its
-//! thread waiting; a connection whose exchange went wrong in the middle is closed and opened anew by the next one.
+//! thread waiting; a connection whose exchange went wrong in the middle is closed and opened again by the next one.
 
 use std::io::{self, IoSlice, Read as _, Write as _};
 use std::net::{IpAddr, SocketAddr, TcpStream};

@@ -59,7 +59,7 @@ impl Interval {
         }
     }
 
-    /// Adds what somebody else saw; the slot stays.
+    /// Adds what another thread saw; the slot stays.
     pub fn merge(&mut self, other: &Self) {
         for (row, more) in self.rows.iter_mut().zip(&other.rows) {
             row.completed += more.completed;

@@ -9,7 +9,7 @@ pub mod failure;
 pub mod idle;
 pub mod interval;
 mod job;
-pub mod slots;
 pub mod latency;
 pub mod schedule;
+pub mod slots;
 pub mod worker;

@@ -62,7 +62,7 @@ impl StartRule {
         }
     }
 
-    /// Arrivals before `end` that nobody began.
+    /// Arrivals before `end` that were not begun.
     pub fn missed(&mut self, end: Duration) -> impl Iterator<Item = Duration> {
         std::iter::from_fn(move || match self {
             Self::Closed => None,

@@ -216,7 +216,7 @@ impl Slots {
         self.finished.push(Finished { job, intended, ended: Instant::now(), outcome });
     }
 
-    /// Lanes that have rested are free again.
+    /// Slots that have rested are free again.
     pub fn wake_rested(&mut self) {
         if self.resting == 0 {
             return;
@@ -263,7 +263,7 @@ impl Slots {
             if self.slots[at].connections[index].is_busy() {
                 self.advance(at, index);
             } else {
-                // Nothing was asked: the server has closed it. The next request opens it anew.
+                // Nothing was asked: the server has closed it. The next request opens it again.
                 self.slots[at].connections[index].close();
             }
         }

@@ -51,7 +51,7 @@ impl Live {
         self.draw()
     }
 
-    /// An error when somebody wants to stop.
+    /// An error when the run should stop.
     pub fn poll(&mut self) -> Result<()> {
         while event::poll(Duration::ZERO)? {
             match event::read()? {

@@ -51,7 +51,7 @@ impl View {
         Ok(())
     }
 
-    /// An error when somebody at the keyboard wants to stop.
+    /// An error when the user wants to stop.
     pub fn poll(&mut self) -> Result<()> {
         match self {
             Self::Silent | Self::Lines => Ok(()),

@@ -23,7 +23,7 @@ pub struct ImportArgs {
     /// Storage directory of the original server, which must be stopped; it may be this node's own
     #[arg(value_name = "DIRECTORY")]
     from: PathBuf,
-    /// Its records are in Redis, at this URL; one with a password belongs into ETRANSFER_IMPORT_REDIS_URL instead
+    /// Its records are in Redis, at this URL; put one with a password into ETRANSFER_IMPORT_REDIS_URL instead
     #[arg(long, value_name = "URL", env = "ETRANSFER_IMPORT_REDIS_URL", hide_env_values = true)]
     from_redis: Option<String>,
     /// Leave the original's files where they are: copies are made, which share their blocks on XFS and Btrfs

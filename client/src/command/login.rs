@@ -1,4 +1,4 @@
-//! `et login`: prints the page to log in at, waits until somebody did, saves the session. Never opens a browser: this
+//! `et login`: prints the page to log in at, waits until that is done, saves the session. Never opens a browser: this
 //! may be a machine without one.
 
 use std::sync::{Mutex, PoisonError};

@@ -1,4 +1,4 @@
-//! `et logout`: ends the session, here first, then at the server. Exit 0 also when the server cannot be told: nobody
+//! `et logout`: ends the session, here first, then at the server. Exit 0 also when the server cannot be told: no person
 //! here holds the token any more, and the server lets it expire.
 
 use clap::Args;

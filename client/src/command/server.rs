@@ -2,7 +2,7 @@
 //! outside is beside it: `reload.rs`, `user.rs`, `verify.rs`, `doctor/`.
 //!
 //! Order at start, and what breaks if a line moves: configuration → log → control plane (the data plane's first question
-//! must find it) → data plane → `listening on …` (whoever reads that line may connect at once). At the end the data plane
+//! must find it) → data plane → `listening on …` (a reader of that line may connect at once). At the end the data plane
 //! goes first: its last facts still find the control plane.
 
 use std::collections::BTreeMap;
@@ -88,7 +88,7 @@ struct NodeArgs {
     /// Catalogue: file, redis or memory
     #[arg(long, short, value_name = "BACKEND")]
     backend: Option<String>,
-    /// Where Redis is, for the catalogue there; a URL with a password belongs into ETRANSFER_REDIS_URL instead
+    /// Where Redis is, for the catalogue there; put a URL with a password into ETRANSFER_REDIS_URL instead
     #[arg(long, value_name = "URL")]
     redis: Option<String>,
     /// Configuration file
@@ -206,7 +206,7 @@ fn serve(args: &NodeArgs, control: bool, data: bool) -> anyhow::Result<()> {
         }
     });
     tracing::info!("stopping; a second signal ends it at once");
-    // A thread waits for the planes; this one for whoever loses patience.
+    // A thread waits for the planes; this one for the operator's second signal.
     let ending = std::thread::spawn(move || stop(data, control));
     runtime.block_on(async {
         tokio::select! {

@@ -78,7 +78,7 @@ fn end_on_q() {
         match Term::stdout().read_char() {
             Ok('q' | 'Q') => std::process::exit(0),
             Ok(_) => {}
-            Err(_) => return, // nobody types here; Ctrl-C still ends it
+            Err(_) => return, // no keyboard here; Ctrl-C still ends it
         }
     }
 }
@@ -121,7 +121,7 @@ fn bar(rate: f64, percent: Option<f64>) -> String {
     }
 }
 
-/// One line for whoever does not look at a terminal.
+/// One line where the output is no terminal.
 fn line(traffic: &Traffic) -> String {
     let rates = |name: &str, rates: Rates| {
         let per_second = |rate: f64| human::rate(rate.max(0.0) as u64, Duration::from_secs(1));

@@ -1,5 +1,5 @@
-//! `et server user`: accounts of the CloudBackend surface of a running node, over the node's own socket. Whoever may open
-//! that socket may do this; no token is asked for.
+//! `et server user`: accounts of the CloudBackend surface of a running node, over the node's own socket. A user who may
+//! open that socket may do this; no token is asked for.
 
 use std::collections::BTreeMap;
 use std::io::{IsTerminal, Write};

@@ -12,13 +12,13 @@
 //! 4. All there: sync, a record of what is whole (`past`), rename, sync of the directory. Only then is there a file of
 //!    the final name.
 
-mod workers;
 mod fetch;
 pub mod name;
 mod part;
 mod past;
 mod stream;
 mod window;
+mod workers;
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -5,7 +5,7 @@
 //! * Bytes are written, then recorded: a recorded range is in the file as the kernel sees it. After a kill that is
 //!   enough.
 //! * After a power cut it is not, because nothing was synced. So the journal names the boot it was written in, and
-//!   holds two sets: `written`, good within the same boot, and `synced`, good for ever (its ranges were synced before
+//!   holds two sets: `written`, good within the same boot, and `synced`, good forever (its ranges were synced before
 //!   they were recorded).
 //! * Whole blocks of large files go past the page cache ([`Part::write`]), partial ones through it: the kernel keeps the
 //!   two coherent, and a sync covers both.

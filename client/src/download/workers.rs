@@ -1,7 +1,7 @@
 //! Fetching what a part lacks: ranges that are carried by a pool, and a queue of them that may still grow while the
 //! upload runs.
 //!
-//! What must stay true: the queue is completed or closed on every way out, so nobody waits for ever; the journal is
+//! What must stay true: the queue is completed or closed on every way out, so no worker waits forever; the journal is
 //! written a last time after the last byte.
 
 use std::time::Instant;
@@ -15,7 +15,7 @@ use crate::endpoints::Direction;
 use crate::patience::{Failures, Patience};
 use crate::progress::{Meter, Note};
 use crate::slices::{cut, slice_bytes, spread_slice_bytes};
-use crate::spread::{WorkQueue, SliceMover, WorkerPool, Job, NicPaths, Piece, Worker, Share, first_cause, join};
+use crate::spread::{Job, NicPaths, Piece, Share, SliceMover, WorkQueue, Worker, WorkerPool, first_cause, join};
 use crate::{Cancel, Client, DownloadInfo, Error, Result};
 
 impl Downloader {
@@ -39,7 +39,8 @@ impl Downloader {
         let cancel = cancel.child();
         let lacks = size - part.bytes();
         let options = &self.options;
-        let paths = NicPaths::find(&client.under(&cancel), options.nics, Direction::Download, lacks, options.connections);
+        let paths =
+            NicPaths::find(&client.under(&cancel), options.nics, Direction::Download, lacks, options.connections);
         let slice = if paths.are_several() { spread_slice_bytes } else { slice_bytes };
         let ranges = Ranges {
             downloader: self,

@@ -3,13 +3,13 @@
 //! # Words
 //!
 //! A *path* is one address of the node, as a rule one NIC. A *worker* is one connection of a path, on a thread of its own.
-//! A *piece* is a span of the file that travels in one request. The *queue* ([`work_queue`]) holds the pieces nobody carries
-//! yet and knows who carries the others; the *pool* ([`worker_pool`]) is everybody who carries.
+//! A *piece* is a span of the file that travels in one request. The *queue* ([`work_queue`]) holds the pieces that no
+//! worker carries yet and knows who carries the others; the *pool* ([`worker_pool`]) is everybody who carries.
 //!
 //! # How the work is shared out
 //!
 //! * All workers take from one queue, so a path carries what its speed allows and needs no plan: twice as fast is twice
-//!   as often back for more. Towards the end, and from a path nobody knows yet, pieces are small, so that all paths end
+//!   as often back for more. Towards the end, and from a path of unknown speed, pieces are small, so that all paths end
 //!   together and none holds the last piece for long ([`work_queue`]).
 //! * Connections per path follow the measured speed: one more is tried, and kept when it brought at least a tenth; one
 //!   less is tried now and then, and kept when it cost almost nothing ([`width`]). A single path has the number asked
@@ -22,17 +22,17 @@
 //! * With fewer paths wanted than there are, the others are reserves: each steps in when one before it fails.
 //! * Only while no path is left does the patience of the transfer run out.
 //!
-//! What it does not do: believe a sender. Whether the bytes are there is settled by whoever uses this, as with one path.
+//! What it does not do: believe a sender. Whether the bytes are there is settled by the caller, as with one path.
 
+mod width;
 mod work_queue;
 mod worker_pool;
-mod width;
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-pub(crate) use work_queue::{WorkQueue, Job, Piece};
-pub(crate) use worker_pool::{SliceMover, WorkerPool, Worker, first_cause, join};
+pub(crate) use work_queue::{Job, Piece, WorkQueue};
+pub(crate) use worker_pool::{SliceMover, Worker, WorkerPool, first_cause, join};
 
 use serde::Serialize;
 
@@ -224,7 +224,7 @@ mod tests {
         };
         assert!(ask("127.0.0.3").is_ok());
         assert_eq!(*asked.lock().unwrap(), ["127.0.0.2:1", "127.0.0.3:1"]);
-        assert!(ask("nobody").is_err());
+        assert!(ask("no-node").is_err());
         assert_eq!(*asked.lock().unwrap(), ["127.0.0.2:1", "127.0.0.3:1", "127.0.0.1:1"], "the suspect one last");
         let refused = paths.call(|_| -> Result<()> {
             asked.lock().unwrap().clear();

@@ -10,7 +10,7 @@ const HOLD: u32 = 8;
 /// What the last step was.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Step {
-    /// None on trial; the next one after so many observations, upwards or not.
+    /// None on trial; the next one after this many observations, upwards or not.
     Rest { left: u32, up_next: bool },
     /// One more, or one less, than with this rate.
     Trial { up: bool, before: f64 },

@@ -1,8 +1,8 @@
-//! Which pieces nobody carries yet, and who carries the others.
+//! Which pieces no worker carries yet, and which worker carries each other one.
 //!
-//! What must stay true: a piece is on the queue, or in one worker's hands, or done; never two of these. Whoever takes a
-//! piece ends it ([`WorkQueue::end`]), with what is left of it. On every way out the queue is closed, so nobody waits for
-//! ever.
+//! What must stay true: a piece is on the queue, or in one worker's hands, or done; never two of these. The worker that
+//! takes a piece ends it ([`WorkQueue::end`]), with what is left of it. On every way out the queue is closed, so no
+//! worker waits ever.
 //!
 //! Over several paths a worker takes no more of a piece than half of what its speed would be due of all that waits: pieces
 //! get smaller towards the end, and the paths end together however much their speeds differ.
@@ -25,7 +25,7 @@ const RELIEF_MIN: Duration = Duration::from_secs(1);
 const GRAIN: u64 = 1024 * 1024;
 /// Relief is worth the break when the other path needs less than this part of the time.
 const RELIEF_GAIN: f64 = 0.5;
-/// A piece of a path whose speed nobody knows yet: enough to tell it, and not much to wait for should it crawl.
+/// A piece of a path of unknown speed: enough to tell it, and not much to wait for should it crawl.
 const FIRST_BYTES: u64 = 1024 * 1024;
 /// Below this a request costs more than the paths gain by ending together.
 const PART_BYTES_MIN: u64 = 256 * 1024;
@@ -55,7 +55,7 @@ impl Piece {
     }
 }
 
-/// A piece in somebody's hands.
+/// A piece in a worker's hands.
 pub(crate) struct Job {
     key: u64,
     pub piece: Piece,
@@ -191,7 +191,7 @@ impl<'a> WorkQueue<'a> {
     /// The first piece, or what of it a worker of this path should take.
     fn next(&self, state: &mut State, path: usize) -> Option<Piece> {
         let piece = state.pop_front()?;
-        // One path ends with itself; in order, the others wait anyway; and of what grows nobody knows the end.
+        // One path ends with itself; in order, the others wait anyway; and the end of what grows is not known.
         if !self.paths.are_several() || self.in_order || state.growing {
             return Some(piece);
         }
@@ -229,7 +229,7 @@ impl<'a> WorkQueue<'a> {
         self.ring();
     }
 
-    /// Whether somebody else keeps the transfer going.
+    /// Whether another worker keeps the transfer going.
     pub(super) fn others_carry(&self, path: usize) -> bool {
         self.paths.list.iter().enumerate().any(|(at, other)| at != path && other.is_trusted())
     }
@@ -266,7 +266,7 @@ impl<'a> WorkQueue<'a> {
         }
     }
 
-    /// The state is taken so that nobody is between looking and waiting.
+    /// The state is taken so that no worker is between looking and waiting.
     fn ring(&self) {
         drop(self.state());
         self.bell.notify_all();

@@ -1,13 +1,13 @@
 //! The threads of one transfer: workers that carry, and one that watches over them when there are several paths.
 //!
-//! What must stay true: the first fatal error ends everybody; a path's failure is nobody's fatal error while another
-//! path is left; nobody waits for a path that is asked about once the work is done.
+//! What must stay true: the first fatal error ends all workers; a path's failure is not fatal while another
+//! path is left; no worker waits for a path that is asked about once the work is done.
 
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use super::width::Width;
-use super::{WorkQueue, Job, NicPath, Piece};
+use super::{Job, NicPath, Piece, WorkQueue};
 use crate::endpoints::PROBE_TIMEOUT;
 use crate::http1::{Connection, WireError};
 use crate::patience::{Failures, Patience};
@@ -115,12 +115,13 @@ impl<'a, C: SliceMover> WorkerPool<'a, C> {
     fn sit(&self, path: usize, number: usize) -> Result<()> {
         let place = &self.queue.paths.list[path];
         let client = place.client.under(&self.cancel.child());
-        let mut worker = Worker { client, connection: None, block: Vec::new(), failures: Failures::default(), path: place };
+        let mut worker =
+            Worker { client, connection: None, block: Vec::new(), failures: Failures::default(), path: place };
         while let Some(job) = self.queue.take(path, number, worker.client.cancel()) {
             let mut rest = Vec::new();
             let carried = self.carrier.carry(&job, &mut worker, &mut rest);
             let waited = match carried {
-                // With the piece in hand: whoever took it now would be refused as well.
+                // With the piece in hand: a worker that took it now would be refused as well.
                 Err(error) if !matches!(error, Error::Unreachable { .. } | Error::Interrupted) => {
                     self.carrier.refused(error, &mut worker)
                 }

@@ -12,11 +12,11 @@
 //! 4. `HEAD` once more and `GET /api/files/{id}`: only the server's word "complete" makes an upload a success.
 
 mod confirm;
-mod workers;
 mod record;
 mod room;
 mod source;
 mod stream;
+mod workers;
 
 use std::fs::File;
 use std::os::unix::fs::FileTypeExt as _;
@@ -138,7 +138,7 @@ impl Uploader {
                     lost = Some(error);
                 }
                 Err(error @ Error::SourceChanged { .. }) => {
-                    let _ = run.paths.call(|client| client.terminate_upload(&remote)); // a mixture of two files is of use to nobody
+                    let _ = run.paths.call(|client| client.terminate_upload(&remote)); // a mixture of two files is useless
                     record.forget()?;
                     return Err(error);
                 }

@@ -104,7 +104,7 @@ impl RecordFile {
 impl Drop for RecordFile {
     fn drop(&mut self) {
         if let Some(place) = &self.place {
-            let _ = remove(&place.lock); // still held, so nobody else can have taken this file for theirs
+            let _ = remove(&place.lock); // still held, so no other process can have taken this file for theirs
         }
     }
 }

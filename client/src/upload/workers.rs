@@ -1,7 +1,7 @@
 //! What the connections of one upload do with a slice, and what when they stumble.
 //!
 //! What must stay true: a slice counts as done only by a 2xx to its whole body or by a later `HEAD`; nothing is assumed
-//! about a request that failed: whoever takes up the rest of its slice asks first.
+//! about a request that failed: the worker that takes up the rest of its slice asks first.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,7 +12,7 @@ use super::Run;
 use crate::http1::{Connection, Request, Sent, WireError};
 use crate::progress::Note;
 use crate::slices::{ALIGNMENT, cut, slice_bytes, spread_slice_bytes, widen};
-use crate::spread::{WorkQueue, SliceMover, WorkerPool, Job, Piece, Worker};
+use crate::spread::{Job, Piece, SliceMover, WorkQueue, Worker, WorkerPool};
 use crate::{Client, Error, Result};
 
 /// Announced by servers that take slices in any order.
@@ -35,7 +35,7 @@ impl Run<'_> {
         let mut held = 0;
         for round in 0..ROUNDS_MAX {
             let state = match self.persist(|client| client.upload_state(remote)) {
-                // Everything was acknowledged, and whoever followed the upload has had it: that was its purpose.
+                // Everything was acknowledged, and the client that followed the upload has it: that was its purpose.
                 Err(Error::NotFound { .. }) if round > 0 && once => return Ok(()),
                 other => other?,
             };
@@ -154,7 +154,7 @@ impl Patches<'_> {
         let span = piece.span;
         let remaining = match self.parallel {
             true => state.received.missing(span),
-            // The server fell back behind this piece (a crash below the strict level): plan anew.
+            // The server fell back behind this piece (a crash below the strict level): plan again.
             false if state.offset < span.start() => return self.order_refused(),
             false => Span::new(state.offset.max(span.start()), span.end()).into_iter().collect(),
         };

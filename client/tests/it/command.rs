@@ -172,7 +172,7 @@ fn delete_asks_and_a_no_is_no_failure() {
     let asked = answer("n\n");
     assert_eq!(asked.status.code(), Some(0));
     assert!(stderr(&asked).contains("Delete?") && !stderr(&asked).contains('\x1b'));
-    assert_eq!(answer("").status.code(), Some(1), "nobody there");
+    assert_eq!(answer("").status.code(), Some(1), "no server there");
     assert_eq!(fake.state().files.len(), 1);
     assert_eq!(answer("y\n").status.code(), Some(0));
     assert!(fake.state().files.is_empty());

@@ -65,7 +65,7 @@ pub struct State {
     pub advertised: Option<Value>,
     /// What `/api/traffic` answers.
     pub traffic: Value,
-    /// The stream of it: so many events, then the connection ends. `None`: there is no such route.
+    /// The stream of it: this many events, then the connection ends. `None`: there is no such route.
     pub traffic_events: Option<usize>,
     /// What it calls itself.
     pub node: Option<String>,
@@ -263,7 +263,7 @@ impl Request {
         self.fields.get(name).map(String::as_str).unwrap_or_default()
     }
 
-    /// What is presented; both places must agree, or it is a token nobody knows.
+    /// What is presented; both places must agree, or it is an unknown token.
     fn token(&self) -> String {
         let (token, bearer) = (self.field("x-api-token"), self.field("authorization"));
         match bearer.strip_prefix("Bearer ").unwrap_or(bearer) == token {

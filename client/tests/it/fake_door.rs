@@ -5,7 +5,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-/// What a door does with whoever comes, from now on.
+/// What a door does with connections from now on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Mood {
     /// Serves.
@@ -29,7 +29,7 @@ pub struct Door {
     pace: AtomicU64,
     moved: AtomicU64,
     mood: Mutex<Mood>,
-    /// After so many bytes the mood changes.
+    /// After this many bytes the mood changes.
     turn: Mutex<Option<(u64, Mood)>>,
     connections: Mutex<Vec<TcpStream>>,
     /// Paths asked for, and whether a token came along.
@@ -63,7 +63,7 @@ impl Door {
         }
     }
 
-    /// Changes the mood once so many bytes went through.
+    /// Changes the mood once this many bytes went through.
     pub fn turn_after(&self, bytes: u64, mood: Mood) {
         *self.turn.lock().unwrap() = Some((bytes, mood));
     }

@@ -40,7 +40,7 @@ pub struct People {
 }
 
 impl People {
-    /// Somebody whom [`SESSION`] lets in.
+    /// A person whom [`SESSION`] lets in.
     pub fn anna() -> Value {
         json!({"id": 1, "username": "anna", "display_name": "Anna A.", "email": null, "avatar_url": null,
                "role": "user", "is_active": true, "is_admin": false, "storage_used": 512, "groups": ["staff", "dev"],

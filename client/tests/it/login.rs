@@ -13,7 +13,7 @@ use crate::{until, write_file};
 const PAGE: &str = "https://id.example/authorize?state=s&scope=openid";
 const ENDED: &str = "2020-01-01T00:00:00.000000";
 
-/// A server with people and a static token nobody here has.
+/// A server with people and a static token that no client here has.
 fn closed() -> Fake {
     let fake = Fake::start();
     fake.state().token = Some("static".into());

@@ -43,7 +43,12 @@ fn section_11_1_every_reason_not_to_reload_is_1_and_says_what_to_do() {
     for (status, body, said, hint) in [
         (401, json!({"error": "Unauthorized", "message": "x"}), "wants a valid token", "hint: give -t a token"),
         (403, json!({"detail": "only tokens"}), "only tokens", "hint: take a token of the server"),
-        (400, json!({"detail": "retention.default:\nexpected"}), "retention.default: expected", "hint: mend the file"),
+        (
+            400,
+            json!({"detail": "retention.default:\nexpected"}),
+            "retention.default: expected",
+            "hint: fix the configuration file",
+        ),
         (500, json!({"detail": "broken"}), "answered 500", ""),
     ] {
         fake.state().people.reload = Some((status, body));
@@ -117,7 +122,7 @@ fn a_broken_file_is_named_when_it_is_needed_and_no_hindrance_otherwise() {
     for (text, told) in [("auth: {tokens: [", "node.yaml"), ("retention: {default: sometimes}", "retention.default")] {
         write_file(user.path(), "node.yaml", text.as_bytes());
         assert!(user.fails(1, &["server", "reload", "-c", "node.yaml"]).contains(told));
-        assert!(seen(&fake).is_empty(), "nobody is asked by guess");
+        assert!(seen(&fake).is_empty(), "no server is asked by guess");
         let server = fake.address().authority();
         user.ok(&["server", "reload", &server, "-t", "secret", "-c", "node.yaml"]);
         assert_eq!(seen(&fake), reload("secret"));

@@ -20,7 +20,7 @@ fn watched() -> (Fake, User) {
     (fake, user)
 }
 
-/// The first lines of a command that would go on for ever.
+/// The first lines of a command that would run forever.
 fn lines(user: &User, args: &[&str], count: usize) -> Vec<String> {
     let mut child = user.command(args).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
     let lines = BufReader::new(child.stdout.take().unwrap()).lines().take(count).map(Result::unwrap).collect();

@@ -181,7 +181,7 @@ fn a_refused_token_ends_the_upload_at_once() {
 fn a_server_that_writes_in_order_gets_one_connection() {
     for announces in [false, true] {
         let mut bench = Bench::new();
-        bench.options.slice_bytes = Some(64 * 1024); // so many that out of order they are, sooner or later
+        bench.options.slice_bytes = Some(64 * 1024); // enough that some arrive out of order
         bench.fake.state().takes_parallel = false;
         bench.fake.state().announces_parallel = announces;
         bench.survives(4 * MIB + 100, &[Fault::CutAfter(300_001), Fault::LoseAnswer]);

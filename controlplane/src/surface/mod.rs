@@ -27,9 +27,9 @@ pub mod pyblobserver;
 pub mod query;
 pub mod recheck;
 pub mod refusal;
+pub mod reported;
 pub mod secure_file_transfer;
 pub mod stream_upload;
-pub mod reported;
 
 use std::path::Path;
 use std::pin::Pin;

@@ -88,8 +88,8 @@ fn failures_say_so_on_standard_error_and_in_the_exit_code() {
     let node = Node::start();
     source(&node, "a.bin", Oracle(1), 1_000);
     let unknown = "00000000000000000000000000000000";
-    let mut nobody = node.et(&["list"]);
-    nobody.env("ETRANSFER_SERVER", "http://127.0.0.1:1");
+    let mut no_server = node.et(&["list"]);
+    no_server.env("ETRANSFER_SERVER", "http://127.0.0.1:1");
     let mut wrong = node.et(&["upload", "a.bin"]);
     wrong.env("ETRANSFER_TOKEN", "wrong");
     for (what, command, usage) in [
@@ -98,7 +98,7 @@ fn failures_say_so_on_standard_error_and_in_the_exit_code() {
         ("no such policy", node.et(&["upload", "a.bin", "--retention", "forever"]), true),
         ("ttl without seconds", node.et(&["upload", "a.bin", "--retention", "ttl"]), true),
         ("no such command", node.et(&["frobnicate"]), true),
-        ("no server", nobody, false),
+        ("no server", no_server, false),
         ("wrong token", wrong, false),
         ("not set up", bare(&node, &["list"]), false),
     ] {

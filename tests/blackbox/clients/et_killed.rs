@@ -23,7 +23,7 @@ fn survive(node: &mut Node, args: &[&str], seed: u64, server: bool) -> String {
             if ran.code == Some(0) {
                 return ran.stdout;
             }
-            assert!(server, "nobody was killed, and yet it failed: {ran:?}");
+            assert!(server, "nothing was killed, and yet it failed: {ran:?}");
             assert!(begun.elapsed() < Duration::from_secs(300), "no end after {kills} kills: {ran:?}");
             continue;
         }

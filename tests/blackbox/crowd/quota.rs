@@ -12,9 +12,9 @@ const SIZE: u64 = 20_000;
 /// Ann's limit: ten files. The node's: four more.
 const HERS: u64 = 10 * SIZE;
 const ALL: u64 = 14 * SIZE;
-/// So many of the crowd are ann's; the rest come with a static token and belong to nobody.
+/// This many of the crowd are ann's; the rest come with a static token and have no owner.
 const OF_ANN: usize = 48;
-/// So many of hers send two bodies: what they hold half sent leaves room for others, so that nobody waits for ever.
+/// This many of hers send two bodies: what they hold half sent leaves room for others, so that none waits forever.
 const IN_HALVES: usize = 8;
 const ANN: &str = "session-of-ann";
 

@@ -72,7 +72,7 @@ fn section_7_reloads_disturb_no_token_that_stays_and_one_taken_away_is_out_withi
     let (is_over, is_taken, out) = (AtomicBool::new(false), AtomicBool::new(false), std::sync::Mutex::new(0));
     let leavers = CROWD / 8;
     let reload = || {
-        // Also when one of these fails: the crowd would go on for ever.
+        // Also when one of these fails: the crowd would run forever.
         let _over = Over(&is_over);
         (0..RELOADS).for_each(|round| configure(&node, &[TOKEN, OTHER_TOKEN, LEAVING], round));
         is_taken.store(true, Ordering::SeqCst);

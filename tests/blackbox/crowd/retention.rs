@@ -95,7 +95,7 @@ fn section_3_64_permanent_files_are_untouched_by_sweeps() {
         together(|at| {
             let content = Oracle(at as u64).bytes(0..10_000);
             let upload = node.complete(&content);
-            // Read by nobody: only a sweep takes it away.
+            // Never downloaded: only a sweep takes it away.
             short(&node);
             let over = Instant::now() + LIFE;
             while Instant::now() < over {

@@ -81,8 +81,8 @@ fn a_large_upload_takes_no_more_memory_than_a_small_one_in_any_dialect() {
     assert!(grown.iter().all(is_small), "bytes more, held and at the peak: {grown:#?}");
 }
 
-/// What a server takes once, whoever comes: buffers on every core, and the hashes of its devices' passwords, each of which
-/// needs much memory while it is made.
+/// What a server takes once, for the first client: buffers on every core, and the hashes of its devices' passwords,
+/// each of which needs much memory while it is made.
 fn warm_up(node: &Node) {
     for (device, password) in [("device1", "password1"), ("device2", "password2"), ("small", "password3")] {
         Device::log_in(node, device, password);

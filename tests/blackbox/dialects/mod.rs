@@ -10,7 +10,7 @@ use crate::support::Node;
 use crate::support::node::Setup;
 use crate::{oss, pyblobserver, secure_file_transfer, stream_upload};
 
-/// One node, one port, the default mounts, and somebody who may upload in each dialect.
+/// One node, one port, the default mounts, and a user who may upload in each dialect.
 pub fn setup() -> Setup {
     let setup = secure_file_transfer::devices(stream_upload::users(oss::key_pair(Node::setup())));
     pyblobserver::blob_env(

@@ -229,8 +229,8 @@ impl Worker {
             _ => panic!("{reply:?}"),
         }
         if mine.once {
-            // A kill right behind the last byte leaves the file bound to this receiver, who may fetch it again: nobody
-            // knows whether the byte arrived. What was answered 404 is consumed, for ever.
+            // A kill right behind the last byte leaves the file bound to this receiver, who may fetch it again: no side
+            // knows whether the byte arrived. What was answered 404 is consumed, forever.
             // (Gone within a second of the last byte: easytransfer/CONTRACT.md §3 rule 5.)
             let asked = Instant::now();
             loop {

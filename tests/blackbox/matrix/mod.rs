@@ -22,7 +22,7 @@ const NUMBER: u64 = i64::MAX as u64;
 /// Largest field of a head, its name included.
 const FIELD: usize = 16 << 10;
 
-/// A node of all dialects, and somebody who may upload in each.
+/// A node of all dialects, and a user who may upload in each.
 pub struct Ground {
     node: Node,
     device: String,
@@ -31,7 +31,7 @@ pub struct Ground {
     part: Upload,
 }
 
-/// Senders have three seconds; nobody is stopped by failures of others.
+/// Senders have three seconds; no sender is stopped by failures of others.
 fn setup() -> Setup {
     dialects::setup()
         .env("LIMITS_HEAD_TIMEOUT", 3)
@@ -96,7 +96,7 @@ fn count(said: &Said) -> usize {
     }
 }
 
-/// A form with so many small fields before a file.
+/// A form with many small fields before a file.
 fn form(request: Request, fields: usize, last: &str) -> Request {
     let mut body = String::new();
     for number in 0..fields {
@@ -468,7 +468,7 @@ fn b10_passwords() {
             Said::Value(value) => (value, 1),
             Said::Repeated(value) => (value, TIMES),
         };
-        let body = format!(r#"{{"username": "nobody"{}}}"#, format!(r#", "password": "{password}""#).repeat(times));
+        let body = format!(r#"{{"username": "stranger"{}}}"#, format!(r#", "password": "{password}""#).repeat(times));
         Request::new("POST", path).header("Content-Type", "application/json").body(body)
     }
     let ground = Ground::start();

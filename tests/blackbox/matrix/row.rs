@@ -73,7 +73,7 @@ impl Row {
 /// Tries all rows on one node.
 #[track_caller]
 pub fn try_all(ground: &Ground, rows: &[Row]) {
-    // What a dialect takes once, whoever comes, is taken before.
+    // What a dialect takes once, for the first client, is taken before.
     for row in rows {
         let _warm = ground.node.try_send(&(row.ask)(ground, &Said::Value(row.largest.clone())));
     }

@@ -1,4 +1,4 @@
-//! By listener, by `Host`, by prefix, by first segment; and what belongs to nobody is EasyTransfer's.
+//! By listener, by `Host`, by prefix, by first segment; and everything else is EasyTransfer's.
 
 use serde_json::json;
 

@@ -15,7 +15,7 @@ fn refused(yaml: &str, environment: &[(&str, &str)]) -> Ran {
     let mut command = Command::new(et());
     command.args(["server", "start", "--host", "127.0.0.1", "--port", "8765"]);
     command.arg("--storage").arg(&storage).arg("--config").arg(&config);
-    // All are there: a surface that nobody names has no faults.
+    // All are there: a dialect that is not named has no faults.
     let surfaces = ["SECURE_FILE_TRANSFER", "CLOUDBACKEND", "STREAM_UPLOAD", "PYBLOBSERVER"];
     command.env_clear().envs(surfaces.map(|name| (format!("ETRANSFER_SURFACES__{name}"), "{}")));
     command.envs(environment.iter().copied()).current_dir(dir.path());

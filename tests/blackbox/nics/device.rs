@@ -72,6 +72,6 @@ fn answers_follow_the_routing_table_and_with_bind_device_the_nic_they_came_by() 
 #[test]
 fn an_address_that_no_interface_has_stops_the_start() {
     let failure = Node::setup().hosts("192.0.2.77").env("NETWORK_BIND_DEVICE", "true").try_start().err();
-    let failure = failure.expect("nobody has that address");
+    let failure = failure.expect("no interface has that address");
     assert!(failure.contains("no interface has 192.0.2.77, which server.host names"), "{failure}");
 }

@@ -1,4 +1,5 @@
-//! `/api/traffic/stream` through the data plane: events as they happen, an end with the node, nobody who vanishes stays.
+//! `/api/traffic/stream` through the data plane: events as they happen, an end with the node, no client that vanishes
+//! stays.
 
 use serde_json::Value;
 
@@ -8,7 +9,7 @@ fn asks() -> Request {
     Request::get("/api/traffic/stream").header("X-API-Token", TOKEN)
 }
 
-/// Reads until so many whole events are there.
+/// Reads until this many whole events are there.
 fn events(conn: &mut Conn, count: usize) -> String {
     let mut text = String::new();
     while text.matches("\n\n").count() < count {

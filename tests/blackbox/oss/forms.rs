@@ -66,7 +66,7 @@ fn each_check_has_its_answer_and_stores_nothing() {
         (good().without("policy"), 400, "InvalidArgument"),
         (good().without("signature"), 400, "InvalidArgument"),
         // 6, 7
-        (good().field("OSSAccessKeyId", "somebody"), 403, "InvalidAccessKeyId"),
+        (good().field("OSSAccessKeyId", "another"), 403, "InvalidAccessKeyId"),
         (good().field("policy", &altered), 403, "SignatureDoesNotMatch"),
         (good().field("signature", "AAAAAAAAAAAAAAAAAAAAAAAAAAA="), 403, "SignatureDoesNotMatch"),
         // 8
@@ -229,7 +229,7 @@ fn a_key_is_overwritten_whole_or_not_at_all() {
     wait::until("what was replaced is gone", || (audit::objects_below(node.storage()).len() == 1).then_some(()));
 }
 
-/// cloudbackend/CONTRACT.md §B4 check 14: the user whose prefix it is pays, and nobody else.
+/// cloudbackend/CONTRACT.md §B4 check 14: the user whose prefix it is pays, and no other user.
 #[test]
 fn the_quota_of_a_prefix_is_kept() {
     let node = setup().env("SURFACES__CLOUDBACKEND__USER_QUOTA", "1000").start();
@@ -306,7 +306,7 @@ fn pages_of_other_origins_may_post() {
         reply.field("Date");
     }
     // Signed with a form, nothing else is looked at.
-    let request = Form::of_front_end("alice/y", "hello").request().header("Authorization", "OSS nobody:nothing");
+    let request = Form::of_front_end("alice/y", "hello").request().header("Authorization", "OSS unknown:nothing");
     node.send(&request).is(200);
     let mut request = Form::of_front_end("alice/z", "hello").request();
     request.target = "/cloud/?Signature=x&OSSAccessKeyId=y".into();

@@ -1,4 +1,4 @@
-//! Names, fields and keys nobody means well with: labels all of them, or refused; never a path.
+//! Names, fields and keys that are meant to do harm: labels all of them, or refused; never a path.
 
 use serde_json::json;
 

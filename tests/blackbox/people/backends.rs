@@ -47,8 +47,8 @@ fn one_day(catalogue: &str, server: Option<&Server>, redis: &Redis) {
     let setup = Node::setup().two_processes().config(&config(server, &name, LIMIT));
     let mut node = setup.env("STATE_BACKEND", catalogue).env("REDIS_URL", redis.url()).start();
     // The first question about a session makes the tables.
-    let nobody = Request::get("/api/files").header("X-Session-Token", "nobody's");
-    wait::until("the user database answers", || (node.send(&nobody).one_of(&[401, 503]).status == 401).then_some(()));
+    let unknown = Request::get("/api/files").header("X-Session-Token", "no-session");
+    wait::until("the user database answers", || (node.send(&unknown).one_of(&[401, 503]).status == 401).then_some(()));
     let database = on_server.unwrap_or_else(|| Database::of(&node));
     database.add_session("ann", "user", "session-of-ann");
 
@@ -86,7 +86,7 @@ fn one_day(catalogue: &str, server: Option<&Server>, redis: &Redis) {
     assert!(!node.log().contains(PASSWORD), "PROMISES.md P22: the database's password stands in the log");
 }
 
-/// Somebody with a session.
+/// A person with a session.
 struct Person<'n> {
     node: &'n Node,
     token: &'static str,

@@ -7,7 +7,7 @@ use crate::clients::{id_in, source};
 use crate::support::provider::{PUBLIC, Provider, browse, sign_in};
 use crate::support::{Node, Oracle, oracle, wait};
 
-/// `et` as somebody who set up this node and has no token in the environment.
+/// `et` as a user who set up this node and has no token in the environment.
 fn et(node: &Node, args: &[&str]) -> Command {
     let mut command = node.et(args);
     command.env_remove("ETRANSFER_SERVER").env_remove("ETRANSFER_TOKEN");
@@ -45,7 +45,7 @@ fn section_6_1_et_signs_in_without_a_browser_of_its_own_and_works_until_logout()
     said(&["download", &id[..8], "-o", "back.bin"]);
     oracle::check_file(&node.dir().join("back.bin"), Oracle(4), length);
 
-    // Somebody else, with the token a browser shows.
+    // Another person, with the token a browser shows.
     let bob = sign_in(&node, "bob");
     let mut other = et(&node, &["list"]);
     other.env("ETRANSFER_TOKEN", &bob);

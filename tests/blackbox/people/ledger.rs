@@ -1,4 +1,4 @@
-//! easytransfer/CONTRACT.md §4: what somebody's files use, on every way a byte can leave.
+//! easytransfer/CONTRACT.md §4: what a person's files use, on every way a byte can leave.
 
 use super::{by, get};
 use crate::support::database::Database;

@@ -74,7 +74,7 @@ fn a_login_is_collected_once_and_only_after_the_person_confirmed() {
     let args = [program.to_str().expect("UTF-8"), &text("authorize_url"), "ada", PUBLIC, &node.url(), "--no-confirm"];
     let asked = wait::run(crate::clients::python(&node, &args)).ok().stdout;
     assert!(asked.contains("A command line wants to be signed in as"), "{asked}");
-    assert_eq!(poll().is(200).json()["completed"], false, "nobody confirmed");
+    assert_eq!(poll().is(200).json()["completed"], false, "it was not confirmed");
     let confirmation = asked.split("value=\"").nth(1).and_then(|rest| rest.split('"').next()).expect("its value");
     let foreign = Request::new("POST", "/api/users/login/confirm").body(format!("confirmation={confirmation}"));
     node.send(&foreign).is(400);

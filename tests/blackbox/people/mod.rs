@@ -10,7 +10,7 @@ mod under_way;
 
 use crate::support::{Node, Request};
 
-/// A request of somebody who signed in, as both client generations send it.
+/// A request of a person who signed in, as both client generations send it.
 fn by(token: &str, request: Request) -> Request {
     request.without("X-API-Token").header("X-API-Token", token).header("Authorization", format!("Bearer {token}"))
 }

@@ -81,7 +81,7 @@ fn rows_of_other_programs_count_at_once() {
     get(&node, "a-token-of-another-program", "/api/users/me").is(401);
 }
 
-/// PROMISES.md P9: however many ask at once, nobody gets more than the limit.
+/// PROMISES.md P9: however many ask at once, no user gets more than the limit.
 #[test]
 fn p9_a_persons_limit_holds_under_many_uploads_at_once() {
     let provider = Provider::start();

@@ -103,7 +103,7 @@ fn case_22_of_10000_parallel_downloads_each_one_counts() {
     wait::until("the counts are the catalogue's", || (user.list()[0]["download_times"] == expected).then_some(()));
 }
 
-/// PROMISES.md §5: what users uploaded runs in nobody's browser.
+/// PROMISES.md §5: what users uploaded runs in no browser.
 #[test]
 fn section_10_content_is_hostile() {
     let node = setup().start();

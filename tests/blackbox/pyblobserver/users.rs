@@ -80,8 +80,9 @@ fn case_4_a_token_is_changed_by_its_owner_alone() {
 fn section_3_a_first_token_is_an_administrators_to_give() {
     let setup = blob_env(setup().env("AUTH_ADMIN_TOKENS", format!("[\"{TOKEN}\"]")), &[("TOKEN_BOOTSTRAP", "admin")]);
     let node = setup.start();
-    // Whoever has no right learns neither a token nor who is a user here.
-    for id in ["user1", "luzheng@live.com", "nobody", "user1?function=change_token", "nobody?function=change_token"] {
+    // A caller without a right learns neither a token nor who is a user here.
+    for id in ["user1", "luzheng@live.com", "stranger", "user1?function=change_token", "stranger?function=change_token"]
+    {
         let refused = open(&node, Request::get(&format!("/user/{id}"))).is(401);
         assert_eq!(refused.json()["detail"], "Not authenticated", "{id}");
     }
@@ -95,7 +96,7 @@ fn section_3_a_first_token_is_an_administrators_to_give() {
     let user = User { node: &node, token };
     assert!(user.list().is_empty());
     assert_eq!(user.send(Request::get("/user/user1")).is(200).json()["token"], "[hidden...]");
-    for other in ["luzheng@live.com", "nobody"] {
+    for other in ["luzheng@live.com", "stranger"] {
         let refused = user.send(Request::get(&format!("/user/{other}"))).is(403);
         assert_eq!(refused.json()["detail"], "User not allowed", "{other}");
     }

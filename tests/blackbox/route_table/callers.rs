@@ -5,7 +5,7 @@ use crate::support::{OTHER_TOKEN, Request, TOKEN};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Caller {
-    Nobody,
+    Stranger,
     Wrong,
     StaticToken,
     /// A static token that `auth.admin_tokens` names.
@@ -17,7 +17,7 @@ pub enum Caller {
     Administrator,
     /// With a session of ann's that was ended.
     LoggedOut,
-    /// With a session that is there, of somebody who may not sign in any more.
+    /// With a session that is there, of a person who may not sign in any more.
     Disabled,
 }
 
@@ -38,7 +38,7 @@ pub enum Shape {
 
 impl Caller {
     pub const ALL: [Self; 9] = [
-        Self::Nobody,
+        Self::Stranger,
         Self::Wrong,
         Self::StaticToken,
         Self::AdminToken,
@@ -52,7 +52,7 @@ impl Caller {
     /// Whose session, and its token.
     pub fn session(self) -> Option<(&'static str, &'static str)> {
         match self {
-            Self::Nobody | Self::Wrong | Self::StaticToken | Self::AdminToken => None,
+            Self::Stranger | Self::Wrong | Self::StaticToken | Self::AdminToken => None,
             Self::Owner => Some(("ann", "session-of-ann")),
             Self::Other => Some(("bob", "session-of-bob")),
             Self::Administrator => Some(("chief", "session-of-chief")),
@@ -63,7 +63,7 @@ impl Caller {
 
     fn credential(self) -> Option<&'static str> {
         match self {
-            Self::Nobody => None,
+            Self::Stranger => None,
             Self::Wrong => Some("wrong"),
             Self::StaticToken => Some(TOKEN),
             Self::AdminToken => Some(OTHER_TOKEN),
@@ -83,11 +83,11 @@ pub fn by(caller: Caller, request: Request) -> Request {
 
 /// Status and body that easytransfer/CONTRACT.md §0's letter demands for this caller.
 pub fn expected(row: &Row, caller: Caller) -> (u16, Shape) {
-    use Caller::{AdminToken, Administrator, Disabled, LoggedOut, Nobody, Other, Owner, StaticToken, Wrong};
+    use Caller::{AdminToken, Administrator, Disabled, LoggedOut, Other, Owner, StaticToken, Stranger, Wrong};
     let allowed = (row.status, row.shape);
     match (row.access, caller) {
         (Access::Open, _) => allowed,
-        (_, Nobody | Wrong | LoggedOut | Disabled) => (401, Shape::Gate),
+        (_, Stranger | Wrong | LoggedOut | Disabled) => (401, Shape::Gate),
         // easytransfer/CONTRACT.md §6.3: what is another's does not exist.
         (Access::Credential, Other) if row.is_about_a_file() => (404, Shape::Detail),
         (Access::Credential, _) => allowed,

@@ -25,7 +25,7 @@ pub enum Access {
 pub struct Row {
     pub access: Access,
     pub method: &'static str,
-    /// `{file}` a complete upload, `{part}` an empty one, `{user}` somebody, `{group}` a group, `{fresh}` a new word.
+    /// `{file}` a complete upload, `{part}` an empty one, `{user}` a person, `{group}` a group, `{fresh}` a new word.
     pub path: &'static str,
     pub fields: &'static [(&'static str, &'static str)],
     pub body: &'static str,
@@ -55,7 +55,7 @@ const NAMED: &str = r#"{"name": "name {fresh}"}"#;
 const MESSAGE: Shape = Keys(&["message"]);
 
 pub const ROWS: &[Row] = &[
-    // Nothing there, for whoever asks.
+    // Nothing there, for any caller.
     row(O, "GET", "/nothing", 404, Detail),
     row(C, "GET", "/api/nothing", 404, Detail),
     row(O, "GET", "/tus", 405, Detail),

@@ -561,7 +561,7 @@ const TABLE: &[Row] = &[
     ),
     (
         "16.11",
-        "nobody reaches another's file",
+        "no user reaches another's file",
         &["tests/blackbox/people/rights::people_reach_what_is_theirs_and_rights_end_at_once"],
     ),
     (

@@ -227,7 +227,7 @@ fn section_9_16_sixty_four_connections() {
         let threads: Vec<_> = (0..64).map(|index| scope.spawn(send(index * step))).collect();
         threads.into_iter().map(|thread| usize::from(thread.join().expect("a sender"))).sum()
     });
-    assert!(complete_seen >= 1, "somebody saw it complete");
+    assert!(complete_seen >= 1, "one of them saw it complete");
     assert_eq!(device.status("many"), complete("many", length));
     let content = device.download("many");
     assert_eq!(content.len() as u64, length);

@@ -35,7 +35,7 @@ fn section_9_1_and_2_logging_in() {
     assert!(claims["exp"].as_u64().expect("a number").abs_diff(now() + 30 * 60) <= 5, "{claims}");
     for fields in [
         "username=device1&password=wrong",
-        "username=nobody&password=password1",
+        "username=stranger&password=password1",
         "username=off&password=password4",
         "username=device1&password=password1%00",
     ] {

@@ -1,4 +1,4 @@
-//! What outlives a kill, and what nobody goes on with: cases 17 and 24 of secure_file_transfer/CONTRACT.md §9.
+//! What outlives a kill, and what is not continued: cases 17 and 24 of secure_file_transfer/CONTRACT.md §9.
 
 use super::{Device, complete, detail, partial, pending, setup, start};
 use crate::support::node::Setup;

@@ -32,7 +32,7 @@ fn start() -> Node {
     setup().start()
 }
 
-/// One upload of somebody.
+/// One upload of a user.
 pub struct Upload<'n> {
     node: &'n Node,
     token: &'static str,

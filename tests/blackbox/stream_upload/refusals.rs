@@ -107,7 +107,7 @@ fn section_9_16_17_tokens_and_users() {
     by_cookie(None).is(200);
     by_cookie(Some(&node.url())).is(200);
     assert_eq!(by_cookie(Some("https://evil.example")).is(403).json(), refused("来源不被允许"));
-    // 17: the same id of somebody else is another upload.
+    // 17: the same id of another user is another upload.
     let theirs = Upload { token: BEN, ..Upload::new(&node, "u", 1, 1) };
     let missing = json!({"status": "error", "message": "上传任务不存在", "uploadedChunks": 0, "chunks": []});
     assert_eq!(theirs.status().is(404).json(), missing);
@@ -141,7 +141,7 @@ fn section_9_18_19_cancelling() {
     upload.status().is(404);
     assert_eq!(upload.cancel().is(200).json(), cancelled);
     wait::until("its bytes are gone", || audit::objects_below(node.storage()).is_empty().then_some(()));
-    // A later chunk begins anew, and what is complete cannot be cancelled.
+    // A later chunk begins again, and what is complete cannot be cancelled.
     let again = Upload::new(&node, "c", 1, 1);
     let asset = counted(again.send(0, b"n"), 0, 1, 1);
     assert_eq!(again.cancel().is(409).json(), refused("上传已完成，无法取消"));

@@ -1,4 +1,4 @@
-//! What outlives a kill, and what nobody goes on with: cases 23 and 25 of stream_upload/CONTRACT.md §9.
+//! What outlives a kill, and what is not continued: cases 23 and 25 of stream_upload/CONTRACT.md §9.
 
 use serde_json::{Value, json};
 

@@ -34,7 +34,7 @@ impl Database {
     #[track_caller]
     pub fn of(node: &Node) -> Self {
         // The first question about a session makes them.
-        node.send(&Request::get("/api/files").header("X-Session-Token", "nobody's")).is(401);
+        node.send(&Request::get("/api/files").header("X-Session-Token", "no-session")).is(401);
         Self::Sqlite(node.storage().join("users.db"))
     }
 
@@ -72,7 +72,7 @@ impl Database {
         wait::run(command).ok();
     }
 
-    /// Adds somebody who is active, with a session.
+    /// Adds a person who is active, with a session.
     #[track_caller]
     pub fn add_session(&self, name: &str, role: &str, token: &str) {
         self.run(&[person(name, role, true), session(name, token)].concat());
@@ -88,7 +88,7 @@ fn program(name: &str, package: &str) -> Command {
     Command::new(name)
 }
 
-/// The statement that adds somebody with the role `user`, `admin` or `guest`.
+/// The statement that adds a person with the role `user`, `admin` or `guest`.
 pub fn person(name: &str, role: &str, is_active: bool) -> String {
     format!(
         "INSERT INTO users (oidc_sub, username, role, is_active, is_admin, storage_used, created_at, updated_at) \
@@ -96,7 +96,7 @@ pub fn person(name: &str, role: &str, is_active: bool) -> String {
     )
 }
 
-/// The statement that adds a session of somebody.
+/// The statement that adds a session of a person.
 pub fn session(name: &str, token: &str) -> String {
     format!(
         "INSERT INTO sessions (token, user_id, created_at, expires_at) \

@@ -26,7 +26,7 @@ impl Disk {
         Some(disk)
     }
 
-    /// An ext4 of so many MiB on a loop device.
+    /// An ext4 of `mib` MiB on a loop device.
     pub fn ext4(mib: u64) -> Option<Self> {
         Self::ext4_at(mib, "mounted")
     }
@@ -36,7 +36,7 @@ impl Disk {
         Self::image(mib, Command::new("mkfs.ext4").args(["-q", "-F", "-m", "0"]), below)
     }
 
-    /// An XFS of so many MiB on a loop device; it has at least 300.
+    /// An XFS of `mib` MiB on a loop device; it has at least 300.
     pub fn xfs(mib: u64) -> Option<Self> {
         Self::image(mib, Command::new("mkfs.xfs").args(["-q", "-f"]), "mounted")
     }
@@ -109,7 +109,7 @@ impl Drop for Frozen<'_> {
 
 impl Drop for Disk {
     fn drop(&mut self) {
-        // Lazy: whoever still looks keeps his view, the mount point is free at once.
+        // Lazy: a process that still looks keeps its view, the mount point is free at once.
         let _ = Command::new("umount").arg("-l").arg(&self.mounted).status();
     }
 }

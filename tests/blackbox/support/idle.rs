@@ -1,4 +1,4 @@
-//! What a server holds when nobody asks it anything, so that a test can say that all of it is back.
+//! What a server holds when no client asks it anything, so that a test can say that all of it is back.
 
 use std::time::Duration;
 

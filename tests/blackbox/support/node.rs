@@ -16,9 +16,9 @@ use rustix::process::{Pid, Signal, kill_process};
 use super::raw::{Conn, DEADLINE, NoReply, Reply, Request};
 use super::{audit, wait};
 
-/// The token every test uses unless it says otherwise; the second one belongs to somebody else.
+/// The token every test uses unless it says otherwise; the second one belongs to another user.
 pub const TOKEN: &str = "token-of-the-tests";
-pub const OTHER_TOKEN: &str = "token-of-somebody-else";
+pub const OTHER_TOKEN: &str = "token-of-another-user";
 
 /// The program under test: `$ET_BIN`, else `et` beside this test's own build.
 pub fn et() -> PathBuf {

@@ -48,7 +48,7 @@ impl Drop for Provider {
     }
 }
 
-/// The last page that somebody sees who opens `url` and signs in as `login`: its status and text.
+/// The last page that a person sees who opens `url` and signs in as `login`: its status and text.
 #[track_caller]
 pub fn browse(node: &Node, url: &str, login: &str) -> (u16, String) {
     let program = script("browser.py");

@@ -91,7 +91,7 @@ fn bytes_of_an_ended_writer_never_land() {
     for _ in 0..5 {
         let upload = node.create(MIB);
         let mut conn = stalled(&node, &upload, 0, MIB, &right[..300_000]);
-        assert!(conn.quiet_for(Duration::from_millis(1_500)), "silent, and so far nobody minds");
+        assert!(conn.quiet_for(Duration::from_millis(1_500)), "silent, and so far without a consequence");
         let offset = node.offset(&upload) as usize;
         // The first writer wakes up and goes on with other bytes while the second one writes the right ones.
         let late = wrong.clone();
@@ -180,7 +180,7 @@ fn a_writer_of_other_bytes_is_nobodys_business() {
             scope.spawn(move || node.patch(upload, at * MIB, slice(at)).is(204));
         }
     });
-    assert!(silent.quiet_for(Duration::ZERO), "a writer was ended for bytes nobody wants");
+    assert!(silent.quiet_for(Duration::ZERO), "a writer was ended for bytes that are not wanted");
     // Its slice is retried: only now it is ended, and its prefix may count.
     node.patch(&upload, 3 * MIB, slice(3)).is(204);
     assert!(silent.drain(crate::support::DEADLINE).1, "the retried slice's silent writer is closed");

@@ -258,7 +258,7 @@ fn a_complete_upload_takes_no_more() {
     node.whole(&upload, b"hello");
 }
 
-/// Whoever answers, the plane that has the grant or the one that gives it: the connections go to every core.
+/// Whichever plane answers, the one that has the grant or the one that gives it: the connections go to every core.
 #[test]
 fn a_complete_upload_takes_nothing_at_its_end() {
     let node = Node::start();

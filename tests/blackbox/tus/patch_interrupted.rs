@@ -125,7 +125,7 @@ fn a_trickle_is_cut() {
         sent += 10;
         end.then_some(())
     });
-    assert!(cut.is_some(), "a trickle goes on for ever");
+    assert!(cut.is_some(), "a trickle goes on forever");
     let offset = node.offset(&upload);
     assert!(offset > 0 && offset <= sent as u64, "offset {offset} of {sent}");
     node.prefix(&upload, Oracle(7), offset);

@@ -21,7 +21,7 @@ pub fn check(files: &Files, storage: &Path, kernel: Version) -> Vec<Finding> {
         "ext4" => ("before Linux 6.16 ext4 costs up to twice as much as XFS", xfs()),
         "tmpfs" | "ramfs" => ("what is stored is gone after a restart of the machine", xfs()),
         "overlay" => ("each write goes through a second file system", "mount a volume of its own there".to_owned()),
-        "unknown" => ("nobody knows what it can do", "set storage.path to a directory on a local disk".to_owned()),
+        "unknown" => ("its abilities are unknown", "set storage.path to a directory on a local disk".to_owned()),
         _ => ("direct writes were measured on XFS and ext4 only", xfs()),
     };
     vec![Finding::new(name, kind).unless(!why.is_empty(), why, fix), free(storage)]

@@ -70,7 +70,7 @@ pub fn clock(files: &Files) -> Finding {
     Finding::new("clock source", source).unless(is_slow, "reading the time costs a trip to a device", fix)
 }
 
-/// Settings of the network stack, for a fastest NIC of so many Mbit/s.
+/// Settings of the network stack, for a fastest NIC of `fastest_mbps` Mbit/s.
 pub fn sysctls(files: &Files, fastest_mbps: Option<u64>) -> Vec<Finding> {
     let somaxconn = files.number("/proc/sys/net/core/somaxconn").unwrap_or(0);
     let backlog = Finding::new("net.core.somaxconn", somaxconn.to_string()).unless(

@@ -106,7 +106,7 @@ fn secrets(config: &Config) -> Finding {
     let weak = config.weak_tokens();
     let found = if weak.is_empty() { "none that can be guessed".to_owned() } else { weak.join("; ") };
     let fix = "a random one: head -c 24 /dev/urandom | base64";
-    Finding::new("tokens", found).unless(!weak.is_empty(), "whoever guesses one has all it opens", fix)
+    Finding::new("tokens", found).unless(!weak.is_empty(), "a guessed token gives access to everything it opens", fix)
 }
 
 /// The directory itself, or the nearest one above that is there already.

@@ -20,7 +20,7 @@ const QUEUES_MAX: usize = 16;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Nic {
     name: String,
-    /// `None`: nobody knows.
+    /// `None`: it is unknown.
     pub speed_mbps: Option<u64>,
     mtu: u64,
     receive_queues: usize,

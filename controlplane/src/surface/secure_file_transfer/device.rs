@@ -29,9 +29,9 @@ use crate::surface::attached::Attached;
 use crate::surface::jwt;
 use crate::surface::multipart::BodyType;
 use crate::surface::password::{Busy, Passwords, Purpose};
+use crate::surface::reported;
 use crate::surface::secure_file_transfer::Service;
 use crate::surface::secure_file_transfer::settings::{Device, DeviceSecret, SecureFileTransfer};
-use crate::surface::reported;
 
 const DEVICE_BYTES_MAX: usize = 128;
 /// Largest field of a login.

@@ -35,8 +35,8 @@ use self::refusal::Refusal;
 use super::cross_origin::{CrossOrigin, is_preflight};
 use super::recheck::Right;
 use crate::line::decision::Decision;
-use crate::surface::secure_file_transfer::settings::SecureFileTransfer;
 use crate::surface::reported::Reported;
+use crate::surface::secure_file_transfer::settings::SecureFileTransfer;
 
 /// This dialect in messages and metrics.
 pub const NAME: &str = "secure_file_transfer";

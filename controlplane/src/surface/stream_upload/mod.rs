@@ -45,8 +45,8 @@ use crate::core::SurfaceId;
 use crate::line::decision::Decision;
 use crate::line::meta::Meta;
 use crate::mounts::Mounted;
-use crate::surface::stream_upload::settings::StreamUpload;
 use crate::surface::reported::Reported;
+use crate::surface::stream_upload::settings::StreamUpload;
 
 /// This dialect in messages and metrics.
 pub const NAME: &str = "stream_upload";

@@ -76,7 +76,7 @@ fn what_the_operator_is_refused_says_why() {
         (&["add", "alice"][..], "a secret\n", "already exists"),
         (&["add", "bob", "--email", "al@example.org"], "a secret\n", "already exists"),
         (&["add", "../bob"], "a secret\n", "Enter a valid username"),
-        (&["add", "bob", "--email", "nobody"], "a secret\n", "Enter a valid email"),
+        (&["add", "bob", "--email", "stranger"], "a secret\n", "Enter a valid email"),
         (&["add", "bob"], "short77\n", "8 characters"),
         (&["add", "bob"], "\n", "no password"),
         (&["disable", "bob"], "", "no account"),

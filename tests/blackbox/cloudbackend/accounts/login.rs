@@ -37,7 +37,7 @@ fn case_2_login() {
     }
     for body in [
         json!({"username": "alice", "password": "wrong"}),
-        json!({"username": "nobody", "password": PASSWORD}),
+        json!({"username": "stranger", "password": PASSWORD}),
         json!({"username": "ALICE", "password": PASSWORD}),
         json!({"username": "alice"}),
         json!({"password": PASSWORD}),
@@ -93,7 +93,7 @@ fn a3_failed_logins_are_throttled_by_name_and_by_address() {
     User::register(&node, "alice");
     User::log_in(&node, "alice", PASSWORD);
     for round in 0..3 {
-        call(&node, "/user/login/", &body(&format!("nobody{round}"), "wrong")).is(401);
+        call(&node, "/user/login/", &body(&format!("stranger{round}"), "wrong")).is(401);
     }
     let refused = call(&node, "/user/login/", &body("alice", PASSWORD)).is(429);
     assert!((1..=301).contains(&refused.number("Retry-After")), "{refused:?}");
@@ -109,7 +109,7 @@ fn a3_failed_logins_are_throttled_by_name_and_by_address() {
         assert_eq!(from(address, "alice", "wrong"), 401);
     }
     assert_eq!(from("192.0.2.4", "alice", PASSWORD), 429, "the name is throttled wherever from");
-    assert_eq!(from("192.0.2.1", "bob", PASSWORD), 200, "and nobody else is");
+    assert_eq!(from("192.0.2.1", "bob", PASSWORD), 200, "and no other client is");
 }
 
 #[test]

@@ -25,7 +25,7 @@ pub fn cloud(setup: Setup, settings: &[(&str, &str)]) -> Setup {
     settings.iter().fold(setup, |setup, (key, value)| setup.env(&format!("SURFACES__CLOUDBACKEND__{key}"), value))
 }
 
-/// A call with a JSON body, and nobody's token.
+/// A call with a JSON body, and no token.
 #[track_caller]
 pub fn call(node: &Node, target: &str, body: &Value) -> Reply {
     node.send(&json_post(target, body))
@@ -39,7 +39,7 @@ pub fn with_token(request: Request, token: &str) -> Request {
     request.header("Authorization", format!("Bearer {token}"))
 }
 
-/// Somebody who is logged in.
+/// A user who is logged in.
 struct User<'n> {
     node: &'n Node,
     id: u64,

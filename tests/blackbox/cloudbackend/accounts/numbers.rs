@@ -1,4 +1,4 @@
-//! Accounts by their number: what the original gave to everybody, and here nobody but an administrator has.
+//! Accounts by their number: what the original gave to every user, and here only an administrator has.
 
 use serde_json::{Value, json};
 
@@ -76,7 +76,7 @@ fn a3_an_administrator_sees_all_accounts_and_ends_one() {
     call(&node, "/user/login/", &json!({"username": "alice", "password": PASSWORD})).is(401);
     super::refresh(&node, &user.refresh).is(401);
     node.kill_and_start_again();
-    // Its name begins the keys of objects: nobody else gets it. Its address is free.
+    // Its name begins the keys of objects: no other account gets it. Its address is free.
     let again = json!({"username": "alice", "password": PASSWORD, "email": "al@example.org"});
     let taken = json!({"username": ["user with this username already exists."]});
     assert_eq!(call(&node, "/user/register/", &again).is(400).json(), taken);

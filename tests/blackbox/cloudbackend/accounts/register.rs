@@ -49,7 +49,7 @@ fn a3_members_that_do_not_fit_are_all_told() {
         ("username", json!(["a"]), "Not a valid string."),
         ("password", json!("  "), "This field may not be blank."),
         ("password", json!(null), "This field may not be null."),
-        ("email", json!("nobody"), "Enter a valid email address."),
+        ("email", json!("stranger"), "Enter a valid email address."),
         ("email", json!("a@b@c"), "Enter a valid email address."),
         ("email", json!("a@example.org\r\nBcc: b@example.org"), "Enter a valid email address."),
     ] {
@@ -57,7 +57,7 @@ fn a3_members_that_do_not_fit_are_all_told() {
         body[field] = value;
         assert_eq!(call(&node, "/user/register/", &body).is(400).json(), json!({field: [told]}), "{body}");
     }
-    // Names that are paths, or would be part of somebody else's prefix, somewhere.
+    // Names that are paths, or would be part of another account's prefix, somewhere.
     for name in [
         ".",
         "..",
@@ -124,7 +124,7 @@ fn a3_of_many_who_want_one_name_or_address_one_gets_it() {
     // What was acknowledged survives, and numbers go on.
     node.kill_and_start_again();
     let told = User::log_in(&node, "same", PASSWORD);
-    let next = wait::until("a number nobody had", || Some(User::register(&node, "next").id));
+    let next = wait::until("a new number", || Some(User::register(&node, "next").id));
     assert!((1..=2).contains(&told.id) && next == 3, "{} {next}", told.id);
 }
 

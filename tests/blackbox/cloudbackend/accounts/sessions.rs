@@ -24,7 +24,7 @@ fn case_4_a_refresh_token_is_replaced_by_its_use() {
     node.kill_and_start_again();
     let (_, third) = pair(&refresh(&node, &second).is(200).json());
     assert_eq!(error(refresh(&node, &access), 401), BAD, "an access token");
-    // After its moment the replaced one is a copy in somebody's hands: the session ends.
+    // After its moment the replaced one is a stolen copy: the session ends.
     wait::until("a replaced token counts no more", || (refresh(&node, &second).status == 401).then_some(()));
     assert_eq!(error(refresh(&node, &third), 401), BAD);
     assert_eq!(error(refresh(&node, &second), 401), BAD);
@@ -54,7 +54,7 @@ fn section_4_with_no_moment_of_grace_a_second_use_ends_the_session() {
     let user = User::register(&node, "alice");
     let (_, next) = pair(&refresh(&node, &user.refresh).is(200).json());
     assert_eq!(error(refresh(&node, &user.refresh), 401), BAD);
-    assert_eq!(error(refresh(&node, &next), 401), BAD, "whoever has which copy");
+    assert_eq!(error(refresh(&node, &next), 401), BAD, "for either copy");
     user.get("/user/profile/").is(401);
 }
 

@@ -71,7 +71,7 @@ fn a_deleted_file_is_gone_and_its_object_later() {
     alice.delete(&second).is(200);
     assert_eq!(alice.used(), 0);
     refused(node.send(&Request::get(&link)), 403, "AccessDenied");
-    wait::until("nobody needs the object any more", || content(&node, key).is_none().then_some(()));
+    wait::until("the object is no longer needed", || content(&node, key).is_none().then_some(()));
 }
 
 /// "Not carried over" (cloudbackend/CONTRACT.md §A3), and that one sees one's own files only.

@@ -50,7 +50,7 @@ fn what_is_in_a_folder_goes_where_it_goes() {
     assert_eq!(alice.names("/新文件夹2"), ["beside"]);
 }
 
-/// cloudbackend/CONTRACT.md §A6: a folder of a share is listed, and asking for its content costs nobody a download.
+/// cloudbackend/CONTRACT.md §A6: a folder of a share is listed, and asking for its content costs no download.
 #[test]
 fn a_shared_folder_is_shown_and_not_downloaded() {
     let node = setup().start();

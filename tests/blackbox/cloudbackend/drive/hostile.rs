@@ -64,7 +64,7 @@ fn paths_are_text_or_refused() {
     alice.post("/file/list/", json!({"path": ["/"]})).is(400);
 }
 
-/// What is decoded once stays in the prefix, and what leaves the prefix is nobody's to have.
+/// What is decoded once stays in the prefix, and what leaves the prefix is refused.
 #[test]
 fn keys_that_leave_the_prefix_are_somebody_elses() {
     let node = setup().start();

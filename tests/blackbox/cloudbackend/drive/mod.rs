@@ -23,7 +23,7 @@ fn with_quota(bytes: u64) -> Setup {
     setup().env("SURFACES__CLOUDBACKEND__USER_QUOTA", bytes)
 }
 
-/// Somebody who is logged in.
+/// A user who is logged in.
 pub struct Person<'n> {
     pub node: &'n Node,
     pub name: String,

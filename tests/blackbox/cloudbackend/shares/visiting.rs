@@ -110,14 +110,14 @@ fn case_21_downloads_by_code() {
     assert_eq!(error(download(&node, &file, json!({"code": "none"})), 404), "分享不存在");
     assert_eq!(error(download(&node, &other, right.clone()), 404), "分享中没有此文件");
     assert_eq!(count(visit(&node, right.clone())), 1);
-    // Whoever was let in downloads as often as they like.
+    // A visitor that was let in downloads as often as it likes.
     for _ in 0..3 {
         assert_eq!(behind(&node, download(&node, &file, right.clone())), b"12345");
     }
     assert_eq!(error(download(&node, &folder, right.clone()), 400), "文件夹无法下载");
     let target = format!("/file/{}/download/", file["id"]);
     let elsewhere = |address: &str| node.send(&from(json_post(&target, &right), address));
-    assert_eq!(error(elsewhere("192.0.2.9"), 400), "下载次数已达上限", "nobody else was let in");
+    assert_eq!(error(elsewhere("192.0.2.9"), 400), "下载次数已达上限", "no other visitor was let in");
     node.kill_and_start_again();
     assert_eq!(behind(&node, download(&node, &file, right.clone())), b"12345", "after a restart too");
 }

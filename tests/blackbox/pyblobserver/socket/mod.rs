@@ -106,7 +106,7 @@ fn section_10_limits_apply_and_the_conversation_goes_on() {
     let too_large = json!({"filename": "big", "status_code": 413, "error": "File size exceeds limit of 1MB"});
     let too_much = json!({"filename": "late", "status_code": 403, "error": "Total size limit of 2MB exceeded"});
     assert_eq!(talk.file("big", &one_more), too_large);
-    // Nobody knows how long a message in fragments will be.
+    // It is not known how long a message in fragments will be.
     talk.text("big");
     talk.conn.send(&frame(BINARY, &full));
     talk.conn.send(&[frame(0, b"x"), frame(FIN, &full)].concat());
@@ -141,7 +141,7 @@ fn section_8_a_message_is_the_same_in_any_fragments_with_pings_between() {
     for byte in &content {
         bytes.extend(frame(0, &[*byte]));
     }
-    bytes.extend([frame(FIN | PONG, b"nobody asked"), frame(FIN | PING, &[1; 125]), frame(FIN, b"")].concat());
+    bytes.extend([frame(FIN | PONG, b"not asked for"), frame(FIN | PING, &[1; 125]), frame(FIN, b"")].concat());
     bytes.extend([frame(FIN | TEXT, b"next"), frame(FIN | BINARY, b"next"), frame(FIN | PING, b"last")].concat());
     talk.conn.send_split(&bytes, &[1, 2, 3, 500, 7]);
     assert_eq!(talk.hear(), (FIN | PONG, Vec::new()));
@@ -164,14 +164,14 @@ fn section_8_whoever_breaks_the_rules_is_told_which_way_and_leaves_nothing() {
         ("not masked", named(b"\x82\x05hello"), 1002),
         ("not masked, in the middle", began(b"\x80\x05hello".to_vec()), 1002),
         ("a reserved bit", named(&frame(FIN | 0x40 | BINARY, b"hello")), 1002),
-        ("an opcode nobody knows", named(&frame(FIN | 3, b"hello")), 1002),
+        ("an unknown opcode", named(&frame(FIN | 3, b"hello")), 1002),
         ("2^63 bytes", named(&head(FIN | BINARY, 1 << 63)), 1002),
         ("a continuation of nothing", named(&frame(FIN, b"hello")), 1002),
         ("a message inside a message", began(frame(FIN | BINARY, b"hello")), 1002),
         ("a ping in fragments", began(frame(PING, b"")), 1002),
         ("a long ping", began(frame(FIN | PING, &[0; 126])), 1002),
         ("a close of one byte", began(frame(FIN | CLOSE, b"x")), 1002),
-        ("a close nobody may send", frame(FIN | CLOSE, &1006_u16.to_be_bytes()), 1002),
+        ("a forbidden close code", frame(FIN | CLOSE, &1006_u16.to_be_bytes()), 1002),
         ("a name that is no text", frame(FIN | TEXT, b"\xff.txt"), 1007),
         ("a reason that is no text", frame(FIN | CLOSE, b"\x03\xe8\xff"), 1007),
         ("a long name", frame(FIN | TEXT, &[b'x'; 8193]), 1009),
@@ -220,7 +220,7 @@ fn p14_a_conversation_goes_on_with_a_control_plane_that_started_anew() {
     talk.conn.send(rest);
     let id = text(&talk.hear_json()["file_id"]);
     assert_eq!(open(&node, Request::get(&format!("/s/{id}"))).is(200).body, content);
-    // Without one nobody can decide.
+    // Without one nothing can be decided.
     node.kill_one(Role::Control);
     talk.text("late.txt");
     assert_eq!(talk.goodbye(), 1013);

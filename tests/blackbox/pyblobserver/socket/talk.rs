@@ -126,7 +126,7 @@ pub fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
     bytes
 }
 
-/// Its head, for so many bytes.
+/// Its head, for this many bytes.
 pub fn head(first: u8, length: u64) -> Vec<u8> {
     let mut bytes = vec![first];
     match (u8::try_from(length), u16::try_from(length)) {
