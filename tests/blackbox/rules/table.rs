@@ -121,7 +121,7 @@ const TABLE: &[Row] = &[
         "Location is absolute, believes only trusted proxies, copies no query",
         &[
             "tests/blackbox/tus/creation::a_created_upload_answers_at_once_under_an_absolute_location",
-            "controlplane/src/surface/easytransfer/link::section_2_2_location_is_absolute_and_believes_only_trusted_proxies",
+            "controlplane/src/surface/link::section_2_2_location_is_absolute_and_believes_only_trusted_proxies",
         ],
     ),
     (
@@ -232,7 +232,7 @@ const TABLE: &[Row] = &[
         "2.8",
         "filename and filename*, ETag, If-Range",
         &[
-            "controlplane/src/surface/easytransfer/disposition::names_keep_their_letters_and_break_nothing",
+            "controlplane/src/surface/disposition::names_keep_their_letters_and_break_nothing",
             "tests/blackbox/download::a_whole_file_comes_with_all_its_fields",
             "tests/blackbox/download::if_range_counts_only_with_the_present_strong_tag",
         ],
@@ -516,13 +516,13 @@ const TABLE: &[Row] = &[
         &["controlplane/src/config/tests::section_9_3_unknown_keys_are_named_and_ignored"],
     ),
     ("9.4", "ETRANSFER_SERVER counts", &["tests/blackbox/clients/et::the_other_commands"]),
-    ("9.4", "lists are JSON or commas", &["controlplane/src/config/setting::section_9_4_booleans_lists_and_durations"]),
+    ("9.4", "lists are JSON or commas", &["controlplane/src/core/setting::section_9_4_booleans_lists_and_durations"]),
     (
         "9.5",
         "every size field, KiB too, nothing negative or empty",
         &[
             "controlplane/src/config/tests::section_9_5_every_size_field_takes_every_form",
-            "controlplane/src/config/size::section_18_sizes",
+            "controlplane/src/core/size::section_18_sizes",
         ],
     ),
     (
