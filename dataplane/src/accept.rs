@@ -7,11 +7,13 @@
 //! Next on the way of an upload: [`connection`](crate::connection).
 
 use std::cell::{Cell, RefCell};
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
+
+use etransfer_disk::File;
 
 use crate::bounds::{DESCRIPTORS_KEPT, LAST_FACTS_WAIT, TURNED_AWAY_BYTES_MAX, TURNED_AWAY_MAX};
 use crate::config::Durability;
@@ -46,7 +48,7 @@ const TOO_MANY_CONNECTIONS: &[u8] =
 
 /// Runs one core to its end.
 pub async fn run(io: Io, shared: Arc<Shared>, listeners: Vec<Fd>) {
-    let objects = match shared.store.objects_dir().as_fd().try_clone_to_owned() {
+    let objects = match shared.store.objects_dir().try_clone() {
         Ok(objects) => Rc::new(objects),
         Err(error) => {
             tracing::error!(%error, core = io.core(), "no descriptor for the objects directory");
@@ -143,8 +145,8 @@ async fn accept(core: Rc<Core>, listener: Fd) {
 }
 
 /// A descriptor that is given up for a moment when no other is left, so that clients get an answer.
-fn spare(core: &Core) -> Option<OwnedFd> {
-    core.objects.as_fd().try_clone_to_owned().ok()
+fn spare(core: &Core) -> Option<File> {
+    core.objects.try_clone().ok()
 }
 
 fn is_out_of_descriptors(error: &std::io::Error) -> bool {

@@ -11,7 +11,7 @@ use event_listener::Event;
 
 use crate::config::Config;
 use crate::counters::Counters;
-use crate::driver::{Fd, Io};
+use crate::driver::{FileHandle, Io};
 use crate::journal_writer::JournalWriter;
 use crate::limits::holders::Holders;
 use crate::limits::sources::Sources;
@@ -82,7 +82,7 @@ pub struct Core {
     /// Grants that may be used again.
     pub grants: RefCell<GrantCache<Granted>>,
     /// The `objects/` directory.
-    pub objects: Fd,
+    pub objects: FileHandle,
     /// What this core writes its records with.
     pub writer: Rc<JournalWriter>,
     /// What this core counts.

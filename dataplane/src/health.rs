@@ -1,14 +1,11 @@
 //! The state of the disk. One task of one core probes it on a helper thread, so a degraded node recovers by itself when the
 //! disk does, and a file system that became read-only is noticed without a request.
 
-use std::fs::File;
 use std::io;
-use std::os::fd::AsFd;
-use std::os::unix::fs::FileExt;
 use std::rc::Rc;
 use std::time::Duration;
 
-use rustix::fs::{AtFlags, Mode, OFlags, StatVfsMountFlags};
+use etransfer_disk::{File, OFlags, PRIVATE};
 use rustix::io::Errno;
 
 use crate::core::Core;
@@ -50,20 +47,20 @@ pub async fn watch(core: Rc<Core>) {
     }
 }
 
-fn is_read_only(objects: impl AsFd) -> bool {
-    rustix::fs::fstatvfs(objects).is_ok_and(|disk| disk.f_flag.contains(StatVfsMountFlags::RDONLY))
+fn is_read_only(objects: &File) -> bool {
+    objects.space().is_ok_and(|space| space.is_read_only)
 }
 
 /// Writes, syncs and reads back a file without a name, or one that is deleted at once. A full disk counts as working.
-fn probe(objects: impl AsFd) -> io::Result<()> {
+fn probe(objects: &File) -> io::Result<()> {
     match try_probe(objects) {
         Err(error) if matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) => Ok(()),
         tried => tried,
     }
 }
 
-fn try_probe(objects: impl AsFd) -> io::Result<()> {
-    let file = make(&objects)?;
+fn try_probe(objects: &File) -> io::Result<()> {
+    let file = make(objects)?;
     let content = [0xA5; PROBE_BYTES];
     file.write_all_at(&content, 0)?;
     file.sync_data()?;
@@ -75,16 +72,16 @@ fn try_probe(objects: impl AsFd) -> io::Result<()> {
     }
 }
 
-fn make(objects: impl AsFd) -> io::Result<File> {
-    let (flags, mode) = (OFlags::RDWR | OFlags::CLOEXEC, Mode::RUSR | Mode::WUSR);
-    match rustix::fs::openat(&objects, ".", flags | OFlags::TMPFILE, mode) {
-        Err(Errno::OPNOTSUPP | Errno::ISDIR | Errno::NOENT) => {
-            let named = flags | OFlags::CREATE | OFlags::TRUNC | OFlags::NOFOLLOW;
-            let file = rustix::fs::openat(&objects, PROBE_NAME, named, mode)?;
-            rustix::fs::unlinkat(&objects, PROBE_NAME, AtFlags::empty())?;
-            Ok(file.into())
+fn make(objects: &File) -> io::Result<File> {
+    let made = objects.open_at(".", OFlags::RDWR | OFlags::TMPFILE, PRIVATE);
+    match made.as_ref().map_err(Errno::from_io_error) {
+        Err(Some(Errno::OPNOTSUPP | Errno::ISDIR | Errno::NOENT)) => {
+            let named = OFlags::RDWR | OFlags::CREATE | OFlags::TRUNC | OFlags::NOFOLLOW;
+            let file = objects.open_at(PROBE_NAME, named, PRIVATE)?;
+            objects.unlink_at(PROBE_NAME)?;
+            Ok(file)
         }
-        made => Ok(made?.into()),
+        Ok(_) | Err(_) => made,
     }
 }
 
@@ -95,7 +92,7 @@ mod tests {
     #[test]
     fn a_probe_of_a_well_disk_leaves_nothing() {
         let root = tempfile::tempdir().expect("a directory");
-        let objects = File::open(root.path()).expect("its handle");
+        let objects = File::from(std::fs::File::open(root.path()).expect("its handle"));
         probe(&objects).expect("a disk that is well");
         assert!(!is_read_only(&objects));
         assert_eq!(std::fs::read_dir(root.path()).expect("its entries").count(), 0);

@@ -12,12 +12,13 @@
 
 use std::cell::{Cell, RefCell};
 use std::io;
-use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use etransfer_disk::File;
+
 use crate::bounds::JOURNAL_IDLE_WAIT;
-use crate::driver::{Buf, Fd, Io};
+use crate::driver::{Buf, FileHandle, Io};
 use crate::store::{Flush, Flushing, Journal, Object, Position, Room, Store};
 
 /// What one core writes its records with.
@@ -25,7 +26,7 @@ pub struct JournalWriter {
     io: Io,
     store: Arc<Store>,
     /// The file that this core's journal continues in.
-    own: RefCell<Option<(Arc<OwnedFd>, Fd)>>,
+    own: RefCell<Option<(Arc<File>, FileHandle)>>,
     /// A write of records that no request waits for is on its way.
     is_due: Cell<bool>,
 }
@@ -145,15 +146,15 @@ impl JournalWriter {
     }
 
     /// This core's way to a file of a journal.
-    pub fn file(&self, core: usize, file: &Arc<OwnedFd>) -> io::Result<Fd> {
+    pub fn file(&self, core: usize, file: &Arc<File>) -> io::Result<FileHandle> {
         if let Some((known, fd)) = &*self.own.borrow()
             && Arc::ptr_eq(known, file)
         {
-            return Ok(Fd::clone(fd));
+            return Ok(FileHandle::clone(fd));
         }
         let fd = Rc::new(file.try_clone()?);
         if core == self.io.core() {
-            *self.own.borrow_mut() = Some((Arc::clone(file), Fd::clone(&fd)));
+            *self.own.borrow_mut() = Some((Arc::clone(file), FileHandle::clone(&fd)));
         }
         Ok(fd)
     }

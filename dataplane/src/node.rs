@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc;
 use std::thread::JoinHandle;
 
+use etransfer_disk::Os;
 use event_listener::Event;
 use rustix::process::{Resource, getrlimit};
 
@@ -58,6 +59,7 @@ pub fn open(mut config: Config) -> Result<Opened, StartError> {
     let cpus = allowed_cpus();
     let cores = config.cores.unwrap_or(cpus.len()).clamp(1, 256);
     let options = StoreOptions {
+        disk: Arc::new(Os),
         root: config.storage.clone(),
         cores,
         journal_bytes: JOURNAL_BYTES,

@@ -3,12 +3,11 @@
 //! The same order as [`finish`](crate::transfer::finish), blocking, since no core runs yet. An error concerns one upload: it is
 //! reported, and the node starts.
 
-use std::fs::File;
 use std::io;
 use std::sync::Arc;
 
 use etransfer_contract::ObjectId;
-use rustix::fs::{Mode, OFlags};
+use etransfer_disk::{File, Mode, OFlags};
 
 use crate::config::Durability;
 use crate::store::{Object, ObjectPath, Store};
@@ -44,8 +43,8 @@ fn complete(store: &Store, object: &Arc<Object>, durability: Durability) -> io::
     journal.make_room_blocking(2, true)?;
     match open(store, object.id()) {
         Ok(file) => {
-            if file.metadata()?.len() > completion.length() {
-                file.set_len(completion.length())?;
+            if file.stat()?.size > completion.length() {
+                file.truncate(completion.length())?;
             }
             if sync {
                 let mark = object.mark();
@@ -83,7 +82,5 @@ fn keep(store: &Store, durability: Durability) {
 }
 
 fn open(store: &Store, id: ObjectId) -> io::Result<File> {
-    let flags = OFlags::RDWR | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let file = rustix::fs::openat(store.objects_dir(), ObjectPath::of(id).as_c_str(), flags, Mode::empty())?;
-    Ok(file.into())
+    store.objects_dir().open_at(ObjectPath::of(id).as_str(), OFlags::RDWR | OFlags::NOFOLLOW, Mode::empty())
 }

@@ -3,12 +3,10 @@
 //!
 //! Must stay true: the file given has an open file description of its own, for its flags are changed here.
 
-use std::fs::File;
 use std::io;
-use std::os::unix::fs::FileExt;
 
-use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
-use rustix::io::{IoSliceMut, ReadWriteFlags, preadv2};
+use etransfer_disk::File;
+use rustix::io::Errno;
 
 use crate::bounds::BLOCK_BYTES;
 
@@ -38,8 +36,8 @@ impl Scan {
         let skip = (at % BLOCK_BYTES) as usize;
         let window = &mut self.buf[self.first..][..(skip + len).next_multiple_of(BLOCK)];
         if len > 0
-            && !is_cached(file, at + len as u64 - 1)
-            && read_direct(file, window, at - skip as u64)?.unwrap_or(0) >= skip + len
+            && !file.is_cached(at + len as u64 - 1)
+            && file.read_direct_at(window, at - skip as u64)?.unwrap_or(0) >= skip + len
         {
             return Ok(&window[skip..skip + len]);
         }
@@ -52,12 +50,12 @@ impl Scan {
     pub fn read_disk(&mut self, file: &File, at: u64, len: usize) -> io::Result<&[u8]> {
         let skip = (at % BLOCK_BYTES) as usize;
         let window = &mut self.buf[self.first..][..(skip + len).next_multiple_of(BLOCK)];
-        match read_direct(file, window, at - skip as u64) {
+        match file.read_direct_at(window, at - skip as u64) {
             Ok(Some(read)) if read >= skip + len => return Ok(&window[skip..skip + len]),
             Ok(Some(_)) => return Err(io::ErrorKind::UnexpectedEof.into()),
             // Its end may lie in the middle of a block.
             Ok(None) => {}
-            Err(error) if error.raw_os_error() == Some(rustix::io::Errno::INVAL.raw_os_error()) => {}
+            Err(error) if Errno::from_io_error(&error) == Some(Errno::INVAL) => {}
             Err(error) => return Err(error),
         }
         file.read_exact_at(&mut window[..len], at)?;
@@ -72,43 +70,11 @@ impl Scan {
     }
 }
 
-/// Reads what there is past the page cache; `None` where the file system does not do that.
-fn read_direct(file: &File, window: &mut [u8], at: u64) -> io::Result<Option<usize>> {
-    let flags = fcntl_getfl(file)?;
-    if fcntl_setfl(file, flags | OFlags::DIRECT).is_err() {
-        return Ok(None);
-    }
-    let read = read_all(file, window, at);
-    fcntl_setfl(file, flags)?;
-    read.map(Some)
-}
-
-/// Until the window is full or the file ends.
-fn read_all(file: &File, window: &mut [u8], at: u64) -> io::Result<usize> {
-    let mut filled = 0;
-    while filled < window.len() {
-        match file.read_at(&mut window[filled..], at + filled as u64) {
-            Ok(0) => break,
-            Ok(bytes) => filled += bytes,
-            // The unaligned end of the file.
-            Err(error) if filled > 0 && error.raw_os_error() == Some(rustix::io::Errno::INVAL.raw_os_error()) => break,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(filled)
-}
-
-fn is_cached(file: &File, at: u64) -> bool {
-    let mut byte = [0];
-    matches!(preadv2(file, &mut [IoSliceMut::new(&mut byte)], at, ReadWriteFlags::NOWAIT), Ok(1))
-}
-
 #[cfg(test)]
 mod tests {
     use std::io::Write;
 
-    use rustix::fs::{Advice, fadvise};
+    use rustix::fs::{OFlags, fcntl_getfl};
 
     use super::*;
 
@@ -118,7 +84,7 @@ mod tests {
         let mut file = tempfile::NamedTempFile::new().expect("a file");
         file.write_all(&content).expect("its content");
         file.as_file().sync_all().expect("a disk");
-        let file = file.reopen().expect("the file again");
+        let file = File::from(file.reopen().expect("the file again"));
         let mut scan = Scan::default();
         for is_cold in [false, true] {
             for (at, len) in [
@@ -132,7 +98,7 @@ mod tests {
                 (SCAN_BYTES - 3, 6),
             ] {
                 if is_cold {
-                    fadvise(&file, 0, None, Advice::DontNeed).expect("advice");
+                    file.drop_cached().expect("advice");
                 }
                 assert_eq!(scan.read(&file, at as u64, len).expect("bytes"), &content[at..at + len], "{at}+{len}");
             }

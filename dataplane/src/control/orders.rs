@@ -152,7 +152,7 @@ async fn poll(
 }
 
 fn node_facts(core: &Core) -> NodeFacts {
-    let disk = rustix::fs::fstatvfs(&*core.objects).ok();
+    let space = core.objects.space().ok();
     NodeFacts {
         engine: core.io.engine().to_string(),
         cores: core.shared.cores,
@@ -162,8 +162,8 @@ fn node_facts(core: &Core) -> NodeFacts {
         damaged: core.shared.store.damaged_count(),
         quarantined: core.shared.store.quarantined_count(),
         removals_due: core.shared.store.removals_due(),
-        disk_free: disk.as_ref().map_or(0, |disk| disk.f_bavail * disk.f_frsize),
-        disk_size: disk.as_ref().map_or(0, |disk| disk.f_blocks * disk.f_frsize),
+        disk_free: space.map_or(0, |space| space.free),
+        disk_size: space.map_or(0, |space| space.size),
         transfers: core.shared.transfers.open(),
     }
 }

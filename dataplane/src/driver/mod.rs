@@ -61,7 +61,7 @@ use std::path::PathBuf;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use rustix::fs::{Mode, OFlags};
+use etransfer_disk::{File, Mode, OFlags};
 use rustix::io::Errno;
 
 pub use self::buf::Buf;
@@ -75,8 +75,11 @@ pub use self::run::{CoreOptions, run_core};
 pub use self::slots::TakeSlot;
 pub use self::timers::Sleep;
 
-/// A descriptor that operations share with their caller; closed when the last of them is gone.
+/// The descriptor of a socket that operations share with their caller; closed when the last of them is gone.
 pub type Fd = Rc<OwnedFd>;
+
+/// The same of a file or directory.
+pub type FileHandle = Rc<File>;
 
 /// Which engine a core runs on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -139,25 +142,25 @@ pub enum Operation {
     /// The whole range; less when it is cancelled or the socket breaks, an error only if nothing was taken. → `Bytes`.
     Send { socket: Fd, buf: Buf, at: Range<usize>, more: bool },
     /// One non-blocking `sendfile` once the socket takes bytes. → `Count`.
-    SendFile { socket: Fd, file: Fd, pos: u64, len: usize },
+    SendFile { socket: Fd, file: FileHandle, pos: u64, len: usize },
     /// → `Unit`.
     Poll { fd: Fd, interest: Interest },
     /// → `Connected`.
     ConnectUnix { socket: Fd, path: PathBuf },
     /// Until the range is full or the file ends. → `Bytes`.
-    ReadAt { file: Fd, buf: Buf, at: Range<usize>, pos: u64 },
+    ReadAt { file: FileHandle, buf: Buf, at: Range<usize>, pos: u64 },
     /// The whole range. → `Written`.
-    WriteAt { file: Fd, buf: Buf, at: Range<usize>, pos: u64 },
+    WriteAt { file: FileHandle, buf: Buf, at: Range<usize>, pos: u64 },
     /// `fdatasync`. → `Unit`.
-    SyncData { file: Fd },
+    SyncData { file: FileHandle },
     /// `openat2` below `dir`, through no link. → `Opened`.
-    OpenAt { dir: Fd, name: CString, flags: OFlags, mode: Mode },
+    OpenAt { dir: FileHandle, name: CString, flags: OFlags, mode: Mode },
     /// `fallocate` mode 0. → `Unit`.
-    Allocate { file: Fd, pos: u64, len: u64 },
+    Allocate { file: FileHandle, pos: u64, len: u64 },
     /// → `Unit`.
-    Truncate { file: Fd, len: u64 },
+    Truncate { file: FileHandle, len: u64 },
     /// → `Unit`.
-    UnlinkAt { dir: Fd, name: CString },
+    UnlinkAt { dir: FileHandle, name: CString },
 }
 
 /// How an operation ended. Buffers and descriptors come back here.
@@ -169,7 +172,7 @@ pub enum Completion {
     Written(std::io::Result<()>, Buf),
     Count(std::io::Result<usize>),
     Unit(std::io::Result<()>),
-    Opened(std::io::Result<OwnedFd>),
+    Opened(std::io::Result<File>),
     Connected(std::io::Result<Fd>),
 }
 
@@ -251,7 +254,7 @@ pub trait Driver {
     fn turn(&mut self, wait: Option<Duration>, done: &mut Vec<(Key, Completion)>) -> std::io::Result<()>;
 
     /// Writes a few bytes through the page cache, now.
-    fn write_now(&mut self, file: &Fd, bytes: &[u8], pos: u64) -> std::io::Result<()>;
+    fn write_now(&mut self, file: &FileHandle, bytes: &[u8], pos: u64) -> std::io::Result<()>;
 }
 
 /// The descriptor of a fresh, non-blocking Unix stream socket.

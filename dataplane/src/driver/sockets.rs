@@ -10,7 +10,7 @@ use std::path::Path;
 use rustix::io::Errno;
 use rustix::net::RecvFlags;
 
-use super::{Buf, CHUNK_BYTES_MAX, Chunk, Completion, Fd, Interest, Io, Operation, Pending, unix_socket};
+use super::{Buf, CHUNK_BYTES_MAX, Chunk, Completion, Fd, FileHandle, Interest, Io, Operation, Pending, unix_socket};
 
 /// The longest path of a Unix socket; the kernel wants one byte more for its end.
 const UNIX_PATH_BYTES_MAX: usize = 107;
@@ -52,8 +52,8 @@ impl Io {
     /// Waits until the socket takes bytes, then sends up to `len` bytes of the file without copying them here. 0: the
     /// file ends at or before `pos`. The socket must not block (those of `accept` and `connect_unix` do not). Reads of
     /// cold pages block the core: look before.
-    pub fn send_file(&self, socket: &Fd, file: &Fd, pos: u64, len: usize) -> Pending<io::Result<usize>> {
-        let op = Operation::SendFile { socket: Fd::clone(socket), file: Fd::clone(file), pos, len };
+    pub fn send_file(&self, socket: &Fd, file: &FileHandle, pos: u64, len: usize) -> Pending<io::Result<usize>> {
+        let op = Operation::SendFile { socket: Fd::clone(socket), file: FileHandle::clone(file), pos, len };
         self.begin(op, |outcome| match outcome {
             Completion::Count(result) => result,
             other => mismatch(&other),
@@ -125,7 +125,7 @@ pub(crate) fn recv_chunk(socket: impl AsFd) -> Result<Chunk, Errno> {
 }
 
 /// One `sendfile` on a socket that does not block.
-pub(crate) fn send_file_now(socket: &Fd, file: &Fd, pos: u64, len: usize) -> Result<usize, Errno> {
+pub(crate) fn send_file_now(socket: &Fd, file: &FileHandle, pos: u64, len: usize) -> Result<usize, Errno> {
     loop {
         let mut from = pos;
         match rustix::fs::sendfile(&**socket, &**file, Some(&mut from), len) {

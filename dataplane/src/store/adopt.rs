@@ -4,21 +4,17 @@
 //! Must stay true: bytes before record (PROMISES.md P3), as everywhere; the source is not changed and not removed here,
 //! so whatever goes wrong, it goes wrong with a copy too many. Who linked a source removes its old name only after
 //! [`Store::close`](super::Store::close), when the records are on disk.
-use std::fs::File;
-use std::io::{self, Read as _, Seek as _, SeekFrom};
-use std::os::fd::OwnedFd;
-use std::os::unix::fs::OpenOptionsExt;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use etransfer_contract::{ObjectId, Span, SpanSet};
-use rustix::fs::{AtFlags, FileType, Mode, OFlags};
+use etransfer_disk::{Disk, File, Mode, OFlags, PRIVATE};
 use rustix::io::Errno;
 
 use super::journal::APPEND_MAX;
 use super::object::Object;
 use super::path::ObjectPath;
-use super::quarantine::rename;
 use super::record::Change;
 use super::segment::open_beneath;
 use super::verify::crc_of;
@@ -97,14 +93,14 @@ impl Store {
         }
         let directory = self.objects_dir();
         let placed = match (placing, single(pieces)) {
-            (Placing::Link, Some(source)) => link(source, &directory, id)?,
+            (Placing::Link, Some(source)) => link(self.disk(), source, &directory, id)?,
             (Placing::Link | Placing::Copy, _) => None,
         };
         let file = match placed {
             Some(file) => file,
-            None => copy(pieces, &directory, id)?,
+            None => copy(self.disk(), pieces, &directory, id)?,
         };
-        rustix::fs::fsync(&file).map_err(io::Error::from)?;
+        file.sync()?;
         let mut ranges = Vec::new();
         for span in pieces.iter().flat_map(|piece| extents(piece.span)) {
             ranges.push(Change::Range { span, crc: crc_of(&file, span)?, synced: true });
@@ -122,15 +118,13 @@ impl Store {
         if look.complete || look.writers > 0 || look.length != Some(length) || !is_part {
             return Err(AdoptError::Differs);
         }
-        let Ok(file) = open_beneath(self.objects_dir(), object.path().as_str()) else {
+        let Ok(file) = open_beneath(&self.objects_dir(), object.path().as_str()) else {
             return Err(AdoptError::Differs);
         };
-        rustix::fs::fsync(&file).map_err(io::Error::from)?;
+        file.sync()?;
         let mut ranges = Vec::new();
         for piece in pieces {
-            let flags = OFlags::NOFOLLOW.bits() as i32;
-            let from = File::options().read(true).custom_flags(flags).open(&piece.path);
-            let from: OwnedFd = from.map_err(source(&piece.path))?.into();
+            let from = open_source(self.disk(), &piece.path).map_err(source(&piece.path))?;
             for span in extents(piece.span).flat_map(|span| object.spans().missing(span)) {
                 let begins = piece.from + (span.start() - piece.span.start());
                 let there = Span::at(begins, span.len()).ok_or(AdoptError::Differs)?;
@@ -186,28 +180,29 @@ fn temporary(id: ObjectId) -> String {
 }
 
 /// To its place, which must be free.
-fn settle(directory: &OwnedFd, id: ObjectId) -> io::Result<()> {
+fn settle(directory: &File, id: ObjectId) -> io::Result<()> {
     let (from, to) = (temporary(id), ObjectPath::of(id));
-    rename(directory, &from, directory, to.as_str()).inspect_err(|_| clear(directory, id))
+    directory.rename_to_free_at(&from, directory, to.as_str()).inspect_err(|_| clear(directory, id))
 }
 
 /// What an import that was cut off left there.
-fn clear(directory: &OwnedFd, id: ObjectId) {
-    let _ = rustix::fs::unlinkat(directory, temporary(id), AtFlags::empty());
+fn clear(directory: &File, id: ObjectId) {
+    let _ = directory.unlink_at(&temporary(id));
 }
 
 /// `None`: not possible here.
-fn link(path: &Path, directory: &OwnedFd, id: ObjectId) -> Result<Option<OwnedFd>, AdoptError> {
+fn link(disk: &dyn Disk, path: &Path, directory: &File, id: ObjectId) -> Result<Option<File>, AdoptError> {
     let place = temporary(id);
     clear(directory, id);
-    match rustix::fs::linkat(rustix::fs::CWD, path, directory, &place, AtFlags::empty()) {
-        Ok(()) => {}
-        Err(Errno::XDEV | Errno::PERM | Errno::ACCESS | Errno::MLINK | Errno::OPNOTSUPP) => return Ok(None),
-        Err(error) => return Err(source(path)(error.into())),
+    if let Err(error) = disk.link(path, directory, &place) {
+        return match Errno::from_io_error(&error) {
+            Some(Errno::XDEV | Errno::PERM | Errno::ACCESS | Errno::MLINK | Errno::OPNOTSUPP) => Ok(None),
+            Some(_) | None => Err(source(path)(error)),
+        };
     }
     let opened = open_beneath(directory, &place).and_then(|file| {
-        let is_file = FileType::from_raw_mode(rustix::fs::fstat(&file)?.st_mode).is_file();
-        rustix::fs::fchmod(&file, Mode::RUSR | Mode::WUSR)?;
+        let is_file = file.stat()?.is_file;
+        file.make_private()?;
         if is_file { Ok(file) } else { Err(io::ErrorKind::InvalidInput.into()) }
     });
     let opened = opened.map_err(|error| {
@@ -218,30 +213,29 @@ fn link(path: &Path, directory: &OwnedFd, id: ObjectId) -> Result<Option<OwnedFd
     Ok(Some(opened))
 }
 
-fn copy(pieces: &[Foreign], directory: &OwnedFd, id: ObjectId) -> Result<OwnedFd, AdoptError> {
+fn copy(disk: &dyn Disk, pieces: &[Foreign], directory: &File, id: ObjectId) -> Result<File, AdoptError> {
     clear(directory, id);
-    let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let file = rustix::fs::openat(directory, temporary(id), flags, Mode::RUSR | Mode::WUSR);
-    let mut file = File::from(file.map_err(io::Error::from)?);
+    let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW;
+    let file = directory.open_at(&temporary(id), flags, PRIVATE)?;
     for piece in pieces {
-        let copied = copy_piece(piece, &mut file);
+        let copied = copy_piece(disk, piece, &file);
         if let Err(error) = copied {
             clear(directory, id);
             return Err(source(&piece.path)(error));
         }
     }
     settle(directory, id)?;
-    Ok(file.into())
+    Ok(file)
 }
 
-fn copy_piece(piece: &Foreign, into: &mut File) -> io::Result<()> {
-    let flags = OFlags::NOFOLLOW.bits() as i32;
-    let mut from = File::options().read(true).custom_flags(flags).open(&piece.path)?;
-    from.seek(SeekFrom::Start(piece.from))?;
-    into.seek(SeekFrom::Start(piece.span.start()))?;
-    // The standard library asks the kernel to copy, which shares blocks where the file system can.
-    let copied = io::copy(&mut from.take(piece.span.len()), into)?;
+fn copy_piece(disk: &dyn Disk, piece: &Foreign, into: &File) -> io::Result<()> {
+    let from = open_source(disk, &piece.path)?;
+    let copied = into.copy_from(piece.span.start(), &from, piece.from, piece.span.len())?;
     if copied == piece.span.len() { Ok(()) } else { Err(io::ErrorKind::UnexpectedEof.into()) }
+}
+
+fn open_source(disk: &dyn Disk, path: &Path) -> io::Result<File> {
+    disk.open(path, OFlags::RDONLY | OFlags::NOFOLLOW, Mode::empty())
 }
 
 fn extents(span: Span) -> impl Iterator<Item = Span> {

@@ -1,8 +1,9 @@
 //! The segments of one journal and what is to be written to them: memory alone, under the lock of the journal.
 use std::io;
-use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+
+use etransfer_disk::File;
 
 use super::journal::Room;
 use super::room::Segment;
@@ -36,7 +37,7 @@ pub(super) struct Chain {
 /// What a [`Flushing`](super::Flushing) writes.
 #[derive(Debug)]
 pub(super) struct Flight {
-    pub(super) file: Arc<OwnedFd>,
+    pub(super) file: Arc<File>,
     pub(super) name: Name,
     pub(super) at: u64,
     pub(super) bytes: Vec<u8>,

@@ -11,9 +11,10 @@
 //! 4. List it in the manifest, in the place of everything older. *Crash before: the older files count.*
 //! 5. Files of smaller generations are deleted. *Crash: the rest is deleted at start.*
 use std::io;
-use std::os::fd::OwnedFd;
+use std::ops::ControlFlow;
 
 use etransfer_contract::ObjectId;
+use etransfer_disk::File;
 
 use super::disk;
 use super::index::{Entry, Index, Tombstone};
@@ -40,7 +41,7 @@ pub(super) fn write(common: &Common, index: &Index, generation: u64) -> io::Resu
 }
 
 /// Step 5; also everything that an earlier crash left. The manifest no longer lists any of it.
-pub(super) fn delete_older(directory: &OwnedFd, generation: u64) -> io::Result<()> {
+pub(super) fn delete_older(directory: &File, generation: u64) -> io::Result<()> {
     for name in list(directory)?.into_iter().filter(|name| name.generation() < generation) {
         disk::unlink(directory, &name.to_string())?;
     }
@@ -48,27 +49,27 @@ pub(super) fn delete_older(directory: &OwnedFd, generation: u64) -> io::Result<(
 }
 
 /// What was being made when an earlier run ended.
-pub(super) fn delete_temporaries(directory: &OwnedFd) -> io::Result<()> {
-    for entry in rustix::fs::Dir::read_from(directory)? {
-        let entry = entry?;
-        if let Some(name) = entry.file_name().to_str().ok().filter(|name| name.ends_with(super::room::TEMPORARY)) {
+pub(super) fn delete_temporaries(directory: &File) -> io::Result<()> {
+    directory.each_name(&mut |name| {
+        if let Some(name) = name.to_str().filter(|name| name.ends_with(super::room::TEMPORARY)) {
             disk::unlink(directory, name)?;
         }
-    }
-    Ok(())
+        Ok(ControlFlow::Continue(()))
+    })
 }
 
 /// The journal files of a directory, in order.
-pub(super) fn list(directory: &OwnedFd) -> io::Result<Vec<Name>> {
+pub(super) fn list(directory: &File) -> io::Result<Vec<Name>> {
     let mut names = Vec::new();
-    for entry in rustix::fs::Dir::read_from(directory)? {
-        names.extend(entry?.file_name().to_str().ok().and_then(Name::parse));
-    }
+    directory.each_name(&mut |name| {
+        names.extend(name.to_str().and_then(Name::parse));
+        Ok(ControlFlow::Continue(()))
+    })?;
     names.sort_unstable();
     Ok(names)
 }
 
-fn write_all(file: &OwnedFd, common: &Common, index: &Index, name: Name) -> io::Result<()> {
+fn write_all(file: &File, common: &Common, index: &Index, name: Name) -> io::Result<()> {
     let sequence = common.sequence.load(std::sync::atomic::Ordering::Acquire);
     let (header, seed) = Header { name, boot: common.boot, sequence, tag: common.manifest.tag() }.encode();
     let mut out = Writer { file, buffer: header.to_vec(), at: 0, seed, count: 0 };
@@ -113,7 +114,7 @@ fn write_all(file: &OwnedFd, common: &Common, index: &Index, name: Name) -> io::
 }
 
 struct Writer<'a> {
-    file: &'a OwnedFd,
+    file: &'a File,
     buffer: Vec<u8>,
     at: u64,
     seed: u32,

@@ -1,94 +1,76 @@
 //! Every call by which the journal changes what is on the disk. In one place, so that a test can end the process (or fail
 //! the call) at each of them in turn: see `fault` below. Content of objects is not written here; that is the byte path's.
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
 
-use rustix::fs::{AtFlags, FallocateFlags, Mode, OFlags, RenameFlags};
+use etransfer_disk::{File, OFlags, PRIVATE};
 use rustix::io::Errno;
 
 /// Opens a new file for this user only; what stood there under that name is gone.
-pub(super) fn create(directory: impl AsFd, name: &str) -> io::Result<OwnedFd> {
+pub(super) fn create(directory: &File, name: &str) -> io::Result<File> {
     step()?;
-    let flags = OFlags::RDWR | OFlags::CREATE | OFlags::TRUNC | OFlags::CLOEXEC | OFlags::NOFOLLOW;
-    Ok(rustix::fs::openat(directory, name, flags, Mode::RUSR | Mode::WUSR)?)
+    directory.open_at(name, OFlags::RDWR | OFlags::CREATE | OFlags::TRUNC | OFlags::NOFOLLOW, PRIVATE)
 }
 
 /// Makes the file `bytes` long, with blocks where the file system can.
-pub(super) fn allocate(file: impl AsFd, bytes: u64) -> io::Result<()> {
+pub(super) fn allocate(file: &File, bytes: u64) -> io::Result<()> {
     step()?;
     #[cfg(test)]
     fault::room()?;
-    match rustix::fs::fallocate(&file, FallocateFlags::empty(), 0, bytes) {
-        Ok(()) => Ok(()),
-        Err(Errno::OPNOTSUPP | Errno::NOSYS) => Ok(rustix::fs::ftruncate(&file, bytes)?),
-        Err(error) => Err(error.into()),
+    match file.allocate(0, bytes) {
+        Err(error) if is_unsupported(&error) => file.truncate(bytes),
+        allocated => allocated,
     }
+}
+
+fn is_unsupported(error: &io::Error) -> bool {
+    matches!(Errno::from_io_error(error), Some(Errno::OPNOTSUPP | Errno::NOSYS))
 }
 
 /// Writes all of `bytes`.
-pub(super) fn write_all_at(file: impl AsFd, mut bytes: &[u8], mut at: u64) -> io::Result<()> {
+pub(super) fn write_all_at(file: &File, bytes: &[u8], at: u64) -> io::Result<()> {
     if let Err(error) = step() {
         // What a write that fails leaves behind is a part of it.
         let part = &bytes[..torn(bytes.len())];
-        let _ = rustix::io::pwrite(&file, part, at);
+        let _ = file.write_at(part, at);
         return Err(error);
     }
-    while !bytes.is_empty() {
-        match rustix::io::pwrite(&file, bytes, at) {
-            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
-            Ok(count) => {
-                bytes = &bytes[count..];
-                at += count as u64;
-            }
-            Err(Errno::INTR) => {}
-            Err(error) => return Err(error.into()),
-        }
-    }
-    Ok(())
+    file.write_all_at(bytes, at)
 }
 
 /// The content, and the size, reach the disk.
-pub(super) fn sync_data(file: impl AsFd) -> io::Result<()> {
+pub(super) fn sync_data(file: &File) -> io::Result<()> {
     step()?;
-    Ok(rustix::fs::fdatasync(file)?)
+    file.sync_data()
 }
 
 /// All of a file, or the names in a directory, reach the disk.
-pub(super) fn sync(file: impl AsFd) -> io::Result<()> {
+pub(super) fn sync(file: &File) -> io::Result<()> {
     step()?;
-    Ok(rustix::fs::fsync(file)?)
+    file.sync()
 }
 
 /// Everything of the file system that holds `file` reaches the disk.
-pub(super) fn sync_all(file: impl AsFd) -> io::Result<()> {
+pub(super) fn sync_all(file: &File) -> io::Result<()> {
     step()?;
-    Ok(rustix::fs::syncfs(file)?)
+    file.sync_file_system()
 }
 
 /// Another name; what had it is replaced.
-pub(super) fn rename(directory: impl AsFd, from: &str, to: &str) -> io::Result<()> {
+pub(super) fn rename(directory: &File, from: &str, to: &str) -> io::Result<()> {
     step()?;
-    Ok(rustix::fs::renameat(&directory, from, &directory, to)?)
+    directory.rename_at(from, directory, to)
 }
 
-/// Another name; an error when it is taken.
-pub(super) fn rename_to_free(directory: impl AsFd, from: &str, to: &str) -> io::Result<()> {
+/// Another name; an error when it is taken. The lock on the directory keeps others out meanwhile.
+pub(super) fn rename_to_free(directory: &File, from: &str, to: &str) -> io::Result<()> {
     step()?;
-    match rustix::fs::renameat_with(&directory, from, &directory, to, RenameFlags::NOREPLACE) {
-        // A file system without this flag; the lock on the directory keeps others out meanwhile.
-        Err(Errno::INVAL | Errno::NOSYS) => match rustix::fs::statat(&directory, to, AtFlags::SYMLINK_NOFOLLOW) {
-            Ok(_) => Err(io::ErrorKind::AlreadyExists.into()),
-            Err(Errno::NOENT) => Ok(rustix::fs::renameat(&directory, from, &directory, to)?),
-            Err(error) => Err(error.into()),
-        },
-        renamed => Ok(renamed?),
-    }
+    directory.rename_to_free_at(from, directory, to)
 }
 
 /// The name goes.
-pub(super) fn unlink(directory: impl AsFd, name: &str) -> io::Result<()> {
+pub(super) fn unlink(directory: &File, name: &str) -> io::Result<()> {
     step()?;
-    Ok(rustix::fs::unlinkat(directory, name, AtFlags::empty())?)
+    directory.unlink_at(name)
 }
 
 #[cfg(not(test))]

@@ -1,7 +1,8 @@
 //! The right to write what was appended to a journal: one at a time, over all cores.
 use std::io;
-use std::os::fd::OwnedFd;
 use std::sync::Arc;
+
+use etransfer_disk::File;
 
 use super::chain::Flight;
 use super::journal::{Journal, again};
@@ -38,7 +39,7 @@ impl<'a> Flushing<'a> {
 
 impl Flushing<'_> {
     /// Where to.
-    pub fn file(&self) -> &Arc<OwnedFd> {
+    pub fn file(&self) -> &Arc<File> {
         &self.flight.file
     }
 

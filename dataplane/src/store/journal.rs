@@ -17,13 +17,12 @@
 //! appended that has no room in the segments that are there; making one more ([`Journal::refill`]) blocks and is no
 //! core's work.
 use std::io;
-use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use etransfer_contract::ObjectId;
+use etransfer_disk::{File, Mode, OFlags};
 use event_listener::{Event, EventListener, Listener};
-use rustix::fs::{Mode, OFlags};
 
 use super::chain::Chain;
 use super::disk;
@@ -72,14 +71,14 @@ impl Position {
 #[derive(Debug)]
 pub struct Syncing<'a> {
     journal: &'a Journal,
-    files: Vec<Arc<OwnedFd>>,
+    files: Vec<Arc<File>>,
     position: Position,
     ended: bool,
 }
 
 impl Syncing<'_> {
     /// Usually one; more right after a rotation.
-    pub fn files(&self) -> &[Arc<OwnedFd>] {
+    pub fn files(&self) -> &[Arc<File>] {
         &self.files
     }
 
@@ -139,7 +138,7 @@ pub enum Room {
 /// What all journals of a store have in common.
 #[derive(Debug)]
 pub(super) struct Common {
-    pub(super) directory: OwnedFd,
+    pub(super) directory: File,
     pub(super) manifest: Manifest,
     pub(super) boot: BootId,
     /// Last sequence number given out.
@@ -205,7 +204,7 @@ impl Journal {
     }
 
     /// The segment being appended to; `None` only in a read-only store.
-    pub fn file(&self) -> Option<Arc<OwnedFd>> {
+    pub fn file(&self) -> Option<Arc<File>> {
         self.inner.hold().segment.as_ref().map(|segment| Arc::clone(&segment.file))
     }
 
@@ -373,7 +372,7 @@ impl Journal {
     pub fn sync_blocking(&self) -> io::Result<()> {
         self.flush_blocking()?;
         let syncing = self.begin_sync().ok_or(io::ErrorKind::ResourceBusy)?;
-        match syncing.files().iter().try_for_each(disk::sync_data) {
+        match syncing.files().iter().try_for_each(|file| disk::sync_data(file)) {
             Ok(()) => syncing.succeeded(),
             Err(error) => {
                 syncing.failed();
@@ -497,9 +496,9 @@ impl Journal {
     /// Goes on in a segment of an earlier run: the last resort when the disk is full at start. What a torn write left is
     /// cut off first. Blocking.
     pub(super) fn resume(&self, used: Used) -> io::Result<()> {
-        let flags = OFlags::RDWR | OFlags::CLOEXEC | OFlags::NOFOLLOW;
-        let file = rustix::fs::openat(&self.common.directory, used.name.to_string(), flags, Mode::empty())?;
-        let capacity = rustix::fs::fstat(&file)?.st_size.unsigned_abs();
+        let (name, flags) = (used.name.to_string(), OFlags::RDWR | OFlags::NOFOLLOW);
+        let file = self.common.directory.open_at(&name, flags, Mode::empty())?;
+        let capacity = file.stat()?.size;
         disk::write_all_at(&file, &vec![0; usize::try_from(used.torn).unwrap_or(0)], used.end)?;
         disk::sync_data(&file)?;
         let Used { name, seed, end: tail, synced, .. } = used;
@@ -610,7 +609,7 @@ fn extra_room(record: &Record) -> usize {
 impl Journal {
     /// As if the disk refused the next write: the segment is a file that cannot be written.
     pub(super) fn break_segment(&self) {
-        let broken = rustix::fs::open("/dev/null", OFlags::RDONLY, Mode::empty()).expect("/dev/null is there");
+        let broken = std::fs::File::open("/dev/null").expect("/dev/null is there").into();
         if let Some(segment) = &mut self.inner.hold().segment {
             segment.file = Arc::new(broken);
         }

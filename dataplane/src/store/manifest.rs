@@ -32,11 +32,10 @@
 //! So a listed file that is absent is a loss, and the torn tail of one is none: what was synced of it is in its entry, and
 //! in its frames.
 use std::io;
-use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use rustix::fs::{Mode, OFlags};
+use etransfer_disk::{File, Mode, OFlags};
 
 use super::disk;
 use super::lock::Lock;
@@ -77,12 +76,12 @@ pub(super) struct List {
 #[derive(Debug)]
 pub(super) struct Manifest {
     /// In the order in which they are written; none in a store that has no room for a manifest yet.
-    copies: Vec<OwnedFd>,
+    copies: Vec<File>,
     list: Lock<List>,
 }
 
 /// Reads the manifest. `None`: there never was one.
-pub(super) fn read(root: &OwnedFd, directory: &OwnedFd) -> io::Result<Result<Option<List>, Damage>> {
+pub(super) fn read(root: &File, directory: &File) -> io::Result<Result<Option<List>, Damage>> {
     let outer = read_copy(root, OUTER)?;
     let inner = read_copy(directory, INNER)?;
     if let (Copy::Absent, Copy::Good(_)) | (Copy::Good(_), Copy::Absent) = (&outer, &inner) {
@@ -97,7 +96,7 @@ pub(super) fn read(root: &OwnedFd, directory: &OwnedFd) -> io::Result<Result<Opt
 }
 
 /// A first manifest that could not be written to the end: there is none.
-pub(super) fn undo(root: &OwnedFd, directory: &OwnedFd) -> io::Result<()> {
+pub(super) fn undo(root: &File, directory: &File) -> io::Result<()> {
     for (directory, name) in [(root, OUTER), (directory, INNER)] {
         match disk::unlink(directory, name) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
@@ -118,7 +117,7 @@ enum Copy {
     Good(List),
 }
 
-fn read_copy(directory: &OwnedFd, name: &str) -> io::Result<Copy> {
+fn read_copy(directory: &File, name: &str) -> io::Result<Copy> {
     match open_beneath(directory, name) {
         Ok(file) => Ok(List::decode(&read_whole(&file)?).map_or(Copy::Bad, Copy::Good)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Copy::Absent),
@@ -133,7 +132,7 @@ impl Manifest {
     }
 
     /// Writes both copies, and makes them where they are absent. From now on it is kept.
-    pub(super) fn begin(root: &OwnedFd, directory: &OwnedFd, mut list: List) -> io::Result<Self> {
+    pub(super) fn begin(root: &File, directory: &File, mut list: List) -> io::Result<Self> {
         list.serial += 1;
         let bytes = list.encode();
         // While one copy is written, the other has to be good, unless there was none before.
@@ -194,16 +193,15 @@ impl Manifest {
 }
 
 /// A copy that is there is written in place; one that is not appears whole.
-fn begin_copy(directory: &OwnedFd, name: &str, bytes: &[u8]) -> io::Result<OwnedFd> {
-    let flags = OFlags::RDWR | OFlags::CLOEXEC | OFlags::NOFOLLOW;
-    match rustix::fs::openat(directory, name, flags, Mode::empty()) {
+fn begin_copy(directory: &File, name: &str, bytes: &[u8]) -> io::Result<File> {
+    match directory.open_at(name, OFlags::RDWR | OFlags::NOFOLLOW, Mode::empty()) {
         Ok(file) => {
             disk::write_all_at(&file, bytes, 0)?;
             disk::sync_data(&file)?;
             return Ok(file);
         }
-        Err(rustix::io::Errno::NOENT) => {}
-        Err(error) => return Err(error.into()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        Err(error) => return Err(error),
     }
     let temporary = format!("{name}.tmp");
     let file = disk::create(directory, &temporary)?;

@@ -1,13 +1,13 @@
 //! One object: what is there of it, who writes it, who reads it. Shared by all cores, locked for a few instructions at a
 //! time.
 use std::io;
-use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use etransfer_contract::fact::Presence;
 use etransfer_contract::{ObjectId, Span, SpanSet};
+use etransfer_disk::File;
 use event_listener::{Event, EventListener};
 
 use super::claim::{Claim, Lease, Writer};
@@ -66,7 +66,7 @@ pub(super) struct State {
     /// How often that happened.
     doubts: u64,
     /// Open since before its first byte that no sync covered ([`Object::keep_open`]).
-    kept: Option<Arc<OwnedFd>>,
+    kept: Option<Arc<File>>,
     /// Bytes that no sync covered were written through descriptors that are closed: a writeback error may be lost.
     lapsed: bool,
     /// Latest record in each journal that has one, for syncing all that an answer covers.
@@ -518,7 +518,7 @@ impl Object {
     /// Keeps a descriptor of its file, which has bytes that no sync covered yet, until a sync covers them: the kernel reports a
     /// failed writeback through a descriptor that was open then, and forgets it with the inode when none is. `None`: there is
     /// no descriptor to keep; a completion then compares the disk with the CRCs.
-    pub fn keep_open(&self, file: Option<OwnedFd>) {
+    pub fn keep_open(&self, file: Option<File>) {
         let mut state = self.state.hold();
         match file {
             Some(file) if state.kept.is_none() => state.kept = Some(Arc::new(file)),
@@ -534,7 +534,7 @@ impl Object {
     }
 
     /// The descriptor that is kept: a sync through it reports every failure since.
-    pub fn kept(&self) -> Option<Arc<OwnedFd>> {
+    pub fn kept(&self) -> Option<Arc<File>> {
         self.state.hold().kept.clone()
     }
 
@@ -557,7 +557,7 @@ impl Object {
 
     /// After a sync that succeeded: compares what no sync covered before with the disk itself. `false`: it is not there.
     /// Blocking: not on a core.
-    pub fn compare_with_disk(&self, objects: &OwnedFd) -> io::Result<bool> {
+    pub fn compare_with_disk(&self, objects: &File) -> io::Result<bool> {
         let cached: Vec<_> = {
             let state = self.state.hold();
             state.known.extents.iter().filter(|extent| extent.trust != Trust::Durable).copied().collect()
@@ -589,7 +589,7 @@ impl Object {
     ///
     /// A complete object only stays complete when all of it is there; that it is not is [`Fallen::Damaged`], and changes
     /// nothing: its bytes are not to be written again by anybody.
-    pub fn find_out(&self, objects: &OwnedFd, journal: &Journal) -> io::Result<Found> {
+    pub fn find_out(&self, objects: &File, journal: &Journal) -> io::Result<Found> {
         let (complete, wanted, doubt) = {
             let state = self.state.hold();
             let complete = state.known.complete;
@@ -640,7 +640,7 @@ impl Object {
     }
 
     /// Doubts it, finds out and writes what was found. Blocking: where no core runs.
-    pub fn fall_back(&self, objects: &OwnedFd, journal: &Journal) -> io::Result<Fallen> {
+    pub fn fall_back(&self, objects: &File, journal: &Journal) -> io::Result<Fallen> {
         self.doubt();
         journal.make_room_blocking(KEPT_MAX / 4, true)?;
         let found = self.find_out(objects, journal)?;

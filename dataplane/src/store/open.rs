@@ -3,14 +3,13 @@
 //! A start unlinks no object's file, and changes nothing before it has decided that it runs. What it may find, and what it
 //! does then, is the table in `dataplane/START.md`.
 use std::io;
-use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::time::{Duration, Instant};
 
 use etransfer_contract::ObjectId;
-use rustix::fs::{FlockOperation, Mode, OFlags};
+use etransfer_disk::{Disk, File, Mode, OFlags, Os, PRIVATE};
 
 use super::checkpoint::{self, list};
 use super::clock::unix_ms;
@@ -28,6 +27,8 @@ use super::whole::Store;
 /// How to open a store.
 #[derive(Debug, Clone)]
 pub struct StoreOptions {
+    /// Where the storage directory is.
+    pub disk: Arc<dyn Disk>,
     /// The storage directory; `objects/` and `journal/` are made below it.
     pub root: PathBuf,
     /// How many journals.
@@ -46,6 +47,7 @@ impl StoreOptions {
     /// With the defaults.
     pub fn new(root: impl Into<PathBuf>, cores: usize) -> Self {
         Self {
+            disk: Arc::new(Os),
             root: root.into(),
             cores,
             journal_bytes: 16 << 20,
@@ -145,13 +147,14 @@ impl Store {
         let root = &options.root;
         let failed =
             |action: &'static str| move |source: io::Error| OpenError::Io { action, path: root.clone(), source };
-        refuse_objects_without_journal(root)?;
-        let objects = make_directory(&root.join("objects")).map_err(failed("open objects/ below"))?;
-        let directory = make_directory(&root.join("journal")).map_err(failed("open journal/ below"))?;
+        let disk = &*options.disk;
+        refuse_objects_without_journal(disk, root)?;
+        let objects = make_directory(disk, &root.join("objects")).map_err(failed("open objects/ below"))?;
+        let directory = make_directory(disk, &root.join("journal")).map_err(failed("open journal/ below"))?;
         let lock = take_lock(&directory, root)?;
-        let boot = boot.into().unwrap_or_else(|| BootId::of(&objects, &directory));
+        let boot = boot.into().unwrap_or_else(|| BootId::of(disk, &objects, &directory));
 
-        let above = make_directory(root).map_err(failed("open"))?;
+        let above = make_directory(disk, root).map_err(failed("open"))?;
         let (mut listed, mut damage) = (None, Vec::new());
         match manifest::read(&above, &directory).map_err(failed("read the manifest of the journal below"))? {
             Ok(list) => listed = list,
@@ -290,7 +293,7 @@ impl Store {
 
 /// The manifest goes on, or begins with what a release without manifests left. With a disk too full for a first one, all
 /// goes on without until the next start.
-fn begin_manifest(above: &OwnedFd, directory: &OwnedFd, listed: Option<List>, found: &Replay) -> io::Result<Manifest> {
+fn begin_manifest(above: &File, directory: &File, listed: Option<List>, found: &Replay) -> io::Result<Manifest> {
     let is_first = listed.is_none();
     let list = match listed {
         Some(list) => list,
@@ -322,11 +325,11 @@ fn refuse(options: &StoreOptions, damage: &[Damage]) -> Result<(), OpenError> {
 }
 
 /// A journal that is missing or empty knows no object: it would take every file for an orphan.
-fn refuse_objects_without_journal(root: &Path) -> Result<(), OpenError> {
+fn refuse_objects_without_journal(disk: &dyn Disk, root: &Path) -> Result<(), OpenError> {
     let failed =
         |source: io::Error| OpenError::Io { action: "compare objects/ and journal/ below", path: root.into(), source };
-    let Some(objects) = open_directory(&root.join("objects")).map_err(failed)? else { return Ok(()) };
-    let what = match open_directory(&root.join("journal")).map_err(failed)? {
+    let Some(objects) = open_directory(disk, &root.join("objects")).map_err(failed)? else { return Ok(()) };
+    let what = match open_directory(disk, &root.join("journal")).map_err(failed)? {
         None => "is missing",
         Some(journal) if list(&journal).map_err(failed)?.is_empty() => "is empty",
         Some(_) => return Ok(()),
@@ -338,7 +341,7 @@ fn refuse_objects_without_journal(root: &Path) -> Result<(), OpenError> {
 }
 
 /// A lost mount: an `objects/` that never was one of a store, under a journal that names objects.
-fn refuse_journal_without_objects(root: &Path, objects: &OwnedFd, found: &Replay) -> Result<(), OpenError> {
+fn refuse_journal_without_objects(root: &Path, objects: &File, found: &Replay) -> Result<(), OpenError> {
     if has_directories(objects) {
         return Ok(());
     }
@@ -371,7 +374,7 @@ fn refuse_objects_of_another_journal(root: &Path, found: &Replay, walked: &Walke
     Ok(())
 }
 
-fn settle(objects: &OwnedFd, found: &mut Replay) -> u64 {
+fn settle(objects: &File, found: &mut Replay) -> u64 {
     let doubtful = found.slots.iter_mut().filter_map(|(id, slot)| match slot {
         Slot::Live(known) if is_doubtful(known) => Some((*id, &mut **known)),
         // What is in doubt is not at rest.
@@ -382,7 +385,7 @@ fn settle(objects: &OwnedFd, found: &mut Replay) -> u64 {
         return 0;
     }
     // What is compared with its CRC counts as durable afterwards, so it has to be on the disk, not only in the page cache.
-    if let Err(error) = rustix::fs::syncfs(objects) {
+    if let Err(error) = objects.sync_file_system() {
         tracing::warn!(%error, "sync the file system of objects/ before unsynced bytes are compared with their checksums");
     }
     settle_all(objects, doubtful)
@@ -410,50 +413,45 @@ fn report(found: &Replay, walked: &Walked, lost_bytes: u64) -> Replayed {
 }
 
 /// Makes the directory and its parents, for this user only, and opens it.
-fn make_directory(path: &Path) -> io::Result<OwnedFd> {
+fn make_directory(disk: &dyn Disk, path: &Path) -> io::Result<File> {
     for part in path.ancestors().collect::<Vec<_>>().into_iter().rev().filter(|part| !part.as_os_str().is_empty()) {
-        match rustix::fs::mkdir(part, Mode::RWXU) {
-            Ok(()) | Err(rustix::io::Errno::EXIST) => {}
-            Err(_) if rustix::fs::stat(part).is_ok() => {}
-            Err(error) => return Err(error.into()),
+        match disk.make_directory(part) {
+            Ok(()) => {}
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists || disk.is_there(part) => {}
+            Err(error) => return Err(error),
         }
     }
-    open_directory(path)?.ok_or_else(|| io::ErrorKind::NotFound.into())
+    open_directory(disk, path)?.ok_or_else(|| io::ErrorKind::NotFound.into())
 }
 
 /// `None`: there is none.
-pub(super) fn open_directory(path: &Path) -> io::Result<Option<OwnedFd>> {
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    match rustix::fs::open(path, flags, Mode::empty()) {
+pub(super) fn open_directory(disk: &dyn Disk, path: &Path) -> io::Result<Option<File>> {
+    match disk.open(path, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW, Mode::empty()) {
         Ok(directory) => Ok(Some(directory)),
-        Err(rustix::io::Errno::NOENT) => Ok(None),
-        Err(error) => Err(error.into()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
     }
 }
 
 /// Keeps other processes out while it lives.
 #[derive(Debug)]
-pub(super) struct DirectoryLock(OwnedFd);
+pub(super) struct DirectoryLock(File);
 
 impl Drop for DirectoryLock {
     fn drop(&mut self) {
         // Said, not left to the closing: a child that was just forked holds a copy of the descriptor until it execs.
-        let _ = rustix::fs::flock(&self.0, FlockOperation::Unlock);
+        let _ = self.0.unlock();
     }
 }
 
 /// A lock of the kernel: it dies with the process, and no PID can be mistaken for it.
-fn take_lock(directory: &OwnedFd, root: &Path) -> Result<DirectoryLock, OpenError> {
-    let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let failed = |source: rustix::io::Errno| OpenError::Io {
-        action: "lock",
-        path: root.join("journal/lock"),
-        source: source.into(),
-    };
-    let file = rustix::fs::openat(directory, "lock", flags, Mode::RUSR | Mode::WUSR).map_err(failed)?;
-    match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
+fn take_lock(directory: &File, root: &Path) -> Result<DirectoryLock, OpenError> {
+    let failed = |source| OpenError::Io { action: "lock", path: root.join("journal/lock"), source };
+    let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW;
+    let file = directory.open_at("lock", flags, PRIVATE).map_err(failed)?;
+    match file.try_lock() {
         Ok(()) => Ok(DirectoryLock(file)),
-        Err(rustix::io::Errno::WOULDBLOCK) => Err(OpenError::Locked(root.to_path_buf())),
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Err(OpenError::Locked(root.to_path_buf())),
         Err(error) => Err(failed(error)),
     }
 }

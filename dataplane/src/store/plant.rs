@@ -3,11 +3,10 @@
 //!
 //! Must stay true: nothing is recorded before [`Store::keep_planted`], which syncs the files first (PROMISES.md P3). A
 //! run that ends in between leaves files that no record names.
-use std::fs::File;
-use std::io::{self, Write as _};
+use std::io;
 
 use etransfer_contract::{ObjectId, Span};
-use rustix::fs::{Mode, OFlags};
+use etransfer_disk::{OFlags, PRIVATE};
 
 use super::clock::unix_ms;
 use super::extent::{Extent, Trust};
@@ -18,10 +17,8 @@ use super::whole::Store;
 impl Store {
     /// Makes a complete object that the control plane is taken to know. The name must be new.
     pub fn plant(&self, id: ObjectId, content: &[u8]) -> io::Result<()> {
-        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let place = ObjectPath::of(id);
-        let file = rustix::fs::openat(self.objects_dir(), place.as_str(), flags, Mode::RUSR | Mode::WUSR)?;
-        File::from(file).write_all(content)?;
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW;
+        self.objects_dir().open_at(ObjectPath::of(id).as_str(), flags, PRIVATE)?.write_all_at(content, 0)?;
         let mut known = Known {
             length: Some(content.len() as u64),
             complete: true,
@@ -42,7 +39,7 @@ impl Store {
 
     /// Syncs what was planted, then records it.
     pub fn keep_planted(&self) -> io::Result<()> {
-        rustix::fs::syncfs(&*self.objects_dir())?;
+        self.objects_dir().sync_file_system()?;
         self.compact().map_err(io::Error::other)
     }
 }

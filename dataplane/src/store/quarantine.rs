@@ -8,11 +8,10 @@
 //!
 //! Must stay true: this is the only code that unlinks below `quarantine/`, and it never touches `objects/` but by `rename`.
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::ops::ControlFlow;
 
 use etransfer_contract::ObjectId;
-use rustix::fs::{AtFlags, Dir, Mode, OFlags, RenameFlags};
-use rustix::io::Errno;
+use etransfer_disk::{File, Mode, OFlags};
 
 use super::path::ObjectPath;
 
@@ -37,73 +36,60 @@ impl Quarantined {
 }
 
 /// What is set aside, by object. No directory: nothing.
-pub(super) fn list(root: &OwnedFd) -> io::Result<Vec<Quarantined>> {
+pub(super) fn list(root: &File) -> io::Result<Vec<Quarantined>> {
     let Some(directory) = open(root)? else { return Ok(Vec::new()) };
     let mut found = Vec::new();
-    for entry in Dir::read_from(&directory)? {
-        let entry = entry?;
-        let Some((object, at_unix_ms)) = entry.file_name().to_str().ok().and_then(parse) else { continue };
-        let stat = rustix::fs::statat(&directory, entry.file_name(), AtFlags::SYMLINK_NOFOLLOW)?;
-        found.push(Quarantined { object, at_unix_ms, bytes: stat.st_size.unsigned_abs() });
-    }
+    directory.each_name(&mut |name| {
+        if let Some((name, (object, at_unix_ms))) = name.to_str().and_then(|name| Some((name, parse(name)?))) {
+            found.push(Quarantined { object, at_unix_ms, bytes: directory.stat_at(name)?.size });
+        }
+        Ok(ControlFlow::Continue(()))
+    })?;
     found.sort_unstable();
     Ok(found)
 }
 
 /// Moves the file of `object` here.
-pub(super) fn take(root: &OwnedFd, objects: &OwnedFd, object: ObjectId, at_unix_ms: u64) -> io::Result<()> {
-    match rustix::fs::mkdirat(root, QUARANTINE, Mode::RWXU) {
-        Ok(()) => rustix::fs::fsync(root)?,
-        Err(Errno::EXIST) => {}
-        Err(error) => return Err(error.into()),
+pub(super) fn take(root: &File, objects: &File, object: ObjectId, at_unix_ms: u64) -> io::Result<()> {
+    match root.make_directory_at(QUARANTINE) {
+        Ok(()) => root.sync()?,
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+        Err(error) => return Err(error),
     }
     let directory = open(root)?.ok_or(io::ErrorKind::NotFound)?;
     let entry = Quarantined { object, at_unix_ms, bytes: 0 };
-    rename(objects, ObjectPath::of(object).as_str(), &directory, &entry.name())
+    objects.rename_to_free_at(ObjectPath::of(object).as_str(), &directory, &entry.name())
 }
 
 /// Moves it back to its place, which must be free.
-pub(super) fn put_back(root: &OwnedFd, objects: &OwnedFd, entry: &Quarantined) -> io::Result<()> {
+pub(super) fn put_back(root: &File, objects: &File, entry: &Quarantined) -> io::Result<()> {
     let directory = open(root)?.ok_or(io::ErrorKind::NotFound)?;
-    rename(&directory, &entry.name(), objects, ObjectPath::of(entry.object).as_str())
+    directory.rename_to_free_at(&entry.name(), objects, ObjectPath::of(entry.object).as_str())
 }
 
 /// Unlinks what was moved here before that time. One that cannot be unlinked does not stop the others; the first error is
 /// the outcome.
-pub(super) fn sweep(root: &OwnedFd, before_unix_ms: u64) -> io::Result<Vec<Quarantined>> {
+pub(super) fn sweep(root: &File, before_unix_ms: u64) -> io::Result<Vec<Quarantined>> {
     let Some(directory) = open(root)? else { return Ok(Vec::new()) };
     let (mut gone, mut failure) = (Vec::new(), None);
     for entry in list(root)?.into_iter().filter(|entry| entry.at_unix_ms < before_unix_ms) {
-        match rustix::fs::unlinkat(&directory, entry.name(), AtFlags::empty()) {
-            Ok(()) | Err(Errno::NOENT) => gone.push(entry),
+        match directory.unlink_at(&entry.name()) {
+            Ok(()) => gone.push(entry),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => gone.push(entry),
             Err(error) => failure = failure.or(Some(error)),
         }
     }
     match failure {
-        Some(error) if gone.is_empty() => Err(error.into()),
+        Some(error) if gone.is_empty() => Err(error),
         Some(_) | None => Ok(gone),
     }
 }
 
-fn open(root: &OwnedFd) -> io::Result<Option<OwnedFd>> {
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    match rustix::fs::openat(root, QUARANTINE, flags, Mode::empty()) {
+fn open(root: &File) -> io::Result<Option<File>> {
+    match root.open_at(QUARANTINE, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW, Mode::empty()) {
         Ok(directory) => Ok(Some(directory)),
-        Err(Errno::NOENT) => Ok(None),
-        Err(error) => Err(error.into()),
-    }
-}
-
-/// Never over something that is there.
-pub(super) fn rename(from: impl AsFd, name: &str, to: impl AsFd, new: &str) -> io::Result<()> {
-    match rustix::fs::renameat_with(&from, name, &to, new, RenameFlags::NOREPLACE) {
-        // Not every file system can refuse by itself.
-        Err(Errno::INVAL | Errno::NOSYS) => match rustix::fs::statat(&to, new, AtFlags::SYMLINK_NOFOLLOW) {
-            Err(Errno::NOENT) => Ok(rustix::fs::renameat(&from, name, &to, new)?),
-            Ok(_) => Err(Errno::EXIST.into()),
-            Err(error) => Err(error.into()),
-        },
-        other => Ok(other?),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
     }
 }
 

@@ -2,11 +2,11 @@
 //! files count, the manifest says.
 use std::collections::{BTreeMap, HashMap};
 use std::io;
-use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use etransfer_contract::ObjectId;
+use etransfer_disk::File;
 
 use super::checkpoint::list;
 use super::extent::Trust;
@@ -58,7 +58,7 @@ pub(super) struct Replay {
 }
 
 /// Reads everything below `journal/` that counts. Damage is collected; the caller decides whether it goes on.
-pub(super) fn replay(directory: &OwnedFd, boot: BootId, manifest: Option<&List>) -> io::Result<Replay> {
+pub(super) fn replay(directory: &File, boot: BootId, manifest: Option<&List>) -> io::Result<Replay> {
     let names = list(directory)?;
     let generation = names.iter().map(|name| name.generation()).max().unwrap_or(0);
     let mut replay = Replay { generation, ..Replay::default() };
@@ -119,7 +119,7 @@ impl Replay {
     /// The files that the manifest lists have to be there; any other must not have a record that counts.
     fn read_listed(
         &mut self,
-        directory: &OwnedFd,
+        directory: &File,
         boot: BootId,
         manifest: &List,
         names: &[Name],
@@ -147,7 +147,7 @@ impl Replay {
     }
 
     /// A segment that no list names was never used, or is none of ours.
-    fn read_stray(&mut self, directory: &OwnedFd, name: Name, boot: BootId) -> io::Result<()> {
+    fn read_stray(&mut self, directory: &File, name: Name, boot: BootId) -> io::Result<()> {
         let is_empty = match load(directory, name, boot)? {
             Ok(file) => file.bytes.len() == HEADER_BYTES && file.torn == 0,
             Err(_) => is_unborn(directory, name)?,
@@ -163,7 +163,7 @@ impl Replay {
     /// A directory of a release without manifests: the newest checkpoint counts, and every segment since.
     fn read_unlisted(
         &mut self,
-        directory: &OwnedFd,
+        directory: &File,
         boot: BootId,
         names: &[Name],
         segments: &mut Vec<Loaded>,
@@ -191,7 +191,7 @@ impl Replay {
     /// Loads one file; `None` when its header is unreadable. `listed` is its entry in the manifest.
     fn read(
         &mut self,
-        directory: &OwnedFd,
+        directory: &File,
         name: Name,
         boot: BootId,
         listed: Option<&Listed>,
@@ -288,7 +288,7 @@ impl Replay {
     /// millions of objects in it.
     fn restore(
         &mut self,
-        directory: &OwnedFd,
+        directory: &File,
         name: Name,
         boot: BootId,
         trust: impl Fn(bool, u64) -> Trust,
@@ -455,18 +455,17 @@ fn frames(file: &Loaded) -> impl Iterator<Item = (usize, Frame<'_>)> {
     })
 }
 
-fn size_of(directory: &OwnedFd, name: Name) -> io::Result<u64> {
-    let stat = rustix::fs::statat(directory, name.to_string(), rustix::fs::AtFlags::SYMLINK_NOFOLLOW)?;
-    Ok(stat.st_size.unsigned_abs())
+fn size_of(directory: &File, name: Name) -> io::Result<u64> {
+    Ok(directory.stat_at(&name.to_string())?.size)
 }
 
 /// A segment that a crash left before its header was written: nothing but zeros.
-fn is_unborn(directory: &OwnedFd, name: Name) -> io::Result<bool> {
+fn is_unborn(directory: &File, name: Name) -> io::Result<bool> {
     let file = super::segment::open_beneath(directory, &name.to_string())?;
     let mut chunk = vec![0; 1 << 16];
     let mut at = 0;
     loop {
-        let count = rustix::io::pread(&file, &mut chunk, at)?;
+        let count = file.read_at(&mut chunk, at)?;
         if count == 0 {
             return Ok(matches!(name, Name::Segment { .. }));
         }

@@ -1,11 +1,10 @@
 //! Room for the journal: segments are files whose blocks are allocated before the first record, so that a full disk is met
 //! when a segment is made and never when a record is appended (PROMISES.md P7).
 use std::io;
-use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
-use rustix::fs::{Mode, OFlags};
+use etransfer_disk::{File, Mode, OFlags};
 
 use super::disk;
 use super::manifest::Entry;
@@ -17,7 +16,7 @@ pub(super) const SEGMENT_BYTES: std::ops::RangeInclusive<u64> = 64 << 10..=1 << 
 /// A file being appended to.
 #[derive(Debug)]
 pub(super) struct Segment {
-    pub(super) file: Arc<OwnedFd>,
+    pub(super) file: Arc<File>,
     pub(super) name: Name,
     pub(super) seed: u32,
     pub(super) capacity: u64,
@@ -40,7 +39,7 @@ pub(super) struct Used {
 }
 
 /// A new file. It has its name when it is whole: a kill leaves the temporary one, which goes at the next start.
-pub(super) fn make_segment(directory: &OwnedFd, header: &Header, capacity: u64) -> io::Result<Segment> {
+pub(super) fn make_segment(directory: &File, header: &Header, capacity: u64) -> io::Result<Segment> {
     let temporary = temporary(header.name);
     let file = disk::create(directory, &temporary)?;
     prepare(directory, file, header, capacity).inspect_err(|_| {
@@ -49,12 +48,11 @@ pub(super) fn make_segment(directory: &OwnedFd, header: &Header, capacity: u64) 
 }
 
 /// Takes the place of a segment that holds no record, and that the manifest no longer lists.
-pub(super) fn recycle_segment(directory: &OwnedFd, header: &Header, unused: Name) -> io::Result<Segment> {
+pub(super) fn recycle_segment(directory: &File, header: &Header, unused: Name) -> io::Result<Segment> {
     let temporary = temporary(header.name);
     disk::rename(directory, &unused.to_string(), &temporary)?;
-    let flags = OFlags::RDWR | OFlags::CLOEXEC | OFlags::NOFOLLOW;
-    let file = rustix::fs::openat(directory, &temporary, flags, Mode::empty())?;
-    let size = rustix::fs::fstat(&file)?.st_size.unsigned_abs();
+    let file = directory.open_at(&temporary, OFlags::RDWR | OFlags::NOFOLLOW, Mode::empty())?;
+    let size = file.stat()?.size;
     prepare(directory, file, header, size.max(*SEGMENT_BYTES.start()))
 }
 
@@ -71,7 +69,7 @@ pub(super) fn is_full(error: &io::Error) -> bool {
 }
 
 /// Room, header, synced; then its name, durable.
-fn prepare(directory: &OwnedFd, file: OwnedFd, header: &Header, capacity: u64) -> io::Result<Segment> {
+fn prepare(directory: &File, file: File, header: &Header, capacity: u64) -> io::Result<Segment> {
     disk::allocate(&file, capacity)?;
     let (bytes, seed) = header.encode();
     disk::write_all_at(&file, &bytes, 0)?;

@@ -42,11 +42,10 @@
 //! damage, with one exception: after a power loss, pages that were never synced may be missing while later ones arrived.
 //! The field at 24 tells the two apart.
 use std::ops::Range;
-use std::os::fd::{AsFd, OwnedFd};
 use std::{fmt, io};
 
 use crc32fast::Hasher;
-use rustix::fs::{AtFlags, Mode, OFlags, StatxFlags};
+use etransfer_disk::{Disk, File, Mode, OFlags};
 
 use super::record::{BATCH, Record};
 
@@ -183,22 +182,18 @@ pub(super) struct BootId(pub(super) [u8; 16]);
 
 impl BootId {
     /// Of these two directories, which may be on different file systems.
-    pub(super) fn of(objects: &OwnedFd, journal: &OwnedFd) -> Self {
+    pub(super) fn of(disk: &dyn Disk, objects: &File, journal: &File) -> Self {
         let read = || {
-            let mut id = Self::boot()?;
-            let mounts = [mount(objects)?, mount(journal)?].map(u64::to_le_bytes);
+            let mut id = Self::boot(disk)?;
+            let mounts = [objects.mount_id()?, journal.mount_id()?].map(u64::to_le_bytes);
             id.iter_mut().zip(mounts.as_flattened()).for_each(|(byte, more)| *byte ^= more);
             Some(Self(id))
         };
         read().unwrap_or(Self([0; 16]))
     }
 
-    fn boot() -> Option<[u8; 16]> {
-        let mode = OFlags::RDONLY | OFlags::CLOEXEC;
-        let file = rustix::fs::open("/proc/sys/kernel/random/boot_id", mode, Mode::empty()).ok()?;
-        let mut text = [0; 36];
-        rustix::io::read(file, &mut text).ok()?;
-        let digits: Vec<u8> = text.into_iter().filter(|byte| *byte != b'-').collect();
+    fn boot(disk: &dyn Disk) -> Option<[u8; 16]> {
+        let digits: Vec<u8> = disk.boot_id().ok()?.into_iter().filter(|byte| *byte != b'-').collect();
         let id: etransfer_contract::ObjectId = str::from_utf8(&digits).ok()?.parse().ok()?;
         Some(*id.as_bytes())
     }
@@ -206,16 +201,6 @@ impl BootId {
     pub(super) fn is_same(self, other: Self) -> bool {
         self == other && self.0 != [0; 16]
     }
-}
-
-/// `STATX_MNT_ID_UNIQUE`, which rustix does not name.
-const MOUNT_ID_UNIQUE: u32 = 0x4000;
-
-/// The unique id of the mount that holds `directory`; `None` where the kernel has none.
-fn mount(directory: &OwnedFd) -> Option<u64> {
-    let wanted = StatxFlags::from_bits_retain(MOUNT_ID_UNIQUE);
-    let found = rustix::fs::statx(directory, c"", AtFlags::EMPTY_PATH, wanted).ok()?;
-    (found.stx_mask & MOUNT_ID_UNIQUE != 0).then_some(found.stx_mnt_id)
 }
 
 /// The first 64 bytes of a file.
@@ -374,7 +359,7 @@ pub(super) fn frame(seed: u32, bytes: &[u8]) -> Option<Frame<'_>> {
 /// A file that is read from front to back, a piece at a time.
 #[derive(Debug)]
 pub(super) struct Frames {
-    file: OwnedFd,
+    file: File,
     pub(super) header: Header,
     seed: u32,
     size: u64,
@@ -388,11 +373,11 @@ pub(super) struct Frames {
 const PIECE_BYTES: usize = 1 << 20;
 
 impl Frames {
-    pub(super) fn open(directory: impl AsFd, name: Name) -> io::Result<Result<Self, DamageKind>> {
+    pub(super) fn open(directory: &File, name: Name) -> io::Result<Result<Self, DamageKind>> {
         let file = open_beneath(directory, &name.to_string())?;
-        let size = rustix::fs::fstat(&file)?.st_size.unsigned_abs();
+        let size = file.stat()?.size;
         let mut head = [0; HEADER_BYTES];
-        let read = read_at(&file, &mut head, 0)?;
+        let read = file.read_all_at(&mut head, 0)?;
         let header = Header::decode(name, &head[..read]);
         let opened = |(header, seed)| {
             let (buffer, start, read) = (Vec::new(), 0, HEADER_BYTES as u64);
@@ -408,7 +393,7 @@ impl Frames {
             self.start = 0;
             let kept = self.buffer.len();
             self.buffer.resize(kept + PIECE_BYTES, 0);
-            let read = read_at(&self.file, &mut self.buffer[kept..], self.read)?;
+            let read = self.file.read_all_at(&mut self.buffer[kept..], self.read)?;
             self.buffer.truncate(kept + read);
             self.read += read as u64;
             // It was made shorter meanwhile.
@@ -446,7 +431,7 @@ pub(super) struct Loaded {
 }
 
 /// Reads and checks one file. `boot` is the present one.
-pub(super) fn load(directory: impl AsFd, name: Name, boot: BootId) -> io::Result<Result<Loaded, DamageKind>> {
+pub(super) fn load(directory: &File, name: Name, boot: BootId) -> io::Result<Result<Loaded, DamageKind>> {
     let mut bytes = read_whole(&open_beneath(directory, &name.to_string())?)?;
     let (header, seed) = match Header::decode(name, &bytes) {
         Ok(header) => header,
@@ -479,31 +464,15 @@ fn is_damage(seed: u32, bytes: &[u8], tail: Range<usize>, same_boot: bool) -> bo
 }
 
 /// Opens a file below a directory handle; a symbolic link is refused.
-pub(super) fn open_beneath(directory: impl AsFd, name: &str) -> io::Result<OwnedFd> {
-    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
-    Ok(rustix::fs::openat(directory, name, flags, Mode::empty())?)
+pub(super) fn open_beneath(directory: &File, name: &str) -> io::Result<File> {
+    directory.open_at(name, OFlags::RDONLY | OFlags::NOFOLLOW, Mode::empty())
 }
 
-pub(super) fn read_whole(file: &OwnedFd) -> io::Result<Vec<u8>> {
-    let size = rustix::fs::fstat(file)?.st_size;
-    let mut bytes = vec![0; usize::try_from(size).map_err(|_| io::ErrorKind::FileTooLarge)?];
-    let filled = read_at(file, &mut bytes, 0)?;
+pub(super) fn read_whole(file: &File) -> io::Result<Vec<u8>> {
+    let mut bytes = vec![0; usize::try_from(file.stat()?.size).map_err(|_| io::ErrorKind::FileTooLarge)?];
+    let filled = file.read_all_at(&mut bytes, 0)?;
     bytes.truncate(filled);
     Ok(bytes)
-}
-
-/// Fills `bytes` with what is there from `at` on; less at the end of the file.
-fn read_at(file: &OwnedFd, bytes: &mut [u8], at: u64) -> io::Result<usize> {
-    let mut filled = 0;
-    while filled < bytes.len() {
-        match rustix::io::pread(file, &mut bytes[filled..], at + filled as u64) {
-            Ok(0) => break,
-            Ok(count) => filled += count,
-            Err(rustix::io::Errno::INTR) => {}
-            Err(error) => return Err(error.into()),
-        }
-    }
-    Ok(filled)
 }
 
 pub(super) fn le32(bytes: &[u8]) -> u32 {

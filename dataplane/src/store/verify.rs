@@ -1,12 +1,11 @@
 //! Reading bytes back and comparing them with the CRC their records carry: after a power loss (PROMISES.md P3), and on
 //! request (PROMISES.md P19).
 use std::io;
-use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crc32fast::Hasher;
 use etransfer_contract::{ObjectId, Span, SpanSet};
-use rustix::fs::Advice;
+use etransfer_disk::File;
 
 use super::extent::Trust;
 use super::known::Known;
@@ -29,11 +28,11 @@ pub struct Verified {
 }
 
 /// Compares a file with what is recorded of it.
-pub(super) fn verify(objects: &OwnedFd, id: ObjectId, known: &Known) -> Verified {
+pub(super) fn verify(objects: &File, id: ObjectId, known: &Known) -> Verified {
     let file = open_beneath(objects, ObjectPath::of(id).as_str());
     if let Ok(file) = &file {
         // Read from the disk, not from the page cache; best effort.
-        let _ = rustix::fs::fadvise(file, 0, None, Advice::DontNeed);
+        let _ = file.drop_cached();
     }
     let mut verified = Verified::default();
     let mut covered = SpanSet::new();
@@ -60,14 +59,14 @@ pub(super) enum Proof {
 
 /// Reads an extent from the disk itself: cached pages are dropped, and the read goes past those that stay where the file
 /// system does that. An error: the disk cannot be read.
-pub(super) fn prove(objects: &OwnedFd, id: ObjectId, span: Span, crc: u32) -> io::Result<Proof> {
+pub(super) fn prove(objects: &File, id: ObjectId, span: Span, crc: u32) -> io::Result<Proof> {
     let file = match open_beneath(objects, ObjectPath::of(id).as_str()) {
-        Ok(file) => std::fs::File::from(file),
+        Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Proof::Other),
         Err(error) => return Err(error),
     };
     // A file system without pages to drop has none that lie.
-    let _ = rustix::fs::fadvise(&file, 0, None, Advice::DontNeed);
+    let _ = file.drop_cached();
     let mut scan = Scan::default();
     let mut hasher = Hasher::new();
     let mut at = span.start();
@@ -84,7 +83,7 @@ pub(super) fn prove(objects: &OwnedFd, id: ObjectId, span: Span, crc: u32) -> io
 }
 
 /// After a power loss: what was not synced counts only if it reads back right. Returns the bytes given up.
-pub(super) fn settle_all(objects: &OwnedFd, doubtful: Vec<(ObjectId, &mut Known)>) -> u64 {
+pub(super) fn settle_all(objects: &File, doubtful: Vec<(ObjectId, &mut Known)>) -> u64 {
     let threads = std::thread::available_parallelism().map_or(1, usize::from).min(8);
     let given_up = AtomicUsize::new(0);
     let queue = Lock::new(doubtful.into_iter());
@@ -105,12 +104,12 @@ pub(super) fn is_doubtful(known: &Known) -> bool {
     known.shaken || known.extents.iter().any(|extent| extent.trust == Trust::Suspect)
 }
 
-fn settle(objects: &OwnedFd, id: ObjectId, known: &mut Known) -> u64 {
+fn settle(objects: &File, id: ObjectId, known: &mut Known) -> u64 {
     let before = known.received.bytes();
     // A file that cannot be synced has nothing that counts as durable. Its pages are dropped, so that the disk is read.
     let file = open_beneath(objects, ObjectPath::of(id).as_str()).ok().filter(|file| {
-        let is_synced = rustix::fs::fdatasync(file).is_ok();
-        let _ = rustix::fs::fadvise(file, 0, None, Advice::DontNeed);
+        let is_synced = file.sync_data().is_ok();
+        let _ = file.drop_cached();
         is_synced
     });
     let matches = |span, crc| file.as_ref().and_then(|file| crc_of(file, span).ok()) == Some(crc);
@@ -123,20 +122,20 @@ fn settle(objects: &OwnedFd, id: ObjectId, known: &mut Known) -> u64 {
     before - known.received.bytes()
 }
 
-pub(super) fn crc_of(file: &OwnedFd, span: Span) -> io::Result<u32> {
+pub(super) fn crc_of(file: &File, span: Span) -> io::Result<u32> {
     let mut hasher = Hasher::new();
     let mut chunk = vec![0; CHUNK_BYTES.min(usize::try_from(span.len()).unwrap_or(CHUNK_BYTES))];
     let mut at = span.start();
     while at < span.end() {
         let wanted = chunk.len().min(usize::try_from(span.end() - at).unwrap_or(CHUNK_BYTES));
-        match rustix::io::pread(file, &mut chunk[..wanted], at) {
+        match file.read_at(&mut chunk[..wanted], at) {
             Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
             Ok(count) => {
                 hasher.update(&chunk[..count]);
                 at += count as u64;
             }
-            Err(rustix::io::Errno::INTR) => {}
-            Err(error) => return Err(error.into()),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
         }
     }
     Ok(hasher.finalize())

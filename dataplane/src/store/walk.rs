@@ -1,13 +1,13 @@
 //! The object files at start, compared with the journal: one pass over the 256 directories, on several threads. It changes
 //! nothing. What it found is judged in [`open`](super::open), and acted upon only when the start goes on.
 use std::collections::HashMap;
+use std::ffi::OsStr;
 use std::io;
-use std::os::fd::OwnedFd;
+use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicU16, Ordering};
 
 use etransfer_contract::ObjectId;
-use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags};
-use rustix::io::Errno;
+use etransfer_disk::{File, Mode, OFlags};
 
 use super::index::Index;
 use super::lock::Lock;
@@ -28,33 +28,39 @@ pub(super) struct Walked {
 }
 
 /// Makes the 256 directories, so that the byte path never has to.
-pub(super) fn make_directories(objects: &OwnedFd) -> io::Result<()> {
+pub(super) fn make_directories(objects: &File) -> io::Result<()> {
     let mut made = false;
     for byte in 0..=u8::MAX {
-        match rustix::fs::mkdirat(objects, directory(byte), Mode::RWXU) {
+        match objects.make_directory_at(&directory(byte)) {
             Ok(()) => made = true,
-            Err(Errno::EXIST) => {}
-            Err(error) => return Err(error.into()),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(error),
         }
     }
-    if made { Ok(rustix::fs::fsync(objects)?) } else { Ok(()) }
+    if made { objects.sync() } else { Ok(()) }
 }
 
 /// Whether any of the 256 directories is there: a store's own `objects/` has had them since its first start.
-pub(super) fn has_directories(objects: &OwnedFd) -> bool {
-    (0..=u8::MAX).any(|byte| rustix::fs::statat(objects, directory(byte), AtFlags::SYMLINK_NOFOLLOW).is_ok())
+pub(super) fn has_directories(objects: &File) -> bool {
+    (0..=u8::MAX).any(|byte| objects.stat_at(&directory(byte)).is_ok())
 }
 
 /// Any object's file, recorded or not.
-pub(super) fn any_file(objects: &OwnedFd) -> Option<ObjectId> {
+pub(super) fn any_file(objects: &File) -> Option<ObjectId> {
     (0..=u8::MAX).find_map(|byte| {
-        let entries = Dir::read_from(open(objects, byte).ok()?).ok()?;
-        entries.filter_map(Result::ok).find_map(|entry| id_of(entry.file_name(), byte))
+        let mut found = None;
+        let look = |name: &OsStr| {
+            found = id_of(name, byte);
+            Ok(if found.is_some() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
+        };
+        // What cannot be read shows none.
+        let _ = open(objects, byte).and_then(|handle| handle.each_name(&mut { look }));
+        found
     })
 }
 
 /// Looks at every file.
-pub(super) fn walk(objects: &OwnedFd, index: &Index) -> Walked {
+pub(super) fn walk(objects: &File, index: &Index) -> Walked {
     let threads = std::thread::available_parallelism().map_or(1, usize::from).min(8);
     let (next, found) = (AtomicU16::new(0), Lock::new(Walked::default()));
     let work = || {
@@ -66,7 +72,7 @@ pub(super) fn walk(objects: &OwnedFd, index: &Index) -> Walked {
     std::mem::take(&mut *found.hold())
 }
 
-fn walk_directory(objects: &OwnedFd, index: &Index, byte: u8, found: &Lock<Walked>) {
+fn walk_directory(objects: &File, index: &Index, byte: u8, found: &Lock<Walked>) {
     let sizes = match open(objects, byte).and_then(|handle| sizes(&handle, byte, found)) {
         Ok(sizes) => sizes,
         Err(error) => {
@@ -101,34 +107,30 @@ fn walk_directory(objects: &OwnedFd, index: &Index, byte: u8, found: &Lock<Walke
 /// How large each file is; for what is no readable file, why not.
 type Sizes = HashMap<ObjectId, Result<u64, String>>;
 
-fn sizes(handle: &OwnedFd, byte: u8, found: &Lock<Walked>) -> io::Result<Sizes> {
+fn sizes(handle: &File, byte: u8, found: &Lock<Walked>) -> io::Result<Sizes> {
     let mut sizes = Sizes::new();
-    for entry in Dir::read_from(handle)? {
-        let entry = entry?;
-        let name = entry.file_name();
-        match id_of(name, byte) {
-            Some(id) => {
-                let stat = rustix::fs::statat(handle, name, AtFlags::SYMLINK_NOFOLLOW);
-                let size = match stat {
-                    Ok(stat) if FileType::from_raw_mode(stat.st_mode).is_file() => Ok(stat.st_size.unsigned_abs()),
+    handle.each_name(&mut |name| {
+        match (name.to_str(), id_of(name, byte)) {
+            (Some(name), Some(id)) => {
+                let size = match handle.stat_at(name) {
+                    Ok(stat) if stat.is_file => Ok(stat.size),
                     Ok(_) => Err("what is in its place is no regular file".to_owned()),
                     Err(error) => Err(format!("its file cannot be looked at: {error}")),
                 };
                 sizes.insert(id, size);
             }
-            None if matches!(name.to_bytes(), b"." | b"..") => {}
-            None => found.hold().strangers += 1,
+            _ => found.hold().strangers += 1,
         }
-    }
+        Ok(ControlFlow::Continue(()))
+    })?;
     Ok(sizes)
 }
 
-fn id_of(name: &std::ffi::CStr, byte: u8) -> Option<ObjectId> {
-    let id = name.to_str().ok()?.parse::<ObjectId>().ok()?;
+fn id_of(name: &OsStr, byte: u8) -> Option<ObjectId> {
+    let id = name.to_str()?.parse::<ObjectId>().ok()?;
     (id.as_bytes()[0] == byte).then_some(id)
 }
 
-fn open(objects: &OwnedFd, byte: u8) -> io::Result<OwnedFd> {
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    Ok(rustix::fs::openat(objects, directory(byte), flags, Mode::empty())?)
+fn open(objects: &File, byte: u8) -> io::Result<File> {
+    objects.open_at(&directory(byte), OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW, Mode::empty())
 }

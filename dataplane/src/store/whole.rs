@@ -1,13 +1,13 @@
 //! The store as a whole: finding objects, the journals, compaction, the end.
 use std::collections::VecDeque;
 use std::io;
-use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use etransfer_contract::fact::Presence;
 use etransfer_contract::{Fact, ObjectId};
+use etransfer_disk::{Disk, File};
 
 use super::checkpoint;
 use super::clock::unix_ms;
@@ -33,7 +33,7 @@ pub struct Store {
     index: Arc<Index>,
     common: Arc<Common>,
     journals: Vec<Journal>,
-    objects: Arc<OwnedFd>,
+    objects: Arc<File>,
     /// Why the disk is no longer trusted.
     degraded: Lock<Option<Degraded>>,
     /// Objects with a descriptor that is kept, the one kept longest first ([`Object::keep_open`]).
@@ -129,7 +129,7 @@ impl Store {
         options: StoreOptions,
         index: Arc<Index>,
         common: Common,
-        objects: OwnedFd,
+        objects: File,
         lock: DirectoryLock,
     ) -> Arc<Self> {
         let common = Arc::new(common);
@@ -260,7 +260,7 @@ impl Store {
     }
 
     /// The directory that [`ObjectPath`](super::ObjectPath) is relative to; its 256 subdirectories exist.
-    pub fn objects_dir(&self) -> Arc<OwnedFd> {
+    pub fn objects_dir(&self) -> Arc<File> {
         Arc::clone(&self.objects)
     }
 
@@ -289,9 +289,14 @@ impl Store {
         &self.index
     }
 
+    /// Where the storage directory is.
+    pub fn disk(&self) -> &dyn Disk {
+        &*self.options.disk
+    }
+
     /// The storage directory itself.
-    pub(super) fn root(&self) -> io::Result<OwnedFd> {
-        open_directory(&self.options.root)?.ok_or_else(|| io::ErrorKind::NotFound.into())
+    pub(super) fn root(&self) -> io::Result<File> {
+        open_directory(&*self.options.disk, &self.options.root)?.ok_or_else(|| io::ErrorKind::NotFound.into())
     }
 
     /// Files that starts set aside, by object. Blocking.
@@ -336,7 +341,7 @@ impl Store {
     }
 
     /// What was written to a file of an object reaches the disk. Blocking: before the cores run.
-    pub fn sync_file(&self, file: &std::fs::File) -> io::Result<()> {
+    pub fn sync_file(&self, file: &File) -> io::Result<()> {
         super::disk::sync_data(file)
     }
 
@@ -384,7 +389,7 @@ impl Store {
     }
 
     /// See [`Object::keep_open`]; beyond [`KEPT_FILES_MAX`] the one kept longest is closed.
-    pub fn keep_open(&self, object: &Arc<Object>, file: io::Result<OwnedFd>) {
+    pub fn keep_open(&self, object: &Arc<Object>, file: io::Result<File>) {
         let Ok(file) = file else { return object.keep_open(None) };
         object.keep_open(Some(file));
         let mut kept = self.kept.hold();
@@ -502,7 +507,7 @@ impl Store {
         }
         self.journals.iter().try_for_each(Journal::flush_blocking)?;
         let upto = self.common.sequence.load(Ordering::Acquire);
-        disk::sync_all(&*self.objects)?;
+        disk::sync_all(&self.objects)?;
         self.journals[0].make_room_blocking(1, true)?;
         let position = self.journals[0].append_records(vec![Record::Clean { upto }], true)?.position;
         self.journals.iter().try_for_each(Journal::sync_blocking)?;

@@ -3,13 +3,12 @@
 //! Must stay true: the new object is visible only when it is whole; when a piece was removed meanwhile, nothing is left behind;
 //! an existing object of the same name stays as it is.
 
-use std::fs::File;
 use std::io;
-use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 
 use etransfer_contract::step::{Failure, Piece};
 use etransfer_contract::{ObjectId, Span};
+use etransfer_disk::File;
 
 use super::digest::Hasher;
 use super::fault::{Broken, Doing, Fault, believe};
@@ -80,7 +79,7 @@ async fn open(core: &Core, piece: Piece) -> Option<Source> {
             return None;
         }
     };
-    Some(Source::File { guard, file: File::from(file.try_clone().ok()?), span })
+    Some(Source::File { guard, file: file.try_clone().ok()?, span })
 }
 
 async fn copy(
@@ -113,7 +112,7 @@ async fn fill(
     let busy =
         |_refused| Doing::Open.broken()(io::Error::other("another request writes to an object that is being built"));
     let mut claim = object.claim(want).map_err(busy)?;
-    let target = file.to_std().map_err(Doing::Open.broken())?;
+    let target = file.second_handle().map_err(Doing::Open.broken())?;
     let copied = core.io.off_core(move || copy_blocks(&sources, &target, hashers)).await;
     let (blocks, hashers) = copied.map_err(Doing::Write.broken())?;
     core.writer.ready(blocks.len(), false).await.map_err(Doing::Journal.broken())?;

@@ -12,16 +12,15 @@
 //! Next on the way of an upload, after the last window: [`finish`](super::finish).
 
 use std::io;
-use std::os::fd::AsFd;
 
 use etransfer_contract::Span;
+use etransfer_disk::{File, Mode, OFlags, PRIVATE};
 use futures_util::FutureExt;
-use rustix::fs::{FileType, Mode, OFlags, fcntl_getfl, fcntl_setfl};
 use rustix::io::Errno;
 
 use crate::bounds::BLOCK_BYTES;
 use crate::config::WriteMode;
-use crate::driver::{Buf, Fd, Io, Pending};
+use crate::driver::{Buf, FileHandle, Io, Pending};
 use crate::store::{Object, Strange};
 
 /// Files grow by at most this much at a time, so that no direct write extends a file (IO.md §1).
@@ -29,8 +28,8 @@ const ALLOCATE_STEP_BYTES: u64 = 256 << 20;
 
 /// A file being written.
 pub struct DataFile {
-    buffered: Fd,
-    direct: Option<Fd>,
+    buffered: FileHandle,
+    direct: Option<FileHandle>,
     allocated: u64,
 }
 
@@ -66,7 +65,7 @@ pub struct Write {
 
 impl DataFile {
     /// Opens the file of `object`, making it when it is not there; `large`: also in direct mode, where the file system supports it.
-    pub async fn open(io: &Io, dir: &Fd, object: &Object, mode: WriteMode, large: bool) -> io::Result<Self> {
+    pub async fn open(io: &Io, dir: &FileHandle, object: &Object, mode: WriteMode, large: bool) -> io::Result<Self> {
         let path = object.path();
         let path = path.as_str();
         // Looked at first: another writer may make the file, and record bytes of it, after it was not found.
@@ -74,7 +73,7 @@ impl DataFile {
         let buffered = match io.open_at(dir, path, OFlags::RDWR, Mode::empty()).await {
             // Making a file costs a worker thread, opening one does not: most PATCHes find theirs.
             Err(error) if is_new && error.kind() == io::ErrorKind::NotFound => {
-                io.open_at(dir, path, OFlags::RDWR | OFlags::CREATE, Mode::RUSR | Mode::WUSR).await?
+                io.open_at(dir, path, OFlags::RDWR | OFlags::CREATE, PRIVATE).await?
             }
             found => found?,
         };
@@ -142,8 +141,8 @@ impl DataFile {
     }
 
     /// A second handle on the buffered file, for work off the core.
-    pub fn to_std(&self) -> io::Result<std::fs::File> {
-        Ok(self.buffered.try_clone()?.into())
+    pub fn second_handle(&self) -> io::Result<File> {
+        self.buffered.try_clone()
     }
 
     /// Everything written so far is on the disk when this returns.
@@ -153,7 +152,7 @@ impl DataFile {
 
     /// Gives back what was allocated past `length`.
     pub async fn trim(&self, io: &Io, length: u64) -> io::Result<()> {
-        if size_of(&self.buffered)? > length { io.truncate(&self.buffered, length).await } else { Ok(()) }
+        if self.buffered.stat()?.size > length { io.truncate(&self.buffered, length).await } else { Ok(()) }
     }
 }
 
@@ -189,28 +188,23 @@ impl Write {
 }
 
 /// Opens an object for reading. Does not wait for a pipe or the like in the place of its file.
-pub async fn open_for_reading(io: &Io, dir: &Fd, object: &Object) -> io::Result<Fd> {
+pub async fn open_for_reading(io: &Io, dir: &FileHandle, object: &Object) -> io::Result<FileHandle> {
     let flags = OFlags::RDONLY | OFlags::NONBLOCK;
     let file = io.open_at(dir, object.path().as_str(), flags, Mode::empty()).await?;
     check(&file, object)?;
     // The flag was for the open alone: with it the ring does not wait for the disk on some file systems.
-    fcntl_setfl(&file, fcntl_getfl(&file)? - OFlags::NONBLOCK)?;
+    file.set_blocking()?;
     Ok(file)
 }
 
 /// The size of the object's own file; an error when this is another one ([`NotItsFile`]). Reads the inode in memory.
-fn check(file: impl AsFd, object: &Object) -> io::Result<u64> {
+fn check(file: &File, object: &Object) -> io::Result<u64> {
     let recorded = object.end();
-    let found = rustix::fs::fstat(file)?;
-    if FileType::from_raw_mode(found.st_mode) != FileType::RegularFile {
+    let found = file.stat()?;
+    if !found.is_file {
         return Err(io::Error::other(NotItsFile::Type));
     }
-    let size = u64::try_from(found.st_size).expect("a file size is not negative");
-    let recognized = object.recognize(found.st_ino, size, recorded);
+    let recognized = object.recognize(found.inode, found.size, recorded);
     recognized.map_err(|strange| io::Error::other(NotItsFile::Strange(strange)))?;
-    Ok(size)
-}
-
-fn size_of(file: &Fd) -> io::Result<u64> {
-    Ok(u64::try_from(rustix::fs::fstat(file)?.st_size).expect("a file size is not negative"))
+    Ok(found.size)
 }

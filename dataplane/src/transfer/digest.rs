@@ -155,7 +155,7 @@ pub async fn of_file(
 
 async fn read(core: &Core, object: &Object, span: Span, mut hashers: Vec<Hasher>) -> Result<Vec<Hasher>, Broken> {
     let file = open_for_reading(&core.io, &core.objects, object).await.map_err(Doing::Open.broken())?;
-    let file = std::fs::File::from(file.try_clone().map_err(Doing::Open.broken())?);
+    let file = file.try_clone().map_err(Doing::Open.broken())?;
     core.io
         .off_core(move || {
             let mut scan = Scan::default();

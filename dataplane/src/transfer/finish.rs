@@ -93,7 +93,7 @@ fn keep_open(core: &Core, object: &Arc<Object>, file: &DataFile) {
     if crate::driver::faults::is_due(crate::driver::faults::Failing::Keep) {
         return object.keep_open(None);
     }
-    core.shared.store.keep_open(object, file.to_std().map(Into::into));
+    core.shared.store.keep_open(object, file.second_handle());
 }
 
 /// Makes everything in the file durable, through the descriptor that is kept: it reports every failed writeback. When one may

@@ -13,13 +13,12 @@
 //! [`READER_SLOT_WAIT`], so that slow readers do not take the slots from all others.
 
 use etransfer_contract::Span;
-use rustix::io::{IoSliceMut, ReadWriteFlags};
 
 use super::fault::cut_short;
 use crate::bounds::READER_SLOT_WAIT;
 use crate::control::live_grant::LiveGrant;
 use crate::core::Core;
-use crate::driver::{Buf, Fd};
+use crate::driver::{Buf, FileHandle};
 use crate::limits::uptake::Uptake;
 use crate::rates::{Meter, Turn};
 use crate::store::ReadGuard;
@@ -38,7 +37,7 @@ pub struct Sender<'c> {
     core: &'c Core,
     live_grant: &'c LiveGrant<'c>,
     wire: &'c Wire,
-    file: Fd,
+    file: FileHandle,
     guard: &'c ReadGuard,
     meter: Option<Meter>,
     uptake: Uptake<'c>,
@@ -53,7 +52,7 @@ impl<'c> Sender<'c> {
     pub fn new(
         live_grant: &'c LiveGrant<'c>,
         wire: &'c Wire,
-        file: Fd,
+        file: FileHandle,
         guard: &'c ReadGuard,
         meter: Option<Meter>,
     ) -> Self {
@@ -209,11 +208,7 @@ impl<'c> Sender<'c> {
             (false, true) => &[bytes - 1, 0],
             (false, false) => &[bytes - 1, 0, bytes / 2],
         };
-        probes.iter().all(|skip| {
-            let mut byte = [0];
-            let probe = &mut [IoSliceMut::new(&mut byte)];
-            matches!(rustix::io::preadv2(&*self.file, probe, at + skip, ReadWriteFlags::NOWAIT), Ok(1))
-        })
+        probes.iter().all(|skip| self.file.is_cached(at + skip))
     }
 
     fn cork(&self, on: bool) {

@@ -26,7 +26,7 @@ use super::{Answered, acknowledged};
 use crate::bounds::{HELD_BACK_BYTES, RECEIVER_CLAIM_WAIT};
 use crate::control::live_grant::{LiveGrant, revoked};
 use crate::core::{Core, http_date};
-use crate::driver::{Buf, Fd};
+use crate::driver::{Buf, FileHandle};
 use crate::http::{Head, Method, Reply};
 use crate::link::EndedDelivery;
 use crate::rates::Meter;
@@ -183,7 +183,7 @@ fn refuse_consumed(permit: &Serve, span: Option<Span>) -> Result<(), Reply> {
 }
 
 /// Opens the file of what is sent, before the reply begins.
-async fn open(core: &Core, object: Option<&Arc<Object>>, span: Option<Span>) -> Result<Option<Fd>, Fault> {
+async fn open(core: &Core, object: Option<&Arc<Object>>, span: Option<Span>) -> Result<Option<FileHandle>, Fault> {
     let (Some(object), Some(_)) = (object, span) else { return Ok(None) };
     match open_for_reading(&core.io, &core.objects, object).await {
         Ok(file) => Ok(Some(file)),
@@ -212,7 +212,7 @@ struct Delivered {
 async fn deliver(
     live_grant: &LiveGrant<'_>,
     wire: &mut Wire,
-    object: Option<(&Arc<Object>, Fd)>,
+    object: Option<(&Arc<Object>, FileHandle)>,
     permit: &Serve,
     outgoing: Outgoing,
 ) -> Delivered {
@@ -231,7 +231,7 @@ async fn deliver(
 async fn send(
     live_grant: &LiveGrant<'_>,
     wire: &mut Wire,
-    object: Option<(&Arc<Object>, Fd)>,
+    object: Option<(&Arc<Object>, FileHandle)>,
     permit: &Serve,
     outgoing: Outgoing,
 ) -> (bool, u64) {

@@ -10,7 +10,7 @@ use rustix::net::{RecvFlags, SendFlags, SocketAddrUnix, SocketFlags};
 
 use super::{Epoll, RunningOperation, Stage};
 use crate::driver::sockets::{recv_chunk, send_file_now};
-use crate::driver::{Chunk, Completion, Fd, Interest, Key, Operation};
+use crate::driver::{Chunk, Completion, Fd, FileHandle, Interest, Key, Operation};
 
 /// How a try ended.
 enum Tried {
@@ -160,7 +160,7 @@ fn send(socket: &Fd, bytes: &[u8], more: bool, done: &mut usize) -> Tried {
 }
 
 /// What the page cache holds; a helper waits for the rest, and meets the errors.
-fn read(file: &Fd, space: &mut [u8], pos: u64, done: &mut usize) -> Tried {
+fn read(file: &FileHandle, space: &mut [u8], pos: u64, done: &mut usize) -> Tried {
     while *done < space.len() {
         let mut rest = [IoSliceMut::new(&mut space[*done..])];
         match preadv2(&**file, &mut rest, pos + *done as u64, ReadWriteFlags::NOWAIT) {

@@ -21,7 +21,7 @@ use rustix::time::Timespec;
 use self::offload::Returned;
 use crate::driver::files::write_all_now;
 use crate::driver::keyed_table::KeyedTable;
-use crate::driver::{Completion, Driver, Engine, Fd, Interest, Key, Operation};
+use crate::driver::{Completion, Driver, Engine, Fd, FileHandle, Interest, Key, Operation};
 
 /// Event data of the doorbell; descriptors are never negative, so no other event carries it.
 const WAKE: u64 = u64::MAX;
@@ -267,7 +267,7 @@ impl Driver for Epoll {
         Ok(())
     }
 
-    fn write_now(&mut self, file: &Fd, bytes: &[u8], pos: u64) -> io::Result<()> {
+    fn write_now(&mut self, file: &FileHandle, bytes: &[u8], pos: u64) -> io::Result<()> {
         write_all_now(file, bytes, pos)
     }
 }

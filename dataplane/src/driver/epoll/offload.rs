@@ -14,7 +14,7 @@ use super::{Epoll, RunningOperation};
 use crate::driver::detached_buf::DetachedBuf;
 use crate::driver::files::{OPEN_RESOLVE, open_how_mode};
 use crate::driver::helpers::push_job;
-use crate::driver::{Completion, Fd, Key, Operation};
+use crate::driver::{Completion, FileHandle, Key, Operation};
 
 /// How often an `openat2` that raced with a rename is tried.
 const OPEN_TRIES: usize = 8;
@@ -71,7 +71,7 @@ struct Part {
 impl Job {
     /// The buffer goes along; it is back in the operation when the result is taken.
     fn of(op: &mut Operation, done: usize) -> std::result::Result<Self, Errno> {
-        let dup = |fd: &Fd| fcntl_dupfd_cloexec(&**fd, 0);
+        let dup = |file: &FileHandle| fcntl_dupfd_cloexec(&**file, 0);
         Ok(match op {
             Operation::SyncData { file } => Self::Sync(dup(file)?),
             Operation::OpenAt { dir, name, flags, mode } => Self::Open(dup(dir)?, name.clone(), *flags, *mode),
@@ -204,7 +204,7 @@ impl Epoll {
             }
             Result::Unit(Ok(())) => self.finish(key, 0),
             Result::Unit(Err(error)) => self.fail(key, error.into()),
-            Result::Opened(Ok(file)) => self.end_with(key, Completion::Opened(Ok(file))),
+            Result::Opened(Ok(file)) => self.end_with(key, Completion::Opened(Ok(file.into()))),
             Result::Opened(Err(error)) => self.fail(key, error.into()),
         }
     }

@@ -55,7 +55,7 @@ impl Ring {
                 // SAFETY: as above.
                 let file = unsafe { OwnedFd::from_raw_fd(result) };
                 self.running.remove(key)?;
-                return Some(Completion::Opened(Ok(file)));
+                return Some(Completion::Opened(Ok(file.into())));
             }
             (Operation::RecvSome { .. }, 0..) => {
                 self.running.remove(key)?;

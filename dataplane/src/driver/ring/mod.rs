@@ -32,7 +32,7 @@ use self::submit::OperationScratch;
 use crate::driver::files::write_all_now;
 use crate::driver::keyed_table::KeyedTable;
 use crate::driver::provided::{self, Provided};
-use crate::driver::{Completion, Driver, Engine, Fd, Key, Operation};
+use crate::driver::{Completion, Driver, Engine, FileHandle, Key, Operation};
 
 /// `user_data` of the ring's own entries; no key has this index.
 const OWN_INDEX: u32 = u32::MAX;
@@ -236,7 +236,7 @@ impl Driver for Ring {
         Ok(())
     }
 
-    fn write_now(&mut self, file: &Fd, bytes: &[u8], pos: u64) -> io::Result<()> {
+    fn write_now(&mut self, file: &FileHandle, bytes: &[u8], pos: u64) -> io::Result<()> {
         write_all_now(file, bytes, pos)
     }
 }

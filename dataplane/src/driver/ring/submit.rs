@@ -10,7 +10,7 @@ use rustix::fs::{OFlags, ResolveFlags};
 use super::Ring;
 use crate::driver::files::{OPEN_RESOLVE, open_how_mode};
 use crate::driver::provided::PROVIDED_GROUP;
-use crate::driver::{Fd, Interest, Key, Operation};
+use crate::driver::{Interest, Key, Operation};
 
 /// Memory that an operation needs beside its own fields, at a stable address.
 pub enum OperationScratch {
@@ -73,7 +73,7 @@ impl OperationScratch {
     }
 }
 
-fn fd(fd: &Fd) -> types::Fd {
+fn fd(fd: &impl AsRawFd) -> types::Fd {
     types::Fd(fd.as_raw_fd())
 }
 
@@ -172,25 +172,25 @@ impl Ring {
         let Some(running) = self.running.get_mut(key) else { return };
         running.polling = true;
         let on = match &running.op {
-            Operation::Accept { listener } => listener,
+            Operation::Accept { listener } => fd(listener),
             Operation::RecvSome { socket }
             | Operation::Recv { socket, .. }
             | Operation::Send { socket, .. }
             | Operation::SendFile { socket, .. }
-            | Operation::ConnectUnix { socket, .. } => socket,
-            Operation::Poll { fd, .. } => fd,
+            | Operation::ConnectUnix { socket, .. } => fd(socket),
+            Operation::Poll { fd: on, .. } => fd(on),
             Operation::ReadAt { file, .. }
             | Operation::WriteAt { file, .. }
             | Operation::SyncData { file }
             | Operation::Allocate { file, .. }
-            | Operation::Truncate { file, .. } => file,
-            Operation::OpenAt { dir, .. } | Operation::UnlinkAt { dir, .. } => dir,
+            | Operation::Truncate { file, .. } => fd(file),
+            Operation::OpenAt { dir, .. } | Operation::UnlinkAt { dir, .. } => fd(dir),
         };
         let events = match interest {
             Interest::Read => libc::POLLIN,
             Interest::Write => libc::POLLOUT,
         };
-        let entry = opcode::PollAdd::new(fd(on), events as u32).build();
+        let entry = opcode::PollAdd::new(on, events as u32).build();
         self.push(entry.user_data(key.to_bits()));
     }
 }

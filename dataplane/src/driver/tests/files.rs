@@ -1,23 +1,22 @@
 //! Files: direct and buffered, names, room.
 
 use std::fs::File;
-use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::rc::Rc;
 
-use rustix::fs::{Mode, OFlags};
+use etransfer_disk::{Mode, OFlags};
 
-use super::{Buf, Fd, Io, on, on_both, pattern};
+use super::{Buf, FileHandle, Io, on, on_both, pattern};
 use crate::config::EngineChoice;
 
 const NEW: OFlags = OFlags::RDWR.union(OFlags::CREATE).union(OFlags::EXCL);
 const MODE: Mode = Mode::RUSR.union(Mode::WUSR);
 
-fn dir(path: &Path) -> Fd {
-    Rc::new(OwnedFd::from(File::open(path).expect("a directory")))
+fn dir(path: &Path) -> FileHandle {
+    Rc::new(File::open(path).expect("a directory").into())
 }
 
-async fn round_trip(io: &Io, file: &Fd, buf: Buf) -> Buf {
+async fn round_trip(io: &Io, file: &FileHandle, buf: Buf) -> Buf {
     let content = pattern(1 << 20);
     let mut buf = buf;
     buf.copy_from_slice(&content);
@@ -55,7 +54,7 @@ fn slots_are_written_directly_and_read_back() {
 #[test]
 fn heap_buffers_are_written_through_the_cache() {
     on_both(|io| async move {
-        let file: Fd = Rc::new(OwnedFd::from(tempfile::tempfile().expect("a file")));
+        let file: FileHandle = Rc::new(tempfile::tempfile().expect("a file").into());
         round_trip(&io, &file, Buf::heap(1 << 20)).await;
         let slot = io.take_slot().await;
         round_trip(&io, &file, slot).await;
@@ -65,7 +64,7 @@ fn heap_buffers_are_written_through_the_cache() {
 #[test]
 fn many_writes_in_flight_land_where_they_belong() {
     on_both(|io| async move {
-        let file: Fd = Rc::new(OwnedFd::from(tempfile::tempfile().expect("a file")));
+        let file: FileHandle = Rc::new(tempfile::tempfile().expect("a file").into());
         let content = pattern(64 * 4096);
         let writes: Vec<_> = (0..64)
             .rev()
@@ -112,7 +111,7 @@ fn names_are_resolved_below_the_directory_only() {
 #[test]
 fn write_now_is_there_at_once() {
     on_both(|io| async move {
-        let file: Fd = Rc::new(OwnedFd::from(tempfile::tempfile().expect("a file")));
+        let file: FileHandle = Rc::new(tempfile::tempfile().expect("a file").into());
         io.write_now(&file, b"0123456789", 5).expect("written");
         let (read, buf) = io.read_at(&file, Buf::heap(64), 10..60, 0).await;
         assert_eq!((read.expect("read"), &buf[10..25]), (15, &b"\0\0\0\0\x000123456789"[..]));
@@ -122,11 +121,11 @@ fn write_now_is_there_at_once() {
 #[test]
 fn a_full_disk_and_a_read_only_file_are_told() {
     on_both(|io| async move {
-        let full: Fd = Rc::new(OwnedFd::from(File::options().write(true).open("/dev/full").expect("a device")));
+        let full: FileHandle = Rc::new(File::options().write(true).open("/dev/full").expect("a device").into());
         let (written, buf) = io.write_at(&full, Buf::heap(100), 0..100, 0).await;
         assert_eq!(written.expect_err("full").raw_os_error(), Some(libc::ENOSPC));
         assert_eq!(buf.len(), 100);
-        let read_only: Fd = Rc::new(OwnedFd::from(File::open("/dev/null").expect("a device")));
+        let read_only: FileHandle = Rc::new(File::open("/dev/null").expect("a device").into());
         let (written, _) = io.write_at(&read_only, buf, 0..100, 0).await;
         assert_eq!(written.expect_err("read-only").raw_os_error(), Some(libc::EBADF));
     });
@@ -137,7 +136,7 @@ fn without_slots_there_is_still_heap_memory() {
     for engine in [EngineChoice::Ring, EngineChoice::Readiness] {
         on(engine, 0, |io| async move {
             assert!(io.try_slot().is_none());
-            let file: Fd = Rc::new(OwnedFd::from(tempfile::tempfile().expect("a file")));
+            let file: FileHandle = Rc::new(tempfile::tempfile().expect("a file").into());
             round_trip(&io, &file, Buf::heap(1 << 20)).await;
         });
     }

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 
-use super::{Buf, Fd, Io, listener, on, on_both, pair, pattern, within};
+use super::{Buf, Fd, FileHandle, Io, listener, on, on_both, pair, pattern, within};
 use crate::config::EngineChoice;
 use crate::driver::provided::PROVIDED_COUNT;
 
@@ -205,7 +205,7 @@ fn send_file_waits_for_room_and_names_the_end() {
         let content = pattern(3 << 20);
         let mut file = tempfile::tempfile().expect("a file");
         file.write_all(&content).expect("written");
-        let file: Fd = Rc::new(OwnedFd::from(file));
+        let file: FileHandle = Rc::new(file.into());
         let (socket, client) = pair(&io).await;
         let reader = io.off_core(move || {
             let mut arrived = Vec::new();

@@ -2,14 +2,13 @@
 //! bytes come out exactly once and in order. Each seed is one run; a failing one is printed and fails again.
 
 use std::io::{Read, Write};
-use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::time::Duration;
 
 use fastrand::Rng;
 use futures_util::future::join;
 
-use super::{Buf, Fd, Io, on_both, pair, pattern, within};
+use super::{Buf, Fd, FileHandle, Io, on_both, pair, pattern, within};
 
 const LEN: usize = 3 << 20;
 
@@ -62,7 +61,7 @@ async fn receive(io: Io, socket: Fd, mut random: Rng) -> Vec<u8> {
     }
 }
 
-async fn send(io: Io, socket: Fd, file: Fd, content: Vec<u8>, mut random: Rng) {
+async fn send(io: Io, socket: Fd, file: FileHandle, content: Vec<u8>, mut random: Rng) {
     let mut sent = 0;
     while sent < content.len() {
         let limit = patience(&mut random);
@@ -91,7 +90,7 @@ fn bytes_arrive_once_and_in_order_whatever_is_cancelled() {
             let content = pattern(LEN);
             let mut file = tempfile::tempfile().expect("a file");
             file.write_all(&content).expect("written");
-            let file: Fd = Rc::new(OwnedFd::from(file));
+            let file: FileHandle = Rc::new(file.into());
             let (socket, client) = pair(&io).await;
             // The other side answers every byte with itself, in fits and starts.
             let echo = io.off_core({

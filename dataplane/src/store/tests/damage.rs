@@ -29,7 +29,7 @@ const RECORD: usize = 29 + 16 + 21;
 fn replay_of(root: &Path) -> Replay {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY;
     let [above, handle] =
-        [root.to_owned(), root.join("journal")].map(|path| rustix::fs::open(path, flags, Mode::empty()).unwrap());
+        [root.to_owned(), root.join("journal")].map(|path| Os.open(&path, flags, Mode::empty()).unwrap());
     let manifest = manifest::read(&above, &handle).unwrap().unwrap();
     replay(&handle, BOOT, manifest.as_ref()).unwrap()
 }

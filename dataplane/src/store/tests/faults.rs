@@ -385,7 +385,7 @@ fn e7_a_write_that_is_on_its_way_while_a_generation_begins() {
         match fails {
             true => flushing.failed(&ErrorKind::Other.into()),
             false => {
-                rustix::io::pwrite(flushing.file(), &bytes, flushing.at()).unwrap();
+                flushing.file().write_all_at(&bytes, flushing.at()).unwrap();
                 flushing.succeeded();
             }
         }

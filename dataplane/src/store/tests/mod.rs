@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use etransfer_contract::{ObjectId, Span};
-use rustix::fs::{Mode, OFlags};
+use etransfer_disk::{Disk as _, File, Mode, OFlags, Os, PRIVATE};
 
 use super::segment::BootId;
 use super::*;
@@ -56,10 +56,9 @@ fn parallel(offset: u64, body: u64) -> Want {
 
 /// Puts bytes into the file of an object, as the byte path does before it commits.
 fn write_file(store: &Store, id: ObjectId, at: u64, bytes: &[u8]) {
-    let flags = OFlags::RDWR | OFlags::CREATE | OFlags::CLOEXEC;
+    let flags = OFlags::RDWR | OFlags::CREATE;
     let path = ObjectPath::of(id);
-    let file = rustix::fs::openat(store.objects_dir(), path.as_c_str(), flags, Mode::RUSR | Mode::WUSR).unwrap();
-    std::os::unix::fs::FileExt::write_all_at(&std::fs::File::from(file), bytes, at).unwrap();
+    store.objects_dir().open_at(path.as_str(), flags, PRIVATE).unwrap().write_all_at(bytes, at).unwrap();
 }
 
 /// Writes what was appended, as an acknowledgement requires; without that a kill forgets it.
@@ -97,7 +96,7 @@ fn remove(store: &Store, id: ObjectId, journal: &Journal) -> std::io::Result<boo
     };
     if let Some(condemned) = store.condemn(id, journal)? {
         journal.flush_blocking()?;
-        let _ = rustix::fs::unlinkat(store.objects_dir(), ObjectPath::of(id).as_c_str(), rustix::fs::AtFlags::empty());
+        let _ = store.objects_dir().unlink_at(ObjectPath::of(id).as_str());
         store.unlinked(&condemned);
     }
     Ok(first)

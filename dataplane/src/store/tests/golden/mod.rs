@@ -1,6 +1,5 @@
 //! The journal as it is on the disk, byte for byte: every record, header, frame and manifest, and back; and a whole store of
 //! such files, which a start reads, and compacts into a checkpoint that is golden too.
-use std::os::fd::OwnedFd;
 use std::sync::atomic::AtomicU64;
 
 use etransfer_contract::Fact;
@@ -112,7 +111,7 @@ fn each_record_is_on_the_disk_as_ever() {
 fn load_file(name: Name, bytes: &[u8]) -> Loaded {
     let root = directory();
     std::fs::write(root.path().join(name.to_string()), bytes).unwrap();
-    load(open_directory(root.path()).unwrap().unwrap(), name, BOOT).unwrap().unwrap()
+    load(&handle(root.path()), name, BOOT).unwrap().unwrap()
 }
 
 #[test]
@@ -157,9 +156,9 @@ fn listed(name: Name, made: u64, synced: u64) -> Entry {
     Entry { name, made, synced: Arc::new(AtomicU64::new(synced)) }
 }
 
-fn handle(path: &Path) -> OwnedFd {
+fn handle(path: &Path) -> File {
     std::fs::create_dir_all(path).unwrap();
-    open_directory(path).unwrap().unwrap()
+    open_directory(&Os, path).unwrap().unwrap()
 }
 
 #[test]
