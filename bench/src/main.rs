@@ -15,9 +15,9 @@ use clap::Parser as _;
 
 use cli::{Cli, Command, FiguresArgs, PeersArgs, RunArgs, SweepArgs};
 use record::Record;
-use report::view::View;
 use report::{html, summary};
 use sweep::{Over, Step, Sweep};
+use view::View;
 
 mod bare;
 mod cli;
@@ -39,6 +39,7 @@ mod slo;
 mod sweep;
 mod target;
 mod units;
+mod view;
 mod window;
 mod work;
 mod workload;

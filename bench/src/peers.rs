@@ -12,8 +12,8 @@ use crate::compare::median;
 use crate::peer::Peer;
 use crate::placement::Placement;
 use crate::record::Record;
-use crate::report::view::View;
 use crate::units::{bytes, digits, nanoseconds};
+use crate::view::View;
 use crate::window::Window;
 use crate::workload::Workload;
 

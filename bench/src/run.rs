@@ -16,9 +16,9 @@ use crate::record::{
     CONNECTIONS_MAX, CoordinatedOmission, Generator, IdleResult, OperationResult, Record, SCHEMA, Second, Server,
     TargetFacts, Verify, WholeRun, Window, per_gib,
 };
-use crate::report::view::View;
 use crate::server_process::{Usage, usage};
 use crate::target::Target;
+use crate::view::View;
 use crate::work::{Ended, Said};
 use crate::workload::Workload;
 
@@ -74,7 +74,7 @@ impl Run {
         self.check()?;
         raise_descriptor_limit(self.workload.connections + self.workload.idle)?;
         let before = self.look()?;
-        view.begin(self)?;
+        view.begin(&self.label, &self.target.url(), &self.workload)?;
         let mut fleet = Fleet::start(&self.launch, &self.target, &self.workload, self.threads)?;
         let mut seen = Seen::new(&self.workload);
         for _ in 0..self.launch.workers() {

@@ -9,9 +9,9 @@ use crate::fleet::Launch;
 use crate::peer::{Peer, Running};
 use crate::placement::Placement;
 use crate::record::Record;
-use crate::report::view::View;
 use crate::run::Run;
 use crate::target::Target;
+use crate::view::View;
 use crate::workload::Workload;
 
 /// A started server with its directory.

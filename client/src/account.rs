@@ -17,13 +17,13 @@ pub struct User {
     #[serde(default)]
     pub email: Option<String>,
     /// `guest`, `user` or `admin`.
-    #[serde(default, deserialize_with = "crate::fields::null_is_default")]
+    #[serde(default, deserialize_with = "crate::types::null_is_default")]
     pub role: String,
     /// Administrator by word of the provider, whatever the role.
-    #[serde(default, deserialize_with = "crate::fields::null_is_default")]
+    #[serde(default, deserialize_with = "crate::types::null_is_default")]
     pub is_admin: bool,
     /// Names.
-    #[serde(default, deserialize_with = "crate::fields::null_is_default")]
+    #[serde(default, deserialize_with = "crate::types::null_is_default")]
     pub groups: Vec<String>,
     /// Everything else.
     #[serde(flatten)]
@@ -34,13 +34,13 @@ pub struct User {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct QuotaUse {
     /// Bytes.
-    #[serde(default, deserialize_with = "crate::fields::null_is_default")]
+    #[serde(default, deserialize_with = "crate::types::null_is_default")]
     pub storage_used: u64,
     /// What role and groups amount to.
     #[serde(default)]
     pub quota: Option<Limits>,
     /// Whether nothing more fits.
-    #[serde(default, deserialize_with = "crate::fields::null_is_default")]
+    #[serde(default, deserialize_with = "crate::types::null_is_default")]
     pub is_over_quota: bool,
     /// Everything else.
     #[serde(flatten)]

@@ -79,18 +79,18 @@ pub enum Direction {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Endpoint {
     /// Interface name, or `advertised`.
-    #[serde(default, deserialize_with = "crate::fields::null_is_default")]
+    #[serde(default, deserialize_with = "crate::types::null_is_default")]
     pub interface: String,
     /// `http://host:port`
     pub url: String,
     /// 0 when unknown.
-    #[serde(default, deserialize_with = "crate::fields::null_is_default")]
+    #[serde(default, deserialize_with = "crate::types::null_is_default")]
     pub speed_mbps: u64,
     /// Percent of the speed.
-    #[serde(default, deserialize_with = "crate::fields::null_is_default")]
+    #[serde(default, deserialize_with = "crate::types::null_is_default")]
     pub upload_load_percent: f64,
     /// Percent of the speed.
-    #[serde(default, deserialize_with = "crate::fields::null_is_default")]
+    #[serde(default, deserialize_with = "crate::types::null_is_default")]
     pub download_load_percent: f64,
     /// Whether the node thinks it usable.
     #[serde(default = "yes")]

@@ -4,8 +4,6 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use etransfer_contract::{Span, SpanSet};
 
-use serde::Deserialize as _;
-
 use crate::types::Retention;
 
 /// The server's words in an error are cut here.
@@ -22,15 +20,6 @@ pub(crate) fn metadata(filename: &str, retention: Option<Retention>) -> String {
     }
     let pairs: Vec<String> = pairs.iter().map(|(key, value)| format!("{key} {}", STANDARD.encode(value))).collect();
     pairs.join(",")
-}
-
-/// A field that a server sends as `null` counts as absent.
-pub(crate) fn null_is_default<'de, D, T>(from: D) -> Result<T, D::Error>
-where
-    D: serde::Deserializer<'de>,
-    T: serde::Deserialize<'de> + Default,
-{
-    Ok(Option::<T>::deserialize(from)?.unwrap_or_default())
 }
 
 /// The path of an absolute or rooted URL.

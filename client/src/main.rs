@@ -1,6 +1,7 @@
 //! The `et` command: parse, run one command, end with a code that means something ([`exit`]).
 #![forbid(unsafe_code)]
 
+mod args;
 mod cli;
 mod command;
 mod display;
@@ -18,7 +19,7 @@ use clap::Parser;
 
 fn main() -> ExitCode {
     let cli = cli::Cli::parse(); // ends by itself with 2 on bad usage, 0 on --help
-    match command::run(cli.command) {
+    match cli.command.run() {
         Ok(code) => code,
         // The reader of our output has closed it: a normal end.
         Err(error) if exit::is_broken_pipe(&error) => ExitCode::SUCCESS,

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use serde::Serialize;
 
-use crate::cli::OutputArgs;
+use crate::args::OutputArgs;
 use crate::exit;
 
 /// Knows what the user wants to see.

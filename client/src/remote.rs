@@ -5,7 +5,7 @@ use std::io::Read;
 use anyhow::{Context, Result};
 use etransfer_client::{Address, Client, Secret};
 
-use crate::cli::RemoteArgs;
+use crate::args::RemoteArgs;
 use crate::exit::CliError;
 use crate::home::Home;
 use crate::printer::Printer;

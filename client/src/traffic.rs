@@ -17,10 +17,10 @@ const EVENT_BYTES_MAX: u64 = 1024 * 1024;
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Traffic {
     /// One entry per NIC.
-    #[serde(default, deserialize_with = "crate::fields::null_is_default")]
+    #[serde(default, deserialize_with = "crate::types::null_is_default")]
     pub interfaces: Vec<Nic>,
     /// All of them together.
-    #[serde(default, deserialize_with = "crate::fields::null_is_default")]
+    #[serde(default, deserialize_with = "crate::types::null_is_default")]
     pub total: Rates,
 }
 
@@ -36,10 +36,10 @@ pub struct Nic {
     #[serde(flatten)]
     pub rates: Rates,
     /// What it sends, percent of the speed.
-    #[serde(default, deserialize_with = "crate::fields::null_is_default")]
+    #[serde(default, deserialize_with = "crate::types::null_is_default")]
     pub upload_load_percent: f64,
     /// What it receives, percent of the speed.
-    #[serde(default, deserialize_with = "crate::fields::null_is_default")]
+    #[serde(default, deserialize_with = "crate::types::null_is_default")]
     pub download_load_percent: f64,
 }
 
@@ -47,10 +47,10 @@ pub struct Nic {
 #[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
 pub struct Rates {
     /// Sent by the node.
-    #[serde(default, deserialize_with = "crate::fields::null_is_default")]
+    #[serde(default, deserialize_with = "crate::types::null_is_default")]
     pub upload_rate: f64,
     /// Received by the node.
-    #[serde(default, deserialize_with = "crate::fields::null_is_default")]
+    #[serde(default, deserialize_with = "crate::types::null_is_default")]
     pub download_rate: f64,
 }
 

@@ -6,6 +6,15 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+/// A field that a server sends as `null` counts as absent.
+pub(crate) fn null_is_default<'de, D, T>(from: D) -> Result<T, D::Error>
+where
+    D: serde::Deserializer<'de>,
+    T: serde::Deserialize<'de> + Default,
+{
+    Ok(Option::<T>::deserialize(from)?.unwrap_or_default())
+}
+
 /// `GET /api/info`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct ServerInfo {
@@ -15,7 +24,7 @@ pub struct ServerInfo {
     #[serde(default)]
     pub tus_version: Option<String>,
     /// What the server can do beyond the core protocol.
-    #[serde(default, deserialize_with = "crate::fields::null_is_default")]
+    #[serde(default, deserialize_with = "null_is_default")]
     pub tus_extensions: Vec<String>,
     /// Largest file.
     #[serde(default)]
@@ -30,7 +39,7 @@ pub struct ServerInfo {
     #[serde(default)]
     pub total_size: Option<u64>,
     /// Policies to choose from.
-    #[serde(default, deserialize_with = "crate::fields::null_is_default")]
+    #[serde(default, deserialize_with = "null_is_default")]
     pub retention_policies: Vec<String>,
     /// What happens without a choice.
     #[serde(default)]
@@ -63,7 +72,7 @@ pub struct FileInfo {
     /// Whether all bytes are there.
     pub status: FileStatus,
     /// Bytes there.
-    #[serde(default, deserialize_with = "crate::fields::null_is_default")]
+    #[serde(default, deserialize_with = "null_is_default")]
     pub uploaded_size: u64,
     /// UTC, no zone suffix.
     #[serde(default)]
@@ -78,7 +87,7 @@ pub struct FileInfo {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub surface: Option<String>,
     /// Retention.
-    #[serde(default, deserialize_with = "crate::fields::null_is_default")]
+    #[serde(default, deserialize_with = "null_is_default")]
     pub metadata: FileMetadata,
     /// Everything else.
     #[serde(flatten)]
@@ -113,10 +122,10 @@ pub struct FileList {
     /// On all pages.
     pub total: u64,
     /// From 1.
-    #[serde(default, deserialize_with = "crate::fields::null_is_default")]
+    #[serde(default, deserialize_with = "null_is_default")]
     pub page: u64,
     /// Files per page.
-    #[serde(default, deserialize_with = "crate::fields::null_is_default")]
+    #[serde(default, deserialize_with = "null_is_default")]
     pub page_size: u64,
 }
 
@@ -131,19 +140,19 @@ pub struct DownloadInfo {
     #[serde(default)]
     pub size: Option<u64>,
     /// Prefix that can be fetched now; with `chunked_storage` the sum of the chunks instead.
-    #[serde(default, deserialize_with = "crate::fields::null_is_default")]
+    #[serde(default, deserialize_with = "null_is_default")]
     pub available_size: u64,
     /// No byte is missing; `None` from servers of the first generation, which never say it.
     #[serde(default)]
     is_upload_complete: Option<bool>,
     /// Chunks count, not the prefix.
-    #[serde(default, deserialize_with = "crate::fields::null_is_default")]
+    #[serde(default, deserialize_with = "null_is_default")]
     pub chunked_storage: bool,
     /// With `chunked_storage`.
-    #[serde(default, deserialize_with = "crate::fields::null_is_default")]
+    #[serde(default, deserialize_with = "null_is_default")]
     pub chunk_size: u64,
     /// With `chunked_storage`: indices that can be fetched, sorted.
-    #[serde(default, deserialize_with = "crate::fields::null_is_default")]
+    #[serde(default, deserialize_with = "null_is_default")]
     pub available_chunks: Vec<u64>,
     /// Someone sent bytes in the last minutes; absent on old servers.
     #[serde(default)]
@@ -173,7 +182,7 @@ impl DownloadInfo {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct StorageInfo {
     /// Bytes.
-    #[serde(default, deserialize_with = "crate::fields::null_is_default")]
+    #[serde(default, deserialize_with = "null_is_default")]
     pub used: u64,
     /// Bytes, `None` = no limit.
     #[serde(default)]

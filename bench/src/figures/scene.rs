@@ -10,9 +10,9 @@ use super::figure::{Figure, Metric, Sample, Samples, sample};
 use crate::peer::Peer;
 use crate::placement::Placement;
 use crate::record::{Record, per_gib};
-use crate::report::view::View;
 use crate::server_process::usage;
 use crate::units::GIB;
+use crate::view::View;
 use crate::window::{Scratch, Window};
 use crate::workload::Workload;
 

@@ -5,7 +5,7 @@ use std::io::{BufRead, Write};
 use clap::Args;
 use etransfer_client::FileInfo;
 
-use crate::cli::{OutputArgs, RemoteArgs};
+use crate::args::{OutputArgs, RemoteArgs};
 use crate::exit::CliError;
 use crate::home::Home;
 use crate::printer::Printer;

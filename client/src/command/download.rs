@@ -8,7 +8,7 @@ use clap::Args;
 use etransfer_client::download::{DownloadOptions, Downloader, Target};
 use etransfer_client::text_of;
 
-use crate::cli::{OutputArgs, PlaceArgs, RemoteArgs, TransferArgs};
+use crate::args::{OutputArgs, PlaceArgs, RemoteArgs, TransferArgs};
 use crate::display::Display;
 use crate::home::Home;
 use crate::printer::Printer;

@@ -4,7 +4,7 @@ use clap::Args;
 use etransfer_client::{Candidate, Candidates, Direction};
 use serde_json::{Value, json};
 
-use crate::cli::{OutputArgs, RemoteArgs};
+use crate::args::{OutputArgs, RemoteArgs};
 use crate::home::Home;
 use crate::printer::Printer;
 use crate::{human, remote};

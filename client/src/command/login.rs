@@ -8,7 +8,7 @@ use clap::Args;
 use etransfer_client::{Address, Client, Note, Progress, Session, SignIn};
 use serde_json::json;
 
-use crate::cli::OutputArgs;
+use crate::args::OutputArgs;
 use crate::display::words;
 use crate::home::Home;
 use crate::printer::Printer;

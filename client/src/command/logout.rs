@@ -4,7 +4,7 @@
 use clap::Args;
 use etransfer_client::{Address, Client};
 
-use crate::cli::OutputArgs;
+use crate::args::OutputArgs;
 use crate::home::Home;
 use crate::printer::{Printer, complain};
 use crate::saved::Saved;

@@ -28,28 +28,3 @@ pub mod user;
 pub mod verify;
 pub mod version;
 pub mod whoami;
-
-use std::process::ExitCode;
-
-use crate::cli::Command;
-
-/// Runs one command.
-pub fn run(command: Command) -> anyhow::Result<ExitCode> {
-    match command {
-        Command::Setup(args) => setup::run(&args)?,
-        Command::Login(args) => login::run(&args)?,
-        Command::Whoami(args) => whoami::run(&args)?,
-        Command::Logout(args) => logout::run(&args)?,
-        Command::Upload(args) => upload::run(&args)?,
-        Command::Download(args) => download::run(&args)?,
-        Command::List(args) => list::run(&args)?,
-        Command::Info(args) => info::run(&args)?,
-        Command::Top(args) => top::run(&args)?,
-        Command::Status(args) => status::run(&args)?,
-        Command::Delete(args) => delete::run(&args)?,
-        Command::Version(args) => version::run(&args)?,
-        #[cfg(feature = "server")]
-        Command::Server(args) => return server::run(&args),
-    }
-    Ok(ExitCode::SUCCESS)
-}

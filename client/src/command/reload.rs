@@ -15,7 +15,7 @@ use clap::Args;
 use etransfer_client::{Address, Client, Reloaded, Secret};
 use etransfer_controlplane::config::{Loaded, Source};
 
-use crate::cli::OutputArgs;
+use crate::args::OutputArgs;
 use crate::exit::CliError;
 use crate::home::Home;
 use crate::printer::Printer;

@@ -3,7 +3,7 @@
 use clap::Args;
 use etransfer_client::{Address, Client, Error, Secret, Wanted};
 
-use crate::cli::OutputArgs;
+use crate::args::OutputArgs;
 use crate::exit::CliError;
 use crate::home::Home;
 use crate::printer::Printer;

@@ -3,7 +3,7 @@
 use clap::Args;
 use etransfer_client::FileStatus;
 
-use crate::cli::{OutputArgs, RemoteArgs};
+use crate::args::{OutputArgs, RemoteArgs};
 use crate::home::Home;
 use crate::printer::Printer;
 use crate::{human, remote};

@@ -9,7 +9,7 @@ use clap::Args;
 use console::Term;
 use etransfer_client::{Client, Rates, Traffic, TrafficFeed};
 
-use crate::cli::{OutputArgs, RemoteArgs};
+use crate::args::{OutputArgs, RemoteArgs};
 use crate::home::Home;
 use crate::printer::Printer;
 use crate::{human, remote};

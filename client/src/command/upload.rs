@@ -8,7 +8,7 @@ use clap::Args;
 use etransfer_client::upload::{UploadOptions, Uploaded, Uploader};
 use etransfer_client::{Cancel, Client, Error, Retention, text_of};
 
-use crate::cli::{OutputArgs, RemoteArgs, TransferArgs};
+use crate::args::{OutputArgs, RemoteArgs, TransferArgs};
 use crate::display::Display;
 use crate::exit::{CliError, code_for};
 use crate::home::Home;

@@ -11,7 +11,7 @@ use console::Term;
 use etransfer_client::Secret;
 use etransfer_controlplane::surface::cloudbackend::user::console::{Command, Listed, ask};
 
-use crate::cli::OutputArgs;
+use crate::args::OutputArgs;
 use crate::human;
 use crate::printer::Printer;
 

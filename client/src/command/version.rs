@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use crate::cli::OutputArgs;
+use crate::args::OutputArgs;
 use crate::printer::Printer;
 
 /// Arguments.

@@ -4,7 +4,7 @@ use clap::Args;
 use etransfer_client::{Address, Client, Error, QuotaUse, Secret, User};
 use serde_json::json;
 
-use crate::cli::{OutputArgs, RemoteArgs};
+use crate::args::{OutputArgs, RemoteArgs};
 use crate::exit::CliError;
 use crate::home::Home;
 use crate::printer::Printer;

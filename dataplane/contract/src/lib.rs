@@ -14,6 +14,7 @@ pub mod fact;
 pub mod grant;
 pub mod id;
 
+pub mod limit;
 pub mod link;
 pub mod list;
 pub mod order;

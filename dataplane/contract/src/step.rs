@@ -24,7 +24,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::grant::{Rate, Ticket};
+use crate::limit::{Rate, Ticket};
 use crate::{ObjectId, Span};
 
 /// One action of the data plane, whose outcome it reports.

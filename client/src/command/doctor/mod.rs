@@ -17,7 +17,7 @@ use std::process::ExitCode;
 use etransfer_controlplane::config::Config;
 use serde::Serialize;
 
-use crate::cli::OutputArgs;
+use crate::args::OutputArgs;
 use crate::printer::Printer;
 
 /// One thing that was looked at.

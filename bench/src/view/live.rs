@@ -10,10 +10,10 @@ use ratatui::crossterm::event::{self, Event, KeyCode, KeyModifiers};
 use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::widgets::{Block, List, Paragraph, Sparkline};
 
-use super::view::line;
+use super::line;
 use crate::record::Second;
-use crate::run::Run;
 use crate::units::{bytes, digits, nanoseconds};
+use crate::workload::Workload;
 
 /// Seconds that are kept to be drawn: more than any terminal is wide.
 const KEPT: usize = 1_000;
@@ -36,8 +36,7 @@ impl Live {
         Ok(Self { terminal: ratatui::try_init().context("take over the terminal")?, picture: Picture::default() })
     }
 
-    pub fn begin(&mut self, run: &Run) -> Result<()> {
-        let (name, url, workload) = (&run.label, run.target.url(), &run.workload);
+    pub fn begin(&mut self, name: &str, url: &str, workload: &Workload) -> Result<()> {
         self.picture.title =
             format!("{name} against {url}: {} after {} of warm-up", workload.duration, workload.warm_up);
         self.draw()

@@ -1,12 +1,15 @@
 //! What is shown while a run goes on: the live view on a terminal, a line per second in a pipe, or nothing.
 
+#[cfg(feature = "live")]
+mod live;
+
 use std::io::Write as _;
 
 use anyhow::Result;
 
 use crate::record::Second;
-use crate::run::Run;
 use crate::units::{bytes, digits, nanoseconds};
+use crate::workload::Workload;
 
 /// Where the seconds go.
 pub enum View {
@@ -14,7 +17,7 @@ pub enum View {
     /// Standard error.
     Lines,
     #[cfg(feature = "live")]
-    Live(Box<super::live::Live>),
+    Live(Box<live::Live>),
 }
 
 impl View {
@@ -22,21 +25,22 @@ impl View {
     pub fn of_terminal() -> Result<Self> {
         #[cfg(feature = "live")]
         if std::io::IsTerminal::is_terminal(&std::io::stdout()) {
-            return Ok(Self::Live(Box::new(super::live::Live::take_terminal()?)));
+            return Ok(Self::Live(Box::new(live::Live::take_terminal()?)));
         }
         Ok(Self::Lines)
     }
 
-    pub fn begin(&mut self, run: &Run) -> Result<()> {
+    /// A run begins: what it is called, where it goes, and what it does.
+    #[cfg_attr(not(feature = "live"), expect(unused_variables, reason = "only the live view shows the label"))]
+    pub fn begin(&mut self, label: &str, url: &str, workload: &Workload) -> Result<()> {
         match self {
             Self::Silent => {}
             Self::Lines => {
-                let (name, url) = (&run.workload.name, run.target.url());
-                let (warm_up, duration) = (run.workload.warm_up, run.workload.duration);
+                let Workload { name, warm_up, duration, .. } = workload;
                 say(&format!("{name} against {url}: {warm_up} of warm-up, then {duration}"));
             }
             #[cfg(feature = "live")]
-            Self::Live(live) => live.begin(run)?,
+            Self::Live(live) => live.begin(label, url, workload)?,
         }
         Ok(())
     }
