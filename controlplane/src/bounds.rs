@@ -148,7 +148,7 @@ pub const ONCE_RECEIVERS_MAX: usize = 256;
 pub const ONCE_SPANS_MAX: usize = 256;
 /// Longer ones are no credentials, and are not looked up.
 pub const CREDENTIAL_BYTES_MAX: usize = 255;
-/// Readers at the same time; the next one gets 503. Each costs a connection of a client and one of the line.
+/// Readers at the same time; the next one gets 503. Each costs a connection of a client and one of the control link.
 pub const LIVE_AUDIENCE_MAX: usize = 64;
 /// Logins one address may begin in a minute: in the ten minutes they live, an eighth of what is remembered.
 pub const LOGIN_STARTS_MAX: u32 = 120;

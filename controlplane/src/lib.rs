@@ -1,7 +1,7 @@
 //! The control plane: it knows business, not bytes.
 //!
 //! *Absent on purpose:* no file content passes through it, and it opens no client socket; everything it hears comes over
-//! the line (`etransfer_contract::link`), everything it wants done with bytes is a grant or an order.
+//! the control link (`etransfer_contract::link`), everything it wants done with bytes is a grant or an order.
 #![forbid(unsafe_code)]
 
 pub mod app;
@@ -16,7 +16,7 @@ pub mod core;
 pub mod config;
 #[cfg(test)]
 mod golden;
-pub mod line;
+pub mod link;
 pub mod login;
 pub mod machine;
 pub mod metrics;

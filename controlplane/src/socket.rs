@@ -1,4 +1,4 @@
-//! The Unix socket of the line and the directories around it: private, and one owner at a time.
+//! The Unix socket of the control link and the directories around it: private, and one owner at a time.
 //!
 //! A stale socket (its control plane was killed) is replaced; a live one is not: the process that holds the kernel lock
 //! beside it is the owner. The lock ends with the process, whatever way that goes.

@@ -9,8 +9,8 @@ use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use http_body_util::BodyExt as _;
 
 use super::golden;
-use crate::line::decision::Decision;
-use crate::line::meta::{BodyKind, Call, Meta};
+use crate::link::decision::Decision;
+use crate::link::meta::{BodyKind, Call, Meta};
 
 #[test]
 fn the_fields_of_each_call_are_read_as_ever() {

@@ -15,7 +15,7 @@ use prometheus_client::registry::{Registry, Unit};
 
 use super::Metrics;
 use crate::core::SurfaceId;
-use crate::line::decision::Decision;
+use crate::link::decision::Decision;
 
 /// Upper bounds in seconds: a decision from memory takes the first ones, one that waits for a disk or a database the last.
 const BOUNDS_S: [f64; 12] = [0.000_03, 0.000_1, 0.000_3, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0];

@@ -231,7 +231,7 @@ impl Node {
     }
 
     /// Bytes without an owner.
-    pub fn used_by_nobody(&self) -> u64 {
+    pub fn used_without_owner(&self) -> u64 {
         let state = self.lock();
         let all = state.index.totals(&Scope::EVERYTHING).bytes();
         all - state.index.owners().map(|owner| state.used_by(owner)).sum::<u64>()

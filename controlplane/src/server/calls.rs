@@ -1,4 +1,4 @@
-//! The line's own paths: facts, orders, claims, counters, and what the operator asks on the node's machine. Every other request
+//! The control link's own paths: facts, orders, claims, counters, and what the operator asks on the node's machine. Every other request
 //! is 404: the data plane drops the field that opens them from what clients send.
 
 use axum::body::Bytes;

@@ -1,12 +1,14 @@
 //! What happens to every request, in this order:
 //!
-//! 1. the line's fields are read and taken off; a HEAD that travelled as GET is a HEAD again
-//! 2. the line's own calls go to their paths
-//! 3. the surface is found ([`crate::mounts`]); what led there is taken off the path
-//! 4. the surface answers; it finds [`Meta`] and [`Mounted`] in the extensions, and where the request comes from in
-//!    [`origin`]; the audit log is told of a refusal
-//! 5. an answer to HEAD loses its body; a grant says whose transfers it is counted among and becomes JSON; `OPTIONS /`, which no surface knows, is 204: load balancers ask
-//!    it to hear whether anything answers
+//! 1. the control link's fields are read and taken off; a HEAD that travelled as GET is a HEAD again
+//! 2. the control link's own calls go to their paths
+//! 3. the dialect is found ([`crate::mounts`]); what led there is taken off the path
+//! 4. the dialect decides ([`Surface::handle`]); it finds [`Meta`] and [`Mounted`] in the extensions, and where the request comes
+//!    from in [`origin`]; the audit log is told of a refusal
+//! 5. an answer to HEAD loses its body; a grant names the holder it is counted for and becomes JSON
+//!    ([`crate::link::decision`]); `OPTIONS /`, which no dialect knows, is 204: load balancers send it as a health check
+//!
+//! Next: the dialect, for `/tus` and `/api` [`crate::surface::easytransfer::entry`].
 
 use std::sync::Arc;
 
@@ -25,7 +27,7 @@ use crate::app::App;
 use crate::authority::origin::{self, Origin};
 use crate::bounds::FACTS_BATCH_BYTES_MAX;
 use crate::core::SurfaceId;
-use crate::line::meta::{Call, Meta};
+use crate::link::meta::{Call, Meta};
 use crate::mounts::Mounted;
 use crate::surface::recheck::recheck;
 use crate::surface::{self, Surface, attempts};

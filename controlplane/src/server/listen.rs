@@ -1,5 +1,5 @@
-//! Accepting on the line: one HTTP/1.1 connection per task, names spelled as people write them (`Location`), and an end
-//! that lets open calls finish.
+//! Accepting on the control link: one HTTP/1.1 connection per task, names spelled as people write them (`Location`), and an end
+//! that lets open calls finish. Next: [`super::entry`].
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -32,13 +32,13 @@ pub async fn serve(listener: UnixListener, app: App, routes: Routes) {
         tokio::select! {
             accepted = listener.accept() => match accepted {
                 Ok((stream, _)) if !socket::is_own_peer(&stream) => {
-                    tracing::warn!("another user's program connected to the line and was sent away");
+                    tracing::warn!("another user's program connected to the control link and was sent away");
                 }
                 Ok((stream, _)) => {
                     connections.spawn(connection(stream, app.clone(), Arc::clone(&routes)));
                 }
                 Err(error) => {
-                    tracing::warn!(%error, "accept on the line");
+                    tracing::warn!(%error, "accept on the control link");
                     tokio::time::sleep(ACCEPT_RETRY).await;
                 }
             },
@@ -71,7 +71,7 @@ async fn connection(stream: UnixStream, app: App, routes: Arc<Routes>) {
     };
     if let Err(error) = ended {
         // The data plane went away in the middle of a call: it asks again.
-        tracing::debug!(%error, "a connection of the line ended");
+        tracing::debug!(%error, "a connection of the control link ended");
     }
 }
 

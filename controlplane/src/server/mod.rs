@@ -244,7 +244,7 @@ async fn serve(app: App, listener: std::os::unix::net::UnixListener) {
     let listener = match tokio::net::UnixListener::from_std(listener) {
         Ok(listener) => listener,
         Err(error) => {
-            tracing::error!(%error, "listen on the line");
+            tracing::error!(%error, "listen on the control link");
             return;
         }
     };

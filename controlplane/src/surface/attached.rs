@@ -12,8 +12,8 @@ use http_body_util::{BodyExt, Limited};
 use super::refusal::Refused;
 use crate::app::App;
 use crate::bounds::ATTACHED_BYTES_MAX;
-use crate::line::decision::Decision;
-use crate::line::meta::{Call, Meta};
+use crate::link::decision::Decision;
+use crate::link::meta::{Call, Meta};
 
 /// The whole body of the request.
 pub struct Attached(pub Bytes);

@@ -13,7 +13,7 @@ use crate::authority::table::Table;
 use crate::bounds::ADDRESSES_MAX;
 use crate::config::Config;
 use crate::core::network::network;
-use crate::line::meta::Meta;
+use crate::link::meta::Meta;
 use crate::surface::refusal::Refused;
 
 const WINDOW: Duration = Duration::from_secs(60);
@@ -87,7 +87,7 @@ pub fn address(config: &Config, meta: &Meta, headers: &HeaderMap) -> Option<IpAd
 mod tests {
     use super::*;
     use crate::core::{Network, Setting};
-    use crate::line::meta::{BodyKind, Call};
+    use crate::link::meta::{BodyKind, Call};
 
     #[test]
     fn each_address_has_its_own_count() {

@@ -4,7 +4,7 @@
 //! * [`Surface`] what the server asks of a dialect · [`all`] the one list of them
 //! * [`attached`] how a handler gets a body, [`reported`] how it hears what came of a step · [`recheck`] whether a transfer under
 //!   way may go on · [`cross_origin`] pages of other origins
-//! * [`query`], [`multipart`] what requests are written in · [`link`] addresses of this node ·
+//! * [`query`], [`multipart`] what requests are written in · [`own_url`] addresses of this node ·
 //!   [`disposition`], [`delivery`] files on their way out
 //! * [`jwt`], [`password`] what several of them log people in with
 //! * [`easytransfer`], [`secure_file_transfer`], [`cloudbackend`], [`stream_upload`], [`pyblobserver`]
@@ -19,9 +19,9 @@ pub mod delivery;
 pub mod disposition;
 pub mod easytransfer;
 pub mod jwt;
-pub mod link;
 pub mod multipart;
 pub mod openings;
+pub mod own_url;
 pub mod password;
 pub mod pyblobserver;
 pub mod query;
@@ -42,7 +42,7 @@ use crate::app::App;
 use crate::config::surfaces::Registered;
 use crate::config::{Config, Flags, Layers, Sources, from_layers};
 use crate::core::SurfaceId;
-use crate::line::decision::Decision;
+use crate::link::decision::Decision;
 use crate::mounts::Mounted;
 
 /// What a dialect's methods return: they are called through a trait object.

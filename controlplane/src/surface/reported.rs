@@ -8,8 +8,8 @@ use http_body_util::{BodyExt, Limited};
 
 use super::refusal::Refused;
 use crate::bounds::OUTCOME_BYTES_MAX;
-use crate::line::decision::Decision;
-use crate::line::meta::{Call, Meta};
+use crate::link::decision::Decision;
+use crate::link::meta::{Call, Meta};
 
 /// What came of the last step of this request; `None`: there was none.
 #[derive(Debug)]

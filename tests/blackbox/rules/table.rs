@@ -121,7 +121,7 @@ const TABLE: &[Row] = &[
         "Location is absolute, believes only trusted proxies, copies no query",
         &[
             "tests/blackbox/tus/creation::a_created_upload_answers_at_once_under_an_absolute_location",
-            "controlplane/src/surface/link::section_2_2_location_is_absolute_and_believes_only_trusted_proxies",
+            "controlplane/src/surface/own_url::section_2_2_location_is_absolute_and_believes_only_trusted_proxies",
         ],
     ),
     (

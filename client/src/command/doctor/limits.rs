@@ -4,7 +4,7 @@ use etransfer_dataplane::bounds::SLOTS;
 
 use super::{Files, Finding};
 
-/// A client's connection, the two handles of its file, and half of a connection of the line.
+/// A client's connection, the two handles of its file, and half of a connection of the control link.
 const FILES_PER_CONNECTION: u64 = 4;
 /// Journals, listeners, rings.
 const FILES_OF_THE_NODE: u64 = 1024;

@@ -25,7 +25,7 @@ use axum::response::IntoResponse;
 use http::StatusCode;
 use serde_json::json;
 
-use crate::line::decision::Decision;
+use crate::link::decision::Decision;
 use crate::mounts::Mounted;
 use crate::surface::recheck::Right;
 

@@ -11,7 +11,7 @@ use super::user::console;
 use crate::app::App;
 use crate::bounds::{REGISTRATION_WINDOW, REGISTRATIONS_PER_ADDRESS};
 use crate::core::SurfaceId;
-use crate::line::decision::Decision;
+use crate::link::decision::Decision;
 use crate::metrics::decisions;
 use crate::mounts::Mounted;
 use crate::surface::attempts::Attempts;

@@ -18,7 +18,7 @@ use crate::catalogue::Entry;
 use crate::clock::iso;
 use crate::core::query::Query;
 use crate::core::{OnceMode, Policy};
-use crate::line::decision::Decision;
+use crate::link::decision::Decision;
 use crate::retention::receiver::Receiver;
 use crate::surface::disposition::attachment;
 use crate::surface::easytransfer::Service;

@@ -6,7 +6,7 @@
 //! 4. the router: 404 for a path, 405 for a method that does not exist; below `/api` a path that does not exist asks for a
 //!    credential too
 //! 5. the gate, around every route: 401 without a credential, unless the path is open
-//! 6. the handler
+//! 6. the handler, for PATCH in `tus/append.rs`
 //! 7. fields every reply has: CORS, `Tus-Resumable`; also inside grants, for the replies made under them
 
 use axum::Router;
@@ -24,8 +24,8 @@ use crate::authority::Presented;
 use crate::authority::open::is_open;
 use crate::core::SurfaceId;
 use crate::core::percent::{self, Undecodable};
-use crate::line::decision::Decision;
-use crate::line::meta::Meta;
+use crate::link::decision::Decision;
+use crate::link::meta::Meta;
 use crate::metrics::decisions;
 use crate::surface::cross_origin::is_preflight;
 use crate::surface::easytransfer::Service;

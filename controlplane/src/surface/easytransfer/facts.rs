@@ -15,7 +15,7 @@ use serde_json::{Map, Value, json};
 use super::OWN;
 use super::tus::extensions;
 use crate::core::size;
-use crate::line::meta::Meta;
+use crate::link::meta::Meta;
 use crate::machine::advice::{Direction, Moment};
 use crate::machine::endpoints::{Endpoint, endpoints as find_endpoints};
 use crate::machine::interface::Interface;

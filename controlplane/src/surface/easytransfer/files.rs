@@ -13,7 +13,7 @@ use crate::catalogue::{Entry, Scope};
 use crate::core::Setting;
 use crate::core::SurfaceId;
 use crate::core::query::Query;
-use crate::line::decision::Decision;
+use crate::link::decision::Decision;
 use crate::node::{Look, Node, Want};
 use crate::surface::easytransfer::Service;
 use crate::surface::query::{Invalid, number};

@@ -20,7 +20,7 @@ use crate::authority::{Caller, Presented};
 use crate::bounds::LOGIN_STARTS_MAX;
 use crate::clock::iso;
 use crate::core::query::Query;
-use crate::line::meta::Meta;
+use crate::link::meta::Meta;
 use crate::login::{
     Arrival, Pending, PendingError, Profile, Provider, ProviderError, cookie_path, is_error_code, page, short_url,
 };
@@ -28,7 +28,7 @@ use crate::people::{NewSession, People, PeopleError};
 use crate::surface::attached::Attached;
 use crate::surface::attempts::{Attempts, client};
 use crate::surface::easytransfer::Service;
-use crate::surface::link;
+use crate::surface::own_url;
 use crate::surface::query::Invalid;
 use crate::surface::refusal::Refused;
 
@@ -283,7 +283,7 @@ impl From<ProviderError> for Refused {
 }
 
 fn callback_url(app: &Service, login: &Login, meta: &Meta, headers: &HeaderMap) -> String {
-    login.provider.settings().callback.url(&link::base(&app.node.config(), meta, headers))
+    login.provider.settings().callback.url(&own_url::base(&app.node.config(), meta, headers))
 }
 
 fn redirect(target: &str) -> Result<Response, Refused> {

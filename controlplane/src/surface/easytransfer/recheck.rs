@@ -7,7 +7,7 @@ use http::Method;
 use super::quota::{download_rate, upload_rate};
 use crate::authority::{Denied, Presented};
 use crate::core::SurfaceId;
-use crate::line::meta::Meta;
+use crate::link::meta::Meta;
 use crate::node::Look;
 use crate::surface::easytransfer::Service;
 use crate::surface::recheck::Right;

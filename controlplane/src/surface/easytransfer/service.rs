@@ -13,7 +13,7 @@ use super::{entry, recheck};
 use crate::app::App;
 use crate::bounds::LIVE_AUDIENCE_MAX;
 use crate::core::SurfaceId;
-use crate::line::decision::Decision;
+use crate::link::decision::Decision;
 use crate::mounts::Mounted;
 use crate::surface::recheck::Right;
 use crate::surface::{Pending, Surface};

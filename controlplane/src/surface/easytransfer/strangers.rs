@@ -12,8 +12,8 @@ use http::{HeaderMap, Method};
 
 use crate::config::Config;
 use crate::config::surfaces::host::bare;
-use crate::line::meta::Meta;
-use crate::surface::link;
+use crate::link::meta::Meta;
+use crate::surface::own_url;
 use crate::surface::refusal::Refused;
 
 /// The origins whose pages may read answers.
@@ -69,7 +69,7 @@ fn is_foreign(config: &Config, meta: &Meta, headers: &HeaderMap) -> bool {
     let is_at = |base: String| {
         authority(&base).is_some_and(|own| authority(text).is_some_and(|a| a.eq_ignore_ascii_case(&own)))
     };
-    !is_at(link::base(config, meta, headers)) && !is_at(link::of_request(config, meta, headers)) && !is_listed()
+    !is_at(own_url::base(config, meta, headers)) && !is_at(own_url::of_request(config, meta, headers)) && !is_listed()
 }
 
 #[cfg(test)]
@@ -77,7 +77,7 @@ mod tests {
     use http::HeaderValue;
 
     use super::*;
-    use crate::line::meta::{BodyKind, Call};
+    use crate::link::meta::{BodyKind, Call};
 
     fn open(origins: &[&str]) -> Config {
         let mut config = Config::defaults();

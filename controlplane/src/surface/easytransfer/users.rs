@@ -104,7 +104,7 @@ pub async fn recalculate(
     Ok(Json(json!({
         "message": format!("{} users were wrong", updated.len()),
         "updated": updated,
-        "orphan_bytes": app.node.used_by_nobody(),
+        "orphan_bytes": app.node.used_without_owner(),
         "total_files": totals.files,
     })))
 }

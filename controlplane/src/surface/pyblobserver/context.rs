@@ -12,11 +12,11 @@ use crate::catalogue::Owner;
 use crate::config::Config;
 use crate::core::SurfaceId;
 use crate::core::query::Query;
-use crate::line::meta::Meta;
+use crate::link::meta::Meta;
 use crate::mounts::Mounted;
 use crate::node::{Account, Node};
 use crate::surface::attempts;
-use crate::surface::link;
+use crate::surface::own_url;
 use crate::surface::pyblobserver::Service;
 use crate::surface::pyblobserver::settings::PyBlobServer;
 
@@ -63,13 +63,13 @@ impl RequestContext<'_> {
     pub fn base(&self) -> String {
         match &self.settings().base_url {
             Some(url) => url.0.clone(),
-            None => link::base(&self.config, &self.meta, &self.headers) + &self.mounted.prefix,
+            None => own_url::base(&self.config, &self.meta, &self.headers) + &self.mounted.prefix,
         }
     }
 
     /// The request came over TLS, as far as a trusted proxy says.
     pub fn is_tls(&self) -> bool {
-        link::of_request(&self.config, &self.meta, &self.headers).starts_with("https://")
+        own_url::of_request(&self.config, &self.meta, &self.headers).starts_with("https://")
     }
 
     /// Whom the request counts against.

@@ -19,7 +19,7 @@ use super::user::User;
 use crate::audit;
 use crate::catalogue::{Entry, WriteError};
 use crate::core::SurfaceId;
-use crate::line::decision::Decision;
+use crate::link::decision::Decision;
 use crate::node::Edit;
 use crate::surface::pyblobserver::Service;
 

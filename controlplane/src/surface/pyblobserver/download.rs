@@ -16,7 +16,7 @@ use crate::catalogue::Entry;
 use crate::clock::imf;
 use crate::core::SurfaceId;
 use crate::core::html::escaped;
-use crate::line::decision::Decision;
+use crate::link::decision::Decision;
 use crate::surface::delivery;
 use crate::surface::disposition::{self, Show};
 

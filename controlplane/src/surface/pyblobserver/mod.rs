@@ -47,8 +47,8 @@ use refusal::Refusal;
 use route::Route;
 use upload::Files;
 
-use crate::line::decision::Decision;
-use crate::line::meta::{Call, Meta};
+use crate::link::decision::Decision;
+use crate::link::meta::{Call, Meta};
 use crate::mounts::Mounted;
 use crate::surface::cross_origin::{CrossOrigin, is_preflight};
 use crate::surface::pyblobserver::settings::PyBlobServer;

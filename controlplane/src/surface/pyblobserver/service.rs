@@ -10,7 +10,7 @@ use super::rate::Limiter;
 use super::upkeep;
 use crate::app::App;
 use crate::core::SurfaceId;
-use crate::line::decision::Decision;
+use crate::link::decision::Decision;
 use crate::metrics::decisions;
 use crate::mounts::Mounted;
 use crate::surface::recheck::Right;

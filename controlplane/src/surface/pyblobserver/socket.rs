@@ -18,7 +18,7 @@ use super::context::RequestContext;
 use super::name;
 use super::refusal::Refusal;
 use super::tokens::{self, Digest};
-use crate::line::decision::Decision;
+use crate::link::decision::Decision;
 
 /// Longest token or file name; names are cut to less.
 const TEXT_BYTES_MAX: u16 = 8 * 1024;

@@ -20,7 +20,7 @@ use super::arrival::{self, Coming};
 use super::context::{MB, RequestContext};
 use super::refusal::Refusal;
 use super::{name, room};
-use crate::line::decision::Decision;
+use crate::link::decision::Decision;
 use crate::surface::multipart::{BodyType, form};
 
 /// All fields beside the files together; the original's web page sends its token in one.

@@ -11,7 +11,7 @@ use super::refusal::Refusal;
 use super::upload::{self, Coming};
 use super::{Job, Memo, download, status, store};
 use crate::core::SurfaceId;
-use crate::line::decision::Decision;
+use crate::link::decision::Decision;
 use crate::node::Edit;
 use crate::surface::secure_file_transfer::Service;
 

@@ -23,7 +23,7 @@ use crate::authority::origin;
 use crate::catalogue::Owner;
 use crate::core::SurfaceId;
 use crate::core::query::Query;
-use crate::line::decision::Decision;
+use crate::link::decision::Decision;
 use crate::node::Account;
 use crate::surface::attached::Attached;
 use crate::surface::jwt;

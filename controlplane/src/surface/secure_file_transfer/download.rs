@@ -14,7 +14,7 @@ use super::refusal::Refusal;
 use super::{Job, store};
 use crate::audit;
 use crate::core::SurfaceId;
-use crate::line::decision::Decision;
+use crate::link::decision::Decision;
 use crate::surface::delivery;
 use crate::surface::disposition::attachment_in_full;
 use crate::surface::secure_file_transfer::Service;

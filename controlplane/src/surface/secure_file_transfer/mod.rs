@@ -34,7 +34,7 @@ use serde::{Deserialize, Serialize};
 use self::refusal::Refusal;
 use super::cross_origin::{CrossOrigin, is_preflight};
 use super::recheck::Right;
-use crate::line::decision::Decision;
+use crate::link::decision::Decision;
 use crate::surface::reported::Reported;
 use crate::surface::secure_file_transfer::settings::SecureFileTransfer;
 

@@ -9,7 +9,7 @@ use super::refusal::Refusal;
 use super::{Job, store};
 use crate::audit;
 use crate::core::SurfaceId;
-use crate::line::decision::Decision;
+use crate::link::decision::Decision;
 use crate::surface::secure_file_transfer::Service;
 
 /// The FileStatus of a name: of its upload when there is one (CONTRACT.md §6.2 item 6).

@@ -29,7 +29,7 @@ use super::{Job, Memo, status, store};
 use crate::audit;
 use crate::catalogue::Principal;
 use crate::core::SurfaceId;
-use crate::line::decision::Decision;
+use crate::link::decision::Decision;
 use crate::node::Edit;
 use crate::surface::multipart::{BodyType, form};
 use crate::surface::secure_file_transfer::Service;

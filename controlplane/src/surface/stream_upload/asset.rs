@@ -16,7 +16,7 @@ use super::{answer, store};
 use crate::audit;
 use crate::catalogue::Entry;
 use crate::core::SurfaceId;
-use crate::line::decision::Decision;
+use crate::link::decision::Decision;
 use crate::node::{Edit, Look};
 use crate::surface::delivery;
 use crate::surface::disposition::attachment;

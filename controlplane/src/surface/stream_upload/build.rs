@@ -11,7 +11,7 @@ use super::upload::{Finish, Upload};
 use super::user::User;
 use super::{Memo, Note};
 use crate::core::SurfaceId;
-use crate::line::decision::Decision;
+use crate::link::decision::Decision;
 use crate::surface::stream_upload::Service;
 
 const DIGESTS: [Digest; 2] = [Digest::Md5, Digest::Sha256];

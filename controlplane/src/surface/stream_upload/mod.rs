@@ -38,12 +38,12 @@ use self::refusal::Refusal;
 use self::store::State;
 use self::user::User;
 use super::cross_origin::is_preflight;
-use super::link;
+use super::own_url;
 use super::recheck::Right;
 use crate::audit;
 use crate::core::SurfaceId;
-use crate::line::decision::Decision;
-use crate::line::meta::Meta;
+use crate::link::decision::Decision;
+use crate::link::meta::Meta;
 use crate::mounts::Mounted;
 use crate::surface::reported::Reported;
 use crate::surface::stream_upload::settings::StreamUpload;
@@ -175,7 +175,7 @@ impl RequestContext<'_> {
         let config = self.app.node.config();
         match &config.surfaces.of::<StreamUpload>().base_url {
             Some(url) => url.0.clone(),
-            None => format!("{}{}", link::base(&config, &self.meta, &self.headers), self.prefix),
+            None => format!("{}{}", own_url::base(&config, &self.meta, &self.headers), self.prefix),
         }
     }
 

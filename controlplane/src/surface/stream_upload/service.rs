@@ -8,7 +8,7 @@ use axum::extract::Request;
 use super::cleanup;
 use crate::app::App;
 use crate::core::SurfaceId;
-use crate::line::decision::Decision;
+use crate::link::decision::Decision;
 use crate::metrics::decisions;
 use crate::mounts::Mounted;
 use crate::surface::openings::Openings;

@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::refusal::Refusal;
 use super::texts::Text;
 use crate::config::Config;
-use crate::line::meta::Meta;
+use crate::link::meta::Meta;
 use crate::mounts::Mounted;
 use crate::node::Node;
 use crate::surface::attempts;

@@ -12,11 +12,11 @@ use http::HeaderMap;
 
 use crate::config::Config;
 use crate::config::surfaces::host::bare;
-use crate::line::meta::Meta;
+use crate::link::meta::Meta;
 use crate::surface::cloudbackend::api::RequestContext;
 use crate::surface::cloudbackend::oss::key::Key;
 use crate::surface::cloudbackend::settings::CloudBackend;
-use crate::surface::link;
+use crate::surface::own_url;
 
 /// The names of the bucket, as one client reaches it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,8 +38,8 @@ impl Address {
     /// For a request that came to `prefix`.
     fn of(config: &Config, meta: &Meta, headers: &HeaderMap, prefix: &str) -> Self {
         let cloud = config.surfaces.of::<CloudBackend>();
-        let own = link::of_request(config, meta, headers);
-        let public = link::base(config, meta, headers);
+        let own = own_url::of_request(config, meta, headers);
+        let public = own_url::base(config, meta, headers);
         let host = cloud.oss_public_host.as_ref().map(|url| url.0.clone());
         let host = host.unwrap_or_else(|| format!("{public}{prefix}/{}", cloud.bucket));
         let endpoint = cloud.oss_endpoint.clone().unwrap_or_else(|| public.clone());
@@ -84,7 +84,7 @@ fn split(url: &str) -> (String, String) {
 mod tests {
     use super::*;
     use crate::config::surfaces::BaseUrl;
-    use crate::line::meta::{BodyKind, Call};
+    use crate::link::meta::{BodyKind, Call};
 
     fn address(prefix: &str, change: impl FnOnce(&mut Config)) -> Address {
         let meta = Meta {

@@ -29,7 +29,7 @@ use crate::catalogue::text::{display_name, is_media_type};
 use crate::catalogue::{Kind, Owner, Principal, Record};
 use crate::core::Policy as Retention;
 use crate::core::SurfaceId;
-use crate::line::decision::Decision;
+use crate::link::decision::Decision;
 use crate::node::{Account, Edit, Node, Room, Whose};
 use crate::retention::once::Once;
 use crate::retention::policy::Keep;

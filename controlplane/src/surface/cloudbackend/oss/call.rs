@@ -14,13 +14,13 @@ use super::refusal::Refusal;
 use super::signature::{KeyPair, Signed};
 use crate::authority::origin;
 use crate::config::Config;
-use crate::line::meta::Meta;
+use crate::link::meta::Meta;
 use crate::mounts::Mounted;
 use crate::surface::cloudbackend::Service;
 use crate::surface::cloudbackend::basis::{self, Basis};
 use crate::surface::cloudbackend::settings::CloudBackend;
 use crate::surface::cloudbackend::user;
-use crate::surface::link;
+use crate::surface::own_url;
 
 /// What every operation looks at.
 pub struct Call<'a> {
@@ -65,7 +65,7 @@ impl<'a> Call<'a> {
         &self.parameters
     }
 
-    /// What the line said beside the head.
+    /// What the control link says beside the head.
     pub fn meta(&self) -> Meta {
         *self.head.extensions.get::<Meta>().expect("the entry layer put it there")
     }
@@ -154,7 +154,7 @@ impl<'a> Call<'a> {
 
     /// The URL of an object, as this client would ask for it.
     pub fn location(&self, key: &Key) -> String {
-        let base = link::base(&self.config, &self.meta(), &self.head.headers);
+        let base = own_url::base(&self.config, &self.meta(), &self.head.headers);
         match self.style {
             Style::BucketHost => format!("{base}/{}", key.encoded()),
             Style::Path => format!("{base}{}/{}/{}", self.mounted.prefix, self.cloud().bucket, key.encoded()),

@@ -17,7 +17,7 @@ use super::stored::{Headers, value};
 use crate::audit;
 use crate::clock::imf;
 use crate::core::SurfaceId;
-use crate::line::decision::Decision;
+use crate::link::decision::Decision;
 use crate::surface::delivery;
 
 /// Parameters that take the place of a kept field.

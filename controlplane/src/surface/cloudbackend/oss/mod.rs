@@ -45,7 +45,7 @@ use self::refusal::Refusal;
 use crate::audit;
 use crate::config::surfaces::host::bare;
 use crate::core::SurfaceId;
-use crate::line::decision::Decision;
+use crate::link::decision::Decision;
 use crate::mounts::Mounted;
 use crate::surface::cloudbackend::Service;
 use crate::surface::cloudbackend::settings::CloudBackend;

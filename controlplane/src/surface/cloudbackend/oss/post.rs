@@ -13,7 +13,7 @@ use super::call::Call;
 use super::fields::Fields;
 use super::policy::Policy;
 use super::refusal::Refusal;
-use crate::line::decision::Decision;
+use crate::link::decision::Decision;
 use crate::surface::multipart::{self, BodyType};
 
 /// Longest value of a field.

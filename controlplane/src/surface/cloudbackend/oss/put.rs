@@ -8,7 +8,7 @@ use super::call::Call;
 use super::policy::Bounds;
 use super::refusal::Refusal;
 use super::stored::Headers;
-use crate::line::decision::Decision;
+use crate::link::decision::Decision;
 
 /// One object.
 pub async fn put(call: &Call<'_>, outcome: Option<Outcome>) -> Result<Decision, Refusal> {

@@ -99,7 +99,7 @@ pub enum ConsoleError {
     Refused(String),
 }
 
-/// The route; only who speaks the line gets to it.
+/// The route; only a program on the control link reaches it.
 pub fn router() -> Router<Service> {
     Router::new().route(PATH, post(handle))
 }

@@ -77,7 +77,7 @@ async fn what_is_of_another_surface_is_told_only_when_all_are_asked_for() {
     let path = format!("/tus/{}", "03".repeat(16));
     assert_eq!(node.patch(&path, "0", "3").await.status, 404, "and no upload of it is continued");
     assert_eq!(node.ask("GET", "/api/files?surfaces=some", &[], "none").await.status, 422);
-    assert_eq!((node.json("/api/storage").await["used"].as_u64(), node.app.node.used_by_nobody()), (Some(6), 0));
+    assert_eq!((node.json("/api/storage").await["used"].as_u64(), node.app.node.used_without_owner()), (Some(6), 0));
     assert_eq!((node.app.node.used_by(&hers), node.app.node.used_by(&members)), (3, 3));
     assert_eq!(node.app.node.used_by_all(), std::collections::HashMap::from([(ann_id, 3)]), "people only");
     assert_eq!(node.app.node.sweep().0, 0, "an upload that is not continued is for its dialect to end");

@@ -1,5 +1,5 @@
 //! `PATCH /tus/{id}` (TUS.md §A4, §A12): everything up to the first byte. A complete upload is answered here; otherwise
-//! the data plane gets a grant, with a budget when the node has a limit.
+//! the data plane gets a grant, with a budget when the node has a limit. Next: [`crate::link::decision`].
 
 use axum::Extension;
 use axum::extract::{Path, State};
@@ -12,8 +12,8 @@ use super::create::put;
 use super::{CACHE_MS, cache_ms, expires_after_s, find, is_final};
 use crate::authority::Caller;
 use crate::catalogue::{Entry, Record};
-use crate::line::decision::Decision;
-use crate::line::meta::{BodyKind, Meta};
+use crate::link::decision::Decision;
+use crate::link::meta::{BodyKind, Meta};
 use crate::node::{Account, Node, Room};
 use crate::surface::easytransfer::Service;
 use crate::surface::easytransfer::quota::{no_room, upload_rate};

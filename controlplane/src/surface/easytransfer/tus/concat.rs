@@ -12,12 +12,12 @@ use crate::audit;
 use crate::authority::Caller;
 use crate::catalogue::{Entry, Kind, Record};
 use crate::core::SurfaceId;
-use crate::line::decision::Decision;
-use crate::line::meta::BodyKind;
+use crate::link::decision::Decision;
+use crate::link::meta::BodyKind;
 use crate::node::{Look, Node, Room};
 use crate::surface::easytransfer::Service;
 use crate::surface::easytransfer::quota::no_room;
-use crate::surface::link::upload_id;
+use crate::surface::own_url::upload_id;
 use crate::surface::refusal::Refused;
 
 /// Creates the final upload whose parts `links` name.

@@ -19,15 +19,15 @@ use crate::catalogue::{Kind, Principal, Record};
 use crate::clock::imf;
 use crate::core::Policy;
 use crate::core::SurfaceId;
-use crate::line::decision::Decision;
-use crate::line::meta::{BodyKind, Meta};
+use crate::link::decision::Decision;
+use crate::link::meta::{BodyKind, Meta};
 use crate::node::{Node, Room};
 use crate::retention::once::Once;
 use crate::retention::policy::{Wish, choose};
 use crate::surface::easytransfer::OWN;
 use crate::surface::easytransfer::Service;
 use crate::surface::easytransfer::quota::{no_room, upload_rate};
-use crate::surface::link;
+use crate::surface::own_url;
 use crate::surface::refusal::Refused;
 
 /// What later releases do with an upload (CONTRACT.md §2.2), and this one does not: accepted in silence, they would
@@ -52,7 +52,7 @@ pub async fn create(
     headers: HeaderMap,
 ) -> Result<Decision, Refused> {
     let head = CreateHead::parse(&headers)?;
-    let base = link::base(&app.node.config(), &meta, &headers);
+    let base = own_url::base(&app.node.config(), &meta, &headers);
     let key = headers.get("idempotency-key").and_then(|key| key.to_str().ok()).map(|key| key.to_owned());
     let mut record = describe(&app.node, &head, &caller)?;
     if let Concat::Final(links) = &head.concat {

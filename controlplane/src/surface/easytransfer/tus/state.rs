@@ -15,7 +15,7 @@ use crate::authority::Caller;
 use crate::catalogue::{Entry, Kind};
 use crate::core::Policy;
 use crate::core::query::Query;
-use crate::line::decision::Decision;
+use crate::link::decision::Decision;
 use crate::surface::easytransfer::Service;
 use crate::surface::easytransfer::shape;
 use crate::surface::query::number;

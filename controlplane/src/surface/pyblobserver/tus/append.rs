@@ -7,7 +7,7 @@ use http::StatusCode;
 
 use super::{became, expires_ms, put};
 use crate::catalogue::Entry;
-use crate::line::decision::Decision;
+use crate::link::decision::Decision;
 use crate::surface::pyblobserver::context::RequestContext;
 use crate::surface::pyblobserver::refusal::Refusal;
 use crate::surface::pyblobserver::room;

@@ -10,7 +10,7 @@ use crate::audit;
 use crate::catalogue::{Principal, Record, Scope};
 use crate::clock::imf;
 use crate::core::SurfaceId;
-use crate::line::decision::Decision;
+use crate::link::decision::Decision;
 use crate::node::Edit;
 use crate::surface::pyblobserver::context::RequestContext;
 use crate::surface::pyblobserver::file::{self, Detail};

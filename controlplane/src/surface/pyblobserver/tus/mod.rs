@@ -22,7 +22,7 @@ use super::file::{self, Detail};
 use super::refusal::Refusal;
 use crate::catalogue::{Entry, Record};
 use crate::core::SurfaceId;
-use crate::line::decision::Decision;
+use crate::link::decision::Decision;
 use crate::node::{Look, Node};
 
 /// How long an upload may take, from its creation on.

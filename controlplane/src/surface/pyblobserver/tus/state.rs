@@ -10,7 +10,7 @@ use super::{became, expires_ms, finished};
 use crate::audit;
 use crate::catalogue::Entry;
 use crate::core::SurfaceId;
-use crate::line::decision::Decision;
+use crate::link::decision::Decision;
 use crate::node::Edit;
 use crate::surface::pyblobserver::context::RequestContext;
 use crate::surface::pyblobserver::refusal::Refusal;

@@ -12,7 +12,7 @@ use crate::catalogue::Owner;
 use crate::catalogue::tests::{Cost, Counting};
 use crate::config::Config;
 use crate::core::SurfaceId;
-use crate::line::meta::{BodyKind, Call};
+use crate::link::meta::{BodyKind, Call};
 use crate::node::Edit;
 use crate::surface::stream_upload::upload::About;
 

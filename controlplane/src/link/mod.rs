@@ -1,4 +1,4 @@
-//! The control plane's end of the line (`etransfer_contract::link`).
+//! The control plane's end of the control link (`etransfer_contract::link`).
 //!
 //! * [`meta`] what the data plane says about a request beside its head
 //! * [`decision`] an ordinary answer or a grant, from the same handlers

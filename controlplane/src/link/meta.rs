@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use etransfer_contract::link;
 use http::HeaderMap;
 
-/// Which of the line's calls this is.
+/// Which of the control link's calls this is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Call {
     /// A head; the body waits at the data plane.
@@ -16,7 +16,7 @@ pub enum Call {
     Outcome,
     /// A transfer under way asks whether it may go on.
     Recheck,
-    /// The line's own paths.
+    /// The control link's own paths.
     Line,
     /// No data plane at all: the socket is driven by hand.
     Bare,
@@ -33,7 +33,7 @@ pub enum BodyKind {
     Length(u64),
 }
 
-/// Everything the line adds to a head.
+/// Everything the control link adds to a head.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Meta {
     /// Which call.
@@ -68,7 +68,7 @@ impl BodyKind {
 }
 
 impl Meta {
-    /// Reads the line's fields.
+    /// Reads the control link's fields.
     pub fn of(headers: &HeaderMap) -> Self {
         let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
         let address = |name| text(name).and_then(|text| text.parse().ok());

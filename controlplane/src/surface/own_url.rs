@@ -6,7 +6,7 @@ use http::HeaderMap;
 use http::header::HOST;
 
 use crate::config::Config;
-use crate::line::meta::Meta;
+use crate::link::meta::Meta;
 
 /// Scheme and authority, without a slash at the end.
 pub fn base(config: &Config, meta: &Meta, headers: &HeaderMap) -> String {
@@ -62,7 +62,7 @@ fn is_authority(host: &str) -> bool {
 mod tests {
     use super::*;
     use crate::core::{Network, Setting};
-    use crate::line::meta::{BodyKind, Call};
+    use crate::link::meta::{BodyKind, Call};
 
     #[test]
     fn section_2_2_location_is_absolute_and_believes_only_trusted_proxies() {
