@@ -204,6 +204,8 @@ const _: () = assert!(RANGES_FIELD_BYTES_MAX * 2 <= TRAILER_BYTES_MAX);
 
 // ---- Waiting inside the node
 
+/// A writer silent for this long is ended by a request that wants its bytes (T-LOCK-2).
+pub const WRITER_SILENT: Duration = Duration::from_secs(1);
 /// How long a request waits for bytes another writer owns (T-LOCK-2a).
 pub const WRITER_CLAIM_WAIT: Duration = Duration::from_secs(5);
 /// How long a delivery that must not go on waits for the end of the one that is in its way.
@@ -221,6 +223,7 @@ pub const HELPER_THREADS_MAX: usize = 4;
 /// Jobs waiting for a thread; beyond it the callers wait.
 pub const HELPER_QUEUE_MAX: usize = 256;
 
+const _: () = assert!(WRITER_SILENT.as_secs() < WRITER_CLAIM_WAIT.as_secs());
 // A delivery in the way of another one has ended before a writer or a removal gives up.
 const _: () = assert!(RECEIVER_CLAIM_WAIT.as_secs() < WRITER_CLAIM_WAIT.as_secs());
 const _: () = assert!(WRITER_CLAIM_WAIT.as_secs() <= REMOVAL_END_WAIT.as_secs());

@@ -18,10 +18,8 @@ use crate::limits::sources::Sources;
 use crate::limits::stalled::Stalled;
 use crate::limits::undecided::UndecidedMemory;
 use crate::limits::uptake::Uptake;
-use crate::link::GrantCache;
-use crate::link::Granted;
 use crate::link::open_transfers::Transfers;
-use crate::link::{Budgets, ControlLink, Facts};
+use crate::link::{Budgets, ControlLink, Facts, GrantCache, Granted};
 use crate::rates::Rates;
 use crate::store::{Journal, Store};
 

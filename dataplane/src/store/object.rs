@@ -24,9 +24,7 @@ use super::reader::ReadGuard;
 use super::record::{Change, KEPT_MAX};
 use super::rest::Rest;
 use super::verify::{Proof, prove};
-
-/// A writer that was silent this long gives way (T-LOCK-2).
-pub(super) const SILENT_MS: u64 = 1000;
+use crate::bounds::WRITER_SILENT;
 
 /// Bytes and who may touch them. Always behind an [`Arc`].
 #[derive(Debug)]
@@ -378,7 +376,7 @@ impl Object {
         match decide(Seen { received: &state.known.received, owned: &owned, opening, length, complete }, want) {
             Decision::Take { owned, end } => Ok(self.hand_out(&mut state, owned, end)),
             Decision::Busy { wanted } => {
-                let silent = state.owners_of(&wanted).all(|writer| writer.is_silent(SILENT_MS));
+                let silent = state.owners_of(&wanted).all(|writer| writer.is_silent(millis(WRITER_SILENT)));
                 Err(Refused::Busy { silent, listener: self.changed.listen() })
             }
             Decision::Scattered => Err(Refused::Scattered),

@@ -22,26 +22,24 @@ use etransfer_contract::tus::{AppendHead, Checksum, CreateHead, Refusal};
 use etransfer_contract::{ObjectId, Span};
 
 use super::Answered;
-use super::body_writer::{BodyWriter, Limits, Stop, WrittenBody};
+use super::body_writer::{BodyWriter, Limits, WrittenBody};
+use super::data_file::DataFile;
 use super::fault::{Doing, Fault, believe, prove};
 use super::finish::{Stored, finish};
 use super::remove::erase;
 use super::reportable::{progress, reportable};
-use crate::body::Body;
-use crate::body::Content;
-use crate::bounds::{SPANS_MAX, WRITER_CLAIM_WAIT};
+use super::stop::{Stop, failed, mismatch, refuse};
+use crate::body::{Body, Content};
+use crate::bounds::{SPANS_MAX, WRITER_CLAIM_WAIT, WRITER_SILENT};
 use crate::config::WriteMode;
-use crate::control::live_grant::{LiveGrant, revoked};
+use crate::control::live_grant::LiveGrant;
 use crate::core::{Core, http_date};
 use crate::http::{Head, Reply};
 use crate::store::{Claim, LengthRefused, Object, Refused, Want};
-use crate::transfer::data_file::DataFile;
 use crate::wire::Wire;
 
 /// From this body length on, whole blocks are written past the page cache (IO.md §1).
 const DIRECT_BODY_BYTES_MIN: u64 = 256 * 1024;
-/// A writer silent for this long is ended by a request that wants its bytes (T-LOCK-2).
-pub const SILENT: Duration = Duration::from_secs(1);
 /// How often a waiting request looks again.
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
 
@@ -62,8 +60,7 @@ pub async fn append(live_grant: &LiveGrant<'_>, wire: &mut Wire, body: &mut Body
     let mut stored = 0;
     let answered = match run(live_grant, wire, body, permit, &mut stored).await {
         Ok(reply) => Answered::Reply(reply),
-        Err(Failure::Refused(reply)) => Answered::Reply(reply),
-        Err(Failure::Cut) => Answered::Cut,
+        Err(answered) => answered,
     };
     if permit.created.is_some() && matches!(&answered, Answered::Reply(reply) if reply.status() >= 400) {
         discard(core, permit.object).await;
@@ -75,30 +72,13 @@ pub async fn append(live_grant: &LiveGrant<'_>, wire: &mut Wire, body: &mut Body
     answered
 }
 
-enum Failure {
-    /// Answer with this reply.
-    Refused(Reply),
-    /// The client is gone or must not be answered.
-    Cut,
-}
-
-impl From<Refusal> for Failure {
-    fn from(refusal: Refusal) -> Self {
-        Self::Refused(Reply::refusal(&refusal))
-    }
-}
-
-fn refuse(status: u16, detail: impl Into<String>) -> Failure {
-    Failure::Refused(Reply::detail(status, detail))
-}
-
 async fn run(
     live_grant: &LiveGrant<'_>,
     wire: &mut Wire,
     body: &mut Body,
     permit: &Append,
     stored: &mut u64,
-) -> Result<Reply, Failure> {
+) -> Result<Reply, Answered> {
     let LiveGrant { core, head, .. } = live_grant;
     let request = AppendRequest::parse(head, permit)?;
     let object = core
@@ -118,11 +98,11 @@ async fn run(
         checksum.algorithm()?;
     }
     if permit.budget.is_some_and(|budget| body.remaining().is_some_and(|bytes| bytes > budget)) {
-        return Err(no_room(core, &object).await);
+        return Err(failed(core, &object, Fault::Full).await);
     }
     if head.expects_continue() {
         let interim = b"HTTP/1.1 100 Continue\r\n\r\n".to_vec();
-        wire.send(interim, false, core.shared.config.limits.body_idle_timeout).await.map_err(|_| Failure::Cut)?;
+        wire.send(interim, false, core.shared.config.limits.body_idle_timeout).await.map_err(|_| Answered::Cut)?;
     }
     let moved = receive(live_grant, wire, body, &object, claim, &request, permit).await;
     settle(core, &object, &request, permit, moved, stored).await
@@ -151,7 +131,7 @@ async fn declare(
     request: &AppendRequest,
     permit: &Append,
     body: Option<u64>,
-) -> Result<(), Failure> {
+) -> Result<(), Answered> {
     let Some(length) = request.length else { return Ok(()) };
     if body.is_some_and(|body| request.offset.saturating_add(body) > length) {
         return Err(refuse(400, "the body reaches beyond Upload-Length"));
@@ -182,7 +162,7 @@ async fn empty_body(
     object: &Arc<Object>,
     request: &AppendRequest,
     permit: &Append,
-) -> Result<Reply, Failure> {
+) -> Result<Reply, Answered> {
     if let Err(fault) = prove(core, object).await {
         return Err(failed(core, object, fault).await);
     }
@@ -204,7 +184,7 @@ async fn claim(
     request: &AppendRequest,
     bytes: Option<u64>,
     permit: &Append,
-) -> Result<Claim, Failure> {
+) -> Result<Claim, Answered> {
     let deadline = core.io.now() + WRITER_CLAIM_WAIT;
     loop {
         let want = Want { offset: request.offset, body: bytes, parallel: permit.parallel };
@@ -212,18 +192,18 @@ async fn claim(
             Ok(claim) => return Ok(claim),
             Err(Refused::Busy { silent, listener }) => {
                 if silent {
-                    object.end_writers(Span::at(request.offset, bytes.unwrap_or(1)), Some(SILENT));
+                    object.end_writers(Span::at(request.offset, bytes.unwrap_or(1)), Some(WRITER_SILENT));
                 }
                 if core.io.now() >= deadline {
                     let reply = Reply::detail(423, "another request is writing these bytes");
-                    return Err(Failure::Refused(reply.field("Retry-After", "1")));
+                    return Err(Answered::Reply(reply.field("Retry-After", "1")));
                 }
                 let again = core.io.sleep(LOOK_AGAIN);
                 futures_util::future::select(std::pin::pin!(listener), std::pin::pin!(again)).await;
             }
             Err(Refused::Scattered) => {
                 let reason = format!("the upload has {SPANS_MAX} separate ranges; fill gaps first");
-                return Err(Failure::Refused(Reply::detail(429, reason).field("Retry-After", "1")));
+                return Err(Answered::Reply(Reply::detail(429, reason).field("Retry-After", "1")));
             }
             Err(Refused::Removed) => return Err(refuse(404, "no such upload")),
             Err(Refused::Damaged) => return Err(damaged(object)),
@@ -243,22 +223,8 @@ async fn claim(
 }
 
 /// What was recorded of it is not in its file, so no offset would be true.
-fn damaged(object: &Object) -> Failure {
-    Failure::Refused(Reply::damaged(object.damage().unwrap_or_default()))
-}
-
-/// T-PAT-1, T-PAT-2: 409 with the true offset.
-async fn mismatch(core: &Core, object: &Arc<Object>) -> Failure {
-    let contiguous = match reportable(core, object).await {
-        Ok(now) => now.look.contiguous,
-        Err(fault) => return Failure::Refused(fault.reply()),
-    };
-    let reply = Reply::detail(409, format!("the upload continues at offset {contiguous}"));
-    Failure::Refused(reply.field("Upload-Offset", contiguous.to_string()))
-}
-
-async fn no_room(core: &Core, object: &Arc<Object>) -> Failure {
-    failed(core, object, Fault::Full).await
+fn damaged(object: &Object) -> Answered {
+    Answered::Reply(Reply::damaged(object.damage().unwrap_or_default()))
 }
 
 /// Opens the file of an object for a body of `bytes` bytes (`None`: not announced).
@@ -305,7 +271,7 @@ async fn settle(
     permit: &Append,
     mut moved: WrittenBody,
     stored: &mut u64,
-) -> Result<Reply, Failure> {
+) -> Result<Reply, Answered> {
     let checked = moved.check(core, object, request.checksum.as_ref()).await;
     let end = std::mem::replace(&mut moved.end, Ok(())).and(checked);
     *stored = moved.stored();
@@ -320,7 +286,7 @@ async fn settle(
     };
     core.shared.facts.push_of(object, progress(core, object));
     match (end, finished) {
-        (Err(stop), _) => Err(stopped(core, object, stop).await),
+        (Err(stop), _) => Err(stop.answer(core, object).await),
         (Ok(()), Err(fault)) => Err(failed(core, object, fault).await),
         (Ok(()), Ok(())) if !moved.is_held(object) => Err(failed(core, object, Fault::Disk).await),
         (Ok(()), Ok(())) => acknowledgement(core, object, permit).await,
@@ -335,42 +301,8 @@ pub(super) async fn discard(core: &Core, object: ObjectId) {
     }
 }
 
-async fn stopped(core: &Core, object: &Arc<Object>, stop: Stop) -> Failure {
-    match stop {
-        Stop::Surplus => refuse(400, "the body reaches beyond Upload-Length"),
-        Stop::TooLarge => {
-            with_offset(core, object, Reply::detail(413, "the upload is larger than this server takes")).await
-        }
-        Stop::NoRoom => no_room(core, object).await,
-        Stop::Mismatch => refuse(460, "the checksum does not match; nothing was kept"),
-        Stop::Refused(refusal) => refusal.into(),
-        Stop::Framing(reject) => Failure::Refused(Reply::reject(reject)),
-        Stop::Form => unreachable!("the body of an append is no form"),
-        Stop::Disk(fault) => failed(core, object, fault).await,
-        Stop::Broken(_) => unreachable!("the body_writer believes it"),
-        Stop::Revoked => Failure::Refused(revoked()),
-        Stop::Taken => mismatch(core, object).await,
-        Stop::Removed | Stop::Ended | Stop::Gone | Stop::Slow | Stop::Stopping => Failure::Cut,
-    }
-}
-
-async fn failed(core: &Core, object: &Arc<Object>, fault: Fault) -> Failure {
-    match fault {
-        Fault::Full => with_offset(core, object, Fault::Full.reply()).await,
-        other => Failure::Refused(other.reply()),
-    }
-}
-
-/// Adds the offset to continue at, when it may be reported.
-async fn with_offset(core: &Core, object: &Arc<Object>, reply: Reply) -> Failure {
-    Failure::Refused(match reportable(core, object).await {
-        Ok(now) => reply.field("Upload-Offset", now.look.contiguous.to_string()),
-        Err(_) => reply,
-    })
-}
-
 /// T-PAT-5 and easytransfer/CONTRACT.md §2.4; 201 for a creation.
-async fn acknowledgement(core: &Core, object: &Arc<Object>, permit: &Append) -> Result<Reply, Failure> {
+async fn acknowledgement(core: &Core, object: &Arc<Object>, permit: &Append) -> Result<Reply, Answered> {
     let look = match reportable(core, object).await {
         Ok(now) => now.look,
         Err(fault) => return Err(failed(core, object, fault).await),

@@ -19,20 +19,19 @@ use etransfer_contract::tus::{Algorithm, Checksum, Refusal};
 use futures_util::FutureExt;
 use futures_util::future::{Either, select};
 
+use super::data_file::{DataFile, Write};
 use super::digest::{Digests, Hasher, of_file};
-use super::fault::{Broken, Doing, Fault};
+use super::fault::Doing;
 use super::reportable::progress;
-use crate::body::Content;
-use crate::body::{BodyError, Fill};
+use super::stop::Stop;
+use crate::body::{Content, Fill};
 use crate::bounds::{BLOCK_BYTES, BODY_TICK, SLOTS, SMALL_WINDOW_BYTES};
 use crate::control::live_grant::{GrantEnd, LiveGrant};
 use crate::core::Core;
 use crate::driver::Buf;
-use crate::http::Reject;
 use crate::rates::{Meter, Turn};
 use crate::store::{Claim, CommitError, Object};
-use crate::transfer::data_file::{DataFile, Write};
-use crate::wire::{Wire, WireError};
+use crate::wire::Wire;
 
 /// A body with less than this left gets heap memory, not a slot.
 const SLOT_REST_BYTES_MIN: usize = 256 * 1024;
@@ -41,43 +40,6 @@ const DEPTH_CROWDED: usize = 2;
 const DEPTH_ALONE: usize = 4;
 /// Progress of a long body is reported this often.
 const PROGRESS: Duration = Duration::from_secs(1);
-
-/// Why a body was not taken to its end.
-#[derive(Debug)]
-pub enum Stop {
-    /// The client has disconnected.
-    Gone,
-    /// Too slow or silent (T-PAT-13).
-    Slow,
-    /// Another request ended this writer (T-LOCK-2).
-    Ended,
-    /// The right to this transfer has ended.
-    Revoked,
-    /// The upload was removed.
-    Removed,
-    /// The node is stopping.
-    Stopping,
-    /// The body is longer than the upload (T-PAT-9).
-    Surplus,
-    /// The upload has no length yet and passes the largest one (T-DEF-6).
-    TooLarge,
-    /// The next byte belongs to another writer.
-    Taken,
-    /// The grant's budget is used up.
-    NoRoom,
-    /// The checksum is another one (T-SUM-3).
-    Mismatch,
-    /// The trailer is refused.
-    Refused(Refusal),
-    /// The chunked framing is broken.
-    Framing(Reject),
-    /// The form ends inside the part.
-    Form,
-    /// The disk failed, and the consequences were drawn ([`fault`](super::fault)).
-    Disk(Fault),
-    /// The disk failed just now. Never returned: [`BodyWriter::run`] draws the consequences while the claim is held.
-    Broken(Broken),
-}
 
 /// One body on its way to the disk.
 pub struct BodyWriter<'c> {
@@ -451,23 +413,6 @@ async fn commit(core: &Core, claim: &mut Claim, pieces: &[(Span, u32)]) -> Resul
         CommitError::Journal(error) => Doing::Journal.broken()(error).into(),
         error @ CommitError::NotOwned(_) => Doing::Journal.broken()(io::Error::other(error)).into(),
     })
-}
-
-impl From<Broken> for Stop {
-    fn from(broken: Broken) -> Self {
-        Self::Broken(broken)
-    }
-}
-
-impl From<BodyError> for Stop {
-    fn from(error: BodyError) -> Self {
-        match error {
-            BodyError::Framing(reject) => Self::Framing(reject),
-            BodyError::Form => Self::Form,
-            BodyError::Slow | BodyError::Wire(WireError::Late) => Self::Slow,
-            BodyError::Wire(WireError::Closed | WireError::Io(_)) => Self::Gone,
-        }
-    }
 }
 
 /// A body after its last byte: its writes have ended, its claim is still held.

@@ -4,8 +4,8 @@
 //!
 //! Below them: [`body_writer`] and [`data_file`] write an upload, [`finish`] makes it durable and complete, [`reportable`] says what
 //! may be acknowledged; [`sender`] sends content, [`acknowledged`] says how much of it arrived; [`compose`] and [`digest`] read
-//! what is stored; [`fence`] ends writers; [`over_limit`] refuses what is one too many. [`fault`] is the one place that decides
-//! what follows from an error of the disk.
+//! what is stored; [`fence`] ends writers; [`over_limit`] refuses what is one too many. [`stop`] has the one table from the reason why
+//! a body ended early to an answer, [`fault`] the one from an error of the disk to its consequences.
 
 pub mod acknowledged;
 pub mod append;
@@ -25,6 +25,7 @@ pub mod sender;
 pub mod serve;
 pub mod state;
 pub mod step;
+pub mod stop;
 
 use crate::http::Reply;
 

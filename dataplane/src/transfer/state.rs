@@ -9,10 +9,10 @@ use etransfer_contract::grant::State;
 use etransfer_contract::tus;
 
 use super::Answered;
-use super::append::{SILENT, expires};
+use super::append::expires;
 use super::fence::fence_writers;
 use super::reportable::{Reportable, reportable_with_spans};
-use crate::bounds::RANGES_FIELD_BYTES_MAX;
+use crate::bounds::{RANGES_FIELD_BYTES_MAX, WRITER_SILENT};
 use crate::core::Core;
 use crate::http::{Head, Reply};
 
@@ -24,7 +24,7 @@ pub async fn state(core: &Core, head: &Head, permit: &State) -> Answered {
     let mut reply = Reply::new(200).field("Cache-Control", "no-store").fields(&permit.fields);
     let object = core.shared.store.find(permit.object);
     if let Some(object) = &object {
-        if !fence_writers(core, object, Some(SILENT)).await {
+        if !fence_writers(core, object, Some(WRITER_SILENT)).await {
             let reply = Reply::detail(423, "a writer that went silent cannot be ended yet");
             return Answered::Reply(reply.field("Retry-After", "1").field("Cache-Control", "no-store"));
         }

@@ -1,4 +1,4 @@
-//! One try of an operation: as far as it goes without waiting, then its end, or its stage in the queue.
+//! One try of an operation: as far as it goes without waiting, then its end, or waits in a queue.
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};

@@ -8,52 +8,33 @@ use std::time::Duration;
 use etransfer_contract::step::{Failure, Form, FormFields, FormFieldsReport, Part, StepReport};
 
 use super::form::{After, after_delimiter};
-use super::{StepResult, StepRunner};
-use crate::body::BodyError;
+use super::{Ended, StepResult, StepRunner};
 use crate::bounds::{FIELD_CHARGE, FORM_FIELDS_MAX, PART_HEAD_BYTES_MAX, REPORTED_READ_BYTES};
 use crate::driver::Buf;
-use crate::http::{Reject, Reply};
-use crate::transfer::Answered;
-
-/// Why there is no more to read.
-pub(super) enum Ended {
-    Failed(Failure),
-    Answered(Answered),
-}
-
-impl Ended {
-    /// What the step came to.
-    pub fn did(self) -> StepResult {
-        match self {
-            Self::Failed(failure) => Ok(StepReport::Failed(failure)),
-            Self::Answered(answered) => Err(answered),
-        }
-    }
-}
 
 /// Reads up to the next content.
 pub async fn read(runner: &mut StepRunner<'_, '_>, wanted: &FormFields) -> StepResult {
     match find(runner, wanted).await {
-        Ok(told) => Ok(StepReport::FormFields(told)),
-        Err(ended) => ended.did(),
+        Ok(report) => Ok(StepReport::FormFields(report)),
+        Err(ended) => ended.result(),
     }
 }
 
 async fn find(runner: &mut StepRunner<'_, '_>, wanted: &FormFields) -> Result<FormFieldsReport, Ended> {
-    let mut told = FormFieldsReport::default();
+    let mut report = FormFieldsReport::default();
     if let Some(form) = &wanted.form
         && (runner.content.is_form() || begins_form(runner, form).await?)
     {
-        told.is_form = true;
-        told.part = next_content(runner, form, &mut told.fields).await?;
-        told.is_end = told.part.is_none();
+        report.is_form = true;
+        report.part = next_content(runner, form, &mut report.fields).await?;
+        report.is_end = report.part.is_none();
     }
-    if !told.is_end {
-        told.prefix =
+    if !report.is_end {
+        report.prefix =
             runner.take(usize::from(wanted.prefix_bytes)).await?.iter().map(|byte| format!("{byte:02x}")).collect();
     }
-    told.remaining = runner.content.remaining().filter(|_| !told.is_form);
-    Ok(told)
+    report.remaining = runner.content.remaining().filter(|_| !report.is_form);
+    Ok(report)
 }
 
 /// Whether the body is the form it was announced as.
@@ -151,22 +132,5 @@ impl StepRunner<'_, '_> {
         let (bytes, fill, buf) = self.content.fill(self.wire, Buf::heap(most), 0..most, Duration::MAX).await;
         fill?;
         Ok(buf[..bytes].to_vec())
-    }
-}
-
-impl From<Reject> for Ended {
-    fn from(reject: Reject) -> Self {
-        Self::Answered(Answered::Reply(Reply::reject(reject)))
-    }
-}
-
-impl From<BodyError> for Ended {
-    fn from(error: BodyError) -> Self {
-        match error {
-            BodyError::Form => Self::Failed(Failure::Malformed),
-            BodyError::Framing(reject) => reject.into(),
-            BodyError::Slow => Reject::BodyLate.into(),
-            BodyError::Wire(_) => Self::Answered(Answered::Cut),
-        }
     }
 }

@@ -27,21 +27,63 @@ use etransfer_contract::{Grant, ObjectId};
 
 use super::digest::Hasher;
 use super::fault::{Doing, believe};
+use super::stop::Stop;
 use super::{Answered, compose, relay, serve};
-use crate::body::Content;
+use crate::body::{BodyError, Content};
 use crate::bounds::{READ_AHEAD_CHARGE, STEPS_MAX};
 use crate::control::decide::{Client, Decided, report_step};
 use crate::control::live_grant::LiveGrant;
 use crate::core::Core;
-use crate::http::{Head, Reply};
+use crate::http::{Head, Reject, Reply};
 use crate::limits::undecided::MemoryShare;
-use crate::link::ControlReply;
-use crate::link::Granted;
+use crate::link::{ControlReply, Granted};
 use crate::store::{LengthRefused, Object};
 use crate::wire::Wire;
 
 /// The result of a step: its report, or the end of the request.
 type StepResult = Result<StepReport, Answered>;
+
+/// Why a step did not reach its end.
+enum Ended {
+    Failed(Failure),
+    Answered(Answered),
+}
+
+impl Ended {
+    /// The result of the step.
+    fn result(self) -> StepResult {
+        match self {
+            Self::Failed(failure) => Ok(StepReport::Failed(failure)),
+            Self::Answered(answered) => Err(answered),
+        }
+    }
+}
+
+impl From<Reject> for Ended {
+    fn from(reject: Reject) -> Self {
+        Self::Answered(Answered::Reply(Reply::reject(reject)))
+    }
+}
+
+impl From<BodyError> for Ended {
+    fn from(error: BodyError) -> Self {
+        match error {
+            BodyError::Form => Self::Failed(Failure::Malformed),
+            BodyError::Framing(reject) => reject.into(),
+            BodyError::Slow => Reject::BodyLate.into(),
+            BodyError::Wire(_) => Self::Answered(Answered::Cut),
+        }
+    }
+}
+
+impl From<Stop> for Ended {
+    fn from(stop: Stop) -> Self {
+        match stop.failure() {
+            Ok(failure) => Self::Failed(failure),
+            Err(answered) => Self::Answered(answered),
+        }
+    }
+}
 
 /// How the steps of a request end.
 enum StepsEnd {
@@ -116,15 +158,15 @@ impl StepRunner<'_, '_> {
             if let What::Close(close) = &step.what {
                 return Ok(StepsEnd::Close(close.clone()));
             }
-            let told = self.step(&grant, step).await?;
-            if matches!(told, StepReport::Message(_)) {
+            let report = self.step(&grant, step).await?;
+            if matches!(report, StepReport::Message(_)) {
                 left = STEPS_MAX;
             }
             let outcome = Outcome {
                 version: link::VERSION,
                 ticket: grant.ticket,
                 continuation: step.continuation.clone(),
-                report: told,
+                report,
             };
             let decided = report_step(self.core, self.head, self.client, &outcome).await;
             drop(outcome);
@@ -153,7 +195,7 @@ impl StepRunner<'_, '_> {
                 self.share.release();
                 let _under_way =
                     self.core.shared.transfers.enter_step(self.client.local.ip(), self.content.remaining());
-                let told = match receive::early(&self.content, wanted) {
+                let report = match receive::early(&self.content, wanted) {
                     Some(failure) => StepReport::Failed(failure),
                     None => {
                         self.let_body_come().await?;
@@ -161,23 +203,23 @@ impl StepRunner<'_, '_> {
                         receive::receive(&live_grant, self.wire, &mut self.content, wanted).await?
                     }
                 };
-                if let (StepReport::Received { bytes, .. }, Some((_, stored))) = (&told, &mut self.promise) {
+                if let (StepReport::Received { bytes, .. }, Some((_, stored))) = (&report, &mut self.promise) {
                     *stored = *bytes;
                 }
-                Ok(told)
+                Ok(report)
             }
-            What::DigestStored(wanted) => Ok(stored::examine(self.core, wanted).await),
+            What::DigestStored(wanted) => Ok(stored::digest_stored(self.core, wanted).await),
             What::Compose(wanted) => {
                 self.promise(grant, wanted.object, wanted.budget);
                 let digests = hashers(&wanted.digests);
-                let told = match compose::compose(self.core, wanted.object, &wanted.pieces, digests).await {
-                    Ok((bytes, digests)) => StepReport::Composed { bytes, digests: told(&wanted.digests, digests) },
+                let report = match compose::compose(self.core, wanted.object, &wanted.pieces, digests).await {
+                    Ok((bytes, digests)) => StepReport::Composed { bytes, digests: reported(&wanted.digests, digests) },
                     Err(failure) => StepReport::Failed(failure),
                 };
-                if let (StepReport::Composed { bytes, .. }, Some((_, stored))) = (&told, &mut self.promise) {
+                if let (StepReport::Composed { bytes, .. }, Some((_, stored))) = (&report, &mut self.promise) {
                     *stored = *bytes;
                 }
-                Ok(told)
+                Ok(report)
             }
             What::Seal(wanted) => Ok(stored::seal(self.core, wanted).await),
             What::WebSocket(wanted) => {
@@ -226,7 +268,7 @@ fn hashers(digests: &[Digest]) -> Vec<Hasher> {
 }
 
 /// Digests as the outcome has them.
-fn told(wanted: &[Digest], hashers: Vec<Hasher>) -> Vec<(Digest, String)> {
+fn reported(wanted: &[Digest], hashers: Vec<Hasher>) -> Vec<(Digest, String)> {
     let hex = |bytes: Vec<u8>| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
     wanted.iter().copied().zip(hashers.into_iter().map(|hasher| hex(hasher.finish()))).collect()
 }

@@ -8,15 +8,14 @@ use std::sync::Arc;
 use etransfer_contract::step::{Failure, Receive, StepReport};
 use etransfer_contract::{ObjectId, Span};
 
-use super::{declare, hashers, told};
+use super::{Ended, declare, hashers, reported};
 use crate::body::Content;
 use crate::control::live_grant::LiveGrant;
 use crate::core::Core;
-use crate::http::Reply;
 use crate::store::{Claim, Object, Want};
 use crate::transfer::Answered;
 use crate::transfer::append::open_for_body;
-use crate::transfer::body_writer::{BodyWriter, Limits, Stop};
+use crate::transfer::body_writer::{BodyWriter, Limits};
 use crate::transfer::fault::{Doing, Fault, believe, prove};
 use crate::transfer::finish::{Stored, finish};
 use crate::transfer::remove::remove_object;
@@ -61,15 +60,7 @@ pub async fn receive(
     if wanted.is_whole {
         discard(core, wanted.object).await;
     }
-    match ended {
-        Ended::Failed(failure) => Ok(StepReport::Failed(failure)),
-        Ended::Answered(answered) => Err(answered),
-    }
-}
-
-enum Ended {
-    Failed(Failure),
-    Answered(Answered),
+    ended.result()
 }
 
 async fn take_in(
@@ -100,17 +91,17 @@ async fn take_in(
         body_writer.limit(core.shared.rates.join(rate, &core.io));
     }
     let mut moved = body_writer.run(wire, content).await;
-    std::mem::replace(&mut moved.end, Ok(())).map_err(stopped)?;
+    std::mem::replace(&mut moved.end, Ok(())).map_err(Ended::from)?;
     let bytes = moved.received();
     if bytes < wanted.min || wanted.exact.is_some_and(|exact| bytes < exact) {
         return Err(Ended::Failed(Failure::Short));
     }
-    let mut digests = told(&digests, moved.take_hashers());
+    let mut digests = reported(&digests, moved.take_hashers());
     let found = digests.split_off(wanted.digests.len());
     if found != wanted.expect {
         return Err(Ended::Failed(Failure::Mismatch));
     }
-    moved.commit(core, object).await.map_err(stopped)?;
+    moved.commit(core, object).await.map_err(Ended::from)?;
     moved.let_go();
     if wanted.is_whole {
         declare(core, object, bytes).await.map_err(Ended::Failed)?;
@@ -131,24 +122,6 @@ fn claim(object: &Arc<Object>, wanted: &Receive) -> Option<Claim> {
     }
     let exact = wanted.exact.filter(|exact| *exact > 0)?;
     object.claim_free(Span::at(wanted.at, exact)?).ok()
-}
-
-fn stopped(stop: Stop) -> Ended {
-    Ended::Failed(match stop {
-        Stop::Surplus | Stop::TooLarge => Failure::TooLong,
-        Stop::NoRoom => Failure::NoRoom,
-        Stop::Taken => Failure::Taken,
-        // No request takes over from a step: only a removal ends its writer.
-        Stop::Removed | Stop::Ended => Failure::Gone,
-        Stop::Revoked => Failure::Revoked,
-        Stop::Mismatch => Failure::Mismatch,
-        Stop::Form => Failure::Malformed,
-        Stop::Disk(fault) => fault.failure(),
-        Stop::Broken(_) => unreachable!("the body_writer believes it"),
-        Stop::Framing(reject) => return Ended::Answered(Answered::Reply(Reply::reject(reject))),
-        Stop::Refused(refusal) => return Ended::Answered(Answered::Reply(Reply::refusal(&refusal))),
-        Stop::Slow | Stop::Gone | Stop::Stopping => return Ended::Answered(Answered::Cut),
-    })
 }
 
 /// Removes an object that was not reported to any client.

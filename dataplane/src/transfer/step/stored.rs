@@ -3,16 +3,16 @@
 use etransfer_contract::step::{DigestStored, Failure, Seal, StepReport};
 use etransfer_contract::{ObjectId, Span};
 
-use super::{declare, hashers, told};
+use super::{declare, hashers, reported};
 use crate::core::Core;
 use crate::transfer::digest::{Hasher, of_file};
 use crate::transfer::fault::prove;
 use crate::transfer::finish::{Stored, finish};
 
 /// Digests bytes of an object.
-pub async fn examine(core: &Core, wanted: &DigestStored) -> StepReport {
+pub async fn digest_stored(core: &Core, wanted: &DigestStored) -> StepReport {
     match digest(core, wanted.object, wanted.span, hashers(&wanted.digests)).await {
-        Ok(digests) => StepReport::Digested { digests: told(&wanted.digests, digests) },
+        Ok(digests) => StepReport::Digested { digests: reported(&wanted.digests, digests) },
         Err(failure) => StepReport::Failed(failure),
     }
 }
@@ -20,7 +20,7 @@ pub async fn examine(core: &Core, wanted: &DigestStored) -> StepReport {
 /// Completes an object whose bytes are all there.
 pub async fn seal(core: &Core, wanted: &Seal) -> StepReport {
     match complete(core, wanted).await {
-        Ok(digests) => StepReport::Sealed { digests: told(&wanted.digests, digests) },
+        Ok(digests) => StepReport::Sealed { digests: reported(&wanted.digests, digests) },
         Err(failure) => StepReport::Failed(failure),
     }
 }

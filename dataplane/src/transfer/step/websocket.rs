@@ -41,7 +41,7 @@ pub async fn exchange(runner: &mut StepRunner<'_, '_>, grant: &Grant, wanted: &W
 /// The next message: a text whole, of anything else the beginning.
 async fn hear(runner: &mut StepRunner<'_, '_>, text_bytes_max: usize) -> StepResult {
     if let Err(ended) = runner.skip().await {
-        return ended.did();
+        return ended.result();
     }
     if runner.next_message().await? == Kind::Binary {
         return Ok(StepReport::Message(Message::Binary { bytes: runner.content.remaining() }));
@@ -49,7 +49,7 @@ async fn hear(runner: &mut StepRunner<'_, '_>, text_bytes_max: usize) -> StepRes
     // One byte more than allowed is enough to know.
     let text = match runner.take(text_bytes_max + 1).await {
         Ok(text) => text,
-        Err(ended) => return ended.did(),
+        Err(ended) => return ended.result(),
     };
     if text.len() > text_bytes_max {
         return Ok(StepReport::Failed(Failure::FieldTooLong));
