@@ -13,7 +13,7 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use etransfer_contract::counters::{Kind, Outcome};
+use etransfer_contract::counters::{RequestKind, RequestOutcome};
 use etransfer_contract::grant::Act;
 
 use crate::body::{Body, Fill};
@@ -58,8 +58,8 @@ impl Connection {
                 Ok(Some(head)) => head,
                 Ok(None) => return,
                 Err(reject) => {
-                    let outcome = Outcome::of_status(reject.verdict().status);
-                    self.core.counters.update(|core| core.requests.count(Kind::None, outcome));
+                    let outcome = RequestOutcome::of_status(reject.verdict().status);
+                    self.core.counters.update(|core| core.requests.count(RequestKind::None, outcome));
                     let _ = self.answer(Reply::reject(reject), Method::Get, false).await;
                     return self.linger().await;
                 }
@@ -111,24 +111,24 @@ impl Connection {
         let mut body = Body::of_client(head.framing(), &self.core.shared.config.limits);
         let keep_alive = head.keep_alive() && !self.core.is_stopping();
         let (kind, answered) = match head.objection() {
-            Some(reject) => (Kind::None, Answered::Reply(Reply::reject(reject))),
+            Some(reject) => (RequestKind::None, Answered::Reply(Reply::reject(reject))),
             None if self.hold_trailers(head.framing()).is_err() => {
-                (Kind::None, Answered::Reply(Reply::reject(Reject::Crowded)))
+                (RequestKind::None, Answered::Reply(Reply::reject(Reject::Crowded)))
             }
             None if self.has_unwanted_body(&head, &mut body).await => {
-                (Kind::None, Answered::Reply(Reply::reject(Reject::BodyUnwanted)))
+                (RequestKind::None, Answered::Reply(Reply::reject(Reject::BodyUnwanted)))
             }
             None => self.act(&head, &mut body, keep_alive).await,
         };
         let (outcome, usable) = match answered {
-            Answered::Cut => (Outcome::Cut, None),
-            Answered::Sent(status) => (Outcome::of_status(status), Some(keep_alive && body.is_drainable(&head))),
+            Answered::Cut => (RequestOutcome::Cut, None),
+            Answered::Sent(status) => (RequestOutcome::of_status(status), Some(keep_alive && body.is_drainable(&head))),
             Answered::Reply(reply) => {
                 let usable = keep_alive && !reply.must_close() && body.is_drainable(&head);
                 let status = reply.status();
                 match self.answer(reply, head.method(), usable).await {
-                    Ok(()) => (Outcome::of_status(status), Some(usable)),
-                    Err(_) => (Outcome::Cut, None),
+                    Ok(()) => (RequestOutcome::of_status(status), Some(usable)),
+                    Err(_) => (RequestOutcome::Cut, None),
                 }
             }
         };
@@ -141,14 +141,14 @@ impl Connection {
         Next::Close
     }
 
-    async fn act(&mut self, head: &Head, body: &mut Body, keep_alive: bool) -> (Kind, Answered) {
+    async fn act(&mut self, head: &Head, body: &mut Body, keep_alive: bool) -> (RequestKind, Answered) {
         let core = Rc::clone(&self.core);
         let core = &*core;
         match decide(core, head, &self.client).await {
-            Decided::Away => (Kind::None, Answered::Reply(relay::away())),
+            Decided::Away => (RequestKind::None, Answered::Reply(relay::away())),
             Decided::Answer(reply) => {
                 let keep_alive = keep_alive && body.is_drainable(head);
-                (Kind::Relay, relay::relay(core, &mut self.wire, head, *reply, keep_alive).await)
+                (RequestKind::Relay, relay::relay(core, &mut self.wire, head, *reply, keep_alive).await)
             }
             Decided::Grant(grant) => {
                 let (wire, share) = (&mut self.wire, &mut self.share);
@@ -246,14 +246,14 @@ impl Connection {
 }
 
 /// What a request with this grant is counted as.
-fn kind(act: &Act) -> Kind {
+fn kind(act: &Act) -> RequestKind {
     match act {
-        Act::Append(_) => Kind::Append,
-        Act::State(_) => Kind::State,
-        Act::Serve(_) => Kind::Serve,
-        Act::Remove(_) => Kind::Remove,
-        Act::Concat(_) => Kind::Concat,
-        Act::Forward { .. } => Kind::Relay,
-        Act::Step(_) => Kind::Append,
+        Act::Append(_) => RequestKind::Append,
+        Act::State(_) => RequestKind::State,
+        Act::Serve(_) => RequestKind::Serve,
+        Act::Remove(_) => RequestKind::Remove,
+        Act::Concat(_) => RequestKind::Concat,
+        Act::Forward { .. } => RequestKind::Relay,
+        Act::Step(_) => RequestKind::Append,
     }
 }

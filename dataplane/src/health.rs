@@ -16,7 +16,6 @@ const LOOK: Duration = Duration::from_secs(1);
 /// A node stays degraded this long after the last error: longer than the control plane waits between two polls, so
 /// that none of its readers misses it.
 const DEGRADED_LEAST: Duration = Duration::from_secs(5);
-/// Bytes of a probe.
 const PROBE_BYTES: usize = 4096;
 /// Name of the probe where a file system makes no file without one.
 const PROBE_NAME: &str = "probe";

@@ -52,12 +52,12 @@ pub mod testing {
     /// Heads and framing of HTTP/1.1.
     pub mod http {
         pub use crate::http::{
-            Decoder, Framing, Head, HeadLimits, HeadScan, LAST_CHUNK, Method, Reject, Step, encode_chunk,
+            ChunkStep, Decoder, Framing, Head, HeadLimits, HeadScan, LAST_CHUNK, Method, Reject, encode_chunk,
             forwarded_head,
         };
     }
     /// WebSocket frames.
     pub mod websocket {
-        pub use crate::body::websocket::{Kind, Reader, Step, Violation};
+        pub use crate::body::websocket::{FrameStep, MessageKind, Reader, Violation};
     }
 }

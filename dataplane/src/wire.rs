@@ -17,7 +17,6 @@ use crate::limits::uptake::Uptake;
 pub struct Wire {
     /// The core it belongs to.
     pub io: Io,
-    /// The socket.
     pub socket: Fd,
     /// Counts a client's content; `None` on the control link.
     pub tally: Option<Tally>,

@@ -1,7 +1,7 @@
 //! A chunked body: no panic, one verdict for any split and any limit on data, and what is encoded is decoded.
 #![no_main]
 
-use etransfer_dataplane::testing::http::{Decoder, LAST_CHUNK, Reject, Step, encode_chunk};
+use etransfer_dataplane::testing::http::{Decoder, LAST_CHUNK, Reject, ChunkStep, encode_chunk};
 use libfuzzer_sys::fuzz_target;
 
 type Decoded = Result<Option<(Vec<u8>, Vec<(String, Vec<u8>)>, usize)>, Reject>;
@@ -15,17 +15,17 @@ fn decode(bytes: &[u8], cuts: &[u16], data_max: usize) -> Decoded {
         loop {
             let input = &bytes[at..end];
             match decoder.step_within(input, data_max)? {
-                Step::Data { consumed, data } => {
+                ChunkStep::Data { consumed, data } => {
                     assert!(!data.is_empty() && data.len() <= data_max && data.end == consumed);
                     body.extend_from_slice(&input[data]);
                     at += consumed;
                 }
-                Step::NeedMore { consumed } => {
+                ChunkStep::NeedMore { consumed } => {
                     assert_eq!(consumed, input.len());
                     at += consumed;
                     break;
                 }
-                Step::Done { consumed } => return Ok(Some((body, decoder.into_trailers(), at + consumed))),
+                ChunkStep::Done { consumed } => return Ok(Some((body, decoder.into_trailers(), at + consumed))),
             }
         }
     }

@@ -1,12 +1,12 @@
 //! Frames of a WebSocket: no panic, and one reading for any split of the input.
 #![no_main]
 
-use etransfer_dataplane::testing::websocket::{Kind, Reader, Step, Violation};
+use etransfer_dataplane::testing::websocket::{MessageKind, Reader, FrameStep, Violation};
 use libfuzzer_sys::fuzz_target;
 
 #[derive(Debug, PartialEq)]
 enum Seen {
-    Begin(Kind),
+    Begin(MessageKind),
     Content(Vec<u8>),
     End,
     Ping(Vec<u8>),
@@ -24,13 +24,13 @@ fn read(bytes: &[u8], cuts: &[u16]) -> Vec<Seen> {
                 seen.push(Seen::End);
             }
             match reader.step(&bytes[at..end]) {
-                Ok(Step::NeedMore) => break,
-                Ok(Step::Begin { consumed, kind }) => {
+                Ok(FrameStep::NeedMore) => break,
+                Ok(FrameStep::Begin { consumed, kind }) => {
                     at += consumed;
                     seen.push(Seen::Begin(kind));
                 }
-                Ok(Step::Fragment { consumed }) => at += consumed,
-                Ok(Step::Content(here)) => {
+                Ok(FrameStep::Fragment { consumed }) => at += consumed,
+                Ok(FrameStep::Content(here)) => {
                     let mut content = bytes[at..at + here].to_vec();
                     reader.take(&mut content);
                     at += here;
@@ -39,15 +39,15 @@ fn read(bytes: &[u8], cuts: &[u16]) -> Vec<Seen> {
                         _ => seen.push(Seen::Content(content)),
                     }
                 }
-                Ok(Step::Ping { consumed, payload }) => {
+                Ok(FrameStep::Ping { consumed, payload }) => {
                     at += consumed;
                     seen.push(Seen::Ping(payload));
                 }
-                Ok(Step::Pong { consumed }) => {
+                Ok(FrameStep::Pong { consumed }) => {
                     at += consumed;
                     seen.push(Seen::Pong);
                 }
-                Ok(Step::Close(code)) => {
+                Ok(FrameStep::Close(code)) => {
                     seen.push(Seen::Close(code));
                     return seen;
                 }

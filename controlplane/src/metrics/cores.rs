@@ -7,7 +7,7 @@ use std::net::IpAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use etransfer_contract::counters::{AddressBytes, CoreCounters, CountersReport, Kind, Outcome};
+use etransfer_contract::counters::{AddressBytes, CoreCounters, CountersReport, RequestKind, RequestOutcome};
 
 use super::page::{Family, Page};
 
@@ -90,9 +90,9 @@ fn connections(page: &mut Page<'_>, cores: &[(String, CoreCounters)]) -> Result<
 }
 
 fn requests(page: &mut Page<'_>, cores: &[(String, CoreCounters)]) -> Result<(), Error> {
-    let all = || Kind::ALL.into_iter().flat_map(|kind| Outcome::ALL.map(|outcome| (kind, outcome)));
+    let all = || RequestKind::ALL.into_iter().flat_map(|kind| RequestOutcome::ALL.map(|outcome| (kind, outcome)));
     let rows = cores.iter().flat_map(|(core, counters)| {
-        let row = |(kind, outcome): (Kind, Outcome)| {
+        let row = |(kind, outcome): (RequestKind, RequestOutcome)| {
             let labels = [("core", core.as_str()), ("kind", kind.name()), ("outcome", outcome.name())];
             (labels, counters.requests.of(kind, outcome))
         };

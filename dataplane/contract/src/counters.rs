@@ -6,7 +6,7 @@
 //! | field | what | unit |
 //! |---|---|---|
 //! | `accepted`, `crowded`, `closed` | connections of clients: taken, of these refused at the limit, ended | connections |
-//! | `requests` | answers by [`Kind`] and [`Outcome`] | requests |
+//! | `requests` | answers by [`RequestKind`] and [`RequestOutcome`] | requests |
 //! | `cached`, `granted`, `answered`, `undecided` | how a request came to its decision | requests |
 //! | `addresses` | content of files by the local address of the connection | bytes |
 //! | `journal_bytes`, `journal_syncs` | appended to this core's journal; group commits made by this core | bytes; syncs |
@@ -74,7 +74,7 @@ pub struct AddressBytes {
 
 /// What a request turned out to be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub enum RequestKind {
     /// Bytes for an upload.
     Append,
     /// How far an upload is.
@@ -93,7 +93,7 @@ pub enum Kind {
 
 /// How a request ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Outcome {
+pub enum RequestOutcome {
     /// 2xx
     Success,
     /// 3xx
@@ -106,9 +106,9 @@ pub enum Outcome {
     Cut,
 }
 
-/// Requests by kind and outcome, in the order of [`Kind::ALL`] and [`Outcome::ALL`].
+/// Requests by kind and outcome, in the order of [`RequestKind::ALL`] and [`RequestOutcome::ALL`].
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct Requests([[u64; Outcome::ALL.len()]; Kind::ALL.len()]);
+pub struct Requests([[u64; RequestOutcome::ALL.len()]; RequestKind::ALL.len()]);
 
 /// Buckets of a [`Histogram`]; the last one has no upper bound.
 const BUCKETS: usize = 22;
@@ -122,7 +122,7 @@ pub struct Histogram {
     sum_us: u64,
 }
 
-impl Kind {
+impl RequestKind {
     /// All of them.
     pub const ALL: [Self; 7] =
         [Self::Append, Self::State, Self::Serve, Self::Remove, Self::Concat, Self::Relay, Self::None];
@@ -141,7 +141,7 @@ impl Kind {
     }
 }
 
-impl Outcome {
+impl RequestOutcome {
     /// All of them.
     pub const ALL: [Self; 5] = [Self::Success, Self::Redirect, Self::Refused, Self::Failed, Self::Cut];
 
@@ -169,12 +169,12 @@ impl Outcome {
 
 impl Requests {
     /// Counts one.
-    pub fn count(&mut self, kind: Kind, outcome: Outcome) {
+    pub fn count(&mut self, kind: RequestKind, outcome: RequestOutcome) {
         self.0[kind as usize][outcome as usize] += 1;
     }
 
     /// How many ended so.
-    pub fn of(&self, kind: Kind, outcome: Outcome) -> u64 {
+    pub fn of(&self, kind: RequestKind, outcome: RequestOutcome) -> u64 {
         self.0[kind as usize][outcome as usize]
     }
 }
@@ -258,12 +258,15 @@ mod tests {
     #[test]
     fn requests_keep_their_place_on_the_line() {
         let mut requests = Requests::default();
-        for (index, kind) in Kind::ALL.into_iter().enumerate() {
-            for (other, outcome) in Outcome::ALL.into_iter().enumerate() {
+        for (index, kind) in RequestKind::ALL.into_iter().enumerate() {
+            for (other, outcome) in RequestOutcome::ALL.into_iter().enumerate() {
                 (0..index * 10 + other).for_each(|_| requests.count(kind, outcome));
             }
         }
         let told: Requests = serde_json::from_str(&serde_json::to_string(&requests).unwrap()).unwrap();
-        assert_eq!((told.of(Kind::Serve, Outcome::Cut), told.of(Kind::None, Outcome::Success)), (24, 60));
+        assert_eq!(
+            (told.of(RequestKind::Serve, RequestOutcome::Cut), told.of(RequestKind::None, RequestOutcome::Success)),
+            (24, 60)
+        );
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::pull::{BodyError, DIRECT_BYTES_MIN, Fill, Filled, receive};
 use crate::driver::Buf;
-use crate::http::{Decoder, Step};
+use crate::http::{ChunkStep, Decoder};
 use crate::wire::{Wire, WireError};
 
 /// Fills `at` of `buf` with what the chunks hold.
@@ -37,16 +37,16 @@ pub async fn fill(decoder: &mut Decoder, wire: &mut Wire, mut buf: Buf, at: Rang
         }
         let ahead = wire.ahead();
         match decoder.step_within(ahead, room) {
-            Ok(Step::Data { consumed, data }) => {
+            Ok(ChunkStep::Data { consumed, data }) => {
                 buf[spot..spot + data.len()].copy_from_slice(&wire.ahead()[data.clone()]);
                 bytes += data.len();
                 wire.consume(consumed);
             }
-            Ok(Step::Done { consumed }) => {
+            Ok(ChunkStep::Done { consumed }) => {
                 wire.consume(consumed);
                 return (bytes, Ok(Fill::Done), buf);
             }
-            Ok(Step::NeedMore { consumed }) => {
+            Ok(ChunkStep::NeedMore { consumed }) => {
                 wire.consume(consumed);
                 let left = deadline.saturating_duration_since(wire.io.now());
                 if left.is_zero() {

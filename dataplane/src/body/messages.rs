@@ -8,7 +8,7 @@ use std::ops::Range;
 use std::time::Duration;
 
 use super::pull::{DIRECT_BYTES_MIN, Fill, Filled, receive};
-use super::websocket::{self, Kind, Reader, Step, Violation};
+use super::websocket::{self, FrameStep, MessageKind, Reader, Violation};
 use crate::bounds::PONG_WAIT;
 use crate::driver::Buf;
 use crate::wire::{Wire, WireError};
@@ -22,7 +22,7 @@ pub struct Messages {
 
 /// What stands next.
 enum Next {
-    Begin(Kind),
+    Begin(MessageKind),
     Content(usize),
     /// A control frame or an empty fragment, which was handled.
     Handled,
@@ -51,7 +51,7 @@ impl Messages {
     }
 
     /// Waits for the next message to begin, when none is under way; control frames do not lengthen the wait.
-    pub async fn next(&mut self, wire: &mut Wire, limit: Duration) -> Result<Kind, WireError> {
+    pub async fn next(&mut self, wire: &mut Wire, limit: Duration) -> Result<MessageKind, WireError> {
         let deadline = wire.io.now() + limit;
         loop {
             let left = deadline.saturating_duration_since(wire.io.now());
@@ -124,22 +124,22 @@ impl Messages {
     /// What comes next in the read-ahead; handles control frames.
     async fn look(&mut self, wire: &mut Wire) -> Result<Next, WireError> {
         match self.reader.step(wire.ahead()) {
-            Ok(Step::Begin { consumed, kind }) => {
+            Ok(FrameStep::Begin { consumed, kind }) => {
                 wire.consume(consumed);
                 Ok(Next::Begin(kind))
             }
-            Ok(Step::Content(bytes)) => Ok(Next::Content(bytes)),
-            Ok(Step::NeedMore) => Ok(Next::NeedMore),
-            Ok(Step::Fragment { consumed } | Step::Pong { consumed }) => {
+            Ok(FrameStep::Content(bytes)) => Ok(Next::Content(bytes)),
+            Ok(FrameStep::NeedMore) => Ok(Next::NeedMore),
+            Ok(FrameStep::Fragment { consumed } | FrameStep::Pong { consumed }) => {
                 wire.consume(consumed);
                 Ok(Next::Handled)
             }
-            Ok(Step::Ping { consumed, payload }) => {
+            Ok(FrameStep::Ping { consumed, payload }) => {
                 wire.consume(consumed);
                 wire.send(websocket::pong(&payload), false, PONG_WAIT).await?;
                 Ok(Next::Handled)
             }
-            Ok(Step::Close(code)) => {
+            Ok(FrameStep::Close(code)) => {
                 self.farewell = Some(websocket::close_back(code));
                 Err(WireError::Closed)
             }

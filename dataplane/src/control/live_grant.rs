@@ -37,9 +37,7 @@ pub fn revoked() -> Reply {
 pub struct LiveGrant<'c> {
     /// The core that serves it.
     pub core: &'c Core,
-    /// Its head.
     pub head: &'c Head,
-    /// Its grant.
     pub grant: &'c Grant,
     client: &'c Client,
     epoch: Cell<u64>,

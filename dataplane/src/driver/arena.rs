@@ -11,7 +11,6 @@ use std::rc::Rc;
 
 use rustix::mm::{Advice, MapFlags, ProtFlags, madvise, mmap_anonymous, munmap};
 
-/// Bytes of one slot.
 pub const SLOT_BYTES: usize = 1 << 20;
 /// The arena starts on a huge page, so that the kernel can back it with huge pages.
 const HUGE_PAGE_BYTES: usize = 2 << 20;

@@ -32,7 +32,6 @@ impl DetachedBuf {
         Self { buf, base, len, home: thread::current().id() }
     }
 
-    /// Its bytes.
     pub fn bytes(&mut self) -> &mut [u8] {
         // SAFETY: the memory of a buffer stays where it is when the buffer moves, lives as long as the buffer, which this value
         // owns, and is reached through this value alone.

@@ -10,7 +10,7 @@
 //!                                  ring/               epoll/               a simulation comes later
 //! ```
 //!
-//! *Nothing outside this folder knows which driver runs.* [`run_core`] is the loop of a core; [`Remote`] is the only way
+//! *Nothing outside this folder knows which driver runs.* `choose` picks a driver, [`run_core`] is the loop of a core on it; [`Remote`] is the only way
 //! into it from another thread; `helpers` are the threads for work that blocks.
 //!
 //! What must stay true:
@@ -26,6 +26,7 @@
 //! kernel picks for a [`Chunk`]; `detached_buf` lets a buffer travel to a helper thread.
 mod arena;
 mod buf;
+mod choose;
 mod chunk;
 mod cpu;
 mod detached_buf;

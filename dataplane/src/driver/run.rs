@@ -9,13 +9,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::engine_agreement::{EngineAgreement, EngineVote};
-use super::epoll::Epoll;
 use super::io::Inner;
 use super::remote::{Mail, Mailbox};
-use super::ring::Ring;
 use super::slots::Slots;
 use super::tasks::{Active, RunQueueGuard};
-use super::{Completion, Driver, Io, Key, cpu};
+use super::{Completion, Driver, Io, Key, choose, cpu};
 use crate::config::EngineChoice;
 
 /// Polls between two turns of the driver. More would let busy tasks starve the sockets.
@@ -55,8 +53,17 @@ where
         cpu::pin(cpu).unwrap_or_else(|error| tracing::warn!(cpu, %error, "cannot stay on this CPU"));
     }
     let mailbox = Mailbox::new()?;
+    let driver = choose::driver(&options, &mailbox, vote)?;
+    run_on(driver, mailbox, &options, main)
+}
+
+/// As [`run_core`], on a driver that is woken through the doorbell of `mailbox`.
+fn run_on<F, Fut>(driver: Box<dyn Driver>, mailbox: Arc<Mailbox>, options: &CoreOptions, main: F) -> io::Result<()>
+where
+    F: FnOnce(Io) -> Fut,
+    Fut: Future<Output = ()> + 'static,
+{
     let run_queue = RunQueueGuard::take(mailbox.id);
-    let driver = engine(&options, &mailbox, vote)?;
     let io = Io::from(Inner {
         core: options.core,
         engine: driver.engine(),
@@ -87,45 +94,6 @@ where
         return Err(io::Error::other("the main task of the core panicked"));
     }
     Ok(())
-}
-
-fn engine(options: &CoreOptions, mailbox: &Arc<Mailbox>, vote: EngineVote) -> io::Result<Box<dyn Driver>> {
-    let ring = || Ring::new(mailbox.doorbell(), options.slots);
-    Ok(match options.engine {
-        EngineChoice::Ring => Box::new(ring().map_err(|error| {
-            let text = format!("io_uring is refused ({error}): {}; or set server.engine to auto", remedy(&error));
-            io::Error::new(error.kind(), text)
-        })?),
-        EngineChoice::Readiness => Box::new(Epoll::new(mailbox.doorbell())?),
-        EngineChoice::Auto => {
-            let ring = ring();
-            let agreed = vote.cast(ring.is_ok());
-            match ring {
-                Ok(ring) if agreed.on_ring => return Ok(Box::new(ring)),
-                Err(error) if agreed.is_first_without => tracing::warn!(
-                    core = options.core,
-                    %error,
-                    "no io_uring: all cores run on readiness (epoll), at 1.3 to 1.8 times the CPU; {}",
-                    remedy(&error)
-                ),
-                Ok(_) | Err(_) => {}
-            }
-            Box::new(Epoll::new(mailbox.doorbell())?)
-        }
-    })
-}
-
-/// What to do about a refused ring.
-fn remedy(error: &io::Error) -> &'static str {
-    match error.raw_os_error() {
-        Some(libc::EPERM | libc::EACCES) => {
-            "in a container, allow io_uring_setup, io_uring_enter and io_uring_register in its seccomp profile; \
-             on a host, set sysctl kernel.io_uring_disabled=0"
-        }
-        Some(libc::ENOSYS) => "this kernel has no io_uring, or a seccomp profile hides it; 6.1 is the floor",
-        Some(libc::ENOMEM) => "raise the locked-memory limit (ulimit -l, LimitMEMLOCK=)",
-        _ => "6.1 is the oldest kernel it runs on, 6.12 and later are recommended",
-    }
 }
 
 struct CoreLoop {

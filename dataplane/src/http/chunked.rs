@@ -44,7 +44,7 @@ impl Default for State {
 
 /// What a step found. `consumed` bytes of the input belong to the past.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Step {
+pub enum ChunkStep {
     /// Body bytes: `data` is where they lie in the input; it ends at `consumed` and is not empty.
     Data {
         /// Bytes of the input that are done with, `data` included.
@@ -66,12 +66,12 @@ pub enum Step {
 
 impl Decoder {
     /// Decodes up to the next piece of body bytes, the end of the body or the end of the input.
-    pub fn step(&mut self, input: &[u8]) -> Result<Step, Reject> {
+    pub fn step(&mut self, input: &[u8]) -> Result<ChunkStep, Reject> {
         self.step_within(input, usize::MAX)
     }
 
     /// The same, with at most `data_max` (at least 1) body bytes; framing bytes are not limited by it.
-    pub fn step_within(&mut self, input: &[u8], data_max: usize) -> Result<Step, Reject> {
+    pub fn step_within(&mut self, input: &[u8], data_max: usize) -> Result<ChunkStep, Reject> {
         let step = self.run(input, data_max.max(1));
         if let Err(reject) = step {
             self.state = State::Failed(reject);
@@ -107,12 +107,12 @@ impl Decoder {
         }
     }
 
-    /// The trailer fields, once [`Step::Done`] was seen.
+    /// The trailer fields, once [`ChunkStep::Done`] was seen.
     pub fn into_trailers(self) -> Vec<(String, Vec<u8>)> {
         self.fields
     }
 
-    fn run(&mut self, input: &[u8], data_max: usize) -> Result<Step, Reject> {
+    fn run(&mut self, input: &[u8], data_max: usize) -> Result<ChunkStep, Reject> {
         let mut at = 0;
         while let Some(&byte) = input.get(at) {
             match self.state {
@@ -120,7 +120,7 @@ impl Decoder {
                     let room = (input.len() - at).min(data_max);
                     let bytes = usize::try_from(remaining).map_or(room, |remaining| remaining.min(room));
                     self.state = data_or_end(remaining - bytes as u64);
-                    return Ok(Step::Data { consumed: at + bytes, data: at..at + bytes });
+                    return Ok(ChunkStep::Data { consumed: at + bytes, data: at..at + bytes });
                 }
                 State::Trailers => {
                     let (taken, ended) = self.trailers.take(&input[at..])?;
@@ -130,7 +130,7 @@ impl Decoder {
                         self.state = State::Done;
                     }
                 }
-                State::Done => return Ok(Step::Done { consumed: at }),
+                State::Done => return Ok(ChunkStep::Done { consumed: at }),
                 State::Failed(reject) => return Err(reject),
                 State::Size { .. } | State::Extension { .. } | State::SizeLf { .. } | State::DataCr | State::DataLf => {
                     self.state = self.line_byte(byte)?;
@@ -139,9 +139,9 @@ impl Decoder {
             }
         }
         match self.state {
-            State::Done => Ok(Step::Done { consumed: at }),
+            State::Done => Ok(ChunkStep::Done { consumed: at }),
             State::Failed(reject) => Err(reject),
-            _ => Ok(Step::NeedMore { consumed: at }),
+            _ => Ok(ChunkStep::NeedMore { consumed: at }),
         }
     }
 

@@ -30,7 +30,7 @@ mod trailers;
 #[cfg(test)]
 mod tests;
 
-pub use chunked::{Decoder, LAST_CHUNK, Step, encode_chunk};
+pub use chunked::{ChunkStep, Decoder, LAST_CHUNK, encode_chunk};
 pub use framing::Framing;
 pub use head::Head;
 pub use method::Method;

@@ -13,7 +13,7 @@ const DROPPED: [&str; 2] = ["expect", "host"];
 /// `own` fields last, and the framing of the body that will follow here (none for a decide).
 pub fn forwarded_head(head: &Head, own: &[(&str, &str)], framing: Framing) -> Vec<u8> {
     let mut out = Vec::with_capacity(1024);
-    // An answer to HEAD has no body and so could not carry a grant (contract, line.rs).
+    // An answer to HEAD has no body and so could not carry a grant (contract, link.rs).
     let is_head = head.method() == Method::Head;
     let method = if is_head { "GET" } else { head.method_name() };
     for part in [method, " ", head.target(), " HTTP/1.1\r\n"] {

@@ -122,7 +122,6 @@ impl Reply {
         self
     }
 
-    /// The status.
     pub fn status(&self) -> u16 {
         self.status
     }

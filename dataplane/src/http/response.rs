@@ -29,7 +29,6 @@ pub enum BadResponse {
     Head(#[from] Reject),
 }
 
-/// A response head.
 #[derive(Clone)]
 pub struct ResponseHead {
     fields: FieldTable,
@@ -67,7 +66,6 @@ impl ResponseHead {
         Ok(Some((Self { fields, status, framing, keep_alive }, end)))
     }
 
-    /// The status.
     pub fn status(&self) -> u16 {
         self.status
     }

@@ -72,9 +72,7 @@ pub struct NextPage {
     request: u64,
 }
 
-/// A delivery that ended.
 pub struct EndedDelivery<'a> {
-    /// The object.
     pub object: ObjectId,
     /// Its grant.
     pub ticket: Ticket,

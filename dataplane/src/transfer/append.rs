@@ -104,8 +104,8 @@ async fn run(
         let interim = b"HTTP/1.1 100 Continue\r\n\r\n".to_vec();
         wire.send(interim, false, core.shared.config.limits.body_idle_timeout).await.map_err(|_| Answered::Cut)?;
     }
-    let moved = receive(live_grant, wire, body, &object, claim, &request, permit).await;
-    settle(core, &object, &request, permit, moved, stored).await
+    let written = receive(live_grant, wire, body, &object, claim, &request, permit).await;
+    settle(core, &object, &request, permit, written, stored).await
 }
 
 impl AppendRequest {
@@ -269,26 +269,26 @@ async fn settle(
     object: &Arc<Object>,
     request: &AppendRequest,
     permit: &Append,
-    mut moved: WrittenBody,
+    mut written: WrittenBody,
     stored: &mut u64,
 ) -> Result<Reply, Answered> {
-    let checked = moved.check(core, object, request.checksum.as_ref()).await;
-    let end = std::mem::replace(&mut moved.end, Ok(())).and(checked);
-    *stored = moved.stored();
-    moved.let_go();
+    let checked = written.check(core, object, request.checksum.as_ref()).await;
+    let end = std::mem::replace(&mut written.end, Ok(())).and(checked);
+    *stored = written.stored();
+    written.let_go();
     let finished = match &end {
         // What it falls back to is synced already.
         Err(Stop::Disk(_)) => Ok(()),
         Ok(()) | Err(_) => {
             let what = if *stored > 0 || request.length.is_some() { Stored::Bytes } else { Stored::Nothing };
-            finish(core, object, moved.file.as_ref(), what).await
+            finish(core, object, written.file.as_ref(), what).await
         }
     };
     core.shared.facts.push_of(object, progress(core, object));
     match (end, finished) {
         (Err(stop), _) => Err(stop.answer(core, object).await),
         (Ok(()), Err(fault)) => Err(failed(core, object, fault).await),
-        (Ok(()), Ok(())) if !moved.is_held(object) => Err(failed(core, object, Fault::Disk).await),
+        (Ok(()), Ok(())) if !written.is_held(object) => Err(failed(core, object, Fault::Disk).await),
         (Ok(()), Ok(())) => acknowledgement(core, object, permit).await,
     }
 }

@@ -23,11 +23,8 @@ const ON_CORE_BYTES_MAX: usize = 32 * 1024;
 
 /// A digest in the making.
 pub enum Hasher {
-    /// SHA-1.
     Sha1(Box<sha1::Sha1>),
-    /// SHA-256.
     Sha256(Box<sha2::Sha256>),
-    /// MD5.
     Md5(Box<md5::Md5>),
     /// CRC-32 (IEEE), four bytes, most significant first.
     Crc32(Box<crc32fast::Hasher>),

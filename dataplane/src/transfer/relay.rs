@@ -22,9 +22,7 @@ pub struct ClientRequest<'c> {
     pub wire: &'c mut Wire,
     /// The head of the request.
     pub head: &'c Head,
-    /// Its body.
     pub body: &'c mut Body,
-    /// The client.
     pub client: &'c Client,
     /// Memory of the request until it is decided.
     pub share: &'c mut MemoryShare,

@@ -500,8 +500,8 @@ fn orders() {
 #[test]
 fn counters() {
     let mut requests = Requests::default();
-    for (index, kind) in counters::Kind::ALL.into_iter().enumerate() {
-        let outcome = counters::Outcome::ALL[index % counters::Outcome::ALL.len()];
+    for (index, kind) in counters::RequestKind::ALL.into_iter().enumerate() {
+        let outcome = counters::RequestOutcome::ALL[index % counters::RequestOutcome::ALL.len()];
         (0..=index).for_each(|_| requests.count(kind, outcome));
     }
     let mut first_byte = Histogram::default();
@@ -551,7 +551,7 @@ fn names_of_the_link() {
         golden.text(name, text);
     }
     let names = |names: Vec<&str>| names.join("\n");
-    golden.text("kinds of requests", &names(counters::Kind::ALL.map(counters::Kind::name).to_vec()));
-    golden.text("ends of requests", &names(counters::Outcome::ALL.map(counters::Outcome::name).to_vec()));
+    golden.text("kinds of requests", &names(counters::RequestKind::ALL.map(counters::RequestKind::name).to_vec()));
+    golden.text("ends of requests", &names(counters::RequestOutcome::ALL.map(counters::RequestOutcome::name).to_vec()));
     golden.check();
 }

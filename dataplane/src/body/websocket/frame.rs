@@ -25,7 +25,7 @@ const LENGTH_IN_8: u8 = 127;
 
 /// What a message is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub enum MessageKind {
     /// UTF-8.
     Text,
     /// Bytes.
@@ -38,7 +38,7 @@ pub enum Opcode {
     /// More of the message that began.
     Continuation,
     /// The beginning of a message.
-    Begin(Kind),
+    Begin(MessageKind),
     /// No part of a message; it may stand between the fragments of one.
     Control(Control),
 }
@@ -102,8 +102,8 @@ impl FrameHead {
 const fn opcode(number: u8) -> Option<Opcode> {
     Some(match number {
         0x0 => Opcode::Continuation,
-        0x1 => Opcode::Begin(Kind::Text),
-        0x2 => Opcode::Begin(Kind::Binary),
+        0x1 => Opcode::Begin(MessageKind::Text),
+        0x2 => Opcode::Begin(MessageKind::Binary),
         0x8 => Opcode::Control(Control::Close),
         0x9 => Opcode::Control(Control::Ping),
         0xa => Opcode::Control(Control::Pong),

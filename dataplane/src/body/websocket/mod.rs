@@ -19,7 +19,7 @@ mod violation;
 #[cfg(test)]
 mod tests;
 
-pub use frame::{Kind, close, close_back, pong, text};
+pub use frame::{MessageKind, close, close_back, pong, text};
 pub use handshake::accept;
-pub use reader::{Reader, Step};
+pub use reader::{FrameStep, Reader};
 pub use violation::Violation;

@@ -1,10 +1,10 @@
-//! Where the next byte of a client belongs: fragments become messages, control frames stand aside.
+//! What the next byte of a client belongs to: fragments become messages, control frames come in between.
 //!
 //! Must stay true: content is unmasked where it lies, by [`Reader::take`] alone; a control frame is handed out whole; after a
 //! [`Violation`] nothing more is read.
 
 use super::Violation;
-use super::frame::{Control, FrameHead, Kind, Opcode};
+use super::frame::{Control, FrameHead, MessageKind, Opcode};
 use super::mask::Mask;
 
 /// The frames of one client.
@@ -24,13 +24,13 @@ struct Message {
 
 /// What stands next in the input. `consumed` bytes of it are done with.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Step {
+pub enum FrameStep {
     /// A message begins.
     Begin {
         /// Of the input.
         consumed: usize,
         /// What it is.
-        kind: Kind,
+        kind: MessageKind,
     },
     /// The message goes on in another frame.
     Fragment {
@@ -59,28 +59,28 @@ pub enum Step {
 
 impl Reader {
     /// What stands at the front of `input`.
-    pub fn step(&mut self, input: &[u8]) -> Result<Step, Violation> {
+    pub fn step(&mut self, input: &[u8]) -> Result<FrameStep, Violation> {
         if let left @ 1.. = self.remaining_in_frame() {
             let bytes = input.len().min(usize::try_from(left).unwrap_or(usize::MAX));
-            return Ok(if bytes == 0 { Step::NeedMore } else { Step::Content(bytes) });
+            return Ok(if bytes == 0 { FrameStep::NeedMore } else { FrameStep::Content(bytes) });
         }
-        let Some((head, consumed)) = FrameHead::parse(input)? else { return Ok(Step::NeedMore) };
+        let Some((head, consumed)) = FrameHead::parse(input)? else { return Ok(FrameStep::NeedMore) };
         let next = Message { is_last: head.is_last, left: head.length, mask: head.mask };
         match (head.opcode, &mut self.message) {
             (Opcode::Control(control), _) => {
                 let end = consumed + head.length as usize;
-                let Some(payload) = input.get(consumed..end) else { return Ok(Step::NeedMore) };
-                aside(control, head.mask, payload.to_vec(), end)
+                let Some(payload) = input.get(consumed..end) else { return Ok(FrameStep::NeedMore) };
+                control_frame(control, head.mask, payload.to_vec(), end)
             }
             (Opcode::Begin(kind), message @ None) => {
                 *message = Some(next);
-                Ok(Step::Begin { consumed, kind })
+                Ok(FrameStep::Begin { consumed, kind })
             }
             (Opcode::Begin(_), Some(_)) => Err(Violation::Interleaved),
             (Opcode::Continuation, None) => Err(Violation::Continuation),
             (Opcode::Continuation, Some(message)) => {
                 *message = next;
-                Ok(Step::Fragment { consumed })
+                Ok(FrameStep::Fragment { consumed })
             }
         }
     }
@@ -126,12 +126,17 @@ impl Reader {
     }
 }
 
-fn aside(control: Control, mut mask: Mask, mut payload: Vec<u8>, consumed: usize) -> Result<Step, Violation> {
+fn control_frame(
+    control: Control,
+    mut mask: Mask,
+    mut payload: Vec<u8>,
+    consumed: usize,
+) -> Result<FrameStep, Violation> {
     mask.apply(&mut payload);
     match control {
-        Control::Ping => Ok(Step::Ping { consumed, payload }),
-        Control::Pong => Ok(Step::Pong { consumed }),
-        Control::Close => close_code(&payload).map(Step::Close),
+        Control::Ping => Ok(FrameStep::Ping { consumed, payload }),
+        Control::Pong => Ok(FrameStep::Pong { consumed }),
+        Control::Close => close_code(&payload).map(FrameStep::Close),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use super::frame::Kind::{self, Binary, Text};
+use super::frame::MessageKind::{self, Binary, Text};
 use super::mask::Mask;
 use super::*;
 
@@ -12,13 +12,13 @@ const FIN: u8 = 0x80;
 /// What a reader finds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Seen {
-    Message(Kind, Vec<u8>),
+    Message(MessageKind, Vec<u8>),
     Ping(Vec<u8>),
     Pong,
     Close(Option<u16>),
     Broken(Violation),
     /// The bytes end inside a message that has this much of its content.
-    Begun(Kind, Vec<u8>),
+    Begun(MessageKind, Vec<u8>),
 }
 
 /// Reads as if the bytes came in reads that end at `cuts` (ascending), then all the rest.
@@ -33,27 +33,27 @@ fn read(bytes: &[u8], cuts: &[usize]) -> Vec<Seen> {
                 seen.push(Seen::Message(kind, content));
             }
             match reader.step(&bytes[at..end]) {
-                Ok(Step::NeedMore) => break,
-                Ok(Step::Begin { consumed, kind }) => {
+                Ok(FrameStep::NeedMore) => break,
+                Ok(FrameStep::Begin { consumed, kind }) => {
                     at += consumed;
                     message = Some((kind, Vec::new()));
                 }
-                Ok(Step::Content(here)) => {
+                Ok(FrameStep::Content(here)) => {
                     let mut piece = bytes[at..at + here].to_vec();
                     reader.take(&mut piece);
                     at += here;
                     message.as_mut().expect("a message is under way").1.extend(piece);
                 }
-                Ok(Step::Fragment { consumed }) => at += consumed,
-                Ok(Step::Ping { consumed, payload }) => {
+                Ok(FrameStep::Fragment { consumed }) => at += consumed,
+                Ok(FrameStep::Ping { consumed, payload }) => {
                     at += consumed;
                     seen.push(Seen::Ping(payload));
                 }
-                Ok(Step::Pong { consumed }) => {
+                Ok(FrameStep::Pong { consumed }) => {
                     at += consumed;
                     seen.push(Seen::Pong);
                 }
-                Ok(Step::Close(code)) => {
+                Ok(FrameStep::Close(code)) => {
                     seen.push(Seen::Close(code));
                     return seen;
                 }

@@ -1,4 +1,4 @@
-//! The promises of the face, each kept on both engines.
+//! What [`Io`] promises, kept by both drivers.
 
 mod files;
 mod life;

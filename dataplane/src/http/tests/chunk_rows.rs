@@ -118,25 +118,25 @@ fn trailers_are_as_strict_as_heads_and_bounded() {
 #[test]
 fn what_follows_the_body_is_left_alone() {
     let mut decoder = Decoder::default();
-    assert_eq!(decoder.step(b"1\r\nxrest"), Ok(Step::Data { consumed: 4, data: 3..4 }));
+    assert_eq!(decoder.step(b"1\r\nxrest"), Ok(ChunkStep::Data { consumed: 4, data: 3..4 }));
     let mut decoder = Decoder::default();
-    assert_eq!(decoder.step(b"0\r\n\r\nGET / HTTP"), Ok(Step::Done { consumed: 5 }));
-    assert_eq!(decoder.step(b"GET"), Ok(Step::Done { consumed: 0 }));
+    assert_eq!(decoder.step(b"0\r\n\r\nGET / HTTP"), Ok(ChunkStep::Done { consumed: 5 }));
+    assert_eq!(decoder.step(b"GET"), Ok(ChunkStep::Done { consumed: 0 }));
     let mut decoder = Decoder::default();
-    assert_eq!(decoder.step(b"0\r\nA: b\r\n\r\nGET"), Ok(Step::Done { consumed: 11 }));
+    assert_eq!(decoder.step(b"0\r\nA: b\r\n\r\nGET"), Ok(ChunkStep::Done { consumed: 11 }));
 }
 
 #[test]
 fn the_data_of_a_chunk_may_be_received_past_the_decoder() {
     let mut decoder = Decoder::default();
-    assert_eq!(decoder.step(b"10\r\n"), Ok(Step::NeedMore { consumed: 4 }));
+    assert_eq!(decoder.step(b"10\r\n"), Ok(ChunkStep::NeedMore { consumed: 4 }));
     assert_eq!(decoder.remaining_in_chunk(), 16);
     decoder.advance(10);
     assert_eq!(decoder.remaining_in_chunk(), 6);
-    assert_eq!(decoder.step_within(b"abcdef\r\n", 4), Ok(Step::Data { consumed: 4, data: 0..4 }));
+    assert_eq!(decoder.step_within(b"abcdef\r\n", 4), Ok(ChunkStep::Data { consumed: 4, data: 0..4 }));
     decoder.advance(2);
     assert_eq!(decoder.remaining_in_chunk(), 0);
-    assert_eq!(decoder.step(b"\r\n0\r\n\r\n"), Ok(Step::Done { consumed: 7 }));
+    assert_eq!(decoder.step(b"\r\n0\r\n\r\n"), Ok(ChunkStep::Done { consumed: 7 }));
 }
 
 #[test]

@@ -5,7 +5,7 @@ mod head_rows;
 mod oracle;
 mod splits;
 
-use super::{Decoder, Framing, Head, HeadLimits, HeadScan, Reject, Step};
+use super::{ChunkStep, Decoder, Framing, Head, HeadLimits, HeadScan, Reject};
 
 /// One message as the front reads it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -69,15 +69,15 @@ impl Reader {
             }
             Framing::Chunked => loop {
                 match decoder.step(&bytes[*at..])? {
-                    Step::Data { consumed, data } => {
+                    ChunkStep::Data { consumed, data } => {
                         message.body.extend_from_slice(&bytes[*at..][data]);
                         *at += consumed;
                     }
-                    Step::NeedMore { consumed } => {
+                    ChunkStep::NeedMore { consumed } => {
                         *at += consumed;
                         return Ok(None);
                     }
-                    Step::Done { consumed } => {
+                    ChunkStep::Done { consumed } => {
                         *at += consumed;
                         message.trailers = std::mem::take(decoder).into_trailers();
                         break;

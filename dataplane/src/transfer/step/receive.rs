@@ -90,25 +90,25 @@ async fn take_in(
     if let Some(rate) = &wanted.rate {
         body_writer.limit(core.shared.rates.join(rate, &core.io));
     }
-    let mut moved = body_writer.run(wire, content).await;
-    std::mem::replace(&mut moved.end, Ok(())).map_err(Ended::from)?;
-    let bytes = moved.received();
+    let mut written = body_writer.run(wire, content).await;
+    std::mem::replace(&mut written.end, Ok(())).map_err(Ended::from)?;
+    let bytes = written.received();
     if bytes < wanted.min || wanted.exact.is_some_and(|exact| bytes < exact) {
         return Err(Ended::Failed(Failure::Short));
     }
-    let mut digests = reported(&digests, moved.take_hashers());
+    let mut digests = reported(&digests, written.take_hashers());
     let found = digests.split_off(wanted.digests.len());
     if found != wanted.expect {
         return Err(Ended::Failed(Failure::Mismatch));
     }
-    moved.commit(core, object).await.map_err(Ended::from)?;
-    moved.let_go();
+    written.commit(core, object).await.map_err(Ended::from)?;
+    written.let_go();
     if wanted.is_whole {
         declare(core, object, bytes).await.map_err(Ended::Failed)?;
     }
     let stored = if wanted.sync { Stored::Promised } else { Stored::Bytes };
-    finish(core, object, moved.file.as_ref(), stored).await.map_err(disk)?;
-    if !moved.is_held(object) {
+    finish(core, object, written.file.as_ref(), stored).await.map_err(disk)?;
+    if !written.is_held(object) {
         return Err(disk(Fault::Disk));
     }
     core.shared.facts.push_of(object, progress(core, object));

@@ -10,7 +10,7 @@ use etransfer_contract::step::{Close, CloseCode, Failure, Message, StepReport, W
 use futures_util::future::{Either, select};
 
 use super::{StepResult, StepRunner, StepsEnd};
-use crate::body::websocket::{self, Kind, Violation};
+use crate::body::websocket::{self, MessageKind, Violation};
 use crate::http::Reply;
 use crate::transfer::Answered;
 use crate::wire::WireError;
@@ -43,7 +43,7 @@ async fn hear(runner: &mut StepRunner<'_, '_>, text_bytes_max: usize) -> StepRes
     if let Err(ended) = runner.skip().await {
         return ended.result();
     }
-    if runner.next_message().await? == Kind::Binary {
+    if runner.next_message().await? == MessageKind::Binary {
         return Ok(StepReport::Message(Message::Binary { bytes: runner.content.remaining() }));
     }
     // One byte more than allowed is enough to know.
@@ -90,7 +90,7 @@ impl StepRunner<'_, '_> {
     }
 
     /// A message that begins within the time a connection may idle.
-    async fn next_message(&mut self) -> Result<Kind, Answered> {
+    async fn next_message(&mut self) -> Result<MessageKind, Answered> {
         let limit = self.core.shared.config.limits.keep_alive_timeout;
         let messages = self.content.messages().expect("it became a WebSocket before");
         messages.next(self.wire, limit).await.map_err(|error| match error {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use etransfer_contract::SpanSet;
-use etransfer_contract::counters::{AddressBytes, CoreCounters, CountersReport, Kind, Outcome};
+use etransfer_contract::counters::{AddressBytes, CoreCounters, CountersReport, RequestKind, RequestOutcome};
 
 use super::*;
 use crate::catalogue::health::BackendHealth;
@@ -119,7 +119,7 @@ async fn metrics_add_up_what_the_cores_told() {
     polled(&node, 0, None).await;
     let mut counters = CoreCounters { accepted: 7, crowded: 1, closed: 3, undecided: 2, ..CoreCounters::default() };
     counters.addresses = vec![AddressBytes { address: "192.0.2.1".parse().ok(), received: 1 << 40, sent: 5 }];
-    counters.requests.count(Kind::Serve, Outcome::Cut);
+    counters.requests.count(RequestKind::Serve, RequestOutcome::Cut);
     counters.decide.observe(std::time::Duration::from_micros(300));
     node.call(link::COUNTERS_PATH, &report(0, counters)).await;
     let rest = CoreCounters {
