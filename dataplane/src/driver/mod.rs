@@ -46,6 +46,7 @@ mod provided;
 mod remote;
 mod ring;
 mod run;
+mod run_queue;
 mod slots;
 mod sockets;
 mod tasks;

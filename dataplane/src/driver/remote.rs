@@ -16,7 +16,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use async_task::Runnable;
 use rustix::event::{EventfdFlags, eventfd};
 
-use super::{Io, tasks};
+use super::{Io, run_queue};
 
 /// What a core finds in its inbox.
 pub(super) enum Mail {
@@ -67,7 +67,7 @@ impl Mailbox {
 
     /// Takes a runnable task to where it belongs: the local queue on its own thread, else the inbox.
     pub(super) fn schedule(&self, runnable: Runnable) {
-        if let Err(runnable) = tasks::push_local(self.id, runnable) {
+        if let Err(runnable) = run_queue::push_local(self.id, runnable) {
             // A closed core has no tasks left, so this changes nothing; it goes into the inbox all the same, for a task
             // must never be dropped on a foreign thread.
             self.post(Mail::Run(runnable));

@@ -11,8 +11,9 @@ use std::time::Duration;
 use super::engine_agreement::{EngineAgreement, EngineVote};
 use super::io::Inner;
 use super::remote::{Mail, Mailbox};
+use super::run_queue::RunQueueGuard;
 use super::slots::Slots;
-use super::tasks::{Active, RunQueueGuard};
+use super::tasks::Active;
 use super::{Completion, Driver, Io, Key, choose, cpu};
 use crate::config::EngineChoice;
 

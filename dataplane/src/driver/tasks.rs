@@ -1,11 +1,10 @@
-//! The local executor: `async-task` gives the tasks, this file the queue. Tasks are polled on their own core only.
+//! The local executor: `async-task` gives the tasks, `run_queue` the queue. Tasks are polled on their own core only.
 //!
 //! What must stay true: every live task's waker is in `active`, so that teardown can find and drop each of them on this
 //! thread; a panic ends its task and nothing else.
 
 use std::any::Any;
 use std::cell::RefCell;
-use std::collections::VecDeque;
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, resume_unwind};
 use std::rc::Rc;
@@ -16,61 +15,6 @@ use async_task::{Builder, Runnable, Task};
 use futures_util::FutureExt;
 
 use super::remote::Mailbox;
-
-/// The run queue of the core this thread is, if it is one.
-struct Local {
-    core: u64,
-    queue: VecDeque<Runnable>,
-}
-
-thread_local! {
-    static LOCAL: RefCell<Option<Local>> = const { RefCell::new(None) };
-}
-
-/// Queues a task of core `core` if this thread is that core.
-pub(super) fn push_local(core: u64, runnable: Runnable) -> Result<(), Runnable> {
-    let mut runnable = Some(runnable);
-    let _gone = LOCAL.try_with(|local| {
-        if let Some(local) = local.borrow_mut().as_mut().filter(|local| local.core == core) {
-            local.queue.extend(runnable.take());
-        }
-    });
-    runnable.map_or(Ok(()), Err)
-}
-
-/// This thread is a core while this lives.
-pub(super) struct RunQueueGuard;
-
-impl RunQueueGuard {
-    /// Makes this thread a core. Panics if it is one already: cores do not nest.
-    pub(super) fn take(core: u64) -> Self {
-        LOCAL.with(|local| {
-            let before = local.borrow_mut().replace(Local { core, queue: VecDeque::new() });
-            assert!(before.is_none(), "run_core inside a core");
-        });
-        Self
-    }
-
-    pub(super) fn pop(&self) -> Option<Runnable> {
-        LOCAL.with(|local| local.borrow_mut().as_mut()?.queue.pop_front())
-    }
-
-    pub(super) fn push(&self, runnable: Runnable) {
-        LOCAL.with(|local| {
-            local.borrow_mut().as_mut().expect("this thread is a core").queue.push_back(runnable);
-        });
-    }
-
-    pub(super) fn is_idle(&self) -> bool {
-        LOCAL.with(|local| local.borrow().as_ref().is_none_or(|local| local.queue.is_empty()))
-    }
-}
-
-impl Drop for RunQueueGuard {
-    fn drop(&mut self) {
-        let _empty = LOCAL.with(|local| local.borrow_mut().take());
-    }
-}
 
 /// Wakers of all live tasks, by place.
 #[derive(Default)]

@@ -2,7 +2,7 @@
 //! them once for their checksums, syncs them, records them.
 //!
 //! Must stay true: bytes before record (PROMISES.md P3), as everywhere; the source is not changed and not removed here,
-//! so whatever goes wrong, it goes wrong with a copy too many. Who linked a source removes its old name only after
+//! so an error at any point leaves a copy too many, never one too few. A caller that linked a source removes its old name only after
 //! [`Store::close`](super::Store::close), when the records are on disk.
 use std::io;
 use std::path::{Path, PathBuf};

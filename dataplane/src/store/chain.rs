@@ -59,7 +59,7 @@ impl Chain {
         self.segment.as_ref().is_some_and(|segment| segment.name == name)
     }
 
-    /// Nothing more goes to the present segment; what is in it waits for its sync. A write that is on its way to it ends there
+    /// Closes the present segment to new records; what is in it waits for its sync. A write that is on its way to it ends there
     /// ([`Chain::note_written`]).
     pub(super) fn install(&mut self, next: Segment) {
         if let Some(old) = self.segment.replace(next) {

@@ -2,11 +2,11 @@
 //!
 //! # Order, and what a crash leaves
 //!
-//! 1. Every core goes on in a new segment of generation G. *Crash: no checkpoint G; all segments are replayed.*
-//! 2. Every object is written to `checkpoint.tmp`, each under its own lock. What it says may already include records of the
+//! 1. Every core continues in a new segment of generation G. *Crash: no checkpoint G; all segments are replayed.*
+//! 2. Every object is written to `checkpoint.tmp`, each under its own lock. It may already include records of the
 //!    new segments; each object carries its last sequence number, and replay skips up to there. *Crash: the temporary file
 //!    is removed at start.*
-//! 3. Sync the file, rename it to `G.checkpoint`, sync the directory. *Crash: both generations are complete; the manifest says
+//! 3. Sync the file, rename it to `G.checkpoint`, sync the directory. *Crash: both generations are complete; the manifest names
 //!    which counts.*
 //! 4. List it in the manifest, in the place of everything older. *Crash before: the older files count.*
 //! 5. Files of smaller generations are deleted. *Crash: the rest is deleted at start.*

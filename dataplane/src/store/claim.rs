@@ -21,7 +21,7 @@ pub(super) struct Writer {
     pub(super) number: u64,
     /// Not yet stored.
     pub(super) owned: SpanSet,
-    /// Lost bytes to a declared length while it may still be writing them: nothing completes before it is gone.
+    /// Lost bytes to a declared length while it may still be writing them: nothing completes before it has ended.
     trimmed: bool,
     pub(super) lease: Arc<Lease>,
 }
@@ -86,7 +86,7 @@ impl Claim {
     }
 
     /// Where this claim's body ends at the latest. For a chunked body: the length, or the first byte that another writer
-    /// owns; a body that goes on has to claim again there.
+    /// owns; a body that continues there must claim again.
     pub fn end(&self) -> u64 {
         self.end
     }

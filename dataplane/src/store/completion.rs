@@ -10,16 +10,16 @@ use super::record::Change;
 
 /// The right to complete an object. While it is held no second one is granted; dropped unfinished, it is free again.
 ///
-/// Between getting it and [`Completion::finish`], the caller gives unused room back and syncs the data as durability says.
+/// Between getting it and [`CompletionRight::finish`], the caller gives unused room back and syncs the data as the durability level demands.
 #[derive(Debug)]
-pub struct Completion {
+pub struct CompletionRight {
     object: Arc<Object>,
     length: u64,
     /// The record is in a journal; it may not be durable yet.
     recorded: bool,
 }
 
-impl Completion {
+impl CompletionRight {
     pub(super) fn new(object: Arc<Object>, length: u64, recorded: bool) -> Self {
         object.tally.completions.fetch_add(1, Ordering::Relaxed);
         Self { object, length, recorded }
@@ -40,7 +40,7 @@ impl Completion {
         self.recorded
     }
 
-    /// Records the completion, which stays invisible until [`Completion::publish`]; the caller makes the record durable in between.
+    /// Records the completion, which stays invisible until [`CompletionRight::publish`]; the caller makes the record durable in between.
     /// `data_synced`: a sync of the file succeeded after its last byte was stored.
     ///
     /// An error when the record could not be written, or [`NotFound`](io::ErrorKind::NotFound) when the object was removed
@@ -82,7 +82,7 @@ impl Completion {
     }
 }
 
-impl Drop for Completion {
+impl Drop for CompletionRight {
     fn drop(&mut self) {
         self.object.state.hold().completing = false;
         self.object.tally.completions.fetch_sub(1, Ordering::Relaxed);

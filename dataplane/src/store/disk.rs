@@ -5,7 +5,7 @@ use std::io;
 use etransfer_disk::{File, OFlags, PRIVATE};
 use rustix::io::Errno;
 
-/// Opens a new file for this user only; what stood there under that name is gone.
+/// Opens a new file for this user only; an existing file of that name is replaced.
 pub(super) fn create(directory: &File, name: &str) -> io::Result<File> {
     step()?;
     directory.open_at(name, OFlags::RDWR | OFlags::CREATE | OFlags::TRUNC | OFlags::NOFOLLOW, PRIVATE)
@@ -67,7 +67,7 @@ pub(super) fn rename_to_free(directory: &File, from: &str, to: &str) -> io::Resu
     directory.rename_to_free_at(from, directory, to)
 }
 
-/// The name goes.
+/// Removes the name.
 pub(super) fn unlink(directory: &File, name: &str) -> io::Result<()> {
     step()?;
     directory.unlink_at(name)

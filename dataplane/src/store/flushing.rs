@@ -53,7 +53,7 @@ impl Flushing<'_> {
         std::mem::take(&mut self.flight.bytes)
     }
 
-    /// It goes to what was the spare segment: time to make another one.
+    /// It goes to what was the spare segment, so another one must be made.
     pub fn took_spare(&self) -> bool {
         self.flight.took_spare
     }

@@ -60,7 +60,7 @@ pub(super) struct Index {
     unconfirmed: Lock<HashMap<ObjectId, (Confirmable, u64)>>,
     /// Removed objects whose files are not known to be gone.
     leftovers: Lock<BTreeMap<ObjectId, Leftover>>,
-    /// Objects whose bytes are not what was recorded, and how that was seen.
+    /// Objects whose bytes are not what was recorded, and the reason.
     damaged: Lock<BTreeMap<ObjectId, String>>,
     pub(super) tally: Arc<Tally>,
     /// Only bytes that a sync covered are reported.
@@ -242,7 +242,7 @@ impl Index {
         shard.entries.insert(id, entry);
     }
 
-    /// The object is removed from now on; the record of it is in a journal. The control plane has to hear of it when
+    /// The object is removed from now on; the record of it is in a journal. It must be reported to the control plane when
     /// there is no file any more.
     pub(super) fn bury(&self, id: ObjectId, tombstone: Tombstone) {
         self.insert(id, Entry::Gone(tombstone));
@@ -300,12 +300,12 @@ impl Index {
         self.damaged.hold().iter().map(|(id, what)| (*id, what.clone())).collect()
     }
 
-    /// The control plane has to hear this. A removal takes the place of a completion.
+    /// The control plane must confirm this fact. A removal replaces a completion.
     pub(super) fn owe(&self, id: ObjectId, what: Confirmable, sequence: u64) {
         self.unconfirmed.hold().insert(id, (what, sequence));
     }
 
-    /// The control plane has heard it; `false` when it was not owed.
+    /// The control plane confirmed it; `false` when no confirmation was awaited.
     pub(super) fn confirm(&self, id: ObjectId, what: Confirmable) -> bool {
         let mut unconfirmed = self.unconfirmed.hold();
         let owed = unconfirmed.get(&id).is_some_and(|(owed, _)| *owed == what);
@@ -369,7 +369,7 @@ impl Index {
         (page, true)
     }
 
-    /// Bytes of all objects, those included whose removal did not take their file yet.
+    /// Bytes of all objects, including removed ones whose file is not unlinked yet.
     pub(super) fn bytes(&self) -> u64 {
         let mut sum: u64 = self.leftovers().values().map(|left| left.bytes).sum();
         for shard in &self.shards {

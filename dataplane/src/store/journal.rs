@@ -4,8 +4,8 @@
 //! syncing is left to the caller, so that many records share one write and one sync (group commit). What is not written is
 //! lost with the process: before a record is acknowledged, its position must be written.
 //!
-//! **One write at a time.** A [`Flushing`] is the right to write, over all cores; who waits for another's learns its outcome.
-//! A record whose write failed stays in memory and is written again, so what the memory says is never taken back: the error is
+//! **One write at a time.** A [`Flushing`] is the right to write, over all cores; a caller that waits for another's write learns its outcome.
+//! A record whose write failed stays in memory and is written again, so the state in memory is never rolled back: the error is
 //! reported to every waiter, and the record counts when it is written, before or after the next restart.
 //!
 //! **One sync at a time (PROMISES.md P6).** The kernel reports a failed writeback once to each open file description.
@@ -265,7 +265,7 @@ impl Journal {
         self.inner.hold().flushing
     }
 
-    /// Fires when a [`Flushing`] or a refill ended: for those who wait for another's.
+    /// Fires when a [`Flushing`] or a refill of any caller ended.
     pub fn changed(&self) -> EventListener {
         self.changed.listen()
     }
@@ -429,7 +429,7 @@ impl Journal {
         self.synced_changed.notify(usize::MAX);
     }
 
-    /// Fires when a [`Syncing`] ended: for those who wait for another core's.
+    /// Fires when a [`Syncing`] of any core ended.
     pub fn synced_changed(&self) -> EventListener {
         self.synced_changed.listen()
     }

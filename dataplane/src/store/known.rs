@@ -26,7 +26,7 @@ pub(super) struct Known {
     pub(super) sequence: u64,
 }
 
-/// When a record was made, and what may be believed about the data behind it.
+/// When a record was made, and how durable the data behind it is.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Stamp {
     pub(super) sequence: u64,
@@ -91,8 +91,8 @@ impl Known {
         self.extents.spans(|extent| extent.trust == Trust::Durable)
     }
 
-    /// What to tell the control plane; `only_synced`: it passes on what it hears, so it hears of no place whose bytes could be
-    /// lost yet. How much room they take, it hears at once.
+    /// What to report to the control plane; `only_synced`: it passes reports on to clients, so it learns of no range whose bytes
+    /// could still be lost. Their number is reported at once.
     pub(super) fn presence(&self, object: ObjectId, length: Option<u64>, only_synced: bool) -> Presence {
         let reported = if only_synced && !self.complete { self.durable() } else { self.received.clone() };
         Presence {

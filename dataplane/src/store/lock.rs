@@ -2,7 +2,7 @@
 #![expect(clippy::disallowed_types, reason = "the upload table is what the cores share")]
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// A mutex that goes on after a panic: every holder leaves its data whole before it calls anything that may panic.
+/// A mutex that survives a panic: every holder leaves its data consistent before it calls anything that may panic.
 #[derive(Debug, Default)]
 pub(super) struct Lock<T>(Mutex<T>);
 

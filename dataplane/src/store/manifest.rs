@@ -1,7 +1,7 @@
 //! Which files the journal consists of, so that one that is missing, cut, or another store's is noticed at start.
 //!
 //! Two copies, `journal.manifest` in the storage directory and `journal/manifest`: the first is there when the whole of
-//! `journal/` is gone, and a write that is cut leaves the other. Both are written in place into room that is allocated when
+//! `journal/` is lost, and a write that is cut leaves the other. Both are written in place into room that is allocated when
 //! they are made, so a full disk does not stop the journal (PROMISES.md P7).
 //!
 //! # Format, version 1 (numbers little-endian)
@@ -20,7 +20,7 @@
 //! # Order, and what a crash leaves
 //!
 //! * A segment gets its name when it is whole (allocated, header synced), then it is listed, then it is used. *Crash
-//!   before it is listed: a file without records that no list names; it goes with the next checkpoint.*
+//!   before it is listed: a file without records that no list names; the next checkpoint removes it.*
 //! * A checkpoint gets its name when it is synced, then it is listed in the place of everything older, then that is deleted.
 //!   *Crash before it is listed: the older files are all there and count. Crash before the deletion: files of a smaller
 //!   generation than the listed checkpoint, which do not count.*
@@ -62,7 +62,7 @@ pub(super) struct Entry {
     pub(super) synced: Arc<AtomicU64>,
 }
 
-/// What a manifest says.
+/// The content of a manifest.
 #[derive(Debug, Clone)]
 pub(super) struct List {
     serial: u64,
@@ -126,7 +126,7 @@ fn read_copy(directory: &File, name: &str) -> io::Result<Copy> {
 }
 
 impl Manifest {
-    /// Of a store that goes on as before manifests: nothing is written.
+    /// Of a store that runs without a manifest: nothing is written.
     pub(super) fn none() -> Self {
         Self { copies: Vec::new(), list: Lock::new(List { serial: 0, tag: 0, checkpoint: None, segments: Vec::new() }) }
     }
@@ -159,7 +159,7 @@ impl Manifest {
         self.write(&mut list)
     }
 
-    /// A segment without records goes; after this it may be deleted.
+    /// Drops a segment without records, which may be deleted afterwards.
     pub(super) fn remove(&self, name: Name) -> io::Result<()> {
         let mut list = self.list.hold();
         let Some(at) = list.segments.iter().position(|entry| entry.name == name) else { return Ok(()) };

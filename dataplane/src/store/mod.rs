@@ -1,4 +1,4 @@
-//! Bytes at rest: what is known about every object, who may write which byte, and the journals that remember it.
+//! Bytes at rest: what is known about every object, which writer owns which byte, and the journals that record it.
 //!
 //! *Absent on purpose:* no socket, no async runtime, no HTTP, no policy. Plain synchronous code that the byte path calls
 //! once per request or committed window, never once per buffer. File content is written by the byte path itself; this
@@ -19,7 +19,7 @@
 //!   and segments are made by helper threads.
 //! * **Lock order**: a shard of the index, then an object, then a journal or the list of unconfirmed facts. Nothing is locked
 //!   while a file of an object is touched.
-//! * **Completion happens once** (PROMISES.md P5): one [`Completion`] at a time, and none after one was finished.
+//! * **CompletionRight happens once** (PROMISES.md P5): one [`CompletionRight`] at a time, and none after one was finished.
 //! * **Removed stays removed** (PROMISES.md P8): the tombstone is recorded before anything is unlinked and outlives
 //!   compaction. The right to unlink a file is a [`Condemned`], which only a recorded removal gives. A removal is
 //!   reported when the file is gone.
@@ -66,7 +66,7 @@ mod whole;
 
 pub use adopt::{AdoptError, Adopted, Foreign, Placing};
 pub use claim::{Claim, CommitError};
-pub use completion::Completion;
+pub use completion::CompletionRight;
 pub use decide::{Refused, Want};
 pub use flushing::{Flush, Flushing};
 pub use index::Gone;

@@ -1,4 +1,4 @@
-//! One object: what is there of it, who writes it, who reads it. Shared by all cores, locked for a few instructions at a
+//! One object: its bytes, its writers, its readers. Shared by all cores, locked for a few instructions at a
 //! time.
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
@@ -12,7 +12,7 @@ use event_listener::{Event, EventListener};
 
 use super::claim::{Claim, Lease, Writer};
 use super::clock::{millis, ticks_ms};
-use super::completion::Completion;
+use super::completion::CompletionRight;
 use super::decide::{Decision, Refused, Seen, Want, decide, has_room_for, opens_range};
 use super::extent::Trust;
 use super::index::{Index, Leftover, Tally, Tombstone};
@@ -26,7 +26,7 @@ use super::rest::Rest;
 use super::verify::{Proof, prove};
 use crate::bounds::WRITER_SILENT;
 
-/// Bytes and who may touch them. Always behind an [`Arc`].
+/// The bytes of an object and their owners. Always behind an [`Arc`].
 #[derive(Debug)]
 pub struct Object {
     id: ObjectId,
@@ -55,7 +55,7 @@ pub(super) struct State {
     /// From a grant, not yet recorded: every first record takes it along.
     pub(super) declared: Option<u64>,
     pub(super) writers: Vec<Writer>,
-    /// A [`Completion`] is out.
+    /// A [`CompletionRight`] is out.
     pub(super) completing: bool,
     /// The completion is recorded but not published: its record is not known to be durable yet.
     pub(super) unpublished: bool,
@@ -303,7 +303,7 @@ impl Object {
         state.known.complete || state.known.durable().bytes() == state.known.received.bytes()
     }
 
-    /// A [`Completion`] of it is held.
+    /// A [`CompletionRight`] of it is held.
     pub fn is_completing(&self) -> bool {
         self.state.hold().completing
     }
@@ -313,7 +313,7 @@ impl Object {
         self.state.hold().in_doubt
     }
 
-    /// Compares an open regular file with what is known of this object's: the same inode as ever (of this run), and no
+    /// Compares an open regular file with what is known of this object's: the same inode as before (in this run), and no
     /// recorded byte beyond its end. `recorded`: the [`end`](Self::end) from before its size was read; other writers extend
     /// the file and record that meanwhile.
     pub fn recognize(&self, inode: u64, size: u64, recorded: u64) -> Result<(), Strange> {
@@ -431,7 +431,7 @@ impl Object {
 
     /// The right to complete the object, for exactly one caller at a time: when the length is known, every byte is there,
     /// and no writer has bytes left to store. Every writer tries this after it dropped its claim.
-    pub fn try_complete(self: &Arc<Self>) -> Option<Completion> {
+    pub fn try_complete(self: &Arc<Self>) -> Option<CompletionRight> {
         let mut state = self.state.hold();
         let length = state.length()?;
         let whole = state.known.received.contiguous() == length;
@@ -441,12 +441,12 @@ impl Object {
             return None;
         }
         state.completing = true;
-        Some(Completion::new(Arc::clone(self), length, state.unpublished))
+        Some(CompletionRight::new(Arc::clone(self), length, state.unpublished))
     }
 
     /// Removes the object forever: records the tombstone, ends its writers, cuts its readers. `true` for the first call.
     ///
-    /// The file goes later, and only by [`Store::condemn`](super::Store::condemn).
+    /// The file is unlinked later, and only by [`Store::condemn`](super::Store::condemn).
     pub fn remove(&self, journal: &Journal) -> io::Result<bool> {
         let first = self.retire(journal)?;
         self.cut.store(true, Ordering::Release);
@@ -476,7 +476,7 @@ impl Object {
         state.kept = None;
         state.known.written_unix_ms = appended.at_unix_ms;
         if let Some(index) = self.index.upgrade() {
-            // Before the removal can be seen: until its file is gone it is not reported to the control plane.
+            // Before the removal is visible: until its file is gone it is not reported to the control plane.
             let (bytes, position) = (state.known.received.bytes(), Some(appended.position));
             index.leave(self.id, Leftover { bytes, position });
         }
@@ -582,11 +582,11 @@ impl Object {
     /// Asks the disk, past the page cache, for every byte that a sync proved before: what it holds counts, all else was
     /// never received. Blocking: not on a core. An error: the disk cannot be read now; the object stays in doubt.
     ///
-    /// It stays so until what was found is written as well ([`Object::settle_doubt`]): a restart would believe the older records,
+    /// It stays so until what was found is written as well ([`Object::settle_doubt`]): a restart would trust the older records,
     /// so nothing may be built on this before.
     ///
     /// A complete object only stays complete when all of it is there; that it is not is [`Fallen::Damaged`], and changes
-    /// nothing: its bytes are not to be written again by anybody.
+    /// nothing: its bytes must not be written again.
     pub fn find_out(&self, objects: &File, journal: &Journal) -> io::Result<Found> {
         let (complete, wanted, doubt) = {
             let state = self.state.hold();
@@ -647,7 +647,7 @@ impl Object {
         Ok(found.fallen)
     }
 
-    /// Appends records and applies them, under the object's lock. The length goes along with the first.
+    /// Appends records and applies them, under the object's lock. The length goes into the same append as the first.
     pub(super) fn record(&self, state: &mut State, journal: &Journal, changes: &[Change]) -> io::Result<Appended> {
         let length = state.declared.filter(|_| state.known.length.is_none());
         let mut all: Vec<Change> = Vec::with_capacity(changes.len() + 1);
@@ -665,7 +665,7 @@ impl Object {
         Ok(appended)
     }
 
-    /// The control plane has to hear of the completion.
+    /// The completion must be reported to the control plane.
     pub(super) fn owe_completion(&self, sequence: u64) {
         if let Some(index) = self.index.upgrade() {
             index.owe(self.id, super::record::Confirmable::Completed, sequence);
@@ -694,7 +694,7 @@ pub enum Fallen {
 }
 
 impl State {
-    /// Of an object that is removed: its last record says so.
+    /// Of a removed object: its last record is the removal.
     pub(super) fn tombstone(&self) -> Tombstone {
         let (sequence, at_unix_ms) = (self.known.sequence, self.known.written_unix_ms);
         Tombstone { sequence, at_unix_ms, confirmed: false }

@@ -39,7 +39,7 @@ pub struct StoreOptions {
     pub compact_above: u64,
     /// Serve what can be read when the journal is damaged, instead of refusing to start.
     pub read_only_on_damage: bool,
-    /// The control plane hears of the bytes that a sync covered, and of no others: `durability: every`.
+    /// Only bytes that a sync covered are reported to the control plane: `durability: every`.
     pub only_synced: bool,
 }
 
@@ -75,7 +75,7 @@ pub struct Replayed {
     pub put_back: u64,
     /// Objects whose bytes are not what was recorded; they are known, and not served.
     pub damaged: usize,
-    /// Files whose removal is recorded and was not carried out: the node does that.
+    /// Files whose removal is recorded and not carried out yet: the running node unlinks them.
     pub leftovers: usize,
     /// Names below `objects/` that are none of ours.
     pub strangers: u64,
@@ -89,7 +89,7 @@ pub enum OpenError {
     /// Another process has it.
     #[error("{0}: another server uses this storage directory")]
     Locked(PathBuf),
-    /// There are objects, and no journal that could say what they are. Nothing was changed.
+    /// There are objects, and no journal that describes them. Nothing was changed.
     #[error(
         "{root}: objects/ holds files ({example} is one), and journal/ {what}. Nothing was changed. Mount or restore the \
          journal/ that belongs to these objects and start again. If it is lost for good, move objects/ elsewhere: each \
@@ -233,7 +233,7 @@ impl Store {
     fn put_back(&self, damaged: &[(ObjectId, String)]) -> Vec<(ObjectId, String)> {
         let aside = match self.quarantined() {
             Ok(aside) if !damaged.is_empty() => aside,
-            // Unreadable: said when the orphans were moved.
+            // Unreadable: reported when the orphans were moved.
             Ok(_) | Err(_) => return damaged.to_vec(),
         };
         let is_still_hurt = |(id, _): &&(ObjectId, String)| {
@@ -291,8 +291,8 @@ impl Store {
     }
 }
 
-/// The manifest goes on, or begins with what a release without manifests left. With a disk too full for a first one, all
-/// goes on without until the next start.
+/// Continues the manifest, or makes the first one from what a release without manifests left. When the disk is too full for a
+/// first one, the store runs without it until the next start.
 fn begin_manifest(above: &File, directory: &File, listed: Option<List>, found: &Replay) -> io::Result<Manifest> {
     let is_first = listed.is_none();
     let list = match listed {
@@ -301,7 +301,7 @@ fn begin_manifest(above: &File, directory: &File, listed: Option<List>, found: &
     };
     match Manifest::begin(above, directory, list) {
         Err(error) if is_first && is_full(&error) => {
-            // One that is not kept would be believed by the next start.
+            // The next start would trust one that is not kept up to date.
             manifest::undo(above, directory)?;
             tracing::warn!(%error, "no room for the manifest of the journal; a missing journal file would not be noticed");
             Ok(Manifest::none())
@@ -316,7 +316,7 @@ fn random_tag() -> io::Result<u32> {
     Ok((random as u32).max(1))
 }
 
-/// Damage stops the start, unless told otherwise.
+/// Damage stops the start, unless `read_only_on_damage` permits it.
 fn refuse(options: &StoreOptions, damage: &[Damage]) -> Result<(), OpenError> {
     match damage.first() {
         Some(first) if !options.read_only_on_damage => Err(OpenError::Damaged(first.clone())),

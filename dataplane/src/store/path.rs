@@ -1,4 +1,4 @@
-//! Where an object's bytes live: `objects/<2 hex>/<32 hex>`, made from the id and nothing else.
+//! The path of an object's file: `objects/<2 hex>/<32 hex>`, made from the id alone.
 use std::ffi::CStr;
 
 use etransfer_contract::ObjectId;

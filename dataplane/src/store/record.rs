@@ -1,6 +1,6 @@
-//! What a journal can say. Numbers are little-endian; the frame around a payload is [`segment`](super::segment)'s.
+//! The records of a journal. Numbers are little-endian; the frame around a payload is [`segment`](super::segment)'s.
 //!
-//! | kind | payload | said when |
+//! | kind | payload | when |
 //! |---|---|---|
 //! | 1 range | object, start u64, end u64, crc u32, flags u8 (1 = data was synced before) | bytes are in the file |
 //! | 2 length | object, u64 | a length became known |

@@ -1,5 +1,5 @@
 //! Reading the journal at start: the checkpoint, then the records of all cores in the order of their sequence numbers. Which
-//! files count, the manifest says.
+//! files count, the manifest decides.
 use std::collections::{BTreeMap, HashMap};
 use std::io;
 use std::sync::Arc;
@@ -35,7 +35,7 @@ pub(super) struct Slots {
     next: Vec<(ObjectId, Slot)>,
 }
 
-/// All that the journal says.
+/// All records of the journal.
 #[derive(Debug, Default)]
 pub(super) struct Replay {
     pub(super) slots: Slots,
@@ -57,7 +57,7 @@ pub(super) struct Replay {
     pub(super) damage: Vec<Damage>,
 }
 
-/// Reads everything below `journal/` that counts. Damage is collected; the caller decides whether it goes on.
+/// Reads everything below `journal/` that counts. Damage is collected; the caller decides whether the start continues.
 pub(super) fn replay(directory: &File, boot: BootId, manifest: Option<&List>) -> io::Result<Replay> {
     let names = list(directory)?;
     let generation = names.iter().map(|name| name.generation()).max().unwrap_or(0);

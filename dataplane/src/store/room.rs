@@ -21,7 +21,7 @@ pub(super) struct Segment {
     pub(super) seed: u32,
     pub(super) capacity: u64,
     pub(super) tail: u64,
-    /// Bytes of it known to be synced, as its entry in the manifest says them.
+    /// Bytes of it known to be synced, as its entry in the manifest has them.
     pub(super) synced: Arc<AtomicU64>,
 }
 
@@ -38,7 +38,7 @@ pub(super) struct Used {
     pub(super) synced: Arc<AtomicU64>,
 }
 
-/// A new file. It has its name when it is whole: a kill leaves the temporary one, which goes at the next start.
+/// A new file. It gets its name when it is complete: a kill leaves the temporary one, which the next start removes.
 pub(super) fn make_segment(directory: &File, header: &Header, capacity: u64) -> io::Result<Segment> {
     let temporary = temporary(header.name);
     let file = disk::create(directory, &temporary)?;

@@ -36,11 +36,11 @@
 //!
 //! # What a broken frame means
 //!
-//! One append is one frame, also when it says several things (a batch): it is there as a whole or not at all.
+//! One append is one frame, also with several records (a batch): it is there as a whole or not at all.
 //!
 //! The last write may be torn: a bad frame with no good one after it ends the file. A good frame after a bad one is
 //! damage, with one exception: after a power loss, pages that were never synced may be missing while later ones arrived.
-//! The field at 24 tells the two apart.
+//! The field at 24 distinguishes the two.
 use std::ops::Range;
 use std::{fmt, io};
 
@@ -326,7 +326,7 @@ impl Frame<'_> {
         Record::decode(self.kind, self.payload).ok_or(DamageKind::Record(self.kind))
     }
 
-    /// What it says, each with its sequence number.
+    /// Its records, each with its sequence number.
     pub(super) fn records(&self) -> Result<Vec<(u64, Record)>, DamageKind> {
         if self.kind != BATCH {
             return Ok(vec![(self.sequence, self.record()?)]);
@@ -426,7 +426,7 @@ pub(super) struct Loaded {
     pub(super) size: u64,
     /// Bytes after the last good frame that are not zero: a torn write.
     pub(super) torn: u64,
-    /// Set when the file is damaged there; only a read-only start goes on.
+    /// Set when the file is damaged there; only a read-only start continues.
     pub(super) broken: Option<(u64, DamageKind)>,
 }
 

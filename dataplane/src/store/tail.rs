@@ -1,6 +1,6 @@
 //! What was appended to a journal and is in no file yet: whole frames, in order.
 //!
-//! Two fields of a frame depend on the file it goes to: its checksum, and how much of that file is known to be synced. They are
+//! Two fields of a frame depend on the file it is written to: its checksum, and how much of that file is known to be synced. They are
 //! filled in when the frames are about to be written ([`Tail::seal`]).
 //!
 //! Must stay true: until what was sealed is known to be in its file, the very same bytes are written to the very same place.

@@ -1,5 +1,5 @@
 //! The object files at start, compared with the journal: one pass over the 256 directories, on several threads. It changes
-//! nothing. What it found is judged in [`open`](super::open), and acted upon only when the start goes on.
+//! nothing. What it found is judged in [`open`](super::open), and acted upon only when the start continues.
 use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::io;
@@ -23,7 +23,7 @@ pub(super) struct Walked {
     pub(super) leftovers: Vec<(ObjectId, u64)>,
     /// Names that are none of ours, left alone.
     pub(super) strangers: u64,
-    /// Objects whose recorded bytes are not there, and how one sees that.
+    /// Objects whose recorded bytes are not there, and the reason.
     pub(super) damaged: Vec<(ObjectId, String)>,
 }
 

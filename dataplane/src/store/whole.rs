@@ -85,7 +85,7 @@ impl Condemned {
         self.id
     }
 
-    /// What a journal has to have synced before the file goes; `None`: an earlier run recorded it, and the checkpoint of this
+    /// What a journal must have synced before the file is unlinked; `None`: an earlier run recorded it, and the checkpoint of this
     /// start, which was synced, has it.
     pub fn recorded_at(&self) -> Option<Position> {
         self.position
@@ -100,7 +100,7 @@ impl Condemned {
 /// How long [`Store::compact_if_due`] lets a failed compaction rest.
 const RETRY_AFTER: Duration = Duration::from_secs(30);
 
-/// Why a checkpoint was not written. The journal goes on without it.
+/// Why a checkpoint was not written. The journal continues without it.
 #[derive(Debug, thiserror::Error)]
 #[error("write a checkpoint: {0}")]
 pub struct JournalError(#[from] io::Error);
@@ -172,7 +172,7 @@ impl Store {
     }
 
     /// Records the removal of an object, also of one that never was: a late writer shall not bring it to life. What comes
-    /// back is the right to unlink its file, again and again until [`Store::unlinked`]; `None`: its file is gone.
+    /// back is the right to unlink its file, until [`Store::unlinked`] succeeds; `None`: its file is gone.
     pub fn condemn(&self, id: ObjectId, journal: &Journal) -> io::Result<Option<Condemned>> {
         let object = self.index.find_or_create(id).ok();
         if let Some(object) = &object {
@@ -321,13 +321,13 @@ impl Store {
         self.index.ailing().0 as u64
     }
 
-    /// Unlinks what was set aside before that time; tells what went. Blocking.
+    /// Unlinks what was set aside before that time; returns what was unlinked. Blocking.
     pub fn sweep_quarantine(&self, before_unix_ms: u64) -> io::Result<Vec<Quarantined>> {
         quarantine::sweep(&self.root()?, before_unix_ms)
     }
 
     /// Moves the file of an object to the quarantine for good: its removal is recorded, and synced before the file moves. For
-    /// an operator who decides that it may go; of a stopped node. Blocking.
+    /// an operator who decides to remove it; of a stopped node. Blocking.
     pub fn set_aside(&self, id: ObjectId) -> io::Result<()> {
         let journal = self.journal(0);
         journal.make_room_blocking(1, true)?;
@@ -350,7 +350,7 @@ impl Store {
         self.strays.hold().clone()
     }
 
-    /// Objects whose bytes are not what was recorded, and how that was seen. They are known and removable, and not served.
+    /// Objects whose bytes are not what was recorded, and the reason. They are known and removable, and not served.
     pub fn damaged(&self) -> Vec<(ObjectId, String)> {
         self.index.damaged()
     }

@@ -22,7 +22,7 @@ use etransfer_contract::fact::Fact;
 use super::fault::{Broken, Doing, Fault, believe};
 use crate::config::Durability;
 use crate::core::Core;
-use crate::store::{Completion, Object, Position, Syncing};
+use crate::store::{CompletionRight, Object, Position, Syncing};
 use crate::transfer::data_file::DataFile;
 
 /// What a request left to make durable.
@@ -122,7 +122,7 @@ async fn make_durable(
     core: &Core,
     object: &Arc<Object>,
     file: Option<&DataFile>,
-    completion: Option<&mut Completion>,
+    completion: Option<&mut CompletionRight>,
     sync: bool,
 ) -> Result<(), NotDone> {
     let is_recorded = completion.as_ref().is_some_and(|completion| completion.is_recorded());
