@@ -3,10 +3,9 @@
 //! A server that takes slices in any order does so only at multiples of 4096 (easytransfer/CONTRACT.md §2.4), so
 //! whatever is left of a slice is widened down to such a multiple; the server drops what it already has.
 
+pub use etransfer_contract::tus::PARALLEL_ALIGNMENT as ALIGNMENT;
 use etransfer_contract::{Span, SpanSet};
 
-/// Offsets of slices that travel out of order are multiples of this.
-pub const ALIGNMENT: u64 = 4096;
 /// Slices are this large unless told otherwise: long enough that heads and answers cost nothing, short enough that four
 /// connections end together and little is sent twice after a failure.
 pub const SLICE_BYTES: u64 = 64 * MIB;

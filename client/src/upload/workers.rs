@@ -11,7 +11,7 @@ use etransfer_contract::Span;
 use super::Run;
 use crate::http1::{Connection, Request, Sent, WireError};
 use crate::progress::Note;
-use crate::slices::{ALIGNMENT, cut, slice_bytes, spread_slice_bytes, widen};
+use crate::slices::{cut, slice_bytes, spread_slice_bytes, widen};
 use crate::spread::{Job, Piece, SliceMover, WorkQueue, Worker, WorkerPool};
 use crate::{Client, Error, Result};
 
@@ -220,4 +220,3 @@ impl Patches<'_> {
     }
 }
 
-const _: () = assert!(ALIGNMENT == 4096, "easytransfer/CONTRACT.md §2.4");

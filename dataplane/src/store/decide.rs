@@ -3,13 +3,11 @@
 //!
 //! A refusal changes nothing. The order of the checks is TUS.md §A12: offset (409) before length (400).
 use etransfer_contract::span::OFFSET_MAX;
+use etransfer_contract::tus::PARALLEL_ALIGNMENT;
 use etransfer_contract::{Span, SpanSet};
 use event_listener::EventListener;
 
 use crate::bounds::SPANS_MAX;
-
-/// Parallel writers start at multiples of this; a TUS client with a wrong offset hardly ever does.
-pub(super) const PARALLEL_ALIGNMENT: u64 = 4096;
 
 /// A body that asks to be stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

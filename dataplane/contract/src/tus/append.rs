@@ -6,6 +6,10 @@ use super::{Checksum, Fields, Refusal, version};
 /// The only content type of upload bytes; compared exactly (T-PAT-3).
 pub const CONTENT_TYPE: &str = "application/offset+octet-stream";
 
+/// Parallel writers begin at multiples of this (easytransfer/CONTRACT.md §2.4); a TUS client with a wrong offset hardly ever
+/// does.
+pub const PARALLEL_ALIGNMENT: u64 = 4096;
+
 /// What the head of a PATCH says about its body.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AppendHead {

@@ -13,7 +13,7 @@ mod method;
 mod refusal;
 mod version;
 
-pub use append::{AppendHead, CONTENT_TYPE};
+pub use append::{AppendHead, CONTENT_TYPE, PARALLEL_ALIGNMENT};
 pub use checksum::{ALGORITHMS, Algorithm, Checksum};
 pub use concat::{Concat, PARTS_MAX};
 pub use create::{CreateHead, DeclaredLength};

@@ -2,7 +2,9 @@
 //! half the alignment, each absent, received or owned by a running writer.
 use etransfer_contract::SpanSet;
 
-use super::super::decide::{Decision, PARALLEL_ALIGNMENT, Seen, decide};
+use etransfer_contract::tus::PARALLEL_ALIGNMENT;
+
+use super::super::decide::{Decision, Seen, decide};
 use super::*;
 use crate::bounds::SPANS_MAX;
 

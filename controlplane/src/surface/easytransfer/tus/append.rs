@@ -5,7 +5,7 @@ use axum::Extension;
 use axum::extract::{Path, State};
 use axum::response::IntoResponse;
 use etransfer_contract::grant::{Act, Append, PrefetchedGrant};
-use etransfer_contract::tus::AppendHead;
+use etransfer_contract::tus::{AppendHead, PARALLEL_ALIGNMENT};
 use http::{HeaderMap, HeaderName, Method, StatusCode};
 
 use super::create::put;
@@ -107,7 +107,7 @@ fn misplaced(node: &Node, entry: &Entry, head: &AppendHead, body: BodyKind) -> O
     let (offset, contiguous) = (head.offset, entry.contiguous());
     let end = offset.saturating_add(body.length().unwrap_or(0));
     let received = offset < contiguous && end <= contiguous;
-    let out_of_order = offset != contiguous && (!node.config().parallel_writes || offset % 4096 != 0);
+    let out_of_order = offset != contiguous && (!node.config().parallel_writes || !offset.is_multiple_of(PARALLEL_ALIGNMENT));
     if received || out_of_order {
         return Some(at(contiguous, "the upload continues at another offset"));
     }
