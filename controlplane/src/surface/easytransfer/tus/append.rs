@@ -107,7 +107,8 @@ fn misplaced(node: &Node, entry: &Entry, head: &AppendHead, body: BodyKind) -> O
     let (offset, contiguous) = (head.offset, entry.contiguous());
     let end = offset.saturating_add(body.length().unwrap_or(0));
     let received = offset < contiguous && end <= contiguous;
-    let out_of_order = offset != contiguous && (!node.config().parallel_writes || !offset.is_multiple_of(PARALLEL_ALIGNMENT));
+    let out_of_order =
+        offset != contiguous && (!node.config().parallel_writes || !offset.is_multiple_of(PARALLEL_ALIGNMENT));
     if received || out_of_order {
         return Some(at(contiguous, "the upload continues at another offset"));
     }
