@@ -184,7 +184,7 @@ impl Connection {
     }
 
     async fn answer(&mut self, reply: Reply, method: Method, keep_alive: bool) -> Result<(), WireError> {
-        let bytes = reply.bytes(keep_alive, method == Method::Head);
+        let bytes = reply.bytes(keep_alive, method == Method::Head, self.core.io.unix_time());
         self.wire.answer(Buf::from(bytes), false, &mut self.core.uptake()).await.1
     }
 

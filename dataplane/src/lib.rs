@@ -9,6 +9,8 @@
 //! * [`store`] objects at rest · `journal_writer` how a core writes its records
 //! * `driver` the kernel behind one trait · `rates` speed limits · `limits` bounds per client · [`bounds`] all other figures
 //! * `recover`, `health`, `heap`, `scan` upkeep · `counters` what a core counts
+#![cfg_attr(test, allow(clippy::disallowed_methods, reason = "tests prepare files and wait for threads by themselves"))]
+
 pub mod config;
 pub mod node;
 
@@ -37,8 +39,8 @@ mod transfer;
 mod wire;
 
 pub use config::Config;
-pub use driver::{CoreOptions, allowed_cpus, run_core};
-pub use node::{Node, Opened, open, start};
+pub use driver::{CoreOptions, Host, Machine, allowed_cpus, run_core};
+pub use node::{Node, Opened, open, open_on, start};
 pub use start_error::StartError;
 
 /// What the tests, benchmarks and fuzz targets of this repository reach of the inside.

@@ -9,7 +9,6 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc;
 use std::thread::JoinHandle;
 
-use etransfer_disk::Os;
 use event_listener::Event;
 use rustix::process::{Resource, getrlimit};
 
@@ -17,7 +16,7 @@ use crate::accept;
 use crate::bounds::{DESCRIPTORS_OF_THE_NODE, DESCRIPTORS_PER_CONNECTION, SLOTS};
 use crate::config::{Config, Durability};
 use crate::core::Shared;
-use crate::driver::{CoreOptions, Engine, EngineAgreement, allowed_cpus, run_core};
+use crate::driver::{CoreOptions, Engine, EngineAgreement, Machine, allowed_cpus, run_core};
 use crate::limits::stalled::Stalled;
 use crate::limits::undecided::UndecidedMemory;
 use crate::link::open_transfers::Transfers;
@@ -54,12 +53,17 @@ pub fn start(config: Config) -> Result<Node, StartError> {
 }
 
 /// The part of a start that grows with the number of objects. It needs no control plane.
-pub fn open(mut config: Config) -> Result<Opened, StartError> {
+pub fn open(config: Config) -> Result<Opened, StartError> {
+    open_on(Machine::default(), config)
+}
+
+/// As [`open`], on another machine than the one that this process runs on.
+pub fn open_on(machine: Machine, mut config: Config) -> Result<Opened, StartError> {
     config.limits.connections_max = affordable(config.limits.connections_max);
     let cpus = allowed_cpus();
     let cores = config.cores.unwrap_or(cpus.len()).clamp(1, 256);
     let options = StoreOptions {
-        disk: Arc::new(Os),
+        machine,
         root: config.storage.clone(),
         cores,
         journal_bytes: JOURNAL_BYTES,
@@ -84,11 +88,13 @@ impl Opened {
             separate.extend(bound);
             listeners.iter_mut().zip(more).for_each(|(core, more)| core.extend(more));
         }
+        let machine = store.machine();
+        let (rates, run) = (Rates::new(machine.now()), machine.random().map_err(StartError::Random)?);
         let shared = Arc::new(Shared {
             store,
             facts: Facts::default(),
             budgets: Budgets::default(),
-            rates: Rates::default(),
+            rates,
             transfers: Transfers::default(),
             sources: Arc::default(),
             holders: Arc::default(),
@@ -101,7 +107,7 @@ impl Opened {
             stop_event: Event::new(),
             cores_done: AtomicUsize::new(0),
             connections: AtomicUsize::new(0),
-            run: getrandom::u64().map_err(StartError::Random)?,
+            run,
             cores,
             addresses,
             separate,
@@ -134,6 +140,7 @@ fn affordable(connections: usize) -> usize {
     connections.min(most)
 }
 
+#[expect(clippy::disallowed_methods, reason = "a core is a thread")]
 fn spawn_core(
     shared: &Arc<Shared>,
     core: usize,
@@ -144,7 +151,8 @@ fn spawn_core(
     let shared = Arc::clone(shared);
     let (ready, is_ready) = mpsc::channel();
     let thread = std::thread::Builder::new().name(format!("core-{core}")).spawn(move || {
-        let options = CoreOptions { core, cpu, engine: shared.config.engine, slots: SLOTS, agreement: Some(agreement) };
+        let (engine, machine) = (shared.config.engine, shared.store.machine().clone());
+        let options = CoreOptions { core, cpu, engine, machine, slots: SLOTS, agreement: Some(agreement) };
         run_core(options, move |io| {
             let _ = ready.send(io.engine());
             accept::run(io, shared, listeners.into_iter().map(Rc::new).collect())

@@ -39,7 +39,7 @@ pub enum StartError {
     },
     /// No randomness for the run id.
     #[error("random source: {0}")]
-    Random(getrandom::Error),
+    Random(io::Error),
 }
 
 /// What a bind to a device lacks, when it is a right.

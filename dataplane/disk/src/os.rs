@@ -1,4 +1,6 @@
 //! The disk of the operating system: each method is the call that its name says. This file alone makes them.
+#![expect(clippy::disallowed_methods, reason = "this is the operating system's disk")]
+
 use std::ffi::OsStr;
 use std::fs;
 use std::io::{self, Read as _, Seek as _, SeekFrom};

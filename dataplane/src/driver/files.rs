@@ -120,6 +120,7 @@ fn c_name(name: &str) -> io::Result<CString> {
 }
 
 /// Writes all of `bytes` at `pos`, on this thread.
+#[expect(clippy::disallowed_methods, reason = "a driver makes the calls")]
 pub(crate) fn write_all_now(file: &FileHandle, mut bytes: &[u8], mut pos: u64) -> io::Result<()> {
     while !bytes.is_empty() {
         match rustix::io::pwrite(&**file, bytes, pos) {

@@ -1,5 +1,6 @@
 //! Helper threads for the rare job that blocks: at most four per process, one bounded queue. Nothing on a core blocks;
 //! what must, blocks here.
+#![expect(clippy::disallowed_methods, reason = "these are the threads")]
 #![expect(clippy::disallowed_types, reason = "its threads are not cores")]
 
 use std::collections::VecDeque;

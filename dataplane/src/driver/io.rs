@@ -17,7 +17,7 @@ use super::remote::Mailbox;
 use super::slots::Slots;
 use super::tasks::{self, Active};
 use super::timers::Timers;
-use super::{Buf, Completion, Driver, Engine, Key, Operation, Pending, Remote, Sleep, TakeSlot, refused};
+use super::{Buf, Completion, Driver, Engine, Key, Machine, Operation, Pending, Remote, Sleep, TakeSlot, refused};
 
 /// A core as its tasks see it. Cheap to clone, never leaves its thread.
 #[derive(Clone)]
@@ -26,6 +26,7 @@ pub struct Io(pub(super) Rc<Inner>);
 pub(super) struct Inner {
     pub(super) core: usize,
     pub(super) engine: Engine,
+    pub(super) machine: Machine,
     pub(super) now: Cell<Instant>,
     pub(super) driver: RefCell<Box<dyn Driver>>,
     pub(super) operations: RefCell<OperationTable>,
@@ -60,6 +61,16 @@ impl Io {
     /// The time, read once per turn.
     pub fn now(&self) -> Instant {
         self.0.now.get()
+    }
+
+    /// The machine that it runs on.
+    pub fn machine(&self) -> &Machine {
+        &self.0.machine
+    }
+
+    /// The wall clock, since 1970.
+    pub fn unix_time(&self) -> Duration {
+        self.0.machine.unix_time()
     }
 
     /// Ends `d` from the moment of the call.

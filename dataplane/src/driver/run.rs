@@ -14,7 +14,7 @@ use super::remote::{Mail, Mailbox};
 use super::run_queue::RunQueueGuard;
 use super::slots::Slots;
 use super::tasks::Active;
-use super::{Completion, Driver, Io, Key, choose, cpu};
+use super::{Completion, Driver, Io, Key, Machine, choose, cpu};
 use crate::config::EngineChoice;
 
 /// Polls between two turns of the driver. More would let busy tasks starve the sockets.
@@ -29,6 +29,8 @@ pub struct CoreOptions {
     pub cpu: Option<usize>,
     /// Which engine.
     pub engine: EngineChoice,
+    /// The machine that it runs on.
+    pub machine: Machine,
     /// How many slots of 1 MiB; memory is used only once a slot is.
     pub slots: usize,
     /// What it has to agree on with the other cores of its node.
@@ -37,7 +39,7 @@ pub struct CoreOptions {
 
 impl Default for CoreOptions {
     fn default() -> Self {
-        Self { core: 0, cpu: None, engine: EngineChoice::Auto, slots: 64, agreement: None }
+        Self { core: 0, cpu: None, engine: EngineChoice::Auto, machine: Machine::default(), slots: 64, agreement: None }
     }
 }
 
@@ -68,6 +70,7 @@ where
     let io = Io::from(Inner {
         core: options.core,
         engine: driver.engine(),
+        machine: options.machine.clone(),
         now: Cell::new(driver.now()),
         driver: RefCell::new(driver),
         operations: RefCell::default(),

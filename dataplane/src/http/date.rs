@@ -1,16 +1,16 @@
 //! The text of `Date`, made once a second per core.
 
 use std::cell::RefCell;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, UNIX_EPOCH};
 
 thread_local! {
-    static NOW: RefCell<(u64, String)> = const { RefCell::new((u64::MAX, String::new())) };
+    static LAST: RefCell<(u64, String)> = const { RefCell::new((u64::MAX, String::new())) };
 }
 
-/// Gives `use_text` the current IMF-fixdate (RFC 9110 §5.6.7).
-pub(super) fn with_now<T>(use_text: impl FnOnce(&str) -> T) -> T {
-    let seconds = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-    NOW.with_borrow_mut(|(of, text)| {
+/// Gives `use_text` the IMF-fixdate (RFC 9110 §5.6.7) of `now`, since 1970.
+pub(super) fn with_text<T>(now: Duration, use_text: impl FnOnce(&str) -> T) -> T {
+    let seconds = now.as_secs();
+    LAST.with_borrow_mut(|(of, text)| {
         if *of != seconds {
             *text = httpdate::fmt_http_date(UNIX_EPOCH + Duration::from_secs(seconds));
             *of = seconds;

@@ -1,4 +1,4 @@
-//! HTTP/1.1 as this server speaks it: pure functions over byte slices, no socket, no clock but for `Date`.
+//! HTTP/1.1 as this server speaks it: pure functions over byte slices, no socket, no clock.
 //!
 //! ```text
 //! bytes ─► scan ─► head ─► framing ─► chunked ─► body bytes, trailers

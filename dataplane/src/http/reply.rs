@@ -3,6 +3,8 @@
 //! Must stay true: framing, `Connection` and `Date` are written here and only here, once each; no value, whatever its
 //! source, can start a new line.
 
+use std::time::Duration;
+
 use etransfer_contract::grant::Field;
 use etransfer_contract::tus::Refusal;
 
@@ -146,9 +148,9 @@ impl Reply {
         })
     }
 
-    /// The head with the present time in `Date`.
-    pub fn head_bytes(&self, keep_alive: bool) -> Vec<u8> {
-        date::with_now(|date| self.head_bytes_at(keep_alive, date))
+    /// The head with `now`, since 1970, in `Date`.
+    pub fn head_bytes(&self, keep_alive: bool, now: Duration) -> Vec<u8> {
+        date::with_text(now, |date| self.head_bytes_at(keep_alive, date))
     }
 
     /// The head with `date` in `Date`.
@@ -173,8 +175,8 @@ impl Reply {
     }
 
     /// Head and body in one piece; no body for a HEAD.
-    pub fn bytes(&self, keep_alive: bool, is_head: bool) -> Vec<u8> {
-        let mut out = self.head_bytes(keep_alive);
+    pub fn bytes(&self, keep_alive: bool, is_head: bool, now: Duration) -> Vec<u8> {
+        let mut out = self.head_bytes(keep_alive, now);
         if !is_head {
             out.extend_from_slice(self.body_bytes());
         }
@@ -233,8 +235,8 @@ mod tests {
         );
         assert_eq!(text(&reply, false), head);
         assert_eq!(reply.body_bytes(), br#"{"detail":"another digest"}"#);
-        assert!(reply.bytes(true, false).ends_with(br#"{"detail":"another digest"}"#));
-        assert!(reply.bytes(true, true).ends_with(b"\r\n\r\n"));
+        assert!(reply.bytes(true, false, Duration::ZERO).ends_with(br#"{"detail":"another digest"}"#));
+        assert!(reply.bytes(true, true, Duration::ZERO).ends_with(b"\r\n\r\n"));
     }
 
     #[test]

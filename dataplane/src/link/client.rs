@@ -5,12 +5,12 @@
 //! cannot have it, because the connection took nothing of it; after that, no answer is an error of its own.
 
 use std::cell::{Cell, RefCell};
-use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use etransfer_contract::fact::{Claim, Verdict};
 use etransfer_contract::link::{CALL, CLAIM_PATH};
+use etransfer_disk::Disk;
 use event_listener::Event;
 use rustix::net::sockopt::socket_peercred;
 
@@ -58,11 +58,10 @@ pub struct ControlReply {
 
 /// Whether the program at the other end runs as this user or as root. A data plane of root serves a control plane of the
 /// user whose directory the socket stands in.
-fn is_own(socket: &Fd, path: &Path) -> bool {
+fn is_own(disk: &dyn Disk, socket: &Fd, path: &Path) -> bool {
     let Ok(peer) = socket_peercred(socket) else { return false };
     let (peer, own) = (peer.uid.as_raw(), rustix::process::geteuid().as_raw());
-    let owner =
-        || path.parent().and_then(|directory| std::fs::symlink_metadata(directory).ok()).map(|found| found.uid());
+    let owner = || path.parent().and_then(|directory| disk.owner_of(directory).ok());
     // Only root ever looks at the directory, and only at another user's control plane.
     peer == own || peer == 0 || (own == 0 && owner() == Some(peer))
 }
@@ -171,7 +170,7 @@ impl ControlLink {
 
     async fn connect(&self) -> Result<Wire, ControlLinkError> {
         let socket = self.io.connect_unix(&self.path).await.map_err(WireError::Io)?;
-        if !is_own(&socket, &self.path) {
+        if !is_own(self.io.machine().disk(), &socket, &self.path) {
             return Err(ControlLinkError::Foreign(self.path.clone()));
         }
         Ok(Wire::new(self.io.clone(), socket))

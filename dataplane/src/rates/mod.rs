@@ -46,13 +46,12 @@ struct Table {
     sweep_at: usize,
 }
 
-impl Default for Rates {
-    fn default() -> Self {
-        Self { start: Instant::now(), table: Mutex::default() }
-    }
-}
-
 impl Rates {
+    /// From now on.
+    pub fn new(start: Instant) -> Self {
+        Self { start, table: Mutex::default() }
+    }
+
     /// A grant came from the control plane: its rate holds from now on, also for bodies that already run.
     pub fn learn(&self, rate: &Rate, now: Instant) {
         let now_ns = nanos(self.start, now);

@@ -239,7 +239,7 @@ fn on_a_core(test: impl AsyncFnOnce(Io) + Send + 'static) {
 #[test]
 fn a_rate_of_nothing_is_the_slowest_there_is() {
     on_a_core(async |io| {
-        let rates = Rates::default();
+        let rates = Rates::new(Instant::now());
         let mut meter = rates.join(&rate("key", 0), &io);
         assert_eq!(meter.turn(100), Turn::Now(100));
     });
@@ -248,7 +248,7 @@ fn a_rate_of_nothing_is_the_slowest_there_is() {
 #[test]
 fn a_meter_keeps_its_place_and_gives_back_the_rest() {
     on_a_core(async |io| {
-        let rates = Rates::default();
+        let rates = Rates::new(Instant::now());
         let slow = rate("key", 8 << 10);
         let mut first = rates.join(&slow, &io);
         assert_eq!(first.turn(1 << 10), Turn::Now(1 << 10), "the burst");
@@ -267,7 +267,7 @@ fn a_meter_keeps_its_place_and_gives_back_the_rest() {
 #[test]
 fn the_newest_grant_wins_and_a_remembered_one_changes_nothing() {
     on_a_core(async |io| {
-        let rates = Rates::default();
+        let rates = Rates::new(Instant::now());
         let (old, new) = (rate("key", 4 << 10), rate("key", u64::MAX));
         let mut running = rates.join(&old, &io);
         assert_eq!(running.turn(512), Turn::Now(512));

@@ -93,12 +93,12 @@ impl Store {
         }
         let directory = self.objects_dir();
         let placed = match (placing, single(pieces)) {
-            (Placing::Link, Some(source)) => link(self.disk(), source, &directory, id)?,
+            (Placing::Link, Some(source)) => link(self.machine().disk(), source, &directory, id)?,
             (Placing::Link | Placing::Copy, _) => None,
         };
         let file = match placed {
             Some(file) => file,
-            None => copy(self.disk(), pieces, &directory, id)?,
+            None => copy(self.machine().disk(), pieces, &directory, id)?,
         };
         file.sync()?;
         let mut ranges = Vec::new();
@@ -124,7 +124,7 @@ impl Store {
         file.sync()?;
         let mut ranges = Vec::new();
         for piece in pieces {
-            let from = open_source(self.disk(), &piece.path).map_err(source(&piece.path))?;
+            let from = open_source(self.machine().disk(), &piece.path).map_err(source(&piece.path))?;
             for span in extents(piece.span).flat_map(|span| object.spans().missing(span)) {
                 let begins = piece.from + (span.start() - piece.span.start());
                 let there = Span::at(begins, span.len()).ok_or(AdoptError::Differs)?;

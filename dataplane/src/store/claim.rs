@@ -10,7 +10,6 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use etransfer_contract::{Span, SpanSet};
 use event_listener::{Event, EventListener};
 
-use super::clock::ticks_ms;
 use super::journal::{APPEND_MAX, Journal, Position};
 use super::object::Object;
 use super::record::Change;
@@ -103,7 +102,7 @@ impl Claim {
 
     /// A byte arrived: this writer is not silent.
     pub fn touch(&self) {
-        self.lease.touched_ms.store(ticks_ms(), Ordering::Relaxed);
+        self.lease.touched_ms.store(self.object.tally.clock.ticks_ms(), Ordering::Relaxed);
     }
 
     /// Records that `span`, with this CRC-32, is in the file, and lets readers see it. The position is what a later sync of
@@ -190,12 +189,12 @@ impl Writer {
 }
 
 impl Lease {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(now_ms: u64) -> Self {
         Self {
             ended: AtomicBool::new(false),
             fenced: AtomicBool::new(false),
             ended_event: Event::new(),
-            touched_ms: AtomicU64::new(ticks_ms()),
+            touched_ms: AtomicU64::new(now_ms),
         }
     }
 

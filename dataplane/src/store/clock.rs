@@ -1,17 +1,29 @@
 //! The two clocks of the store: wall time for records, a monotonic one for silence.
-use std::sync::LazyLock;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
-static START: LazyLock<Instant> = LazyLock::new(Instant::now);
+use crate::driver::Machine;
 
-/// Unix milliseconds; 0 for a clock before 1970.
-pub(super) fn unix_ms() -> u64 {
-    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, millis)
+/// Both, of one machine.
+#[derive(Debug, Clone)]
+pub(super) struct Clock {
+    machine: Machine,
+    start: Instant,
 }
 
-/// Milliseconds since the first call; never moves back.
-pub(super) fn ticks_ms() -> u64 {
-    millis(START.elapsed())
+impl Clock {
+    pub(super) fn of(machine: &Machine) -> Self {
+        Self { machine: machine.clone(), start: machine.now() }
+    }
+
+    /// Unix milliseconds; 0 for a clock before 1970.
+    pub(super) fn unix_ms(&self) -> u64 {
+        millis(self.machine.unix_time())
+    }
+
+    /// Milliseconds since the store was opened; never moves back.
+    pub(super) fn ticks_ms(&self) -> u64 {
+        millis(self.machine.now().saturating_duration_since(self.start))
+    }
 }
 
 pub(super) fn millis(duration: Duration) -> u64 {

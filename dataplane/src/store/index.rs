@@ -13,6 +13,7 @@ use std::sync::{Arc, Weak};
 use etransfer_contract::fact::Presence;
 use etransfer_contract::{Fact, ObjectId};
 
+use super::clock::Clock;
 use super::journal::Position;
 use super::known::Known;
 use super::lock::Lock;
@@ -76,23 +77,24 @@ pub(super) struct Leftover {
     pub(super) position: Option<Position>,
 }
 
-/// What is open right now, over all objects, also removed ones.
-#[derive(Debug, Default)]
+/// What all objects of a store share: the clock, and what is open right now, removed objects included.
+#[derive(Debug)]
 pub(super) struct Tally {
+    pub(super) clock: Clock,
     pub(super) writers: AtomicUsize,
     pub(super) readers: AtomicUsize,
     pub(super) completions: AtomicUsize,
 }
 
 impl Index {
-    pub(super) fn new(only_synced: bool) -> Self {
+    pub(super) fn new(only_synced: bool, clock: Clock) -> Self {
         let shards = (0..=u8::MAX).map(|_| Lock::default()).collect();
         Self {
             shards,
             unconfirmed: Lock::default(),
             leftovers: Lock::default(),
             damaged: Lock::default(),
-            tally: Arc::default(),
+            tally: Arc::new(Tally::new(clock)),
             only_synced,
         }
     }
@@ -477,6 +479,10 @@ impl Entry {
 }
 
 impl Tally {
+    fn new(clock: Clock) -> Self {
+        Self { clock, writers: AtomicUsize::new(0), readers: AtomicUsize::new(0), completions: AtomicUsize::new(0) }
+    }
+
     pub(super) fn read(counter: &AtomicUsize) -> usize {
         counter.load(Ordering::Relaxed)
     }

@@ -25,6 +25,7 @@ use etransfer_disk::{File, Mode, OFlags};
 use event_listener::{Event, EventListener, Listener};
 
 use super::chain::Chain;
+use super::clock::Clock;
 use super::disk;
 use super::flushing::{Flush, Flushing};
 use super::lock::Lock;
@@ -141,6 +142,7 @@ pub(super) struct Common {
     pub(super) directory: File,
     pub(super) manifest: Manifest,
     pub(super) boot: BootId,
+    pub(super) clock: Clock,
     /// Last sequence number given out.
     pub(super) sequence: AtomicU64,
     /// Of new segments.
@@ -446,7 +448,7 @@ impl Journal {
         if self.common.read_only.load(Ordering::Relaxed) {
             return Err(io::ErrorKind::ReadOnlyFilesystem.into());
         }
-        let at_unix_ms = super::clock::unix_ms();
+        let at_unix_ms = self.common.clock.unix_ms();
         let room: usize = records.iter().map(|record| SMALL_FRAME_BYTES + extra_room(record)).sum();
         let mut inner = self.inner.hold();
         if inner.room(room as u64, essential) != Room::There {

@@ -11,7 +11,7 @@ use etransfer_disk::File;
 use event_listener::{Event, EventListener};
 
 use super::claim::{Claim, Lease, Writer};
-use super::clock::{millis, ticks_ms};
+use super::clock::millis;
 use super::completion::CompletionRight;
 use super::decide::{Decision, Refused, Seen, Want, decide, has_room_for, opens_range};
 use super::extent::Trust;
@@ -376,7 +376,8 @@ impl Object {
         match decide(Seen { received: &state.known.received, owned: &owned, opening, length, complete }, want) {
             Decision::Take { owned, end } => Ok(self.hand_out(&mut state, owned, end)),
             Decision::Busy { wanted } => {
-                let silent = state.owners_of(&wanted).all(|writer| writer.is_silent(millis(WRITER_SILENT)));
+                let now_ms = self.tally.clock.ticks_ms();
+                let silent = state.owners_of(&wanted).all(|writer| writer.is_silent(millis(WRITER_SILENT), now_ms));
                 Err(Refused::Busy { silent, listener: self.changed.listen() })
             }
             Decision::Scattered => Err(Refused::Scattered),
@@ -406,7 +407,7 @@ impl Object {
     fn hand_out(self: &Arc<Self>, state: &mut State, owned: Vec<Span>, end: u64) -> Claim {
         let number = state.next_writer;
         state.next_writer += 1;
-        let lease = Arc::new(Lease::new());
+        let lease = Arc::new(Lease::new(self.tally.clock.ticks_ms()));
         state.writers.push(Writer::new(number, &owned, Arc::clone(&lease)));
         Claim::new(Arc::clone(self), number, lease, owned, end)
     }
@@ -415,10 +416,10 @@ impl Object {
     /// `only_silent_for`. Returns how many of them are still open; they own their bytes until their claim is dropped, so
     /// wait for [`Object::writers_changed`]. Until then they may still commit what they have stored.
     pub fn end_writers(&self, which: Option<Span>, only_silent_for: Option<Duration>) -> usize {
-        let state = self.state.hold();
+        let (state, now_ms) = (self.state.hold(), self.tally.clock.ticks_ms());
         let concerned = |writer: &&Writer| {
             which.is_none_or(|span| writer.owns_some_of(span))
-                && only_silent_for.is_none_or(|least| writer.is_silent(millis(least)))
+                && only_silent_for.is_none_or(|least| writer.is_silent(millis(least), now_ms))
         };
         state.writers.iter().filter(concerned).inspect(|writer| writer.lease.end()).count()
     }
@@ -751,7 +752,7 @@ impl State {
 }
 
 impl Writer {
-    fn is_silent(&self, least_ms: u64) -> bool {
-        ticks_ms().saturating_sub(self.lease.touched_ms()) >= least_ms
+    fn is_silent(&self, least_ms: u64, now_ms: u64) -> bool {
+        now_ms.saturating_sub(self.lease.touched_ms()) >= least_ms
     }
 }

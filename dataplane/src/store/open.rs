@@ -6,13 +6,13 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use etransfer_contract::ObjectId;
-use etransfer_disk::{Disk, File, Mode, OFlags, Os, PRIVATE};
+use etransfer_disk::{Disk, File, Mode, OFlags, PRIVATE};
 
 use super::checkpoint::{self, list};
-use super::clock::unix_ms;
+use super::clock::Clock;
 use super::index::{Index, Leftover};
 use super::journal::Common;
 use super::manifest::{self, List, Manifest};
@@ -23,12 +23,13 @@ use super::segment::{BootId, Damage};
 use super::verify::{is_doubtful, settle_all, verify};
 use super::walk::{Walked, any_file, has_directories, make_directories, walk};
 use super::whole::Store;
+use crate::driver::Machine;
 
 /// How to open a store.
 #[derive(Debug, Clone)]
 pub struct StoreOptions {
-    /// Where the storage directory is.
-    pub disk: Arc<dyn Disk>,
+    /// The machine that has the storage directory.
+    pub machine: Machine,
     /// The storage directory; `objects/` and `journal/` are made below it.
     pub root: PathBuf,
     /// How many journals.
@@ -47,7 +48,7 @@ impl StoreOptions {
     /// With the defaults.
     pub fn new(root: impl Into<PathBuf>, cores: usize) -> Self {
         Self {
-            disk: Arc::new(Os),
+            machine: Machine::default(),
             root: root.into(),
             cores,
             journal_bytes: 16 << 20,
@@ -143,11 +144,11 @@ impl Store {
         options: StoreOptions,
         boot: impl Into<Option<BootId>>,
     ) -> Result<(Arc<Self>, Replayed), OpenError> {
-        let started = Instant::now();
+        let started = options.machine.now();
         let root = &options.root;
         let failed =
             |action: &'static str| move |source: io::Error| OpenError::Io { action, path: root.clone(), source };
-        let disk = &*options.disk;
+        let disk = options.machine.disk();
         refuse_objects_without_journal(disk, root)?;
         let objects = make_directory(disk, &root.join("objects")).map_err(failed("open objects/ below"))?;
         let directory = make_directory(disk, &root.join("journal")).map_err(failed("open journal/ below"))?;
@@ -165,22 +166,25 @@ impl Store {
         refuse(&options, &damage)?;
         refuse_journal_without_objects(root, &objects, &found)?;
         make_directories(&objects).map_err(failed("make object directories below"))?;
-        let lost_bytes = settle(&objects, &mut found);
-        let index = Arc::new(Index::new(options.only_synced));
+        let lost_bytes = settle(&options.machine, &objects, &mut found);
+        let clock = Clock::of(&options.machine);
+        let index = Arc::new(Index::new(options.only_synced, clock.clone()));
         fill(&index, std::mem::take(&mut found.slots));
-        let walked = walk(&objects, &index);
+        let walked = walk(&options.machine, &objects, &index);
         if damage.is_empty() {
             refuse_objects_of_another_journal(root, &found, &walked)?;
         }
 
         let manifest = match damage.is_empty() {
-            true => begin_manifest(&above, &directory, listed, &found).map_err(failed("write the manifest of"))?,
+            true => begin_manifest(&options.machine, &above, &directory, listed, &found)
+                .map_err(failed("write the manifest of"))?,
             false => Manifest::none(),
         };
         let common = Common {
             directory,
             manifest,
             boot,
+            clock,
             sequence: AtomicU64::new(found.sequence),
             generation: AtomicU64::new(found.generation + 1),
             segment_bytes: options.journal_bytes,
@@ -201,7 +205,7 @@ impl Store {
             }
         }
         replayed.damaged = store.damaged().len();
-        replayed.took = started.elapsed();
+        replayed.took = store.machine().now().saturating_duration_since(started);
         Ok((store, replayed))
     }
 
@@ -213,7 +217,7 @@ impl Store {
         let hurt = self.put_back(&walked.damaged);
         replayed.put_back = (walked.damaged.len() - hurt.len()) as u64;
         self.isolate(&hurt);
-        let now = unix_ms();
+        let now = self.common().clock.unix_ms();
         for id in &walked.orphans {
             match self.root().and_then(|root| quarantine::take(&root, &self.objects_dir(), *id, now)) {
                 Ok(()) => tracing::warn!(object = %id, "no record names this file; it is in quarantine/ now"),
@@ -293,11 +297,17 @@ impl Store {
 
 /// Continues the manifest, or makes the first one from what a release without manifests left. When the disk is too full for a
 /// first one, the store runs without it until the next start.
-fn begin_manifest(above: &File, directory: &File, listed: Option<List>, found: &Replay) -> io::Result<Manifest> {
+fn begin_manifest(
+    machine: &Machine,
+    above: &File,
+    directory: &File,
+    listed: Option<List>,
+    found: &Replay,
+) -> io::Result<Manifest> {
     let is_first = listed.is_none();
     let list = match listed {
         Some(list) => list,
-        None => List::new(random_tag()?, found.checkpoint, found.segments.clone()),
+        None => List::new(random_tag(machine)?, found.checkpoint, found.segments.clone()),
     };
     match Manifest::begin(above, directory, list) {
         Err(error) if is_first && is_full(&error) => {
@@ -311,9 +321,8 @@ fn begin_manifest(above: &File, directory: &File, listed: Option<List>, found: &
 }
 
 /// Never 0, which is no tag.
-fn random_tag() -> io::Result<u32> {
-    let random = getrandom::u64().map_err(|error| io::Error::other(error.to_string()))?;
-    Ok((random as u32).max(1))
+fn random_tag(machine: &Machine) -> io::Result<u32> {
+    Ok((machine.random()? as u32).max(1))
 }
 
 /// Damage stops the start, unless `read_only_on_damage` permits it.
@@ -374,7 +383,7 @@ fn refuse_objects_of_another_journal(root: &Path, found: &Replay, walked: &Walke
     Ok(())
 }
 
-fn settle(objects: &File, found: &mut Replay) -> u64 {
+fn settle(machine: &Machine, objects: &File, found: &mut Replay) -> u64 {
     let doubtful = found.slots.iter_mut().filter_map(|(id, slot)| match slot {
         Slot::Live(known) if is_doubtful(known) => Some((*id, &mut **known)),
         // What is in doubt is not at rest.
@@ -388,7 +397,7 @@ fn settle(objects: &File, found: &mut Replay) -> u64 {
     if let Err(error) = objects.sync_file_system() {
         tracing::warn!(%error, "sync the file system of objects/ before unsynced bytes are compared with their checksums");
     }
-    settle_all(objects, doubtful)
+    settle_all(machine, objects, doubtful)
 }
 
 fn fill(index: &Arc<Index>, slots: Slots) {

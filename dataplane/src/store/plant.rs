@@ -8,7 +8,6 @@ use std::io;
 use etransfer_contract::{ObjectId, Span};
 use etransfer_disk::{OFlags, PRIVATE};
 
-use super::clock::unix_ms;
 use super::extent::{Extent, Trust};
 use super::known::Known;
 use super::path::ObjectPath;
@@ -24,7 +23,7 @@ impl Store {
             complete: true,
             synced: true,
             confirmed: true,
-            written_unix_ms: unix_ms(),
+            written_unix_ms: self.common().clock.unix_ms(),
             sequence: self.next_sequence(),
             ..Known::default()
         };

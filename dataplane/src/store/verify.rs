@@ -12,6 +12,7 @@ use super::known::Known;
 use super::lock::Lock;
 use super::path::ObjectPath;
 use super::segment::open_beneath;
+use crate::driver::Machine;
 use crate::scan::{SCAN_BYTES, Scan};
 
 const CHUNK_BYTES: usize = 1 << 20;
@@ -83,17 +84,12 @@ pub(super) fn prove(objects: &File, id: ObjectId, span: Span, crc: u32) -> io::R
 }
 
 /// After a power loss: what was not synced counts only if it reads back right. Returns the bytes given up.
-pub(super) fn settle_all(objects: &File, doubtful: Vec<(ObjectId, &mut Known)>) -> u64 {
-    let threads = std::thread::available_parallelism().map_or(1, usize::from).min(8);
+pub(super) fn settle_all(machine: &Machine, objects: &File, doubtful: Vec<(ObjectId, &mut Known)>) -> u64 {
     let given_up = AtomicUsize::new(0);
     let queue = Lock::new(doubtful.into_iter());
-    std::thread::scope(|scope| {
-        for _ in 0..threads {
-            scope.spawn(|| {
-                while let Some((id, known)) = { queue.hold().next() } {
-                    given_up.fetch_add(settle(objects, id, known) as usize, Ordering::Relaxed);
-                }
-            });
+    machine.in_parallel(&|| {
+        while let Some((id, known)) = { queue.hold().next() } {
+            given_up.fetch_add(settle(objects, id, known) as usize, Ordering::Relaxed);
         }
     });
     given_up.into_inner() as u64

@@ -13,6 +13,7 @@ use super::index::Index;
 use super::lock::Lock;
 use super::path::directory;
 use super::segment::DamageKind;
+use crate::driver::Machine;
 
 /// What the walk found.
 #[derive(Debug, Default)]
@@ -60,15 +61,13 @@ pub(super) fn any_file(objects: &File) -> Option<ObjectId> {
 }
 
 /// Looks at every file.
-pub(super) fn walk(objects: &File, index: &Index) -> Walked {
-    let threads = std::thread::available_parallelism().map_or(1, usize::from).min(8);
+pub(super) fn walk(machine: &Machine, objects: &File, index: &Index) -> Walked {
     let (next, found) = (AtomicU16::new(0), Lock::new(Walked::default()));
-    let work = || {
+    machine.in_parallel(&|| {
         while let Ok(byte) = u8::try_from(next.fetch_add(1, Ordering::Relaxed)) {
             walk_directory(objects, index, byte, &found);
         }
-    };
-    std::thread::scope(|scope| (0..threads).for_each(|_| drop(scope.spawn(work))));
+    });
     std::mem::take(&mut *found.hold())
 }
 

@@ -7,10 +7,9 @@ use std::time::{Duration, Instant};
 
 use etransfer_contract::fact::Presence;
 use etransfer_contract::{Fact, ObjectId};
-use etransfer_disk::{Disk, File};
+use etransfer_disk::File;
 
 use super::checkpoint;
-use super::clock::unix_ms;
 use super::disk;
 use super::index::{Gone, Index, Leftover, Tally};
 use super::journal::{Common, Journal, Position};
@@ -22,6 +21,7 @@ use super::quarantine::{self, Quarantined};
 use super::record::{Change, Confirmable, Record};
 use super::verify::{Verified, verify};
 use crate::bounds::{KEPT_FILES_MAX, TOMBSTONES_MAX};
+use crate::driver::Machine;
 
 /// How long a confirmed removal is remembered: longer than any grant, link or retry of a client.
 const TOMBSTONE_MS: u64 = 7 * 24 * 3600 * 1000;
@@ -289,14 +289,18 @@ impl Store {
         &self.index
     }
 
-    /// Where the storage directory is.
-    pub fn disk(&self) -> &dyn Disk {
-        &*self.options.disk
+    /// The machine that has the storage directory.
+    pub fn machine(&self) -> &Machine {
+        &self.options.machine
+    }
+
+    fn since(&self, then: Instant) -> Duration {
+        self.machine().now().saturating_duration_since(then)
     }
 
     /// The storage directory itself.
     pub(super) fn root(&self) -> io::Result<File> {
-        open_directory(&*self.options.disk, &self.options.root)?.ok_or_else(|| io::ErrorKind::NotFound.into())
+        open_directory(self.machine().disk(), &self.options.root)?.ok_or_else(|| io::ErrorKind::NotFound.into())
     }
 
     /// Files that starts set aside, by object. Blocking.
@@ -333,7 +337,7 @@ impl Store {
         journal.make_room_blocking(1, true)?;
         let Some(condemned) = self.condemn(id, journal)? else { return Ok(()) };
         journal.sync_blocking()?;
-        match quarantine::take(&self.root()?, &self.objects, id, unix_ms()) {
+        match quarantine::take(&self.root()?, &self.objects, id, self.common.clock.unix_ms()) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             Ok(()) | Err(_) => self.unlinked(&condemned),
         }
@@ -377,7 +381,7 @@ impl Store {
 
     fn degrade_for(&self, why: String, lasting: bool) {
         tracing::error!(why, "the disk failed: the node is degraded");
-        let at = Instant::now();
+        let at = self.machine().now();
         let mut degraded = self.degraded.hold();
         match &mut *degraded {
             Some(degraded) => {
@@ -405,7 +409,7 @@ impl Store {
 
     /// Whether the node is degraded, its last error is this old, and it may become well without a restart.
     pub fn may_recover(&self, after: Duration) -> bool {
-        self.degraded.hold().as_ref().is_some_and(|degraded| !degraded.lasting && degraded.at.elapsed() >= after)
+        self.degraded.hold().as_ref().is_some_and(|degraded| !degraded.lasting && self.since(degraded.at) >= after)
     }
 
     /// The disk works again. `false`: an error came meanwhile, or a journal still waits for the checkpoint that cures it.
@@ -414,7 +418,7 @@ impl Store {
             return false;
         }
         let mut degraded = self.degraded.hold();
-        let is_well = degraded.as_ref().is_some_and(|degraded| !degraded.lasting && degraded.at.elapsed() >= after);
+        let is_well = degraded.as_ref().is_some_and(|degraded| !degraded.lasting && self.since(degraded.at) >= after);
         if is_well {
             *degraded = None;
         }
@@ -436,7 +440,7 @@ impl Store {
         let mut compaction = self.compaction.hold();
         let distrusted = self.journals.iter().any(Journal::is_distrusted);
         let due = distrusted || self.common.appended.load(Ordering::Relaxed) >= self.options.compact_above;
-        if due && compaction.failed_at.is_none_or(|failed| failed.elapsed() >= RETRY_AFTER) {
+        if due && compaction.failed_at.is_none_or(|failed| self.since(failed) >= RETRY_AFTER) {
             return self.compact_now(&mut compaction).map(|()| true);
         }
         // Without a spare the journal still has the rest of its segment; the next call tries again.
@@ -452,7 +456,7 @@ impl Store {
     }
 
     fn compact_now(&self, compaction: &mut Compaction) -> Result<(), JournalError> {
-        compaction.failed_at = Some(Instant::now());
+        compaction.failed_at = Some(self.machine().now());
         self.forget_old_tombstones();
         if !compaction.begun || self.journals.iter().any(Journal::is_distrusted) {
             self.common.generation.fetch_add(1, Ordering::AcqRel);
@@ -483,7 +487,7 @@ impl Store {
     }
 
     fn forget_old_tombstones(&self) {
-        let mut before = unix_ms().saturating_sub(TOMBSTONE_MS);
+        let mut before = self.common.clock.unix_ms().saturating_sub(TOMBSTONE_MS);
         if self.index.count().1 > TOMBSTONES_MAX {
             let mut ages = self.index.removed_at();
             let surplus = ages.len().saturating_sub(TOMBSTONES_MAX);

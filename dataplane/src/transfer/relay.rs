@@ -114,7 +114,7 @@ pub async fn relay(core: &Core, wire: &mut Wire, head: &Head, mut reply: Control
         Some(length) => answer.content_length(length),
         None => answer.chunked(),
     };
-    let mut out = answer.head_bytes(keep_alive);
+    let mut out = answer.head_bytes(keep_alive, core.io.unix_time());
     if bodiless {
         // HEAD travels over the link as GET: the body that came along is not for the client.
         let sent = wire.answer(Buf::from(out), false, &mut uptake).await.1.is_ok();

@@ -131,11 +131,11 @@ pub async fn retry(core: Rc<Core>) {
 pub async fn sweep_quarantine(core: Rc<Core>) {
     let limit = core.shared.config.quarantine;
     let look = limit.unwrap_or(QUARANTINE_LOOK).min(QUARANTINE_LOOK);
-    let (mut wall, mut ticks) = (unix_now(), core.io.now());
+    let (mut wall, mut ticks) = (core.io.unix_time(), core.io.now());
     loop {
         core.io.sleep(look).await;
         let expected = wall + core.io.now().saturating_duration_since(ticks);
-        (wall, ticks) = (unix_now(), core.io.now());
+        (wall, ticks) = (core.io.unix_time(), core.io.now());
         let is_steady = wall.abs_diff(expected) < CLOCK_STEP;
         let before = limit.filter(|_| is_steady).map_or(0, |limit| wall.saturating_sub(limit).as_millis() as u64);
         let store = std::sync::Arc::clone(&core.shared.store);
@@ -152,8 +152,4 @@ pub async fn sweep_quarantine(core: Rc<Core>) {
             Err(error) => tracing::error!(%error, "sweep the quarantine"),
         }
     }
-}
-
-fn unix_now() -> Duration {
-    std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default()
 }

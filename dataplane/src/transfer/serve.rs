@@ -236,7 +236,7 @@ async fn send(
     outgoing: Outgoing,
 ) -> (bool, u64) {
     let core = live_grant.core;
-    let head = outgoing.reply.head_bytes(outgoing.keep_alive);
+    let head = outgoing.reply.head_bytes(outgoing.keep_alive, core.io.unix_time());
     let Some(span) = outgoing.span else {
         return (wire.answer(Buf::from(head), false, &mut core.uptake()).await.1.is_ok(), 0);
     };

@@ -1,5 +1,6 @@
 //! A whole data plane over real sockets, its control plane a few lines of the test: what only shows with cores,
 //! connections and time together. Every test runs on both engines.
+#![allow(clippy::disallowed_methods, reason = "tests prepare files and wait for threads by themselves")]
 
 mod bed;
 mod bounds;

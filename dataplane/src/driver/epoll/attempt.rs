@@ -160,6 +160,7 @@ fn send(socket: &Fd, bytes: &[u8], more: bool, done: &mut usize) -> Tried {
 }
 
 /// What the page cache holds; a helper waits for the rest, and meets the errors.
+#[expect(clippy::disallowed_methods, reason = "a driver makes the calls")]
 fn read(file: &FileHandle, space: &mut [u8], pos: u64, done: &mut usize) -> Tried {
     while *done < space.len() {
         let mut rest = [IoSliceMut::new(&mut space[*done..])];

@@ -1,5 +1,6 @@
 //! Work that blocks, on the helper threads. A job gets its own duplicate of the descriptor, and the buffer for as long as it
 //! runs, so nothing of the core is shared between threads; its result comes back by key.
+#![expect(clippy::disallowed_methods, reason = "a driver makes the calls")]
 #![expect(clippy::disallowed_types, reason = "results come from helper threads; held for a push or a swap")]
 
 use std::ffi::CString;

@@ -7,6 +7,7 @@ mod faults;
 mod full;
 mod golden;
 mod loss;
+mod machine;
 mod model;
 mod power;
 mod rest;

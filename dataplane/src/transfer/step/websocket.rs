@@ -20,7 +20,7 @@ pub async fn exchange(runner: &mut StepRunner<'_, '_>, grant: &Grant, wanted: &W
     if runner.content.messages().is_none() {
         let Some(accept) = websocket::accept(runner.head) else { return Ok(StepReport::Failed(Failure::NoUpgrade)) };
         let reply = Reply::new(101).field("Sec-WebSocket-Accept", accept).fields(&grant.headers).upgrade();
-        runner.send(reply.head_bytes(true)).await?;
+        runner.send(reply.head_bytes(true, runner.core.io.unix_time())).await?;
         runner.content.begin_messages();
     }
     if let Some(text) = &wanted.say {
