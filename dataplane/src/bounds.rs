@@ -151,7 +151,7 @@ pub const DECISION_WAIT: Duration = Duration::from_secs(10);
 /// Most grants remembered.
 pub const GRANTS_REMEMBERED_MAX: usize = 4096;
 /// Facts per batch. Sending one takes some turns of its core, and each of thousands of busy connections may leave a fact
-/// in every turn: a batch must take more than arrives meanwhile, or [`Facts::flush`](crate::control::Facts::flush) never ends.
+/// in every turn: a batch must take more than arrives meanwhile, or `Facts::flush` never ends.
 pub const FACTS_PER_BATCH_MAX: usize = 16_384;
 /// About how many bytes of JSON a batch has: some milliseconds of work on the other side, so that a decision that waits for
 /// it hardly notices. One fact may be larger.

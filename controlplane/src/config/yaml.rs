@@ -3,7 +3,7 @@
 //! YAML reads `1e5`, `1.10`, `yes` and `0x1F` as numbers and truth values, and what it makes of them cannot be turned back
 //! into what the operator wrote: a token would open nothing, and a user would have another name. So a plain scalar that
 //! YAML interprets is taken from the source by its place, and the kind of the setting alone decides what it means
-//! ([`super::setting`]). `null` stays nothing.
+//! ([`crate::core::setting`]). `null` stays nothing.
 
 use std::fmt;
 

@@ -12,7 +12,7 @@ pub enum Call {
     Decide,
     /// With its body, after [`Act::Forward`](etransfer_contract::grant::Act::Forward).
     Attached,
-    /// What came of a step, in its body ([`Reported`](super::reported::Reported)).
+    /// What came of a step, in its body (`surface::reported`).
     Outcome,
     /// A transfer under way asks whether it may go on.
     Recheck,

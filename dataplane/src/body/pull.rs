@@ -10,7 +10,7 @@ use crate::wire::{Wire, WireError};
 /// From this many bytes left in a chunk or a frame, they are received straight into the caller's buffer.
 pub const DIRECT_BYTES_MIN: u64 = 16 * 1024;
 
-/// How one [`Body::fill`] ended.
+/// How one [`Body::fill`](super::Body::fill) ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fill {
     /// The buffer is full; more may follow.

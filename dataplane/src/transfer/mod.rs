@@ -1,4 +1,4 @@
-//! What a grant permits, one file per act: [`append`], [`serve`], [`state`], [`remove`], [`concat`]; [`step`] for dialects
+//! What a grant permits, one file per act: [`append`], [`serve`], [`state`], [`remove`], [`mod@concat`]; [`step`] for dialects
 //! whose answers the control plane writes; [`relay`] for answers of the control plane itself. Each act takes the request and
 //! its grant, moves the bytes and returns an answer.
 //!

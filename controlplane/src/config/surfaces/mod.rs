@@ -1,4 +1,4 @@
-//! `surfaces.*`: the settings of the dialects (SURFACES.md). The keys of each stand in its own folder, as a [`table!`].
+//! `surfaces.*`: the settings of the dialects (SURFACES.md). The keys of each stand in its own folder, as a `table!`.
 //!
 //! * [`section`] what the configuration asks of a dialect's settings · [`mount`] the keys every dialect has: where it is
 //! * [`host`] names in `Host` · [`generated`] secrets the node makes for itself, [`credential`] secrets it is only given a

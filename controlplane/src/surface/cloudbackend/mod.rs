@@ -6,7 +6,7 @@
 //! * [`basis`] what links and form policies rest on
 //!
 //! Must stay true: the caller is determined for every request again; what a restart would need stands in documents, and
-//! only [`Memory`] is forgotten.
+//! only what [`Service`] holds is forgotten.
 
 pub mod api;
 pub mod basis;

@@ -4,7 +4,7 @@
 //! * [`context`] what handlers ask of a request · [`tokens`] whose token it is · [`rate`] how often an address may ask
 //! * [`user`] users · [`arrival`] a file coming in · [`upload`] by a form · [`socket`] by a WebSocket · [`tus`] in parts
 //! * [`download`] `/s/{file_id}` · [`list`], [`delete`]
-//! * [`file`] a file as it is kept and told · [`downloads`] counting · [`room`] limits · [`upkeep`] what happens by itself
+//! * [`mod@file`] a file as it is kept and told · [`downloads`] counting · [`room`] limits · [`upkeep`] what happens by itself
 //!
 //! Must stay true: authority is decided in [`context`] for every request again, outcomes of steps included; no name
 //! that a client chose is part of a path; content never passes through here.

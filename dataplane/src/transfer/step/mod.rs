@@ -6,7 +6,7 @@
 //!
 //! * [`form_fields`] what stands before the content, [`form`] the heads of its parts · [`receive`] content into an object
 //! * [`websocket`] messages of a WebSocket, and its end
-//! * [`stored`] digests of stored bytes, and completing an object · building out of pieces is [`compose`](super::compose)
+//! * [`stored`] digests of stored bytes, and completing an object · building out of pieces is [`super::compose`]
 //!
 //! Must stay true: space that was reserved for a step is settled after its outcome was answered, so the control plane has
 //! the record of the bytes before the reservation ends; after a failure nothing of the step is stored.

@@ -1,6 +1,6 @@
 //! The storage plane (CONTRACT.md §B): one bucket that clients of the provider take for theirs.
 //!
-//! * [`call`] a request taken apart · [`place`], [`key`], [`parameters`] what its target says · [`operation`]
+//! * [`call`] a request taken apart · [`place`], [`mod@key`], [`parameters`] what its target says · [`operation`]
 //!   what it asks for
 //! * [`access`] who may, [`signature`] what is signed · [`fields`], [`policy`], [`condition`] forms and what they may say
 //! * [`post`], [`put`] content comes in, [`arrival`] and becomes an object · [`get`], [`requested`], [`disposition`] it goes out
