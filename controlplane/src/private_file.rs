@@ -1,38 +1,37 @@
 //! The node's own small files: tokens, keys, names, epochs. Each is 0600 from its first moment, whole or absent, and still
 //! there after a power cut once [`write_private`] returned.
 
-use std::fs::File;
-use std::io::{self, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::io;
 use std::path::Path;
 
+use etransfer_disk::{Disk, Mode, OFlags, PRIVATE};
+
 /// Writes a file in place of the one of that name.
-pub fn write_private(path: &Path, content: &[u8]) -> io::Result<()> {
+pub fn write_private(disk: &dyn Disk, path: &Path, content: &[u8]) -> io::Result<()> {
     let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let temporary = path.with_extension(format!("tmp{}", std::process::id()));
     // Left by an earlier process of this number; it may have another mode.
-    match std::fs::remove_file(&temporary) {
+    match disk.unlink(&temporary) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}
     }
-    let written = File::options()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(&temporary)
-        .and_then(|mut file| file.write_all(content).and_then(|()| file.sync_all()))
-        .and_then(|()| std::fs::rename(&temporary, path));
+    let written = disk
+        .open(&temporary, OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL, PRIVATE)
+        .and_then(|file| file.write_all_at(content, 0).and_then(|()| file.sync()))
+        .and_then(|()| disk.rename(&temporary, path));
     if written.is_err() {
         // Nothing to save: the temporary file is ours alone.
-        let _ = std::fs::remove_file(&temporary);
+        let _ = disk.unlink(&temporary);
     }
     written?;
-    File::open(directory)?.sync_all()
+    disk.open(directory, OFlags::RDONLY, Mode::empty())?.sync()
 }
 
 #[cfg(test)]
 mod tests {
     use std::os::unix::fs::PermissionsExt as _;
+
+    use etransfer_disk::Os;
 
     use super::*;
 
@@ -44,11 +43,11 @@ mod tests {
         std::fs::write(&left, "half").unwrap();
         std::fs::set_permissions(&left, std::fs::Permissions::from_mode(0o644)).unwrap();
         for content in ["first, and longer", "second"] {
-            write_private(&path, content.as_bytes()).unwrap();
+            write_private(&Os, &path, content.as_bytes()).unwrap();
             assert_eq!(std::fs::read_to_string(&path).unwrap(), content);
             assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
             assert!(!left.exists());
         }
-        assert!(write_private(&dir.path().join("none/token"), b"x").is_err());
+        assert!(write_private(&Os, &dir.path().join("none/token"), b"x").is_err());
     }
 }

@@ -9,6 +9,7 @@ use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::path::Path;
 
+use etransfer_disk::Os;
 use tokio::sync::OnceCell;
 
 use super::first_token::FirstToken;
@@ -123,7 +124,7 @@ fn write_local(directory: &Path, names: &[String], token: Option<&FirstToken>) -
     }
     std::fs::DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
     let text = serde_json::to_vec_pretty(&entries).expect("a map of strings is always JSON");
-    write_private(&path, &text)
+    write_private(&Os, &path, &text)
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use etransfer_disk::Os;
 
 use crate::config::Config;
 use crate::core::Secret;
@@ -47,7 +48,7 @@ pub fn load_or_make(state: &Path) -> io::Result<FirstToken> {
     let mut random = [0; RANDOM_BYTES];
     getrandom::fill(&mut random).map_err(|error| io::Error::other(error.to_string()))?;
     let token = URL_SAFE_NO_PAD.encode(random);
-    write_private(&path, format!("{token}\n").as_bytes())?;
+    write_private(&Os, &path, format!("{token}\n").as_bytes())?;
     Ok(FirstToken { token: Secret::new(token), is_new: true, path })
 }
 

@@ -267,6 +267,6 @@ impl RedisPlace {
 
 impl Place for RedisPlace {
     fn open(&self) -> Snapshot {
-        redis::open(&self.server.url(), self.state.path()).unwrap()
+        redis::open(&etransfer_disk::Os, &self.server.url(), self.state.path()).unwrap()
     }
 }

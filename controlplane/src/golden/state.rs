@@ -20,7 +20,7 @@ fn open(state: &Path) -> BTreeMap<&'static str, String> {
     surfaces.make_secrets(state).unwrap();
     let cloud = surfaces.of::<CloudBackend>();
     BTreeMap::from([
-        ("epoch", epochs::reserve(state, TIME).unwrap().to_string()),
+        ("epoch", epochs::reserve(&etransfer_disk::Os, state, TIME).unwrap().to_string()),
         ("node_id", identity::load_or_make(state).unwrap()),
         ("proof.key", ProofKey::load_or_make(state).unwrap().expose().to_owned()),
         ("token", first_token::load_or_make(state).unwrap().token.expose().to_owned()),

@@ -6,6 +6,8 @@
 use std::io;
 use std::path::Path;
 
+use etransfer_disk::Os;
+
 use crate::private_file::write_private;
 
 const DIGITS: usize = 32;
@@ -22,7 +24,7 @@ pub fn load_or_make(state: &Path) -> io::Result<String> {
     let mut random = [0; DIGITS / 2];
     getrandom::fill(&mut random).map_err(|error| io::Error::other(error.to_string()))?;
     let made: String = random.iter().map(|byte| format!("{byte:02x}")).collect();
-    write_private(&path, format!("{made}\n").as_bytes())?;
+    write_private(&Os, &path, format!("{made}\n").as_bytes())?;
     Ok(made)
 }
 

@@ -14,6 +14,7 @@ use std::io::{self, Read as _};
 use std::net::SocketAddr;
 use std::path::Path;
 
+use etransfer_disk::Os;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
@@ -48,7 +49,7 @@ impl ProofKey {
             Err(error) => return Err(error),
         }
         let key = Self::random()?;
-        write_private(&path, key.0.as_bytes())?;
+        write_private(&Os, &path, key.0.as_bytes())?;
         Ok(key)
     }
 

@@ -12,6 +12,8 @@ use std::io;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use etransfer_disk::Disk;
+
 use crate::bounds::EPOCHS_PER_START;
 use crate::private_file::write_private;
 
@@ -42,33 +44,39 @@ impl Epochs {
 }
 
 /// The first epoch of this start, above all of the starts before; `now_ms` where none is written down.
-pub fn reserve(state: &Path, now_ms: u64) -> io::Result<u64> {
+pub fn reserve(disk: &dyn Disk, state: &Path, now_ms: u64) -> io::Result<u64> {
     let path = state.join("epoch");
-    let kept = match std::fs::read_to_string(&path) {
-        Ok(text) => text.trim().parse::<u64>().map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?,
+    let garbled = |error: &dyn std::fmt::Display| io::Error::new(io::ErrorKind::InvalidData, error.to_string());
+    let kept = match disk.read(&path) {
+        Ok(text) => {
+            let text = str::from_utf8(&text).map_err(|_| garbled(&"stream did not contain valid UTF-8"))?;
+            text.trim().parse::<u64>().map_err(|error| garbled(&error))?
+        }
         Err(error) if error.kind() == io::ErrorKind::NotFound => now_ms,
         Err(error) => return Err(error),
     };
-    write_private(&path, format!("{}\n", kept.saturating_add(EPOCHS_PER_START)).as_bytes())?;
+    write_private(disk, &path, format!("{}\n", kept.saturating_add(EPOCHS_PER_START)).as_bytes())?;
     Ok(kept)
 }
 
 #[cfg(test)]
 mod tests {
+    use etransfer_disk::Os;
+
     use super::*;
 
     #[test]
     fn o3_epochs_rise_across_starts_whatever_the_clock_says() {
         let state = tempfile::tempdir().unwrap();
         let day = 86_400_000;
-        let first = reserve(state.path(), 20_000 * day).unwrap();
+        let first = reserve(&Os, state.path(), 20_000 * day).unwrap();
         let epochs = Epochs::new(first);
         (0..1000).for_each(|_| epochs.rise());
-        let second = reserve(state.path(), 19_999 * day).unwrap();
+        let second = reserve(&Os, state.path(), 19_999 * day).unwrap();
         assert!(second > epochs.now(), "{second} after {}", epochs.now());
-        assert!(reserve(state.path(), 0).unwrap() > second);
+        assert!(reserve(&Os, state.path(), 0).unwrap() > second);
         std::fs::write(state.path().join("epoch"), "no number").unwrap();
-        assert!(reserve(state.path(), 0).is_err(), "who cannot read it says so");
+        assert!(reserve(&Os, state.path(), 0).is_err(), "who cannot read it says so");
         let epochs = Epochs::new(5);
         epochs.continue_above(9);
         epochs.continue_above(3);

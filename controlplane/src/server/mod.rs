@@ -11,6 +11,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use etransfer_disk::Os;
 use tokio::sync::watch;
 
 use self::entry::Routes;
@@ -171,7 +172,7 @@ fn prepare(config: Arc<Config>, sources: Sources) -> Result<(App, watch::Sender<
     let mounts = Arc::new(Mounts::of(&config));
     let state = config.state_path();
     let (node, traffic) = (Arc::new(Node::new(Arc::new(config), snapshot)), Arc::<Traffic>::default());
-    match epochs::reserve(&state, node.clock.now_ms()) {
+    match epochs::reserve(&Os, &state, node.clock.now_ms()) {
         Ok(first) => node.continue_above(first),
         Err(error) => tracing::warn!(%error, "read the epoch; it continues above what the data plane heard"),
     }
@@ -218,7 +219,7 @@ pub(crate) fn open_catalogue(config: &Config) -> Result<Snapshot, StartError> {
             let sync = config.storage.durability != Durability::None;
             file::open(&config.state_path().join("catalogue.redb"), sync)?
         }
-        StateBackend::Redis => redis::open(&config.redis_url, &config.state_path())?,
+        StateBackend::Redis => redis::open(&Os, &config.redis_url, &config.state_path())?,
     };
     tracing::info!(backend = config.state.word(), records = snapshot.records.len(), "the catalogue is open");
     Ok(snapshot)

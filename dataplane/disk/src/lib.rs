@@ -69,6 +69,12 @@ pub trait Disk: fmt::Debug + Send + Sync {
     /// Whose it is; of a link, not of what it leads to.
     fn owner_of(&self, path: &Path) -> io::Result<u32>;
 
+    /// Moves what is at `path` to `new`; what was there is replaced.
+    fn rename(&self, path: &Path, new: &Path) -> io::Result<()>;
+
+    /// Removes the name of a file.
+    fn unlink(&self, path: &Path) -> io::Result<()>;
+
     /// Gives the file at `path` a second name, `name` in `directory`.
     fn link(&self, path: &Path, directory: &File, name: &str) -> io::Result<()>;
 
@@ -161,6 +167,18 @@ pub trait OpenFile: Any + fmt::Debug + Send + Sync {
     fn try_clone(&self) -> io::Result<File>;
 }
 
+/// What every disk can, made of the calls above.
+impl dyn Disk + '_ {
+    /// All of a small file.
+    pub fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
+        let file = self.open(path, OFlags::RDONLY, Mode::empty())?;
+        let mut bytes = vec![0; usize::try_from(file.stat()?.size).map_err(|_| io::ErrorKind::FileTooLarge)?];
+        let filled = file.read_all_at(&mut bytes, 0)?;
+        bytes.truncate(filled);
+        Ok(bytes)
+    }
+}
+
 /// What every file can, made of the calls above.
 impl dyn OpenFile {
     /// Fills `bytes` with what is there from `at` on; less at the end of the file.
@@ -180,7 +198,10 @@ impl dyn OpenFile {
     /// Fills `bytes`; a file that ends before them is an error.
     pub fn read_exact_at(&self, bytes: &mut [u8], at: u64) -> io::Result<()> {
         let filled = self.read_all_at(bytes, at)?;
-        if filled == bytes.len() { Ok(()) } else { Err(io::ErrorKind::UnexpectedEof.into()) }
+        match filled == bytes.len() {
+            true => Ok(()),
+            false => Err(io::Error::new(io::ErrorKind::UnexpectedEof, "failed to fill whole buffer")),
+        }
     }
 
     /// Writes all of `bytes`.

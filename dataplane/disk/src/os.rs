@@ -57,6 +57,14 @@ impl Disk for Os {
         Ok(fs::symlink_metadata(path)?.uid())
     }
 
+    fn rename(&self, path: &Path, new: &Path) -> io::Result<()> {
+        fs::rename(path, new)
+    }
+
+    fn unlink(&self, path: &Path) -> io::Result<()> {
+        fs::remove_file(path)
+    }
+
     fn link(&self, path: &Path, directory: &File, name: &str) -> io::Result<()> {
         Ok(rustix::fs::linkat(CWD, path, directory, name, AtFlags::empty())?)
     }

@@ -5,10 +5,10 @@
 //! a holder that was paused finds out that another start happened even if Redis forgot it. In place and without a sync:
 //! a killed process loses nothing of it, a power cut may make it older, which weakens the check and breaks nothing.
 
-use std::fs::File;
 use std::io;
-use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
+
+use etransfer_disk::{Disk, File, Mode, OFlags};
 
 use crate::private_file::write_private;
 
@@ -37,13 +37,13 @@ pub struct HighWaterMark {
 
 impl HighWaterMarkFile {
     /// Opens the file in `state`, or makes one with a new name.
-    pub fn load_or_make(state: &Path) -> io::Result<Self> {
+    pub fn load_or_make(disk: &dyn Disk, state: &Path) -> io::Result<Self> {
         let path = state.join(FILE);
-        if !path.exists() {
+        if !disk.is_there(&path) {
             let line = format!("{}{}", random_name(), HighWaterMark::default().text());
-            write_private(&path, line.as_bytes())?;
+            write_private(disk, &path, line.as_bytes())?;
         }
-        let file = File::options().read(true).write(true).open(&path)?;
+        let file = disk.open(&path, OFlags::RDWR, Mode::empty())?;
         let (name, remembered) = read(&file)?;
         Ok(Self { file, path, name, remembered })
     }
@@ -105,23 +105,25 @@ pub fn random_name() -> String {
 mod tests {
     use std::os::unix::fs::PermissionsExt;
 
+    use etransfer_disk::Os;
+
     use super::*;
 
     #[test]
     fn it_remembers_name_and_numbers_and_is_private() {
         let dir = tempfile::tempdir().unwrap();
-        let marks = HighWaterMarkFile::load_or_make(dir.path()).unwrap();
+        let marks = HighWaterMarkFile::load_or_make(&Os, dir.path()).unwrap();
         assert_eq!((marks.remembered(), marks.term().unwrap()), (HighWaterMark::default(), 0));
         let mark = HighWaterMark { term: 3, generation: u64::MAX };
         marks.note(HighWaterMark { term: 2, generation: 1 }).unwrap();
         marks.note(mark).unwrap();
-        let again = HighWaterMarkFile::load_or_make(dir.path()).unwrap();
+        let again = HighWaterMarkFile::load_or_make(&Os, dir.path()).unwrap();
         assert_eq!((again.name(), again.remembered()), (marks.name(), mark));
         assert_eq!(std::fs::metadata(again.path()).unwrap().permissions().mode() & 0o777, 0o600);
         again.note(HighWaterMark { term: 4, generation: 9 }).unwrap();
         assert_eq!(marks.term().unwrap(), 4, "another start is seen");
         let other = tempfile::tempdir().unwrap();
-        assert_ne!(HighWaterMarkFile::load_or_make(other.path()).unwrap().name(), marks.name());
+        assert_ne!(HighWaterMarkFile::load_or_make(&Os, other.path()).unwrap().name(), marks.name());
     }
 
     #[test]
@@ -129,7 +131,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         for text in ["", "x", "0123456789abcdef0123456789abcdeg 00000000000000000001 00000000000000000001\n"] {
             std::fs::write(dir.path().join(FILE), text).unwrap();
-            assert!(HighWaterMarkFile::load_or_make(dir.path()).is_err(), "{text}");
+            assert!(HighWaterMarkFile::load_or_make(&Os, dir.path()).is_err(), "{text}");
             assert_eq!(std::fs::read_to_string(dir.path().join(FILE)).unwrap(), text);
         }
     }

@@ -39,6 +39,8 @@ use std::sync::Arc;
 
 pub use link::{BadUrl, ReadError};
 
+use etransfer_disk::Disk;
+
 use super::health::{BackendHealth, HealthCell};
 use super::{Backend, Change, Commit, Snapshot};
 use crate::core::Secret;
@@ -84,9 +86,9 @@ pub struct RedisBackend {
 }
 
 /// Takes the catalogue of the node in `state` over, and reads it. Waits for Redis; not for use on an async thread.
-pub fn open(url: &Secret, state: &Path) -> Result<Snapshot, OpenError> {
+pub fn open(disk: &dyn Disk, url: &Secret, state: &Path) -> Result<Snapshot, OpenError> {
     let name = |source| OpenError::Name { path: state.to_owned(), source };
-    let marks = HighWaterMarkFile::load_or_make(state).map_err(name)?;
+    let marks = HighWaterMarkFile::load_or_make(disk, state).map_err(name)?;
     let mut link = Link::new(url, marks.name())?;
     let address = link.address();
     let wrong = |source: ReadError| OpenError::Redis { address: address.clone(), source };

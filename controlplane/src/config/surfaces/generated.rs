@@ -7,6 +7,7 @@ use std::path::Path;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use etransfer_disk::Os;
 use serde_json::Value;
 
 use super::Surfaces;
@@ -69,7 +70,7 @@ impl Surfaces {
         }
         if kept.len() > before {
             let text = serde_json::to_vec_pretty(&kept).expect("a map of texts is always JSON");
-            write_private(&path, &text)?;
+            write_private(&Os, &path, &text)?;
         }
         Ok(())
     }

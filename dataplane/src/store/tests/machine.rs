@@ -60,6 +60,14 @@ impl Disk for StoppedClock {
         Os.owner_of(path)
     }
 
+    fn rename(&self, path: &Path, new: &Path) -> io::Result<()> {
+        Os.rename(path, new)
+    }
+
+    fn unlink(&self, path: &Path) -> io::Result<()> {
+        Os.unlink(path)
+    }
+
     fn link(&self, path: &Path, directory: &File, name: &str) -> io::Result<()> {
         Os.link(path, inner(directory), name)
     }

@@ -32,7 +32,7 @@ impl Place {
     }
 
     fn open(&self) -> Snapshot {
-        open(&self.server.url(), self.state.path()).unwrap()
+        open(&etransfer_disk::Os, &self.server.url(), self.state.path()).unwrap()
     }
 
     /// What a start finds: ids and versions.
@@ -41,7 +41,10 @@ impl Place {
     }
 
     fn key(&self, name: &str) -> String {
-        format!("etransfer:2:{{{}}}:{name}", HighWaterMarkFile::load_or_make(self.state.path()).unwrap().name())
+        format!(
+            "etransfer:2:{{{}}}:{name}",
+            HighWaterMarkFile::load_or_make(&etransfer_disk::Os, self.state.path()).unwrap().name()
+        )
     }
 }
 
@@ -293,12 +296,16 @@ fn p16_the_queue_is_bounded_and_what_is_refused_is_kept() {
 fn nodes_share_a_server_without_meeting() {
     let place = Place::new(Server::start());
     let other = tempfile::tempdir().unwrap();
-    let (first, second) = (place.open(), open(&place.server.url(), other.path()).unwrap());
+    let (first, second) = (place.open(), open(&etransfer_disk::Os, &place.server.url(), other.path()).unwrap());
     write(&first, vec![put(1, 1)]).unwrap();
     write(&second, vec![put(2, 1)]).unwrap();
     drop((first, second));
     assert_eq!(place.holds(), BTreeMap::from([(1, 1)]));
-    assert_eq!(open(&place.server.url_with("db=3"), other.path()).unwrap().records.len(), 0, "another database");
+    assert_eq!(
+        open(&etransfer_disk::Os, &place.server.url_with("db=3"), other.path()).unwrap().records.len(),
+        0,
+        "another database"
+    );
 }
 
 #[test]
@@ -306,7 +313,7 @@ fn p18_a_damaged_record_stops_the_start_and_is_named() {
     let place = Place::new(Server::start());
     drop(place.open());
     let _: () = place.server.ask(&format!("HSET {} {} nonsense", place.key("records"), id(5)));
-    let error = open(&place.server.url(), place.state.path()).err().unwrap().to_string();
+    let error = open(&etransfer_disk::Os, &place.server.url(), place.state.path()).err().unwrap().to_string();
     assert!(error.contains("0505") && error.contains("redis.sock"), "{error}");
 }
 
@@ -332,13 +339,15 @@ fn p22_what_stops_the_start_is_named_and_the_password_never() {
     ];
     for (url, part) in rows {
         let state = tempfile::tempdir().unwrap();
-        let error = open(&Secret::new(url.clone()), state.path()).err().unwrap_or_else(|| panic!("{url} works"));
+        let error = open(&etransfer_disk::Os, &Secret::new(url.clone()), state.path())
+            .err()
+            .unwrap_or_else(|| panic!("{url} works"));
         let text = error.to_string();
         assert!(text.contains(&part), "{url}: {text}");
         assert!(!text.contains(CANARY) && !format!("{error:?}").contains(CANARY), "{text} {error:?}");
     }
     let state = tempfile::tempdir().unwrap();
-    assert!(open(&Secret::new(format!("{socket}?pass=right")), state.path()).is_ok());
+    assert!(open(&etransfer_disk::Os, &Secret::new(format!("{socket}?pass=right")), state.path()).is_ok());
 }
 
 #[test]
@@ -349,7 +358,7 @@ fn servers_that_cannot_keep_a_catalogue_are_refused() {
         ("--replicaof 127.0.0.1 1", "replica"),
     ] {
         let place = Place::new(Server::with(options));
-        let error = open(&place.server.url(), place.state.path()).err().unwrap().to_string();
+        let error = open(&etransfer_disk::Os, &place.server.url(), place.state.path()).err().unwrap().to_string();
         assert!(error.contains(part), "{error}");
     }
 }
