@@ -280,8 +280,16 @@ impl Run {
 
     fn complete(&mut self, object: u8, synced: bool) {
         let Some(found) = self.store().find(id(object)) else { return };
-        let busy =
-            self.open.iter().any(|open| open.object == object && !remaining_at_first(open, &self.world).is_empty());
+        let length = self.world[usize::from(object)].length;
+        // A body of unknown length that a declared length cut short is awaited to its end.
+        let is_cut = |open: &Open| {
+            let end = length.map(|length| length as u64 * CELL);
+            end.is_some_and(|end| open.claim.owned().iter().any(|span| span.end() > end))
+        };
+        let busy = self
+            .open
+            .iter()
+            .any(|open| open.object == object && (is_cut(open) || !remaining_at_first(open, &self.world).is_empty()));
         let model = &mut self.world[usize::from(object)];
         let whole = model.length == Some(model.contiguous());
         let (store, core) = (self.store.as_ref().unwrap(), self.steps % self.cores);
